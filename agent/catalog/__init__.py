@@ -1,0 +1,55 @@
+"""The catalog: where stages meet. Every line of SQL of the project lives in this package, one module a table group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from zoneinfo import ZoneInfo
+
+from agent.catalog.accounts import Account, Accounts
+from agent.catalog.alerts import Alerts
+from agent.catalog.audit import Audit, AuditEntry
+from agent.catalog.base import Store
+from agent.catalog.cameras import Cameras
+from agent.catalog.changes import Changes
+from agent.catalog.classes import AttendanceFigures, Classes
+from agent.catalog.drives import Chain, ChainLink, Drives, Facts
+from agent.catalog.events import Event, Events
+from agent.catalog.looks import Looks
+from agent.catalog.outbox import Message, Outbox
+from agent.catalog.segments import Segments
+
+__all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Event", "Message"]
+
+
+class Catalog:
+    """One SQLite file; one object a process, shared by all threads. `zone` gives times in messages their offset."""
+
+    def __init__(self, path: Path, zone: ZoneInfo) -> None:
+        self.zone = zone
+        self.store = Store(path)
+        self.outbox = Outbox(self.store)
+        self.alerts = Alerts(self.store, self.outbox, zone)
+        self.events = Events(self.store)
+        self.segments = Segments(self.store)
+        self.looks = Looks(self.store)
+        self.cameras = Cameras(self.store)
+        self.classes = Classes(self.store)
+        self.attendance = AttendanceFigures(self.store)
+        self.drives = Drives(self.store)
+        self.chain = Chain(self.store, self.outbox)
+        self.facts = Facts(self.store)
+        self.changes = Changes(self.store)
+        self.audit = Audit(self.store)
+        self.accounts = Accounts(self.store)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,140 @@
+"""Alerts with a life: raised, updated, cleared under one ID; each change is a message in the outbox, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent import clock
+from agent.catalog.base import Row, Store, dump
+from agent.catalog.outbox import Outbox
+from agent.model import Alert, AlertKind, Session, Severity
+
+SEVERITY: Mapping[AlertKind, Severity] = {
+    AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
+    AlertKind.DRIVE_ERROR: "critical", AlertKind.DRIVE_FULL: "critical", AlertKind.CAMERA_OFFLINE: "critical",
+    AlertKind.CAMERA_REFUSED: "critical", AlertKind.PICTURE_COVERED: "critical", AlertKind.ATTENDANCE_EMPTY: "critical",
+    AlertKind.AGENT_RESTARTED: "info",
+}  # fmt: skip
+
+
+class Alerts:
+    def __init__(self, store: Store, outbox: Outbox, zone: ZoneInfo) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._zone = zone
+
+    def raise_(
+        self,
+        kind: AlertKind,
+        subject: str,
+        message: str,
+        at: datetime,
+        *,
+        since: datetime | None = None,
+        severity: Severity | None = None,
+        class_id: str | None = None,
+        day: date | None = None,
+        session: Session | None = None,
+        camera_id: str | None = None,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> Alert:
+        """Open an alert, or keep the open one of this kind and subject; a new message makes it `updated`."""
+        with self._store.write() as db:
+            known = self.open_one(kind, subject)
+            if known and known.message == message:
+                return known
+            begin = known.since if known else since or at
+            alert = Alert(
+                alert_id=known.alert_id if known else _alert_id(kind, subject, begin), kind=kind,
+                state="updated" if known else "raised", severity=severity or SEVERITY.get(kind, "warning"),
+                since=begin, at=at, message=message, subject=subject, class_id=class_id, date=day, session=session,
+                camera_id=camera_id, evidence=evidence or {},
+            )  # fmt: skip
+            db.execute(
+                "insert into alerts (alert_id, kind, subject, state, severity, since, at, message, class_id, date,"
+                " session, camera_id, evidence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (alert_id) do"
+                " update set state = excluded.state, severity = excluded.severity, at = excluded.at,"
+                " message = excluded.message, evidence = excluded.evidence, updates = updates + 1",
+                [alert.alert_id, kind.value, subject, alert.state, alert.severity, clock.stamp(begin), clock.stamp(at),
+                 message, class_id, day.isoformat() if day else None, session.value if session else None, camera_id,
+                 dump(dict(alert.evidence))],
+            )  # fmt: skip
+            self._tell(alert)
+            return alert
+
+    def clear(self, kind: AlertKind, subject: str, at: datetime) -> Alert | None:
+        """Close the open alert of this kind and subject, if there is one."""
+        with self._store.write() as db:
+            known = self.open_one(kind, subject)
+            if known is None:
+                return None
+            db.execute(
+                "update alerts set state = 'cleared', at = ? where alert_id = ?", [clock.stamp(at), known.alert_id]
+            )
+            alert = self.get(known.alert_id)
+            assert alert is not None
+            self._tell(alert)
+            return alert
+
+    def open_one(self, kind: AlertKind, subject: str) -> Alert | None:
+        row = self._store.row(
+            "select * from alerts where kind = ? and subject = ? and state != 'cleared'", [kind.value, subject]
+        )
+        return _alert(row) if row else None
+
+    def get(self, alert_id: str) -> Alert | None:
+        row = self._store.row("select * from alerts where alert_id = ?", [alert_id])
+        return _alert(row) if row else None
+
+    def opened(self) -> list[Alert]:
+        """Alerts that are not cleared, oldest first."""
+        return [
+            _alert(r)
+            for r in self._store.rows("select * from alerts where state != 'cleared' order by since, alert_id")
+        ]
+
+    def of_class(self, class_id: str) -> list[Alert]:
+        return [
+            _alert(r) for r in self._store.rows("select * from alerts where class_id = ? order by since", [class_id])
+        ]
+
+    def recent(self, limit: int = 100) -> list[Alert]:
+        return [_alert(r) for r in self._store.rows("select * from alerts order by at desc limit ?", [limit])]
+
+    def publish_open(self, at: datetime) -> None:
+        """Put the retained list of open alerts into the outbox."""
+        data = [self.as_data(a) for a in self.opened()]
+        self._outbox.put("alerts/open", "alerts.open", data, at, retained=True)
+
+    def as_data(self, alert: Alert) -> dict[str, Any]:
+        """The contract's alert object; `replayed` is set by the bureau link where it delivers late."""
+        return {
+            "alert_id": alert.alert_id, "kind": alert.kind.value, "state": alert.state, "severity": alert.severity,
+            "since": clock.rfc3339(alert.since, self._zone), "at": clock.rfc3339(alert.at, self._zone),
+            "class_id": alert.class_id, "date": alert.date.isoformat() if alert.date else None,
+            "session": alert.session.value if alert.session else None, "camera_id": alert.camera_id,
+            "message": alert.message, "evidence": dict(alert.evidence), "replayed": False,
+        }  # fmt: skip
+
+    def _tell(self, alert: Alert) -> None:
+        self._outbox.put(f"alert/{alert.kind.value}", "alert", self.as_data(alert), alert.at)
+        self.publish_open(alert.at)
+
+
+def _alert_id(kind: AlertKind, subject: str, since: datetime) -> str:
+    return hashlib.sha256(f"{kind.value}\n{subject}\n{clock.stamp(since)}".encode()).hexdigest()[:32]
+
+
+def _alert(row: Row) -> Alert:
+    return Alert(
+        alert_id=row["alert_id"], kind=AlertKind(row["kind"]), state=row["state"], severity=row["severity"],
+        since=clock.parse(row["since"]), at=clock.parse(row["at"]), message=row["message"], subject=row["subject"],
+        class_id=row["class_id"], date=date.fromisoformat(row["date"]) if row["date"] else None,
+        session=Session(row["session"]) if row["session"] else None, camera_id=row["camera_id"],
+        evidence=json.loads(row["evidence"]),
+    )  # fmt: skip

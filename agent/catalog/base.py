@@ -1,0 +1,99 @@
+"""The connection that the catalog's parts share, and the small things each of them needs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent import clock
+from agent.catalog.library import Database
+from agent.catalog.schema import migrations
+from agent.errors import CatalogError
+
+Row = Mapping[str, Any]
+
+
+class Store:
+    """One SQLite file, one connection, one lock: writers take turns inside the process, WAL lets others read meanwhile.
+
+    Raises CatalogError where the file cannot be opened or is no database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        try:
+            connection = sqlite3.connect(path, timeout=10, check_same_thread=False, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            self.db = Database(connection)
+            self.db.enable_wal()
+            # the finished row is the last word about a segment: it must survive a power cut (WAL's NORMAL may lose it)
+            connection.execute("pragma synchronous = full")
+            migrations.apply(self.db)
+        except sqlite3.Error as error:
+            raise CatalogError("catalog.broken", file=path, detail=error) from error
+
+    def close(self) -> None:
+        with self.lock:
+            self.db.close()
+
+    def check(self, *, thorough: bool = False) -> list[str]:
+        """What SQLite finds wrong in the file, empty where it is whole; `thorough` compares indexes with tables too."""
+        found = self.rows("pragma integrity_check(10)" if thorough else "pragma quick_check(10)")
+        return [text for row in found for text in map(str, row.values()) if text != "ok"]
+
+    def damage(self) -> str | None:
+        """What SQLite finds wrong with the file's pages, or None."""
+        try:
+            found = [str(row[0]) for row in self.db.conn.execute("pragma quick_check(1)")]
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return None if found == ["ok"] else found[0]
+
+    @contextmanager
+    def write(self) -> Iterator[Database]:
+        """A transaction; nested ones join it.
+
+        It takes SQLite's write lock at once: one that reads first and then wants to write is refused without waiting
+        when another process (a command beside the service) wrote in between.
+        """
+        with self.lock:
+            try:
+                if not self.db.conn.in_transaction:
+                    self.db.conn.execute("begin immediate")
+                    try:
+                        yield self.db
+                        self.db.conn.execute("commit")
+                    finally:
+                        self.db.conn.rollback()  # nothing to do after a commit
+                else:
+                    with self.db.atomic():
+                        yield self.db
+            except sqlite3.OperationalError as error:
+                raise CatalogError("catalog.broken", file=self.path, detail=error) from error
+
+    def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        with self.lock:
+            try:
+                return [dict(row) for row in self.db.conn.execute(sql, parameters)]
+            except sqlite3.DatabaseError as error:
+                raise CatalogError("catalog.broken", file=self.path, detail=error) from error
+
+    def row(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+
+def dump(value: object) -> str:
+    """Compact JSON with stable key order, so that equal values are equal texts."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def moment(text: str | None) -> datetime | None:
+    return clock.parse(text) if text else None

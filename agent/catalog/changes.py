@@ -1,0 +1,127 @@
+"""Changed rows as plain values: what the drive's journal keeps, and what a rebuild puts back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from agent.catalog.base import Store
+from agent.catalog.schema import JOURNALED
+from agent.errors import CatalogError
+from agent.model import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`row` is the table's row as it is now: column name to value."""
+
+    table: str
+    row: Mapping[str, Any]
+
+
+class Changes:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def after(self, seq: int, limit: int = 2000) -> tuple[int, list[Change]]:
+        """(last seq read, changes after `seq` in order, each row once). A row that is gone meanwhile is left out."""
+        log = self._store.rows("select seq, name, row from changes where seq > ? order by seq limit ?", [seq, limit])
+        newest = {(entry["name"], entry["row"]): entry["seq"] for entry in log}
+        found = []
+        for name, rowid in sorted(newest, key=newest.__getitem__):
+            if name not in JOURNALED:
+                continue
+            row = self._store.row(f"select * from {name} where rowid = ?", [rowid])  # noqa: S608 - names of ours
+            if row:
+                found.append(Change(name, row))
+        return (log[-1]["seq"] if log else seq), found
+
+    def forget(self, seq: int) -> None:
+        """The changes up to `seq` are safe on the drive."""
+        with self._store.write() as db:
+            db.execute("delete from changes where seq <= ?", [seq])
+
+    def forget_all(self) -> None:
+        with self._store.write() as db:
+            db.execute("delete from changes")
+
+    def everything(self) -> Iterator[Change]:
+        """Every journaled row (a new drive begins with all that the box knows but the video of other drives)."""
+        for name in JOURNALED:
+            for row in self._store.rows(f"select * from {name} order by rowid"):  # noqa: S608 - names of ours
+                yield Change(name, row)
+
+    def of_half_day(self, class_id: str, day: date, session: Session, drive_id: str) -> list[Change]:
+        """The rows that a half-day's record keeps: its class, finished segments on this drive, looks, figures, alerts."""
+        key = {"c": class_id, "d": day.isoformat(), "s": session.value, "v": drive_id}
+        half = "class_id = :c and date = :d and session = :s"
+        queries = (
+            ("classes", "class_id = :c", "class_id"),
+            ("segments", f"{half} and drive_id = :v and state = 'finished'", "path"),
+            ("looks", half, "at, camera_id"),
+            ("attendance", half, "revision"),
+            ("alerts", half, "since, alert_id"),
+        )
+        return [
+            Change(name, row)
+            for name, where, order in queries
+            for row in self._store.rows(f"select * from {name} where {where} order by {order}", key)  # noqa: S608
+        ]
+
+    def of_class(self, class_id: str) -> list[Change]:
+        """The rows that a class's final record keeps: its class, figures, alerts, links of the chain, and the audit of it."""
+        tables = {
+            "classes": "class_id",
+            "attendance": "class_id",
+            "alerts": "class_id",
+            "chain": "class_id",
+            "audit": "object",
+        }
+        return [
+            Change(name, row)
+            for name, key in tables.items()
+            for row in self._store.rows(f"select * from {name} where {key} = ? order by rowid", [class_id])  # noqa: S608
+        ]
+
+    def put(self, change: Change) -> bool:
+        """Put a row back as it was, over an older state of the same thing. False where its values do not fit the table.
+
+        A row keeps its number unless something else has it (drives filled before and after an earlier rebuild).
+        """
+        if change.table not in _KEYS:
+            return False
+        columns = {c["name"] for c in self._store.rows(f"pragma table_info({change.table})")}
+        values = {name: value for name, value in change.row.items() if name in columns}
+        key = _KEYS[change.table]
+        if not values.keys() >= set(key):
+            return False
+        with self._store.write() as db:
+            try:
+                where = " and ".join(f"{name} is :{name}" for name in key)
+                known = self._store.row(f"select rowid as r from {change.table} where {where}", values)  # noqa: S608
+                if known and change.table == "audit":
+                    return True  # append-only, and the hash is the whole of it
+                if known:
+                    rest = [name for name in values if name != "id" and name not in key]
+                    pairs = ", ".join(f"{name} = :{name}" for name in rest)
+                    if pairs:
+                        db.execute(f"update {change.table} set {pairs} where rowid = {known['r']}", values)  # noqa: S608
+                    return True
+                if "id" in values and self._store.row(f"select 1 from {change.table} where id = :id", values):  # noqa: S608
+                    del values["id"]
+                names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+                db.execute(f"insert into {change.table} ({names}) values ({marks})", values)  # noqa: S608
+            except (sqlite3.Error, CatalogError):
+                return False
+        return True
+
+
+# what makes a row the same thing in another database
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "drives": ("drive_id",), "classes": ("class_id",), "segments": ("drive_id", "path"), "looks": ("camera_id", "at"),
+    "attendance": ("class_id", "date", "session"), "alerts": ("alert_id",),
+    "events": ("at", "kind", "camera_id", "drive_id"), "chain": ("class_id", "date", "session"), "audit": ("hash",),
+}  # fmt: skip

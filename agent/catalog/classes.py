@@ -1,0 +1,85 @@
+"""Classes and what became of their half-days: approved class files, attendance figures, chain heads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from agent import clock
+from agent.catalog.base import Row, Store, dump
+from agent.model import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """`body` is the class file's content as JSON (dates and times as text); `source` is `file` or `bureau`."""
+
+    class_id: str
+    body: Mapping[str, Any]
+    source: str
+    imported_at: datetime
+
+
+class Classes:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, class_id: str, body: Mapping[str, Any], source: str, at: datetime) -> None:
+        with self._store.write() as db:
+            db.execute(
+                "insert into classes values (?, ?, ?, ?) on conflict (class_id) do update set body = excluded.body,"
+                " source = excluded.source, imported_at = excluded.imported_at",
+                [class_id, dump(dict(body)), source, clock.stamp(at)],
+            )
+
+    def get(self, class_id: str) -> ClassRow | None:
+        row = self._store.row("select * from classes where class_id = ?", [class_id])
+        return _class(row) if row else None
+
+    def all(self) -> list[ClassRow]:
+        return [_class(row) for row in self._store.rows("select * from classes order by class_id")]
+
+    def imported(self) -> dict[str, datetime]:
+        """When each class was last imported, by class ID: cheap to ask where bodies are kept."""
+        rows = self._store.rows("select class_id, imported_at from classes order by class_id")
+        return {row["class_id"]: clock.parse(row["imported_at"]) for row in rows}
+
+
+class AttendanceFigures:
+    """The attendance object of each half-day, as last published."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, body: Mapping[str, Any], at: datetime) -> None:
+        """`body` is the contract's attendance object."""
+        with self._store.write() as db:
+            db.execute(
+                "insert into attendance values (?, ?, ?, ?, ?, ?, ?) on conflict (class_id, date, session) do update set"
+                " revision = excluded.revision, status = excluded.status, body = excluded.body,"
+                " updated_at = excluded.updated_at",
+                [body["class_id"], body["date"], body["session"], body["revision"], body["status"], dump(dict(body)),
+                 clock.stamp(at)],
+            )  # fmt: skip
+
+    def get(self, class_id: str, day: date, session: Session) -> dict[str, Any] | None:
+        row = self._store.row(
+            "select body from attendance where class_id = ? and date = ? and session = ?",
+            [class_id, day.isoformat(), session.value],
+        )
+        return dict(json.loads(row["body"])) if row else None
+
+    def of_class(self, class_id: str) -> list[dict[str, Any]]:
+        rows = self._store.rows(
+            "select body from attendance where class_id = ? order by date,"
+            " case session when 'am' then 0 when 'pm' then 1 else 2 end",
+            [class_id],
+        )
+        return [dict(json.loads(row["body"])) for row in rows]
+
+
+def _class(row: Row) -> ClassRow:
+    return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clock.parse(row["imported_at"]))

@@ -1,0 +1,72 @@
+"""Daily copies of the database on the box's own disk, and what is taken back from one when the database is lost.
+
+A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts and alerts not yet acknowledged stand
+only here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import date
+from pathlib import Path
+
+from agent.catalog.base import Store
+from agent.errors import CatalogError
+
+KEPT = 7
+_ONLY_HERE = ("accounts", "tokens", "facts")
+
+
+def make(store: Store, folder: Path, day: date) -> Path:
+    """Copy the database as of now, while others write; the oldest copies beyond KEPT go. Raises CatalogError."""
+    final = folder / f"catalog-{day:%Y%m%d}.db"
+    part = final.with_suffix(".part")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with sqlite3.connect(part) as target, store.lock:
+            store.db.conn.backup(target)
+        target.close()
+        part.chmod(0o600)
+        part.replace(final)
+        for old in sorted(folder.glob("catalog-*.db"))[:-KEPT]:
+            old.unlink()
+    except (OSError, sqlite3.Error) as error:
+        raise CatalogError("catalog.no_copy", folder=folder, detail=error) from error
+    return final
+
+
+def newest(folder: Path) -> Path | None:
+    return max(folder.glob("catalog-*.db"), default=None)
+
+
+def take_back(store: Store, file: Path) -> int:
+    """Put what only the box knew from a copy into a database made anew; rows already there stay. Returns the rows.
+
+    Of the outbox only what is not retained: an old retained message would overwrite a newer one at the broker.
+    Raises CatalogError.
+    """
+    with store.lock:
+        connection = store.db.conn
+        try:
+            connection.execute("attach ? as old", [os.fspath(file)])
+            try:
+                return _insert(connection)
+            finally:
+                connection.execute("detach old")
+        except sqlite3.Error as error:
+            raise CatalogError("catalog.broken", file=file, detail=error) from error
+
+
+def _insert(connection: sqlite3.Connection) -> int:
+    there = {row[0] for row in connection.execute("select name from old.sqlite_master where type = 'table'")}
+    before = connection.total_changes
+    for name in _ONLY_HERE:
+        if name in there:
+            connection.execute(f"insert or ignore into main.{name} select * from old.{name}")  # noqa: S608 - own names
+    columns = "event_id, topic, type, data, retained, created_at, expires_at"
+    if "outbox" in there:
+        connection.execute(
+            f"insert or ignore into main.outbox ({columns}) select {columns} from old.outbox where retained = 0"  # noqa: S608
+        )
+    return connection.total_changes - before

@@ -1,0 +1,152 @@
+"""Drives that this box has known, the chain of closed half-days, and small named facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from agent import clock
+from agent.catalog.base import Row, Store, moment
+from agent.catalog.outbox import Outbox
+from agent.model import Session
+
+
+@dataclass(frozen=True, slots=True)
+class DriveRow:
+    drive_id: str
+    label: str
+    institution: str
+    path: str
+    created: datetime
+    public_key: str
+    seen_at: datetime
+    state: str
+    handed_over_at: datetime | None
+    handed_over_to: str | None
+    last_head: str | None
+    stopped_at: datetime | None
+    stopped_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """A closed half-day: `head` chains its sums to the half-day before; `sequence` counts from 1 within the class."""
+
+    class_id: str
+    date: date
+    session: Session
+    sequence: int
+    drive_id: str
+    head: str
+    public_key: str
+    closed_at: datetime
+
+
+class Drives:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(
+        self,
+        drive_id: str,
+        *,
+        label: str,
+        institution: str,
+        path: str,
+        created: datetime,
+        public_key: str,
+        seen_at: datetime,
+    ) -> None:
+        """Remember a drive, or that it was seen again (perhaps elsewhere)."""
+        with self._store.write() as db:
+            db.execute(
+                "insert into drives (drive_id, label, institution, path, created, public_key, seen_at)"
+                " values (?, ?, ?, ?, ?, ?, ?) on conflict (drive_id) do update set label = excluded.label,"
+                " institution = excluded.institution, path = excluded.path, public_key = excluded.public_key,"
+                " seen_at = excluded.seen_at",
+                [drive_id, label, institution, path, clock.stamp(created), public_key, clock.stamp(seen_at)],
+            )
+
+    def set(self, drive_id: str, **values: Any) -> None:
+        """Change columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
+        with self._store.write() as db:
+            given = {k: clock.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
+            db.table("drives").update(drive_id, given)
+
+    def get(self, drive_id: str) -> DriveRow | None:
+        row = self._store.row("select * from drives where drive_id = ?", [drive_id])
+        return _drive(row) if row else None
+
+    def all(self) -> list[DriveRow]:
+        return [_drive(row) for row in self._store.rows("select * from drives order by created, drive_id")]
+
+
+class Chain:
+    def __init__(self, store: Store, outbox: Outbox) -> None:
+        self._store = store
+        self._outbox = outbox
+
+    def add(self, link: ChainLink) -> None:
+        """Record a closed half-day and tell the bureau, in one transaction: a head told is a head that cannot change."""
+        data = {
+            "class_id": link.class_id, "date": link.date.isoformat(), "session": link.session.value,
+            "sequence": link.sequence, "head": link.head, "key": link.public_key,
+        }  # fmt: skip
+        with self._store.write() as db:
+            self._outbox.put(f"chain/{link.class_id}", "chain", data, link.closed_at, retained=True)
+            db.execute(
+                "insert into chain values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (class_id, date, session) do update set"
+                " sequence = excluded.sequence, drive_id = excluded.drive_id, head = excluded.head,"
+                " public_key = excluded.public_key, closed_at = excluded.closed_at",
+                [link.class_id, link.date.isoformat(), link.session.value, link.sequence, link.drive_id, link.head,
+                 link.public_key, clock.stamp(link.closed_at)],
+            )  # fmt: skip
+
+    def of_class(self, class_id: str) -> list[ChainLink]:
+        rows = self._store.rows("select * from chain where class_id = ? order by sequence", [class_id])
+        return [_link(row) for row in rows]
+
+    def last(self, class_id: str) -> ChainLink | None:
+        links = self.of_class(class_id)
+        return links[-1] if links else None
+
+    def all(self) -> list[ChainLink]:
+        return [_link(row) for row in self._store.rows("select * from chain order by closed_at")]
+
+
+class Facts:
+    """Small named values that outlive a restart (boot ID, offsets, counters)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, name: str) -> str | None:
+        row = self._store.row("select value from facts where name = ?", [name])
+        return str(row["value"]) if row else None
+
+    def forget(self, name: str) -> None:
+        with self._store.write() as db:
+            db.execute("delete from facts where name = ?", [name])
+
+    def put(self, name: str, value: str) -> None:
+        with self._store.write() as db:
+            db.execute(
+                "insert into facts values (?, ?) on conflict (name) do update set value = excluded.value", [name, value]
+            )
+
+
+def _drive(row: Row) -> DriveRow:
+    created, seen_at = clock.parse(row["created"]), clock.parse(row["seen_at"])
+    return DriveRow(
+        row["drive_id"], row["label"], row["institution"], row["path"], created, row["public_key"], seen_at, row["state"],
+        moment(row["handed_over_at"]), row["handed_over_to"], row["last_head"], moment(row["stopped_at"]),
+        row["stopped_reason"],
+    )  # fmt: skip
+
+
+def _link(row: Row) -> ChainLink:
+    return ChainLink(
+        row["class_id"], date.fromisoformat(row["date"]), Session(row["session"]), row["sequence"], row["drive_id"],
+        row["head"], row["public_key"], clock.parse(row["closed_at"]),
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Events: what happened to cameras, drive, clock and agent. The gap ledger takes its reasons from here.
+
+Kinds: agent.started, agent.stopped, agent.alive (refreshed each few seconds: tells a kill from a power cut by boot ID),
+camera.up, camera.down, camera.stalled, camera.refused, drive.missing, drive.returned, drive.full, clock.stepped, …
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agent import clock
+from agent.catalog.base import Row, Store, dump, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`until` is set once a lasting event (a drive missing, a camera down) is over."""
+
+    event_id: int
+    at: datetime
+    kind: str
+    camera_id: str | None
+    drive_id: str | None
+    until: datetime | None
+    detail: Mapping[str, Any]
+
+
+class Events:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(
+        self,
+        kind: str,
+        at: datetime,
+        *,
+        camera_id: str | None = None,
+        drive_id: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> int:
+        with self._store.write() as db:
+            cursor = db.execute(
+                "insert into events (at, kind, camera_id, drive_id, detail) values (?, ?, ?, ?, ?)",
+                [clock.stamp(at), kind, camera_id, drive_id, dump(dict(detail or {}))],
+            )
+            return int(cursor.lastrowid or 0)
+
+    def end(self, event_id: int, until: datetime) -> None:
+        with self._store.write() as db:
+            db.execute("update events set until = ? where id = ?", [clock.stamp(until), event_id])
+
+    def between(self, start: datetime, end: datetime) -> list[Event]:
+        """Events that began before `end` and were not over before `start`; instantaneous ones from `start` on."""
+        rows = self._store.rows(
+            "select * from events where at < :end and coalesce(until, at) >= :start order by at, id",
+            {"start": clock.stamp(start), "end": clock.stamp(end)},
+        )
+        return [_event(row) for row in rows]
+
+    def traces(self) -> tuple[datetime, datetime] | None:
+        """The earliest and the latest instant at which the agent of this catalog did something; None for a new one.
+
+        What others do while it does not run (import a class, make the catalog again) begins the time but does not end it.
+        """
+        row = self._store.row(
+            "select min(at) as first, max(at) filter (where worked) as last from ("
+            " select at, kind not in ('catalog.rebuilt', 'class.imported', 'class.approved') as worked from events"
+            ' union all select coalesce("end", start), 1 from segments union all select at, 1 from looks)'
+        )
+        if row is None or row["first"] is None:
+            return None
+        return clock.parse(row["first"]), clock.parse(row["last"] or row["first"])
+
+    def last(self, kind: str, camera_id: str | None = None) -> Event | None:
+        row = self._store.row(
+            "select * from events where kind = ? and (? is null or camera_id = ?) order by at desc, id desc limit 1",
+            [kind, camera_id, camera_id],
+        )
+        return _event(row) if row else None
+
+
+def _event(row: Row) -> Event:
+    return Event(
+        event_id=row["id"], at=clock.parse(row["at"]), kind=row["kind"], camera_id=row["camera_id"],
+        drive_id=row["drive_id"], until=moment(row["until"]), detail=json.loads(row["detail"]),
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+"""Looks: what one key frame showed."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+
+from agent import clock
+from agent.catalog.base import Row, Store, dump
+from agent.model import Look, Session
+
+
+class Looks:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, look: Look) -> None:
+        """Store a look; one camera and instant is stored once."""
+        with self._store.write() as db:
+            db.execute(
+                "insert into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, reason,"
+                " boxes, width, height, quality, detector) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " on conflict (camera_id, at) do nothing",
+                [look.camera_id, look.room_id, look.class_id, look.date.isoformat(), look.session.value,
+                 clock.stamp(look.at), look.people, look.low, look.high, int(look.judged), look.reason,
+                 dump([list(box) for box in look.boxes]), look.width, look.height, dump(dict(look.quality)),
+                 look.detector],
+            )  # fmt: skip
+
+    def of_half_day(self, class_id: str, day: date, session: Session) -> list[Look]:
+        rows = self._store.rows(
+            "select * from looks where class_id = ? and date = ? and session = ? order by at",
+            [class_id, day.isoformat(), session.value],
+        )
+        return [_look(row) for row in rows]
+
+    def last(self, camera_id: str) -> Look | None:
+        row = self._store.row("select * from looks where camera_id = ? order by at desc limit 1", [camera_id])
+        return _look(row) if row else None
+
+    def since(self, camera_id: str, start: datetime) -> list[Look]:
+        rows = self._store.rows(
+            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clock.stamp(start)]
+        )
+        return [_look(row) for row in rows]
+
+
+def _look(row: Row) -> Look:
+    return Look(
+        camera_id=row["camera_id"], room_id=row["room_id"], class_id=row["class_id"],
+        date=date.fromisoformat(row["date"]), session=Session(row["session"]), at=clock.parse(row["at"]),
+        people=row["people"], low=row["low"], high=row["high"], judged=bool(row["judged"]), reason=row["reason"],
+        boxes=tuple((b[0], b[1], b[2], b[3], b[4]) for b in json.loads(row["boxes"])), width=row["width"],
+        height=row["height"], quality=json.loads(row["quality"]), detector=row["detector"],
+    )  # fmt: skip

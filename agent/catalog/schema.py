@@ -1,0 +1,130 @@
+"""The database's shape and its migrations. Times are `clock.stamp` texts (UTC, fixed width), so text order is time order."""
+
+from __future__ import annotations
+
+from agent.catalog.library import Database, Migrations
+
+migrations = Migrations("site-agent")
+
+
+@migrations()
+def m001_first(db: Database) -> None:
+    """Tables of the first release."""
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+# one statement after another rather than executescript, which would commit the migration's transaction half-way
+_FIRST = """
+create table drives (
+    drive_id text primary key, label text not null, institution text not null, path text not null, created text not null,
+    public_key text not null default '', seen_at text not null, state text not null default 'attached',
+    handed_over_at text, handed_over_to text, last_head text, stopped_at text, stopped_reason text
+);
+create table segments (
+    id integer primary key, drive_id text not null, path text not null, temporary text not null,
+    state text not null check (state in ('open', 'finished')),
+    class_id text not null, date text not null, session text not null, room_id text not null, camera_id text not null,
+    start text not null, end text, bytes integer, sha256 text,
+    video_codec text not null default '', width integer not null default 0, height integer not null default 0,
+    audio_codec text, trust text not null default 'unknown', sender_time text,
+    unique (drive_id, path)
+);
+create index segments_by_class on segments (class_id, date, session, camera_id, start);
+create index segments_by_camera on segments (camera_id, start);
+create index segments_open on segments (state) where state = 'open';
+create table looks (
+    id integer primary key, camera_id text not null, room_id text not null, class_id text not null,
+    date text not null, session text not null, at text not null,
+    people integer not null, low integer not null, high integer not null, judged integer not null, reason text,
+    boxes text not null, width integer not null, height integer not null, quality text not null, detector text not null,
+    unique (camera_id, at)
+);
+create index looks_by_class on looks (class_id, date, session, room_id, at);
+create table cameras (
+    camera_id text primary key, endpoint text not null, address text not null, manufacturer text not null,
+    model text not null, firmware text not null, serial text not null, hardware_id text not null,
+    verdict text not null, reasons text not null, streams text not null, clock_offset_s real, up integer not null,
+    seen_at text not null, asked_at text, recorded_until text
+);
+create table classes (class_id text primary key, body text not null, source text not null, imported_at text not null);
+create table attendance (
+    class_id text not null, date text not null, session text not null, revision integer not null, status text not null,
+    body text not null, updated_at text not null, primary key (class_id, date, session)
+);
+create table alerts (
+    alert_id text primary key, kind text not null, subject text not null, state text not null, severity text not null,
+    since text not null, at text not null, message text not null, class_id text, date text, session text, camera_id text,
+    evidence text not null, updates integer not null default 0
+);
+create index alerts_open on alerts (kind, subject) where state != 'cleared';
+create table events (
+    id integer primary key, at text not null, kind text not null, camera_id text, drive_id text, until text,
+    detail text not null
+);
+create index events_by_time on events (at);
+create table outbox (
+    seq integer primary key autoincrement, event_id text not null unique, topic text not null, type text not null,
+    data text not null, retained integer not null, created_at text not null, expires_at text
+);
+create table retained (
+    topic text primary key, event_id text not null, type text not null, data text not null, created_at text not null
+);
+create table chain (
+    class_id text not null, date text not null, session text not null, sequence integer not null, drive_id text not null,
+    head text not null, public_key text not null, closed_at text not null, primary key (class_id, date, session)
+);
+create table audit (
+    id integer primary key, at text not null, who text not null, action text not null, object text not null,
+    detail text not null, previous text not null, hash text not null
+);
+create table facts (name text primary key, value text not null)
+"""
+
+
+@migrations()
+def m002_changes(db: Database) -> None:
+    """A log of changed rows, written by triggers, for the journal on the drive (`drive rebuild`, docs/storage.md)."""
+    db.execute("create table changes (seq integer primary key autoincrement, name text not null, row integer not null)")
+    for table in JOURNALED:
+        for action in ("insert", "update"):
+            into = f"insert into changes (name, row) values ('{table}', new.rowid)"  # noqa: S608 - names of ours
+            db.execute(f"create trigger {table}_{action} after {action} on {table} begin {into}; end")
+
+
+# what the drives must be able to give back; the rest (cameras, outbox, facts, accounts) lives in the state folder
+JOURNALED = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
+
+
+@migrations()
+def m003_audit_only_grows(db: Database) -> None:
+    """Nobody changes or deletes an entry of the audit through SQL; whoever goes round it breaks the chain."""
+    for action in ("update", "delete"):
+        db.execute(
+            f"create trigger audit_no_{action} before {action} on audit begin"
+            " select raise(abort, 'the audit is append-only'); end"
+        )
+
+
+@migrations()
+def m004_accounts(db: Database) -> None:
+    """Who may use the page. Of a session only the hash of its token is kept."""
+    db.execute(
+        "create table accounts (name text primary key, role text not null, password text not null, created_at text not null)"
+    )
+    db.execute(
+        "create table sessions (token_hash text primary key, name text not null, csrf text not null,"
+        " expires_at text not null, seen_at text not null)"
+    )
+
+
+@migrations()
+def m005_tokens(db: Database) -> None:
+    """Tokens of the bureau's programs, and what the pages of a large box look up by."""
+    db.execute(
+        "create table tokens (token_hash text primary key, name text not null unique, role text not null,"
+        " created_at text not null, expires_at text not null)"
+    )
+    db.execute("create index audit_by_object on audit (object, id)")
+    db.execute("create index alerts_by_class on alerts (class_id, since)")

@@ -1,0 +1,122 @@
+"""Segments: an open row when a file is opened, finished last of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from agent import clock
+from agent.catalog.base import Row, Store, moment
+from agent.model import Segment, Session
+
+
+class Segments:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def open(self, segment: Segment) -> int:
+        """Insert an open row (its `segment_id` is ignored) and return the new ID. A path already known is an error."""
+        with self._store.write() as db:
+            values = _values(segment)
+            names = ", ".join(values)
+            marks = ", ".join(f":{name}" for name in values)
+            cursor = db.execute(f"insert into segments ({names}) values ({marks})", values)  # noqa: S608 - own column names
+            return int(cursor.lastrowid or 0)
+
+    def finish(self, segment_id: int, *, end: datetime, size: int, sha256: str) -> None:
+        """The file is whole, named and synced: say so."""
+        with self._store.write() as db:
+            db.execute(
+                "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
+                [clock.stamp(end), size, sha256, segment_id],
+            )
+
+    def rename(self, segment_id: int, path: str) -> None:
+        """The file of an open row will get another name than was thought."""
+        with self._store.write() as db:
+            db.execute("update segments set path = ? where id = ? and state = 'open'", [path, segment_id])
+
+    def drop(self, segment_id: int) -> None:
+        """Forget an open row whose file never held a frame."""
+        with self._store.write() as db:
+            db.execute("delete from segments where id = ? and state = 'open'", [segment_id])
+
+    def opened(self, camera_id: str | None = None) -> list[Segment]:
+        """Open rows, oldest first."""
+        rows = self._store.rows(
+            "select * from segments where state = 'open' and (? is null or camera_id = ?) order by start",
+            [camera_id, camera_id],
+        )
+        return [_segment(row) for row in rows]
+
+    def of_class(self, class_id: str, day: date | None = None, session: Session | None = None) -> list[Segment]:
+        """Finished segments of a class, by camera and time."""
+        rows = self._store.rows(
+            "select * from segments where class_id = :c and state = 'finished' and (:d is null or date = :d)"
+            " and (:s is null or session = :s) order by camera_id, start",
+            {"c": class_id, "d": day.isoformat() if day else None, "s": session.value if session else None},
+        )
+        return [_segment(row) for row in rows]
+
+    def between(
+        self, camera_id: str, start: datetime, end: datetime, *, class_id: str | None = None, finished: bool = True
+    ) -> list[Segment]:
+        """Segments of a camera that touch [start, end), in order; open ones too unless `finished`."""
+        rows = self._store.rows(
+            "select * from segments where camera_id = :cam and start < :end and (end is null or end > :start)"
+            " and (:cls is null or class_id = :cls) and (:fin = 0 or state = 'finished') order by start",
+            {"cam": camera_id, "start": clock.stamp(start), "end": clock.stamp(end), "cls": class_id, "fin": finished},
+        )
+        return [_segment(row) for row in rows]
+
+    def get(self, segment_id: int) -> Segment | None:
+        row = self._store.row("select * from segments where id = ?", [segment_id])
+        return _segment(row) if row else None
+
+    def by_path(self, drive_id: str, path: str) -> Segment | None:
+        row = self._store.row("select * from segments where drive_id = ? and path = ?", [drive_id, path])
+        return _segment(row) if row else None
+
+    def finished_after(self, segment_id: int, drive_ids: Sequence[str], limit: int) -> list[Segment]:
+        """Finished segments of some drives in the order in which they were opened, after one of them."""
+        marks = ", ".join("?" for _ in drive_ids)
+        rows = self._store.rows(
+            f"select * from segments where id > ? and state = 'finished' and drive_id in ({marks}) order by id limit ?",  # noqa: S608 - marks only
+            [segment_id, *drive_ids, limit],
+        )
+        return [_segment(row) for row in rows]
+
+    def finished_bytes(self, drive_ids: Sequence[str]) -> int:
+        """What all finished segments of some drives hold."""
+        marks = ", ".join("?" for _ in drive_ids)
+        row = self._store.row(
+            f"select coalesce(sum(bytes), 0) as n from segments where state = 'finished' and drive_id in ({marks})",  # noqa: S608 - marks only
+            list(drive_ids),
+        )
+        return int(row["n"]) if row else 0
+
+    def classes_with_video(self) -> list[str]:
+        return [r["class_id"] for r in self._store.rows("select distinct class_id from segments order by class_id")]
+
+
+def _values(segment: Segment) -> dict[str, Any]:
+    return {
+        "drive_id": segment.drive_id, "path": segment.path, "temporary": segment.temporary, "state": segment.state,
+        "class_id": segment.class_id, "date": segment.date.isoformat(), "session": segment.session.value,
+        "room_id": segment.room_id, "camera_id": segment.camera_id, "start": clock.stamp(segment.start),
+        "end": clock.stamp(segment.end) if segment.end else None, "bytes": segment.bytes, "sha256": segment.sha256,
+        "video_codec": segment.video_codec, "width": segment.width, "height": segment.height,
+        "audio_codec": segment.audio_codec, "trust": segment.trust,
+        "sender_time": clock.stamp(segment.sender_time) if segment.sender_time else None,
+    }  # fmt: skip
+
+
+def _segment(row: Row) -> Segment:
+    return Segment(
+        segment_id=row["id"], drive_id=row["drive_id"], path=row["path"], temporary=row["temporary"], state=row["state"],
+        class_id=row["class_id"], date=date.fromisoformat(row["date"]), session=Session(row["session"]),
+        room_id=row["room_id"], camera_id=row["camera_id"], start=clock.parse(row["start"]), end=moment(row["end"]),
+        bytes=row["bytes"], sha256=row["sha256"], video_codec=row["video_codec"], width=row["width"],
+        height=row["height"], audio_codec=row["audio_codec"], trust=row["trust"], sender_time=moment(row["sender_time"]),
+    )  # fmt: skip

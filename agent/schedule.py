@@ -1,0 +1,129 @@
+"""Which class a camera records for, and what time was planned: pure functions over classes.
+
+Recording runs from MARGIN before the first lesson of a half-day in the camera's room to MARGIN after its last, breaks
+included. Where a room serves several classes, the lesson decides; where margins alone overlap, they meet in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from agent.model import Lesson, Session, TrainingClass
+
+MARGIN = timedelta(minutes=15)
+_FAR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Record `camera_id` for this class's half-day from `start` to `end`."""
+
+    class_id: str
+    date: date
+    session: Session
+    room_id: str
+    camera_id: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Planned time of one camera in one half-day: first lesson's start to last lesson's end in its room."""
+
+    class_id: str
+    date: date
+    session: Session
+    room_id: str
+    camera_id: str
+    start: datetime
+    end: datetime
+    lessons: tuple[Lesson, ...]
+
+
+def spans(cls: TrainingClass) -> list[Span]:
+    """Planned time of a class: one span a half-day, room and camera, in order of time."""
+    found: list[Span] = []
+    for day, session in cls.half_days():
+        lessons = cls.lessons_of(day, session)
+        for room in cls.rooms:
+            mine = tuple(x for x in lessons if x.room_id == room.room_id)
+            if not mine:
+                continue
+            start, end = min(x.start for x in mine), max(x.end for x in mine)
+            found += [Span(cls.class_id, day, session, room.room_id, c, start, end, mine) for c in room.cameras]
+    return found
+
+
+def placements(classes: Iterable[TrainingClass], camera_id: str) -> list[Placement]:
+    """Stretches in which a camera records, without overlap, in order of time."""
+    rows = [(x, s) for c in classes for s in spans(c) if s.camera_id == camera_id for x in s.lessons]
+    rows.sort(key=lambda row: (row[0].start, row[0].end))
+    found: list[Placement] = []
+    for i, (lesson, span) in enumerate(rows):
+        start, end = lesson.start - MARGIN, lesson.end + MARGIN
+        if i > 0:
+            start = max(start, _border(rows[i - 1], rows[i]))
+        if i + 1 < len(rows):
+            end = (
+                min(end, _border(rows[i], rows[i + 1])) if _key(rows[i + 1][1]) != _key(span) else rows[i + 1][0].start
+            )
+        last = found[-1] if found else None
+        if last and _key(last) == _key(span) and last.end >= start:
+            found[-1] = replace(last, end=max(last.end, end))
+        elif end > start:
+            found.append(Placement(span.class_id, span.date, span.session, span.room_id, camera_id, start, end))
+    return found
+
+
+def _key(item: Span | Placement) -> tuple[str, date, Session, str]:
+    return item.class_id, item.date, item.session, item.room_id
+
+
+def _border(one: tuple[Lesson, Span], two: tuple[Lesson, Span]) -> datetime:
+    """Where the recording of one lesson's class ends and the next's begins: lessons first, margins meet half-way."""
+    end, start = one[0].end, two[0].start
+    return start if end >= start or _key(one[1]) == _key(two[1]) else end + (start - end) / 2
+
+
+def planned(classes: Iterable[TrainingClass], class_id: str) -> list[Placement]:
+    """Planned time of a class, as the gap ledger counts it: its spans, less what its cameras gave to other classes."""
+    everything = list(classes)
+    mine = [s for c in everything if c.class_id == class_id for s in spans(c)]
+    if not mine:
+        return []
+    near = _near(everything, min(s.start for s in mine), max(s.end for s in mine))
+    places = {camera: placements(near, camera) for camera in {s.camera_id for s in mine}}
+    found = []
+    for span in mine:
+        for place in places[span.camera_id]:
+            start, end = max(place.start, span.start), min(place.end, span.end)
+            if _key(place) == _key(span) and end > start:
+                found.append(replace(place, start=start, end=end))
+    return found
+
+
+def placement_at(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> Placement | None:
+    """What a camera records for at `moment`, or None outside the plan."""
+    near = _near(classes, moment, moment)
+    return next((p for p in placements(near, camera_id) if p.start <= moment < p.end), None)
+
+
+def next_start(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> datetime | None:
+    """The next instant after `moment` at which a camera begins to record."""
+    ahead = [c for c in classes if any(x.end > moment for x in c.lessons)]
+    return min((p.start for p in placements(ahead, camera_id) if p.start > moment), default=None)
+
+
+def _near(classes: Iterable[TrainingClass], start: datetime, end: datetime) -> list[TrainingClass]:
+    """Classes with a lesson within a day of [start, end]. Only they can shape a camera's placements there: a box that has
+    five years of classes asks each second."""
+    first, last = start - _FAR, end + _FAR
+    return [c for c in classes if any(x.start <= last and x.end >= first for x in c.lessons)]
+
+
+def lessons_at(cls: TrainingClass, moment: datetime) -> list[Lesson]:
+    """Lessons under way at `moment` (half-open spans)."""
+    return [x for x in cls.lessons if not x.cancelled and x.start <= moment < x.end]

@@ -1,0 +1,23 @@
+"""Where the settings lie, and the language that rules before they are read: what every command needs, even those that need
+no settings and so do without the libraries that check them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+DEFAULT_FILE = Path("/etc/site-agent/agent.toml")
+PREFIX = "SITE_AGENT_"
+
+
+def language_of(file: Path) -> Literal["zh", "en"]:
+    """The language for messages before, or without, valid settings: the environment's, else the file's, else Chinese."""
+    value = os.environ.get(PREFIX + "LANGUAGE")
+    if value is None:
+        try:
+            value = tomllib.loads(file.read_text(encoding="utf-8")).get("language")
+        except (OSError, ValueError):
+            value = None
+    return "en" if value == "en" else "zh"

@@ -1,0 +1,97 @@
+"""The import rules of docs/design.md, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+AGENT = ROOT / "agent"
+FILES = sorted(AGENT.rglob("*.py"))
+
+LAYERS = [
+    {"words"},
+    {"errors", "clock", "model", "notify", "crew"},
+    {"schedule", "catalog"},
+    {"media", "drive", "ledger", "life", "attempts"},
+    {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
+    {"web"},
+    {"settings", "settings_file"},
+    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics"},
+    {"app", "demo"},
+    {"commands", "__main__"},
+]
+STAGES = LAYERS[4]
+PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger"}
+DOORS = {
+    "av": {"media", "recording", "counting", "inspection", "demo"},
+    "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
+    "paho": {"bureau", "demo"}, "amqtt": {"demo"}, "cv2": {"counting"}, "openvino": {"counting"}, "onnxruntime": {"counting"},
+    "sqlite3": {"catalog"}, "sqlite_utils": {"catalog"}, "pydantic": {"settings"}, "pydantic_settings": {"settings"},
+    "prometheus_client": {"metrics"}, "tomlkit": {"setup"},
+    "starlette": {"web"}, "uvicorn": {"web"}, "jinja2": {"web"}, "argon2": {"web"}, "openpyxl": {"attendance", "inspection"},
+}  # fmt: skip
+
+
+def room(path: Path) -> str:
+    return path.relative_to(AGENT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "agent" else {node.module}
+            )
+    return found
+
+
+def level(name: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if name in layer)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(AGENT)))
+def test_imports_go_one_way(path: Path) -> None:
+    mine = room(path)
+    if mine == "__init__":
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "agent" and len(parts) > 1 and parts[1] not in (mine, "__version__"):
+            assert not (mine in STAGES and parts[1] in STAGES), f"{path.name}: stage {mine} imports stage {parts[1]}"
+            assert level(parts[1]) <= level(mine), f"{path.name}: {mine} imports {parts[1]}, which stands above it"
+        elif parts[0] != "agent":
+            assert mine in DOORS.get(parts[0], {mine}), f"{path.name}: {parts[0]} belongs to {sorted(DOORS[parts[0]])}"
+            if mine in PURE_GROUND:
+                assert parts[0] in sys.stdlib_module_names, f"{path.name}: the ground uses the standard library only"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(AGENT)))
+def test_importing_does_nothing(path: Path) -> None:
+    """At module level: definitions, assignments, imports, docstrings; no bare calls."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        assert not is_call, f"{path.name}:{node.lineno} acts when imported"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(AGENT)))
+def test_modules_stay_readable(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= 400, f"{path.name} has {lines} lines"
+
+
+def test_every_word_stands_in_both_languages_with_the_same_blanks() -> None:
+    import string
+
+    from agent import words
+
+    for key, entry in words.catalogue().items():
+        assert set(entry) == {"zh", "en"}, key
+        blanks = [{f for _, f, _, _ in string.Formatter().parse(entry[lang]) if f} for lang in ("zh", "en")]
+        assert blanks[0] == blanks[1], key

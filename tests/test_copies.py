@@ -1,0 +1,55 @@
+"""Daily copies of the catalog, and what comes back from them."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent.catalog import Catalog, copies
+from agent.errors import CatalogError
+
+ZONE = ZoneInfo("Asia/Shanghai")
+NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
+
+
+def test_a_copy_is_whole_private_and_the_oldest_goes(tmp_path: Path) -> None:
+    with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
+        catalog.facts.put("name", "value")
+        for number in range(copies.KEPT + 2):
+            last = copies.make(catalog.store, tmp_path / "copies", date(2026, 11, 1) + timedelta(days=number))
+    assert len(list((tmp_path / "copies").iterdir())) == copies.KEPT
+    assert copies.newest(tmp_path / "copies") == last
+    assert last.stat().st_mode & 0o777 == 0o600
+    connection = sqlite3.connect(last)
+    assert connection.execute("select value from facts where name = 'name'").fetchone() == ("value",)
+    connection.close()
+
+
+def test_what_only_the_box_knew_comes_back_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    with Catalog(tmp_path / "old.db", ZONE) as old:
+        old.facts.put("kept", "old")
+        old.facts.put("other", "old")
+        old.outbox.put("alert/camera.offline", "alert", {"n": 1}, NOW)
+        old.outbox.put("attendance/A/2026-11-23/am", "attendance", {"n": 1}, NOW, retained=True)
+        copy = copies.make(old.store, tmp_path / "copies", date(2026, 11, 23))
+    with Catalog(tmp_path / "new.db", ZONE) as new:
+        new.facts.put("kept", "new")
+        assert copies.take_back(new.store, copy) >= 2
+        assert (new.facts.get("kept"), new.facts.get("other")) == ("new", "old")
+        assert [m.topic for m in new.outbox.waiting()] == ["alert/camera.offline"]
+        assert copies.take_back(new.store, copy) == 0
+
+
+def test_a_copy_that_cannot_be_made_or_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "copies").write_text("a file")
+    with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
+        with pytest.raises(CatalogError, match="copies"):
+            copies.make(catalog.store, tmp_path / "copies", date(2026, 11, 23))
+        (tmp_path / "junk.db").write_bytes(b"x" * 4096)
+        with pytest.raises(CatalogError):
+            copies.take_back(catalog.store, tmp_path / "junk.db")
+        catalog.facts.put("still", "works")
