@@ -1,0 +1,57 @@
+"""The demo's broker: amqtt in a thread of its own, on loopback, port chosen by the system. It speaks MQTT 3.1.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+
+from amqtt.broker import Broker
+from amqtt.errors import BrokerError
+
+
+class EmbeddedBroker:
+    """`start` returns when it listens on `port`; `stop` when it is gone."""
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
+        self.port = _free_port(address)
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demo-broker")
+        self._broker: Broker | None = None
+
+    def start(self) -> EmbeddedBroker:
+        # amqtt tells of every client that comes and goes; the demo's reader has better things to read
+        logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+        logging.getLogger("transitions").setLevel(logging.CRITICAL)
+        self._thread.start()
+        if not self._ready.wait(20):
+            raise BrokerError("the embedded broker did not start")
+        return self
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        config = {
+            "listeners": {"default": {"type": "tcp", "bind": f"{self.address}:{self.port}"}},
+            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+        }
+        self._broker = Broker(config, loop=self._loop)
+        self._loop.run_until_complete(self._broker.start())
+        self._ready.set()
+        self._loop.run_forever()
+        with contextlib.suppress(BrokerError, asyncio.CancelledError):
+            self._loop.run_until_complete(self._broker.shutdown())
+        self._loop.close()
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])

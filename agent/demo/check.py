@@ -1,0 +1,23 @@
+"""Whether a file really plays: every frame of picture and sound is decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+
+def seconds(path: Path) -> float:
+    """Length of a media file."""
+    with av.open(str(path)) as container:
+        return (container.duration or 0) / av.time_base
+
+
+def plays(path: Path) -> bool:
+    """True where picture and sound decode from end to end."""
+    try:
+        with av.open(str(path)) as container:
+            kinds = {frame.__class__ for frame in container.decode(video=0, audio=0)}
+    except (av.FFmpegError, IndexError):
+        return False
+    return kinds == {av.VideoFrame, av.AudioFrame}

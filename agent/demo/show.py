@@ -1,0 +1,307 @@
+"""The demo: the whole main job on this machine alone, every part real, told in lines that a person can follow.
+
+A virtual ONVIF camera shows people who arrive and leave; the agent itself runs as the daemon it is (`site-agent run`), and each
+stage counts as delivered only when its result was seen from outside: on the broker, on the drive, in the commands' JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent import words
+from agent.demo import check, convert, scene
+from agent.demo.broker import EmbeddedBroker
+from agent.demo.camera import VirtualCamera
+from agent.demo.ears import Ears
+from agent.errors import SiteAgentError
+
+CLASS_ID = "DEMO-2026-01"
+EXPECTED = 6
+PASSWORD = "camera-1"  # noqa: S105 - the virtual camera's own, on loopback
+PATIENCE_S = 150.0
+# an address of its own on loopback, so that other virtual cameras of this machine stay out of the story
+ADDRESS = "127.77.0.1"
+
+
+# people in the room over the film's seconds, one of them the teacher: too few at first, then the class is there
+ARRIVALS = ((0.0, 3), (26.0, 7))
+FILM_S = 64.0
+STAGES = ("found", "admitted", "recording", "heartbeat", "attendance", "stopped", "clip", "verified")
+# what only our own film is sure to bring about
+SCRIPTED = ("raised", "cleared", "recovered")
+
+
+class Show:
+    """One performance in `folder`, which is left behind with the recording."""
+
+    def __init__(self, folder: Path, video: Path | None, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._video = video
+        self._say = say
+        self._stages = STAGES if video else (*STAGES, *SCRIPTED)
+        self._seen: set[str] = set()
+        self._zone = daytime_zone()
+        self._environment = os.environ | {
+            "SITE_AGENT_CAMERAS__PASSWORD": PASSWORD,
+            "SITE_AGENT_LANGUAGE": words.language(),
+        }
+
+    def run(self) -> int:
+        """0 when every stage delivered, else 1."""
+        self._line("demo.begin", folder=self._folder)
+        with self._parts(self._film()) as broker:
+            self._prepare(broker)
+            self._discover()
+            self._perform(broker)
+        self._evidence()
+        return self._end()
+
+    def _film(self) -> Path:
+        if self._video:
+            return convert.playable(self._video, self._folder)
+        self._line("demo.material")
+        return scene.make_classroom(self._folder / "classroom.mp4", ARRIVALS, FILM_S)
+
+    @contextmanager
+    def _parts(self, media: Path) -> Iterator[EmbeddedBroker]:
+        broker = EmbeddedBroker().start()
+        try:
+            with VirtualCamera(
+                media, ADDRESS, manufacturer="示例", model="DEMO-CAM-2", serial="DEMO0001", password=PASSWORD
+            ) as camera:
+                self._line("demo.parts", url=camera.rtsp_url, port=broker.port)
+                yield broker
+        finally:
+            broker.stop()
+
+    def _prepare(self, broker: EmbeddedBroker) -> None:
+        (self._folder / "drive").mkdir()
+        for name, text in _files(self._folder, broker.port, self._zone).items():
+            (self._folder / name).write_text(text, encoding="utf-8")
+        label = words.text("demo.label")
+        keys = str(self._folder / "state" / "keys")
+        self._command("drive", "init", str(self._folder / "drive"), "--label", label, "--key-dir", keys)
+        self._command("classes", "import", str(self._folder / "class.toml"))
+        self._line("demo.prepared", class_id=CLASS_ID, expected=EXPECTED)
+
+    def _discover(self) -> None:
+        for found in self._json("discover"):
+            self._seen.add("found")
+            if found["verdict"] in ("admitted", "faulty"):
+                self._seen.add("admitted")
+            self._line(
+                "demo.found", **{k: found[k] for k in ("camera_id", "manufacturer", "model", "address", "verdict")}
+            )
+
+    def _perform(self, broker: EmbeddedBroker) -> None:
+        """Run the daemon and listen until the alert was raised and cleared, or patience ends."""
+        over = threading.Event()
+        self._began = time.monotonic()
+
+        def heard(topic: str, data: Mapping[str, Any]) -> None:
+            self._hear(topic, data)
+            if self._enough():
+                over.set()
+
+        ears = Ears(broker.address, broker.port, heard).start()
+        log = (self._folder / "agent.log").open("wb")
+        daemon = subprocess.Popen([*_agent(), "run", *self._config()], env=self._environment, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not (over.wait(0.5) or self._enough()) and time.monotonic() < deadline and daemon.poll() is None:
+                self._watch_drive()
+        finally:
+            status = self._stop(daemon)
+            ears.stop()
+            log.close()
+        if status == 0:
+            self._seen.add("stopped")
+        self._line("demo.stopped", status=status)
+
+    def _enough(self) -> bool:
+        """Nothing more is to come while the agent runs; a clip needs some twenty seconds of film."""
+        rest = {"stopped", "clip", "verified"}
+        return set(self._stages) - rest <= self._seen and time.monotonic() - self._began > 25
+
+    def _watch_drive(self) -> None:
+        open_files = list((self._folder / "drive").rglob(".*.mp4.part"))
+        if open_files and "recording" not in self._seen:
+            self._seen.add("recording")
+            name = open_files[0].relative_to(self._folder / "drive").parent
+            self._line("demo.recording", folder=name)
+
+    def _stop(self, daemon: subprocess.Popen[bytes]) -> int:
+        if daemon.poll() is None:
+            daemon.send_signal(signal.SIGTERM)
+        try:
+            return daemon.wait(20)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            return daemon.wait()
+
+    def _hear(self, topic: str, data: Mapping[str, Any]) -> None:
+        if topic == "state":
+            self._line("demo.state", state=data["state"])
+        elif topic == "heartbeat":
+            if "heartbeat" not in self._seen:
+                self._line("demo.heartbeat", seq=data["seq"], clock=data["clock"], outbox=data["outbox"])
+            self._seen.add("heartbeat")
+        elif topic.startswith("attendance/") and data.get("present") is not None:
+            self._seen.add("attendance")
+            if "cleared" in self._seen and data["present"] >= EXPECTED:
+                self._seen.add("recovered")
+            self._line("demo.attendance", **{k: data[k] for k in ("expected", "present", "absent", "low", "high")})
+        elif topic.startswith("alert/attendance.") and data["state"] in ("raised", "cleared"):
+            if data["state"] == "raised" or "raised" in self._seen:
+                self._seen.add(data["state"])
+            self._line(f"demo.alert_{data['state']}", message=data["message"])
+
+    def _evidence(self) -> None:
+        """A clip by class ID, and the proof that the drive is whole."""
+        spans = _recorded(self._folder / "drive")
+        if not spans:
+            return
+        start = min(start for start, _ in spans) + timedelta(seconds=4)
+        end = min(start + timedelta(seconds=20), max(end for _, end in spans))
+        on, out = start.astimezone(self._zone), self._folder / "clips"
+        asked = ["--on", f"{on:%Y-%m-%d}", "--from", f"{on:%H:%M:%S}", "--to", f"{end.astimezone(self._zone):%H:%M:%S}"]
+        for clip in self._json("clip", CLASS_ID, *asked, "--out", str(out)):
+            if check.plays(Path(clip["path"])) and self._status("clip", "--verify", clip["path"]) == 0:
+                self._seen.add("clip")
+                self._line("demo.clip", path=clip["path"], start=clip["start"], end=clip["end"])
+        # without settings, as whoever holds the disk does it: the half-day that was cut short is closed from its files
+        self._status("drive", "seal", str(self._folder / "drive"), "--key-dir", str(self._folder / "state" / "keys"))
+        for verdict in self._json("drive", "verify", str(self._folder / "drive")):
+            if verdict["ok"] and verdict["checked"] > 0:
+                self._seen.add("verified")
+                self._line("demo.verified", checked=verdict["checked"])
+
+    def _end(self) -> int:
+        self._line("demo.where", folder=self._folder / "drive")
+        missing = [stage for stage in self._stages if stage not in self._seen]
+        if not missing:
+            self._line("demo.done", count=len(self._stages))
+            return 0
+        self._line("demo.failed", stages=", ".join(missing), log=self._folder / "agent.log")
+        return 1
+
+    def _line(self, key: str, **params: object) -> None:
+        self._say(f"{datetime.now(UTC).astimezone(self._zone):%H:%M:%S}  {words.text(key, **params)}")
+
+    def _config(self) -> list[str]:
+        return ["--config", str(self._folder / "agent.toml")]
+
+    def _command(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [*_agent(), *arguments, *self._config()], env=self._environment, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise SiteAgentError("demo.command", command=" ".join(arguments[:2]), detail=done.stderr.decode().strip())
+
+    def _json(self, *arguments: str) -> list[dict[str, Any]]:
+        command = [*_agent(), *arguments, "--json", *self._config()]
+        done = subprocess.run(command, env=self._environment, capture_output=True, check=False)
+        if done.returncode:
+            self._say(done.stderr.decode().strip())
+        return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+    def _status(self, *arguments: str) -> int:
+        return subprocess.run(
+            [*_agent(), *arguments], env=self._environment, capture_output=True, check=False
+        ).returncode
+
+
+def _agent() -> list[str]:
+    return [sys.executable, "-m", "agent"]
+
+
+def daytime_zone() -> ZoneInfo:
+    """The site's zone, unless the demo's lesson would cross midnight there: a lesson lies within one day."""
+    now = datetime.now(UTC)
+    zones = [ZoneInfo(name) for name in ("Asia/Shanghai", "Asia/Dubai", "UTC")]
+    return next(z for z in zones if 0 < now.astimezone(z).hour < 23)
+
+
+def _files(folder: Path, port: int, zone: ZoneInfo) -> dict[str, str]:
+    """Settings, the bureau's list and the class file of the demo."""
+    begin = (datetime.now(UTC) - timedelta(minutes=1)).astimezone(zone)
+    end = begin + timedelta(minutes=40)
+    return {
+        "agent.toml": f"""county = "demo"
+site = "site-1"
+box = "box-1"
+institution = "示范职业培训学校"
+timezone = "{zone.key}"
+state_dir = "{folder / "state"}"
+[cameras]
+networks = ["{ADDRESS}/32"]
+model_list = "{folder / "camera-models.toml"}"
+username = "admin"
+search_interval_s = 10
+[recording]
+drives = ["{folder / "drive"}"]
+segment_seconds = 20
+[counting]
+interval = 2
+[attendance]
+window_s = 8
+hold_s = 3
+interval_s = 1
+[bureau]
+host = "127.0.0.1"
+port = {port}
+protocol = "3.1.1"
+tls = false
+heartbeat_s = 5
+[serve]
+enabled = false
+metrics_port = 0
+""",
+        "camera-models.toml": """[[camera]]
+manufacturer = "示例"
+model = "DEMO-CAM-*"
+""",
+        "class.toml": f"""class_id = "{CLASS_ID}"
+project = "示范培训项目"
+occupation = "养老护理员"
+class_number = 1
+institution = "示范职业培训学校"
+place = "示范教室"
+first_day = {begin:%Y-%m-%d}
+last_day = {begin:%Y-%m-%d}
+expected = {EXPECTED}
+[[rooms]]
+room_id = "r1"
+name = "一号教室"
+kind = "theory"
+cameras = ["cam1"]
+[[lessons]]
+date = {begin:%Y-%m-%d}
+start = "{begin:%H:%M}"
+end = "{end:%H:%M}"
+kind = "theory"
+content = "示范课"
+teacher = "示范教师"
+""",
+    }
+
+
+def _recorded(drive: Path) -> list[tuple[datetime, datetime]]:
+    """(start, end) of the finished files on the drive, by the file system: the demo looks from outside."""
+    found = []
+    for path in drive.rglob("*.mp4"):
+        end = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        found.append((end - timedelta(seconds=check.seconds(path)), end))
+    return found
