@@ -1,0 +1,259 @@
+"""The bureau's list of approved models, and what a camera is judged to be by it. Pure: no clock, no network, no files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from agent import words
+from agent.cameras.device import Description
+from agent.errors import CameraError, CameraUnreachable, SettingsError
+from agent.model import Stream, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Parameters that a camera must be set to; None where the bureau asks nothing. Sizes in pixels of the main stream, `fps`
+    the smallest frame rate, `keyframe_interval_s` the longest allowed."""
+
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    codecs: tuple[str, ...] = ()
+    keyframe_interval_s: float | None = None
+    sound: bool = False
+    audio_codecs: tuple[str, ...] = ()
+    time_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedModel:
+    """One line of the list. `manufacturer` and `model` may hold `*`; firmware bounds are inclusive."""
+
+    manufacturer: str
+    model: str
+    firmware_min: str = ""
+    firmware_max: str = ""
+    require: Requirement = field(default_factory=Requirement)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The list as the bureau issued it; `digest` tells two lists apart."""
+
+    models: tuple[ApprovedModel, ...] = ()
+    issuer: str = ""
+    issued: date | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`reasons` are sentences in the process's language; empty when admitted."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+
+
+def judge(camera: Description, approved: ModelList) -> Judgement:
+    """Refused when no line of the list names maker, model and firmware; faulty when a parameter differs; else admitted."""
+    if not approved.models:
+        return Judgement(Verdict.REFUSED, (words.text("cameras.no_list"),))
+    if not camera.model:
+        return Judgement(Verdict.REFUSED, (words.text("cameras.no_model"),))
+    named = [m for m in approved.models if _same(m.manufacturer, camera.manufacturer) and _same(m.model, camera.model)]
+    if not named:
+        maker, model = camera.manufacturer or "?", camera.model
+        return Judgement(Verdict.REFUSED, (words.text("cameras.not_on_list", manufacturer=maker, model=model),))
+    fitting = next((m for m in named if _firmware_fits(camera.firmware, m)), None)
+    if fitting is None:
+        bounds = ", ".join(f"{m.firmware_min or '…'} – {m.firmware_max or '…'}" for m in named)
+        reason = words.text("cameras.firmware", model=camera.model, firmware=camera.firmware or "?", bounds=bounds)
+        return Judgement(Verdict.REFUSED, (reason,))
+    faults = tuple(_faults(camera, fitting.require))
+    return Judgement(Verdict.FAULTY if faults else Verdict.ADMITTED, faults)
+
+
+def judge_error(error: CameraError) -> Judgement:
+    """Of a device whose identity could not be had: refused where it answered, else unreachable."""
+    return Judgement(Verdict.UNREACHABLE if isinstance(error, CameraUnreachable) else Verdict.REFUSED, (str(error),))
+
+
+def requirement_of(camera: Description, approved: ModelList) -> Requirement | None:
+    """What the list asks of this camera's parameters; None where it is not on the list."""
+    for model in approved.models:
+        fits = _same(model.manufacturer, camera.manufacturer) and _same(model.model, camera.model)
+        if fits and _firmware_fits(camera.firmware, model):
+            return model.require
+    return None
+
+
+def _faults(camera: Description, require: Requirement) -> Iterator[str]:
+    if not camera.streams:
+        yield camera.stream_problem or words.text("cameras.no_profile")
+        return
+    yield from _picture_faults(camera.streams[0], require)
+    yield from _sound_faults(camera.streams[0], require)
+    if require.time_source and camera.time_source != require.time_source:
+        yield _differs("time_source", camera.time_source, require.time_source, fixable=True)
+
+
+def _picture_faults(stream: Stream, require: Requirement) -> Iterator[str]:
+    if require.codecs and stream.codec not in require.codecs:
+        yield _differs("codec", stream.codec, " / ".join(require.codecs), fixable=True)
+    told = f"{stream.width}×{stream.height}" if stream.width and stream.height else None
+    if (stream.width or 0) < (require.width or 0) or (stream.height or 0) < (require.height or 0):
+        yield _differs("size", told, f"≥ {require.width or '…'}×{require.height or '…'}")
+    if require.fps and (stream.fps or 0) < require.fps:
+        yield _differs("fps", _plain(stream.fps), f"≥ {_plain(require.fps)}")
+    if require.keyframe_interval_s:
+        frames, rate = stream.keyframe_interval, stream.fps
+        seconds = frames / rate if frames and rate else None
+        # a twentieth is allowed for: 50 frames at 24.97 a second are two seconds
+        if seconds is None or seconds > require.keyframe_interval_s * 1.05:
+            yield _differs(
+                "keyframes", _plain(seconds, " s"), f"≤ {_plain(require.keyframe_interval_s)} s", fixable=True
+            )
+
+
+def _sound_faults(stream: Stream, require: Requirement) -> Iterator[str]:
+    if (require.sound or require.audio_codecs) and not stream.audio:
+        yield words.text("cameras.no_sound")
+    elif require.audio_codecs and stream.audio not in require.audio_codecs:
+        yield _differs("audio", stream.audio, " / ".join(require.audio_codecs), fixable=True)
+
+
+def _differs(what: str, found: str | None, wanted: str, *, fixable: bool = False) -> str:
+    name = words.text(f"cameras.parameter.{what}")
+    if found is None:
+        return words.text("cameras.not_told", name=name, wanted=wanted)
+    return words.text(
+        "cameras.differs_fixable" if fixable else "cameras.differs", name=name, found=found, wanted=wanted
+    )
+
+
+def _plain(value: float | None, unit: str = "") -> str | None:
+    return None if value is None else f"{round(value, 2):g}{unit}"
+
+
+def _same(pattern: str, value: str) -> bool:
+    """Exact but for case and outer spaces; `*` stands for anything."""
+    parts = (re.escape(part) for part in pattern.strip().split("*"))
+    return re.fullmatch(".*".join(parts), value.strip(), re.IGNORECASE) is not None
+
+
+def _firmware_fits(firmware: str, model: ApprovedModel) -> bool:
+    if not model.firmware_min and not model.firmware_max:
+        return True
+    have = _version(firmware)
+    return bool(
+        have
+        and (not model.firmware_min or have >= _version(model.firmware_min))
+        and (not model.firmware_max or have[: len(_version(model.firmware_max))] <= _version(model.firmware_max))
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The first dotted number: `V5.7.3 build 220112` is (5, 7, 3). An upper bound of 5.7 takes in all of 5.7.x."""
+    found = re.search(r"\d+(?:\.\d+)*", text)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
+
+
+def parse(text: str, source: object) -> ModelList:
+    """Read the list. Raises SettingsError naming file, line and mend."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError("cameras.list_not_toml", file=source, detail=error) from None
+    reader = _Reader(source)
+    reader.only(raw, "", ("issuer", "issued", "require", "camera"))
+    common = reader.table(raw, "require")
+    entries = raw.get("camera", [])
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        raise SettingsError("cameras.list_empty", file=source)
+    issued = raw.get("issued")
+    if issued is not None and type(issued) is not date:
+        raise reader.bad("issued", "2026-11-01")
+    return ModelList(
+        tuple(reader.model(entry, f"camera[{n}]", common) for n, entry in enumerate(entries, 1)),
+        reader.string(raw, "", "issuer"), issued, hashlib.sha256(text.encode()).hexdigest(),
+    )  # fmt: skip
+
+
+class _Reader:
+    """Takes values out of TOML tables; each complaint names the file and the key."""
+
+    def __init__(self, source: object) -> None:
+        self._source = source
+
+    def model(self, entry: Mapping[str, Any], where: str, common: Mapping[str, Any]) -> ApprovedModel:
+        keys = ("manufacturer", "model", "firmware_min", "firmware_max")
+        self.only(entry, where, (*keys, "require"))
+        texts = {key: self.string(entry, where, key) for key in keys}
+        for key in ("manufacturer", "model"):
+            if not texts[key]:
+                raise SettingsError("cameras.list_missing", file=self._source, key=f"{where}.{key}")
+        for key in ("firmware_min", "firmware_max"):
+            if texts[key] and not _version(texts[key]):
+                raise self.bad(f"{where}.{key}", "1.2.0")
+        return ApprovedModel(**texts, require=self.requirement({**common, **self.table(entry, "require")}, where))
+
+    def requirement(self, table: Mapping[str, Any], where: str) -> Requirement:
+        where = f"{where}.require"
+        self.only(table, where, tuple(_CHECKS))
+        for key, value in table.items():
+            check, example = _CHECKS[key]
+            if not check(value):
+                raise self.bad(f"{where}.{key}", example)
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+        return Requirement(**values)
+
+    def string(self, table: Mapping[str, Any], where: str, key: str) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            raise self.bad(f"{where}.{key}".lstrip("."), '"…"')
+        return value
+
+    def table(self, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            raise self.bad(key, "[require]")
+        return value
+
+    def only(self, table: Mapping[str, Any], where: str, known: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                path = f"{where}.{key}".lstrip(".")
+                raise SettingsError("cameras.list_unknown", file=self._source, key=path, known=", ".join(known))
+
+    def bad(self, key: str, example: str) -> SettingsError:
+        return SettingsError("cameras.list_bad", file=self._source, key=key, example=example)
+
+
+def _among(*allowed: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and bool(value) and all(v in allowed for v in value)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _pixels(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "width": (_pixels, "1280"),
+    "height": (_pixels, "720"),
+    "fps": (_positive, "12"),
+    "codecs": (_among("h264", "h265"), '["h264", "h265"]'),
+    "keyframe_interval_s": (_positive, "2.0"),
+    "sound": (lambda value: type(value) is bool, "true"),
+    "audio_codecs": (_among("aac", "g711", "g726"), '["aac", "g711"]'),
+    "time_source": (lambda value: value in ("ntp", "manual"), '"ntp"'),
+}

@@ -1,0 +1,175 @@
+"""WS-Discovery: who is out there. A probe of the project's own on every interface address.
+
+WSDiscovery 2.1.2 from PyPI always waits out its timeout, drops replies whose action is not spelt as it likes, and parses with
+a parser that expands entities; docs/cameras.md holds the figures. Replies are data from anyone on the wire: only those
+from inside the camera networks are read, and none of what they say is believed until the camera has been asked.
+"""
+
+from __future__ import annotations
+
+import random
+import selectors
+import socket
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from agent.cameras import soap
+from agent.cameras.networks import Networks, with_host
+from agent.clock import Clock
+
+GROUP, PORT = "239.255.255.250", 3702
+DEVICE_PATH = "/onvif/device_service"
+# seconds after the start at which a probe goes out, each with jitter: lost datagrams and sleepy firmware are common
+_SENDINGS = (0.0, 0.25, 0.8)
+_JITTER = 0.15
+# firmware answers the type it knows: some only NetworkVideoTransmitter, some only Device, some only a probe without types
+_TYPES = (
+    '<d:Types xmlns:t="http://www.onvif.org/ver10/network/wsdl">t:NetworkVideoTransmitter</d:Types>',
+    '<d:Types xmlns:t="http://www.onvif.org/ver10/device/wsdl">t:Device</d:Types>',
+    "",
+)
+_PROBE = (
+    '<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
+    ' xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery">'
+    "<s:Header><a:MessageID>urn:uuid:{id}</a:MessageID><a:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To>"
+    "<a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</a:Action></s:Header>"
+    "<s:Body><d:Probe>{types}</d:Probe></s:Body></s:Envelope>"
+)
+_MATCH_LIMIT = 128  # cameras in one search; a flood beyond that is noise or an attack
+_DATAGRAM_LIMIT = 4096
+_NAP_S = 0.5  # how soon the wait for replies notices the stop
+_FROM_ONE = 16  # endpoints that one address may claim
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Somebody who says that it is a camera. `urls` are the device service addresses worth trying, in order, all inside the
+    camera networks; `dropped` are those that it named and that may not be contacted."""
+
+    endpoint: str
+    address: str
+    urls: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+
+def probe(
+    networks: Networks,
+    clock: Clock,
+    window: float = 2.0,
+    known: Iterable[str] = (),
+    stop: threading.Event | None = None,
+) -> Iterator[Match]:
+    """Matches as they come in, each endpoint once, for `window` seconds or until `stop`. `known` addresses are probed one
+    by one as well: that works where multicast is blocked. An interface that refuses to send is passed over."""
+    start, seen, stop = clock.monotonic(), _Seen(), stop or threading.Event()
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        sockets = [stack.enter_context(s) for s in (_socket(str(i)) for i in networks.interfaces) if s]
+        for sock in sockets:
+            selector.register(sock, selectors.EVENT_READ)
+        targets = [GROUP, *[host for host in known if networks.holds(host)]]
+        # jitter keeps several boxes that were switched on together from asking in step
+        due = [(start + at + random.uniform(0, _JITTER), types) for at, types in zip(_SENDINGS, _TYPES, strict=True)]  # noqa: S311
+        while (now := clock.monotonic()) < start + window and not stop.is_set():
+            while due and due[0][0] <= now:
+                _send(sockets, targets, due.pop(0)[1])
+            wake = min(start + window, due[0][0]) if due else start + window
+            for key, _ in selector.select(max(0.0, min(wake - now, _NAP_S))):
+                yield from _receive(key.fileobj, networks, seen)  # type: ignore[arg-type]
+
+
+class _Seen:
+    """What one search has met: endpoints, and how many of them each address claims."""
+
+    def __init__(self) -> None:
+        self.endpoints: set[str] = set()
+        self.by_address: dict[str, int] = {}
+        self.datagrams = 0
+
+    def is_new(self, match: Match) -> bool:
+        count = self.by_address.get(match.address, 0)
+        if match.endpoint in self.endpoints or count >= _FROM_ONE or len(self.endpoints) >= _MATCH_LIMIT:
+            return False
+        self.endpoints.add(match.endpoint)
+        self.by_address[match.address] = count + 1
+        return True
+
+
+def _socket(address: str) -> socket.socket | None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind((address, 0))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        return None
+    return sock
+
+
+def _send(sockets: Sequence[socket.socket], targets: Sequence[str], types: str) -> None:
+    message = _PROBE.format(id=uuid.uuid4(), types=types).encode()
+    for sock in sockets:
+        for target in targets:
+            try:
+                sock.sendto(message, (target, PORT))
+            except OSError:
+                # no route from this interface, or it is down: the others may do
+                continue
+
+
+def _receive(sock: socket.socket, networks: Networks, seen: _Seen) -> Iterator[Match]:
+    while seen.datagrams < _DATAGRAM_LIMIT:
+        try:
+            data, (address, _) = sock.recvfrom(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            # an ICMP error of an earlier unicast probe
+            continue
+        seen.datagrams += 1
+        if networks.holds(address):
+            yield from (m for m in read(data, address, networks) if seen.is_new(m))
+
+
+def read(data: bytes, address: str, networks: Networks) -> list[Match]:
+    """The matches in one datagram from `address`. The action, the message it relates to and the wrapping element are not
+    looked at: firmware gets all of them wrong."""
+    root = soap.parse(data)
+    if root is None:
+        return []
+    return [_match(e, address, networks) for e in list(soap.everywhere(root, "ProbeMatch"))[:_FROM_ONE]]
+
+
+def _match(element: soap.Element, address: str, networks: Networks) -> Match:
+    named = soap.text(element, "XAddrs", limit=2048).split()[:8]
+    usable = [_bare(url) for url in named if networks.allows(url)]
+    endpoint = soap.text(element, "EndpointReference", "Address") or f"address:{address}"
+    # after a move, or behind NAT, the address in the reply is wrong and costs a timeout; the one that sent it is there
+    moved = [with_host(url, address) for url in (u for u in named if _is_web(u))]
+    urls = [*moved, *usable, f"http://{address}{DEVICE_PATH}"]
+    allowed = tuple(url for url in dict.fromkeys(urls) if networks.allows(url))
+    return Match(endpoint, address, allowed[:4], tuple(soap.clean(u, 80) for u in named if not networks.allows(u)))
+
+
+def direct(host: str) -> Match:
+    """A camera that the settings name by `address` or `address:port`, with no discovery."""
+    return Match("", host.partition(":")[0], (f"http://{host}{DEVICE_PATH}",))
+
+
+def _bare(url: str) -> str:
+    parts = urlsplit(url)
+    return with_host(url, str(parts.hostname))
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False

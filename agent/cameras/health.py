@@ -1,0 +1,71 @@
+"""How a camera really does: what it delivers, from the recording, beside what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agent import media, words
+from agent.cameras.admission import Requirement
+from agent.catalog import Catalog
+from agent.errors import MediaError
+from agent.media import Pace
+from agent.model import Camera, Segment, Stream, Verdict
+
+_RECENT = timedelta(minutes=15)
+_SHARE = 0.8  # of the declared frame rate; cameras slow down at night, by more than a fifth it is a fault
+_SLACK = 1.25  # of the key-frame interval: a late key frame is none
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One camera, now. `recorded_s` is of the last minute; `pace` is measured on the newest finished segment of the last
+    quarter of an hour, None where there is none."""
+
+    camera_id: str
+    reachable: bool
+    up: bool
+    clock_offset_s: float | None
+    recorded_s: float
+    declared: Stream | None
+    pace: Pace | None
+
+
+def measure(catalog: Catalog, camera: Camera, now: datetime, file_of: Callable[[Segment], Path | None]) -> Health:
+    """`file_of` finds a segment's file; None while its drive is away."""
+    minute = now - timedelta(minutes=1)
+    segments = catalog.segments.between(camera.camera_id, now - _RECENT, now, finished=False)
+    # an open segment lasts as long as the stream flows
+    spans = [(max(s.start, minute), min(s.end or (now if camera.up else s.start), now)) for s in segments]
+    return Health(
+        camera.camera_id, camera.verdict is not Verdict.UNREACHABLE, camera.up, camera.clock_offset_s,
+        round(min(60.0, sum(max(0.0, (end - start).total_seconds()) for start, end in spans)), 1),
+        camera.main_stream, _pace(segments, file_of),
+    )  # fmt: skip
+
+
+def faults(health: Health, require: Requirement | None) -> Iterator[str]:
+    """What the recording shows that the camera's own words do not."""
+    pace, declared = health.pace, health.declared
+    if pace is None or declared is None:
+        return
+    wanted = max(declared.fps or 0.0, (require.fps or 0.0) if require else 0.0)
+    if pace.fps < wanted * _SHARE:
+        yield words.text("cameras.delivers_fps", found=f"{pace.fps:.1f}", wanted=f"{wanted:g}")
+    longest = require.keyframe_interval_s if require else None
+    if longest and (pace.keyframe_s or 0.0) > longest * _SLACK:
+        yield words.text("cameras.delivers_keyframes", found=f"{pace.keyframe_s:.1f}", wanted=f"{longest:g}")
+    if declared.audio and not pace.audio:
+        yield words.text("cameras.delivers_no_sound")
+
+
+def _pace(segments: list[Segment], file_of: Callable[[Segment], Path | None]) -> Pace | None:
+    for segment in reversed([s for s in segments if s.state == "finished"]):
+        file = file_of(segment)
+        try:
+            return media.pace(file) if file else None
+        except MediaError:
+            return None
+    return None

@@ -1,0 +1,120 @@
+"""The model list on the disk: signed by the bureau where a key is pinned, the last good one kept."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.cameras import admission
+from agent.cameras.admission import ModelList
+from agent.errors import SettingsError
+
+NAMESPACE = "site-agent"
+_SIGNER = "bureau"
+_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The list in force. `problem` says why the file on the disk is not it."""
+
+    approved: ModelList
+    problem: SettingsError | None = None
+
+
+def load(file: Path, key: str = "", copy: Path | None = None) -> Loaded:
+    """Read the list at `file`, whose signature lies beside it as `.sig` where a public `key` (one OpenSSH line) is pinned.
+    A good one is kept at `copy`; where the new one is bad, the kept one stays in force. Raises SettingsError where there is
+    neither."""
+    try:
+        text, signature = _read(file, key)
+        approved = admission.parse(text.decode("utf-8", "replace"), file)
+    except SettingsError as error:
+        if copy is None or not copy.exists():
+            raise
+        text, _ = _read(copy, key)
+        return Loaded(admission.parse(text.decode("utf-8", "replace"), copy), error)
+    if copy is not None:
+        _keep(copy, text, signature)
+    return Loaded(approved)
+
+
+class Watched:
+    """The list, read again when the file has changed."""
+
+    def __init__(self, file: Path, key: str = "", copy: Path | None = None) -> None:
+        self._file, self._key, self._copy = file, key, copy
+        self._stamp: tuple[object, ...] | None = None
+        self._loaded = Loaded(ModelList())
+
+    def current(self) -> Loaded:
+        """Never raises: with no list at all the list is empty, nothing is admitted, and `problem` says why."""
+        stamp = tuple(_stamp(path) for path in (self._file, _signature_of(self._file)))
+        if stamp != self._stamp:
+            try:
+                self._loaded = load(self._file, self._key, self._copy)
+            except SettingsError as error:
+                self._loaded = Loaded(self._loaded.approved, error)
+            self._stamp = stamp
+        return self._loaded
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def _signature_of(file: Path) -> Path:
+    return file.with_name(file.name + ".sig")
+
+
+def _read(file: Path, key: str) -> tuple[bytes, bytes]:
+    """The list's bytes and its signature's. What is checked is what is used: the file is read once."""
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(_LIMIT)
+    except OSError as error:
+        raise SettingsError("cameras.list_missing_file", file=file, detail=error.strerror) from None
+    if not key:
+        return text, b""
+    try:
+        with _signature_of(file).open("rb") as stream:
+            signature = stream.read(_LIMIT)
+    except OSError:
+        raise SettingsError("cameras.list_unsigned", file=file) from None
+    if not _is_signed(text, signature, key):
+        raise SettingsError("cameras.list_bad_signature", file=file)
+    return text, signature
+
+
+def _is_signed(text: bytes, signature: bytes, key: str) -> bool:
+    with tempfile.TemporaryDirectory(prefix="site-agent-") as folder:
+        signers, sealed = Path(folder, "signers"), Path(folder, "sig")
+        signers.write_text(f"{_SIGNER} {' '.join(key.split())}\n", encoding="utf-8")
+        sealed.write_bytes(signature)
+        command = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", _SIGNER, "-n", NAMESPACE, "-s", str(sealed)]
+        try:
+            done = subprocess.run(command, input=text, capture_output=True, timeout=10, check=False)
+        except FileNotFoundError:
+            raise SettingsError("cameras.no_ssh_keygen") from None
+        except subprocess.TimeoutExpired:
+            return False
+    return done.returncode == 0
+
+
+def _keep(copy: Path, text: bytes, signature: bytes) -> None:
+    """Best effort: a copy that cannot be written costs nothing today. Signature first: a kept list is never unsigned."""
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for path, data in ((_signature_of(copy), signature), (copy, text)):
+            if data and not (path.exists() and path.read_bytes() == data):
+                fresh = path.with_name(path.name + ".new")
+                fresh.write_bytes(data)
+                fresh.replace(path)
+    except OSError:
+        return

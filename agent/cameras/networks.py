@@ -1,0 +1,130 @@
+"""Which addresses may be spoken to, and which interfaces lead there.
+
+Replies come from whoever is on the wire, so every address in them is checked here before a byte goes out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from urllib.parse import urlsplit, urlunsplit
+
+from agent.errors import InputError
+
+# what a camera network looks like; loopback, the internet and carrier networks are left out unless they are named
+_PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"))
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The only networks in which a camera is contacted. `interfaces` are this machine's own addresses in or beside them."""
+
+    allowed: tuple[IPv4Network, ...]
+    interfaces: tuple[IPv4Address, ...]
+
+    def holds(self, host: str) -> bool:
+        """True for an IPv4 literal inside the allowed networks. Names are never looked up: the wire may hold any."""
+        try:
+            address = IPv4Address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self.allowed) and not address.is_multicast
+
+    def allows(self, url: str, schemes: Sequence[str] = ("http", "https")) -> bool:
+        """True for a URL whose scheme, host and port may be used."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return False
+        return parts.scheme in schemes and port != 0 and self.holds(parts.hostname or "")
+
+
+def choose(networks: Iterable[str] = (), interfaces: Iterable[str] = ()) -> Networks:
+    """The networks named, else the private ones that this machine is attached to; the interfaces named, else all that
+    lead there. Raises InputError where one is no network, or no address of this machine."""
+    own = own_addresses()
+    allowed = tuple(_network(n) for n in networks) or tuple(dict.fromkeys(i.network for i in own if _is_private(i)))
+    wanted = list(interfaces)
+    for name in wanted:
+        if name not in {str(i.ip) for i in own}:
+            raise InputError("cameras.no_interface", address=name, known=", ".join(str(i.ip) for i in own))
+    chosen = [i.ip for i in own if (str(i.ip) in wanted if wanted else _leads(i, allowed))]
+    return Networks(allowed, tuple(dict.fromkeys(chosen)))
+
+
+def host_of(text: str, networks: Networks) -> str:
+    """The IPv4 address of `address[:port]` or of a name that the user gave. Raises InputError where it lies outside."""
+    name, _, port = text.partition(":")
+    try:
+        found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+        address = str(found[0][4][0])
+        int(port or 80)
+    except (OSError, UnicodeError, ValueError):
+        raise InputError("cameras.bad_address", address=text) from None
+    if not networks.holds(address):
+        raise InputError("cameras.outside", address=address, networks=", ".join(map(str, networks.allowed)) or "-")
+    return f"{address}:{port}" if port else address
+
+
+def with_host(url: str, address: str) -> str:
+    """The same URL at another address; user name and password, if there are any, are dropped. There is always a path, so
+    that no two parsers can differ about where the host ends."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=address + port, path=parts.path or "/"))
+
+
+def own_addresses() -> list[IPv4Interface]:
+    """This machine's IPv4 addresses with their networks, one for each address of each interface (getifaddrs)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    head = ctypes.POINTER(_IfAddrs)()
+    if libc.getifaddrs(ctypes.byref(head)):
+        return []
+    found: list[IPv4Interface] = []
+    try:
+        entry = head
+        while entry:
+            address, mask = _ipv4(entry.contents.addr), _ipv4(entry.contents.netmask)
+            if address and mask:
+                found.append(ipaddress.IPv4Interface(f"{address}/{mask}"))
+            entry = entry.contents.next
+    finally:
+        libc.freeifaddrs(head)
+    return found
+
+
+class _IfAddrs(ctypes.Structure):
+    pass
+
+
+# struct ifaddrs of <ifaddrs.h>; the unions behind the netmask are not read
+_IfAddrs._fields_ = [("next", ctypes.POINTER(_IfAddrs)), ("name", ctypes.c_char_p), ("flags", ctypes.c_uint),
+                     ("addr", ctypes.c_void_p), ("netmask", ctypes.c_void_p)]  # fmt: skip
+
+
+def _ipv4(pointer: int | None) -> IPv4Address | None:
+    if not pointer:
+        return None
+    family, _, packed = struct.unpack("=HH4s", ctypes.string_at(pointer, 8))
+    return IPv4Address(packed) if family == socket.AF_INET else None
+
+
+def _network(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text, strict=False)
+    except ValueError:
+        raise InputError("cameras.bad_network", network=text) from None
+
+
+def _is_private(interface: IPv4Interface) -> bool:
+    return any(interface.ip in network for network in _PRIVATE)
+
+
+def _leads(interface: IPv4Interface, allowed: Sequence[IPv4Network]) -> bool:
+    return any(interface.network.overlaps(network) for network in allowed)

@@ -1,0 +1,135 @@
+"""Which camera is which. Pure. Identity is the serial (the hardware ID where that is empty), never the address."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.cameras.auth import Credentials
+from agent.cameras.discovery import Match
+from agent.cameras.options import Known
+from agent.cameras.search import Sighting
+from agent.model import Camera
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A sighting with its `camera_id`; `before` is what the catalog knew of that camera, `replaces` another camera whose
+    place it has taken."""
+
+    sighting: Sighting
+    camera_id: str
+    before: Camera | None = None
+    replaces: Camera | None = None
+
+
+def credentials_for(
+    match: Match, known: Sequence[Known], cameras: Sequence[Camera], usual: Credentials | None
+) -> Credentials | None:
+    """A camera's own from the settings, where it is recognised before it has spoken; else those for all."""
+    seen = {c.camera_id: c for c in cameras}
+    hosts = {match.address, *(url.split("/")[2] for url in match.urls)}
+    for entry in known:
+        camera = seen.get(entry.camera_id)
+        same = camera is not None and (camera.endpoint == match.endpoint != "" or camera.address in hosts)
+        if entry.credentials and (same or entry.address in hosts):
+            return entry.credentials
+    return usual
+
+
+def name_all(
+    sightings: Sequence[Sighting], known: Sequence[Known], cameras: Sequence[Camera], retired: Collection[str] = ()
+) -> list[Named]:
+    """Give every sighting its ID: the settings' by serial or address, the catalog's by identity, else the next free
+    `camN`, of which none that was `retired` is given out again: its recordings are of another camera."""
+    by_id = {camera.camera_id: camera for camera in cameras}
+    reserved = {k.camera_id for k in known}
+    taken: dict[str, Sighting] = {}
+    for rule in (_by_settings, _by_identity, _by_endpoint):
+        for sighting in sightings:
+            if sighting in taken.values():
+                continue
+            found = rule(sighting, known, [c for c in cameras if c.camera_id not in taken])
+            if found and found not in taken:
+                taken[found] = sighting
+    for sighting in sightings:
+        if sighting not in taken.values():
+            taken[_free({*by_id, *reserved, *taken, *retired})] = sighting
+    named = [Named(s, i, by_id.get(i), _replaced(s, i, by_id, taken)) for i, s in taken.items()]
+    return sorted(named, key=lambda n: sightings.index(n.sighting))
+
+
+def former(named: Named, known: Sequence[Known], cameras: Sequence[Camera]) -> list[Camera]:
+    """Rows of a camera that the settings name, under IDs that it had before they did."""
+    reserved = {k.camera_id for k in known}
+    if named.camera_id not in reserved:
+        return []
+    return [c for c in cameras if c.camera_id not in reserved and _is_same(c, named.sighting)]
+
+
+def _is_same(camera: Camera, sighting: Sighting) -> bool:
+    serial = sighting.description.serial if sighting.description else ""
+    if camera.serial and serial:
+        return camera.serial == serial
+    if camera.endpoint and sighting.endpoint:
+        return camera.endpoint == sighting.endpoint
+    return not camera.serial and camera.address == sighting.address
+
+
+def _by_settings(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+    found = sighting.description
+    for entry in known:
+        if entry.serial and found and found.serial == entry.serial:
+            return entry.camera_id
+    for entry in known:
+        if entry.address in (sighting.address, sighting.host) and not (entry.serial and found and found.serial):
+            return entry.camera_id
+    return None
+
+
+def _by_identity(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+    found = sighting.description
+    if found is None:
+        return None
+    if found.serial:
+        return _only(c.camera_id for c in cameras if c.serial == found.serial)
+    if not found.hardware_id:
+        return None
+    # a hardware ID is often that of the model: it decides only where one camera has it, or the endpoint agrees
+    same = [c for c in cameras if not c.serial and (c.hardware_id, c.model) == (found.hardware_id, found.model)]
+    exact = [c for c in same if c.endpoint == sighting.endpoint]
+    return _only(c.camera_id for c in (exact or same))
+
+
+def _by_endpoint(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+    """A camera that would not, or did not yet, tell its serial."""
+    serial = sighting.description.serial if sighting.description else ""
+    agreeing = [c for c in cameras if not serial or not c.serial or c.serial == serial]
+    if sighting.endpoint:
+        return _only(c.camera_id for c in agreeing if c.endpoint == sighting.endpoint)
+    return _only(c.camera_id for c in agreeing if c.address == sighting.address)
+
+
+def _only(ids: Iterable[str]) -> str | None:
+    found = list(ids)
+    return found[0] if len(found) == 1 else None
+
+
+def _replaced(sighting: Sighting, camera_id: str, by_id: dict[str, Camera], taken: Collection[str]) -> Camera | None:
+    """The camera that used to be here: of the same name with another serial, or gone from the address where a new one is."""
+    found = sighting.description
+    if found is None or not found.identity:
+        return None
+    before = by_id.get(camera_id)
+    if before is not None:
+        other = (before.serial or before.hardware_id) not in ("", found.identity)
+        return before if other and before.serial != found.serial else None
+    here = [c for c in by_id.values() if c.address == sighting.address and c.serial]
+    return next((c for c in here if c.camera_id not in taken), None)
+
+
+def _free(taken: Collection[str]) -> str:
+    number = 1
+    while f"cam{number}" in taken:
+        number += 1
+    return f"cam{number}"

@@ -1,0 +1,249 @@
+"""The camera watch: searches at start, on an interval, and at once when the recorder has lost a camera; judges each camera
+by the bureau's list; keeps catalog, alerts and the bureau's retained message of each camera true."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from agent import attempts, words
+from agent.attempts import Budget
+from agent.cameras import admission, health, networks, parameters
+from agent.cameras.admission import Judgement, ModelList
+from agent.cameras.auth import Credentials
+from agent.cameras.device import Description
+from agent.cameras.discovery import Match
+from agent.cameras.model_list import Watched
+from agent.cameras.options import Options
+from agent.cameras.registry import Named, credentials_for, former, name_all
+from agent.cameras.report import Reporter
+from agent.cameras.search import Finder, Sighting
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import CameraDenied, CameraError, SiteAgentError
+from agent.model import Camera, Segment, Verdict
+
+log = logging.getLogger(__name__)
+_POLL_S = 0.5
+_GAP_S = 3.0  # between searches, however often one is asked for
+_MISSES = 2  # searches in a row without a camera before it counts as unreachable
+_PATIENT_MISSES = 100  # some ten minutes
+_PATIENT = 6  # from then on that much longer between searches
+
+
+class CameraWatch:
+    """`busy(camera_id)` says that a class is being recorded from the camera: a worse verdict waits until it is over.
+    `file_of(segment)` is where a recorded segment lies, for what the camera really delivers; None while it cannot be read.
+    `budget` is shared with whoever else gives passwords to cameras."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        options: Options,
+        busy: Callable[[str], bool] = lambda camera_id: False,
+        file_of: Callable[[Segment], Path | None] = lambda segment: None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._options = options
+        self._busy = busy
+        self._file_of = file_of
+        self._list = Watched(options.model_list, options.model_list_key, options.list_copy)
+        self._list_problem = ""
+        self._problem = ""
+        self._budget = budget or attempts.kept(catalog, clock)
+        self._reporter = Reporter(catalog, clock, options.clock_bound_s)
+        self._misses: dict[str, int] = {}
+        self._warned: set[str] = set()
+        self._rename_known()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`."""
+        due = self._clock.monotonic()
+        last = due - _GAP_S
+        while not stop.is_set():
+            now = self._clock.monotonic()
+            if now >= due or (now - last >= _GAP_S and self._catalog.cameras.asked()):
+                self._try_search(stop)
+                last = self._clock.monotonic()
+                due = last + self._pause()
+            self._reporter.publish()
+            self._clock.wait(stop, _POLL_S)
+
+    def _try_search(self, stop: threading.Event) -> None:
+        try:
+            self.search(stop)
+        except SiteAgentError as error:
+            if str(error) != self._problem:
+                log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all
+            self._problem = str(error)
+        else:
+            self._problem = ""
+
+    def search(self, stop: threading.Event | None = None) -> list[Camera]:
+        """One search, judged and written down; the cameras met. `stop` breaks it off: then nothing is concluded from it."""
+        stop = stop or threading.Event()
+        approved = self._approved()
+        finder = self._finder(stop)
+        cameras = self._catalog.cameras.all()
+        addresses = [*self._known_addresses(finder), *[c.address for c in cameras if c.streams]]
+        sightings = finder.find(addresses, [c.endpoint for c in cameras])
+        if stop.is_set():
+            return []
+        found = self._named(sightings)
+        met = [self._take(named, approved, finder) for named in self._worth_taking(found, len(cameras))]
+        answered = {c.camera_id for c in met if c.verdict is not Verdict.UNREACHABLE}
+        for camera in self._catalog.cameras.all():
+            self._misses[camera.camera_id] = (
+                0 if camera.camera_id in answered else self._misses.get(camera.camera_id, 0) + 1
+            )
+            if camera.camera_id not in answered:
+                self._miss(camera)
+        self._reporter.publish()
+        return met
+
+    def _named(self, sightings: list[Sighting]) -> list[Named]:
+        """With the names that the settings give now; rows under earlier ones are carried over."""
+        known, cameras, retired = self._options.known, self._catalog.cameras.all(), self._reporter.retired()
+        found = name_all(sightings, known, cameras, retired)
+        renamed = [(row, named.camera_id) for named in found for row in former(named, known, cameras)]
+        for row, camera_id in renamed:
+            self._reporter.rename(row, camera_id)
+        return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired()) if renamed else found
+
+    def _rename_known(self) -> None:
+        """What the settings name by serial, before any recorder takes up the old name."""
+        reserved = {known.camera_id for known in self._options.known}
+        for known in self._options.known:
+            for row in self._catalog.cameras.all():
+                if known.serial and row.serial == known.serial and row.camera_id not in reserved:
+                    self._reporter.rename(row, known.camera_id)
+
+    def _finder(self, stop: threading.Event) -> Finder:
+        # each time anew: interfaces come and go
+        options = self._options
+        where = networks.choose(options.networks, options.interfaces)
+        return Finder(where, self._clock, self._budget, self._credentials, options.timeout_s, options.window_s, stop)
+
+    def _credentials(self, match: Match) -> Credentials | None:
+        return credentials_for(match, self._options.known, self._catalog.cameras.all(), self._options.credentials)
+
+    def _known_addresses(self, finder: Finder) -> list[str]:
+        found = []
+        for known in self._options.known:
+            if known.address and finder.networks.holds(known.address.partition(":")[0]):
+                found.append(known.address)
+            elif known.address and known.camera_id not in self._warned:
+                self._warned.add(known.camera_id)
+                log.warning("%s: %s lies outside cameras.networks", known.camera_id, known.address)
+        return found
+
+    def _approved(self) -> ModelList:
+        loaded = self._list.current()
+        problem = str(loaded.problem) if loaded.problem else ""
+        if problem != self._list_problem:
+            self._list_problem = problem
+            if problem:
+                log.error("%s", problem)
+        return loaded.approved
+
+    def _worth_taking(self, found: list[Named], count: int) -> Iterator[Named]:
+        """A stranger that cannot be spoken to is no camera of ours; nor is the sixty-fifth."""
+        for named in found:
+            spoke = named.sighting.description is not None or isinstance(named.sighting.error, CameraDenied)
+            if named.before is not None or self._is_named(named.camera_id):
+                yield named
+            elif spoke and count < self._options.camera_limit:
+                count += 1
+                yield named
+
+    def _is_named(self, camera_id: str) -> bool:
+        return any(known.camera_id == camera_id for known in self._options.known)
+
+    def _take(self, named: Named, approved: ModelList, finder: Finder) -> Camera:
+        sighting, before = named.sighting, named.before
+        found = sighting.description
+        if found is None:
+            camera = self._unspoken(named)
+        else:
+            self._correct_clock(named, finder)
+            camera = Camera(
+                camera_id=named.camera_id, address=sighting.address, endpoint=sighting.endpoint,
+                manufacturer=found.manufacturer, model=found.model, firmware=found.firmware, serial=found.serial,
+                hardware_id=found.hardware_id, streams=found.streams or (before.streams if before else ()),
+                clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock else None,
+                up=before.up if before else False,
+            )  # fmt: skip
+            judged = self._deferred(camera.camera_id, before, self._judge(camera, found, approved))
+            camera = replace(camera, verdict=judged.verdict, reasons=judged.reasons)
+        if camera.verdict is not Verdict.UNREACHABLE:
+            self._reporter.take(camera, before, named.replaces)
+        elif before is None:
+            self._catalog.cameras.put(camera, self._clock.now())
+        return camera
+
+    def _judge(self, camera: Camera, found: Description, approved: ModelList) -> Judgement:
+        """By the camera's words, and by what it really delivers while it is recorded."""
+        judged = admission.judge(found, approved)
+        if not judged.verdict.recordable or not camera.up:
+            return judged
+        state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
+        more = tuple(health.faults(state, admission.requirement_of(found, approved)))
+        return Judgement(Verdict.FAULTY, (*judged.reasons, *more)) if more else judged
+
+    def _unspoken(self, named: Named) -> Camera:
+        """It answered, but not with its identity."""
+        sighting = named.sighting
+        base = named.before or Camera(camera_id=named.camera_id, address=sighting.address)
+        verdict = Verdict.REFUSED if isinstance(sighting.error, CameraDenied) else Verdict.UNREACHABLE
+        judged = Judgement(verdict, (str(sighting.error),))
+        if verdict is Verdict.REFUSED:
+            judged = self._deferred(named.camera_id, named.before, judged)
+        return replace(
+            base, address=sighting.address, endpoint=sighting.endpoint or base.endpoint, verdict=judged.verdict,
+            reasons=judged.reasons,
+        )  # fmt: skip
+
+    def _deferred(self, camera_id: str, before: Camera | None, judged: Judgement) -> Judgement:
+        """A class that is running is recorded to its end, whatever the new list or a changed password says; the alert is
+        raised at once."""
+        if judged.verdict.recordable or before is None or not before.verdict.recordable or not self._busy(camera_id):
+            return judged
+        return Judgement(Verdict.FAULTY, tuple(words.text("cameras.after_class", reason=r) for r in judged.reasons))
+
+    def _miss(self, camera: Camera) -> None:
+        """It was not met. What streams is not unreachable, whatever its ONVIF service does."""
+        if self._misses[camera.camera_id] >= _MISSES and not camera.up:
+            # a stranger that was refused and left is nobody's loss
+            self._reporter.lose(camera, wanted=camera.verdict.recordable or self._is_named(camera.camera_id))
+        else:
+            self._reporter.ask_again(camera)
+
+    def _pause(self) -> float:
+        """Seconds to the next search: few while a camera that should be there is not, more when it stays away."""
+        misses = {i: n for i, n in self._misses.items() if n and self._should_be_there(i)}
+        if not misses:
+            return self._options.search_interval_s
+        urgent = min(misses.values()) < _PATIENT_MISSES or any(self._busy(camera_id) for camera_id in misses)
+        return self._options.retry_s * (1 if urgent else _PATIENT)
+
+    def _should_be_there(self, camera_id: str) -> bool:
+        camera = self._catalog.cameras.get(camera_id)
+        return self._is_named(camera_id) or (camera is not None and bool(camera.streams))
+
+    def _correct_clock(self, named: Named, finder: Finder) -> None:
+        found = named.sighting.description
+        if not self._options.set_clock or found is None or found.clock is None or self._clock.trust() != "trusted":
+            return
+        if abs(found.clock.offset(self._clock)) <= self._options.clock_bound_s:
+            return
+        match = Match(named.sighting.endpoint, named.sighting.host, (found.url,))
+        try:
+            parameters.set_clock(finder.session(found.url, match), self._clock)
+        except CameraError as error:
+            log.warning("%s: %s", named.camera_id, error)

@@ -1,0 +1,90 @@
+"""How fast and how completely cameras are found, beside WSDiscovery from PyPI in the same namespaces.
+
+`sudo scripts/bench discover [--rounds N]` (root: it makes network namespaces). Four simulated cameras on two interfaces: one
+keeps to the standard, one spells the action and the body as one device on PyPI does, one answers after 0.9 s, one names a
+stale address. WSDiscovery (pip install WSDiscovery==2.1.2; left out where it is missing) is asked as its manual says. Ours
+does more in that time: it also asks every camera for identity and streams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.nets import Nets, four_cameras, why_not
+
+KINDS = ["decent", "odd-action", "late-reply", "stale-xaddr"]
+RIVAL = """
+import json, sys, time
+from wsdiscovery.discovery import ThreadedWSDiscovery
+from wsdiscovery import QName
+begun = time.monotonic()
+wsd = ThreadedWSDiscovery()
+wsd.start()
+kind = QName("http://www.onvif.org/ver10/network/wsdl", "NetworkVideoTransmitter")
+found = wsd.searchServices(types=[kind], timeout=float(sys.argv[1]))
+took = time.monotonic() - begun
+print(json.dumps({"s": took, "found": sorted({x.split("/")[2].split(":")[0] for s in found for x in s.getXAddrs()})}))
+wsd.stop()
+"""
+OURS = """
+import json, sys, time
+from agent.cameras import networks, discovery
+from agent.clock import SystemClock
+begun = time.monotonic()
+where, found, last = networks.choose(), set(), 0.0
+for match in discovery.probe(where, SystemClock(), float(sys.argv[1])):
+    found.add(match.address)
+    last = time.monotonic() - begun
+print(json.dumps({"s": time.monotonic() - begun, "last_s": last, "found": sorted(found)}))
+"""
+
+
+def measure(nets: Nets, program: str, seconds: float, rounds: int) -> dict[str, float]:
+    runs = [json.loads(nets.run(["-c", program, str(seconds)]).stdout) for _ in range(rounds)]
+    return {
+        "found": statistics.mean(len(run["found"]) for run in runs),
+        "seconds": round(statistics.median(run["s"] for run in runs), 2),
+        "last_reply_s": round(statistics.median(run.get("last_s", run["s"]) for run in runs), 2),
+    }
+
+
+def whole(nets: Nets, rounds: int) -> dict[str, float]:
+    """The command itself, process start included."""
+    found, took = [], []
+    for _ in range(rounds):
+        begun = time.monotonic()
+        done = nets.run(["-m", "agent", "discover", "--json", "--username", "admin"])
+        took.append(time.monotonic() - begun)
+        found.append(len(done.stdout.splitlines()))
+    return {"found": statistics.mean(found), "seconds": round(statistics.median(took), 2)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    if reason := why_not():
+        print(reason, file=sys.stderr)
+        return 1
+    with four_cameras(KINDS) as (nets, _):
+        for seconds in (1.0, 2.0, 3.0):
+            print(
+                json.dumps({"what": "ours: probe", "window_s": seconds, **measure(nets, OURS, seconds, options.rounds)})
+            )
+            if importlib.util.find_spec("wsdiscovery"):
+                row = measure(nets, RIVAL, seconds, options.rounds)
+                print(json.dumps({"what": "WSDiscovery", "window_s": seconds, **row}))
+        print(json.dumps({"what": "ours: site-agent discover", **whole(nets, options.rounds)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

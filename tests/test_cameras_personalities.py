@@ -1,0 +1,189 @@
+"""Every personality ends in the right verdict with the right words, by real sockets on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import words
+from agent.attempts import ATTEMPTS, Budget
+from agent.cameras import Credentials, admission, networks
+from agent.cameras.admission import Judgement
+from agent.cameras.search import Finder, Sighting
+from agent.clock import SystemClock
+from tests.personalities import ALL, NOWHERE, PASSWORD, USERNAME, Case, Simulated, cases, fresh_net
+
+DOCS = Path(__file__).parent.parent / "docs" / "cameras.md"
+LIST = admission.parse(
+    """
+    [require]
+    width = 1280
+    height = 720
+    codecs = ["h264", "h265"]
+    keyframe_interval_s = 2.0
+    sound = true
+    audio_codecs = ["aac", "g711"]
+    time_source = "ntp"
+    [[camera]]
+    manufacturer = "Example"
+    model = "VC-1"
+    [[camera]]
+    manufacturer = "Example"
+    model = "VC-2"
+    firmware_min = "1.2"
+    """,
+    "test list",
+)
+_addresses = (f"{net}.{n}" for net in iter(fresh_net, "") for n in range(1, 251))
+
+
+class Canary:
+    """Counts whoever comes to an address that must not be contacted."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((f"{fresh_net()}.1", 0))
+        host, port = self._listener.getsockname()
+        self.address = f"{host}:{port}"
+        self.visits: list[object] = []
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        while True:
+            try:
+                visitor, whence = self._listener.accept()
+            except OSError:
+                return
+            with visitor:
+                visitor.settimeout(1)
+                with contextlib.suppress(OSError):
+                    self.visits.append((whence, visitor.recv(4096)))
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture(scope="module")
+def canary() -> Iterator[Canary]:
+    bird = Canary()
+    yield bird
+    bird.close()
+
+
+def finder(*hosts: str, password: str = PASSWORD, window: float = 1.6, timeout: float = 2.0, **more: Budget) -> Finder:
+    clock = SystemClock()
+    where = networks.choose([*hosts, f"{NOWHERE}/32"])
+    credentials = Credentials(USERNAME, password)
+    return Finder(where, clock, more.get("budget") or Budget(clock), lambda match: credentials, timeout, window)
+
+
+def judged(sighting: Sighting) -> Judgement:
+    if sighting.description:
+        return admission.judge(sighting.description, LIST)
+    assert sighting.error
+    return admission.judge_error(sighting.error)
+
+
+def pattern(key: str) -> re.Pattern[str]:
+    text = words.text(key, **dict.fromkeys(re.findall(r"{(\w+)}", words.catalogue()[key]["zh"]), "\0"))
+    return re.compile(".+".join(re.escape(part) for part in text.split("\0")))
+
+
+@pytest.fixture(scope="module")
+def seen(canary: Canary) -> dict[str, tuple[Case, Simulated, Sighting, float]]:
+    """All of them at once, in one search: none may spoil another."""
+    made = [(case, case.make(next(_addresses))) for case in cases(canary.address)]
+    hosts = [camera.address for _, camera in made]
+    for _, camera in made:
+        camera.__enter__()
+    try:
+        begun = time.monotonic()
+        found = {s.host: s for s in finder(*hosts).find()}
+        took = time.monotonic() - begun
+    finally:
+        for _, camera in made:
+            camera.__exit__()
+    return {case.name: (case, camera, found[camera.address], took) for case, camera in made if camera.address in found}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_personality(name: str, seen: dict[str, tuple[Case, Simulated, Sighting, float]]) -> None:
+    assert name in seen, "not found at all"
+    case, camera, sighting, _ = seen[name]
+    judgement = judged(sighting)
+    assert judgement.verdict.value == case.verdict, judgement.reasons
+    if case.says:
+        assert any(pattern(case.says).fullmatch(reason) for reason in judgement.reasons), judgement.reasons
+    else:
+        assert judgement.reasons == ()
+    found = sighting.description
+    if found and found.streams:
+        assert all(f"//{camera.address}:" in stream.uri for stream in found.streams)
+    if "offset" in case.extra:
+        assert found and found.clock and abs(found.clock.offset(SystemClock()) - case.extra["offset"]) < 3
+    if "codec" in case.extra:
+        assert found and found.streams[0].codec == case.extra["codec"]
+    if case.extra.get("clean"):
+        assert found and len(found.model) <= 64 and found.model.isprintable()
+    assert bool(sighting.dropped) == bool(case.extra.get("dropped"))
+
+
+def test_none_holds_the_others_up(seen: dict[str, tuple[Case, Simulated, Sighting, float]]) -> None:
+    assert next(iter(seen.values()))[3] < 15, "fifty devices, half of them hostile, in one search"
+
+
+def test_nobody_is_contacted_outside_the_networks(
+    seen: dict[str, tuple[Case, Simulated, Sighting, float]], canary: Canary
+) -> None:
+    assert seen and canary.visits == []
+
+
+def test_sha256_is_preferred(seen: dict[str, tuple[Case, Simulated, Sighting, float]]) -> None:
+    assert seen["digest-both"][1].device.refused == 0
+
+
+@pytest.mark.parametrize("name", ["digest-only", "token-only", "nonce-once", "digest-sha256"])
+def test_a_wrong_password_never_locks_a_camera(name: str) -> None:
+    address = next(_addresses)
+    with ALL[name].make(address) as camera:
+        camera.device.personality.lockout = 5
+        clock = SystemClock()
+        budget = Budget(clock)
+        searcher = finder(address, password="wrong", window=0.35, budget=budget)
+        said = [judged(searcher.find()[0]) for _ in range(ATTEMPTS + 3)]
+        assert all(j.verdict.value == "refused" for j in said)
+        assert camera.device.refused == ATTEMPTS
+        assert pattern("cameras.resting").fullmatch(said[-1].reasons[0])
+        assert "wrong" not in str(said)
+        # the settings change: at once again
+        assert judged(finder(address, window=0.35, budget=budget).find()[0]).verdict.value == "admitted"
+
+
+def test_right_password_costs_no_attempt(seen: dict[str, tuple[Case, Simulated, Sighting, float]]) -> None:
+    for name in ("decent", "digest-only", "token-only", "nonce-once", "clock-8h", "lockout"):
+        assert seen[name][1].device.refused == 0, name
+
+
+def test_a_crowd_that_drips_holds_no_known_camera_up() -> None:
+    crowd = [ALL["drip"].make(next(_addresses)) for _ in range(24)]
+    ours = ALL["decent"].make(next(_addresses))
+    with contextlib.ExitStack() as stack:
+        for camera in (*crowd, ours):
+            stack.enter_context(camera)
+        searcher = finder(*[c.address for c in crowd], ours.address, window=0.5, timeout=0.5)
+        begun = time.monotonic()
+        found = {s.host: s for s in searcher.find(endpoints=[ours.state.endpoint])}
+        assert time.monotonic() - begun < 5
+    assert judged(found[ours.address]).verdict.value == "admitted"
+    assert len(found) == 25
+
+
+def test_documentation_lists_them_all() -> None:
+    rows = re.findall(r"^\| `([\w.-]+)` \| (.+?) \| (\w+) \|", DOCS.read_text(encoding="utf-8"), re.M)
+    assert [(c.name, c.does, c.verdict) for c in ALL.values()] == rows

@@ -1,0 +1,489 @@
+"""The parts of the camera stage that need no camera: the list, the verdict, proofs, networks, the attempt budget, health."""
+
+from __future__ import annotations
+
+import email.message
+import hashlib
+import json
+import logging
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import words
+from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget
+from agent.cameras import Credentials, admission, auth, discovery, health, networks, soap
+from agent.cameras.admission import Requirement
+from agent.cameras.auth import challenge
+from agent.cameras.device import Description
+from agent.cameras.networks import Networks
+from agent.catalog import Catalog
+from agent.clock import Trust
+from agent.demo.media import make_clip
+from agent.errors import CameraDenied, InputError, SettingsError
+from agent.model import Camera, Segment, Session, Stream, Verdict
+from tests import fuzz_onvif
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "config" / "camera-models.example.toml"
+STREAM = Stream("main", "rtsp://10.0.0.9/main", "h264", 1920, 1080, 25.0, 50, 4096, "aac")
+CAMERA = Description(
+    "http://10.0.0.9/onvif/device_service", "10.0.0.9", "Example", "VC-1", "V5.7.3 build 220112", "S1", "HW", (STREAM,),
+    time_source="ntp",
+)  # fmt: skip
+
+
+class HandClock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.at, self.ticks = datetime(2026, 11, 23, 1, 0, tzinfo=UTC), 1000.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        self.pass_(seconds)
+        return stop.is_set()
+
+    def trust(self) -> Trust:
+        return "trusted"
+
+    def pass_(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+def models(*lines: str) -> admission.ModelList:
+    return admission.parse('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n' + "\n".join(lines), "list")
+
+
+# The list
+
+
+def test_example_list_is_valid_and_admits_its_own() -> None:
+    approved = admission.parse(EXAMPLE.read_text(encoding="utf-8"), EXAMPLE)
+    assert approved.issued == date(2026, 11, 1) and len(approved.models) == 2
+    assert admission.judge(CAMERA, approved).verdict is Verdict.ADMITTED
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "[[camera]]"),
+        ("camera = 3", "[[camera]]"),
+        ("[[camera]]\nmodel = 'a'", "camera[1].manufacturer"),
+        ("[[camera]]\nmanufacturer = 'a'\nmodel = 7", "camera[1].model"),
+        ("[[camera]]\nmanufacturer = 'a'\nmodel = 'b'\nfirmware_min = 'new'", "camera[1].firmware_min"),
+        ("[[camera]]\nmanufacturer = 'a'\nmodel = 'b'\nmodle = 'c'", "camera[1].modle"),
+        ("[[camera]]\nmanufacturer = 'a'\nmodel = 'b'\nrequire = { width = '720' }", "camera[1].require.width"),
+        ("[[camera]]\nmanufacturer = 'a'\nmodel = 'b'\nrequire = { codecs = ['vp9'] }", "camera[1].require.codecs"),
+        ("[[camera]]\nmanufacturer = 'a'\nmodel = 'b'\nrequire = { sound = 1 }", "camera[1].require.sound"),
+        ("[require]\nfsp = 12\n[[camera]]\nmanufacturer = 'a'\nmodel = 'b'", "fsp"),
+        ("issued = 'today'\n[[camera]]\nmanufacturer = 'a'\nmodel = 'b'", "issued"),
+        ("[[camera]\n", "TOML"),
+    ],
+)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_bad_list_is_named_with_key_and_mend(text: str, named: str, language: words.Language) -> None:
+    with pytest.raises(SettingsError) as caught:
+        admission.parse(text, "/etc/list.toml")
+    words.use(language)
+    try:
+        message = str(caught.value)
+    finally:
+        words.use("zh")
+    assert "/etc/list.toml" in message and named in message and "\n" not in message
+
+
+# The verdict
+
+
+@pytest.mark.parametrize(
+    ("model", "maker", "verdict"),
+    [
+        ("VC-1", "Example", Verdict.ADMITTED),
+        ("vc-1", " EXAMPLE ", Verdict.ADMITTED),
+        ("VC-10", "Example", Verdict.REFUSED),
+        ("VC-1", "Other", Verdict.REFUSED),
+        ("VC-1.", "Example", Verdict.REFUSED),
+        ("", "Example", Verdict.REFUSED),
+    ],
+)
+def test_maker_and_model(model: str, maker: str, verdict: Verdict) -> None:
+    assert admission.judge(replace(CAMERA, model=model, manufacturer=maker), models()).verdict is verdict
+
+
+def test_patterns_and_regular_expressions_in_the_list_are_plain_text() -> None:
+    approved = admission.parse('[[camera]]\nmanufacturer = "E*"\nmodel = "VC-[1].*"\n', "list")
+    assert admission.judge(replace(CAMERA, model="VC-[1].7"), approved).verdict is Verdict.ADMITTED
+    assert admission.judge(replace(CAMERA, model="VC-1x7"), approved).verdict is Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "firmware", "fits"),
+    [
+        ("5.7.3", "", "V5.7.3 build 220112", True),
+        ("5.7.4", "", "V5.7.3 build 220112", False),
+        ("5.10", "", "5.9.9", False),
+        ("", "5.7", "5.7.99", True),
+        ("", "5.7", "5.8.0", False),
+        ("", "5", "V5.99", True),
+        ("1", "", "unknown", False),
+        ("", "", "", True),
+    ],
+)
+def test_firmware_range(low: str, high: str, firmware: str, fits: bool) -> None:
+    approved = models(*(f'{k} = "{v}"' for k, v in (("firmware_min", low), ("firmware_max", high)) if v))
+    verdict = admission.judge(replace(CAMERA, firmware=firmware), approved).verdict
+    assert verdict is (Verdict.ADMITTED if fits else Verdict.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("require", "stream", "faults"),
+    [
+        ("width = 1920\nheight = 1080", STREAM, 0),
+        ("width = 2560", STREAM, 1),
+        ("height = 1440", STREAM, 1),
+        ("width = 1280", replace(STREAM, width=None, height=None), 1),
+        ("fps = 25", STREAM, 0),
+        ("fps = 25", replace(STREAM, fps=None), 1),
+        ("codecs = ['h264']", replace(STREAM, codec="h265"), 1),
+        ("keyframe_interval_s = 2.0", STREAM, 0),
+        ("keyframe_interval_s = 2.0", replace(STREAM, keyframe_interval=51), 0),
+        ("keyframe_interval_s = 2.0", replace(STREAM, keyframe_interval=60), 1),
+        ("keyframe_interval_s = 2.0", replace(STREAM, keyframe_interval=None), 1),
+        ("sound = true", replace(STREAM, audio=None), 1),
+        ("audio_codecs = ['aac']", replace(STREAM, audio="g711"), 1),
+        ("sound = true\naudio_codecs = ['aac']", replace(STREAM, audio=None), 1),
+        ("time_source = 'manual'", STREAM, 1),
+        ("width = 9999\nfps = 60\ncodecs = ['h265']\nsound = true", replace(STREAM, audio=None), 4),
+    ],
+)
+def test_parameters(require: str, stream: Stream, faults: int) -> None:
+    judged = admission.judge(replace(CAMERA, streams=(stream,)), models("[camera.require]", require))
+    assert len(judged.reasons) == faults
+    assert judged.verdict is (Verdict.FAULTY if faults else Verdict.ADMITTED)
+
+
+# Proofs
+
+
+def test_digest_examples_of_the_standard() -> None:
+    """RFC 7616, 3.9.1: the arithmetic, by the values printed there."""
+    fields = ("http-auth@example.org", "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v")
+    expected = {
+        "MD5": "8ca523f5e9506fed4657c9700eebdbec",
+        "SHA-256": "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+    }
+    for algorithm, response in expected.items():
+        hashed = auth._HASHES[algorithm]
+        first, second = hashed(f"Mufasa:{fields[0]}:Circle of Life"), hashed("GET:/dir/index.html")
+        nonce = f"{fields[1]}:00000001:f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ:auth"
+        assert hashed(f"{first}:{nonce}:{second}") == response
+
+
+def headers(*values: str) -> email.message.Message:
+    made = email.message.Message()
+    for value in values:
+        made["WWW-Authenticate"] = value
+    return made
+
+
+@pytest.mark.parametrize(
+    ("offers", "algorithm"),
+    [
+        (['Digest realm="a", nonce="b"'], "MD5"),
+        (['Digest realm="a", nonce="b", algorithm=MD5', 'Digest realm="a", nonce="c", algorithm=SHA-256'], "SHA-256"),
+        (['Basic realm="x", Digest realm="a, b", nonce="b", qop="auth,auth-int", algorithm="sha-256"'], "SHA-256"),
+        (['digest nonce="b",realm="a"'], "MD5"),
+        (['Digest realm="a", nonce="b", algorithm=SHA-512-256'], None),
+        (['Digest realm="a", nonce="b", qop="auth-int"'], None),
+        (['Digest realm="a"'], None),
+        (['Basic realm="a"'], None),
+        ([], None),
+    ],
+)
+def test_the_strongest_challenge_is_taken(offers: list[str], algorithm: str | None) -> None:
+    found = challenge(headers(*offers))
+    assert (found.algorithm if found else None) == algorithm
+
+
+def test_session_algorithm_and_quotes() -> None:
+    offer = challenge(headers('Digest realm="a \\"b\\"", nonce="n", algorithm=MD5-sess, qop="auth", opaque=""'))
+    assert offer
+    answer = offer.answer(Credentials('u"x', "pw"), "http://10.0.0.1/onvif?x=1")
+    assert 'username="u\\"x"' in answer and 'uri="/onvif?x=1"' in answer and 'opaque=""' in answer
+    fields = dict(part.split("=", 1) for part in answer.removeprefix("Digest ").split(", ") if "=" in part)
+    md5 = auth._HASHES["MD5"]
+    cnonce = fields["cnonce"].strip('"')
+    first = md5(md5('u"x:a "b":pw') + f":n:{cnonce}")
+    assert fields["response"].strip('"') == md5(f"{first}:n:00000001:{cnonce}:auth:{md5('POST:/onvif?x=1')}")
+
+
+def test_a_token_is_made_on_the_cameras_clock() -> None:
+    import base64
+
+    digest, nonce, created = auth.username_token(
+        Credentials("u", "密码"), datetime(2030, 1, 2, 3, 4, 5, 999999, tzinfo=UTC)
+    )
+    assert created == "2030-01-02T03:04:05Z"
+    raw = base64.b64decode(nonce) + created.encode() + "密码".encode()
+    assert base64.b64decode(digest) == hashlib.sha1(raw).digest()
+
+
+def test_a_password_does_not_print() -> None:
+    assert "secret" not in repr(Credentials("u", "secret"))
+
+
+# Networks
+
+
+def nets(*names: str) -> Networks:
+    return networks.choose(names)
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("http://192.168.7.9/onvif", True),
+        ("http://192.168.7.9:8080/onvif", True),
+        ("http://192.168.8.9/", False),
+        ("http://127.0.0.1/", False),
+        ("http://8.8.8.8/", False),
+        ("http://camera.example/", False),
+        ("http://192.168.7.9.evil.example/", False),
+        ("http://192.168.7.9@8.8.8.8/", False),
+        ("http://[::1]/", False),
+        ("http://[::ffff:192.168.7.9]/", False),
+        ("http://3232237321/", False),
+        ("http://0300.0250.7.9/", False),
+        ("http://192.168.7.9:0/", False),
+        ("http://192.168.7.9:99999/", False),
+        ("ftp://192.168.7.9/", False),
+        ("file:///etc/passwd", False),
+        ("", False),
+    ],
+)
+def test_only_literal_addresses_inside_the_networks(url: str, allowed: bool) -> None:
+    assert nets("192.168.7.0/24").allows(url) is allowed
+
+
+def test_default_networks_are_private_and_never_loopback() -> None:
+    for network in networks.choose().allowed:
+        assert network.is_private and not network.is_loopback
+
+
+@given(st.text())
+def test_no_text_makes_an_address_check_fail(text: str) -> None:
+    Networks((), ()).allows(text)
+    assert not Networks((), ()).holds(text)
+
+
+def test_an_address_outside_is_refused_with_the_mend() -> None:
+    with pytest.raises(InputError, match=r"--network"):
+        networks.host_of("10.1.1.1", nets("192.168.7.0/24"))
+
+
+# What the wire says
+
+
+@given(st.binary(max_size=400))
+def test_any_datagram_is_read_without_complaint(data: bytes) -> None:
+    discovery.read(data, "192.168.7.9", nets("192.168.7.0/24"))
+
+
+@given(st.text())
+def test_clean_text_is_printable_and_bounded(text: str) -> None:
+    shown = soap.clean(text, 20)
+    assert len(shown) <= 20 and all(c.isprintable() for c in shown)
+
+
+def test_reading_xml_loads_nothing_and_expands_nothing() -> None:
+    assert soap.parse(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>') is None
+    assert soap.parse('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16")) is None
+    assert soap.parse(b"") is None and soap.parse(b"plain") is None
+    broken = soap.parse("<a><b>摄像</b><c>\x01".encode("gbk"))
+    assert broken is None or soap.local(broken) == "a"
+
+
+def test_importing_the_stage_leaves_logging_and_environment_alone() -> None:
+    program = (
+        "import logging, os; before = dict(os.environ); import agent.cameras.worker; from agent.cameras import soap;"
+        "soap.request(soap.DEVICE, 'GetDeviceInformation');"
+        "assert not logging.getLogger().handlers and dict(os.environ) == before"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, env={"http_proxy": "http://x", "PATH": "/usr/bin"}
+    )
+    assert logging.getLogger("zeep").level == logging.NOTSET
+
+
+def test_requests_have_the_shape_that_the_usual_client_writes() -> None:
+    """Firmware that searches for text finds the body and the call; the password's header keeps its prefixes."""
+    setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
+    message = soap.request(soap.MEDIA, "GetStreamUri", StreamSetup=setup, ProfileToken="p<1>")
+    soap.sign(message, "admin", "digest", "nonce", "now")
+    for version in (soap.SOAP_12, soap.SOAP_11):
+        text = soap.write(message, "x", version)[0].decode()
+        found = re.search(
+            r'<s:Body xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">'
+            r"(.*)</s:Body>",
+            text,
+        )
+        assert found and found[1] == (
+            '<GetStreamUri xmlns="http://www.onvif.org/ver10/media/wsdl"><StreamSetup>'
+            '<Stream xmlns="http://www.onvif.org/ver10/schema">RTP-Unicast</Stream>'
+            '<Transport xmlns="http://www.onvif.org/ver10/schema"><Protocol>RTSP</Protocol></Transport></StreamSetup>'
+            "<ProfileToken>p&lt;1&gt;</ProfileToken></GetStreamUri>"
+        )
+        assert f'<s:Envelope xmlns:s="{version}"><s:Header><wsse:Security' in text
+
+
+# The attempt budget
+
+
+def tries(budget: Budget, clock: HandClock, password: str = "pw") -> int:
+    """How many wrong answers are given before it stops them."""
+    for count in range(20):
+        try:
+            with budget.attempt(
+                "rtsp" if count % 2 else "onvif", ("cam", f"10.0.0.{count}"), Credentials("u", password)
+            ) as a:
+                assert a.wrong() == ATTEMPTS - 1 - count
+        except CameraDenied:
+            return count
+    return 20
+
+
+def test_three_wrong_answers_then_an_hour() -> None:
+    clock = HandClock()
+    budget = Budget(clock)
+    assert tries(budget, clock) == ATTEMPTS
+    clock.pass_(PAUSE_S - 1)
+    assert tries(budget, clock) == 0
+    assert tries(budget, clock, "another") == ATTEMPTS, "changed settings are tried at once"
+    clock.pass_(PAUSE_S + 1)
+    assert tries(budget, clock, "another") == ATTEMPTS
+
+
+def test_a_clock_step_does_not_shorten_the_hour_and_a_restart_keeps_the_count() -> None:
+    clock, kept = HandClock(), list[str]()
+    budget = Budget(clock, None, kept.append)
+    assert tries(budget, clock) == ATTEMPTS
+    clock.at += timedelta(days=3)
+    assert tries(budget, clock) == 0
+    clock.at -= timedelta(days=3)
+    assert tries(Budget(clock, kept[-1]), clock) == 0
+    assert "pw" not in kept[-1] and set(json.loads(kept[-1])) == {"salt", "entries"}
+
+
+def test_a_right_answer_clears_the_count() -> None:
+    clock = HandClock()
+    budget = Budget(clock)
+    account = Credentials("u", "pw")
+    for settle in (Attempt.wrong, Attempt.right):
+        with budget.attempt("onvif", ("cam",), account) as attempt:
+            settle(attempt)
+    assert tries(budget, clock) == ATTEMPTS
+
+
+def test_a_right_answer_at_one_door_leaves_the_other_counted() -> None:
+    """Else a stream that refuses what the web service takes would be tried for ever."""
+    clock, kept = HandClock(), list[str]()
+    budget, account = Budget(clock, None, kept.append), Credentials("u", "pw")
+    for _ in range(ATTEMPTS):
+        with budget.attempt("onvif", ("cam",), account) as attempt:
+            attempt.right()
+        with budget.attempt("rtsp", ("cam",), account) as attempt:
+            attempt.wrong()
+        with budget.attempt("onvif", ("cam",), account) as attempt:
+            attempt.right()
+    for held in (budget, Budget(clock, kept[-1])):
+        with pytest.raises(CameraDenied), held.attempt("rtsp", ("cam",), account):
+            raise AssertionError("tried a fourth time")
+        with held.attempt("onvif", ("cam",), account) as attempt:
+            attempt.right()
+
+
+def test_answers_that_are_out_at_the_same_time_are_not_too_many() -> None:
+    budget, account = Budget(HandClock()), Credentials("u", "pw")
+    for _ in range(ATTEMPTS - 1):
+        with budget.attempt("onvif", ("cam",), account) as attempt:
+            attempt.wrong()
+    with budget.attempt("rtsp", ("cam", "10.0.0.1"), account) as last:
+        with pytest.raises(CameraDenied), budget.attempt("onvif", ("cam",), account):
+            raise AssertionError("tried beside the last one")
+        assert last.wrong() == 0
+
+
+def test_an_attempt_without_an_answer_costs_nothing() -> None:
+    budget = Budget(HandClock())
+    for _ in range(10):
+        with pytest.raises(TimeoutError), budget.attempt("rtsp", ("cam",), Credentials("u", "pw")):
+            raise TimeoutError
+    assert tries(budget, HandClock()) == ATTEMPTS
+
+
+# Health
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog(tmp_path / "catalog.db", ZoneInfo("Asia/Shanghai")) as opened:
+        yield opened
+
+
+def test_health_measures_the_recording(catalog: Catalog, tmp_path: Path) -> None:
+    file = make_clip(tmp_path / "clip.mp4")
+    now = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+    segment = Segment(
+        0, "d", "a/clip.mp4", "a/.clip.mp4.part", "open", "C", date(2026, 11, 23), Session.AM, "r", "cam1",
+        now - timedelta(seconds=40),
+    )  # fmt: skip
+    known = catalog.segments.open(segment)
+    catalog.segments.finish(known, end=now - timedelta(seconds=10), size=1, sha256="0" * 64)
+    camera = Camera("cam1", "10.0.0.9", verdict=Verdict.ADMITTED, streams=(replace(STREAM, fps=60.0),), up=True)
+    found = health.measure(catalog, camera, now, lambda s: file if s.segment_id == known else None)
+    assert (found.recorded_s, found.reachable, found.up) == (30.0, True, True)
+    assert found.pace and 10 < found.pace.fps < 31 and found.pace.audio and found.pace.bitrate_kbps > 0
+    reasons = list(health.faults(found, Requirement(keyframe_interval_s=0.1)))
+    assert len(reasons) == 2 and "60" in reasons[0]
+    honest = replace(found, declared=replace(STREAM, fps=found.pace.fps))
+    assert list(health.faults(honest, Requirement(keyframe_interval_s=10))) == []
+    silent = replace(honest, pace=replace(found.pace, audio=False))
+    assert len(list(health.faults(silent, None))) == 1
+    gone = health.measure(catalog, camera, now, lambda s: None)
+    assert gone.pace is None and list(health.faults(gone, None)) == []
+
+
+# Mutated replies
+
+
+def _fuzz(replies: int, seed: int) -> None:
+    result = fuzz_onvif.run(replies, seed)
+    assert result["crashes"] == 0, result["first"]
+    assert result["slowest_s"] < 10
+    assert result["memory_mb_at_the_end"] < result["memory_mb_after_a_tenth"] + 40
+
+
+def test_mutated_replies() -> None:
+    _fuzz(1000, 20261123)
+
+
+@pytest.mark.long
+def test_twenty_thousand_mutated_replies() -> None:
+    _fuzz(20_000, int.from_bytes(hashlib.sha256(str(datetime.now(UTC).date()).encode()).digest()[:4]))

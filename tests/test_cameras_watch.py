@@ -1,0 +1,385 @@
+"""The camera watch against simulated devices and a real catalog: names, verdicts, alerts, moves, exchanges, lists."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent.cameras import CameraWatch, Credentials, Known, Options
+from agent.catalog import Catalog
+from agent.clock import SystemClock
+from agent.demo.onvif_state import DeviceState
+from agent.demo.personality import Personality
+from agent.model import AlertKind, Camera, Verdict
+from tests.personalities import ALL, PASSWORD, USERNAME, Simulated, fresh_net
+
+LIST = '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n'
+STRICT = LIST + "require = { width = 3840, height = 2160 }\n"
+OTHER = '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-7"\n'
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog(tmp_path / "catalog.db", ZoneInfo("Asia/Shanghai")) as opened:
+        yield opened
+
+
+class Net:
+    """Each test's own network, `Net.at` its first three numbers."""
+
+    at = ""
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    Net.at = fresh_net()
+    models = tmp_path / "models.toml"
+    models.write_text(LIST, encoding="utf-8")
+    return Options(
+        networks=(f"{Net.at}.0/24",), credentials=Credentials(USERNAME, PASSWORD), window_s=0.3, timeout_s=2.0,
+        model_list=models, retry_s=0.5,
+    )  # fmt: skip
+
+
+def camera(last: int, serial: str = "", personality: Personality | None = None, **fields: str) -> Simulated:
+    return Simulated(
+        f"{Net.at}.{last}", personality or Personality(), DeviceState(serial=serial or f"W{last}", **fields)
+    )
+
+
+def watch(catalog: Catalog, options: Options, busy: Callable[[str], bool] = lambda _: False) -> CameraWatch:
+    return CameraWatch(catalog, SystemClock(), options, busy)
+
+
+def open_alerts(catalog: Catalog) -> list[tuple[AlertKind, str | None]]:
+    return [(a.kind, a.camera_id) for a in catalog.alerts.opened()]
+
+
+def the(catalog: Catalog, camera_id: str) -> Camera:
+    found = catalog.cameras.get(camera_id)
+    assert found
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return holds()
+
+
+def test_rows_alerts_and_messages(catalog: Catalog, options: Options) -> None:
+    with camera(1), camera(2, model="VC-66"):
+        watch(catalog, options).search()
+    good, bad = catalog.cameras.all()
+    assert (good.camera_id, good.serial, good.verdict, good.reasons) == ("cam1", "W1", Verdict.ADMITTED, ())
+    assert good.main_stream and good.main_stream.uri == f"rtsp://{Net.at}.1:554/main"
+    assert good.clock_offset_s is not None and abs(good.clock_offset_s) < 2
+    assert (bad.verdict, len(bad.reasons)) == (Verdict.REFUSED, 1)
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_REFUSED, "cam2")]
+    assert "VC-66" in catalog.alerts.opened()[0].message
+    told = {m.topic: m for m in catalog.outbox.waiting()}
+    assert told["camera/cam1"].retained and told["camera/cam1"].data["verdict"] == "admitted"
+    assert told["camera/cam2"].data["reasons"] == list(bad.reasons)
+    assert PASSWORD not in str(catalog.store.rows("select * from cameras")) + str(told)
+
+
+def test_names_stay_across_moves_and_restarts(catalog: Catalog, options: Options) -> None:
+    with camera(11, "A"), camera(12, "B"):
+        watch(catalog, options).search()
+    with camera(13, "A"), camera(11, "B"), camera(10, "C"):
+        watch(catalog, options).search()
+    assert {c.serial: (c.camera_id, c.address.split(":")[0]) for c in catalog.cameras.all()} == {
+        "A": ("cam1", f"{Net.at}.13"), "B": ("cam2", f"{Net.at}.11"), "C": ("cam3", f"{Net.at}.10"),
+    }  # fmt: skip
+    assert catalog.events.last("camera.moved", "cam2")
+
+
+def test_a_moved_camera_is_found_within_seconds_of_being_asked_for(catalog: Catalog, options: Options) -> None:
+    stop = threading.Event()
+    runner = threading.Thread(target=watch(catalog, replace(options, search_interval_s=600)).run, args=(stop,))
+    runner.start()
+    try:
+        with camera(21, "M"):
+            assert until(lambda: bool(catalog.cameras.all()), 5)
+        with camera(22, "M"):
+            catalog.cameras.set_up("cam1", False)
+            catalog.cameras.ask("cam1", SystemClock().now())
+            begun = time.monotonic()
+            assert until(lambda: the(catalog, "cam1").address.startswith(f"{Net.at}.22"), 8)
+            assert time.monotonic() - begun < 6
+            main = the(catalog, "cam1").main_stream
+            assert main and f"{Net.at}.22" in main.uri
+            assert catalog.cameras.asked() == []
+    finally:
+        stop.set()
+        runner.join(10)
+    assert not runner.is_alive()
+
+
+def test_offline_is_raised_and_cleared_and_streams_count_as_presence(catalog: Catalog, options: Options) -> None:
+    watcher = watch(catalog, options)
+    with camera(31):
+        watcher.search()
+    catalog.cameras.set_up("cam1", True)
+    for _ in range(3):
+        watcher.search()
+    assert the(catalog, "cam1").verdict is Verdict.ADMITTED, "its stream flows, whatever its ONVIF service does"
+    catalog.cameras.set_up("cam1", False)
+    watcher.search()
+    lost = the(catalog, "cam1")
+    assert lost.verdict is Verdict.UNREACHABLE and lost.main_stream
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_OFFLINE, "cam1")]
+    with camera(31):
+        watcher.search()
+    assert the(catalog, "cam1").verdict is Verdict.ADMITTED
+    assert open_alerts(catalog) == []
+
+
+def test_a_worse_list_waits_for_the_class(catalog: Catalog, options: Options) -> None:
+    busy = {"cam1": True}
+    watcher = watch(catalog, options, lambda camera_id: busy.get(camera_id, False))
+    with camera(41):
+        watcher.search()
+        options.model_list.write_text(OTHER, encoding="utf-8")
+        watcher.search()
+        during = the(catalog, "cam1")
+        assert during.verdict is Verdict.FAULTY and "VC-1" in during.reasons[0]
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_FAULTY, "cam1")]
+        busy.clear()
+        watcher.search()
+        assert the(catalog, "cam1").verdict is Verdict.REFUSED
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_REFUSED, "cam1")]
+        options.model_list.write_text(STRICT, encoding="utf-8")
+        watcher.search()
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_FAULTY, "cam1")]
+        options.model_list.write_text(LIST, encoding="utf-8")
+        watcher.search()
+    assert open_alerts(catalog) == []
+    verdicts = [e.detail["verdict"] for e in catalog.events.between(*_always()) if e.kind == "camera.verdict"]
+    assert verdicts == ["admitted", "faulty", "refused", "faulty", "admitted"]
+
+
+def test_a_broken_list_leaves_the_last_good_one(
+    catalog: Catalog, options: Options, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher = watch(catalog, options)
+    with camera(45):
+        watcher.search()
+        options.model_list.write_text("[[camera]\n", encoding="utf-8")
+        watcher.search()
+        watcher.search()
+    assert the(catalog, "cam1").verdict is Verdict.ADMITTED
+    assert len([r for r in caplog.records if "models.toml" in r.getMessage()]) == 1
+
+
+def test_an_exchanged_camera_is_named_as_such(catalog: Catalog, options: Options) -> None:
+    by_address = replace(options, known=(Known("front", address=f"{Net.at}.51"),))
+    fixed = Simulated(f"{Net.at}.51", Personality(), DeviceState(serial="OLD"))
+    with fixed:
+        known = replace(by_address, known=(Known("front", address=f"{Net.at}.51:{fixed.device.port}"),))
+        watch(catalog, known).search()
+        fixed.state.serial = "NEW"
+        for _ in range(2):
+            watch(catalog, known).search()
+    front = the(catalog, "front")
+    assert front.serial == "NEW" and "OLD" in " ".join(front.reasons) and front.verdict is Verdict.ADMITTED
+    event = catalog.events.last("camera.replaced", "front")
+    assert event and event.detail["old_serial"] == "OLD"
+
+
+def test_a_new_camera_in_the_place_of_one_that_is_gone(catalog: Catalog, options: Options) -> None:
+    watcher = watch(catalog, options)
+    device = camera(52, "OLD")
+    with device:
+        watcher.search()
+        device.state.serial = "NEW"
+        watcher.search()
+        watcher.search()
+    old, new = catalog.cameras.all()
+    assert (old.camera_id, old.verdict, new.camera_id, new.verdict) == (
+        "cam1",
+        Verdict.UNREACHABLE,
+        "cam2",
+        Verdict.ADMITTED,
+    )
+    assert "cam1" in " ".join(new.reasons)
+    offline = catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, "cam1")
+    assert offline and "cam2" in offline.message
+
+
+@pytest.mark.parametrize("by", ["serial", "address", "endpoint"])
+def test_a_camera_that_the_settings_name_later_leaves_no_second_row(
+    catalog: Catalog, options: Options, by: str
+) -> None:
+    with camera(53, "S") as device:
+        first = replace(options, credentials=Credentials(USERNAME, "nope")) if by == "endpoint" else options
+        watch(catalog, first).search()
+        assert (the(catalog, "cam1").serial, the(catalog, "cam1").endpoint) == (
+            "" if by == "endpoint" else "S", device.state.endpoint,
+        )  # fmt: skip
+        catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam1", "off", SystemClock().now(), camera_id="cam1")
+        at = f"{Net.at}.53:{device.device.port}"
+        known = Known("front", address=at) if by == "address" else Known("front", serial="S")
+        watcher = watch(catalog, replace(options, known=(known,)))
+        if by == "serial":
+            assert [c.camera_id for c in catalog.cameras.all()] == ["front"], (
+                "before a recorder can take up the old one"
+            )
+        watcher.search()
+        assert [(c.camera_id, c.serial, c.verdict) for c in catalog.cameras.all()] == [("front", "S", Verdict.ADMITTED)]
+        assert open_alerts(catalog) == []
+        event = catalog.events.last("camera.renamed", "front")
+        assert event and event.detail == {"was": "cam1"}
+        told = {m.topic: m for m in catalog.outbox.waiting()}
+        assert told["camera/cam1"].type == "" and told["camera/front"].data["serial"] == "S"
+        with camera(54, "T"):
+            watcher.search()
+        assert {c.serial: c.camera_id for c in catalog.cameras.all()} == {"S": "front", "T": "cam2"}, (
+            "cam1 has recordings"
+        )
+
+
+def test_settings_name_cameras_and_reach_them_without_discovery(catalog: Catalog, options: Options) -> None:
+    hidden = camera(61, "H")
+    hidden.device.start()
+    try:
+        known = (Known("rear", address=f"{Net.at}.61:{hidden.device.port}"), Known("front", serial="F"))
+        with camera(62, "F"):
+            watch(catalog, replace(options, known=known)).search()
+    finally:
+        hidden.device.stop()
+    assert {c.camera_id: c.serial for c in catalog.cameras.all()} == {"rear": "H", "front": "F"}
+
+
+def test_a_camera_of_the_settings_that_never_answered_is_offline(catalog: Catalog, options: Options) -> None:
+    watcher = watch(catalog, replace(options, known=(Known("rear", address=f"{Net.at}.63"),)))
+    for _ in range(2):
+        watcher.search()
+    assert the(catalog, "rear").verdict is Verdict.UNREACHABLE
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_OFFLINE, "rear")]
+
+
+def test_clock_alert_and_setting_the_clock(catalog: Catalog, options: Options) -> None:
+    class Trusted(SystemClock):
+        def trust(self) -> str:  # type: ignore[override]
+            return "trusted"
+
+    from datetime import timedelta
+
+    with camera(71, personality=Personality(clock_offset=timedelta(hours=-8))) as wrong:
+        watch(catalog, options).search()
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
+        assert "-29000" in catalog.alerts.opened()[0].message
+        assert wrong.device.changes == [], "nothing is set unless the bureau allows it"
+        allowed = CameraWatch(catalog, Trusted(), replace(options, set_clock=True))
+        allowed.search()
+        allowed.search()
+        assert abs(wrong.device.personality.clock_offset) < timedelta(seconds=2)
+    assert open_alerts(catalog) == []
+
+
+def test_wrong_password_is_refused_told_and_not_repeated_after_a_restart(catalog: Catalog, options: Options) -> None:
+    wrong = replace(options, credentials=Credentials(USERNAME, "nope"))
+    with camera(81, personality=Personality(lockout=5)) as device:
+        for _ in range(5):
+            watch(catalog, wrong).search()
+        assert device.device.refused == 3
+        refused = the(catalog, "cam1")
+        assert refused.verdict is Verdict.REFUSED and refused.serial == ""
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_REFUSED, "cam1")]
+        watch(catalog, options).search()
+    assert (the(catalog, "cam1").serial, the(catalog, "cam1").verdict) == ("W81", Verdict.ADMITTED)
+    assert open_alerts(catalog) == []
+
+
+def test_the_watch_outlives_settings_that_cannot_be_used(
+    catalog: Catalog, options: Options, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    impossible = replace(options, interfaces=("203.0.113.9",), search_interval_s=0.1)
+    runner = threading.Thread(target=watch(catalog, impossible).run, args=(stop,))
+    runner.start()
+    assert until(lambda: bool(caplog.records), 5)
+    time.sleep(1)
+    assert runner.is_alive()
+    stop.set()
+    runner.join(5)
+    assert len([r for r in caplog.records if "203.0.113.9" in r.getMessage()]) == 1
+
+
+@pytest.mark.parametrize("after", [0.5, 2.5, 6.0])
+def test_stops_within_seconds_among_hostile_devices(catalog: Catalog, options: Options, after: float) -> None:
+    """Some drip, one takes connections and says nothing, one drops what is sent to it; nothing false is written down."""
+    kinds = ("drip", "huge-head", "slow", "hangs-up", "garbage", "late-reply", "decent")
+    stop = threading.Event()
+    with contextlib.ExitStack() as stack:
+        for last in range(100, 128):
+            stack.enter_context(ALL[kinds[last % len(kinds)]].make(f"{Net.at}.{last}"))
+        mute = stack.enter_context(socket.create_server((f"{Net.at}.98", 0), backlog=16))
+        full = stack.enter_context(socket.create_server((f"{Net.at}.99", 0), backlog=0))
+        # the queue is full now: further connections are not answered at all
+        stack.enter_context(socket.create_connection(full.getsockname(), 1))
+        known = tuple(
+            Known(f"k{n}", address="{}:{}".format(*s.getsockname())) for n, s in enumerate((mute, full, mute, full))
+        )
+        watcher = watch(catalog, replace(options, known=known, timeout_s=5.0, window_s=2.0))
+        runner = threading.Thread(target=watcher.run, args=(stop,))
+        runner.start()
+        time.sleep(after)
+        begun = time.monotonic()
+        stop.set()
+        runner.join(20)
+        took = time.monotonic() - begun
+    assert took < 5, f"{took:.1f} s"
+    assert catalog.cameras.all() == [] and open_alerts(catalog) == [], "a search that was broken off says nothing"
+
+
+def test_strangers_cannot_fill_the_catalog(catalog: Catalog, options: Options) -> None:
+    with camera(91), camera(92), camera(93):
+        watch(catalog, replace(options, camera_limit=2)).search()
+    assert len(catalog.cameras.all()) == 2
+
+
+def test_pinned_key(catalog: Catalog, options: Options, tmp_path: Path) -> None:
+    def sign(key: str) -> None:
+        Path(f"{options.model_list}.sig").unlink(missing_ok=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-Y", "sign", "-f", tmp_path / key, "-n", "site-agent", options.model_list], check=True
+        )
+
+    for name in ("bureau", "thief"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+    pinned = replace(
+        options, model_list_key=(tmp_path / "bureau.pub").read_text(encoding="utf-8"), list_copy=tmp_path / "kept.toml"
+    )
+    with camera(95):
+        watch(catalog, pinned).search()
+        assert the(catalog, "cam1").verdict is Verdict.REFUSED, "an unsigned list admits nothing"
+        sign("bureau")
+        watch(catalog, pinned).search()
+        assert the(catalog, "cam1").verdict is Verdict.ADMITTED
+        options.model_list.write_text(OTHER, encoding="utf-8")
+        sign("thief")
+        watch(catalog, pinned).search()
+        assert the(catalog, "cam1").verdict is Verdict.ADMITTED, "the last good list stays, over a restart too"
+        sign("bureau")
+        watch(catalog, pinned).search()
+        assert the(catalog, "cam1").verdict is Verdict.REFUSED
+
+
+def _always():  # type: ignore[no-untyped-def]
+    from datetime import UTC, datetime
+
+    return datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
