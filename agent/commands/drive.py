@@ -1,0 +1,214 @@
+"""`site-agent drive init|status|verify|seal|rebuild DIR`: needs no settings file; uses one where it is given or installed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from agent import words
+from agent.catalog import Catalog
+from agent.clock import SystemClock, local_day
+from agent.commands import common
+from agent.drive import Drive, identity, rebuild, seal, status, verify, watch
+from agent.drive.progress import Bar
+from agent.errors import DriveError, InputError
+from agent.model import TrainingClass
+from agent.settings import Settings
+
+_GIGABYTE = 1e9
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("drive", help=words.text("drive.help"))
+    parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
+    for name, run in (
+        ("init", _init),
+        ("status", _status),
+        ("verify", _verify),
+        ("seal", _seal),
+        ("rebuild", _rebuild),
+    ):
+        part = parts.add_parser(name, help=words.text(f"drive.help_{name}"))
+        part.add_argument("dir", type=Path, metavar="DIR")
+        part.set_defaults(run=run)
+        _options(name, part)
+
+
+def _options(name: str, part: argparse.ArgumentParser) -> None:
+    if name == "init":
+        part.add_argument("--label", required=True)
+        part.add_argument("--institution", default="")
+        part.add_argument("--force", metavar="WORD")
+    if name in ("init", "seal"):
+        part.add_argument("--key-dir", type=Path, metavar="DIR")
+    if name == "verify":
+        part.add_argument("--key", type=Path, metavar="FILE")
+        part.add_argument("--head", action="append", default=[], metavar="HASH")
+    if name in ("verify", "seal"):
+        part.add_argument("--class", dest="class_id", metavar="ID")
+    if name == "seal":
+        part.add_argument("--to", default="", metavar="NAME")
+    if name == "rebuild":
+        part.add_argument("--catalog", type=Path, metavar="FILE")
+
+
+def _init(args: argparse.Namespace) -> int:
+    settings = common.settings_if_any(args)
+    key_dir = args.key_dir or (settings.key_dir if settings else None)
+    institution = args.institution or (settings.institution if settings else "")
+    drive = identity.init(
+        args.dir, label=args.label, institution=institution, clock=SystemClock(), key_dir=key_dir, force=args.force
+    )
+    common.say(words.text("drive.made", drive_id=drive.drive_id, label=drive.label))
+    if not drive.public_key:
+        common.say(words.text("drive.unsigned"))
+    common.emit(args, _identity(drive))
+    return 0
+
+
+def _identity(drive: Drive) -> dict[str, Any]:
+    return {
+        "drive_id": drive.drive_id, "label": drive.label, "institution": drive.institution,
+        "created": drive.created.isoformat(), "public_key": drive.public_key, "root": str(drive.root),
+    }  # fmt: skip
+
+
+def _status(args: argparse.Namespace) -> int:
+    drive = common.drive(args.dir)
+    settings = common.settings_if_any(args)
+    found = status.classes(drive)
+    now = SystemClock().now()
+    free, total = drive.space()
+    zone, years = (settings.zone, settings.retention.years) if settings else (identity.DEFAULT_ZONE, 5)
+    old = status.expired(found, local_day(now, zone), years)
+    days = None
+    with _catalog(settings) as (catalog, classes):
+        if catalog:
+            days = watch.of_catalog(catalog, classes, free, now)
+    try:
+        drive.check()
+        state = "sealed" if drive.is_sealed() else "ok"
+    except DriveError as error:
+        state = error.kind.removeprefix("drive.")
+    rows = [{**asdict(x), "first": _iso(x.first), "last": _iso(x.last)} for x in found]
+    body = {
+        **_identity(drive), "state": state, "free_bytes": free, "total_bytes": total,
+        "days_left": None if days is None else round(days, 1), "retention_years": years, "classes": rows,
+        "deletable": [{"class_id": x.class_id, "folder": x.folder, "last": _iso(x.last), "bytes": x.bytes} for x in old],
+    }  # fmt: skip
+    common.emit(args, body)
+    if not common.wants_json(args):
+        _say_status(drive, body, old, years)
+    return 0
+
+
+def _say_status(drive: Drive, body: dict[str, Any], old: list[status.ClassOnDrive], years: int) -> None:
+    common.say(
+        words.text(
+            "drive.status", drive_id=drive.drive_id, label=drive.label, state=words.text(f"drive.state.{body['state']}"),
+            free=f"{body['free_bytes'] / _GIGABYTE:.1f}", total=f"{body['total_bytes'] / _GIGABYTE:.1f}",
+            days="—" if body["days_left"] is None else body["days_left"],
+        )
+    )  # fmt: skip
+    rows = [
+        (x["class_id"], x["first"] or "", x["last"] or "", str(x["half_days"]), str(x["unclosed"]),
+         f"{x['bytes'] / _GIGABYTE:.2f}", words.text("drive.state.sealed") if x["sealed"] else "")
+        for x in body["classes"]
+    ]  # fmt: skip
+    if rows:
+        print(common.table(rows, words.text("drive.status_headings").split(",")))
+    for x in old:
+        common.say(words.text("drive.may_delete", folder=x.folder, last=x.last, years=years))
+
+
+def _verify(args: argparse.Namespace) -> int:
+    drive = common.drive(args.dir)
+    key = _read_key(args.key) if args.key else None
+    for head in args.head:
+        if len(head) != 64 or any(c not in "0123456789abcdefABCDEF" for c in head):
+            raise InputError("drive.bad_head", head=head[:80])
+    if args.class_id and drive.find_class(args.class_id) is None:
+        raise InputError("drive.no_class", class_id=args.class_id[:64], root=drive.root)
+    began = time.monotonic()
+    with Bar(verify.total_bytes(drive), sys.stderr) as bar:
+        report = verify.verify(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
+    seconds = max(1e-3, time.monotonic() - began)
+    for problem in report.problems:
+        common.say(words.text(f"drive.problem.{problem.kind}", path=problem.path or "—", detail=problem.detail))
+    for where in report.unclosed:
+        common.say(words.text("drive.unclosed", path=where))
+    if drive.public_key == "" and key is None:
+        common.say(words.text("drive.verify_unsigned"))
+    verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
+    common.say(words.text(
+        f"drive.verify_{verdict}", files=report.checked, gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
+        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.problems),
+    ))  # fmt: skip
+    common.emit(args, {
+        "ok": report.ok, "anchored": report.anchored, "checked": report.checked, "bytes": report.bytes,
+        "half_days": report.half_days, "audited": report.audited, "unclosed": report.unclosed,
+        "problems": [asdict(p) for p in report.problems],
+    })  # fmt: skip
+    return 0 if report.ok else 1
+
+
+def _read_key(file: Path) -> str:
+    try:
+        line = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise InputError("drive.bad_key", file=file) from None
+    if not line.startswith("ssh-") or len(line.split()) < 2 or "\n" in line:
+        raise InputError("drive.bad_key", file=file)
+    return line
+
+
+def _seal(args: argparse.Namespace) -> int:
+    drive = common.drive(args.dir)
+    settings = common.settings_if_any(args)
+    key_dir = args.key_dir or (settings.key_dir if settings else None)
+    with _catalog(settings) as (catalog, classes):
+        sealer = seal.Sealer(drive, SystemClock(), catalog, classes, key_dir, args.to)
+        done = [sealer.one_class(args.class_id)] if args.class_id else sealer.whole()
+    for item in done:
+        common.say(words.text("drive.class_sealed", folder=item.folder, head=item.head))
+    if not args.class_id:
+        common.say(words.text("drive.drive_sealed", drive_id=drive.drive_id))
+    common.emit(args, {"drive_id": drive.drive_id, "whole": not args.class_id, "sealed": [asdict(x) for x in done]})
+    return 0
+
+
+def _rebuild(args: argparse.Namespace) -> int:
+    drive = common.drive(args.dir)
+    settings = common.settings_if_any(args)
+    file = args.catalog or (settings.catalog_file if settings else Path("catalog.db"))
+    if not file.absolute().parent.is_dir():
+        raise InputError("drive.no_folder", root=file.absolute().parent)
+    clock, zone = SystemClock(), settings.zone if settings else identity.DEFAULT_ZONE
+    catalog, report = rebuild.open_or_rebuild(file, zone, [drive], clock)
+    with catalog:
+        report = report or rebuild.restore(catalog, drive, clock)
+    for path in (*report.lost, *report.unreadable):
+        common.say(words.text("drive.rebuild_left_out", path=path))
+    common.say(words.text("drive.rebuilt", file=file, rows=report.rows, read=report.read, lost=len(report.lost)))
+    common.emit(args, {"catalog": str(file), **asdict(report)})
+    return 0
+
+
+@contextlib.contextmanager
+def _catalog(settings: Settings | None) -> Iterator[tuple[Catalog | None, list[TrainingClass]]]:
+    """The box's catalog, where this machine has one."""
+    if settings is None or not settings.catalog_file.exists():
+        yield None, []
+        return
+    with common.catalog(settings) as catalog:
+        yield catalog, common.classes(catalog)
+
+
+def _iso(day: object) -> str | None:
+    return None if day is None else str(day)

@@ -1,0 +1,137 @@
+"""`site-agent record`: record streams onto a drive without settings, for trying out cameras and for measuring."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from agent import clock as time
+from agent import words
+from agent.catalog import Catalog
+from agent.clock import SystemClock
+from agent.commands.common import drive as the_drive
+from agent.commands.common import emit, say
+from agent.drive import Drive
+from agent.errors import InputError
+from agent.model import Room, Segment, Session, TrainingClass
+from agent.recording.memory import share_arena
+from agent.recording.options import Options, Source
+from agent.recording.recorder import Recorder
+from agent.schedule import Placement
+
+T = TypeVar("T")
+CLASS_ID = "BENCH"
+ROOM_ID = "R1"
+_ZONE = ZoneInfo("Asia/Shanghai")
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("record", help="record RTSP streams onto an initialised drive")
+    parser.add_argument("url", nargs="+", metavar="URL", help="rtsp://[user:password@]host[:port]/path")
+    parser.add_argument("--drive", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--seconds", type=float, required=True, metavar="N")
+    parser.add_argument("--segment-seconds", type=float, default=Options().segment_seconds, metavar="N")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record every URL for --seconds or until interrupted; 1 where a camera gave nothing."""
+    sources = [_source(url) for url in args.url]
+    _positive("--seconds", args.seconds)
+    _positive("--segment-seconds", args.segment_seconds)
+    drive = the_drive(args.drive)
+    share_arena()
+    stop = threading.Event()
+    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="site-agent-") as folder,
+            Catalog(Path(folder, "catalog.db"), _ZONE) as db,
+        ):
+            silent = _record(args, sources, drive, db, stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for camera_id in silent:
+        say(words.text("recording.nothing", camera_id=camera_id))
+    return 1 if silent else 0
+
+
+def _record(
+    args: argparse.Namespace, sources: list[Source], drive: Drive, catalog: Catalog, stop: threading.Event
+) -> list[str]:  # fmt: skip
+    """Returns the cameras of which nothing was recorded."""
+    clock = SystemClock()
+    recorded: set[str] = set()
+
+    def finished(segment: Segment) -> None:
+        recorded.add(segment.camera_id)
+        _tell(args, drive, segment)
+
+    cls = _bench_class(clock.now(), len(sources))
+    cameras = {f"cam{number}": source for number, source in enumerate(sources, 1)}
+    threads = []
+    for camera_id, source in cameras.items():
+        plan = cls, _placement(cls, camera_id, clock.now())
+        recorder = Recorder(
+            camera_id, _always(source), _always(plan), _always(drive),
+            catalog, clock, Options(segment_seconds=args.segment_seconds), finished,
+        )  # fmt: skip
+        threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
+    for thread in threads:
+        thread.start()
+    clock.wait(stop, args.seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return [camera_id for camera_id in cameras if camera_id not in recorded]
+
+
+def _always(value: T) -> Callable[..., T]:
+    return lambda *_: value
+
+
+def _source(url: str) -> Source:
+    try:
+        return Source.of(url)
+    except ValueError:
+        raise InputError("recording.bad_url", url=url.rpartition("@")[2]) from None
+
+
+def _positive(option: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise InputError("recording.not_positive", option=option, value=value)
+
+
+def _bench_class(now: datetime, cameras: int) -> TrainingClass:
+    day = time.local_day(now, _ZONE)
+    room = Room(ROOM_ID, ROOM_ID, "theory", tuple(f"cam{n}" for n in range(1, cameras + 1)))
+    return TrainingClass(
+        class_id=CLASS_ID, project="BENCH", occupation="BENCH", class_number=1, institution="BENCH", place="BENCH",
+        first_day=day, last_day=day, expected=0, rooms=(room,),
+    )  # fmt: skip
+
+
+def _placement(cls: TrainingClass, camera_id: str, now: datetime) -> Placement:
+    session = Session.of(now.astimezone(_ZONE))
+    return Placement(cls.class_id, cls.first_day, session, ROOM_ID, camera_id, now, now + timedelta(days=3650))
+
+
+def _tell(args: argparse.Namespace, drive: Drive, segment: Segment) -> None:
+    assert segment.end is not None
+    item = {
+        "camera_id": segment.camera_id, "path": str(drive.root / segment.path),
+        "start": time.rfc3339(segment.start, _ZONE), "end": time.rfc3339(segment.end, _ZONE),
+        "bytes": segment.bytes, "sha256": segment.sha256,
+    }  # fmt: skip
+    emit(args, item)
+    seconds = (segment.end - segment.start).total_seconds()
+    say(words.text("recording.segment", camera_id=segment.camera_id, path=segment.path, seconds=f"{seconds:.1f}"))

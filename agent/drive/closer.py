@@ -1,0 +1,263 @@
+"""Closes half-days: papers, record, sums, signature, chain; and keeps journal and papers up to date meanwhile.
+
+Every step can be repeated: what the drive says decides what is left to do, so a kill between any two of them costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from agent.catalog import Catalog, ChainLink
+from agent.clock import Clock
+from agent.drive import chain, closing, durable, journal, keys, layout, papers, view
+from agent.drive.identity import Drive, os_error
+from agent.errors import SiteAgentError
+from agent.model import Session, TrainingClass
+from agent.schedule import MARGIN, placements
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`key_dir` holds the box's key (None: sums stay unsigned). `journal_s`: seconds between flushes of
+    the journal, all that a lost database may cost; `interval_s`: between looks for half-days to close."""
+
+    key_dir: Path | None = None
+    journal_s: float = 5.0
+    interval_s: float = 20.0
+    papers_s: float = 600.0
+
+
+class HalfDayCloser:
+    """`drives` gives those attached and writable, the one in use first; `classes` the classes of the catalog."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        classes: Callable[[], list[TrainingClass]],
+        drives: Callable[[], list[Drive]],
+        options: Options | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._classes = classes
+        self._drives = drives
+        self._options = options or Options()
+        self._journal = journal.Journal(catalog, clock, catalog.zone)
+        self._papers_at: dict[tuple[str, str], float] = {}
+        self._touched_at: dict[str, float] = {}
+        # what this run has seen closed and complete: looked at again only when its video changes
+        self._settled: set[tuple[str, str, PurePosixPath]] = set()
+        self._scanned: set[tuple[str, str]] = set()
+        self._said = ""
+
+    def run(self, stop: threading.Event) -> None:
+        due = self._clock.monotonic()
+        while not stop.is_set():
+            if self._clock.monotonic() >= due:
+                due = self._clock.monotonic() + self._options.interval_s
+                self._try(self.run_once)
+            else:
+                self._try(self._flush)
+            self._clock.wait(stop, self._options.journal_s)
+        # the last seconds' rows reach the drive before it may be unplugged
+        self._try(self._flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+            self._said = ""
+        except SiteAgentError as error:
+            # once, not every few seconds: the drive's watch raises the alarm
+            if str(error) != self._said:
+                log.warning("closing half-days: %s", error)
+                self._said = str(error)
+
+    def _flush(self) -> None:
+        for drive in self._drives()[:1]:
+            if not drive.is_sealed():
+                drive.check()
+                self._touch(self._journal.flush(drive))
+
+    def run_once(self) -> list[ChainLink]:
+        """Do all that is due; return the half-days closed. Raises DriveError, CatalogError."""
+        classes = self._classes()
+        done: list[ChainLink] = []
+        for number, drive in enumerate(self._drives()):
+            if drive.is_sealed():
+                continue
+            drive.check()
+            before = len(done)
+            if number == 0:
+                self._touch(self._journal.flush(drive))
+            for folder in _class_folders(drive):
+                done += self._one_class(drive, folder, classes)
+            if number == 0 and len(done) > before:
+                self._journal.flush(drive)
+        return done
+
+    def _touch(self, changed: Iterable[journal.HalfDay]) -> None:
+        """Video or figures of these half-days are new: look at them again, and bring the papers up to date."""
+        for class_id, day, session in changed:
+            self._touched_at[class_id] = self._clock.monotonic()
+            half_day = layout.half_day_folder(day, session)
+            self._settled = {x for x in self._settled if (layout.class_id_of(x[1]), x[2]) != (class_id, half_day)}
+            self._scanned = {x for x in self._scanned if layout.class_id_of(x[1]) != class_id}
+
+    def _one_class(self, drive: Drive, folder: str, classes: Sequence[TrainingClass]) -> list[ChainLink]:
+        class_id = layout.class_id_of(folder)
+        cls = next((c for c in classes if c.class_id == class_id), None)
+        if (drive.drive_id, folder) in self._scanned and not (cls and (self._near(cls) or self._stale(drive, cls))):
+            return []
+        try:
+            closed = self._close_all(drive, folder, cls, classes)
+        except OSError as error:
+            raise os_error(error, drive.root) from error
+        if cls and (closed or self._papers_due(drive, cls)):
+            self._papers_at[(drive.drive_id, class_id)] = self._clock.monotonic()
+            if not drive.is_sealed(folder):
+                papers.write(self._catalog, drive, self._view(drive, cls, classes))
+        return closed
+
+    def _close_all(
+        self, drive: Drive, folder: str, cls: TrainingClass | None, classes: Sequence[TrainingClass]
+    ) -> list[ChainLink]:
+        """Close the half-days of one class that are over. Raises OSError, DriveError."""
+        path, key = drive.root / folder, (drive.drive_id, folder)
+        if drive.is_sealed(folder):
+            if cls:
+                correct(self._catalog, drive, folder, self._clock.now(), self._options.key_dir)
+            self._scanned.add(key)
+            return []
+        if key not in self._scanned:
+            self._reconcile(drive, folder)
+        closed = []
+        left = [part for part in chain.half_day_folders(path) if (*key, part) not in self._settled]
+        for part in left:
+            if self._ended(layout.class_id_of(folder), part, classes):
+                if closing.waiting(path, part):
+                    closed.append(self._close(drive, folder, part))
+                self._settled.add((*key, part))
+        if all((*key, part) in self._settled for part in left):
+            self._scanned.add(key)
+        return closed
+
+    def _near(self, cls: TrainingClass) -> bool:
+        """From the day before the class to a week after it."""
+        today = self._clock.now().astimezone(self._catalog.zone).date()
+        days = [lesson.date for lesson in cls.lessons] or [cls.first_day, cls.last_day]
+        return min(days) - timedelta(days=1) <= today <= max(days) + timedelta(days=7)
+
+    def _view(self, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass]) -> view.View:
+        return view.gather(self._catalog, drive, cls, classes, self._clock.now())
+
+    def _papers_due(self, drive: Drive, cls: TrainingClass) -> bool:
+        """Every ten minutes around the class's days, so that a drive pulled in mid-class has fresh papers; later only where
+        something changed."""
+        last = self._papers_at.get((drive.drive_id, cls.class_id), float("-inf"))
+        if self._clock.monotonic() - last < self._options.papers_s:
+            return False
+        return self._near(cls) or self._stale(drive, cls)
+
+    def _stale(self, drive: Drive, cls: TrainingClass) -> bool:
+        """Something changed since its papers were made."""
+        never = float("-inf")
+        made = self._papers_at.get((drive.drive_id, cls.class_id), never)
+        return self._touched_at.get(cls.class_id, never) > made
+
+    def _ended(self, class_id: str, folder: PurePosixPath, classes: Sequence[TrainingClass]) -> bool:
+        """Nobody writes there any more: the plan is over, margin included, and no segment is open."""
+        key = layout.parse_half_day(folder)
+        assert key is not None
+        if any((s.class_id, s.date, s.session) == (class_id, *key) for s in self._catalog.segments.opened()):
+            return False
+        end = self._planned_end(class_id, key, classes)
+        if end is None:
+            segments = self._catalog.segments.of_class(class_id, *key)
+            end = max((s.end for s in segments if s.end), default=datetime.min.replace(tzinfo=self._catalog.zone))
+            # no plan says when such video (a bench, recording.always) is over
+            end = end + MARGIN if segments else end
+        return self._clock.now() >= end
+
+    def _planned_end(
+        self, class_id: str, key: tuple[date, Session], classes: Sequence[TrainingClass]
+    ) -> datetime | None:
+        cls = next((c for c in classes if c.class_id == class_id), None)
+        cameras = {camera for room in cls.rooms for camera in room.cameras} if cls else set()
+        return max(
+            (
+                p.end
+                for c in cameras
+                for p in placements(classes, c)
+                if (p.class_id, p.date, p.session) == (class_id, *key)
+            ),
+            default=None,
+        )
+
+    def _reconcile(self, drive: Drive, folder: str) -> None:
+        """A kill after the sums were written and before the catalog knew: tell it now."""
+        known = {(x.date, x.session): x.sequence for x in self._catalog.chain.of_class(layout.class_id_of(folder))}
+        for closed in chain.all_closings(drive.root / folder):
+            if closed.link and known.get((closed.link.date, closed.link.session), 0) < closed.link.sequence:
+                closing.tell(self._catalog, drive, closed.link, closed.head, self._clock.now())
+
+    def _close(self, drive: Drive, folder: str, half_day: PurePosixPath) -> ChainLink:
+        key = layout.parse_half_day(half_day)
+        assert key is not None
+        class_id = layout.class_id_of(folder)
+        last = self._catalog.chain.last(class_id)
+        known = {
+            s.path: s.sha256
+            for s in self._catalog.segments.of_class(class_id, *key)
+            if s.drive_id == drive.drive_id and s.sha256
+        }
+        link, head = closing.close(
+            drive, folder, half_day,
+            rows=self._catalog.changes.of_half_day(class_id, *key, drive.drive_id),
+            before=(last.sequence, last.head, last.drive_id) if last else None,
+            known=known, key_dir=self._options.key_dir,
+        )  # fmt: skip
+        return closing.tell(self._catalog, drive, link, head, self._clock.now())
+
+
+def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir: Path | None) -> Path | None:
+    """A sealed class takes no change: figures revised since go to a new signed file in 更正/. Return it, or None where
+    nothing changed. Raises DriveError, OSError."""
+    told = {}
+    corrections = drive.root / folder / layout.CORRECTIONS
+    sources = [drive.root / folder / layout.RECORD, *sorted(corrections.glob("*.jsonl"))]
+    for path in sources:
+        for change in journal.read(path.read_bytes()) if path.exists() else ():
+            if change.table == "attendance":
+                told[(change.row["date"], change.row["session"])] = change.row["revision"]
+    class_id = layout.class_id_of(folder)
+    rows = [
+        change
+        for change in catalog.changes.of_class(class_id)
+        if change.table == "attendance"
+        and told.get((change.row["date"], change.row["session"])) != change.row["revision"]
+    ]
+    if not rows:
+        return None
+    data = journal.lines(rows)
+    drive.make_folder(PurePosixPath(folder, layout.CORRECTIONS))
+    path = corrections / f"{now.astimezone(catalog.zone):%Y%m%d-%H%M%S}-{max(r.row['revision'] for r in rows)}.jsonl"
+    key = closing.signing(drive, key_dir)
+    if key:
+        durable.write_file(path.with_name(f"{path.name}.sig"), keys.sign(data, key))
+    durable.write_file(path, data)
+    return path
+
+
+def _class_folders(drive: Drive) -> Iterable[str]:
+    try:
+        return drive.class_folders()
+    except OSError as error:
+        raise os_error(error, drive.root) from error

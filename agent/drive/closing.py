@@ -1,0 +1,78 @@
+"""How one half-day is closed: record, link, sums, signature, in this order; each step may be done again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from agent.catalog import Catalog, ChainLink
+from agent.catalog.changes import Change
+from agent.drive import chain, durable, journal, keys, layout, sums
+from agent.drive.identity import Drive
+from agent.errors import DriveError
+
+
+def close(
+    drive: Drive,
+    folder: str,
+    half_day: PurePosixPath,
+    *,
+    rows: Iterable[Change],
+    before: tuple[int, str, str] | None,
+    known: Mapping[str, str],
+    key_dir: Path | None,
+) -> tuple[chain.Link, str]:
+    """Close what no sums of the half-day list yet; return the link and the new head.
+
+    `before` is (sequence, head, drive ID) of the class's last closing; `known` are SHA-256 by path on the drive, taken when
+    each segment was finished: a bit that flipped since shows. Other files are read. Raises OSError, DriveError.
+    """
+    key = layout.parse_half_day(half_day)
+    assert key is not None
+    path = drive.root / folder / half_day
+    key_dir = signing(drive, key_dir)
+    earlier = chain.closings(drive.root / folder, half_day)
+    part = len(earlier) + 1
+    sequence, head, at = before or (0, chain.FIRST, chain.FIRST)
+    link = chain.Link(layout.class_id_of(folder), *key, sequence + 1, drive.drive_id, head, at)
+    durable.write_file(path / layout.numbered(layout.RECORD, part), journal.lines(rows))
+    durable.write_file(path / layout.numbered(layout.CHAIN, part), link.write())
+    listed = {name for closed in earlier for name in closed.sums or ()}
+    entries = {
+        name: known.get(f"{folder}/{half_day}/{name}") or sums.of_file(path / name)
+        for name in chain.files_below(path)
+        if name not in listed
+    }
+    return link, chain.write_sums(path, layout.numbered(layout.SUMS, part), entries, key_dir)
+
+
+def tell(catalog: Catalog, drive: Drive, link: chain.Link, head: str, now: datetime) -> ChainLink:
+    """Catalog and bureau learn the head, in one transaction."""
+    row = ChainLink(link.class_id, link.date, link.session, link.sequence, drive.drive_id, head, drive.public_key, now)
+    with catalog.store.write():
+        catalog.chain.add(row)
+        if catalog.drives.get(drive.drive_id):
+            catalog.drives.set(drive.drive_id, last_head=head)
+    return row
+
+
+def signing(drive: Drive, key_dir: Path | None) -> Path | None:
+    """Where the key lies that signs for this drive; None where the drive names none. Raises DriveError where the drive
+    names a key that the box does not have: half-days must not go unsigned without a word."""
+    if not drive.public_key:
+        return None
+    if key_dir is None or keys.public_key(key_dir) != drive.public_key:
+        raise DriveError("drive.other_key", root=drive.root, drive_id=drive.drive_id)
+    return key_dir
+
+
+def waiting(class_path: Path, half_day: PurePosixPath) -> list[str]:
+    """Files of a half-day that no sums list yet. Raises OSError."""
+    listed = {name for closed in chain.closings(class_path, half_day) for name in closed.sums or ()}
+    parts = {layout.CHAIN, layout.RECORD}
+    return [
+        name
+        for name in chain.files_below(class_path / half_day)
+        if name not in listed and layout.unnumbered(name) not in parts
+    ]

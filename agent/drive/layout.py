@@ -1,0 +1,147 @@
+"""Names on the drive, as the contract draws them, legal and short enough on ext4, exFAT and NTFS. Pure, but `free_name`.
+
+`<drive>/{class_id}_{project}_第{n}班_{first}_{last}_{place}/{YYYY-MM-DD}/{上午|下午|晚上}/{room}_{camera_id}/{HHMMSS}[-N].mp4`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from datetime import date, datetime, time
+from pathlib import Path, PurePosixPath
+
+from agent.model import Session, TrainingClass
+from agent.schedule import Placement
+
+SYSTEM = ".site-agent"
+LABEL = "标签.txt"
+LISTING = "清单.csv"
+ATTENDANCE = "到课人数.csv"
+CONTENTS = "目录.html"
+SHEET = "移交单.html"
+SUMS = "SHA256SUMS"
+CHAIN = "CHAIN"
+RECORD = "RECORD.jsonl"
+CORRECTIONS = "更正"
+
+COMPONENT_BYTES = 120
+PATH_CHARS = 200
+# what follows the class folder at most: /YYYY-MM-DD/上午/{32}_{32}/.HHMMSS-99.mp4.part, and `E:\` before it
+CLASS_FOLDER_CHARS = PATH_CHARS - len("/YYYY-MM-DD/上午/") - 65 - len("/.HHMMSS-99.mp4.part") - len("E:\\")
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\u0080-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_SUMS = re.compile(r"SHA256SUMS(?:-(\d+))?\Z")
+_SEGMENT = re.compile(r"(\d{6})(-\d+)?\.mp4\Z")
+
+
+def component(text: str, limit: int = COMPONENT_BYTES) -> str:
+    """One legal name of at most `limit` bytes of UTF-8: forbidden characters (and invisible ones) become `_`, no dot or
+    space at the end, no leading dot, no DOS device name, never empty."""
+    name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).strip()
+    name = cut(name, limit).rstrip(". ")
+    if name.startswith("."):
+        name = "_" + name[1:]
+    if _RESERVED.match(name):
+        name = cut("_" + name, limit)
+    return name or "_"
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8, never half a character."""
+    return text.encode("utf-8", "replace")[: max(0, limit)].decode("utf-8", "ignore")
+
+
+def class_folder(cls: TrainingClass) -> str:
+    """The class's folder name. Project and place give way when it grows too long; ID, number and dates never do."""
+    middle = f"_第{cls.class_number}班_{cls.first_day:%Y%m%d}_{cls.last_day:%Y%m%d}_"
+    frame = component(cls.class_id) + "_" + middle
+    project, place = component(cls.project), component(cls.place)
+    while _too_long(frame + project + place):
+        if len(project.encode()) >= len(place.encode()):
+            project = project[:-1]
+        else:
+            place = place[:-1]
+    return component(f"{component(cls.class_id)}_{project}{middle}{place}")
+
+
+def _too_long(name: str) -> bool:
+    return len(name.encode()) > COMPONENT_BYTES or len(name) > CLASS_FOLDER_CHARS
+
+
+def half_day_folder(day: date, session: Session) -> PurePosixPath:
+    """Relative to the class folder."""
+    return PurePosixPath(day.isoformat()) / session.folder
+
+
+def segment_folder(cls: TrainingClass, placement: Placement) -> PurePosixPath:
+    """Relative to the drive's root. Where the drive already holds the class, ask `Drive.segment_folder` instead."""
+    return PurePosixPath(class_folder(cls)) / camera_folder(placement)
+
+
+def camera_folder(placement: Placement) -> PurePosixPath:
+    """Relative to the class folder."""
+    leaf = component(f"{placement.room_id}_{placement.camera_id}")
+    return half_day_folder(placement.date, placement.session) / leaf
+
+
+def free_name(folder: Path, start_local: datetime) -> str:
+    """The first of HHMMSS.mp4, HHMMSS-2.mp4 … that neither a finished nor a temporary file has taken."""
+    base = start_local.strftime("%H%M%S")
+    number = 1
+    while True:
+        name = f"{base}.mp4" if number == 1 else f"{base}-{number}.mp4"
+        if not os.path.lexists(folder / name) and not os.path.lexists(folder / temporary_name(name)):
+            return name
+        number += 1
+
+
+def temporary_name(name: str) -> str:
+    """The hidden name under which a file is written; it stands in the same folder as the final one."""
+    return f".{name}.part"
+
+
+def start_of(name: str) -> time | None:
+    """The local start that a segment's name gives, to the second; None for other names."""
+    match = _SEGMENT.match(name)
+    try:
+        return datetime.strptime(match[1], "%H%M%S").time() if match else None  # noqa: DTZ007 - a wall clock time
+    except ValueError:
+        return None
+
+
+def numbered(name: str, part: int) -> str:
+    """A half-day that is closed a second time (video came in late) gets SHA256SUMS-2, CHAIN-2, RECORD-2.jsonl."""
+    stem, dot, extension = name.partition(".")
+    return name if part == 1 else f"{stem}-{part}{dot}{extension}"
+
+
+def unnumbered(name: str) -> str:
+    """CHAIN of CHAIN-2, RECORD.jsonl of RECORD-3.jsonl."""
+    return re.sub(r"-\d+(?=(\.|\Z))", "", name)
+
+
+def sums_part(name: str) -> int | None:
+    """Which closing of the half-day a sums file belongs to (1, 2 …); None for other names."""
+    match = _SUMS.match(name)
+    return int(match[1] or 1) if match else None
+
+
+def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:
+    """(date, session) of a path relative to the class folder that is, or lies in, a half-day; None for others."""
+    if len(path.parts) < 2 or not _DAY.match(path.parts[0]):
+        return None
+    session = next((s for s in Session if s.folder == path.parts[1]), None)
+    if session is None:
+        return None
+    try:
+        return date.fromisoformat(path.parts[0]), session
+    except ValueError:
+        return None
+
+
+def class_id_of(folder: str) -> str:
+    """The class ID that a class folder's name begins with (IDs hold no `_`)."""
+    return folder.split("_", 1)[0]

@@ -1,0 +1,156 @@
+"""The papers of a class folder that people open: 标签.txt, 清单.csv, 到课人数.csv (目录.html is contents.py).
+
+UTF-8 with BOM and CRLF for Notepad and Excel; a cell that Excel would take for a formula gets a quote before it. Each file
+is written whole or not at all, and not at all where nothing changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agent import words
+from agent.catalog import Catalog
+from agent.drive import contents, durable, layout
+from agent.drive.identity import Drive, one_line, os_error, text_file
+from agent.drive.view import View, headcounts
+from agent.errors import DriveError
+from agent.model import Gap, Segment, Session
+
+
+def write(catalog: Catalog, drive: Drive, view: View) -> list[Path]:
+    """Bring the class folder's papers up to date; return what was written.
+
+    The folder must exist. Raises DriveError, drive.error also where the class is sealed.
+    """
+    if drive.is_sealed(view.folder):
+        raise DriveError("drive.sealed", folder=view.folder, root=drive.root)
+    return put(drive, view.folder, made(catalog, view))
+
+
+def put(drive: Drive, folder: str, papers: Mapping[str, bytes]) -> list[Path]:
+    """Write those papers that differ from what is there. Raises DriveError."""
+    written = []
+    try:
+        for name, data in papers.items():
+            path = drive.root / folder / name
+            if not path.exists() or path.read_bytes() != data:
+                durable.write_file(path, data)
+                written.append(path)
+    except OSError as error:
+        raise os_error(error, drive.root) from error
+    return written
+
+
+def made(catalog: Catalog, view: View) -> dict[str, bytes]:
+    """Every paper's name and bytes."""
+    looks = {key: headcounts(catalog, view, *key) for key in view.half_days()}
+    return {
+        layout.LABEL: label(view),
+        layout.LISTING: listing(view),
+        layout.ATTENDANCE: attendance(view),
+        layout.CONTENTS: contents.page(view, looks),
+    }
+
+
+def label(view: View) -> bytes:
+    """The rule's label: project, time and place; and which of how many drives this is, with the others' names."""
+    cls = view.cls
+    lines = [
+        t("papers.class_label"),
+        *_pairs(
+            ("papers.class_id", cls.class_id),
+            ("papers.project", cls.project),
+            ("papers.class_number", t("papers.number", n=cls.class_number)),
+            ("papers.occupation", cls.occupation),
+            ("papers.time", t("papers.from_to", first=cls.first_day, last=cls.last_day)),
+            ("papers.place", cls.place),
+            ("papers.institution", cls.institution),
+            ("papers.head_teacher", cls.head_teacher),
+            ("papers.expected", str(cls.expected)),
+        ),
+    ]
+    for number, row in enumerate(view.drives, 1):
+        key = "papers.drive" if row.drive_id == view.drive_id else "papers.other_drive"
+        about = t("papers.drive_of", n=number, total=len(view.drives), drive_id=row.drive_id, label=row.label)
+        lines += _pairs((key, about))
+    if view.sealed:
+        lines += _pairs(("papers.sealed", local_text(view, view.now)))
+    return text_file([*lines, t("papers.check")])
+
+
+def _pairs(*pairs: tuple[str, str]) -> list[str]:
+    return [f"{t(key)}：{one_line(value)}" for key, value in pairs if value]
+
+
+def listing(view: View) -> bytes:
+    """Segments and gaps by half-day, camera and time."""
+    items: list[Segment | Gap] = [*view.segments, *view.gaps]
+    items.sort(key=lambda x: (x.date, x.session.order, x.camera_id, x.start))
+    rooms = {camera: room.room_id for room in view.cls.rooms for camera in room.cameras}
+    rows = [_segment_row(view, x) if isinstance(x, Segment) else _gap_row(view, x, rooms) for x in items]
+    return table(t("papers.listing_headings").split(","), rows)
+
+
+def _segment_row(view: View, s: Segment) -> list[object]:
+    assert s.end is not None
+    here = s.drive_id == view.drive_id
+    return [
+        t("papers.segment"), s.date, s.session.folder, s.room_id, s.camera_id, local_text(view, s.start),
+        local_text(view, s.end), f"{(s.end - s.start).total_seconds():.3f}", view.drive_name(s.drive_id),
+        view.path_in_class(s) if here else t("papers.elsewhere", drive=s.drive_id), s.bytes, s.sha256, s.video_codec,
+        s.width, s.height, s.audio_codec, t(f"papers.trust.{s.trust}"), "", "",
+    ]  # fmt: skip
+
+
+def _gap_row(view: View, g: Gap, rooms: Mapping[str, str]) -> list[object]:
+    return [
+        t("papers.gap"), g.date, g.session.folder, rooms.get(g.camera_id, ""), g.camera_id, local_text(view, g.start),
+        local_text(view, g.end), f"{g.seconds:.3f}", *[""] * 9, t(f"gap.{g.reason}"), g.event,
+    ]  # fmt: skip
+
+
+def attendance(view: View) -> bytes:
+    """The half-days' figures."""
+    columns = ("expected", "present", "absent", "low", "high", "ratio", "at_start", "at_end", "lesson_s", "judged_s")
+    rows = [
+        [a["date"], Session(a["session"]).folder, *[a.get(c) for c in columns], status(a), a.get("revision")]
+        for a in view.attendance
+    ]
+    return table(t("papers.attendance_headings").split(","), rows)
+
+
+def status(figures: Mapping[str, Any]) -> str:
+    return t(f"attendance.status.{figures['status']}")
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
+    """CSV as Excel opens it by a double click."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(headings)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return ("\ufeff" + text.getvalue()).encode("utf-8")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    text = one_line(str(value))
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def local_text(view: View, moment: datetime) -> str:
+    """Local wall clock time to the second."""
+    return f"{view.local(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def t(key: str, **params: object) -> str:
+    """The papers speak Chinese, whatever the operator's screen does: inspectors read them."""
+    return words.text_in("zh", key, **params)

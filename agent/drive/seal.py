@@ -1,0 +1,197 @@
+"""Seals a class, or the whole drive, for hand-over: final sums, signature, label, read-only mark, 移交单 and sticker.
+
+Nothing is written to what is sealed. Figures that are revised later go to a new signed file in 更正/ (`closer.correct`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agent import clock as time
+from agent import words
+from agent.catalog import Catalog
+from agent.catalog.changes import Change
+from agent.clock import Clock
+from agent.drive import chain, closing, durable, journal, keys, layout, papers, sheet, view
+from agent.drive.identity import DEFAULT_ZONE, Drive, one_line, os_error, seal_file, text_file
+from agent.errors import InputError
+from agent.model import TrainingClass
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """`head` is the SHA-256 of the class folder's final SHA256SUMS."""
+
+    class_id: str
+    folder: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """`catalog` and `classes` are None and empty where the drive is sealed by itself, away from its box: half-days still
+    open are then closed from their files alone. `to` is who takes the drive over ("" where nobody does yet)."""
+
+    drive: Drive
+    clock: Clock
+    catalog: Catalog | None = None
+    classes: Sequence[TrainingClass] = ()
+    key_dir: Path | None = None
+    to: str = ""
+
+    def one_class(self, class_id: str) -> Sealed:
+        """Raises InputError where the class is not there, sealed already, or not over; DriveError."""
+        folder = self.drive.find_class(class_id)
+        if folder is None:
+            raise InputError("drive.no_class", class_id=class_id[:64], root=self.drive.root)
+        if self.drive.is_sealed(folder):
+            raise InputError("drive.sealed_already", name=folder, root=self.drive.root)
+        self._ready([folder], plan_too=True)
+        return self._seal(folder)
+
+    def whole(self) -> list[Sealed]:
+        """Every class that is not sealed yet, then the drive itself. A class may go on, on another drive."""
+        if self.drive.is_sealed():
+            raise InputError("drive.sealed_already", name=self.drive.drive_id, root=self.drive.root)
+        folders = [f for f in self.drive.class_folders() if not self.drive.is_sealed(f)]
+        self._ready(folders, plan_too=False)
+        done = [self._seal(folder) for folder in folders]
+        now = self.clock.now()
+        if self.catalog:
+            journal.Journal(self.catalog, self.clock, self.catalog.zone).flush(self.drive)
+        try:
+            heads = {f: chain.head_of(self.drive.root / f / layout.SUMS) for f in self.drive.class_folders()}
+            published = {f: self._last_head(f) for f in heads}
+            page = sheet.page(self.drive, published, now, self._zone(), self.to)
+            durable.write_file(self.drive.root / layout.SHEET, page)
+            durable.write_file(self.drive.root / layout.LABEL, self._label(now))
+            mark = {"sealed": time.stamp(now), "to": self.to, "heads": heads}
+            data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), seal_file(self.drive.root)
+            key = closing.signing(self.drive, self.key_dir)
+            if key:
+                durable.write_file(file.with_name(f"{file.name}.sig"), keys.sign(data, key))
+            durable.write_file(file, data)
+        except OSError as error:
+            raise os_error(error, self.drive.root) from error
+        self._remember(now)
+        return done
+
+    def _last_head(self, folder: str) -> str:
+        """The class's newest head on this drive: the value that the bureau was told."""
+        closings = [c for c in chain.all_closings(self.drive.root / folder) if c.link]
+        return closings[-1].head if closings else ""
+
+    def _label(self, now: datetime) -> bytes:
+        """The drive's label with the seal on it."""
+        text = (self.drive.root / layout.LABEL).read_text(encoding="utf-8-sig")
+        when = f"{now.astimezone(self._zone()):%Y-%m-%d %H:%M}"
+        return text_file(
+            [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {one_line(self.to)}".strip()]
+        )
+
+    def _zone(self) -> ZoneInfo:
+        return self.catalog.zone if self.catalog else DEFAULT_ZONE
+
+    def _ready(self, folders: Iterable[str], *, plan_too: bool) -> None:
+        """Nothing open, and the figures final. Raises InputError."""
+        if self.catalog is None:
+            return
+        ids = {layout.class_id_of(folder) for folder in folders}
+        busy = next((s for s in self.catalog.segments.opened() if s.class_id in ids), None)
+        if busy and busy.drive_id == self.drive.drive_id:
+            raise InputError("drive.seal_busy", class_id=busy.class_id, camera_id=busy.camera_id)
+        now = self.clock.now()
+        for cls in (c for c in self.classes if plan_too and c.class_id in ids):
+            if any(lesson.end > now for lesson in cls.lessons if not lesson.cancelled):
+                raise InputError("drive.seal_early", class_id=cls.class_id)
+        for class_id in sorted(ids):
+            row = next((a for a in self.catalog.attendance.of_class(class_id) if a["status"] == "provisional"), None)
+            if row:
+                raise InputError("drive.seal_provisional", class_id=class_id, date=row["date"], session=row["session"])
+
+    def _seal(self, folder: str) -> Sealed:
+        class_id, path, now = layout.class_id_of(folder), self.drive.root / folder, self.clock.now()
+        try:
+            self._close_rest(folder)
+            # made before the seal, so that a later correction finds its place although the folder is read-only
+            self.drive.make_folder(f"{folder}/{layout.CORRECTIONS}")
+            self._papers(folder, now)
+            page = sheet.page(self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to)
+            durable.write_file(path / layout.SHEET, page)
+            entries = {name: chain.head_of(path / name) for name in _final_names(path)}
+            head = chain.write_sums(path, layout.SUMS, entries, closing.signing(self.drive, self.key_dir))
+            mark_read_only(path)
+        except OSError as error:
+            raise os_error(error, self.drive.root) from error
+        if self.catalog:
+            self.catalog.audit.add(now, "drive", "seal", class_id, {"drive_id": self.drive.drive_id, "head": head})
+        return Sealed(class_id, folder, head)
+
+    def _close_rest(self, folder: str) -> None:
+        path, class_id = self.drive.root / folder, layout.class_id_of(folder)
+        for half_day in chain.half_day_folders(path):
+            if not closing.waiting(path, half_day):
+                continue
+            key = layout.parse_half_day(half_day)
+            assert key is not None
+            last = next((c for c in reversed(chain.all_closings(path)) if c.link), None)
+            before = (last.link.sequence, last.head, self.drive.drive_id) if last and last.link else None
+            known: dict[str, str] = {}
+            rows: list[Change] = []
+            if self.catalog:
+                row = self.catalog.chain.last(class_id)
+                before = (row.sequence, row.head, row.drive_id) if row else before
+                rows = self.catalog.changes.of_half_day(class_id, *key, self.drive.drive_id)
+                known = {s.path: s.sha256 or "" for s in self.catalog.segments.of_class(class_id, *key)}
+            link, head = closing.close(
+                self.drive, folder, half_day, rows=rows, before=before, known=known, key_dir=self.key_dir
+            )
+            if self.catalog:
+                closing.tell(self.catalog, self.drive, link, head, self.clock.now())
+
+    def _papers(self, folder: str, now: datetime) -> None:
+        """The last papers, from the catalog; by themselves the ones on the drive stay as they are."""
+        class_id = layout.class_id_of(folder)
+        cls = next((c for c in self.classes if c.class_id == class_id), None)
+        if self.catalog is None or cls is None:
+            return
+        seen = view.gather(self.catalog, self.drive, cls, self.classes, now)
+        papers.put(self.drive, folder, papers.made(self.catalog, view.sealed(seen)))
+        durable.write_file(
+            self.drive.root / folder / layout.RECORD, journal.lines(self.catalog.changes.of_class(class_id))
+        )
+
+    def _remember(self, now: datetime) -> None:
+        """The catalog answers for a drive that left: when, to whom, and with which last head."""
+        if self.catalog is None or self.catalog.drives.get(self.drive.drive_id) is None:
+            return
+        given = {"handed_over_at": now, "handed_over_to": self.to} if self.to else {}
+        self.catalog.drives.set(self.drive.drive_id, state="handed_over" if self.to else "sealed", **given)
+
+
+def _final_names(path: Path) -> list[str]:
+    """The papers, and every half-day's list of sums: so the final sums stand for every byte of the class."""
+    top = [p.name for p in path.iterdir() if p.is_file() and layout.sums_part(p.name.removesuffix(".sig")) is None]
+    inner = [f"{closed.folder}/{layout.numbered(layout.SUMS, closed.part)}" for closed in chain.all_closings(path)]
+    return [*top, *inner]
+
+
+def mark_read_only(path: Path) -> None:
+    """Take the write permission from everything below, but 更正/. File systems that know none (exFAT) refuse: the mark is
+    a courtesy, the sums are the proof. Raises OSError for anything else."""
+    write = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+    for folder, names, files in os.walk(path, topdown=False):
+        for name in [*files, *names]:
+            item = Path(folder, name)
+            if layout.CORRECTIONS in item.relative_to(path).parts or item.is_symlink():
+                continue
+            with suppress(PermissionError, NotImplementedError):
+                item.chmod(item.stat().st_mode & ~write)

@@ -1,0 +1,61 @@
+"""What a drive holds, and what a person may delete: after `retention.years` nothing is deleted, only listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from agent.drive import chain, layout
+from agent.drive.identity import Drive, os_error
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOnDrive:
+    """`last` is the last day with video, `bytes` everything in the folder, `unclosed` half-days without sums."""
+
+    class_id: str
+    folder: str
+    first: date | None
+    last: date | None
+    half_days: int
+    unclosed: int
+    bytes: int
+    sealed: bool
+
+
+def classes(drive: Drive) -> list[ClassOnDrive]:
+    """Every class folder of a drive. Raises DriveError."""
+    try:
+        return [_one(drive, folder) for folder in drive.class_folders()]
+    except OSError as error:
+        raise os_error(error, drive.root) from error
+
+
+def _one(drive: Drive, folder: str) -> ClassOnDrive:
+    path = drive.root / folder
+    half_days = chain.half_day_folders(path)
+    days = sorted(key[0] for x in half_days if (key := layout.parse_half_day(x)))
+    return ClassOnDrive(
+        class_id=layout.class_id_of(folder), folder=folder, first=days[0] if days else None,
+        last=days[-1] if days else None, half_days=len(half_days),
+        unclosed=sum(not chain.closings(path, x) for x in half_days), bytes=_size(path), sealed=drive.is_sealed(folder),
+    )  # fmt: skip
+
+
+def _size(path: Path) -> int:
+    return sum(x.lstat().st_size for x in path.rglob("*") if not x.is_dir())
+
+
+def expired(found: Iterable[ClassOnDrive], today: date, years: int) -> list[ClassOnDrive]:
+    """Classes whose last day lies `years` or more back: what the rule no longer asks to keep. Pure."""
+    return [x for x in found if x.last is not None and add_years(x.last, years) <= today]
+
+
+def add_years(day: date, years: int) -> date:
+    """The same day `years` later; 29 February becomes 1 March, so that nothing is listed a day early."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return date(day.year + years, 3, 1)

@@ -1,0 +1,249 @@
+"""Re-reads a whole drive and says what is not as it was closed. Needs the drive alone; an anchor makes it stronger.
+
+Without an anchor the answer is "consistent, not anchored": whoever owns the drive could have cut half-days from the end and
+signed all anew. With `key` (the box's public key, kept elsewhere) and `heads` (published when half-days close) that shows too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from agent.drive import audited, chain, keys, layout, sums
+from agent.drive.identity import Drive, os_error, seal_file
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`kind`: changed, missing, added, unreadable, signature_missing, signature_bad, other_key, chain_broken,
+    head_unknown, audit_broken. `path` is relative to the drive."""
+
+    kind: str
+    path: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Report:
+    """`checked` counts files read, `audited` entries of the audit. `unclosed` half-days are listed but do not make the drive
+    wrong: they are under way."""
+
+    problems: list[Problem] = field(default_factory=list)
+    checked: int = 0
+    bytes: int = 0
+    signed: bool = False
+    anchored: bool = False
+    half_days: int = 0
+    audited: int = 0
+    unclosed: list[str] = field(default_factory=list)
+    heads: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def add(self, kind: str, path: str, detail: str = "") -> None:
+        if not any((p.kind, p.path) == (kind, path) for p in self.problems):
+            self.problems.append(Problem(kind, path, detail))
+
+
+def total_bytes(drive: Drive) -> int:
+    """What `verify` will have to read, for a progress bar. Raises DriveError."""
+    try:
+        return sum(
+            path.lstat().st_size
+            for folder in drive.class_folders()
+            for path in (drive.root / folder).rglob("*")
+            if not path.is_dir()
+        )
+    except OSError as error:
+        raise os_error(error, drive.root) from error
+
+
+def verify(
+    drive: Drive,
+    *,
+    key: str | None = None,
+    heads: Iterable[str] = (),
+    progress: Callable[[int], None] | None = None,
+    only: str | None = None,
+) -> Report:
+    """Check every class of the drive (or the class ID `only`).
+
+    `key` is the public key that must have signed; `heads` are published heads that must all be found. Raises DriveError
+    where the drive itself cannot be read; a single unreadable file is a problem in the report.
+    """
+    report = Report(signed=bool(drive.public_key or key))
+    public = keys.normal(key) if key else drive.public_key
+    if key and keys.normal(key) != drive.public_key:
+        report.add("other_key", f"{layout.SYSTEM}/drive.json", "the drive names another signing key")
+    try:
+        for folder in drive.class_folders():
+            if only is None or layout.class_id_of(folder) == only:
+                _Checker(drive, report, public, progress).one_class(folder)
+        if only is None:
+            trail = audited.check(drive.root, drive.class_folders())
+            report.audited = trail.entries
+            for path, detail in trail.faults:
+                report.problems.append(Problem("audit_broken", path, detail))
+        if only is None and seal_file(drive.root).exists():
+            _Checker(drive, report, public, progress).whole()
+    except OSError as error:
+        raise os_error(error, drive.root) from error
+    wanted = [head.lower() for head in heads]
+    for head in wanted:
+        if head not in report.heads.values() and head not in report.heads:
+            report.add("head_unknown", "", head)
+    # an anchor is the head: the key alone proves who signed, not that the end is still there
+    report.anchored = bool(wanted) and not any(p.kind in ("head_unknown", "other_key") for p in report.problems)
+    return report
+
+
+class _Checker:
+    def __init__(self, drive: Drive, report: Report, public: str, progress: Callable[[int], None] | None) -> None:
+        self._drive = drive
+        self._report = report
+        self._public = public
+        self._progress = progress
+
+    def one_class(self, folder: str) -> None:
+        path = self._drive.root / folder
+        for half_day in chain.half_day_folders(path):
+            self._half_day(folder, half_day)
+        self._links(folder, chain.all_closings(path))
+        self._final(folder)
+        self._loose(folder)
+
+    def whole(self) -> None:
+        """A drive sealed as a whole names every class that it held."""
+        file = seal_file(self._drive.root)
+        where = self._drive.relative(file)
+        self._signature(file, where)
+        try:
+            heads = dict(json.loads(file.read_bytes())["heads"])
+        except (ValueError, KeyError, TypeError):
+            self._report.add("unreadable", where, "not a seal")
+            return
+        for folder, head in heads.items():
+            if folder not in self._drive.class_folders():
+                self._report.add("missing", folder, "a class that was sealed with the drive")
+            elif chain.head_of(self._drive.root / folder / layout.SUMS) != head:
+                self._report.add("changed", f"{folder}/{layout.SUMS}", "not the one that was sealed with the drive")
+
+    def _half_day(self, folder: str, half_day: PurePosixPath) -> None:
+        path, where = self._drive.root / folder / half_day, f"{folder}/{half_day}"
+        closings = chain.closings(self._drive.root / folder, half_day)
+        present = set(chain.files_below(path))
+        if not closings:
+            if present:
+                self._report.unclosed.append(where)
+            return
+        self._report.half_days += 1
+        listed: set[str] = set()
+        for closed in closings:
+            name = layout.numbered(layout.SUMS, closed.part)
+            if closed.sums is None:
+                self._report.add("unreadable", f"{where}/{name}", "not a list of sums")
+                continue
+            self._entries(path, where, closed.sums)
+            self._signature(path / name, f"{where}/{name}")
+            listed |= closed.sums.keys()
+            # a head counts for a class's chain only with what it stands on: its own sums
+            self._report.heads[closed.head] = f"{where}/{name}"
+        for name in sorted(present - listed):
+            self._report.add("added", f"{where}/{name}", "in no list of sums")
+
+    def _entries(self, path: Path, where: str, entries: Mapping[str, str]) -> None:
+        for name, digest in entries.items():
+            try:
+                found = self._digest(path / name)
+            except FileNotFoundError:
+                self._report.add("missing", f"{where}/{name}", "listed and not there")
+            except OSError as error:
+                self._report.add("unreadable", f"{where}/{name}", error.strerror or "")
+            else:
+                if found != digest:
+                    self._report.add("changed", f"{where}/{name}", f"sha256 {found}, listed {digest}")
+
+    def _digest(self, path: Path) -> str:
+        if path.is_symlink():
+            raise FileNotFoundError(path)
+        self._report.checked += 1
+        return sums.of_file(path, self._count)
+
+    def _count(self, size: int) -> None:
+        self._report.bytes += size
+        if self._progress:
+            self._progress(size)
+
+    def _signature(self, file: Path, where: str) -> None:
+        if not self._public:
+            return
+        signature = file.with_name(f"{file.name}.sig")
+        if not signature.exists():
+            self._report.add("signature_missing", f"{where}.sig", "a signed drive signs every list of sums")
+        elif not keys.signed_by(file.read_bytes(), signature.read_bytes(), self._public):
+            self._report.add("signature_bad", f"{where}.sig", "not made by the expected key over these bytes")
+
+    def _links(self, folder: str, closings: list[chain.Closed]) -> None:
+        """Each link names the head before; what lies on another drive is believed, since this drive cannot show it."""
+        before: chain.Closed | None = None
+        for closed in closings:
+            where = f"{folder}/{closed.folder}/{layout.numbered(layout.CHAIN, closed.part)}"
+            link = closed.link
+            if link is None:
+                self._report.add("chain_broken", where, "missing or unreadable")
+                continue
+            key = layout.parse_half_day(closed.folder)
+            if (link.class_id, link.date, link.session) != (layout.class_id_of(folder), *(key or ())):
+                self._report.add("chain_broken", where, "speaks of another half-day")
+            here = link.previous_drive == self._drive.drive_id
+            first = link.previous == chain.FIRST
+            if first != (link.sequence == 1):
+                self._report.add("chain_broken", where, "begins in the middle")
+            elif before is not None and before.link and before.link.sequence == link.sequence - 1:
+                if link.previous != before.head:
+                    self._report.add("chain_broken", where, "does not follow the half-day before it")
+            elif not first and here:
+                self._report.add("chain_broken", where, f"half-day {link.sequence - 1} is missing from this drive")
+            before = closed
+
+    def _final(self, folder: str) -> None:
+        """A sealed class lists its papers and every half-day's sums."""
+        path = self._drive.root / folder
+        file = path / layout.SUMS
+        if file.exists():
+            self._final_sums(folder, file)
+        for correction in sorted((path / layout.CORRECTIONS).glob("*.jsonl")):
+            self._signature(correction, f"{folder}/{layout.CORRECTIONS}/{correction.name}")
+
+    def _final_sums(self, folder: str, file: Path) -> None:
+        raw = file.read_bytes()
+        try:
+            entries = sums.read(raw)
+        except ValueError:
+            self._report.add("unreadable", f"{folder}/{file.name}", "not a list of sums")
+            return
+        self._entries(file.parent, folder, entries)
+        self._signature(file, f"{folder}/{file.name}")
+        self._report.heads[sums.of_bytes(raw)] = f"{folder}/{file.name}"
+        for item in sorted(file.parent.iterdir()):
+            if not item.is_dir() and item.name not in entries and item.name not in (file.name, f"{file.name}.sig"):
+                self._report.add("added", f"{folder}/{item.name}", "in no list of sums")
+
+    def _loose(self, folder: str) -> None:
+        """Files that lie where no half-day's sums can list them: beside the half-days, or in a folder of another name."""
+        path = self._drive.root / folder
+        papers = {layout.LABEL, layout.LISTING, layout.ATTENDANCE, layout.CONTENTS, layout.RECORD, layout.SHEET}
+        papers |= {layout.SUMS, f"{layout.SUMS}.sig"}
+        half_days = {str(x) for x in chain.half_day_folders(path)}
+        for item in sorted(path.rglob("*")):
+            relative = item.relative_to(path)
+            if item.is_dir() and not item.is_symlink():
+                continue
+            inside = len(relative.parts) > 2 and "/".join(relative.parts[:2]) in half_days
+            correction = relative.parts[0] == layout.CORRECTIONS and len(relative.parts) == 2
+            if not inside and not correction and str(relative) not in papers:
+                self._report.add("added", f"{folder}/{relative.as_posix()}", "does not belong to the drive's layout")

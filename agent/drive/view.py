@@ -1,0 +1,82 @@
+"""All that a class's papers say, gathered from the catalog as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent.catalog import Catalog
+from agent.catalog.drives import DriveRow
+from agent.drive import gaps
+from agent.drive.identity import Drive
+from agent.model import Gap, Look, Segment, Session, TrainingClass
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One class as the papers on `drive_id` show it. `segments` are those of every drive; `drives` are the class's, in the
+    order in which it came to them; `attendance` holds the contract's objects; `now` is when the papers are made."""
+
+    cls: TrainingClass
+    folder: str
+    drive_id: str
+    drives: tuple[DriveRow, ...]
+    segments: tuple[Segment, ...]
+    gaps: tuple[Gap, ...]
+    attendance: tuple[dict[str, Any], ...]
+    zone: ZoneInfo
+    now: datetime
+    sealed: bool = False
+
+    def half_days(self) -> list[tuple[date, Session]]:
+        """Every half-day that has video, a gap or figures, in order."""
+        found = {(s.date, s.session) for s in self.segments} | {(g.date, g.session) for g in self.gaps}
+        found |= {(date.fromisoformat(a["date"]), Session(a["session"])) for a in self.attendance}
+        return sorted(found, key=lambda key: (key[0], key[1].order))
+
+    def figures(self, day: date, session: Session) -> dict[str, Any] | None:
+        wanted = (day.isoformat(), session.value)
+        return next((a for a in self.attendance if (a["date"], a["session"]) == wanted), None)
+
+    def local(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.zone)
+
+    def drive_name(self, drive_id: str) -> str:
+        label = next((d.label for d in self.drives if d.drive_id == drive_id), "")
+        return f"{drive_id} {label}".strip()
+
+    def path_in_class(self, segment: Segment) -> str:
+        """The file's path relative to the class folder."""
+        return segment.path.split("/", 1)[1]
+
+
+def gather(catalog: Catalog, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass], now: datetime) -> View:
+    """Ask the catalog. Raises CatalogError."""
+    segments = catalog.segments.of_class(cls.class_id)
+    order: dict[str, datetime] = {}
+    for segment in segments:
+        order[segment.drive_id] = min(segment.start, order.get(segment.drive_id, segment.start))
+    order.setdefault(drive.drive_id, now)
+    known = {row.drive_id: row for row in catalog.drives.all()}
+    folder = drive.class_folder(cls)
+    return View(
+        cls=cls, folder=folder, drive_id=drive.drive_id,
+        drives=tuple(known[d] for d in sorted(order, key=lambda d: order[d]) if d in known),
+        segments=tuple(segments),
+        gaps=tuple(gaps.of_class(catalog, classes, cls.class_id, now)),
+        attendance=tuple(catalog.attendance.of_class(cls.class_id)),
+        zone=catalog.zone, now=now, sealed=drive.is_sealed(folder),
+    )  # fmt: skip
+
+
+def headcounts(catalog: Catalog, view: View, day: date, session: Session) -> list[Look]:
+    """The half-day's looks that could be judged, in order of time."""
+    return [x for x in catalog.looks.of_half_day(view.cls.class_id, day, session) if x.judged]
+
+
+def sealed(view: View) -> View:
+    """The same as of the moment of the seal."""
+    return replace(view, sealed=True)

@@ -1,0 +1,114 @@
+"""The agent's own life: when it ran, how it ended, and whether the wall clock was moved under it.
+
+The gap ledger takes its reasons `agent_down`, `power_loss` and `clock_step` from the events written here.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agent import clock as clock_module
+from agent import words
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.model import AlertKind
+
+ALIVE_S = 5.0
+_STALE = timedelta(seconds=4 * ALIVE_S)
+STEP_S = 2.0
+MACHINE_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """When the run before was last alive, whether it ended without a word, and the machine's boot that it ran in."""
+
+    last: datetime
+    crashed: bool
+    boot: str | None
+
+
+class Life:
+    """Keeps the sign of life in the catalog and watches for clock steps."""
+
+    def __init__(self, catalog: Catalog, clock: Clock, *, machine_boot: str | None = None) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._machine_boot = machine_boot or MACHINE_BOOT_FILE.read_text(encoding="ascii").strip()
+        self._offset: float | None = None
+        self._step: datetime | None = None
+
+    def begin(self, version: str) -> None:
+        """Write the start down and, where the last run did not end in order, what happened meanwhile."""
+        now = self._clock.now()
+        past = self._past()
+        if past is not None and past.crashed:
+            self._crashed(past, now)
+        elif past is not None:
+            self._away("agent.down", past.last, now)
+        self._catalog.events.add("agent.started", now, detail={"version": version, "machine_boot": self._machine_boot})
+        with self._catalog.store.write():
+            self._catalog.facts.put("machine_boot", self._machine_boot)
+            self._catalog.facts.put("alive", clock_module.stamp(now))
+            self._catalog.facts.forget("stopped")
+
+    def end(self) -> None:
+        """The run ends in order."""
+        now = self._clock.now()
+        self._catalog.events.add("agent.stopped", now)
+        with self._catalog.store.write():
+            self._catalog.facts.put("alive", clock_module.stamp(now))
+            self._catalog.facts.put("stopped", clock_module.stamp(now))
+
+    def run(self, stop: threading.Event) -> None:
+        while not self._clock.wait(stop, ALIVE_S):
+            self.run_once()
+
+    def run_once(self) -> None:
+        now = self._clock.now()
+        self._catalog.facts.put("alive", clock_module.stamp(now))
+        self._watch_steps(now)
+
+    def _past(self) -> _Past | None:
+        """The run before this one; None for a catalog of which nothing is known."""
+        facts, events = self._catalog.facts, self._catalog.events
+        alive, boot = facts.get("alive"), facts.get("machine_boot")
+        traces = events.traces()
+        if alive is not None and (traces is None or traces[1] - clock_module.parse(alive) <= _STALE):
+            return _Past(clock_module.parse(alive), facts.get("stopped") is None, boot)
+        if traces is None:
+            return None
+        started, stopped = events.last("agent.started"), events.last("agent.stopped")
+        if started is None:
+            # the first start of all: classes may have been under way
+            return _Past(traces[0], False, None)
+        # made again from the drive, which knows no facts; those of yesterday's copy say nothing of the last run
+        crashed = stopped is None or stopped.at < started.at
+        return _Past(traces[1], crashed, started.detail.get("machine_boot"))
+
+    def _crashed(self, past: _Past, now: datetime) -> None:
+        last, same_boot = past.last, past.boot == self._machine_boot
+        self._away("agent.down" if same_boot else "power.lost", last, now)
+        message = words.text("life.restarted" if same_boot else "life.power_lost")
+        self._catalog.alerts.raise_(AlertKind.AGENT_RESTARTED, "agent", message, now, since=min(last, now))
+        self._catalog.alerts.clear(AlertKind.AGENT_RESTARTED, "agent", now)
+
+    def _away(self, kind: str, last: datetime, now: datetime) -> None:
+        event = self._catalog.events.add(kind, min(last, now))
+        self._catalog.events.end(event, now)
+
+    def _watch_steps(self, now: datetime) -> None:
+        offset = now.timestamp() - self._clock.monotonic()
+        before, self._offset = self._offset, offset
+        if before is not None and abs(offset - before) > STEP_S:
+            detail = {"seconds": round(offset - before, 3)}
+            self._catalog.events.add("clock.stepped", now, detail=detail)
+            message = words.text("life.stepped", seconds=f"{offset - before:+.1f}")
+            self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)
+            self._step = now
+        elif self._step and now - self._step > timedelta(minutes=10):
+            self._catalog.alerts.clear(AlertKind.CLOCK_STEPPED, "clock", now)
+            self._step = None

@@ -1,0 +1,191 @@
+"""The shared door to `av`: opening files and streams, their key frames as pictures, the names of codecs.
+
+A segment is a fragmented MP4 while it is written and an ordinary one afterwards; everything here reads both, also while
+another thread writes. A reader does not see a file grow: each call opens it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import av
+
+from agent.errors import MediaError
+
+# recorders never look at a picture and do without numpy's memory
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Picture: TypeAlias = "npt.NDArray[np.uint8]"
+"""Shape (height, width, 3), blue-green-red, as OpenCV takes it."""
+
+CODEC_NAMES = {"hevc": "h265", "pcm_alaw": "g711a", "pcm_mulaw": "g711u", "mjpeg": "jpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a file holds. `duration` in seconds; codecs by the project's names (h264, h265, aac …); `audio` None: no sound."""
+
+    duration: float
+    video: str
+    width: int
+    height: int
+    audio: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a stretch of a file really runs. `keyframe_s` is the longest time between key frames seen, None where fewer
+    than two are in it; `audio` says whether sound packets are in it."""
+
+    fps: float
+    keyframe_s: float | None
+    bitrate_kbps: float
+    audio: bool
+
+
+def codec_name(ffmpeg_name: str) -> str:
+    """The project's name of a codec: FFmpeg's, but h265, g711a, g711u and jpeg."""
+    return CODEC_NAMES.get(ffmpeg_name, ffmpeg_name)
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[av.container.InputContainer]:
+    """A file open for reading. Raises MediaError where it is missing, cut off before its index, or no video at all."""
+    try:
+        with av.open(str(path)) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise MediaError("media.unreadable", file=path, detail=error.strerror or error) from error
+
+
+def video_of(container: av.container.InputContainer, path: Path | str) -> av.VideoStream:
+    """The first video stream. Raises MediaError where there is none."""
+    if not container.streams.video:
+        raise MediaError("media.no_video", file=path)
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def probe(path: Path | str) -> Probe:
+    """What the file holds. Raises MediaError (also where it holds no picture)."""
+    with opened(path) as container:
+        video = video_of(container, path)
+        audio = container.streams.audio[0] if container.streams.audio else None
+        length = video.duration * video.time_base if video.duration and video.time_base else 0
+        return Probe(
+            duration=float(length) or (container.duration or 0) / av.time_base,
+            video=codec_name(video.codec_context.name),
+            width=video.codec_context.width,
+            height=video.codec_context.height,
+            audio=codec_name(audio.codec_context.name) if audio else None,
+        )
+
+
+def video_seconds(path: Path | str) -> float | None:
+    """Seconds of picture that can be read, from the first frame to the end of the last; None where there is none.
+
+    Also of a file that was cut off, whose header says nothing. Raises MediaError.
+    """
+    with opened(path) as container:
+        video = video_of(container, path)
+        container.seek(10**15, backward=True)
+        ends = [_seconds(p, video) + float((p.duration or 0) * (p.time_base or 0)) for p in _packets(container, video)]
+        return max(ends, default=None)
+
+
+def pace(path: Path | str, seconds: float = 20.0) -> Pace | None:
+    """How the last `seconds` of a finished file run; None where too little of it can be read. Raises MediaError."""
+    with opened(path) as container:
+        video = video_of(container, path)
+        length = float((video.duration or 0) * (video.time_base or 0))
+        if length > seconds:
+            container.seek(round((length - seconds) * av.time_base), backward=True)
+        times, keys, size, audio = list[float](), list[float](), 0, False
+        for packet in _packets(container, *container.streams.video[:1], *container.streams.audio[:1]):
+            size += packet.size
+            if packet.stream.type == "audio":
+                audio = True
+                continue
+            times.append(_seconds(packet, video))
+            if packet.is_keyframe:
+                keys.append(times[-1])
+        span = max(times) - min(times) if len(times) > 1 else 0.0
+        if span < 1:
+            return None
+        longest = max((b - a for a, b in pairwise(keys)), default=None)
+        return Pace((len(times) - 1) / span, longest, size * 8 / 1000 / span, audio)
+
+
+def key_frames(path: Path | str, every: float = 0.0) -> Iterator[tuple[float, Picture]]:
+    """Key frames in order, at least `every` seconds apart: (seconds after the first frame, picture).
+
+    Ends without an error where a file was cut off. Raises MediaError.
+    """
+    with opened(path) as container:
+        video = video_of(container, path)
+        due = float("-inf")
+        for packet in _packets(container, video):
+            at = _seconds(packet, video)
+            if not packet.is_keyframe or at < due:
+                continue
+            picture = _picture(video, packet)
+            if picture is not None:
+                due = at + every - 1e-6
+                yield at, picture
+
+
+def key_frame_at(path: Path | str, seconds: float) -> tuple[float, Picture] | None:
+    """The last key frame at or before `seconds` after the first frame: (its seconds, picture); None where there is none."""
+    with opened(path) as container:
+        video = video_of(container, path)
+        base = float((video.start_time or 0) * (video.time_base or 0))
+        container.seek(min(10**15, round((base + seconds) * av.time_base)), backward=True)
+        found = next((p for p in _packets(container, video) if p.is_keyframe), None)
+        picture = _picture(video, found) if found is not None else None
+        return (_seconds(found, video), picture) if found is not None and picture is not None else None
+
+
+def last_key_frame(path: Path | str) -> tuple[float, Picture] | None:
+    """The newest key frame of a file that may still be growing, as `key_frame_at`; some 1.2 s behind its writer."""
+    return key_frame_at(path, 10**9)
+
+
+def _packets(container: av.container.InputContainer, *streams: Any) -> Iterator[av.Packet[Any]]:
+    """Packets with data, up to the end or to the first that cannot be read (a file cut off in a fragment)."""
+    packets = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            return
+        if packet is None:
+            return
+        if packet.size and packet.pts is not None:
+            yield packet
+
+
+def _seconds(packet: av.Packet[Any], video: av.VideoStream) -> float:
+    assert packet.pts is not None
+    return float((packet.pts - (video.start_time or 0)) * (packet.time_base or 0))
+
+
+def _picture(video: av.VideoStream, packet: av.Packet[Any]) -> Picture | None:
+    """Decode one key packet by itself; None where it is damaged."""
+    context: Any = video.codec_context
+    try:
+        frames = [*context.decode(packet), *context.decode(None)]
+    except av.FFmpegError:
+        frames = []
+    context.flush_buffers()
+    if not frames:
+        return None
+    picture: Picture = frames[0].to_ndarray(format="bgr24")
+    return picture if picture.flags.c_contiguous else picture.copy()

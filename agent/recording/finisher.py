@@ -1,0 +1,77 @@
+"""What is slow at the end of a segment (sync, hash, name, row), away from the thread that reads the camera."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.drive import Drive
+from agent.errors import SiteAgentError
+from agent.model import Segment
+from agent.recording.recover import open_rows, recover_rows
+from agent.recording.writer import SegmentWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A closed file that waits for its name, and when its pictures end."""
+
+    segment_id: int
+    writer: SegmentWriter
+    end: datetime
+
+
+class Finisher:
+    """One thread a recorder. `finished` is told of each segment once its row is finished. Hold `opening` from writing an
+    open row until its file exists: recovery takes a row without a file for a lost one."""
+
+    def __init__(
+        self, camera_id: str, catalog: Catalog, clock: Clock, finished: Callable[[Segment], None] | None = None
+    ) -> None:
+        self._camera_id, self._catalog, self._clock, self._finished = camera_id, catalog, clock, finished
+        self._queue: queue.SimpleQueue[Job | Drive | None] = queue.SimpleQueue()
+        self.opening = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"finish-{camera_id}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        self._queue.put(job)
+
+    def recover(self, drive: Drive) -> None:
+        """Finish what this camera left open on `drive`, in turn."""
+        self._queue.put(drive)
+
+    def close(self) -> None:
+        """Do what is queued, then end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            try:
+                if isinstance(item, Job):
+                    self._finish(item)
+                else:
+                    with self.opening:
+                        rows = open_rows(self._catalog, item, self._camera_id)
+                    recover_rows(self._catalog, item, rows, self._clock)
+            except SiteAgentError as error:
+                # the row stays open, so recovery takes it up when drive and catalog are well again
+                log.warning("%s: %s", self._camera_id, error)
+
+    def _finish(self, job: Job) -> None:
+        size, digest = job.writer.commit()
+        self._catalog.segments.finish(job.segment_id, end=job.end, size=size, sha256=digest)
+        segment = self._catalog.segments.get(job.segment_id)
+        if self._finished and segment:
+            self._finished(segment)

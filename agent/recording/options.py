@@ -1,0 +1,71 @@
+"""What the recorder is told: where a camera's stream is, and the numbers that rule recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Numbers of recording; lengths in seconds.
+
+    segment_seconds    length of a segment; cuts lie at key frames next to multiples of it by the wall clock
+    max_loss           video and sound are synced to the disk at least this often: what a power cut may cost at most
+    fragment_seconds   length of a fragment: what a killed process may cost at most
+    stall_seconds      no picture for so long is a stall
+    hole_seconds       a hole in the pictures longer than this begins a new segment
+    offline_seconds    no picture for so long in planned time raises `camera.offline`
+    silent_seconds     no sound for so long, where sound is required, raises `sound.missing`
+    timeout            each network operation; half of `stall_seconds`, so that a stall is seen on time
+    first_pause, last_pause   between attempts to connect; grows from one to the other
+    refused_pause      after a refused password: cameras lock out who tries too often
+    reserve_bytes      recording stops in good order while the drive has this much left (of a small drive a hundredth):
+                       what is open must be finished
+    nap                rest after the stream had to be waited for: most of the cost of recording is waking up
+    """
+
+    segment_seconds: float = 300.0
+    max_loss: float = 2.0
+    fragment_seconds: float = 0.3
+    stall_seconds: float = 10.0
+    hole_seconds: float = 2.0
+    offline_seconds: float = 30.0
+    silent_seconds: float = 30.0
+    timeout: float = 5.0
+    first_pause: float = 0.5
+    last_pause: float = 5.0
+    refused_pause: float = 30.0
+    reserve_bytes: int = 256 * 2**20
+    nap: float = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A camera's stream. `url` never carries credentials; `audio_required` raises an alert where there is no sound;
+    `names` tell the camera in the attempt budget (its endpoint, its address)."""
+
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    audio_required: bool = False
+    names: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(url: str, *, audio_required: bool = False) -> Source:
+        """Take the credentials out of a URL. Raises ValueError where it is no RTSP URL."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname:
+            raise ValueError("not an RTSP URL")
+        host = parts.netloc.rpartition("@")[2]
+        clean = urlunsplit(parts._replace(netloc=host))
+        return Source(clean, unquote(parts.username or ""), unquote(parts.password or ""), audio_required)
+
+    def address(self) -> str:
+        """The URL with credentials, as FFmpeg wants it: for opening only, never for a text."""
+        if not self.username:
+            return self.url
+        parts = urlsplit(self.url)
+        return urlunsplit(
+            parts._replace(netloc=f"{quote(self.username, '')}:{quote(self.password, '')}@{parts.netloc}")
+        )

@@ -1,0 +1,139 @@
+"""What is told of a camera while no pictures come: one lasting event at a time, the alert after a while, all clear."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from agent import words
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import CatalogError
+from agent.model import AlertKind
+from agent.recording.reel import Plan
+
+log = logging.getLogger(__name__)
+_CAMERAS_OWN = ("camera.down", "stream.stalled")
+
+
+class Outage:
+    """The trouble of one camera. Kinds of its events: camera.down, stream.stalled, camera.refused, drive.*
+
+    The alert goes out on time although the recorder may sit in a call that a hung camera does not answer: a thread of its
+    own waits for that instant, from the begin of the trouble to its end.
+    """
+
+    def __init__(
+        self, camera_id: str, catalog: Catalog, clock: Clock, plan: Callable[[datetime], Plan | None],
+        offline_seconds: float,
+    ) -> None:  # fmt: skip
+        self._camera_id, self._catalog, self._offline_seconds = camera_id, catalog, offline_seconds
+        self._clock, self._plan = clock, plan
+        self._lock = threading.RLock()
+        self._over = threading.Event()
+        self._waiting: threading.Thread | None = None
+        self._event: int | None = None
+        self.kind: str | None = None
+        self.since: datetime | None = None
+
+    def begin(self, kind: str, at: datetime, detail: str, drive_id: str | None = None) -> bool:
+        """Trouble of `kind` since `at`; True where that is news. Trouble of another kind ends with it."""
+        with self._lock:
+            return self._begin(kind, at, detail, drive_id)
+
+    def _begin(self, kind: str, at: datetime, detail: str, drive_id: str | None) -> bool:
+        if kind == self.kind:
+            return False
+        if self._event is not None:
+            self._catalog.events.end(self._event, at)
+        self._event = self._catalog.events.add(
+            kind, at, camera_id=self._camera_id, drive_id=drive_id, detail={"detail": detail}
+        )
+        if self.since is None or kind.startswith("drive."):
+            self.since = at
+        self.kind = kind
+        if kind in _CAMERAS_OWN:
+            self._catalog.cameras.set_up(self._camera_id, False)
+            self._wait_for_alarm(detail)
+        return True
+
+    def _wait_for_alarm(self, why: str) -> None:
+        if self._waiting is not None and self._waiting.is_alive() and not self._over.is_set():
+            return
+        self._over = threading.Event()
+        self._waiting = threading.Thread(
+            target=self._alarm, args=(self._over, why), daemon=True, name=f"outage-{self._camera_id}"
+        )
+        self._waiting.start()
+
+    def _alarm(self, over: threading.Event, why: str) -> None:
+        """Raise the alert when the trouble has lasted long enough, or the plan begins in it."""
+        since = self.since or self._clock.now()
+        pause = self._offline_seconds - (self._clock.now() - since).total_seconds()
+        while not self._clock.wait(over, max(0.2, pause)):
+            now = self._clock.now()
+            plan = self._plan(now)
+            try:
+                if plan and self.warn(now, plan, why):
+                    return
+            except CatalogError as error:
+                log.warning("%s: %s", self._camera_id, error)
+            pause = 1.0
+
+    def warn(self, now: datetime, plan: Plan, why: str) -> bool:
+        """Raise `camera.offline` where the stream has been away for long enough in planned time; True where it has."""
+        with self._lock:
+            return self._warn(now, plan, why)
+
+    def _warn(self, now: datetime, plan: Plan, why: str) -> bool:
+        if self.since is None or self.kind not in _CAMERAS_OWN:
+            return False
+        begun = max(self.since, plan[1].start)
+        if (now - begun).total_seconds() < self._offline_seconds:
+            return False
+        place = plan[1]
+        self._catalog.alerts.raise_(
+            AlertKind.CAMERA_OFFLINE, self._camera_id,
+            words.text("recording.offline", camera_id=self._camera_id, detail=why), now, since=begun,
+            class_id=place.class_id, day=place.date, session=place.session, camera_id=self._camera_id,
+        )  # fmt: skip
+        return True
+
+    def end(self, at: datetime) -> None:
+        """Pictures are being recorded."""
+        self.close()
+        with self._lock:
+            if self._event is not None:
+                self._catalog.events.end(self._event, at)
+            self._event = self.kind = self.since = None
+            self._catalog.cameras.set_up(self._camera_id, True)
+            self._catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, self._camera_id, at)
+
+    def close(self) -> None:
+        """Nobody is to be warned any more."""
+        self._over.set()
+
+
+class SilenceWatch:
+    """Raises `sound.missing` where sound is required and none comes; clears it when it does."""
+
+    def __init__(self, camera_id: str, catalog: Catalog, silent_seconds: float) -> None:
+        self._camera_id, self._catalog, self._silent_seconds = camera_id, catalog, silent_seconds
+        self._raised: bool | None = None
+
+    def see(self, now: datetime, plan: Plan, silent_for: float, offered: bool) -> None:
+        """`silent_for`: seconds since the last sound; `offered`: the stream has a sound track."""
+        missing = not offered or silent_for >= self._silent_seconds
+        if missing == self._raised:
+            return
+        self._raised = missing
+        if not missing:
+            self._catalog.alerts.clear(AlertKind.SOUND_MISSING, self._camera_id, now)
+            return
+        place = plan[1]
+        self._catalog.alerts.raise_(
+            AlertKind.SOUND_MISSING, self._camera_id, words.text("recording.no_sound", camera_id=self._camera_id), now,
+            class_id=place.class_id, day=place.date, session=place.session, camera_id=self._camera_id,
+        )  # fmt: skip

@@ -1,0 +1,69 @@
+"""Parameter sets inside key frames: a change of them (another size, another profile) begins a new segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import av
+
+_START = b"\x00\x00\x01"
+_SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a decoder must know: `codec` as FFmpeg names it, parameter sets with start codes, size in pixels."""
+
+    codec: str
+    extradata: bytes
+    width: int
+    height: int
+
+
+def parameter_sets(data: bytes, codec: str) -> frozenset[bytes]:
+    """The parameter sets before the first slice of `data` (with start codes); empty where it carries none."""
+    found: set[bytes] = set()
+    at = data.find(_START)
+    while at >= 0:
+        begin = at + len(_START)
+        kind = _kind(data[begin], codec) if begin < len(data) else -1
+        if _is_slice(kind, codec):
+            break
+        at = data.find(_START, begin)
+        unit = data[begin : at if at >= 0 else len(data)].rstrip(b"\x00")
+        if kind in _SETS[codec]:
+            found.add(unit)
+    return frozenset(found)
+
+
+def _kind(first: int, codec: str) -> int:
+    return first & 0x1F if codec == "h264" else first >> 1 & 0x3F
+
+
+def _is_slice(kind: int, codec: str) -> bool:
+    return 1 <= kind <= 5 if codec == "h264" else 0 <= kind <= 31
+
+
+def joined(sets: frozenset[bytes], codec: str) -> bytes:
+    """Parameter sets as extradata, in the order that decoders want."""
+    return b"".join(b"\x00" + _START + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
+
+
+def picture_of(packet: av.Packet[Any], codec: str, known: Picture | None) -> Picture | None:
+    """What `packet`, a key frame, is made with: `known` where nothing changed, None where it cannot be told.
+
+    A change is rare, so the new size is read from the decoded picture.
+    """
+    sets = parameter_sets(bytes(packet), codec)
+    if known and known.width and (not sets or sets == parameter_sets(known.extradata, codec)):
+        return known
+    extradata = joined(sets, codec) if sets else known.extradata if known else b""
+    context: Any = av.CodecContext.create(codec, "r")
+    context.thread_count = 1
+    context.extradata = extradata or None
+    try:
+        frames = [*context.decode(packet), *context.decode(None)]
+    except av.FFmpegError:
+        return None
+    return Picture(codec, extradata, frames[0].width, frames[0].height) if frames and extradata else None

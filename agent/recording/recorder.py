@@ -1,0 +1,221 @@
+"""The recorder of one camera: connects in planned time, records, notices trouble, comes back for ever."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from agent import words
+from agent.attempts import Budget
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.drive import Drive
+from agent.errors import CameraDenied, CameraError, DriveError, SiteAgentError
+from agent.model import Segment, Verdict
+from agent.recording.finisher import Finisher
+from agent.recording.options import Options, Source
+from agent.recording.outage import Outage, SilenceWatch
+from agent.recording.reel import Plan, Reel, check_space
+from agent.recording.stream import LiveStream
+
+log = logging.getLogger(__name__)
+
+_POLL = 1.0
+_WAITED = 0.004
+
+
+class Stalled(CameraError):
+    """No picture for too long although the connection stands."""
+
+
+class Recorder:
+    """Records one camera. Give every camera one, and run it in a thread of its own.
+
+    `source`: the admitted camera's stream, None while it is not admitted. `plan`: what the camera records for at an
+    instant, None outside the plan. `drive`: the drive to write to; raises DriveError. `finished` hears of each segment.
+    `budget` is shared with whoever else gives passwords to cameras.
+    """
+
+    def __init__(
+        self, camera_id: str, source: Callable[[], Source | None], plan: Callable[[datetime], Plan | None],
+        drive: Callable[[], Drive], catalog: Catalog, clock: Clock, options: Options | None = None,
+        finished: Callable[[Segment], None] | None = None, budget: Budget | None = None,
+    ) -> None:  # fmt: skip
+        self._camera_id, self._source, self._plan, self._drive = camera_id, source, plan, drive
+        self._catalog, self._clock, self._options = catalog, clock, options or Options()
+        self._outage = Outage(camera_id, catalog, clock, plan, self._options.offline_seconds)
+        self._silence = SilenceWatch(camera_id, catalog, self._options.silent_seconds)
+        self._budget = budget or Budget(clock)
+        self._finisher = Finisher(camera_id, catalog, clock, finished)
+        self._pause = self._options.first_pause
+        self._recovered: Drive | None = None
+        self._last_picture: datetime | None = None
+        self._started = clock.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: then the open segment is finished, some seconds later at most."""
+        self._finisher.start()
+        try:
+            while not stop.is_set():
+                self._clock.wait(stop, self._step(stop))
+        finally:
+            self._outage.close()
+            self._finisher.close()
+
+    def _step(self, stop: threading.Event) -> float:
+        """One attempt to record; returns the seconds to wait before the next."""
+        now = self._clock.now()
+        try:
+            plan = self._plan(now)
+            if plan is None:
+                self._recover_idle()
+                return _POLL
+            drive = self._drive()
+            drive.check()
+            self._recover(drive)
+            check_space(drive, self._options.reserve_bytes)
+            source = self._source()
+            if source is None:
+                self._no_source(now, plan)
+                return _POLL
+            return self._attempt(source, drive, stop)
+        except DriveError as error:
+            return self._drive_failed(error)
+        except SiteAgentError as error:
+            # the catalog is in trouble: nothing can be told to it, so the log has to do
+            log.warning("%s: %s", self._camera_id, error)
+            return self._longer_pause()
+
+    def _no_source(self, now: datetime, plan: Plan) -> None:
+        """Refused, or not there: the ledger keeps them apart. The first search after the start is given its time."""
+        camera = self._catalog.cameras.get(self._camera_id)
+        if camera is not None and camera.verdict is Verdict.REFUSED:
+            self._outage.begin("camera.refused", now, "not admitted")
+        elif camera is not None or self._clock.monotonic() - self._started >= self._options.offline_seconds:
+            why = words.text("recording.not_found")
+            self._outage.begin("camera.down", now, why)
+            self._outage.warn(now, plan, why)
+
+    def _recover(self, drive: Drive) -> None:
+        """Finish what was left open on `drive`, once after each start and each return of the drive."""
+        if drive != self._recovered:
+            self._finisher.recover(drive)
+            self._recovered = drive
+
+    def _recover_idle(self) -> None:
+        """The same outside the plan, where a missing drive is nobody's trouble."""
+        if self._recovered is None:
+            with suppress(DriveError):
+                drive = self._drive()
+                drive.check()
+                self._recover(drive)
+
+    def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
+        """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
+        try:
+            with self._connect(source) as stream:
+                self._record(stream, source, drive, stop)
+        except CameraDenied as error:
+            self._camera_failed("camera.down", error)
+            return self._options.refused_pause
+        except Stalled as error:
+            self._camera_failed("stream.stalled", error)
+        except CameraError as error:
+            self._camera_failed("camera.down", error)
+        else:
+            return 0.0
+        return self._longer_pause()
+
+    def _connect(self, source: Source) -> LiveStream:
+        """A wrong password counts against the camera's budget, which its web services share."""
+        if not source.username:
+            return LiveStream(source, self._options.timeout)
+        with self._budget.attempt("rtsp", source.names or (source.url,), source) as attempt:
+            try:
+                stream = LiveStream(source, self._options.timeout)
+            except CameraDenied as error:
+                if error.key == "recording.denied":
+                    attempt.wrong()
+                raise
+            attempt.right()
+            return stream
+
+    def _record(self, stream: LiveStream, source: Source, drive: Drive, stop: threading.Event) -> None:
+        reel = Reel(
+            self._camera_id, stream, self._plan, drive, self._catalog, self._clock, self._options, self._finisher
+        )
+        try:
+            self._pump(stream, reel, source, stop)
+        finally:
+            self._last_picture = reel.end_of_video() or self._last_picture
+            reel.close()
+
+    def _pump(self, stream: LiveStream, reel: Reel, source: Source, stop: threading.Event) -> None:
+        options, monotonic = self._options, self._clock.monotonic
+        recording, next_tick, next_watch = False, 0.0, 0.0
+        while not (stop.is_set() or reel.over):
+            asked = monotonic()
+            packet = stream.read()
+            arrival = monotonic()
+            if packet is not None:
+                # when nothing comes any more FFmpeg gives out what it still held: that came before the silence
+                silent = arrival - asked >= options.timeout
+                reel.feed(packet, asked if silent else arrival)
+            if reel.hole:
+                self._outage.begin("stream.stalled", reel.hole[0], "hole")
+                recording = False
+            if not recording and reel.recording:
+                recording = True
+                self._begun()
+            waited = arrival - asked > _WAITED
+            if not waited and arrival < next_tick:
+                continue
+            next_tick = arrival + options.nap
+            reel.tick(arrival)
+            if arrival - reel.last_video >= options.stall_seconds:
+                raise Stalled("recording.stalled", url=source.url, seconds=round(options.stall_seconds))
+            if arrival >= next_watch:
+                next_watch = arrival + _POLL
+                self._watch(reel, source, arrival)
+            if waited:
+                self._clock.wait(stop, options.nap)
+
+    def _begun(self) -> None:
+        self._pause = self._options.first_pause
+        self._outage.end(self._clock.now())
+        log.info("%s: recording", self._camera_id)
+
+    def _watch(self, reel: Reel, source: Source, arrival: float) -> None:
+        """Once a second: what should be told although packets come."""
+        now = self._clock.now()
+        plan = self._plan(now)
+        if plan is None:
+            return
+        if not reel.recording and self._outage.kind:
+            self._outage.warn(now, plan, words.text("recording.no_key_frame"))
+        elif reel.recording and source.audio_required:
+            self._silence.see(now, plan, arrival - reel.last_sound, reel.has_sound)
+
+    def _camera_failed(self, kind: str, error: CameraError) -> None:
+        now = self._clock.now()
+        since = now if self._outage.kind else self._last_picture or now
+        if self._outage.begin(kind, since, str(error)):
+            log.warning("%s: %s", self._camera_id, error)
+        self._catalog.cameras.ask(self._camera_id, now)
+        plan = self._plan(now)
+        if plan:
+            self._outage.warn(now, plan, str(error))
+
+    def _drive_failed(self, error: DriveError) -> float:
+        if self._outage.begin(error.kind, self._clock.now(), str(error)):
+            log.warning("%s: %s", self._camera_id, error)
+        self._recovered = None
+        return _POLL
+
+    def _longer_pause(self) -> float:
+        pause = self._pause
+        self._pause = min(self._options.last_pause, 2 * pause)
+        return pause

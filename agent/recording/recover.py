@@ -1,0 +1,157 @@
+"""After a kill, a power cut or a pulled drive: what was left open is closed as it lies, named, hashed and catalogued.
+
+A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: not a byte before that is
+touched. Half a fragment at the end goes, for browsers stop with an error there. docs/storage.md numbers the steps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import takewhile
+from pathlib import Path
+
+from agent import media
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.drive import Drive, durable, layout
+from agent.drive.identity import os_error
+from agent.errors import MediaError
+from agent.model import Segment
+from agent.recording.mp4 import boxes, drop_half_fragment, mend_header
+from agent.recording.writer import digest_of
+
+log = logging.getLogger(__name__)
+
+
+def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Segment]:
+    """Finish every open row of `drives`, before recorders start; return the segments that this made.
+
+    Rows of drives that are not here stay open. Raises DriveError, CatalogError.
+    """
+    return [s for drive in drives for s in recover_rows(catalog, drive, open_rows(catalog, drive), clock)]
+
+
+def open_rows(catalog: Catalog, drive: Drive, camera_id: str | None = None) -> list[Segment]:
+    """Open rows of a drive, of one camera if told."""
+    return [row for row in catalog.segments.opened(camera_id) if row.drive_id == drive.drive_id]
+
+
+def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock: Clock) -> list[Segment]:
+    """Finish these rows, but for those whose file is being written (it is locked then, in whatever process).
+
+    Raises DriveError, CatalogError.
+    """
+    found: list[Segment] = []
+    for row in rows:
+        try:
+            drive.check()
+            segment = _recover_one(catalog, drive, row, clock)
+        except OSError as error:
+            raise os_error(error, drive.root) from error
+        if segment:
+            found.append(segment)
+    return found
+
+
+def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> Segment | None:
+    temporary, final = drive.root / row.temporary, drive.root / row.path
+    if not temporary.exists():
+        if not final.exists():
+            _lost(catalog, row, clock, "missing")
+            return None
+        # the name was given, the row was not finished
+        return _finish(catalog, row, final, _length(final))
+    if _being_written(temporary):
+        return None
+    mend_header(temporary)
+    drop_half_fragment(temporary)
+    length = _length(temporary)
+    if length is None:
+        if _holds_nothing(temporary):
+            temporary.unlink()
+            durable.sync_folder(temporary.parent)
+            _lost(catalog, row, clock, "empty")
+        else:
+            _lost(catalog, row, clock, "unreadable")
+        return None
+    try:
+        durable.commit(temporary, final)
+    except FileExistsError:
+        final = _name_anew(catalog, drive, row)
+        durable.commit(temporary, final)
+    return _finish(catalog, row, final, length)
+
+
+def _name_anew(catalog: Catalog, drive: Drive, row: Segment) -> Path:
+    """The name was taken while the segment had only its temporary one: the next free one, in file and row."""
+    folder = (drive.root / row.path).parent
+    final = folder / layout.free_name(folder, row.start.astimezone(catalog.zone))
+    catalog.segments.rename(row.segment_id, drive.relative(final))
+    return final
+
+
+def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) -> Segment | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size, digest = digest_of(descriptor)
+    finally:
+        os.close(descriptor)
+    end: datetime = row.start + timedelta(seconds=length or 0.0)
+    catalog.segments.finish(row.segment_id, end=end, size=size, sha256=digest)
+    log.info("recovered %s", row.path)
+    return catalog.segments.get(row.segment_id)
+
+
+def _being_written(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:
+    """Forget the row, remember that there was one. A file that may hold video stays where it is."""
+    catalog.segments.drop(row.segment_id)
+    detail = {"path": row.temporary, "start": row.start.isoformat(), "why": why}
+    catalog.events.add("segment.lost", clock.now(), camera_id=row.camera_id, drive_id=row.drive_id, detail=detail)
+
+
+def _length(path: Path) -> float | None:
+    """Seconds of picture that can be read; None where there is none."""
+    with suppress(MediaError):
+        return media.video_seconds(path)
+    return None
+
+
+def _holds_nothing(path: Path) -> bool:
+    """True where no whole fragment was ever written: empty, the header alone, or behind it the begin of the first or
+    zeros (a length that reached the disk before what it counts).
+
+    Anything else may yet be saved by hand, such as an `mdat` over all of a file whose index was lost.
+    """
+    found, end = boxes(path), path.stat().st_size
+    if not found:
+        return end == 0
+    kinds = [kind for kind, _, _ in found]
+    header = sum(1 for _ in takewhile(("ftyp", "free", "moov").__contains__, kinds))
+    reached = found[-1][1] + found[-1][2]
+    cut_short = "moov" in kinds[:header] and kinds[header:] in (["moof"], ["moof", "mdat"]) and reached > end
+    if reached < end:
+        return header == len(found) and _zeros(path, reached)
+    return header == len(found) or cut_short
+
+
+def _zeros(path: Path, start: int) -> bool:
+    with path.open("rb") as file:
+        file.seek(start)
+        while block := file.read(1 << 20):
+            if block.count(0) != len(block):
+                return False
+    return True

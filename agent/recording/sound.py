@@ -1,0 +1,97 @@
+"""Sound on its way into MP4: AAC as it is, everything else (telephone codecs above all) encoded to AAC."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import av
+
+AAC_FRAME = 1024
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_BITS_A_SAMPLE = 4
+
+
+class Sound(Protocol):
+    """The sound of one connection. `tick`: seconds that one step of its packets' stamps lasts."""
+
+    codec: str
+    tick: float
+
+    def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
+        """A stream for it in a new file."""
+
+    def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
+        """Packets to write for one that came, which begins at `at` seconds; their own stamps tell where they lie."""
+
+    def flush(self) -> list[av.Packet[Any]]:
+        """What is still inside, at the end of the connection."""
+
+
+class CopiedSound:
+    """AAC, untouched."""
+
+    codec = "aac"
+
+    def __init__(self, stream: av.AudioStream) -> None:
+        self._stream = stream
+        self.tick = float(stream.time_base or 1)
+
+    def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
+        return container.add_stream_from_template(self._stream)
+
+    def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
+        assert packet.time_base is not None
+        packet.pts = packet.dts = round(at / packet.time_base)
+        packet.duration = packet.duration or round(
+            AAC_FRAME / self._stream.codec_context.sample_rate / packet.time_base
+        )
+        return [packet]
+
+    def flush(self) -> list[av.Packet[Any]]:
+        return []
+
+
+class EncodedSound:
+    """Any other codec that FFmpeg decodes: mono AAC at its own rate, one encoder for all segments of a connection."""
+
+    codec = "aac"
+
+    def __init__(self, stream: av.AudioStream) -> None:
+        rate = stream.codec_context.sample_rate
+        self._rate = rate if rate in _AAC_RATES else 16000
+        self.tick = 1 / self._rate
+        self._source_tick = float(stream.time_base or 1)
+        self._decoder: Any = stream.codec_context
+        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=self._rate, frame_size=AAC_FRAME)
+        self._encoder: Any = av.CodecContext.create("aac", "w")
+        self._encoder.sample_rate = self._rate
+        self._encoder.layout = "mono"
+        self._encoder.format = "fltp"
+        self._encoder.bit_rate = self._rate * _BITS_A_SAMPLE
+
+    def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
+        return container.add_stream(
+            "aac", rate=self._rate, layout="mono", format="fltp", bit_rate=self._rate * _BITS_A_SAMPLE
+        )
+
+    def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
+        packet.pts = packet.dts = round(at / self._source_tick)
+        try:
+            return [made for frame in self._decoder.decode(packet) for made in self._encode(frame)]
+        except av.FFmpegError:
+            # damaged on the way: the picture goes on without this bit of sound
+            return []
+
+    def flush(self) -> list[av.Packet[Any]]:
+        return [*self._encode(None), *self._encoder.encode(None)]
+
+    def _encode(self, frame: av.AudioFrame | None) -> list[av.Packet[Any]]:
+        return [made for piece in self._resampler.resample(frame) for made in self._encoder.encode(piece)]
+
+
+def sound_of(stream: av.AudioStream | None) -> Sound | None:
+    """How the sound of a stream goes into MP4; None where it has none that FFmpeg knows."""
+    if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
+        return None
+    copied = stream.codec_context.name == "aac" and stream.codec_context.extradata
+    return CopiedSound(stream) if copied else EncodedSound(stream)

@@ -1,0 +1,76 @@
+"""One RTSP connection over TCP: packets as they come, errors as the project's own, credentials in no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+
+from agent.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.recording.options import Source
+
+
+class LiveStream:
+    """A playing stream. `video` is its picture, `audio` its sound or None. Use as a context manager.
+
+    Raises CameraDenied where the password is refused (`recording.denied`) or the account may not watch, or not now
+    (`recording.forbidden`, which is no wrong password), CameraUnreachable where nobody answers or no picture is offered.
+    """
+
+    def __init__(self, source: Source, timeout: float) -> None:
+        self._url = source.url
+        # No `nobuffer`: it throws away what was read while opening, the first key frame with it.
+        options = {
+            "rtsp_transport": "tcp", "probesize": "32768", "analyzeduration": "0", "fpsprobesize": "0",
+            "timeout": str(round(timeout * 1e6)),
+        }  # fmt: skip
+        try:
+            self._container = av.open(source.address(), options=options)
+        except av.error.HTTPUnauthorizedError:
+            # from None: FFmpeg's error carries the URL with the password
+            raise CameraDenied("recording.denied", url=self._url) from None
+        except av.error.HTTPForbiddenError:
+            raise CameraDenied("recording.forbidden", url=self._url) from None
+        except av.FFmpegError as error:
+            raise CameraUnreachable("recording.unreachable", url=self._url, detail=_cause(error)) from None
+        if not self._container.streams.video:
+            self.close()
+            raise CameraUnreachable("recording.no_video", url=self._url)
+        self.video: av.VideoStream = self._container.streams.video[0]
+        self.audio: av.AudioStream | None = self._container.streams.audio[0] if self._container.streams.audio else None
+        self._packets = self._demux()
+
+    def read(self) -> av.Packet[Any] | None:
+        """The next packet; None where nothing came within the timeout (the connection may yet go on).
+
+        Raises CameraError where the stream has ended.
+        """
+        try:
+            while True:
+                packet = next(self._packets, None)
+                if packet is None:
+                    raise CameraError("recording.ended", url=self._url)
+                if packet.size:
+                    return packet
+        except (av.error.TimeoutError, av.error.BlockingIOError):
+            self._packets = self._demux()
+            return None
+        except av.FFmpegError as error:
+            raise CameraError("recording.broken", url=self._url, detail=_cause(error)) from None
+
+    def close(self) -> None:
+        self._container.close()
+
+    def __enter__(self) -> LiveStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _demux(self) -> Iterator[av.Packet[Any]]:
+        return self._container.demux([s for s in (self.video, self.audio) if s is not None])
+
+
+def _cause(error: av.FFmpegError) -> str:
+    return error.strerror or type(error).__name__

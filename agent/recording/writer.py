@@ -1,0 +1,191 @@
+"""One segment's file: a hybrid-fragmented MP4, readable up to its last fragment while it grows, ordinary once closed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import av
+
+from agent.drive import Drive, durable
+from agent.drive.identity import os_error
+from agent.errors import DriveError
+from agent.recording.mp4 import cut_back, whole_end
+from agent.recording.parameters import Picture
+from agent.recording.sound import Sound
+
+_BLOCK = 1 << 20
+
+
+class SegmentWriter:
+    """Writes `temporary` in `folder` of the drive; both stand still until `commit` gives the file its name.
+
+    The folder is held open and the file reached through it, so nothing is ever written under an empty mount point.
+    `start` is the instant on the connection's time line that becomes 0 in the file. All methods raise DriveError.
+    """
+
+    def __init__(
+        self, drive: Drive, folder: Path, name: str, temporary: str, *, template: av.VideoStream, picture: Picture,
+        sound: Sound | None, start: float, fragment_seconds: float,
+    ) -> None:  # fmt: skip
+        self._drive = drive
+        self._path, self._final = folder / temporary, folder / name
+        self.start = start
+        self._folder_fd = self._fd = -1
+        self._failure: DriveError | None = None
+        try:
+            self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._compare_device()
+            # O_EXCL: a name that exists is never opened for writing
+            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd = os.open(temporary, flags, 0o644, dir_fd=self._folder_fd)
+            # tells recovery, in whatever process, that somebody is at work here
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._held = Path(f"/proc/self/fd/{self._fd}")
+            self._inside = Path(f"/proc/self/fd/{self._folder_fd}")
+            self._open(self._inside / temporary, template, picture, sound, fragment_seconds)
+            os.fsync(self._folder_fd)
+        except (OSError, av.FFmpegError) as error:
+            self._withdraw(temporary)
+            raise self._error(error) from error
+        except DriveError:
+            self._release()
+            raise
+
+    def _withdraw(self, temporary: str) -> None:
+        """The file could not be begun: take away what holds no picture yet."""
+        if self._fd >= 0:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=self._folder_fd)
+        self._release()
+
+    def _compare_device(self) -> None:
+        if os.fstat(self._folder_fd).st_dev != self._drive.device:
+            raise DriveError("drive.mounted_anew", "drive.missing", root=self._drive.root)
+
+    def _open(
+        self, path: Path, template: av.VideoStream, picture: Picture, sound: Sound | None, fragment_seconds: float
+    ) -> None:
+        micro = str(round(fragment_seconds * 1e6))
+        self._container: Any = av.open(
+            str(path), "w", format="mp4",
+            options={
+                "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1",
+                "frag_duration": micro, "max_interleave_delta": micro, "movie_timescale": "48000",
+                "avoid_negative_ts": "disabled",
+            },
+        )  # fmt: skip
+        self._video: Any = self._container.add_stream_from_template(template)
+        context = self._video.codec_context
+        context.extradata = picture.extradata
+        context.width, context.height = picture.width, picture.height
+        if picture.codec == "hevc":
+            # browsers and Windows play H.265 in MP4 under this name only
+            context.codec_tag = "hvc1"
+        self._audio: Any = sound.add_to(self._container) if sound else None
+        self._video_base = round(self.start / float(template.time_base or 1))
+        self._audio_base = round(self.start / sound.tick) if sound else 0
+        self._container.start_encoding()
+
+    def video(self, packet: av.Packet[Any]) -> None:
+        """Write a picture; its stamps are on the connection's time line."""
+        self._mux(packet, self._video, self._video_base)
+
+    def audio(self, packet: av.Packet[Any]) -> None:
+        """Write sound that lies at or after `start`."""
+        self._mux(packet, self._audio, self._audio_base)
+
+    def _mux(self, packet: av.Packet[Any], stream: Any, base: int) -> None:
+        assert packet.pts is not None and packet.dts is not None
+        if self._failure:
+            raise self._failure
+        packet.pts -= base
+        packet.dts -= base
+        packet.stream = stream
+        try:
+            self._container.mux_one(packet)
+        except (OSError, av.FFmpegError) as error:
+            raise self._fail(error, self._whole()) from error
+
+    def sync(self) -> None:
+        """Bring what was flushed to the disk, and look whether the file is still where its name says."""
+        try:
+            os.fdatasync(self._fd)
+            named, held = self._path.stat(), os.fstat(self._fd)
+        except OSError as error:
+            raise self._error(error) from error
+        if (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
+            # unplugged or unmounted under the open file: the kernel goes on taking bytes that nobody will find
+            raise DriveError("drive.missing", "drive.missing", root=self._drive.root)
+
+    def close(self) -> None:
+        """End the file: index written, everything flushed to the kernel. Nothing can be written afterwards."""
+        if self._failure:
+            raise self._failure
+        whole = self._whole()
+        try:
+            self._container.close()
+        except (OSError, av.FFmpegError) as error:
+            raise self._fail(error, whole) from error
+
+    def _fail(self, error: OSError | av.FFmpegError, whole: int | None) -> DriveError:
+        """A write has failed half-way: end the file before it, for what the muxer writes now points into nothing."""
+        self._failure = self._error(error)
+        with suppress(OSError, av.FFmpegError):
+            self._container.close()
+        if whole is not None:
+            # where even this fails the drive is gone, and recovery reads what it can
+            with suppress(OSError):
+                cut_back(self._held, whole)
+        return self._failure
+
+    def _whole(self) -> int | None:
+        try:
+            return whole_end(self._held)
+        except OSError:
+            return None
+
+    def commit(self) -> tuple[int, str]:
+        """Sync the closed file, hash it, give it its name, sync the folder: (bytes, SHA-256 in hex)."""
+        try:
+            self.sync()
+            size, digest = digest_of(self._fd)
+            durable.rename_new(self._inside / self._path.name, self._inside / self._final.name)
+            os.fsync(self._folder_fd)
+        except OSError as error:
+            raise self._error(error) from error
+        finally:
+            self._release()
+        return size, digest
+
+    def abandon(self) -> None:
+        """Let go of a file whose drive has failed; what is on the disk stays for recovery, without half a fragment."""
+        with suppress(DriveError):
+            self.close()
+        self._release()
+
+    def _release(self) -> None:
+        for descriptor in (self._fd, self._folder_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._fd = self._folder_fd = -1
+
+    def _error(self, error: OSError | av.FFmpegError) -> DriveError:
+        plain = OSError(error.errno or errno.EIO, error.strerror or str(error))
+        return os_error(plain, self._drive.root)
+
+
+def digest_of(descriptor: int) -> tuple[int, str]:
+    """Size and SHA-256 of an open file, read from its beginning. Raises OSError."""
+    digest, size = hashlib.sha256(), 0
+    while block := os.pread(descriptor, _BLOCK, size):
+        digest.update(block)
+        size += len(block)
+    # the page cache belongs to the files being written and counted from
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    return size, digest.hexdigest()

@@ -1,0 +1,190 @@
+"""What the ledger says of time in which nobody watched: before the first start, after a rebuild, before the first search."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent import notify
+from agent.catalog import Catalog
+from agent.drive import gaps, rebuild
+from agent.life import Life
+from agent.model import AlertKind, Camera, Session, Verdict
+from agent.recording.options import Options, Source
+from agent.recording.recover import recover
+from tests.drive_kit import Site, at, site
+from tests.recording_rig import CAMERA, Rig, wait_for
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.fixture
+def class_site(tmp_path: Path) -> Site:
+    return site(tmp_path, signed=False)
+
+
+def reasons(catalog: Catalog, over: Site, now: str, *, alive: bool = True) -> list[tuple[str, str, str]]:
+    if alive:
+        over.clock.time = at(now)
+        Life(catalog, over.clock, machine_boot="a").run_once()
+    found = gaps.of_class(catalog, over.classes, "C1", at(now), session=Session.AM)
+    return [
+        (f"{g.start.astimezone(ZONE):%H:%M:%S}", f"{g.end.astimezone(ZONE):%H:%M:%S}", g.reason)
+        for g in found
+        if g.camera_id == "cam1"
+    ]
+
+
+def test_time_before_the_first_start_is_the_agents(class_site: Site) -> None:
+    """The class was imported the day before; the agent was first started in its middle."""
+    box = class_site
+    box.catalog.events.add("class.imported", at("08:00") - timedelta(days=1), detail={"class_id": "C1"})
+    box.clock.time = at("09:04")
+    Life(box.catalog, box.clock, machine_boot="a").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("09:04:02"), at("09:10"))
+    assert reasons(box.catalog, box, "09:10") == [("09:00:00", "09:04:02", "agent_down")]
+    assert box.catalog.alerts.recent() == []
+
+
+def test_time_after_an_orderly_stop_is_the_agents(class_site: Site) -> None:
+    box = class_site
+    box.clock.time = at("08:50")
+    Life(box.catalog, box.clock, machine_boot="a").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("08:50"), at("09:03"))
+    box.clock.time = at("09:03")
+    Life(box.catalog, box.clock, machine_boot="a").end()
+    assert reasons(box.catalog, box, "09:03:02", alive=False) == [("09:03:00", "09:03:02", "agent_down")]
+    assert reasons(box.catalog, box, "09:06", alive=False) == [("09:03:00", "09:06:00", "agent_down")]
+    box.clock.time = at("09:07")
+    Life(box.catalog, box.clock, machine_boot="a").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("09:07:01"), at("09:10"))
+    assert reasons(box.catalog, box, "09:10") == [("09:03:00", "09:07:01", "agent_down")]
+
+
+@pytest.mark.parametrize(("boot", "reason"), [("a", "agent_down"), ("b", "power_loss")])
+def test_a_rebuilt_catalog_knows_how_the_last_run_ended(
+    boot: str, reason: str, class_site: Site, tmp_path: Path
+) -> None:  # fmt: skip
+    """The facts (sign of life, boot) went with the database; events, segments and looks tell the same."""
+    box = class_site
+    box.clock.time = at("08:50")
+    Life(box.catalog, box.clock, machine_boot="a").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("08:50"), at("09:03"))
+    box.closer().run_once()
+    box.catalog.close()
+    (tmp_path / "catalog.db").unlink()
+    box.clock.time = at("09:07")
+    catalog, _ = rebuild.open_or_rebuild(tmp_path / "catalog.db", ZONE, [box.drive], box.clock)
+    catalog.events.add("catalog.rebuilt", at("09:07"))
+    Life(catalog, box.clock, machine_boot=boot).begin("1")
+    box.catalog = catalog
+    box.record(box.classes[0], "cam1", Session.AM, at("09:07:01"), at("09:10"))
+    assert reasons(catalog, box, "09:10") == [("09:03:00", "09:07:01", reason)]
+    assert [a.kind for a in catalog.alerts.recent()] == [AlertKind.AGENT_RESTARTED]
+    catalog.close()
+
+
+def without_source(tmp_path: Path) -> Rig:
+    rig = Rig(tmp_path, Source("rtsp://127.0.5.9:1/main"), Options(offline_seconds=1.5))
+    rig.source = None  # type: ignore[assignment]
+    return rig
+
+
+def test_a_camera_that_no_search_has_judged_is_not_called_refused(tmp_path: Path) -> None:
+    """First the search has its time, then it is a camera that is not there."""
+    rig = without_source(tmp_path)
+    with rig.catalog.store.write() as db:
+        db.execute("delete from cameras")
+    rig.start()
+    try:
+        time.sleep(1)
+        assert not rig.events("camera.down")
+        wait_for(lambda: rig.events("camera.down"), "not told")
+        wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+    finally:
+        rig.stop()
+    assert not rig.events("camera.refused")
+
+
+def test_a_camera_that_was_refused_is_called_refused(tmp_path: Path) -> None:
+    rig = without_source(tmp_path)
+    rig.catalog.cameras.put(Camera(CAMERA, "127.0.0.1", verdict=Verdict.REFUSED), rig.clock.now())
+    rig.start()
+    try:
+        wait_for(lambda: rig.events("camera.refused"), "not told")
+    finally:
+        rig.stop()
+    assert not rig.events("camera.down")
+
+
+def test_a_service_manager_that_does_not_read_holds_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        begun = time.monotonic()
+        for _ in range(20):
+            for _ in range(100):
+                notify.tell("WATCHDOG=1")
+                if time.monotonic() - begun > 0.4:
+                    return
+        raise AssertionError("the socket never filled")
+
+
+def piece(kind: bytes, size: int, held: int | None = None) -> bytes:
+    """A box that says `size`, of which `held` bytes are there."""
+    return (struct.pack(">I4s", size, kind) + bytes(size))[: size if held is None else held]
+
+
+HEADER = piece(b"ftyp", 28) + piece(b"free", 8) + piece(b"moov", 600)
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"", False), (HEADER, False), (HEADER[:300], False), (HEADER + piece(b"moof", 400, 200), False),
+        (HEADER + piece(b"moof", 400) + piece(b"mdat", 9000, 3000), False),
+        (HEADER + bytes(2000), False), (HEADER + bytes(2000) + b"x", True),
+        # half a finish: everything under one mdat, the index lost
+        (piece(b"ftyp", 28) + piece(b"mdat", 90000, 5000), True),
+        (HEADER + piece(b"moof", 400) + piece(b"mdat", 900) + piece(b"moof", 400, 100), True),
+    ],
+    ids=[
+        "empty", "header", "half a header", "half a moof", "half a fragment", "zeros", "zeros and more", "half a finish",
+        "a fragment and a half",
+    ],
+)  # fmt: skip
+def test_only_what_holds_no_whole_fragment_is_thrown_away(content: bytes, kept: bool, class_site: Site) -> None:
+    box = class_site
+    done = box.record(box.classes[0], "cam1", Session.AM, at("09:00"), at("09:01"))
+    part = (box.drive.root / done.path).with_name(".090100.mp4.part")
+    part.write_bytes(content)
+    name = str(Path(done.path).with_name("090100.mp4"))
+    temporary = box.drive.relative(part)
+    box.catalog.segments.open(
+        replace(
+            done, path=name, temporary=temporary, state="open", start=at("09:01"), end=None, bytes=None, sha256=None
+        )
+    )
+    assert recover(box.catalog, [box.drive], box.clock) == []
+    assert part.exists() == kept
+    assert not box.catalog.segments.opened()
+    assert box.catalog.events.last("segment.lost")
+
+
+def test_facts_of_an_old_copy_say_nothing_of_the_last_run(class_site: Site) -> None:
+    """The daily copy brought back a sign of life; segments of the drive are younger."""
+    box = class_site
+    box.clock.time = at("08:50")
+    Life(box.catalog, box.clock, machine_boot="a").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("08:50"), at("09:03"))
+    box.clock.time = at("09:07")
+    Life(box.catalog, box.clock, machine_boot="b").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("09:07:01"), at("09:10"))
+    assert reasons(box.catalog, box, "09:10") == [("09:03:00", "09:07:01", "power_loss")]

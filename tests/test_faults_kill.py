@@ -1,0 +1,58 @@
+"""kill -9 of the whole agent at random instants: by frame index, what the camera had sent and the file does not hold."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.demo.media import make_clip
+from tests.faults import accounts, balanced, behind, box, copied, growing, last_index, on_wire, spread, sums, tell
+
+SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
+FILM_S = 16
+KILLS = 50
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", FILM_S, (640, 360), 25, key_seconds=1)
+
+
+@pytest.mark.long
+@pytest.mark.minutes(12)
+@pytest.mark.timeout(2400)
+def test_fifty_kills_lose_a_second_each_at_most(film: Path, tmp_path: Path) -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    lost: list[float] = []
+    back: list[float] = []
+    with box(tmp_path, film, ("127.0.5.1", "127.0.5.2"), broker=False) as site:
+        for _ in range(KILLS):
+            begun = time.monotonic()
+            site.start()
+            back.append(time.monotonic() - begun)
+            time.sleep(chance.uniform(0, 6))
+            parts = {p.parent.name.split("_", 1)[1]: p for p in growing(site.daemon)}
+            finished = sums(site.daemon)
+            sent = {i: on_wire(camera) for i, camera in site.cameras.items()}
+            site.daemon.kill()
+            for camera_id, part in parts.items():
+                whole = part if part.exists() else part.with_name(part.name[1:].removesuffix(".part"))
+                newest = [p for p in (whole, *site.daemon.parts()) if p.parent == part.parent]
+                kept = [k for p in newest if (k := last_index(copied(p, tmp_path / "copy.mp4"))) is not None]
+                lost.append(min(behind(sent[camera_id], k, FILM_S) for k in kept))
+            assert finished.items() <= sums(site.daemon).items(), "a finished segment was touched"
+        site.start()
+        site.daemon.until(lambda: len(site.daemon.parts()) == len(site.cameras), 30)
+        assert site.daemon.stop() == 0
+        assert site.daemon.parts() == []
+        assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
+        with site.catalog() as catalog:
+            balanced(accounts(catalog, site.daemon.drive, datetime.now(UTC)))
+    tell("kill -9", **spread(lost), seed=SEED, start_to_recording=spread(back))
+    assert max(lost) <= 1.0

@@ -1,0 +1,281 @@
+"""Cameras that misbehave: what is lost, what is told, how soon recording goes on."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socketserver
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.attempts import ATTEMPTS
+from agent.demo.rtsp import RtspServer
+from agent.model import AlertKind
+from agent.recording.options import Options, Source
+from tests.recording_rig import CAMERA, Rig, breaks, camera, clip, indexes, recording, wait_for
+
+QUICK = Options(segment_seconds=2, stall_seconds=2.5, offline_seconds=2, timeout=1.25, refused_pause=0.5)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clips")
+
+
+def gap(rig: Rig) -> float:
+    """Seconds without video between the first segment and the last."""
+    rows = rig.segments()
+    return sum((b.start - a.end).total_seconds() for a, b in itertools.pairwise(rows) if a.end)
+
+
+def all_indexes(rig: Rig) -> list[int | None]:
+    return [n for s in rig.segments() for n in indexes(rig.path(s))]
+
+
+def test_frozen_camera_is_a_stall(clips: Path, tmp_path: Path) -> None:
+    with (
+        camera(clip(clips, "h264", "aac")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), QUICK)) as rig,
+    ):
+        time.sleep(1)
+        server.faults("main").frozen = True
+        frozen = time.monotonic()
+        wait_for(lambda: rig.events("stream.stalled"), "no stall noticed")
+        assert time.monotonic() - frozen < 4
+        wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+        assert rig.catalog.cameras.asked() == [CAMERA]
+        camera_row = rig.catalog.cameras.get(CAMERA)
+        assert camera_row is not None and not camera_row.up
+        assert len(rig.segments()) >= 1, "the segment before the stall is finished at once"
+        server.faults("main").frozen = False
+        assert wait_for(lambda: rig.catalog.segments.opened(), "does not come back") < 8
+        wait_for(lambda: not rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "alert stays")
+    (event,) = rig.events("stream.stalled")
+    assert event.until is not None
+    # the event lies over the gap: from the last picture to the first
+    ends = [s.end for s in rig.segments()]
+    assert min(abs(event.at - e) for e in ends if e) < timedelta(seconds=0.1)
+
+
+def test_camera_that_sends_only_sound_is_a_stall(clips: Path, tmp_path: Path) -> None:
+    with (
+        camera(clip(clips, "h264", "aac")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), QUICK)) as rig,
+    ):
+        server.faults("main").send_video = False
+        wait_for(lambda: rig.events("stream.stalled"), "no stall noticed")
+        server.faults("main").send_video = True
+        wait_for(lambda: rig.catalog.segments.opened(), "does not come back")
+
+
+def test_rebooted_camera_comes_back(clips: Path, tmp_path: Path) -> None:
+    with (
+        camera(clip(clips, "hevc", "alaw")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), QUICK)) as rig,
+    ):
+        time.sleep(1)
+        server.unlisten()
+        wait_for(lambda: rig.events("camera.down"), "not noticed")
+        time.sleep(2)
+        server.listen()
+        back = wait_for(lambda: rig.catalog.segments.opened(), "does not come back")
+        assert back < 5
+    assert all(e.until for e in rig.events("camera.down"))
+    assert all(n is not None for n in all_indexes(rig))
+    assert gap(rig) < 8
+
+
+def test_dropped_connection_costs_little(clips: Path, tmp_path: Path) -> None:
+    with (
+        camera(clip(clips, "h264", "aac")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), QUICK)) as rig,
+    ):
+        time.sleep(1)
+        server.drop()
+        wait_for(lambda: rig.events("camera.down"), "not noticed")
+        wait_for(lambda: rig.catalog.segments.opened(), "does not come back")
+        time.sleep(1)
+    assert gap(rig) < 1.5
+
+
+def test_hung_camera_does_not_keep_the_recorder_from_stopping(clips: Path, tmp_path: Path) -> None:
+    with camera(clip(clips, "h264", "aac")) as server:
+        server.hung = True
+        rig = Rig(tmp_path, Source(server.url("main")), Options(timeout=2))
+        rig.start()
+        try:
+            time.sleep(0.5)
+        finally:
+            assert rig.stop() < 5
+    assert not rig.segments()
+
+
+def test_hung_camera_is_told_on_time(clips: Path, tmp_path: Path) -> None:
+    """The recorder sits in a call that is not answered; the alert does not wait for its end."""
+    options = Options(segment_seconds=2, stall_seconds=10, offline_seconds=3, timeout=5)
+    with (
+        camera(clip(clips, "h264", "aac")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), options)) as rig,
+    ):
+        time.sleep(1)
+        server.hung = True
+        server.drop()
+        hung = time.monotonic()
+        wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+        assert 2.5 < time.monotonic() - hung < 4.5
+        server.hung = False
+        server.drop()
+        wait_for(lambda: rig.catalog.segments.opened(), "does not come back")
+        wait_for(lambda: not rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "alert stays")
+        time.sleep(3.5)
+        assert not rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
+
+
+def test_wrong_password_is_told_stays_secret_and_is_tried_three_times(
+    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:  # fmt: skip
+    with (
+        caplog.at_level(logging.DEBUG),
+        camera(clip(clips, "h264", "aac"), username="admin", password="right") as server,
+    ):
+        rig = Rig(tmp_path, Source(server.url("main"), "admin", "s3cr3t:word"), QUICK)
+        rig.start()
+        try:
+            wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+            time.sleep(2)
+            alert = rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
+            assert server.wrong == ATTEMPTS
+            rig.source = Source(server.url("main"), "admin", "right")
+            wait_for(lambda: rig.catalog.segments.opened(), "does not come back")
+        finally:
+            rig.stop()
+    assert alert is not None
+    told = caplog.text + alert.message + "".join(str(e.detail) for e in rig.events("camera.down"))
+    assert "拒绝" in told and "密码已错 3 次" in alert.message
+    assert "s3cr3t" not in told
+
+
+def test_a_camera_with_too_many_viewers_is_no_wrong_password(tmp_path: Path) -> None:
+    """RTSP 403: it is asked again and again, since that cannot lock anybody out."""
+    asked: list[bytes] = []
+
+    class Full(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for line in iter(self.rfile.readline, b""):
+                if line.lower().startswith(b"cseq"):
+                    asked.append(line)
+                    self.wfile.write(b"RTSP/1.0 403 Forbidden\r\n" + line + b"\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Full) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        rig = Rig(tmp_path, Source(f"rtsp://127.0.0.1:{server.server_address[1]}/", "admin", "right"), QUICK)
+        rig.start()
+        try:
+            wait_for(lambda: len(asked) > 2 * ATTEMPTS, "not asked again")
+            alert = rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
+        finally:
+            rig.stop()
+            server.shutdown()
+    assert alert is not None and "观看者已满" in alert.message
+
+
+def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> None:
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300))
+        with recording(rig):
+            time.sleep(1.5)
+            server.swap("main", clip(clips, "h264", "aac", (800, 448)))
+            wait_for(lambda: rig.segments(), "no new segment")
+            time.sleep(1)
+    one, two = rig.segments()
+    assert (one.width, one.height, two.width, two.height) == (640, 360, 800, 448)
+    assert one.end == two.start
+    assert not rig.events("camera.down")
+    assert breaks(indexes(rig.path(one))) == [] and breaks(indexes(rig.path(two))) == []
+
+
+def test_new_codec_goes_on_in_a_new_segment(clips: Path, tmp_path: Path) -> None:
+    with (
+        camera(clip(clips, "h264", "aac")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), QUICK)) as rig,
+    ):
+        time.sleep(1)
+        server.swap("main", clip(clips, "hevc", "alaw"))
+        wait_for(lambda: any(s.video_codec == "h265" for s in rig.segments()), "the new codec is not recorded")
+    assert {s.video_codec for s in rig.segments()} == {"h264", "h265"}
+    assert all(n is not None for n in all_indexes(rig))
+
+
+def shift(seconds: float):
+    def fault(server: RtspServer) -> None:
+        server.faults("main").shift = {"video": seconds, "audio": seconds}
+
+    return fault
+
+
+def stand_still(server: RtspServer) -> None:
+    server.faults("main").repeat = True
+    time.sleep(1.5)
+    server.faults("main").repeat = False
+
+
+@pytest.mark.parametrize(
+    "fault", [shift(-5), shift(-100_000), shift(40), shift(3600 * 12), stand_still],
+    ids=["back 5 s", "back a day", "on 40 s", "on 12 h", "stands still"],
+)  # fmt: skip
+def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -> None:
+    """A new segment, not an end; the pictures go on, all of them, and lie where they arrived."""
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300))
+        with recording(rig):
+            begun = rig.clock.now()
+            time.sleep(1.5)
+            fault(server)
+            wait_for(lambda: rig.segments(), "no new segment")
+            time.sleep(1)
+    assert len(rig.segments()) >= 2
+    assert not rig.events("camera.down") and not rig.events("stream.stalled")
+    assert breaks(all_indexes(rig)) == []
+    last = rig.segments()[-1]
+    assert last.end is not None
+    assert timedelta() < last.end - begun < timedelta(seconds=12)
+    assert gap(rig) == pytest.approx(0, abs=0.05)
+    total = sum((s.end - s.start).total_seconds() for s in rig.segments() if s.end)
+    assert total == pytest.approx(len(all_indexes(rig)) * 0.04, abs=0.3)
+
+
+def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: Path) -> None:
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, timeout=1))
+        with recording(rig):
+            time.sleep(1.2)
+            server.faults("main").frozen = True
+            time.sleep(3)
+            server.faults("main").frozen = False
+            wait_for(lambda: rig.segments() and rig.catalog.segments.opened(), "no new segment")
+            time.sleep(1)
+    one, two = rig.segments()
+    assert one.end is not None
+    assert 2.9 < (two.start - one.end).total_seconds() < 4.3
+    (event,) = rig.events("stream.stalled")
+    assert event.until is not None
+    for segment in (one, two):
+        assert breaks(indexes(rig.path(segment))) == []
+
+
+def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, timeout=1))
+        with recording(rig):
+            time.sleep(1.2)
+            server.faults("main").held = True
+            time.sleep(3)
+            server.faults("main").held = False
+            time.sleep(1)
+    (only,) = rig.segments()
+    assert breaks(indexes(rig.path(only))) == []
+    assert not rig.events("stream.stalled")
