@@ -1,0 +1,111 @@
+"""`site-agent count FILE…`: people in pictures and videos."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from agent import words
+from agent.commands import common
+from agent.counting import annotate, calibrate, files, weights
+from agent.counting.detector import OpenVinoDetector
+from agent.counting.look import Seen
+from agent.errors import InputError
+from agent.settings import CountingSettings
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("count", help=words.text("counting.help"))
+    parser.add_argument("files", nargs="*", metavar="FILE", help=words.text("counting.help_files"))
+    parser.add_argument("--interval", type=_seconds, metavar="S", help=words.text("counting.help_interval"))
+    parser.add_argument("--annotate", type=Path, metavar="DIR", help=words.text("counting.help_annotate"))
+    parser.add_argument("--show-faces", action="store_true", help=words.text("counting.help_show_faces"))
+    parser.add_argument("--calibrate", metavar="CAMERA", help=words.text("counting.help_calibrate"))
+    parser.add_argument(
+        "--hand", type=_hand, action="append", default=[], metavar="TIME=N", help=words.text("counting.help_hand")
+    )
+    parser.set_defaults(run=run)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(text)
+    return value
+
+
+def _hand(text: str) -> tuple[datetime, int]:
+    """`2026-09-01T09:30:00=23`; local time of the site unless it has an offset."""
+    moment, _, people = text.rpartition("=")
+    if not people.isascii() or not people.isdigit():
+        raise argparse.ArgumentTypeError(text)
+    return datetime.fromisoformat(moment), int(people)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.calibrate:
+        return _calibrate(args)
+    if not args.files:
+        raise InputError("counting.no_files")
+    settings = common.settings_if_any(args)
+    counting = settings.counting if settings else CountingSettings()
+    detector = OpenVinoDetector(weights.check(counting.model, counting.sha256), counting.threads)
+    status = 0
+    for name in args.files:
+        try:
+            _count(args, name, detector, counting.interval)
+        except InputError as error:
+            common.say(f"site-agent: {error}")
+            status = error.exit_status
+    return status
+
+
+def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, interval: float) -> None:
+    seen: list[Seen] = []
+    video = False
+    for look in files.looks(name, detector, args.interval or interval, exactly=args.interval is not None):
+        common.emit(args, look.as_json())
+        if not common.wants_json(args):
+            sys.stdout.write(_line(look) + "\n")
+        if args.annotate:
+            drawing = annotate.draw(look.picture, look.seen, show_faces=args.show_faces)
+            annotate.save(args.annotate, name, look.t, drawing)
+        seen.append(look.seen)
+        video = look.t is not None
+    total = files.whole_clip(seen) if video else None
+    if total:
+        people, low, high = total
+        common.say(words.text("counting.clip", file=name, people=people, low=low, high=high, looks=len(seen)))
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    settings = common.settings(args)
+    with common.catalog(settings) as catalog:
+        pairs = []
+        for given, people in args.hand:
+            moment = given if given.tzinfo else given.replace(tzinfo=settings.zone)
+            near = catalog.looks.since(args.calibrate, moment - calibrate.NEAR)
+            look = calibrate.nearest(near, moment)
+            if look is None:
+                raise InputError("counting.calibrate_no_look", camera_id=args.calibrate, moment=given.isoformat())
+            # looks may be corrected already: the boxes are what was found
+            pairs.append((len(look.boxes), people))
+        found = calibrate.fit(pairs)
+        catalog.facts.put(calibrate.fact(args.calibrate), found.to_text())
+    common.emit(args, {"camera_id": args.calibrate, **asdict(found)})
+    common.say(words.text("counting.calibrated", camera_id=args.calibrate, recall=found.recall, error=found.error))
+    return 0
+
+
+def _line(look: files.FileLook) -> str:
+    seen = look.seen
+    at = "" if look.t is None else words.text("counting.at", t=f"{look.t:.1f}")
+    line = words.text("counting.line", file=look.file, at=at, people=seen.people, low=seen.low, high=seen.high)
+    return (
+        line
+        if seen.judged
+        else line + words.text("counting.unjudged", reason=words.text(f"counting.reason.{seen.reason}"))
+    )

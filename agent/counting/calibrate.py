@@ -1,0 +1,77 @@
+"""Calibration of one camera by a few hand counts: what share of the people its looks find, and how sure that is. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from agent.errors import InputError
+from agent.model import Look
+
+LEAST_COUNTS = 3
+LEAST_PEOPLE = 10
+NEAR = timedelta(seconds=60)
+BOUNDS = (0.5, 1.5)
+SPREADS = 1.5
+"""Standard deviations to each side, as in a look's own interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`recall`: heads found for each person there; `error`: its standard error; from `counts` hand counts, `people` in all."""
+
+    recall: float
+    error: float
+    counts: int
+    people: int
+
+    def to_text(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @staticmethod
+    def from_text(text: str) -> Calibration:
+        return Calibration(**json.loads(text))
+
+    def apply(self, people: int, low: int, high: int) -> tuple[int, int, int]:
+        """(people, low, high) of a look, corrected; the interval takes in that the recall itself is uncertain."""
+        corrected = people / self.recall
+        doubt = SPREADS * corrected * self.error / self.recall
+        down = math.hypot((people - low) / self.recall, doubt)
+        up = math.hypot((high - people) / self.recall, doubt)
+        middle = math.floor(corrected + 0.5)
+        return (
+            middle,
+            min(middle, max(0, math.floor(corrected - down + 0.5))),
+            max(middle, math.ceil(corrected + up - 0.5)),
+        )
+
+
+def fact(camera_id: str) -> str:
+    """The catalog's name for a camera's calibration."""
+    return f"calibration.{camera_id}"
+
+
+def nearest(looks: Sequence[Look], moment: datetime) -> Look | None:
+    """The judged look next to an instant, at most NEAR away."""
+    near = [x for x in looks if x.judged and abs(x.at - moment) <= NEAR]
+    return min(near, key=lambda x: abs(x.at - moment), default=None)
+
+
+def fit(pairs: Sequence[tuple[int, int]]) -> Calibration:
+    """From (heads found, counted by hand). The ratio estimator: sums over sums, its error from how pairs scatter round it.
+
+    Raises InputError: too few counts or people to say anything, or a recall that no camera in order has.
+    """
+    found, people = sum(f for f, _ in pairs), sum(h for _, h in pairs)
+    if len(pairs) < LEAST_COUNTS or people < LEAST_PEOPLE:
+        raise InputError("counting.calibrate_few", counts=LEAST_COUNTS, people=LEAST_PEOPLE)
+    recall = found / people
+    if not BOUNDS[0] <= recall <= BOUNDS[1]:
+        raise InputError("counting.calibrate_far", found=found, people=people)
+    scatter = sum((f - recall * h) ** 2 for f, h in pairs) * len(pairs) / (len(pairs) - 1)
+    # a few pairs may agree by chance: never surer than that many independent people allow
+    chance = max(recall * (1 - recall), 0.0) / people
+    return Calibration(round(recall, 4), round(math.sqrt(scatter / people**2 + chance), 4), len(pairs), people)

@@ -1,0 +1,167 @@
+"""Heads in a picture.
+
+OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (docs/counting.md has the figures). The
+network takes any size, so a large input is the same as tiles with perfect overlap, without seams to mend.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import threading
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from agent.counting.estimate import Doubt
+from agent.counting.weights import Tuning, Weights
+from agent.errors import ModelError
+from agent.media import Picture
+
+Floats = npt.NDArray[np.float32]
+_STRIDE = 32
+_FILL = 114
+LEVEL_PX = 24.0
+_WEAKEST = 0.05
+"""Scores below this are dropped at once; what lies between this and the threshold still widens the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """`boxes`: N x 4 float32, x1 y1 x2 y2 in pixels of the picture; `scores`: N float32, 0 to 1, falling. Weak ones are in it:
+    those from the detector's threshold on count as people."""
+
+    boxes: Floats
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def kept(self, chosen: npt.NDArray[Any]) -> Heads:
+        """Those that `chosen` (indices or booleans) names."""
+        return Heads(self.boxes[chosen], self.scores[chosen])
+
+
+class HeadDetector(Protocol):
+    """`version` names the weights; `threshold` is the score from which a head counts; `doubt` how far scores are believed."""
+
+    version: str
+    threshold: float
+    doubt: Doubt
+
+    def heads(self, picture: Picture) -> Heads:
+        """`picture`: height x width x 3, uint8, blue-green-red. Safe to call from several threads, one runs at a time."""
+
+
+def load_openvino() -> ModuleType:
+    """OpenVINO, loaded by whom it serves alone (it takes a second), and kept from calling home: its converter, which comes
+    along, sends usage figures to the internet wherever it finds `openvino_telemetry`."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
+
+
+class OpenVinoDetector:
+    """The detector of `models/`. `threads` bounds what the network uses of the machine.
+
+    Raises ModelError where the file is no network of the right shape.
+    """
+
+    def __init__(self, weights: Weights, threads: int = 1) -> None:
+        openvino = load_openvino()
+        self.version = weights.version
+        self.tuning = weights.tuning
+        self.threshold = weights.tuning.threshold
+        self.doubt = Doubt(weights.tuning.slope, weights.tuning.middle, weights.tuning.unseen, weights.tuning.width)
+        self._lock = threading.Lock()
+        try:
+            core = openvino.Core()
+            model = core.read_model(str(weights.path))
+            model.reshape([1, 3, -1, -1])
+            options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+            self._request = core.compile_model(model, "CPU", options).create_infer_request()
+            shape = model.output(0).partial_shape
+        except RuntimeError as error:
+            detail = str(error).strip().splitlines()[-1][:120]
+            raise ModelError("counting.model_not_run", file=weights.path, detail=detail) from None
+        if shape.rank.get_length() != 3 or not shape[1].compatible(openvino.Dimension(5)):
+            raise ModelError("counting.model_not_run", file=weights.path, detail=f"output {shape}, wanted [1,5,N]")
+
+    def heads(self, picture: Picture) -> Heads:
+        found = self._at(picture, self.tuning.first_side)
+        side = better_side(found, max(picture.shape[:2]), self.tuning)
+        return found if side is None else self._at(picture, side)
+
+    def _at(self, picture: Picture, side: int) -> Heads:
+        pixels, scale = fit(picture, side)
+        with self._lock:
+            rows: Floats = self._request.infer({0: pixels})[0][0].T.copy()
+        rows = rows[rows[:, 4] >= _WEAKEST]
+        half = rows[:, 2:4] / 2
+        corners = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1) / scale
+        height, width = picture.shape[:2]
+        boxes = corners.clip(0, np.array([width, height, width, height])).astype(np.float32)
+        size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+        possible = (size > 0) & (size <= self.tuning.largest * min(height, width))
+        found = merge(Heads(boxes, rows[:, 4]).kept(possible), self.tuning.overlap)
+        return level(found, scale, self.tuning.tilt)
+
+
+def fit(picture: Picture, side: int) -> tuple[Floats, float]:
+    """The network's input (1 x 3 x H x W, red-green-blue, 0 to 1, H and W multiples of 32, fill at the right and below) with
+    the picture's long side at `side` pixels, and the scale."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    inner = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas = np.full((_up(inner[1]), _up(inner[0]), 3), _FILL, np.uint8)
+    canvas[: inner[1], : inner[0]] = cv2.resize(picture, inner, interpolation=how)
+    return np.asarray(cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True), np.float32), scale
+
+
+def level(found: Heads, scale: float, tilt: float) -> Heads:
+    """Scores that mean the same for small heads and large ones, so that one threshold serves both; see `Tuning.tilt`."""
+    size = np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)) * scale
+    scores = (found.scores - tilt * np.log2(np.maximum(size, 1.0) / LEVEL_PX)).clip(0, 1).astype(np.float32)
+    return Heads(found.boxes, scores).kept(np.argsort(-scores, kind="stable"))
+
+
+def _up(pixels: int) -> int:
+    return math.ceil(pixels / _STRIDE) * _STRIDE
+
+
+def better_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
+    """The long side of a second input, or None where the first serves.
+
+    The first input shows how large heads are in this picture; where the median head is far from `head_px`, a second
+    input brings it there, within `most_side`.
+    """
+    if tuning.head_px <= 0:
+        return None
+    sure = found.boxes[found.scores >= tuning.threshold]
+    if len(sure) < 3:
+        return None
+    sizes = np.sqrt((sure[:, 2] - sure[:, 0]) * (sure[:, 3] - sure[:, 1]))
+    size = float(np.median(sizes)) * tuning.first_side / long_side
+    side = _up(int(min(tuning.most_side, tuning.first_side * tuning.head_px / max(size, 1.0))))
+    return side if side > 1.15 * tuning.first_side else None
+
+
+def merge(heads: Heads, overlap: float) -> Heads:
+    """Of boxes whose intersection over union passes `overlap`, the one with the best score; best first."""
+    order = np.argsort(-heads.scores, kind="stable")
+    boxes, scores = heads.boxes[order], heads.scores[order]
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    alive = np.ones(len(boxes), bool)
+    for i in range(len(boxes)):
+        if not alive[i]:
+            continue
+        low = np.maximum(boxes[i, :2], boxes[i + 1 :, :2])
+        high = np.minimum(boxes[i, 2:], boxes[i + 1 :, 2:])
+        common = (high - low).clip(0).prod(axis=1)
+        alive[i + 1 :] &= common <= overlap * (area[i] + area[i + 1 :] - common)
+    return Heads(boxes[alive], scores[alive])

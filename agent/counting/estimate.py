@@ -1,0 +1,77 @@
+"""From scores to a headcount with an interval, and parts of the picture that are left out. Pure, standard library only.
+
+What several looks say together is attendance's; `summary` is its rule for one block, for whoever counts a file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+Polygon = Sequence[Point]
+Box = tuple[float, float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How far the detector's scores can be believed (fitted, see docs/counting.md). A candidate of score s is a person with
+    probability 1 / (1 + exp(-(slope * (s - middle)))); `unseen` is the spread, as a share of the count, that no score shows;
+    `width` how many standard deviations the interval spans to each side."""
+
+    slope: float = 14.0
+    middle: float = 0.30
+    unseen: float = 0.05
+    width: float = 1.5
+
+
+def look_interval(scores: Sequence[float], threshold: float, doubt: Doubt) -> tuple[int, int, int]:
+    """(people, low, high) of one picture from the scores of all candidates, weak ones included.
+
+    `people` is the number of scores from `threshold` on; low <= people <= high.
+    """
+    people = sum(score >= threshold for score in scores)
+    chance = [1 / (1 + math.exp(-doubt.slope * (score - doubt.middle))) for score in scores]
+    spread = math.sqrt(sum(p * (1 - p) for p in chance) + (doubt.unseen * people) ** 2)
+    reach = doubt.width * spread
+    # half a person is no person: an empty room with no candidate stays 0 to 0
+    return people, max(0, math.ceil(people - reach - 0.5)), math.floor(people + reach + 0.5)
+
+
+def summary(figures: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """(people, low, high) of several looks at the same people.
+
+    People is the middle of the upper half-and-a-bit (60th percentile): a person hidden in one look is seen in another, while
+    a false head seldom lasts. The interval holds the middle look's own interval, narrowed by nothing: looks at one room
+    err alike.
+    """
+    people = _percentile([f[0] for f in figures], 0.6)
+    low = min(people, _percentile([f[1] for f in figures], 0.5))
+    high = max(people, _percentile([f[2] for f in figures], 0.6))
+    return people, low, high
+
+
+def _percentile(values: Sequence[int], share: float) -> int:
+    """Nearest rank, ties up."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
+
+
+def inside(polygon: Polygon, point: Point) -> bool:
+    """Even-odd rule; a polygon of fewer than three corners holds nothing."""
+    x, y = point
+    odd = False
+    for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]] if polygon else [], strict=True):
+        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1):
+            odd = not odd
+    return odd
+
+
+def outside(boxes: Sequence[Box], polygons: Sequence[Polygon], width: int, height: int) -> list[Box]:
+    """Boxes (x1 y1 x2 y2 score, pixels) whose centre lies in none of the polygons (parts of width and height, 0 to 1)."""
+    return [
+        b
+        for b in boxes
+        if not any(inside(p, ((b[0] + b[2]) / 2 / width, (b[1] + b[3]) / 2 / height)) for p in polygons)
+    ]

@@ -1,0 +1,99 @@
+"""Counting in files that somebody names: pictures, and videos by their key frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from agent import media
+from agent.counting import estimate, quality
+from agent.counting.detector import HeadDetector
+from agent.counting.look import Seen, look_at
+from agent.errors import InputError, MediaError
+from agent.media import Picture
+
+LOOKS = 10
+_PICTURE_SIGNS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"GIF8")
+# FFmpeg takes any text for a picture in letters
+_TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileLook:
+    """`t`: seconds after the first frame of a video, None for a picture."""
+
+    file: str
+    t: float | None
+    picture: Picture
+    seen: Seen
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's line."""
+        seen = self.seen
+        return {
+            "file": self.file, "t": self.t, "people": seen.people, "low": seen.low, "high": seen.high,
+            "judged": seen.judged, "reason": seen.reason, "boxes": [list(box) for box in seen.boxes],
+        }  # fmt: skip
+
+
+def looks(name: str, detector: HeadDetector, interval: float, *, exactly: bool = False) -> Iterator[FileLook]:
+    """The looks at one file: one at a picture, one each `interval` seconds (at the key frame due) at a video.
+
+    Unless `exactly`, a short video gets looks more often, so that some LOOKS of them support the estimate.
+    Raises InputError where it is missing, a folder, or neither picture nor video.
+    """
+    path = Path(name)
+    if path.is_dir():
+        raise InputError("counting.is_folder", file=name)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        raise InputError("counting.no_file", file=name) from None
+    except OSError as error:
+        raise InputError("counting.not_media", file=name, detail=error.strerror) from None
+    if head.startswith(_PICTURE_SIGNS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        picture = _decode(path)
+        if picture is None:
+            raise InputError("counting.not_media", file=name, detail="damaged picture")
+        yield FileLook(name, None, picture, look_at(picture, detector))
+    else:
+        yield from _video(name, path, detector, interval, exactly)
+
+
+def _decode(path: Path) -> Picture | None:
+    # not cv2.imread: it takes no path that the locale cannot encode, and complains on its own
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    return None if picture is None else np.asarray(picture, np.uint8)
+
+
+def _video(name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool) -> Iterator[FileLook]:
+    count, before, still_since = 0, None, 0.0
+    try:
+        probe = media.probe(path)
+        if probe.video in _TEXT_CODECS:
+            raise InputError("counting.not_media", file=name, detail="text")
+        if not exactly:
+            interval = min(interval, max(1.0, probe.duration / LOOKS))
+        for at, picture in media.key_frames(path, interval):
+            now = quality.view(picture)
+            if before is None or not quality.same(before, now):
+                still_since = at
+            before = now
+            count += 1
+            yield FileLook(name, round(at, 3), picture, look_at(picture, detector, still_s=at - still_since))
+    except MediaError as error:
+        raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
+    if count == 0:
+        raise InputError("counting.no_key_frame", file=name)
+
+
+def whole_clip(found: list[Seen]) -> tuple[int, int, int] | None:
+    """(people, low, high) over all judged looks at a video, as for five minutes; None where none was judged."""
+    judged = [(s.people, s.low, s.high) for s in found if s.judged]
+    return estimate.summary(judged) if judged else None

@@ -1,0 +1,52 @@
+"""One look: quality, heads, headcount with its interval. The short path that the worker and the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.counting import estimate, quality
+from agent.counting.detector import HeadDetector
+from agent.counting.estimate import Box, Polygon
+from agent.media import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look found. `boxes` are those that count (x1, y1, x2, y2, score, pixels); `people` is given even where the
+    picture cannot be judged. `candidates` holds every box, doubtful and left-out ones too: what a drawing has to blur."""
+
+    people: int
+    low: int
+    high: int
+    judged: bool
+    reason: str | None
+    boxes: tuple[Box, ...]
+    width: int
+    height: int
+    measures: Mapping[str, float]
+    candidates: tuple[Box, ...]
+
+
+def look_at(
+    picture: Picture,
+    detector: HeadDetector,
+    *,
+    leave_out: Sequence[Polygon] = (),
+    reference: quality.View | None = None,
+    still_s: float = 0.0,
+) -> Seen:
+    """`leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces)."""
+    verdict = quality.judge_picture(picture, reference, still_s)
+    found = detector.heads(picture)
+    height, width = picture.shape[:2]
+    every: list[Box] = [(*box, score) for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)]
+    candidates = estimate.outside(every, leave_out, width, height)
+    people, low, high = estimate.look_interval([b[4] for b in candidates], detector.threshold, detector.doubt)
+    boxes = tuple(_rounded(b) for b in candidates if b[4] >= detector.threshold)
+    judged, reason = verdict.judged, verdict.reason
+    return Seen(people, low, high, judged, reason, boxes, width, height, verdict.measures, tuple(every))
+
+
+def _rounded(box: Box) -> Box:
+    return round(box[0], 1), round(box[1], 1), round(box[2], 1), round(box[3], 1), round(box[4], 3)

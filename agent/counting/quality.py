@@ -1,0 +1,198 @@
+"""Did the camera see, did the microphone hear? Pure measures with stated thresholds.
+
+Picture measures are taken from the luma at a long side of 640 pixels, so that they do not depend on the camera's resolution:
+
+- `light`: 95th percentile of luma, 0 to 255. A lit room reached 176 and more on every picture at hand.
+- `contrast`: 99th less 1st percentile of luma.
+- `sharpness`: 99th percentile of the gradient over that of the same picture blurred with sigma 2 px. It does not depend on
+  contrast. Pictures at hand: 1.85 to 3.5; blurred with sigma 2, at most 1.43, with sigma 3, at most 1.20.
+- `flat`: share of 20 px squares whose luma deviates by less than 3. Pictures at hand: at most 0.28.
+- `likeness`: correlation of the edges with those of the camera's reference view, best of small shifts.
+- `still_s`: seconds for which the picture has been the same. The same: the mean absolute difference of luma from the look
+  before, at a long side of 160 pixels, is at most STILL. Sensor noise alone made 0.5 and more on the videos at hand.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from agent.media import Picture
+
+Plane = npt.NDArray[np.float32]
+Samples = npt.NDArray[np.float32]
+
+LONG_SIDE = 640
+SQUARE = 20
+VIEW = (64, 36)
+SHIFT = 2
+EDGE_MOST = 12.0
+SILENCE_DBFS = -120.0
+CLIPPED_AT = 0.975  # the loudest sample of G.711 is 0.980 (mu-law) or 0.984 (A-law)
+RUN = 3
+STILL = 0.05
+SPEECH_HZ = (300.0, 3400.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where a measure counts as a fault. See the module's text for units and what was seen."""
+
+    dark_light: float = 45.0
+    washed_contrast: float = 45.0
+    covered_flat: float = 0.75
+    blurred_sharpness: float = 1.3
+    frozen_s: float = 60.0
+    moved_likeness: float = 0.25
+    silent_dbfs: float = -60.0
+    clipped_share: float = 0.002
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` is None where all is well: dark, washed_out, covered, blurred, frozen, moved; missing, silent, clipped."""
+
+    reason: str | None
+    measures: Mapping[str, float]
+
+    @property
+    def judged(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is kept of a picture to compare the next with: its edges as a coarse map (nobody can be recognised in it) and a
+    small luma picture, which lives in memory only."""
+
+    edges: Plane
+    small: npt.NDArray[np.uint8]
+
+    def to_text(self) -> str:
+        """The edges as text, for the catalog."""
+        return base64.b64encode(np.round(self.edges * (255 / EDGE_MOST)).astype(np.uint8).tobytes()).decode("ascii")
+
+    @staticmethod
+    def from_text(text: str) -> View | None:
+        """What `to_text` gave; None where it was another version's."""
+        raw = np.frombuffer(base64.b64decode(text), np.uint8)
+        if raw.size != VIEW[0] * VIEW[1]:
+            return None
+        return View((raw.reshape(VIEW[1], VIEW[0]) * (EDGE_MOST / 255)).astype(np.float32), np.zeros((0, 0), np.uint8))
+
+
+def luma(picture: Picture) -> npt.NDArray[np.uint8]:
+    """Grey picture with a long side of LONG_SIDE pixels."""
+    height, width = picture.shape[:2]
+    scale = LONG_SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(grey, np.uint8)
+
+
+def view(picture: Picture) -> View:
+    grey = luma(picture)
+    edges = _gradient(_smooth(grey.astype(np.float32), 1.5))
+    coarse = np.asarray(cv2.resize(np.minimum(edges, EDGE_MOST), VIEW, interpolation=cv2.INTER_AREA), np.float32)
+    return View(coarse, np.asarray(cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def picture_measures(picture: Picture) -> dict[str, float]:
+    """light, contrast, sharpness, flat; see the module's text."""
+    grey = luma(picture).astype(np.float32)
+    low, light, high = np.percentile(grey, (1, 95, 99))
+    fine = float(np.percentile(_gradient(grey), 99))
+    coarse = float(np.percentile(_gradient(_smooth(grey, 2)), 99))
+    rows, columns = grey.shape[0] // SQUARE, grey.shape[1] // SQUARE
+    squares = grey[: rows * SQUARE, : columns * SQUARE].reshape(rows, SQUARE, columns, SQUARE)
+    flat = float((squares.std(axis=(1, 3)) < 3).mean()) if squares.size else 1.0
+    figures = {"light": light, "contrast": high - low, "sharpness": fine / max(coarse, 0.3), "flat": flat}
+    return {name: round(float(value), 3) for name, value in figures.items()}
+
+
+def judge_picture(
+    picture: Picture, reference: View | None = None, still_s: float = 0.0, limits: Limits = LIMITS
+) -> Verdict:
+    """One picture. `reference`: the camera's usual view; `still_s`: how long the picture has been the same. The first fault
+    in the order of their causes is the reason: a dark picture is also flat, a covered one also blurred."""
+    measures = picture_measures(picture) | {"still_s": still_s}
+    if reference:
+        measures["likeness"] = round(likeness(reference, view(picture)), 3)
+    return Verdict(_fault(measures, limits), measures)
+
+
+def same(before: View, now: View) -> bool:
+    """True where nothing at all has changed, not even noise."""
+    if before.small.shape != now.small.shape:
+        return False
+    return float(np.abs(now.small.astype(np.float32) - before.small).mean()) <= STILL
+
+
+def _fault(measures: Mapping[str, float], limits: Limits) -> str | None:
+    # a covered lens may let light through: flat first, unless it is simply dark or washed out
+    faults = {
+        "dark": measures["light"] < limits.dark_light,
+        "washed_out": measures["contrast"] < limits.washed_contrast and measures["light"] > 150,
+        "covered": measures["flat"] > limits.covered_flat or measures["contrast"] < limits.washed_contrast,
+        "blurred": measures["sharpness"] < limits.blurred_sharpness,
+        "frozen": measures["still_s"] >= limits.frozen_s,
+        "moved": measures.get("likeness", 1.0) < limits.moved_likeness,
+    }
+    return next((name for name, found in faults.items() if found), None)
+
+
+def likeness(reference: View, now: View) -> float:
+    """Correlation (-1 to 1) of two views' edges, the best over shifts of up to SHIFT cells: a camera trembles in the wind of
+    a fan, and is not moved by it."""
+    inner = reference.edges[SHIFT:-SHIFT, SHIFT:-SHIFT]
+    return float(cv2.matchTemplate(now.edges, inner, cv2.TM_CCOEFF_NORMED).max())
+
+
+def blend(reference: View, now: View, weight: float = 0.1) -> View:
+    """The reference a little nearer to what is seen now: furniture is moved, daylight changes, people come and go."""
+    edges = (reference.edges * (1 - weight) + now.edges * weight).astype(np.float32)
+    return View(edges, now.small)
+
+
+def _gradient(plane: Plane) -> Plane:
+    across, down = cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1)
+    return np.asarray(cv2.magnitude(across, down) / 8, np.float32)
+
+
+def _smooth(plane: Plane, sigma: float) -> Plane:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
+
+
+def sound_measures(samples: Samples, rate: int) -> dict[str, float]:
+    """`samples`: mono, -1 to 1. level_dbfs (root mean square; a full-scale sine has -3), clipped (share of samples in runs of
+    RUN or more at full scale), speech (share of the energy between 300 and 3400 Hz)."""
+    if not samples.size:
+        return {"level_dbfs": SILENCE_DBFS, "clipped": 0.0, "speech": 0.0}
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    level = max(SILENCE_DBFS, 10 * np.log10(power)) if power > 0 else SILENCE_DBFS
+    full = np.abs(samples) >= CLIPPED_AT
+    runs = np.convolve(full, np.ones(RUN), "valid") >= RUN
+    clipped = float(runs.mean()) if runs.size else 0.0
+    spectrum = np.square(np.abs(np.fft.rfft(samples * np.hanning(samples.size))), dtype=np.float64)
+    pitch = np.fft.rfftfreq(samples.size, 1 / rate)
+    heard = spectrum[(pitch >= SPEECH_HZ[0]) & (pitch <= SPEECH_HZ[1])].sum()
+    speech = float(heard / spectrum.sum()) if spectrum.sum() > 0 else 0.0
+    return {"level_dbfs": round(float(level), 1), "clipped": round(clipped, 5), "speech": round(speech, 3)}
+
+
+def judge_sound(samples: Samples | None, rate: int, limits: Limits = LIMITS) -> Verdict:
+    """Some seconds of sound; None where the recording holds none."""
+    if samples is None:
+        return Verdict("missing", {})
+    measures = sound_measures(samples, rate)
+    if measures["level_dbfs"] < limits.silent_dbfs:
+        return Verdict("silent", measures)
+    return Verdict("clipped" if measures["clipped"] > limits.clipped_share else None, measures)

@@ -1,0 +1,83 @@
+"""From faults of single looks to alerts with a life: raised when a fault has lasted, cleared when it has been gone as long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent import words
+from agent.catalog import Catalog
+from agent.model import AlertKind, Segment
+
+PICTURE = {
+    "dark": AlertKind.PICTURE_DARK,
+    "washed_out": AlertKind.PICTURE_WASHED_OUT,
+    "covered": AlertKind.PICTURE_COVERED,
+    "blurred": AlertKind.PICTURE_BLURRED,
+    "frozen": AlertKind.PICTURE_FROZEN,
+    "moved": AlertKind.PICTURE_MOVED,
+}
+SOUND = {
+    "missing": AlertKind.SOUND_MISSING,
+    "silent": AlertKind.SOUND_SILENT,
+    "clipped": AlertKind.SOUND_CLIPPED,
+}
+PICTURE_HOLD = timedelta(seconds=45)
+SOUND_HOLD = timedelta(seconds=120)
+
+
+@dataclass(slots=True)
+class Fault:
+    """One kind's state for one camera. `since`: begin of the present run of looks with the fault, `gone`: without it."""
+
+    since: datetime | None = None
+    gone: datetime | None = None
+    open: bool = False
+
+    def feed(self, present: bool, at: datetime, hold: timedelta) -> bool:
+        """Take one look; True where the alert's state changed (`open` says to what).
+
+        It opens when the fault was there from `since` on for `hold`, and closes when it was absent for `hold`.
+        """
+        if present:
+            self.since = self.since or at
+            self.gone = None
+            changed = not self.open and at - self.since >= hold
+        else:
+            self.gone = self.gone or at
+            changed = self.open and at - self.gone >= hold
+            if not self.open:
+                self.since = None
+        if changed:
+            self.open = present
+            if not present:
+                self.since = None
+        return changed
+
+
+class Watch:
+    """The faults of one camera, picture or sound; reads what is open in the catalog, so that a restart goes on with it."""
+
+    def __init__(self, catalog: Catalog, camera_id: str, kinds: dict[str, AlertKind], hold: timedelta) -> None:
+        self._catalog, self._camera_id, self._kinds, self._hold = catalog, camera_id, kinds, hold
+        self._faults = {reason: Fault() for reason in kinds}
+        for reason, kind in kinds.items():
+            alert = catalog.alerts.open_one(kind, camera_id)
+            if alert:
+                self._faults[reason] = Fault(since=alert.since, open=True)
+
+    def feed(self, reason: str | None, at: datetime, segment: Segment) -> None:
+        """Take one look's fault (None: all well); raise or clear alerts."""
+        for name, fault in self._faults.items():
+            if not fault.feed(name == reason, at, self._hold):
+                continue
+            kind = self._kinds[name]
+            if fault.open:
+                assert fault.since is not None
+                message = words.text(f"counting.alert.{name}", camera_id=self._camera_id)
+                self._catalog.alerts.raise_(
+                    kind, self._camera_id, message, at, since=fault.since, class_id=segment.class_id, day=segment.date,
+                    session=segment.session, camera_id=self._camera_id,
+                )  # fmt: skip
+            else:
+                self._catalog.alerts.clear(kind, self._camera_id, at)

@@ -1,0 +1,102 @@
+"""The detector's model file: found, checked by its SHA-256, with the figures that were measured for it beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from agent.errors import ModelError
+
+DEFAULT = Path("models/head-yolo11n.onnx")
+SUMS = "SHA256SUMS"
+_HOUSE = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What was measured for one set of weights (`<model>.toml` beside the model; see docs/counting.md).
+
+    `threshold`: score from which a box counts as a person. `overlap`: intersection over union from which two boxes are
+    one head. `first_side`, `most_side`: long side in pixels of the first and the largest input. `head_px`: the size at
+    which a head should be seen (pixels of the input), 0: one input is enough. `largest`: a box larger than this part of
+    the picture's short side is no head. `tilt`: what a score loses for each doubling of a head's size over 24 pixels of
+    the input (and gains for each halving): large heads are found with high scores, small true ones with low. `slope`,
+    `middle`, `unseen`, `width`: see `estimate.Doubt`.
+    """
+
+    threshold: float = 0.30
+    overlap: float = 0.45
+    first_side: int = 1152
+    most_side: int = 1152
+    head_px: float = 0.0
+    largest: float = 0.4
+    tilt: float = 0.0
+    slope: float = 14.0
+    middle: float = 0.30
+    unseen: float = 0.05
+    width: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A checked model file. `version` goes into every look: file name and the first 12 digits of the sum."""
+
+    path: Path
+    sha256: str
+    tuning: Tuning
+
+    @property
+    def version(self) -> str:
+        return f"{self.path.stem}@{self.sha256[:12]}"
+
+
+def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
+    """Read and check a model file.
+
+    A relative path is looked for in the working folder, then beside the program. Without `sha256` the sum must stand in
+    `SHA256SUMS` beside the file. Raises ModelError: missing, unreadable, no sum to compare with, another sum.
+    """
+    found = _find(path)
+    try:
+        actual = hashlib.sha256(found.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise ModelError("counting.model_missing", file=path) from None
+    except OSError as error:
+        raise ModelError("counting.model_unreadable", file=found, detail=error.strerror) from None
+    expected = sha256.strip().lower() or _listed(found)
+    if not expected:
+        raise ModelError("counting.model_no_sum", file=found, sums=SUMS)
+    if actual != expected:
+        raise ModelError("counting.model_wrong_sum", file=found, actual=actual[:12], expected=expected[:12])
+    return Weights(found, actual, _tuning(found.with_suffix(".toml")))
+
+
+def _find(path: Path) -> Path:
+    beside = _HOUSE / path
+    return beside if not path.is_absolute() and not path.exists() and beside.exists() else path
+
+
+def _listed(model: Path) -> str:
+    """The sum that `SHA256SUMS` beside the model (as sha256sum writes it) holds for it, or an empty text."""
+    try:
+        lines = (model.parent / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    pairs = (line.split(maxsplit=1) for line in lines if " " in line)
+    return next((digest.lower() for digest, name in pairs if name.lstrip("*") == model.name), "")
+
+
+def _tuning(file: Path) -> Tuning:
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Tuning()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError("counting.tuning_unreadable", file=file, detail=error) from None
+    known = {f.name for f in fields(Tuning)}
+    for key, value in given.items():
+        if key not in known or isinstance(value, bool) or not isinstance(value, int | float):
+            raise ModelError("counting.tuning_wrong", file=file, key=key, known=", ".join(sorted(known)))
+    return Tuning(**given)

@@ -1,0 +1,235 @@
+"""The worker of the daemon: due looks from the catalog, key frame from the recording, row into the catalog.
+
+One thread, one look at a time, at the lowest priority that still runs: on a busy machine looks come late, recording does not.
+Late looks are made up from the recorded video, up to LATEST behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from agent import media
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.counting import calibrate, quality, sound, watch
+from agent.counting.detector import HeadDetector
+from agent.counting.estimate import Polygon
+from agent.counting.look import Seen, look_at
+from agent.errors import MediaError
+from agent.media import Picture
+from agent.model import Look, Segment
+
+_YOUNG = timedelta(seconds=10)
+TICK_S = 1.0
+LATEST = timedelta(minutes=10)
+ACCEPT_VIEW = timedelta(minutes=30)
+SAVE_VIEW_LOOKS = 30
+NICE = 15
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class CameraState:
+    """What the worker remembers of a camera between looks. `due`: instant of the next look, None before the first."""
+
+    pictures: watch.Watch
+    sounds: watch.Watch
+    due: datetime | None
+    reference: quality.View | None
+    before: quality.View | None = None
+    still_since: datetime | None = None
+    moved_since: datetime | None = None
+    blended: int = 0
+    complained: set[str] = field(default_factory=set)
+
+
+class Counter:
+    """Counts the cameras that are being recorded, each `interval` seconds. `make_detector` is called in the worker's thread,
+    so that the network's own threads inherit its priority. `leave_out`: polygons (parts of the picture) by camera."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        make_detector: Callable[[], HeadDetector],
+        interval: float,
+        leave_out: Mapping[str, Sequence[Polygon]] | None = None,
+    ) -> None:
+        self._catalog, self._clock, self._make_detector = catalog, clock, make_detector
+        self._interval = timedelta(seconds=interval)
+        self._leave_out = leave_out or {}
+        self._states: dict[str, CameraState] = {}
+        self._detector: HeadDetector | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`. Raises ModelError where the detector cannot be made; faults of single recordings are logged."""
+        give_way()
+        self.prepare()
+        while not stop.is_set():
+            self.run_once(stop)
+            self._clock.wait(stop, TICK_S)
+
+    def prepare(self) -> None:
+        """Make the detector. Raises ModelError."""
+        self._detector = self._make_detector()
+
+    def run_once(self, stop: threading.Event | None = None) -> int:
+        """Take every look that is due now; returns how many were taken."""
+        taken = 0
+        while not (stop and stop.is_set()):
+            ready = [s for s in map(self._next, self._cameras()) if s]
+            for segment, wanted in ready:
+                if stop and stop.is_set():
+                    break
+                taken += self._take(segment, wanted)
+            if not ready:
+                break
+        return taken
+
+    def _cameras(self) -> list[str]:
+        """Cameras with an open segment, and known ones: their last looks may still have to be made up."""
+        opened = {s.camera_id for s in self._catalog.segments.opened()}
+        return sorted(opened | {c.camera_id for c in self._catalog.cameras.all()})
+
+    def _next(self, camera_id: str) -> tuple[Segment, datetime] | None:
+        """The segment and instant of a camera's next look, if it is due and there is video of it."""
+        now = self._clock.now()
+        state = self._state(camera_id)
+        start = max(state.due or now - LATEST, now - LATEST)
+        segments = self._catalog.segments.between(camera_id, start, now, finished=False)
+        for segment in segments:
+            wanted = max(start, segment.start)
+            if wanted <= now and (segment.end is None or wanted < segment.end):
+                return segment, wanted
+        return None
+
+    def _state(self, camera_id: str) -> CameraState:
+        if camera_id not in self._states:
+            last = self._catalog.looks.last(camera_id)
+            text = self._catalog.facts.get(_fact(camera_id))
+            self._states[camera_id] = CameraState(
+                watch.Watch(self._catalog, camera_id, watch.PICTURE, watch.PICTURE_HOLD),
+                watch.Watch(self._catalog, camera_id, watch.SOUND, watch.SOUND_HOLD),
+                due=last.at + self._interval if last else None,
+                reference=quality.View.from_text(text) if text else None,
+            )
+        return self._states[camera_id]
+
+    def _take(self, segment: Segment, wanted: datetime) -> int:
+        """One look; 1 where a row was written."""
+        state = self._states[segment.camera_id]
+        try:
+            found = self._read(segment, wanted)
+        except MediaError as error:
+            state.due = wanted + self._interval
+            young = segment.state == "open" and self._clock.now() - segment.start < _YOUNG
+            # the first fragment of a new file may not be written yet: ask again
+            if not young and segment.path not in state.complained:
+                state.complained.add(segment.path)
+                _log.warning("%s: %s", segment.camera_id, error)
+            return 0
+        if found is None:
+            # no key frame there yet (or none so late in the file): ask again a little later
+            state.due = wanted + timedelta(seconds=TICK_S)
+            return 0
+        picture, samples, at = found
+        state.complained.clear()
+        state.due = max(wanted, at) + self._interval
+        self._judge(segment, state, picture, at, samples)
+        return 1
+
+    def _read(self, segment: Segment, wanted: datetime) -> tuple[Picture, quality.Samples | None, datetime] | None:
+        """Picture, sound before it and instant of the key frame for `wanted`: the newest of an open file, the one at or
+        before `wanted` of a finished one and where the worker is late. None: no new one, or the file was just renamed."""
+        path = self._path(segment)
+        if segment.state == "open" and not path.exists():
+            return None
+        late = segment.state == "finished" or self._clock.now() - wanted > self._interval
+        found = (
+            media.key_frame_at(path, (wanted - segment.start).total_seconds()) if late else media.last_key_frame(path)
+        )
+        last = self._catalog.looks.last(segment.camera_id)
+        if found is None:
+            return None
+        seconds, picture = found
+        at = segment.start + timedelta(seconds=seconds)
+        if last and at <= last.at:
+            return None
+        return picture, sound.before(path, seconds) if segment.audio_codec else None, at
+
+    def _path(self, segment: Segment) -> Path:
+        drive = self._catalog.drives.get(segment.drive_id)
+        if drive is None:
+            raise MediaError("counting.drive_unknown", drive_id=segment.drive_id, file=segment.path)
+        return Path(drive.path) / (segment.temporary if segment.state == "open" else segment.path)
+
+    def _judge(
+        self, segment: Segment, state: CameraState, picture: Picture, at: datetime, samples: quality.Samples | None
+    ) -> None:
+        assert self._detector is not None
+        now = quality.view(picture)
+        if state.before is None or state.still_since is None or not quality.same(state.before, now):
+            state.still_since = at
+        state.before = now
+        seen = look_at(
+            picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
+            still_s=(at - state.still_since).total_seconds(),
+        )  # fmt: skip
+        heard = quality.judge_sound(samples, sound.RATE)
+        row = _row(segment, at, seen, heard, self._detector.version)
+        self._catalog.looks.add(self._calibrated(row))
+        state.pictures.feed(seen.reason, at, segment)
+        state.sounds.feed(heard.reason, at, segment)
+        self._remember(segment.camera_id, state, seen, now, at)
+
+    def _calibrated(self, look: Look) -> Look:
+        """The look as its camera's calibration corrects it; the recall stands among its measures."""
+        text = self._catalog.facts.get(calibrate.fact(look.camera_id))
+        if text is None:
+            return look
+        calibration = calibrate.Calibration.from_text(text)
+        people, low, high = calibration.apply(look.people, look.low, look.high)
+        measures = dict(look.quality) | {"recall": calibration.recall}
+        return replace(look, people=people, low=low, high=high, quality=measures)
+
+    def _remember(self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime) -> None:
+        """Let the reference view follow slowly; a view that stays moved becomes the new one."""
+        if seen.reason == "moved":
+            state.moved_since = state.moved_since or at
+            if at - state.moved_since < ACCEPT_VIEW:
+                return
+            state.reference = None
+            self._catalog.events.add("picture.view_accepted", at, camera_id=camera_id)
+        elif not seen.judged:
+            return
+        state.moved_since = None
+        state.blended = 0 if state.reference is None else state.blended + 1
+        state.reference = now if state.reference is None else quality.blend(state.reference, now)
+        if state.blended % SAVE_VIEW_LOOKS == 0:
+            self._catalog.facts.put(_fact(camera_id), state.reference.to_text())
+
+
+def _fact(camera_id: str) -> str:
+    return f"view.{camera_id}"
+
+
+def _row(segment: Segment, at: datetime, seen: Seen, heard: quality.Verdict, version: str) -> Look:
+    measures = dict(seen.measures) | {f"sound.{name}": value for name, value in heard.measures.items()}
+    return Look(
+        camera_id=segment.camera_id, room_id=segment.room_id, class_id=segment.class_id, date=segment.date,
+        session=segment.session, at=at, people=seen.people, low=seen.low, high=seen.high, judged=seen.judged,
+        reason=seen.reason, boxes=seen.boxes, width=seen.width, height=seen.height, quality=measures, detector=version,
+    )  # fmt: skip
+
+
+def give_way() -> None:
+    """Lower this thread's priority, and that of the threads it will start: recording goes first. Linux keeps both by thread."""
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, NICE)
+    os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))

@@ -1,0 +1,67 @@
+"""Export a `.pt` that ultralytics can load to the ONNX that the counter runs: `scripts/export WEIGHTS.pt OUT.onnx`.
+
+Any detection weights will do; a model of several classes keeps only the one named by `--class` (head, else person).
+Height and width stay free. Prints the sha256 that belongs into `models/SHA256SUMS` and the settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+from pathlib import Path
+
+import train  # the same folder: declares what a CPU torchvision lacks
+
+
+def pick_class(names: dict[int, str], wanted: str | None) -> int:
+    by_name = {name.lower(): number for number, name in names.items()}
+    for name in [wanted] if wanted else ["head", "person"]:
+        if name in by_name:
+            return by_name[name]
+    if len(names) == 1 and wanted is None:
+        return next(iter(names))
+    raise SystemExit(f"the weights know {sorted(by_name)}: name one of them with --class")
+
+
+def keep_one_class(path: Path, number: int, classes: int) -> None:
+    """Cut the output `[1, 4 + classes, N]` down to `[1, 5, N]`."""
+    if classes == 1:
+        return
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(str(path))
+    output = model.graph.output[0]
+    old, rows = output.name, [0, 1, 2, 3, 4 + number]
+    model.graph.initializer.append(helper.make_tensor("kept_rows", TensorProto.INT64, [5], rows))
+    model.graph.node.append(helper.make_node("Gather", [old, "kept_rows"], ["kept"], axis=1))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("kept", TensorProto.FLOAT, [1, 5, None]))
+    onnx.save(model, str(path))
+
+
+def export(weights: Path, out: Path, wanted: str | None) -> str:
+    """Write `out`; returns its sha256."""
+    train.declare_torchvision()
+    from ultralytics import YOLO
+
+    model = YOLO(str(weights))
+    number = pick_class(dict(model.names), wanted)
+    made = Path(str(model.export(format="onnx", dynamic=True, simplify=True, opset=17, verbose=False)))
+    keep_one_class(made, number, len(model.names))
+    shutil.move(made, out)
+    return hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Export ultralytics weights to ONNX for the counter.")
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--class", dest="wanted", help="class to keep (default: head, else person)")
+    args = parser.parse_args()
+    print(f"{export(args.weights, args.out, args.wanted)}  {args.out.name}")
+
+
+if __name__ == "__main__":
+    main()

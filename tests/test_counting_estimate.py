@@ -1,0 +1,59 @@
+"""Intervals, several looks together, polygons: tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.counting import estimate
+from agent.counting.estimate import Doubt, look_interval
+
+SQUARE = [(0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "people"), [([], 0), ([0.05], 0), ([0.9] * 5, 5), ([0.9, 0.31, 0.29], 2), ([0.3], 1)]
+)
+def test_people_are_the_scores_from_the_threshold_on(scores: list[float], people: int) -> None:
+    found, low, high = look_interval(scores, 0.3, Doubt())
+    assert found == people
+    assert 0 <= low <= people <= high
+
+
+def test_an_empty_room_is_certain() -> None:
+    assert look_interval([], 0.3, Doubt()) == (0, 0, 0)
+
+
+def test_doubtful_heads_widen_the_interval() -> None:
+    _, low, high = look_interval([0.9] * 10, 0.3, Doubt())
+    _, wide_low, wide_high = look_interval([0.9] * 10 + [0.28] * 8, 0.3, Doubt())
+    assert wide_high - wide_low > high - low
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ([(5, 4, 6)], (5, 4, 6)),
+        ([(10, 9, 11)] * 14 + [(40, 38, 42)], (10, 9, 11)),
+        ([(12, 11, 13), (10, 9, 11)] * 5, (12, 11, 13)),
+        ([(10, 9, 11)] * 3 + [(12, 11, 13)] * 2, (12, 9, 13)),
+        ([(0, 0, 0)] * 4, (0, 0, 0)),
+    ],
+)
+def test_summary_of_several_looks(figures: list[tuple[int, int, int]], expected: tuple[int, int, int]) -> None:
+    """One wild look moves nothing; people hidden in some looks are seen in others."""
+    assert estimate.summary(figures) == expected
+
+
+@pytest.mark.parametrize(
+    ("point", "held"), [((0.4, 0.4), True), ((0.1, 0.4), False), ((0.4, 0.7), False), ((0.59, 0.21), True)]
+)
+def test_inside(point: tuple[float, float], held: bool) -> None:
+    assert estimate.inside(SQUARE, point) is held
+    assert estimate.inside(SQUARE[::-1], point) is held
+    assert not estimate.inside([], point)
+
+
+def test_left_out_parts() -> None:
+    boxes = [(30.0, 30.0, 50.0, 50.0, 0.9), (80.0, 80.0, 90.0, 90.0, 0.8)]
+    assert estimate.outside(boxes, [SQUARE], 100, 100) == boxes[1:]
+    assert estimate.outside(boxes, [], 100, 100) == boxes

@@ -1,0 +1,110 @@
+"""`site-agent count`: the contract's lines, for pictures and videos, and clear words for the rest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from agent.demo.scene import Classroom, make_classroom
+
+FIELDS = ["file", "t", "people", "low", "high", "judged", "reason", "boxes"]
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("count")
+    picture = np.asarray(Classroom().picture(5))[:, :, ::-1]
+    (folder / "教室 5人.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    (folder / "dark.jpg").write_bytes(cv2.imencode(".jpg", (picture * 0.05).astype(np.uint8))[1].tobytes())
+    make_classroom(folder / "class.mp4", [(0, 4)], 8.0, fps=10)
+    (folder / "notes.txt").write_text("no picture\n" * 50)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "cut.mp4").write_bytes((folder / "class.mp4").read_bytes()[:5000])
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    return folder
+
+
+def count(*arguments: str | Path) -> tuple[int, list[dict[str, Any]], list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "count", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+    lines = done.stdout.splitlines()
+    parsed = [json.loads(line) for line in lines] if "--json" in arguments else [{"text": line} for line in lines]
+    return done.returncode, parsed, done.stderr.splitlines()
+
+
+def test_a_picture_is_one_line(material: Path) -> None:
+    file = str(material / "教室 5人.png")
+    status, lines, errors = count("--json", file)
+    assert (status, len(lines), errors) == (0, 1, [])
+    line = lines[0]
+    assert list(line) == FIELDS
+    assert (line["file"], line["t"], line["people"], line["judged"], line["reason"]) == (file, None, 5, True, None)
+    assert line["low"] <= 5 <= line["high"]
+    assert all(len(box) == 5 and box[0] < box[2] and box[1] < box[3] and 0 < box[4] <= 1 for box in line["boxes"])
+
+
+def test_a_video_is_a_line_a_look_and_an_estimate(material: Path) -> None:
+    status, lines, errors = count("--json", material / "class.mp4", "--interval", "4")
+    assert status == 0
+    assert [line["t"] for line in lines] == [0.0, 4.0]
+    assert [line["people"] for line in lines] == [4, 4]
+    assert all(list(line) == FIELDS for line in lines)
+    assert len(errors) == 1
+    assert "4" in errors[0]
+
+
+def test_a_short_video_gets_more_looks(material: Path) -> None:
+    assert len(count("--json", material / "class.mp4")[1]) == 4
+
+
+def test_a_picture_that_cannot_be_judged_still_has_people(material: Path) -> None:
+    line = count("--json", material / "dark.jpg")[1][0]
+    assert (line["judged"], line["reason"]) == (False, "dark")
+    assert isinstance(line["people"], int)
+
+
+def test_faulty_files_are_named_and_the_others_counted(material: Path) -> None:
+    bad = ["notes.txt", "empty.mp4", "cut.mp4", "broken.jpg", "gone.jpg"]
+    good = material / "教室 5人.png"
+    status, lines, errors = count("--json", *(material / name for name in bad), material, good)
+    assert status == 2
+    assert [line["people"] for line in lines] == [5]
+    named = [line for line in errors if line.startswith("site-agent: ")]
+    assert len(named) == len(bad) + 1
+    assert all(name in line for name, line in zip(bad, named, strict=False))
+    assert not any("Traceback" in line for line in errors)
+
+
+def test_words_for_people(material: Path) -> None:
+    status, lines, _ = count(material / "教室 5人.png", material / "dark.jpg")
+    assert status == 0
+    assert "5 人" in lines[0]["text"]
+    assert "画面过暗" in lines[1]["text"]
+    assert "too dark" in count("--language", "en", material / "dark.jpg")[1][0]["text"]
+
+
+def test_drawings_never_overwrite(material: Path, tmp_path: Path) -> None:
+    out = tmp_path / "drawn"
+    for _ in range(2):
+        assert count(material / "教室 5人.png", "--annotate", out)[0] == 0
+    assert sorted(p.name for p in out.iterdir()) == ["教室 5人-2.jpg", "教室 5人.jpg"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(material: Path) -> None:
+    status, _, errors = count(material / "教室 5人.png", "--annotate", material / "notes.txt" / "x")
+    assert status == 2
+    assert any("notes.txt" in line for line in errors)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "soon"])
+def test_wrong_interval(material: Path, value: str) -> None:
+    status, lines, errors = count("--json", f"--interval={value}", material / "class.mp4")
+    assert (status, lines, len(errors)) == (2, [], 1)

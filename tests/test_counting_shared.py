@@ -1,0 +1,46 @@
+"""Error on the measuring pictures stays where it was measured. Skips where they are not beside the repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from agent.counting import files, weights
+from agent.counting.detector import OpenVinoDetector
+from agent.counting.look import look_at
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.skipif(not (DATA / "index.jsonl").exists(), reason="no measuring data beside the repository"),
+]
+
+
+@pytest.fixture(scope="module")
+def detector() -> OpenVinoDetector:
+    return OpenVinoDetector(weights.check())
+
+
+def test_error_on_every_fourth_picture(detector: OpenVinoDetector) -> None:
+    entries = [json.loads(line) for line in (DATA / "index.jsonl").read_text().splitlines()][::4]
+    errors, judged = [], []
+    for entry in entries:
+        seen = look_at(cv2.imread(str(DATA / entry["file"])), detector)
+        errors.append(abs(seen.people - entry["count"]))
+        judged.append(seen.judged)
+    assert all(judged)
+    assert sum(errors) / sum(entry["count"] for entry in entries) < 0.10
+    assert np.mean(errors) < 1.8
+
+
+def test_classroom_clip(detector: OpenVinoDetector) -> None:
+    looks = list(files.looks(str(DATA / "videos" / "classroom_cctv_11s_audio.mp4"), detector, 20))
+    whole = files.whole_clip([x.seen for x in looks])
+    assert whole is not None
+    assert abs(whole[0] - 14) <= 1
+    assert whole[1] <= 14 <= whole[2]
+    assert all(x.seen.judged for x in looks)
