@@ -1,0 +1,1 @@
+"""Attendance: class files, judgement of half-days against the approved headcount, alerts. Pure but for `watch`."""

@@ -1,0 +1,183 @@
+"""When an attendance alert begins and ends: conditions over a trailing window of looks, and hold times against flapping.
+
+Pure: `conditions` says what the looks show just now, `Holds` what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from agent.attendance.estimate import covered, median_up
+from agent.attendance.judge import Block, HalfDay, Rules, block_of
+from agent.model import AlertKind, Bench, Lesson, Look, Room, TrainingClass
+
+KINDS = (
+    AlertKind.ATTENDANCE_SHORTFALL, AlertKind.ATTENDANCE_EMPTY, AlertKind.ATTENDANCE_LATE_START,
+    AlertKind.ATTENDANCE_EARLY_END, AlertKind.ATTENDANCE_OVER, AlertKind.PRACTICE_GROUP,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """`settle_s`: after a lesson's start people may still come in before shortfall and empty are judged. `stale_s`: looks
+    older than this say nothing of now."""
+
+    rules: Rules = field(default_factory=Rules)
+    window_s: float = 300.0
+    shortfall_ratio: float = 0.8
+    settle_s: float = 300.0
+    stale_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`holds` None: cannot be told. `subject` is the half-day, for a practice group with its bench. `people` is what was
+    seen, `against` what it is measured by. `since` is given where the beginning is known better than by watching."""
+
+    kind: AlertKind
+    subject: str
+    holds: bool | None
+    people: int | None
+    against: int
+    look: Look | None
+    since: datetime | None = None
+    bench: Bench | None = None
+
+
+def subject_of(half: HalfDay) -> str:
+    return f"{half.class_id}/{half.date.isoformat()}/{half.session.value}"
+
+
+def conditions(
+    cls: TrainingClass, half: HalfDay, looks: Sequence[Look], now: datetime, limits: Thresholds
+) -> list[Condition]:
+    """What the trailing window shows of the half-day under way. Empty in breaks: nobody has to be there."""
+    lessons = [x.lesson for x in half.lessons]
+    running = [x for x in lessons if x.start <= now < x.end]
+    if not running:
+        return []
+    recent, start, end = _window(cls, running, looks, now, limits)
+    block = block_of(cls, running, recent, start, end, limits.rules) if recent else Block(start, end)
+    look = max((x for x in recent if x.judged), key=lambda x: x.at, default=None)
+    found = _groups(cls, half, running, recent, (start, end), limits)
+    return found if half.base is None else found + _of_class(half, running, block, look, now, limits)
+
+
+def _of_class(
+    half: HalfDay, running: Sequence[Lesson], block: Block, look: Look | None, now: datetime, limits: Thresholds
+) -> list[Condition]:
+    present, base, rules = block.present, half.base or 0, limits.rules
+    settled = now >= max(x.start for x in running) + timedelta(seconds=limits.settle_s)
+    first, last = half.lessons[0].lesson.start, max(x.lesson.end for x in half.lessons)
+    begun = any((p or 0) >= rules.begun_ratio * base for p in [present, *(b.present for b in half.curve)])
+    late = now >= first + timedelta(seconds=rules.late_s)
+    ending = begun and max(x.end for x in running) == last
+    time_left = (last - now).total_seconds()
+
+    def condition(kind: AlertKind, holds: bool | None, since: datetime | None = None) -> Condition:
+        return Condition(kind, subject_of(half), None if present is None else holds, present, base, look, since)
+
+    floor = rules.left_ratio * base
+    return [
+        condition(AlertKind.ATTENDANCE_SHORTFALL, (present or 0) < limits.shortfall_ratio * base if settled else None),
+        condition(AlertKind.ATTENDANCE_EMPTY, present == 0 if settled else None),
+        condition(AlertKind.ATTENDANCE_OVER, (present or 0) > rules.over_ratio * base),
+        condition(AlertKind.ATTENDANCE_LATE_START, late and not begun, first),
+        # near the planned end people may pack up: no new alert then, and an old one stands
+        condition(
+            AlertKind.ATTENDANCE_EARLY_END, ending and (present or 0) < floor if time_left > rules.early_s else None
+        ),
+    ]
+
+
+def _window(
+    cls: TrainingClass, running: Sequence[Lesson], looks: Sequence[Look], now: datetime, limits: Thresholds
+) -> tuple[list[Look], datetime, datetime]:
+    """Looks of the rooms in use in the `window_s` before the newest (looks come some time after the fact), and its bounds.
+
+    It never reaches back behind the lesson's start. No looks where the newest is stale.
+    """
+    rooms = {x.room_id for x in running}
+    cameras = {camera for room_id in rooms for camera in cls.room(room_id).cameras}
+    lesson_start = max(x.start for x in running)
+    mine = [x for x in looks if x.camera_id in cameras and lesson_start <= x.at <= now]
+    newest = max((x.at for x in mine), default=None)
+    if newest is None or (now - newest).total_seconds() > limits.stale_s:
+        return [], lesson_start, now
+    end = newest + timedelta(milliseconds=1)
+    start = max(lesson_start, end - timedelta(seconds=limits.window_s))
+    return [x for x in mine if x.at >= start], start, end
+
+
+def _groups(
+    cls: TrainingClass, half: HalfDay, running: Sequence[Lesson], looks: Sequence[Look],
+    window: tuple[datetime, datetime], limits: Thresholds,
+) -> list[Condition]:  # fmt: skip
+    """A practice bench that holds more than its limit: the median over its camera's looks in the window."""
+    found = []
+    for room in (cls.room(x.room_id) for x in running if x.kind == "practice"):
+        for bench in room.benches:
+            mine = [x for x in looks if x.camera_id == bench.camera_id and x.judged]
+            enough = covered(mine, *window, limits.rules.reach_s) >= limits.rules.block_share
+            people = median_up((at_bench(bench, x), 1.0) for x in mine) if mine and enough else None
+            found.append(
+                Condition(AlertKind.PRACTICE_GROUP, _bench_subject(half, room, bench),
+                          None if people is None else people > bench.limit, people, bench.limit,
+                          mine[-1] if mine else None, bench=bench)
+            )  # fmt: skip
+    return found
+
+
+def _bench_subject(half: HalfDay, room: Room, bench: Bench) -> str:
+    return f"{subject_of(half)}/{room.room_id}/{bench.name}"
+
+
+def at_bench(bench: Bench, look: Look) -> int:
+    """Heads whose centre lies inside the bench's polygon."""
+    if not look.width or not look.height:
+        return 0
+    centres = [((x1 + x2) / 2 / look.width, (y1 + y2) / 2 / look.height) for x1, y1, x2, y2, _ in look.boxes]
+    return sum(_inside(bench.polygon, x, y) for x, y in centres)
+
+
+def _inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bool:
+    """Even-odd rule: count the edges that a ray to the right crosses."""
+    inside = False
+    for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+            inside = not inside
+    return inside
+
+
+Step = Literal["raise", "clear"]
+Key = tuple[AlertKind, str]
+
+
+@dataclass
+class Pending:
+    """A change that waits for its hold time. `held_back`: the hourly limit has already counted it."""
+
+    began: float
+    at: datetime
+    held_back: bool = False
+
+
+class Holds:
+    """A condition must stay for `hold_s` before an alert opens, and stay away as long before it closes."""
+
+    def __init__(self, hold_s: float) -> None:
+        self.hold_s = hold_s
+        self.pending: dict[Key, Pending] = {}
+
+    def step(self, key: Key, holds: bool | None, is_open: bool, monotonic: float, now: datetime) -> Step | None:
+        """What to do now. What cannot be told, or agrees with the alert as it stands, ends the waiting."""
+        if holds is None or holds == is_open:
+            self.pending.pop(key, None)
+            return None
+        waiting = self.pending.setdefault(key, Pending(monotonic, now))
+        if monotonic - waiting.began < self.hold_s:
+            return None
+        return "raise" if holds else "clear"

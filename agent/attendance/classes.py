@@ -1,0 +1,215 @@
+"""The class file: what the bureau approved, as a `TrainingClass`.
+
+`load` reads a file (TOML, with the course plan in it or beside it as CSV or XLSX; or one XLSX workbook), `parse` a body
+(the same content as JSON: dates and local wall clock times as text), `body_of` writes that body. `parse(body_of(x)) == x`.
+The fields of a class are those of the opening approval; `ruling` gives what an amendment made of them for a half-day.
+All three raise ClassFileProblems (a ClassFileError) that lists everything that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent.attendance import amend, rooms, source
+from agent.attendance.fields import Report, Table
+from agent.model import Amendment, Lesson, LessonKind, Session, TrainingClass
+
+SESSIONS = {
+    "am": Session.AM,
+    "pm": Session.PM,
+    "ev": Session.EV,
+    "上午": Session.AM,
+    "下午": Session.PM,
+    "晚上": Session.EV,
+}
+MOST_TRAINEES = 1000
+LONGEST_CLASS_DAYS = 800
+
+
+def load(path: Path, zone: ZoneInfo) -> TrainingClass:
+    """Read a class file. Raises ClassFileError where it cannot be read, ClassFileProblems for what it says."""
+    report = Report(path.name)
+    body = source.read(path, report)
+    return _build(body, zone, report)
+
+
+def parse(body: Mapping[str, Any], zone: ZoneInfo, source: str) -> TrainingClass:
+    """Build a class from a body; `source` names it in error messages (a file, `bureau`)."""
+    return _build(body, zone, Report(source))
+
+
+def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> Any:
+    """The value of a class field (`place`, `last_day`, `staff` …) that rules a half-day, amendments applied."""
+    value = getattr(cls, key)
+    for change in _in_order(cls.amendments):
+        if (change.first_date, change.first_session.order) <= (day, session.order) and key in change.changes:
+            value = change.changes[key]
+    return value
+
+
+def true_last_day(cls: TrainingClass) -> date:
+    """The last day of the class with every amendment applied."""
+    return date.fromisoformat(str(ruling(cls, "last_day", date.max, Session.EV)))
+
+
+def body_of(cls: TrainingClass, zone: ZoneInfo) -> dict[str, Any]:
+    """The class as JSON for the catalog and for `--json`. Two equal classes have equal bodies."""
+    return {
+        "class_id": cls.class_id, "project": cls.project, "occupation": cls.occupation,
+        "class_number": cls.class_number, "institution": cls.institution, "place": cls.place,
+        "first_day": cls.first_day.isoformat(), "last_day": cls.last_day.isoformat(), "expected": cls.expected,
+        "head_teacher": cls.head_teacher, "staff": list(cls.staff),
+        "rooms": [rooms.body(room) for room in cls.rooms],
+        "lessons": [lesson_body(lesson, zone) for lesson in cls.lessons],
+        "amendments": [
+            {"approved": a.approved.isoformat(), "first_date": a.first_date.isoformat(),
+             "first_session": a.first_session.value, "reason": a.reason, **a.changes}
+            for a in cls.amendments
+        ],
+    }  # fmt: skip
+
+
+def lesson_body(lesson: Lesson, zone: ZoneInfo) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "date": lesson.date.isoformat(), "session": lesson.session.value, "start": clock_text(lesson.start, zone),
+        "end": clock_text(lesson.end, zone), "room_id": lesson.room_id, "kind": lesson.kind,
+        "content": lesson.content, "teacher": lesson.teacher, "staff_in_room": lesson.staff_in_room,
+    }  # fmt: skip
+    return body | {"cancelled": True} if lesson.cancelled else body
+
+
+def clock_text(moment: datetime, zone: ZoneInfo) -> str:
+    """Local wall clock time: HH:MM, with seconds where there are any."""
+    local = moment.astimezone(zone).time()
+    return local.isoformat("seconds" if local.second else "minutes")
+
+
+def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingClass:
+    head = Table(report, (), body)
+    first, last = head.day("first_day"), head.day("last_day")
+    cls = TrainingClass(
+        class_id=head.identity("class_id"), project=head.text("project", required=True),
+        occupation=head.text("occupation", required=True), class_number=head.number("class_number", 1, 9999),
+        institution=head.text("institution", required=True), place=head.text("place", required=True),
+        first_day=first or date.min, last_day=last or date.max, expected=head.number("expected", 1, MOST_TRAINEES),
+        head_teacher=head.text("head_teacher"), staff=head.texts("staff"),
+        rooms=tuple(rooms.read(table) for table in head.tables("rooms")),
+    )  # fmt: skip
+    if first and last and first > last:
+        head.problem("last_day", "classes.days_order", first=first, last=last)
+    if first and last and (last - first).days > LONGEST_CLASS_DAYS:
+        head.problem("last_day", "classes.class_too_long", days=LONGEST_CLASS_DAYS)
+    rooms.check(report, cls)
+    rows = [(table.path, lesson) for table in head.tables("lessons") if (lesson := read_lesson(table, cls, zone))]
+    amendments = tuple(x for table in head.tables("amendments") if (x := _amendment(table, cls, rows, zone)))
+    head.done()
+    if not body.get("lessons"):
+        report.add(("lessons",), "classes.no_lessons")
+    cls = replace(cls, amendments=amendments, lessons=tuple(sorted((x for _, x in rows), key=_lesson_order)))
+    _check_lessons(report, cls, rows, zone)
+    report.finish()
+    return cls
+
+
+def _lesson_order(lesson: Lesson) -> tuple[Any, ...]:
+    return lesson.start, lesson.room_id, lesson.end, lesson.cancelled, lesson.content
+
+
+def _in_order(amendments: tuple[Amendment, ...]) -> list[Amendment]:
+    return sorted(amendments, key=lambda a: (a.first_date, a.first_session.order, a.approved))
+
+
+def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | None:
+    """One lesson; None where day or time cannot be read."""
+    day, start, end = table.day("date"), table.clock("start"), table.clock("end")
+    session = table.choice("session", SESSIONS, required=False)
+    room, kind = _room_of(table, cls)
+    rest: dict[str, Any] = {
+        "content": table.text("content", limit=500), "teacher": table.text("teacher"),
+        "staff_in_room": table.number("staff_in_room", 0, 50, default=1), "cancelled": table.flag("cancelled"),
+    }  # fmt: skip
+    table.done()
+    if not (day and start and end and room and kind):
+        return None
+    if end <= start:
+        table.problem("end", "classes.time_order", start=start, end=end)
+        return None
+    begin = local(day, start, zone)
+    return Lesson(day, session or Session.of(begin.astimezone(zone)), begin, local(day, end, zone), room, kind, **rest)
+
+
+def local(day: date, moment: time, zone: ZoneInfo) -> datetime:
+    """Wall clock time of the site as aware UTC."""
+    return datetime.combine(day, moment, zone).astimezone(UTC)
+
+
+def _room_of(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
+    """The lesson's room: its own column (ID or name), else the class's only room of that kind."""
+    name = table.text("room_id")
+    kind = table.choice("kind", rooms.KINDS, required=not name)
+    if name:
+        found = [r for r in cls.rooms if r.room_id == name] or [r for r in cls.rooms if r.name == name]
+        if len(found) == 1:
+            return found[0].room_id, kind or found[0].kind
+        table.problem("room_id", "classes.unknown_room", value=name, rooms=", ".join(r.room_id for r in cls.rooms))
+        return None, kind
+    if kind is None:
+        return None, None
+    fitting = [r for r in cls.rooms if r.kind == kind]
+    if len(fitting) == 1:
+        return fitting[0].room_id, kind
+    word = "classes.many_rooms" if fitting else "classes.no_room"
+    table.problem("room_id", word, kind=kind, rooms=", ".join(r.room_id for r in fitting))
+    return None, kind
+
+
+def _amendment(table: Table, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> Amendment | None:
+    approved, first = table.day("approved"), table.day("first_date")
+    session = table.choice("first_session", SESSIONS, required=False) or Session.AM
+    reason = table.text("reason", required=True, limit=500)
+    changes = amend.head_changes(table, MOST_TRAINEES)
+    moves = amend.lesson_changes(table, rows, (first, session), lambda t: read_lesson(t, cls, zone), zone)
+    table.done()
+    if not changes and not moves:
+        table.problem("expected", "classes.empty_amendment")
+    if not approved or not first:
+        return None
+    return Amendment(approved, first, session, reason, {**changes, **moves})
+
+
+def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> None:
+    """Lessons lie inside the class's days, sessions are in the order of the day, a room holds one lesson at a time."""
+    changes = [a.changes for a in cls.amendments]
+    first = min([cls.first_day, *(date.fromisoformat(c["first_day"]) for c in changes if "first_day" in c)])
+    last = max([cls.last_day, *(date.fromisoformat(c["last_day"]) for c in changes if "last_day" in c)])
+    held = sorted(((p, x) for p, x in rows if not x.cancelled), key=lambda row: row[1].start)
+    for path, lesson in held:
+        if not first <= lesson.date <= last:
+            report.add((*path, "date"), "classes.outside", day=lesson.date, first=first, last=last)
+    until: dict[str, tuple[tuple[str | int, ...], Lesson]] = {}
+    for path, lesson in held:
+        before = until.get(lesson.room_id)
+        if before and before[1].end > lesson.start:
+            report.add((*path, "start"), "classes.overlap", room=lesson.room_id, day=lesson.date,
+                       start=clock_text(lesson.start, zone), other=report.where(before[0]),
+                       end=clock_text(before[1].end, zone))  # fmt: skip
+        if before is None or before[1].end < lesson.end:
+            until[lesson.room_id] = (path, lesson)
+    _check_sessions(report, held)
+
+
+def _check_sessions(report: Report, held: amend.Rows) -> None:
+    """An afternoon must not begin before its morning has ended, whatever the plan calls them."""
+    ends: dict[tuple[date, int], datetime] = {}
+    for _, lesson in held:
+        key = (lesson.date, lesson.session.order)
+        ends[key] = max(ends.get(key, lesson.end), lesson.end)
+    for path, lesson in held:
+        earlier = [e for (day, order), e in ends.items() if day == lesson.date and order < lesson.session.order]
+        if earlier and lesson.start < max(earlier):
+            report.add((*path, "session"), "classes.session_order", session=lesson.session.folder, day=lesson.date)

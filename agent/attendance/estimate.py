@@ -1,0 +1,92 @@
+"""From looks to one estimate of people: the only place where single headcounts are condensed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.model import Look, Room
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """People in a room, staff included, over a stretch of time."""
+
+    people: int
+    low: int
+    high: int
+
+
+def estimate_block(looks: Sequence[Look]) -> Estimate | None:
+    """The estimate of one camera over one block from its judged looks; None without any.
+
+    People is the 60th percentile (nearest rank, ties up): who is hidden in one look is seen in another, while a false head
+    seldom lasts. `low` is the middle of the looks' lows, `high` the 60th percentile of their highs.
+    """
+    judged = [look for look in looks if look.judged]
+    if not judged:
+        return None
+    people = _rank([x.people for x in judged], 0.6)
+    low = _rank([x.low for x in judged], 0.5)
+    high = _rank([x.high for x in judged], 0.6)
+    return Estimate(people, min(low, people), max(high, people))
+
+
+def _rank(values: Sequence[int], share: float) -> int:
+    return sorted(values)[min(len(values) - 1, math.floor(share * len(values)))]
+
+
+def median_up(pairs: Iterable[tuple[int, float]]) -> int:
+    """The weighted median of (value, weight); where two values tie, the upper one. Raises ValueError on nothing."""
+    rows = sorted(pairs)
+    if not rows:
+        raise ValueError("median of nothing")
+    half, so_far = sum(weight for _, weight in rows) / 2, 0.0
+    for value, weight in rows:
+        so_far += weight
+        if so_far > half + 1e-9:
+            return value
+    return rows[-1][0]
+
+
+def room_estimate(
+    room: Room, looks: Sequence[Look], start: datetime, end: datetime, *, reach_s: float, share: float
+) -> Estimate | None:
+    """People in a room over [start, end), or None where it cannot be judged.
+
+    A camera counts where its judged looks speak for at least `share` of the time (each for `reach_s` around it). Views of
+    the whole room: the best (highest) counts. Views of parts: all are needed, and they add up.
+    """
+    views = []
+    for camera in room.cameras:
+        mine = [x for x in looks if x.camera_id == camera and start <= x.at < end]
+        if covered(mine, start, end, reach_s) >= share:
+            views.append(estimate_block(mine))
+    seen = [view for view in views if view is not None]
+    if not seen or (room.view == "part" and len(seen) < len(room.cameras)):
+        return None
+    if room.view == "whole":
+        return max(seen, key=lambda view: (view.people, view.low, view.high))
+    return _sum(seen)
+
+
+def _sum(parts: Sequence[Estimate]) -> Estimate:
+    """Errors of different cameras are independent: their spreads add as squares."""
+    people = sum(v.people for v in parts)
+    down = math.sqrt(sum((v.people - v.low) ** 2 for v in parts))
+    up = math.sqrt(sum((v.high - v.people) ** 2 for v in parts))
+    return Estimate(people, max(0, math.floor(people - down)), math.ceil(people + up))
+
+
+def covered(looks: Iterable[Look], start: datetime, end: datetime, reach_s: float) -> float:
+    """The part (0 to 1) of [start, end) for which the judged looks speak, each for half of `reach_s` before and after."""
+    reach = timedelta(seconds=reach_s / 2)
+    total, until = timedelta(), start
+    for look in sorted((x for x in looks if x.judged), key=lambda x: x.at):
+        begin, finish = max(look.at - reach, until), min(look.at + reach, end)
+        if finish > begin:
+            total += finish - begin
+            until = finish
+    return total / (end - start) if end > start else 0.0

@@ -1,0 +1,55 @@
+"""The figures of a class's half-days for people who ask: what was published, with what stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent.attendance.findings import Finding, findings
+from agent.attendance.judge import HalfDay, Rules, as_object, judge
+from agent.attendance.watch import status_of
+from agent.catalog import Catalog
+from agent.clock import rfc3339
+from agent.model import Session, TrainingClass
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`body` is the contract's object as last published, or as judged now (revision 0) where nothing was."""
+
+    half: HalfDay
+    body: dict[str, Any]
+    findings: list[Finding]
+
+    def as_object(self, zone: ZoneInfo) -> dict[str, Any]:
+        """The contract's object with `lessons`, `curve` and `findings` added."""
+        return self.body | {
+            "lessons": [
+                {"start": rfc3339(x.lesson.start, zone), "end": rfc3339(x.lesson.end, zone),
+                 "room_id": x.lesson.room_id, "kind": x.lesson.kind, "content": x.lesson.content,
+                 "present": x.figures.present, "low": x.figures.low, "high": x.figures.high,
+                 "at_start": x.figures.at_start, "at_end": x.figures.at_end, "lesson_s": round(x.figures.lesson_s),
+                 "judged_s": round(x.figures.judged_s)}
+                for x in self.half.lessons
+            ],
+            "curve": [
+                {"start": rfc3339(b.start, zone), "end": rfc3339(b.end, zone), "present": b.present, "low": b.low,
+                 "high": b.high}
+                for b in self.half.curve
+            ],
+            "findings": [
+                {"kind": f.kind, "start": rfc3339(f.start, zone), "end": rfc3339(f.end, zone),
+                 "seconds": round(f.seconds)}
+                for f in self.findings
+            ],
+        }  # fmt: skip
+
+
+def shown(catalog: Catalog, cls: TrainingClass, day: date, session: Session, now: datetime, rules: Rules) -> Shown:
+    """One half-day."""
+    looks = catalog.looks.of_half_day(cls.class_id, day, session)
+    half = judge(cls, day, session, looks, now, rules)
+    body = catalog.attendance.get(cls.class_id, day, session) or as_object(half, status_of(half, None), 0)
+    return Shown(half, body, findings(half, rules))

@@ -1,0 +1,80 @@
+"""What a half-day's arrival curve shows besides its figures: begun late, ended early, empty, interrupted, too many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from agent.attendance.judge import Block, HalfDay, Rules
+
+FindingKind = Literal["late_start", "early_end", "empty", "interrupted", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    kind: FindingKind
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+
+def findings(half: HalfDay, rules: Rules) -> list[Finding]:
+    """Findings in order of time. Unjudged blocks prove nothing. Where the class is not ours alone, nobody can tell."""
+    curve = list(half.curve)
+    if half.base is None or not any(b.present is not None for b in curve):
+        return []
+    found = _runs("empty", curve, lambda present: present == 0, rules.empty_s)
+    begun = next((i for i, b in enumerate(curve) if _at_least(b, rules.begun_ratio * half.base)), None)
+    found += _late_start(curve, begun, rules)
+    if begun is not None:
+        gone = _last_seen(curve, rules.left_ratio * half.base)
+        found += _early_end(curve, gone, rules) if half.over else []
+        floor = rules.left_ratio * half.base
+        found += _runs("interrupted", curve[begun:gone], lambda present: 0 < present < floor, rules.interrupted_s)
+    found += _runs("over", curve, lambda present: present > rules.over_ratio * (half.base or 0), rules.over_s)
+    return sorted(found, key=lambda f: (f.start, f.kind))
+
+
+def _at_least(block: Block, floor: float) -> bool:
+    return block.present is not None and block.present >= floor
+
+
+def _last_seen(curve: Sequence[Block], floor: float) -> int:
+    """The number of the block after the last in which the class was there."""
+    return max(i for i, block in enumerate(curve) if _at_least(block, floor)) + 1
+
+
+def _late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list[Finding]:
+    """From the first lesson's start to the last judged block before the class had begun."""
+    before = [b for b in curve[:begun] if b.present is not None]
+    if not before or (begun is None and not any(b.present for b in before)):
+        return []
+    finding = Finding("late_start", curve[0].start, before[-1].end)
+    return [finding] if finding.seconds >= rules.late_s else []
+
+
+def _early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]:
+    after = [b for b in curve[gone:] if b.present is not None]
+    if not after:
+        return []
+    finding = Finding("early_end", after[0].start, curve[-1].end)
+    return [finding] if finding.seconds >= rules.early_s else []
+
+
+def _runs(kind: FindingKind, curve: Sequence[Block], wanted: Callable[[int], bool], least_s: float) -> list[Finding]:
+    """Stretches of at least `least_s` lesson seconds in which every block is judged and `wanted`."""
+    found: list[Finding] = []
+    run: list[Block] = []
+    for block in [*curve, None]:
+        if block is not None and block.present is not None and wanted(block.present):
+            run.append(block)
+            continue
+        if sum(b.seconds for b in run) >= max(least_s, 1.0):
+            found.append(Finding(kind, run[0].start, run[-1].end))
+        run = []
+    return found

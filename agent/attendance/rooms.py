@@ -1,0 +1,80 @@
+"""Rooms of a class file: their cameras, how views combine, practice benches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from agent.attendance.fields import Report, Table
+from agent.model import Bench, LessonKind, Room, TrainingClass
+
+KINDS: Mapping[str, LessonKind] = {
+    "theory": "theory", "practice": "practice", "理论": "theory", "实操": "practice", "实践": "practice",
+}  # fmt: skip
+VIEWS: Mapping[str, Literal["whole", "part"]] = {"whole": "whole", "part": "part", "整体": "whole", "部分": "part"}
+
+
+def body(room: Room) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "room_id": room.room_id, "name": room.name, "kind": room.kind, "cameras": list(room.cameras), "view": room.view,
+    }  # fmt: skip
+    benches = [
+        {"name": b.name, "camera_id": b.camera_id, "polygon": [list(p) for p in b.polygon], "limit": b.limit}
+        for b in room.benches
+    ]
+    return entry | {"benches": benches} if benches else entry
+
+
+def read(table: Table) -> Room:
+    room_id = table.identity("room_id")
+    cameras = table.texts("cameras")
+    room = Room(
+        room_id=room_id, name=table.text("name", limit=60) or room_id, kind=table.choice("kind", KINDS) or "theory",
+        cameras=cameras, view=table.choice("view", VIEWS, required=False) or "whole",
+        benches=tuple(bench for row in table.tables("benches") if (bench := _bench(row, cameras))),
+    )  # fmt: skip
+    for camera in cameras:
+        Table(table.report, table.path, {"cameras": camera}).identity("cameras")
+    table.done()
+    return room
+
+
+def _bench(table: Table, cameras: tuple[str, ...]) -> Bench | None:
+    name, camera_id, limit = table.text("name", required=True, limit=60), table.text("camera_id"), table.number(
+        "limit", 1, 100, default=5
+    )  # fmt: skip
+    if not camera_id and len(cameras) == 1:
+        camera_id = cameras[0]
+    if camera_id not in cameras:
+        table.problem("camera_id", "classes.bench_camera", camera_id=camera_id, cameras=", ".join(cameras))
+    raw = table.value("polygon", required=True)
+    table.done()
+    points = _points(raw)
+    if raw is not None and points is None:
+        table.problem("polygon", "classes.not_polygon")
+    return Bench(name, camera_id, points, limit) if points else None
+
+
+def _points(raw: object) -> tuple[tuple[float, float], ...] | None:
+    if not isinstance(raw, list) or not 3 <= len(raw) <= 64:
+        return None
+    points = []
+    for pair in raw:
+        if not isinstance(pair, list) or len(pair) != 2:
+            return None
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in pair):
+            return None
+        points.append((float(pair[0]), float(pair[1])))
+    return tuple(points)
+
+
+def check(report: Report, cls: TrainingClass) -> None:
+    if not cls.rooms:
+        report.add(("rooms",), "classes.no_rooms")
+    owners: dict[str, str] = {}
+    for number, room in enumerate(cls.rooms):
+        if room.room_id in [r.room_id for r in cls.rooms[:number]]:
+            report.add(("rooms", number, "room_id"), "classes.twice", value=room.room_id)
+        for camera in room.cameras:
+            if owners.setdefault(camera, room.room_id) != room.room_id or room.cameras.count(camera) > 1:
+                report.add(("rooms", number, "cameras"), "classes.camera_twice", camera_id=camera, room=owners[camera])

@@ -1,0 +1,73 @@
+"""Templates of the class file: TOML, XLSX, and the course plan as CSV. All three say the same made-up class."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from agent.attendance import source
+from agent.attendance.fields import as_time
+
+TOML, XLSX, CSV = "class.example.toml", "class.example.xlsx", "class.plan.example.csv"
+PLAN = ("日期", "半天", "开始", "结束", "课程内容", "理论/实操", "授课教师", "教室", "室内教职工")
+KINDS = {"theory": "理论", "practice": "实操"}
+
+
+def files() -> dict[str, bytes]:
+    """The templates by file name."""
+    text = (resources.files("agent.attendance") / TOML).read_text(encoding="utf-8")
+    body = tomllib.loads(text)
+    return {TOML: text.encode(), CSV: _csv(_plan(body)), XLSX: _xlsx(body)}
+
+
+def _plan(body: dict[str, Any]) -> list[list[Any]]:
+    rows: list[list[Any]] = [list(PLAN)]
+    for row in body["lessons"]:
+        half = "上午" if row["start"] < "12:00" else "下午"
+        rows.append([row["date"], half, as_time(row["start"]), as_time(row["end"]), row["content"], KINDS[row["kind"]],
+                     row["teacher"], row.get("room_id", ""), row.get("staff_in_room", 1)])  # fmt: skip
+    return rows
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    lines = [",".join(cell.strftime("%H:%M") if hasattr(cell, "hour") else str(cell) for cell in row) for row in rows]
+    return ("\r\n".join(lines) + "\r\n").encode("utf-8-sig")
+
+
+def _xlsx(body: dict[str, Any]) -> bytes:
+    from openpyxl import Workbook  # here because it costs 0.3 s
+
+    book = Workbook()
+    head = book.active
+    head.title = "班级"
+    for name, key in source.HEAD_KEYS.items():
+        value = body[key]
+        head.append([name, "、".join(value) if isinstance(value, list) else value])
+    rooms = book.create_sheet("教室")
+    rooms.append(list(source.ROOM_KEYS))
+    for room in body["rooms"]:
+        rooms.append([room["room_id"], room["name"], KINDS[room["kind"]], "、".join(room["cameras"]),
+                      {"whole": "整体", "part": "部分"}[room.get("view", "whole")]])  # fmt: skip
+    plan = book.create_sheet("课程计划")
+    for row in _plan(body):
+        plan.append([cell or None for cell in row])
+    _amendments(book.create_sheet("变更"), body)
+    for sheet in book.worksheets:
+        for column in "ABCDEFGHIJKLMNOPQRS":
+            sheet.column_dimensions[column].width = 16
+    data = io.BytesIO()
+    book.save(data)
+    return data.getvalue()
+
+
+def _amendments(sheet: Any, body: dict[str, Any]) -> None:
+    """A row an amendment, with the single lesson that the example moves."""
+    sheet.append(list(source.AMENDMENT_KEYS))
+    for row in body["amendments"]:
+        flat = {key: value for key, value in row.items() if not isinstance(value, list)}
+        for move in row.get("move", []):
+            flat |= {f"new_{k[3:]}" if k.startswith("to_") else f"old_{k}": v for k, v in move.items()}
+        sheet.append([flat.get(key) for key in source.AMENDMENT_KEYS.values()])

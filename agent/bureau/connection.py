@@ -1,0 +1,211 @@
+"""One connection to the broker, from CONNECT to its end; the only module that knows paho.
+
+Everything happens in the caller's thread: `step` reads and writes, what came in waits in `acks` and `inbox`. A new
+connection is a new object: what was not acknowledged is still in the catalog, so paho's own memory is never needed.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.bureau.options import Options
+from agent.errors import BureauError, SettingsError
+
+# beyond it an MQTT 5 broker withholds a message; wide enough that what is merely too long can still be answered
+LARGEST_PACKET = 16 * 1024 * 1024
+_DENIED = (4, 5, 134, 135)
+_TAKEN_OVER = 142
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message from the bureau's side. `response_topic` and `correlation` are MQTT 5's, else None."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    response_topic: str | None
+    correlation: bytes | None
+
+
+class Connection:
+    """`acks` holds (message ID, refusal text or None) of each PUBACK, in order of arrival."""
+
+    def __init__(self, options: Options, *, client_id: str, will: tuple[str, bytes] | None) -> None:
+        self._options = options
+        self._session_kept = options.session_expiry_s > 0
+        self.acks: deque[tuple[int, str | None]] = deque()
+        self.inbox: deque[Received] = deque()
+        self.refused_topics: list[str] = []
+        self.window = options.window
+        self.largest: int | None = None
+        self._subscribed: dict[int | None, list[str]] = {}
+        self._connack: ReasonCode | None = None
+        self._gone: BureauError | None = None
+        self._client = self._build(client_id)
+        if will:
+            self._client.will_set(will[0], will[1], qos=1, retain=True)
+
+    def open(self) -> None:
+        """Connect and wait for the welcome. Raises BureauError saying why it did not come."""
+        options, deadline = self._options, time.monotonic() + self._options.connect_timeout_s
+        extra: dict[str, Any] = {}
+        if options.protocol == "5":
+            properties = _properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = options.session_expiry_s
+            properties.MaximumPacketSize = LARGEST_PACKET
+            extra = {"clean_start": not self._session_kept, "properties": properties}
+        try:
+            self._client.connect(options.host, options.port, options.keepalive_s, **extra)
+        except OSError as error:
+            raise _unreachable(error, options) from error
+        except ValueError as error:  # a host name that no resolver can take
+            raise BureauError("bureau.unreachable", host=options.host, port=options.port, detail=error) from error
+        while self._connack is None:
+            self.step(0.1)
+            if time.monotonic() > deadline:
+                raise BureauError("bureau.no_welcome", host=options.host, port=options.port)
+        if self._connack.is_failure:
+            key = "bureau.denied" if self._connack.value in _DENIED else "bureau.refused"
+            raise BureauError(key, host=options.host, port=options.port, user=options.username, detail=self._connack)
+
+    def step(self, timeout: float) -> None:
+        """Read and write for at most `timeout` seconds. Raises BureauError once the connection is over."""
+        try:
+            code = self._client.loop(timeout)
+        except Exception as error:  # paho parses a stranger's bytes, and may stumble in any way
+            raise BureauError("bureau.garbled", detail=type(error).__name__) from error
+        refused = self._connack is not None and self._connack.is_failure
+        if self._gone and not refused:
+            raise self._gone
+        if code != mqtt.MQTT_ERR_SUCCESS and not refused:
+            raise self._ended(mqtt.error_string(code))
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int:
+        """Send with QoS 1; return the message ID that its acknowledgement will carry."""
+        properties = None
+        if correlation is not None:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.CorrelationData = correlation
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if info.rc != mqtt.MQTT_ERR_SUCCESS:
+            raise self._gone or self._ended(mqtt.error_string(info.rc))
+        return info.mid
+
+    def subscribe(self, topics: list[str]) -> None:
+        """With QoS 1; a topic that the broker refuses appears in `refused_topics`."""
+        code, mid = self._client.subscribe([(topic, 1) for topic in topics])
+        if code != mqtt.MQTT_ERR_SUCCESS:
+            raise self._gone or self._ended(mqtt.error_string(code))
+        self._subscribed[mid] = topics
+
+    def close(self, *, clean: bool) -> None:
+        """End it: cleanly (the broker drops the will), or by just closing, so that the broker publishes the will."""
+        if clean:
+            self._client.disconnect()
+            deadline = time.monotonic() + 1
+            while self._client.loop(0.1) == mqtt.MQTT_ERR_SUCCESS and time.monotonic() < deadline:
+                pass
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    def _ended(self, detail: str) -> BureauError:
+        options = self._options
+        key = "bureau.closed" if self._connack is not None else "bureau.closed_early"
+        return BureauError(key, host=options.host, port=options.port, detail=detail)
+
+    def _build(self, client_id: str) -> mqtt.Client:
+        options = self._options
+        five = options.protocol == "5"
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id, clean_session=None if five else not self._session_kept,
+            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )  # fmt: skip
+        client.connect_timeout = options.connect_timeout_s
+        client.max_inflight_messages_set(65535)  # the pump keeps the window; paho must not queue on its own
+        if options.username or options.password:
+            client.username_pw_set(options.username or None, options.password or None)
+        if options.tls:
+            client.tls_set_context(tls_context(options))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+        return client
+
+    # paho's callbacks: they only take notes, so nothing in them can raise
+
+    def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, properties: Properties | None) -> None:
+        self._connack = reason
+        self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
+        self.largest = getattr(properties, "MaximumPacketSize", None)
+
+    def _on_disconnect(self, _c: Any, _u: Any, flags: Any, reason: ReasonCode, _p: Any) -> None:
+        taken = flags.is_disconnect_packet_from_server and reason.value == _TAKEN_OVER
+        self._gone = BureauError("bureau.taken_over") if taken else self._ended(str(reason))
+
+    def _on_publish(self, _c: Any, _u: Any, mid: int, reason: ReasonCode, _p: Any) -> None:
+        self.acks.append((mid, str(reason) if reason.is_failure else None))
+
+    def _on_subscribe(self, _c: Any, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
+        topics = self._subscribed.pop(mid, [])
+        self.refused_topics += [t for t, reason in zip(topics, reasons, strict=False) if reason.is_failure]
+
+    def _on_message(self, _c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        properties = message.properties
+        asked, correlation = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
+        self.inbox.append(Received(topic, bytes(message.payload), message.retain, asked, correlation))
+
+
+def _properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+
+
+def tls_context(options: Options) -> ssl.SSLContext:
+    """TLS 1.2 or later; with `ca_file` only that CA is believed. Raises SettingsError for a file that is no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    key, path = "ca_file", options.ca_file
+    try:
+        if options.ca_file:
+            context.load_verify_locations(options.ca_file)
+        else:
+            context.load_default_certs()
+        if options.certificate_file:
+            key, path = "certificate_file", options.certificate_file
+            # the password callback keeps OpenSSL from asking a terminal for a locked key's pass phrase
+            context.load_cert_chain(options.certificate_file, options.key_file, password=lambda: "")
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError("bureau.file", key=key, file=path, detail=error.strerror or error) from error
+    return context
+
+
+def _unreachable(error: OSError, options: Options) -> BureauError:
+    where: dict[str, Any] = {"host": options.host, "port": options.port}
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return BureauError("bureau.certificate", **where, detail=error.verify_message)
+    if isinstance(error, ssl.SSLError):
+        return BureauError("bureau.tls", **where, detail=error.reason or error)
+    if isinstance(error, TimeoutError):
+        return BureauError("bureau.no_welcome", **where)
+    if isinstance(error, socket.gaierror):
+        return BureauError("bureau.unknown_host", **where)
+    return BureauError("bureau.unreachable", **where, detail=error.strerror or error)

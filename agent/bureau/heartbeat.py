@@ -1,0 +1,75 @@
+"""The heartbeat: once a minute, how the box is. Put into the outbox, dropped there when it comes too late to matter."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent.bureau.options import Options
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.model import Camera, Segment
+
+MINUTE = timedelta(seconds=60)
+
+
+class Heartbeat:
+    """`facts` gives what only the composition knows, as `{"drive": {...} | None, "recorded_s": {camera_id: seconds}}`;
+    what it leaves out comes from the catalog."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, facts: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._options = options
+        self._boot_id = boot_id
+        self._facts = facts
+        self._started = clock.monotonic()
+        self._seq = 0
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.beat()
+            self._clock.wait(stop, self._options.heartbeat_s)
+
+    def beat(self) -> None:
+        """Put one heartbeat into the outbox."""
+        now = self._clock.now()
+        expires = now + timedelta(seconds=self._options.heartbeat_keep_s)
+        with self._catalog.store.write():
+            self._catalog.outbox.expire(now)
+            self._seq += 1
+            self._catalog.outbox.put("heartbeat", "heartbeat", self.data(now), now, expires_at=expires)
+
+    def data(self, now: datetime) -> dict[str, Any]:
+        """The contract's heartbeat object."""
+        facts = self._facts()
+        recorded: Mapping[str, float] = facts.get("recorded_s", {})
+        cameras = [
+            {"camera_id": c.camera_id, "up": c.up, "clock_offset_s": c.clock_offset_s,
+             "recorded_s": round(recorded[c.camera_id] if c.camera_id in recorded else self._recorded(c, now), 3)}
+            for c in self._catalog.cameras.all()
+        ]  # fmt: skip
+        return {
+            "seq": self._seq, "boot_id": self._boot_id, "uptime_s": round(self._clock.monotonic() - self._started, 3),
+            "cameras": cameras, "drive": facts.get("drive"), "clock": self._clock.trust(),
+            "outbox": self._catalog.outbox.size(),
+        }  # fmt: skip
+
+    def _recorded(self, camera: Camera, now: datetime) -> float:
+        segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)
+        return recorded_s(segments, now, open_until=now if camera.up else None)
+
+
+def recorded_s(segments: list[Segment], now: datetime, *, open_until: datetime | None) -> float:
+    """Seconds of the last minute that segments cover. An open one counts to `open_until`; None: not at all."""
+    total, reached = 0.0, now - MINUTE
+    for segment in sorted(segments, key=lambda s: s.start):
+        end = segment.end or open_until
+        if end is not None and min(end, now) > max(segment.start, reached):
+            total += (min(end, now) - max(segment.start, reached)).total_seconds()
+            reached = min(end, now)
+    return min(total, MINUTE.total_seconds())

@@ -1,0 +1,79 @@
+"""What the bureau link can be told, and the names that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from agent.errors import SettingsError
+from agent.model import is_id
+
+ROOT = "training/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Seconds end in `_s`, sizes in `_bytes`. `ca_file` pins the CA: with it no other one is believed. `password` and key
+    never show in texts. `signing_key` (`ssh-ed25519 AAAA…`) makes an approved class need that key's signature.
+    `session_expiry_s` 0 keeps no session at the broker."""
+
+    county: str
+    site: str
+    box: str
+    host: str = "localhost"
+    port: int = 8883
+    protocol: Literal["5", "3.1.1"] = "5"
+    tls: bool = True
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+    signing_key: str = ""
+    keepalive_s: int = 30
+    session_expiry_s: int = 7 * 86400
+    window: int = 20
+    connect_timeout_s: float = 5
+    ack_timeout_s: float = 20
+    pause_min_s: float = 1
+    pause_max_s: float = 60
+    refused_pause_s: float = 60
+    poll_s: float = 0.25
+    mirror_s: float = 2
+    late_s: float = 30
+    heartbeat_s: float = 60
+    heartbeat_keep_s: float = 300
+    max_class_bytes: int = 256 * 1024
+    max_request_bytes: int = 16 * 1024
+    errors_per_hour: int = 60
+
+    @property
+    def prefix(self) -> str:
+        """Every topic of the box begins with it; no slash at the end."""
+        return f"{ROOT}/{self.county}/{self.site}/{self.box}"
+
+    @property
+    def client_id(self) -> str:
+        return f"site-agent.{self.county}.{self.site}.{self.box}"
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source."""
+        return f"/training/{self.county}/{self.site}/{self.box}"
+
+    def check(self) -> None:
+        """Raise SettingsError for a name that is no ID, or a file of certificates that cannot be read."""
+        for key in ("county", "site", "box"):
+            if not is_id(getattr(self, key)):
+                raise SettingsError("bureau.not_id", key=key)
+        if self.certificate_file is None and self.key_file is not None:
+            raise SettingsError("bureau.key_without_certificate")
+        for key in ("ca_file", "certificate_file", "key_file"):
+            path: Path | None = getattr(self, key)
+            if path is None or not self.tls:
+                continue
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise SettingsError("bureau.file", key=key, file=path, detail=error.strerror) from error

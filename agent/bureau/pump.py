@@ -1,0 +1,145 @@
+"""Carries the outbox over one connection: a bounded number of messages under way, in order, deleted on acknowledgement.
+
+Order on a new connection: first what is retained (the newest of each topic for a broker that came back empty, then what
+waits for those topics), then the birth, then the rest. So whoever finds the box `online` finds its retained state right.
+Of a retained topic's waiting messages only the newest is sent with the retain flag: a late joiner never meets an old one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Set
+from datetime import datetime, timedelta
+
+from agent.bureau.connection import Connection
+from agent.bureau.envelope import wrap
+from agent.bureau.options import Options
+from agent.catalog import Catalog, Message
+from agent.clock import Clock
+from agent.errors import BureauError
+
+log = logging.getLogger(__name__)
+_TELL_REPLAYED = ("alert", "attendance")
+_PACKET_OVERHEAD = 256
+
+
+class Pump:
+    """`birth` publishes the box's `online` and returns the message ID."""
+
+    def __init__(
+        self, connection: Connection, catalog: Catalog, clock: Clock, options: Options, birth: Callable[[], int]
+    ) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._clock = clock
+        self._options = options
+        self._birth = birth
+        self._connected_at = clock.now()
+        self._flight: dict[int, tuple[float, Message | None]] = {}
+        self._blocked: set[str] = set()
+        self._retry_at: float | None = None
+        self._messages = self._in_order()
+        self.born = False
+        self.acknowledged = 0
+
+    def step(self) -> None:
+        """Take acknowledgements, send what the window allows. Raises BureauError where the broker does not acknowledge."""
+        self.take_acks()
+        self._check_flight()
+        if self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self._retry_at = None
+            self._blocked.clear()
+            self._messages = self._rest()
+        while len(self._flight) < self._connection.window:
+            message = next(self._messages)
+            if message is None:
+                return
+            if message.topic not in self._blocked:
+                self._send(message)
+
+    def track(self, mid: int) -> None:
+        """Count a message that is not from the outbox (birth, answer) as under way."""
+        self._flight[mid] = (time.monotonic(), None)
+
+    def under_way(self) -> Set[int]:
+        """IDs of the messages that wait for their acknowledgement."""
+        return self._flight.keys()
+
+    def _in_order(self) -> Iterator[Message | None]:
+        yield from self._catalog.outbox.remembered(settled=True)
+        cursor = 0
+        while rows := self._catalog.outbox.waiting(cursor, retained=True):
+            yield from rows
+            cursor = rows[-1].seq
+        self.track(self._birth())
+        self.born = True
+        yield from self._rest()
+
+    def _rest(self) -> Iterator[Message | None]:
+        cursor = 0
+        while True:
+            rows = self._catalog.outbox.waiting(cursor)
+            if not rows:
+                yield None
+                continue
+            under_way = {message.seq for _, message in self._flight.values() if message}
+            yield from (row for row in rows if row.seq not in under_way)
+            cursor = rows[-1].seq
+
+    def _send(self, message: Message) -> None:
+        payload = self._payload(message)
+        largest = self._connection.largest
+        if largest is not None and len(payload) + _PACKET_OVERHEAD > largest:
+            self._block(message.topic, BureauError("bureau.too_large", topic=message.topic, size=len(payload)))
+            return
+        topic = f"{self._options.prefix}/{message.topic}"
+        mid = self._connection.publish(topic, payload, retain=message.retained and message.latest)
+        self._flight[mid] = (time.monotonic(), message)
+
+    def _payload(self, message: Message) -> bytes:
+        if message.type == "":
+            return b""
+        replayed = message.seq > 0 and self._is_late(message.created_at)
+        data = message.data
+        if message.type in _TELL_REPLAYED and isinstance(data, dict):
+            data = {**data, "replayed": replayed}
+        return wrap(
+            event_id=message.event_id, source=self._options.source, name=message.type, subject=message.topic,
+            at=message.created_at, zone=self._catalog.zone, data=data, replayed=replayed,
+        )  # fmt: skip
+
+    def _is_late(self, created_at: datetime) -> bool:
+        age = self._clock.now() - created_at
+        return created_at < self._connected_at or age > timedelta(seconds=self._options.late_s)
+
+    def take_acks(self) -> None:
+        """Delete what the broker has acknowledged, in one transaction: on a slow disk each one costs milliseconds."""
+        done = []
+        while self._connection.acks:
+            mid, refusal = self._connection.acks.popleft()
+            _, message = self._flight.pop(mid, (0.0, None))
+            if refusal is not None:
+                topic = message.topic if message else "state"
+                self._block(topic, BureauError("bureau.publish_refused", topic=topic, detail=refusal))
+                continue
+            self.acknowledged += 1
+            if message and message.seq:
+                done.append(message.seq)
+        if done:
+            with self._catalog.store.write():
+                for seq in done:
+                    self._catalog.outbox.done(seq)
+
+    def _block(self, topic: str, error: BureauError) -> None:
+        """Leave a topic alone for a while: its messages stay in the outbox, the other topics go on."""
+        if topic not in self._blocked:
+            log.warning("%s", error)
+        self._blocked.add(topic)
+        self._retry_at = time.monotonic() + self._options.refused_pause_s
+
+    def _check_flight(self) -> None:
+        if self._flight:
+            oldest = next(iter(self._flight.values()))[0]
+            if time.monotonic() - oldest > self._options.ack_timeout_s:
+                raise BureauError("bureau.no_ack", seconds=round(self._options.ack_timeout_s))

@@ -1,0 +1,95 @@
+"""`site-agent attendance CLASS_ID`: present against expected by half-day, estimated from video."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+
+from agent import words
+from agent.attendance.fields import as_day
+from agent.attendance.fields import shown as shown_text
+from agent.attendance.figures import Shown, shown
+from agent.attendance.judge import Rules
+from agent.attendance.summary import Summary, summarise
+from agent.clock import SystemClock
+from agent.commands import common
+from agent.errors import InputError
+from agent.model import Session, TrainingClass
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("attendance", help=words.text("attendance.help"))
+    parser.add_argument("class_id", metavar="CLASS_ID")
+    parser.add_argument("--on", metavar="YYYY-MM-DD")
+    parser.add_argument("--session", choices=[s.value for s in Session])
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Half-days that have begun; with --on or --session those named, also where they lie ahead."""
+    settings = common.settings(args)
+    now, rules = SystemClock().now(), Rules.for_looks_every(settings.counting.interval)
+    with common.catalog(settings) as catalog:
+        cls = common.the_class(catalog, args.class_id)
+        wanted = _wanted(cls, args.on, args.session)
+        asked = bool(args.on)
+        begun = [pair for pair in wanted if asked or cls.lessons_of(*pair)[0].start <= now]
+        rows = [shown(catalog, cls, day, session, now, rules) for day, session in begun]
+    for row in rows:
+        common.emit(args, row.as_object(settings.zone))
+    if not common.wants_json(args):
+        sys.stdout.write(common.table(map(_row, rows), words.text("attendance.headings").split("|")) + "\n")
+        total = summarise(cls, [row.half for row in rows], now, rules)
+        sys.stdout.write(_closing(total, whole=not args.on and not args.session) + "\n")
+    return 0
+
+
+def _wanted(cls: TrainingClass, on: str | None, session: str | None) -> list[tuple[date, Session]]:
+    day = as_day(on) if on else None
+    if on and day is None:
+        raise InputError("attendance.bad_date", value=shown_text(on))
+    found = [p for p in cls.half_days() if day in (None, p[0]) and session in (None, p[1].value)]
+    if not found:
+        days = sorted({day.isoformat() for day, _ in cls.half_days()})
+        name = Session(session).folder if session else ""
+        raise InputError(
+            "attendance.no_half_day", class_id=cls.class_id, on=on or "", session=name, days=", ".join(days)
+        )
+    return found
+
+
+def _row(row: Shown) -> tuple[str, ...]:
+    body = row.body
+    ratio, span = body["ratio"], body["lesson_s"]
+    return (
+        body["date"], Session(body["session"]).folder, str(body["expected"]), _count(body["present"]),
+        _count(body["absent"]), "–" if body["low"] is None else f"{body['low']}–{body['high']}", _share(ratio),
+        _count(body["at_start"]), _count(body["at_end"]), _share(body["judged_s"] / span if span else None),
+        words.text(f"attendance.{body['status']}"),
+        "；".join(words.text(f"attendance.finding_{f.kind}", minutes=round(f.seconds / 60)) for f in row.findings),
+    )  # fmt: skip
+
+
+def _closing(total: Summary, *, whole: bool) -> str:
+    lines = [words.text("attendance.day_rate", date=d, ratio=_share(r.ratio)) for d, r in total.by_day.items()]
+    if whole:
+        hours, overall = total.hours, total.overall
+        lines.append(words.text(
+            "attendance.summary", ratio=_share(overall.ratio), half_days=overall.half_days, unjudged=overall.unjudged,
+            planned=_hours(hours.planned), due=_hours(hours.due), taught=_hours(hours.taught),
+            not_taught=_hours(hours.not_taught), unknown=_hours(hours.unknown),
+        ))  # fmt: skip
+    return "\n".join(lines)
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else str(value)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f}"

@@ -1,0 +1,126 @@
+"""`site-agent classes`: import FILE, list, show ID, template."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agent import words
+from agent.attendance import template
+from agent.attendance.approved import take
+from agent.attendance.classes import body_of, clock_text, load
+from agent.attendance.fields import ClassFileProblems
+from agent.clock import SystemClock
+from agent.commands import common
+from agent.errors import InputError
+from agent.model import TrainingClass
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("classes", help=words.text("classes.help"))
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    importing = actions.add_parser("import")
+    importing.add_argument("file", type=Path, metavar="FILE")
+    importing.set_defaults(run=import_file)
+    actions.add_parser("list").set_defaults(run=list_all)
+    showing = actions.add_parser("show")
+    showing.add_argument("class_id", metavar="CLASS_ID")
+    showing.set_defaults(run=show)
+    making = actions.add_parser("template")
+    making.add_argument("--out", type=Path, default=Path(), metavar="DIR")
+    making.set_defaults(run=make_templates)
+
+
+def import_file(args: argparse.Namespace) -> int:
+    """Status 1 where the bureau's approval won over something in the file."""
+    settings = common.settings(args)
+    try:
+        cls = load(args.file, settings.zone)
+        with common.catalog(settings) as catalog:
+            taken = take(catalog, cls, "file", SystemClock().now(), name=args.file.name)
+    except ClassFileProblems as problems:
+        for line in problems.problems:
+            common.say(f"site-agent: {line}")
+        return problems.exit_status
+    cls = taken.cls
+    common.emit(args, {**body_of(cls, settings.zone), "source": taken.source})
+    common.say(
+        words.text(
+            "classes.imported", class_id=cls.class_id, occupation=cls.occupation, number=cls.class_number,
+            expected=cls.expected, half_days=len(cls.half_days()), rooms=len(cls.rooms),
+            lessons=sum(not x.cancelled for x in cls.lessons),
+        )
+    )  # fmt: skip
+    for room in cls.rooms:
+        if not room.cameras:
+            common.say(words.text("classes.no_camera", room=room.room_id))
+    if taken.differences:
+        common.say(words.text("classes.bureau_wins", class_id=cls.class_id, count=len(taken.differences)))
+        for difference in taken.differences:
+            common.say(f"  {difference}")
+    return 1 if taken.differences else 0
+
+
+def list_all(args: argparse.Namespace) -> int:
+    settings = common.settings(args)
+    rows = []
+    with common.catalog(settings) as catalog:
+        sources = {row.class_id: row.source for row in catalog.classes.all()}
+        for cls in common.classes(catalog):
+            source = sources[cls.class_id]
+            common.emit(args, {**body_of(cls, settings.zone), "source": source})
+            rows.append((cls.class_id, cls.occupation, str(cls.class_number), str(cls.first_day), str(cls.last_day),
+                         str(cls.expected), words.text(f"classes.source_{source}")))  # fmt: skip
+    if not rows:
+        common.say(words.text("classes.none"))
+    elif not common.wants_json(args):
+        sys.stdout.write(common.table(rows, words.text("classes.headings").split("|")) + "\n")
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    settings = common.settings(args)
+    with common.catalog(settings) as catalog:
+        cls = common.the_class(catalog, args.class_id)
+        row = catalog.classes.get(cls.class_id)
+        source = row.source if row else "file"
+    body = {**body_of(cls, settings.zone), "source": source}
+    common.emit(args, body)
+    if not common.wants_json(args):
+        head = [f"{key} = {value}" for key, value in body.items() if not isinstance(value, list | dict)]
+        rooms = [
+            f"{r.room_id} {r.name} {words.text(f'classes.kind_{r.kind}')}: {', '.join(r.cameras)}" for r in cls.rooms
+        ]
+        changes = [f"{a.first_date} {a.first_session.folder}: {a.reason}" for a in cls.amendments]
+        sys.stdout.write("\n".join([*head, *rooms, *changes, _lessons(cls, settings.zone)]) + "\n")
+    return 0
+
+
+def _lessons(cls: TrainingClass, zone: ZoneInfo) -> str:
+    rows = [
+        (str(x.date), x.session.folder, clock_text(x.start, zone), clock_text(x.end, zone), x.room_id,
+         words.text(f"classes.kind_{x.kind}"), x.content, x.teacher,
+         words.text("classes.cancelled") if x.cancelled else "")
+        for x in cls.lessons
+    ]  # fmt: skip
+    return common.table(rows, words.text("classes.lesson_headings").split("|"))
+
+
+def make_templates(args: argparse.Namespace) -> int:
+    """Needs no settings file. Overwrites nothing."""
+    folder: Path = args.out
+    files = template.files()
+    for name in files:
+        if (folder / name).exists():
+            raise InputError("classes.exists", path=folder / name)
+    for name, data in files.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        except OSError as error:
+            raise InputError("classes.no_folder", path=folder / name, detail=error.strerror) from error
+        common.emit(args, {"path": str(folder / name)})
+        common.say(words.text("classes.written", path=folder / name))
+    return 0
