@@ -1,0 +1,144 @@
+"""`site-agent clip`: video of a class by date, time and camera, lossless, with its manifest; `--verify` checks clips."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agent import words
+from agent.catalog import Catalog
+from agent.clock import SystemClock
+from agent.commands import common
+from agent.errors import InputError, SiteAgentError
+from agent.inspection import chance, manifest
+from agent.inspection.clip import Clips, Options, Request
+from agent.inspection.cut import Span
+from agent.model import TrainingClass
+
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
+_LONGEST_S = 3600
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("clip", help=words.text("clip.help"), description=words.text("clip.help"))
+    parser.add_argument("class_id", metavar="CLASS_ID", nargs="?")
+    parser.add_argument("--on", metavar="DATE", help="YYYY-MM-DD")
+    parser.add_argument("--from", dest="start", metavar="HH:MM[:SS]")
+    parser.add_argument("--to", dest="end", metavar="HH:MM[:SS]")
+    parser.add_argument("--camera", dest="cameras", metavar="ID", action="append", default=[])
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--drive", dest="drives", type=Path, metavar="DIR", action="append", default=[],
+                        help=words.text("clip.help_drive"))  # fmt: skip
+    parser.add_argument("--why", metavar="TEXT", default="", help=words.text("clip.help_why"))
+    parser.add_argument("--exact", action="store_true", help=words.text("clip.help_exact"))
+    parser.add_argument("--h264", action="store_true", help=words.text("clip.help_h264"))
+    parser.add_argument("--random", type=int, metavar="N", help=words.text("clip.help_random"))
+    parser.add_argument("--seconds", type=int, metavar="S", default=60)
+    parser.add_argument("--seed", metavar="X")
+    parser.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help=words.text("clip.help_verify"))
+    parser.add_argument("--key", type=Path, metavar="FILE", help=words.text("clip.help_key"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.verify:
+        return _verify(args)
+    if args.class_id is None or args.out is None:
+        raise InputError("clip.incomplete")
+    settings = common.settings(args)
+    with common.catalog(settings) as catalog:
+        cls = common.the_class(catalog, args.class_id)
+        options = Options((*args.drives, *settings.recording.drives), settings.key_dir, settings.box)
+        clips = Clips(catalog, SystemClock(), options, lambda: common.classes(catalog))
+        broken = 0
+        for request in _requests(args, catalog, cls):
+            broken = max(broken, _cut(args, clips, request))
+        return broken
+
+
+def _cut(args: argparse.Namespace, clips: Clips, request: Request) -> int:
+    """Cut what one request asks for. Of several random moments one without video does not stop the others."""
+    try:
+        plans = clips.plan(request)
+    except SiteAgentError as error:
+        if request.draw is None:
+            raise
+        common.say(f"site-agent: {error}")
+        return 1
+    for plan in plans:
+        result = clips.save(plan, args.out)
+        common.emit(args, result)
+        common.say(words.text("clip.made", path=result["path"], start=result["start"], end=result["end"]))
+        for gap in result["gaps"]:
+            reason = words.text(f"gap.{gap['reason']}")
+            common.say(
+                words.text("clip.gap", start=gap["start"], end=gap["end"], seconds=gap["seconds"], reason=reason)
+            )
+    return 0
+
+
+def _requests(args: argparse.Namespace, catalog: Catalog, cls: TrainingClass) -> Iterator[Request]:
+    who = f"shell:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    cameras = tuple(dict.fromkeys(args.cameras))
+    if args.random is None:
+        if not (args.on and args.start and args.end):
+            raise InputError("clip.incomplete")
+        span = _span(args, catalog.zone)
+        yield Request(cls, span, who, args.why, cameras, exact=args.exact, h264=args.h264)
+        return
+    if args.seconds > _LONGEST_S:
+        raise InputError("clip.bad_draw")
+    within = _span(args, catalog.zone) if args.on else None
+    found = chance.drawn(
+        catalog, SystemClock(), cls, count=args.random, seconds=args.seconds, seed=args.seed, within=within, who=who
+    )
+    for moment in found.moments:
+        mine = cameras or cls.room(moment.lesson.room_id).cameras
+        about = {**found.about, "draw": moment.draw}
+        yield Request(cls, moment.span, who, args.why, mine, about, exact=args.exact, h264=args.h264)
+
+
+def _span(args: argparse.Namespace, zone: ZoneInfo) -> Span:
+    try:
+        day = date.fromisoformat(args.on)
+    except ValueError:
+        raise InputError("clip.bad_date", value=args.on) from None
+    start, end = _moment(day, args.start or "00:00", zone), _moment(day, args.end or "24:00", zone)
+    if end <= start:
+        raise InputError("clip.backwards")
+    return Span(start, end)
+
+
+def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
+    match = _TIME.match(text)
+    hours, minutes, seconds = (int(x or 0) for x in match.groups()) if match else (99, 0, 0)
+    whole = hours * 3600 + minutes * 60 + seconds
+    if minutes > 59 or seconds > 59 or whole > 86400:
+        raise InputError("clip.bad_time", value=text)
+    return datetime.combine(day, time(), zone) + timedelta(seconds=whole)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    key = None
+    if args.key:
+        try:
+            key = args.key.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError("clip.bad_key", file=args.key, detail=error) from None
+    status = 0
+    for file in args.verify:
+        result = manifest.check(file, key)
+        problems = [{"kind": kind, "detail": detail} for kind, detail in result.problems]
+        common.emit(args, {"file": str(file), "ok": result.ok, "anchored": result.anchored, "problems": problems})
+        if result.ok:
+            common.say(words.text("clip.whole" if result.anchored else "clip.whole_unanchored", file=file))
+        for kind, detail in result.problems:
+            common.say(words.text(f"clip.{kind}", file=file, detail=detail))
+            status = 1
+    return status

@@ -1,0 +1,1 @@
+"""Inspection: clips by class ID, their manifests, the drawing of random moments."""

@@ -1,0 +1,68 @@
+"""A drawing of random moments: its seed, its population, its entry in the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from agent import clock as time
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import InputError
+from agent.inspection import draw
+from agent.inspection.cut import Span
+from agent.inspection.draw import Moment
+from agent.model import TrainingClass
+
+ACTION = "clip.draw"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """`about` goes into the manifests: with it anybody draws the same moments again."""
+
+    moments: list[Moment]
+    about: dict[str, Any]
+
+
+def drawn(
+    catalog: Catalog, clock: Clock, cls: TrainingClass, *, count: int, seconds: int, seed: str | None, within: Span | None,
+    who: str,
+) -> Drawn:  # fmt: skip
+    """Draw `count` moments of `seconds` and enter them into the audit before anything is cut, so that none is quietly
+    thrown away. `within` narrows the lesson time.
+
+    Without a seed it is `{head}:{n}`, the published head of the class's last closed half-day and the number of draws
+    made with it before. Raises InputError where there is no seed or not enough lesson time.
+    """
+    if count < 1 or seconds < 1:
+        raise InputError("clip.bad_draw")
+    now, zone = clock.now(), catalog.zone
+    first, last = min((x.start for x in cls.lessons), default=now), max((x.end for x in cls.lessons), default=now)
+    limit = Span(max(first, within.start) if within else first, min(now, last, within.end if within else last))
+    with catalog.store.write():
+        about = _seed(catalog, cls.class_id, seed)
+        lessons = draw.population(cls.lessons, seconds, limit)
+        found = draw.moments(lessons, cls.class_id, count, seconds, about["seed"])
+        if len(found) < count:
+            raise InputError("clip.little_time", class_id=cls.class_id, count=count, seconds=seconds)
+        about |= {"count": count, "seconds": seconds, "from": time.rfc3339(limit.start, zone),
+                  "to": time.rfc3339(limit.end, zone)}  # fmt: skip
+        listed = [
+            {"draw": m.draw, "start": time.rfc3339(m.span.start, zone), "room_id": m.lesson.room_id} for m in found
+        ]
+        catalog.audit.add(now, who, ACTION, cls.class_id, {**about, "moments": listed})
+    return Drawn(found, about)
+
+
+def _seed(catalog: Catalog, class_id: str, given: str | None) -> dict[str, Any]:
+    if given is not None:
+        return {"seed": given, "seed_from": "given"}
+    link = catalog.chain.last(class_id)
+    if link is None:
+        raise InputError("clip.no_seed", class_id=class_id)
+    earlier = sum(e.detail.get("head") == link.head for e in catalog.audit.of_object(class_id, ACTION))
+    day: date = link.date
+    return {"seed": f"{link.head}:{earlier}", "seed_from": "chain", "head": link.head, "counter": earlier,
+            "sequence": link.sequence, "date": day.isoformat(), "session": link.session.value}  # fmt: skip

@@ -1,0 +1,253 @@
+"""Which samples of which segments make a clip, and when each plays: stream copy, so no picture and no sound is changed.
+
+A clip begins at the key frame at or before the asked start and ends at the asked end. Where recording was broken the
+parts are closed up (players do not agree on what a hole in the time line means, and sound would fall out of step); the
+manifest says which part of the clip shows which time. Where codec, picture size or sound change, the clip becomes several
+files, since few players follow such a change inside one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from agent.inspection.boxes import Marks, Numbers, Track
+from agent.inspection.entries import same_format
+
+JOIN_S = Fraction(1, 10)
+"""A hole (or overlap) up to this, or one and a half frames if that is more, is a join between two segments and not a gap."""
+SNAP_S = Fraction(3, 1000)
+"""A join moves by up to this so that sound runs on without a seam."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that a clip may draw from. `start` is the instant of its first video frame; `data` stands for the file where
+    it was made in memory."""
+
+    path: Path
+    start: datetime
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """[start, end)."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of one track of a file to be: `source` is an index into the clip's sources, `dts` and `pts` count ticks of
+    the track's time scale from the clip's first frame."""
+
+    source: Numbers
+    offset: Numbers
+    size: Numbers
+    dts: Numbers
+    pts: Numbers
+    length: Numbers
+    key: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of one source in the clip: it shows `span` and begins `at` seconds after the clip's first frame."""
+
+    source: int
+    span: Span
+    at: float
+
+
+@dataclass(slots=True)
+class Cut:
+    """One file to be. `video` and `sound` are the tracks' descriptions (of the first piece); `span` is what it shows."""
+
+    video: Track
+    sound: Track | None
+    pieces: list[Piece] = field(default_factory=list)
+    video_parts: list[Samples] = field(default_factory=list)
+    sound_parts: list[Samples] = field(default_factory=list)
+    holes: list[Span] = field(default_factory=list)
+
+    @property
+    def span(self) -> Span:
+        return Span(self.pieces[0].span.start, self.pieces[-1].span.end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The samples that one source gives; times in seconds after the source's first frame."""
+
+    index: int
+    source: Source
+    video: Track
+    sound: Track | None
+    first: Fraction
+    end: Fraction
+
+    def wall(self, seconds: Fraction) -> datetime:
+        return self.source.start + timedelta(microseconds=round(seconds * 1_000_000))
+
+    @property
+    def span(self) -> Span:
+        return Span(self.wall(self.first), self.wall(self.end))
+
+
+def cut(sources: Sequence[Source], start: datetime, end: datetime, tracks: Sequence[list[Track]]) -> list[Cut]:
+    """The files that show [start, end) of one camera, in order; empty where the sources hold nothing of it.
+
+    `tracks` are the sources' own, as `boxes.read` gives them; sources are in order of time.
+    """
+    cuts: list[Cut] = []
+    last: _Part | None = None
+    for index, (source, found) in enumerate(zip(sources, tracks, strict=True)):
+        part = _part(index, source, found, start, end)
+        if part is None:
+            continue
+        if not cuts or not _fits(cuts[-1], part):
+            cuts.append(Cut(part.video, part.sound))
+            _begin(cuts[-1], part)
+        else:
+            assert last is not None
+            _append(cuts[-1], part, last)
+        last = part
+    return cuts
+
+
+def _part(index: int, source: Source, tracks: list[Track], start: datetime, end: datetime) -> _Part | None:
+    """What [start, end) needs of a source, times counted from its first frame."""
+    video = _from_zero(tracks[0], int(tracks[0].pts.min()), tracks[0].timescale)
+    base = Fraction(int(tracks[0].pts.min()), tracks[0].timescale)
+    sound = next((t for t in tracks if t.kind == "soun"), None)
+    # half a millisecond of grace: the catalog's times are rounded to one
+    want = _seconds(start - source.start) + Fraction(1, 2000)
+    until = _seconds(end - source.start)
+    keys = np.flatnonzero(video.key)
+    before = keys[video.pts[keys] <= int(want * video.timescale)]
+    shown = np.flatnonzero(video.pts < int(until * video.timescale))
+    if not keys.size or not shown.size:
+        return None
+    begin = int(before[-1]) if before.size else int(keys[0])
+    stop = int(shown[-1]) + 1
+    if stop <= begin:
+        return None
+    whole = stop == video.size.size
+    video = _slice(video, begin, stop)
+    first = Fraction(int(video.pts[0]), video.timescale)
+    last = Fraction(int((video.pts + video.length).max()), video.timescale)
+    if last <= _seconds(start - source.start):
+        return None  # all of it is over before the asked start: it belongs to the gap
+    if sound is not None:
+        sound = _from_zero(sound, int(base * sound.timescale), sound.timescale)
+        ticks = sound.timescale
+        # one packet more in front: a decoder needs it to sound right from the first instant
+        # and behind, where the source ends: a join falls anywhere between two packets
+        until_tick = int(last * ticks) + (int(sound.length[-1]) if whole and sound.size.size else 0)
+        keep = (sound.dts + 2 * sound.length > int(first * ticks)) & (sound.dts < until_tick)
+        places = np.flatnonzero(keep)
+        sound = _slice(sound, int(places[0]), int(places[-1]) + 1) if places.size else _slice(sound, 0, 0)
+    return _Part(index, source, video, sound, first, last)
+
+
+def _seconds(delta: timedelta) -> Fraction:
+    return Fraction(delta // timedelta(microseconds=1), 1_000_000)
+
+
+def _from_zero(track: Track, base: int, timescale: int) -> Track:
+    return replace(track, dts=track.dts - base, pts=track.pts - base, timescale=timescale)
+
+
+def _slice(track: Track, begin: int, stop: int) -> Track:
+    names = ("offset", "size", "dts", "pts", "length", "key")
+    return replace(track, **{name: getattr(track, name)[begin:stop] for name in names})
+
+
+def _fits(cut_: Cut, part: _Part) -> bool:
+    if not same_format(cut_.video, part.video) or (cut_.sound is None) != (part.sound is None):
+        return False
+    return cut_.sound is None or part.sound is None or same_format(cut_.sound, part.sound)
+
+
+def _begin(cut_: Cut, part: _Part) -> None:
+    cut_.pieces.append(Piece(part.index, part.span, 0.0))
+    cut_.video_parts.append(_placed(part.video, part, Fraction(0), cut_.video.timescale))
+    if cut_.sound is not None and part.sound is not None:
+        cut_.sound_parts.append(_placed(part.sound, part, Fraction(0), cut_.sound.timescale))
+
+
+def _append(cut_: Cut, part: _Part, last: _Part) -> None:
+    """Join a part to the file, or close it up to it."""
+    before = cut_.video_parts[-1]
+    ticks = cut_.video.timescale
+    over = Fraction(int((before.pts + before.length).max()), ticks)
+    hole = _seconds(part.span.start - last.span.end)
+    frame = Fraction(int(np.median(before.length)), ticks)
+    join = abs(hole) <= max(JOIN_S, frame * 3 / 2)
+    # a camera's clock and the box's differ a little: the pictures run on by the camera's own
+    at = over + hole if join and abs(hole) > frame else over
+    if join:
+        at = next((x for x in (_snapped(cut_, part, over), _snapped(cut_, part, at)) if x is not None), at)
+    elif hole > 0:
+        cut_.holes.append(Span(last.span.end, part.span.start))
+    video = _placed(part.video, part, at, ticks)
+    # decoding times must rise: an overlap of two segments gives way
+    late = int(before.dts[-1]) + 1 - int(video.dts[0])
+    if late > 0:
+        at += Fraction(late, ticks)
+        video = _placed(part.video, part, at, ticks)
+    cut_.pieces.append(Piece(part.index, part.span, float(at)))
+    cut_.video_parts.append(video)
+    if cut_.sound is not None and part.sound is not None:
+        _append_sound(cut_, part, at)
+
+
+def _snapped(cut_: Cut, part: _Part, at: Fraction) -> Fraction | None:
+    """The place within SNAP_S of `at` at which sound runs on exactly, if there is one."""
+    before = next((p for p in reversed(cut_.sound_parts) if p.size.size), None)
+    if cut_.sound is None or before is None or part.sound is None or not part.sound.size.size:
+        return None
+    over = Fraction(int(before.dts[-1] + before.length[-1]), cut_.sound.timescale)
+    begins = _placed(part.sound, part, at, cut_.sound.timescale).dts
+    nearest = min((over - Fraction(int(x), cut_.sound.timescale) for x in begins[:3]), key=abs)
+    return at + nearest if abs(nearest) <= SNAP_S else None
+
+
+def _append_sound(cut_: Cut, part: _Part, at: Fraction) -> None:
+    assert cut_.sound is not None
+    assert part.sound is not None
+    sound = _placed(part.sound, part, at, cut_.sound.timescale)
+    before = next((p for p in reversed(cut_.sound_parts) if p.size.size), None)
+    if before is not None and sound.size.size:
+        over = int(before.dts[-1] + before.length[-1])
+        fresh = np.flatnonzero(sound.dts + sound.length // 2 > over)
+        begin = int(fresh[0]) if fresh.size else sound.size.size
+        names = ("source", "offset", "size", "dts", "pts", "length", "key")
+        sound = Samples(*(getattr(sound, name)[begin:] for name in names))
+    cut_.sound_parts.append(sound)
+
+
+def _placed(track: Track, part: _Part, at: Fraction, timescale: int) -> Samples:
+    """A part's samples in the file's ticks, its first frame at `at` seconds."""
+    shift = round((at - part.first) * timescale)
+
+    def ticks(values: Numbers) -> Numbers:
+        if track.timescale == timescale:
+            return values
+        return (values * timescale + track.timescale // 2) // track.timescale
+
+    return Samples(
+        np.full(track.size.size, part.index, np.int64), track.offset, track.size, ticks(track.dts) + shift,
+        ticks(track.pts) + shift, ticks(track.length), track.key,
+    )  # fmt: skip

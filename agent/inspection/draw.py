@@ -1,0 +1,70 @@
+"""Random moments of lesson time that nobody on the site can choose, and anybody can draw again.
+
+The lessons of the population (not cancelled, over, long enough) stand in order of start and room. A lesson of L whole seconds
+offers L - S + 1 starts of S seconds; the starts of all lessons are numbered from 0 through T - 1. Draw k (0, 1, 2 …) is number
+`SHA-256("{seed}\\n{class_id}\\n{k}") mod T`, the digest read as a big-endian integer and the text as UTF-8. A draw that would
+overlap an earlier one in the same room is passed over; drawing goes on until N moments stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agent.inspection.cut import Span
+from agent.model import Lesson
+
+TRIES = 1000
+"""Draws that may be passed over for each moment before the lesson time counts as used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`draw` is k; `lesson` the one that it fell into."""
+
+    draw: int
+    lesson: Lesson
+    span: Span
+
+
+def population(lessons: Iterable[Lesson], seconds: int, within: Span) -> list[tuple[Lesson, Span]]:
+    """The lessons that offer at least one start of `seconds` inside `within`, with the part of them that lies there."""
+    found = []
+    for lesson in sorted(lessons, key=lambda x: (x.start, x.room_id)):
+        start, end = max(lesson.start, within.start), min(lesson.end, within.end)
+        if not lesson.cancelled and end - start >= timedelta(seconds=seconds):
+            found.append((lesson, Span(start, end)))
+    return found
+
+
+def moments(lessons: Sequence[tuple[Lesson, Span]], class_id: str, count: int, seconds: int, seed: str) -> list[Moment]:
+    """At most `count` moments in the order drawn; fewer where the lesson time does not hold so many side by side."""
+    offers = [int(span.seconds) - seconds + 1 for _, span in lessons]
+    total = sum(offers)
+    found: list[Moment] = []
+    draw = 0
+    while total and len(found) < count and draw < TRIES * count:
+        number = int.from_bytes(hashlib.sha256(f"{seed}\n{class_id}\n{draw}".encode()).digest(), "big") % total
+        moment = _moment(draw, number, lessons, offers, seconds)
+        if not any(_clash(moment, other) for other in found):
+            found.append(moment)
+        draw += 1
+    return found
+
+
+def _moment(
+    draw: int, number: int, lessons: Sequence[tuple[Lesson, Span]], offers: Sequence[int], seconds: int
+) -> Moment:
+    for (lesson, span), offer in zip(lessons, offers, strict=True):
+        if number < offer:
+            start: datetime = span.start + timedelta(seconds=number)
+            return Moment(draw, lesson, Span(start, start + timedelta(seconds=seconds)))
+        number -= offer
+    raise AssertionError("a number below the total lies in one of the lessons")
+
+
+def _clash(one: Moment, two: Moment) -> bool:
+    same = one.lesson.room_id == two.lesson.room_id
+    return same and one.span.start < two.span.end and two.span.start < one.span.end

@@ -1,0 +1,102 @@
+"""Where the segments of a class lie: finished rows of the catalog, on the drives that are attached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path, PurePosixPath
+
+from agent.catalog import Catalog
+from agent.drive import Drive
+from agent.errors import DriveError, MediaError
+from agent.inspection import boxes
+from agent.inspection.boxes import Track
+from agent.inspection.cut import Source, Span
+from agent.model import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A segment that cannot be used, and the gap reason that this makes."""
+
+    segment: Segment
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What there is of one camera in a span, in order of time: `segments[i]` is `sources[i]` with its `tracks[i]`."""
+
+    segments: list[Segment]
+    sources: list[Source]
+    tracks: list[list[Track]]
+    lost: list[Lost]
+
+
+def attached(roots: Iterable[Path]) -> dict[str, Drive]:
+    """The drives found under these mount points, by drive ID; mount points without one are passed over."""
+    found: dict[str, Drive] = {}
+    for root in roots:
+        try:
+            drive = Drive.open(root)
+        except DriveError:
+            continue
+        found.setdefault(drive.drive_id, drive)
+    return found
+
+
+def segments(
+    catalog: Catalog, class_id: str, day: date, span: Span, cameras: Iterable[str] = ()
+) -> dict[str, list[Segment]]:
+    """Finished segments of a class that touch the span, by camera in order of time; of all its cameras unless named."""
+    wanted = set(cameras)
+    found: dict[str, list[Segment]] = {}
+    for segment in catalog.segments.of_class(class_id, day):
+        inside = segment.start < span.end and (segment.end is None or segment.end > span.start)
+        if inside and (not wanted or segment.camera_id in wanted):
+            found.setdefault(segment.camera_id, []).append(segment)
+    return found
+
+
+def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
+    """Open what can be opened; what cannot is named with its reason, and never stops the rest."""
+    result = Footage([], [], [], [])
+    for segment in found:
+        drive = drives.get(segment.drive_id)
+        if drive is None:
+            result.lost.append(Lost(segment, "drive_not_attached"))
+            continue
+        try:
+            path = inside(drive.root, segment.path)
+            tracks = boxes.read(path)
+        except FileNotFoundError:
+            result.lost.append(Lost(segment, "file_missing"))
+        except (MediaError, OSError):
+            result.lost.append(Lost(segment, "file_damaged"))
+        else:
+            result.segments.append(segment)
+            result.sources.append(Source(path, segment.start))
+            result.tracks.append(tracks)
+    return result
+
+
+def inside(root: Path, relative: str) -> Path:
+    """A file of the drive. Raises FileNotFoundError where there is none, MediaError where the name (or a link on the
+    way) leads out of the drive or to something that is no plain file."""
+    name = PurePosixPath(relative)
+    if name.is_absolute() or ".." in name.parts or not name.parts or "\0" in relative:
+        raise MediaError("clip.outside", file=relative)
+    base = root.resolve(strict=True)
+    path = (base / name).resolve(strict=True)
+    if not path.is_relative_to(base):
+        raise MediaError("clip.outside", file=relative)
+    if not path.is_file():
+        raise MediaError("clip.outside", file=relative)
+    return path
+
+
+def being_recorded(catalog: Catalog, camera_id: str, class_id: str, span: Span) -> datetime | None:
+    """When the segment began that is being written of this camera and class, if it reaches into the span."""
+    starts = [s.start for s in catalog.segments.opened(camera_id) if s.class_id == class_id and s.start < span.end]
+    return min(starts, default=None)

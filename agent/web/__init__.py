@@ -1,0 +1,1 @@
+"""The inspectors' page: server-drawn, nothing from the internet, no script in the browser."""

@@ -1,0 +1,278 @@
+"""The calls of the API: the pages' content as JSON for the bureau's programs. The OpenAPI document is made from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from agent import clock as time
+from agent.attendance import figures
+from agent.attendance.classes import body_of
+from agent.clock import rfc3339
+from agent.drive import gaps
+from agent.inspection import chance
+from agent.inspection.cut import Span
+from agent.model import Camera, Look, Segment, Session, TrainingClass
+from agent.web import trail, watch
+from agent.web.calls import BASE
+from agent.web.pages import clock_on, state_of
+from agent.web.problems import Problem
+from agent.web.site import Visit
+
+Given = Mapping[str, Any]
+_MANY = 200
+
+
+def _class(v: Visit, given: Given) -> TrainingClass:
+    found = next((c for c in v.site.classes() if c.class_id == given["class_id"]), None)
+    if found is None:
+        raise Problem(404, "api.not_found")
+    return found
+
+
+def _page(items: Sequence[Any], key: Callable[[Any], Any], given: Given, body: Callable[[Any], Any]) -> dict[str, Any]:
+    """At most `limit` items; `next` is the `after` of the following page. Items come in order of `key`."""
+    after, limit = given.get("after"), given.get("limit", _MANY)
+    rest = [x for x in items if after is None or key(x) > after]
+    return {"items": [body(x) for x in rest[:limit]], "next": key(rest[limit - 1]) if len(rest) > limit else None}
+
+
+def _items(rows: Iterable[Any]) -> dict[str, Any]:
+    return {"items": list(rows), "next": None}
+
+
+def classes(v: Visit, given: Given) -> Any:
+    today, query = time.local_day(v.site.clock.now(), v.site.catalog.zone), given.get("q", "").lower()
+    found = sorted(v.site.classes(), key=lambda c: c.class_id)
+    found = [c for c in found if query in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
+    return _page(found, lambda c: c.class_id, given, lambda c: _brief(c, today))
+
+
+def _brief(c: TrainingClass, today: date) -> dict[str, Any]:
+    return {
+        "class_id": c.class_id,
+        "project": c.project,
+        "occupation": c.occupation,
+        "class_number": c.class_number,
+        "institution": c.institution,
+        "place": c.place,
+        "first_day": c.first_day.isoformat(),
+        "last_day": c.last_day.isoformat(),
+        "expected": c.expected_on(min(today, c.last_day), Session.EV),
+        "state": state_of(c, today),
+        "href": f"{BASE}/classes/{c.class_id}",
+    }
+
+
+def one_class(v: Visit, given: Given) -> Any:
+    cls, zone = _class(v, given), v.site.catalog.zone
+    today = time.local_day(v.site.clock.now(), zone)
+    links = [
+        {
+            "date": x.date.isoformat(),
+            "session": x.session.value,
+            "sequence": x.sequence,
+            "drive_id": x.drive_id,
+            "head": x.head,
+            "key": x.public_key,
+            "closed_at": rfc3339(x.closed_at, zone),
+        }
+        for x in v.site.catalog.chain.of_class(cls.class_id)
+    ]
+    halves = [
+        {"date": d.isoformat(), "session": s.value, "expected": cls.expected_on(d, s)} for d, s in cls.half_days()
+    ]
+    return _brief(cls, today) | {"approved": body_of(cls, zone), "half_days": halves, "chain": links}
+
+
+def _half(v: Visit, cls: TrainingClass, given: Given) -> tuple[date, Session]:
+    found = (given["date"], given["session"])
+    if found not in cls.half_days():
+        raise Problem(404, "api.not_found")
+    return found
+
+
+def attendance(v: Visit, given: Given) -> Any:
+    return _items(v.site.catalog.attendance.of_class(_class(v, given).class_id))
+
+
+def half_day(v: Visit, given: Given) -> Any:
+    cls = _class(v, given)
+    day, session = _half(v, cls, given)
+    shown = figures.shown(v.site.catalog, cls, day, session, v.site.clock.now(), v.site.options.rules)
+    return shown.as_object(v.site.catalog.zone)
+
+
+def the_gaps(v: Visit, given: Given) -> Any:
+    cls, now = _class(v, given), v.site.clock.now()
+    found = gaps.of_class(v.site.catalog, v.site.classes(), cls.class_id, now, given.get("date"), given.get("session"))
+    camera = given.get("camera_id")
+    return _items(gaps.as_object(g, v.site.catalog.zone) for g in found if camera in (None, g.camera_id))
+
+
+def segments(v: Visit, given: Given) -> Any:
+    cls, camera = _class(v, given), given.get("camera_id")
+    rows = v.site.catalog.segments.of_class(cls.class_id, given.get("date"), given.get("session"))
+    rows = sorted((s for s in rows if camera in (None, s.camera_id)), key=lambda s: s.segment_id)
+    return _page(rows, lambda s: s.segment_id, given, lambda s: _segment(v, s))
+
+
+def _segment(v: Visit, s: Segment) -> dict[str, Any]:
+    zone = v.site.catalog.zone
+    assert s.end is not None
+    return {
+        "segment_id": s.segment_id,
+        "drive_id": s.drive_id,
+        "path": s.path,
+        "class_id": s.class_id,
+        "date": s.date.isoformat(),
+        "session": s.session.value,
+        "room_id": s.room_id,
+        "camera_id": s.camera_id,
+        "start": rfc3339(s.start, zone),
+        "end": rfc3339(s.end, zone),
+        "bytes": s.bytes,
+        "sha256": s.sha256,
+        "video": s.video_codec,
+        "width": s.width,
+        "height": s.height,
+        "sound": s.audio_codec,
+        "clock": s.trust,
+    }
+
+
+def looks(v: Visit, given: Given) -> Any:
+    cls = _class(v, given)
+    found = v.site.catalog.looks.of_half_day(cls.class_id, *_half(v, cls, given))
+    return _items(_look(v, x) for x in found if given.get("camera_id") in (None, x.camera_id))
+
+
+def _look(v: Visit, x: Look) -> dict[str, Any]:
+    return {
+        "camera_id": x.camera_id,
+        "room_id": x.room_id,
+        "at": rfc3339(x.at, v.site.catalog.zone),
+        "people": x.people,
+        "low": x.low,
+        "high": x.high,
+        "judged": x.judged,
+        "reason": x.reason,
+        "detector": x.detector,
+    }
+
+
+def class_alerts(v: Visit, given: Given) -> Any:
+    alerts = v.site.catalog.alerts
+    return _items(alerts.as_data(a) for a in alerts.of_class(_class(v, given).class_id))
+
+
+def open_alerts(v: Visit, given: Given) -> Any:
+    alerts = v.site.catalog.alerts
+    return _items(alerts.as_data(a) for a in alerts.opened())
+
+
+def cut(v: Visit, given: Given) -> Any:
+    cls = _class(v, given)
+    start, end = clock_on(given["date"], given["from"], v), clock_on(given["date"], given["to"], v)
+    assert start is not None
+    assert end is not None
+    camera = given.get("camera_id")
+    clip_id = watch.make(v, cls, Span(start, end), (camera,) if camera else (), given.get("why", ""))
+    return _clip(v, clip_id)
+
+
+def clip(v: Visit, given: Given) -> Any:
+    return _clip(v, given["clip_id"])
+
+
+def _clip(v: Visit, clip_id: str) -> dict[str, Any]:
+    bodies, href = watch.manifests(v.site, clip_id), f"{BASE}/clips/{clip_id}"
+    files = []
+    for body in bodies:
+        name = str(body["clip"]["file"])
+        paper = f"{href}/files/{name.removesuffix('.mp4')}.json"
+        files.append(
+            {
+                "href": f"{href}/files/{name}",
+                "manifest_href": paper,
+                "manifest": body,
+                "signature_href": f"{paper}.sig" if body["public_key"] else None,
+            }
+        )
+    return {"clip_id": clip_id, "href": href, "class_id": bodies[0]["class_id"], "files": files}
+
+
+def clip_file(v: Visit, given: Given) -> Any:
+    sent = watch.send(v, given["clip_id"], given["name"], save=True)
+    if sent.status_code == 416:
+        raise HTTPException(416, headers={"Content-Range": sent.headers["Content-Range"]})
+    return sent
+
+
+def draw(v: Visit, given: Given) -> Any:
+    cls, zone = _class(v, given), v.site.catalog.zone
+    made = chance.drawn(
+        v.site.catalog,
+        v.site.clock,
+        cls,
+        count=given["count"],
+        seconds=given["seconds"],
+        seed=given.get("seed"),
+        within=None,
+        who=v.who,
+    )
+    moments = [
+        {
+            "draw": m.draw,
+            "start": rfc3339(m.span.start, zone),
+            "end": rfc3339(m.span.end, zone),
+            "room_id": m.lesson.room_id,
+            "cameras": list(cls.room(m.lesson.room_id).cameras),
+        }
+        for m in made.moments
+    ]
+    about = {key: made.about.get(key) for key in ("seed", "seed_from", "head", "counter")}
+    return {**about, "moments": moments, "href": f"{BASE}/classes/{cls.class_id}/audit"}
+
+
+def cameras(v: Visit, given: Given) -> Any:
+    return _items(_camera(v, c) for c in v.site.catalog.cameras.all())
+
+
+def _camera(v: Visit, c: Camera) -> dict[str, Any]:
+    writing = v.site.catalog.segments.opened(c.camera_id)
+    look = v.site.catalog.looks.last(c.camera_id)
+    fresh = look is not None and v.site.clock.now() - look.at < timedelta(minutes=10)
+    return {
+        "camera_id": c.camera_id,
+        "serial": c.serial,
+        "manufacturer": c.manufacturer,
+        "model": c.model,
+        "verdict": c.verdict.value,
+        "reasons": list(c.reasons),
+        "up": c.up,
+        "class_id": writing[-1].class_id if writing else None,
+        "picture": f"{BASE}/cameras/{c.camera_id}/now.jpg" if writing else None,
+        "look": _look(v, look) if look and fresh else None,
+    }
+
+
+def audit(v: Visit, given: Given) -> Any:
+    """Newest first, so `before` pages on."""
+    limit = given.get("limit", _MANY)
+    entries = v.site.catalog.audit.recent(limit, given.get("before"))
+    last = entries[-1].entry_id if entries else 1
+    return {
+        "items": [trail.as_row(e) for e in entries],
+        "next": last if last > 1 else None,
+        "head": v.site.catalog.audit.head(),
+        "broken_at": v.site.catalog.audit.verify_new(),
+    }
+
+
+def class_audit(v: Visit, given: Given) -> Any:
+    entries = v.site.catalog.audit.of_object(_class(v, given).class_id)
+    return _page(entries, lambda e: e.entry_id, given, trail.as_row)

@@ -1,0 +1,274 @@
+"""Papers for the inspector's file: form 11 for a minute, the sheet of video looked at, attendance as XLSX, the archive list.
+
+The forms are edited on one page and printed from another, which holds what was typed as plain text: so printing is a request
+that the audit sees, and long answers are not cut off by a box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from agent import clock as time
+from agent import words
+from agent.drive import gaps
+from agent.errors import InputError
+from agent.inspection import chance, table
+from agent.model import Gap, Session, TrainingClass
+from agent.web import minute, trail
+from agent.web.minute import Minute
+from agent.web.pages import clock_on, the_half_day
+from agent.web.site import Visit
+
+FORM_11 = (
+    "institution", "number", "category", "occupation", "at", "place", "inspectors", "expected", "present", "missing",
+    "textbooks", "as_planned", "log", "problems", "video",
+)  # fmt: skip
+"""The fields of form 11 that are typed or filled; the signatures are for the pen."""
+REVIEW = ("institution", "class", "day", "spans", "seed", "findings", "note")
+_LONGEST = 2000
+_MOST_DRAWN = 20
+_MOST_GAPS = 6
+
+
+def t(key: str, /, **params: object) -> str:
+    """The forms are the county's and speak Chinese, whatever the screen does."""
+    return words.text_in("zh", key, **params)
+
+
+def edit_form_11(v: Visit) -> Response:
+    """Form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
+    seen = _minute(v, v.query("at"))
+    v.note("view.form11", seen.cls.class_id, {"at": time.rfc3339(seen.at, v.site.catalog.zone)})
+    return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=offered(v, seen), fields=FORM_11)
+
+
+def print_form_11(v: Visit) -> Response:
+    """The form as it was completed, to print."""
+    seen = _minute(v, v.form.get("moment", ""))
+    before, now = offered(v, seen), _given(v, FORM_11)
+    changed = [
+        name for name in ("expected", "present", "as_planned", "video") if _flat(now[name]) != _flat(before[name])
+    ]
+    figures = {name: before[name] for name in ("expected", "present", "video")}
+    moment = time.rfc3339(seen.at, v.site.catalog.zone)
+    v.note("print.form11", seen.cls.class_id, {"at": moment, "offered": figures, "changed": changed})
+    return v.page(
+        "form11.html", f=now, before=before, changed=changed, seen=seen, head=v.site.catalog.audit.head(), z=t
+    )
+
+
+def _minute(v: Visit, text: str) -> Minute:
+    cls = v.the_class()
+    day, session = the_half_day(v, cls)
+    at = clock_on(day, text, v)
+    if at is None:
+        raise InputError("clip.bad_time", value=text[:20])
+    now = v.site.clock.now()
+    return minute.of(v.site.catalog, v.site.classes(), cls, day, session, at, now, v.site.options.rules)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _given(v: Visit, names: Sequence[str]) -> dict[str, str]:
+    return {name: v.form.get(name, "").replace("\r\n", "\n").strip()[:_LONGEST] for name in names}
+
+
+def offered(v: Visit, seen: Minute) -> dict[str, str]:
+    """The fields of form 11 as the evidence answers them; what it cannot answer is empty."""
+    cls, local = seen.cls, seen.at.astimezone(v.site.catalog.zone)
+    return dict.fromkeys(FORM_11, "") | {
+        "institution": cls.institution, "number": str(cls.class_number), "occupation": cls.occupation, "place": cls.place,
+        "at": t("form.at", y=local.year, m=local.month, d=local.day, h=local.hour, min=f"{local.minute:02}"),
+        "inspectors": v.me.name if v.me else "", "expected": str(seen.expected), "present": _present(v, seen),
+        "as_planned": _as_planned(seen), "video": _video(v, seen),
+    }  # fmt: skip
+
+
+def _present(v: Visit, seen: Minute) -> str:
+    block = seen.block
+    if block is None or block.present is None:
+        return ""
+    zone = v.site.catalog.zone
+    return t("form.present", n=block.present, low=block.low, high=block.high, start=f"{block.start.astimezone(zone):%H:%M}",
+             end=f"{block.end.astimezone(zone):%H:%M}")  # fmt: skip
+
+
+def _as_planned(seen: Minute) -> str:
+    if seen.as_planned is None:
+        return ""
+    rooms = []
+    for one in seen.rooms:
+        if one.held is None or (one.lesson is None and not one.held):
+            continue
+        plan = t(f"form.planned_{one.lesson.kind}" if one.lesson else "form.planned_nothing")
+        rooms.append(t("form.room", room=one.room.name or one.room.room_id, plan=plan,
+                       held=t("form.held" if one.held else "form.not_held")))  # fmt: skip
+    return t("form.yes" if seen.as_planned else "form.no") + "，" + "；".join(rooms)
+
+
+def _video(v: Visit, seen: Minute) -> str:
+    """完整 and 清晰 with what stands behind them."""
+    zone = v.site.catalog.zone
+    parts = []
+    if seen.complete is True:
+        parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
+    elif seen.complete is False:
+        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps)))
+    if seen.clear is not None:
+        why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
+        why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
+        parts.append(t("form.clear" if seen.clear else "form.unclear", judged=seen.judged, looks=seen.looks,
+                       why="（" + "、".join(dict.fromkeys(why)) + "）" if why else ""))  # fmt: skip
+    return "\n".join(parts)
+
+
+def _reason(reason: str) -> str:
+    for key in (f"web.alert.picture.{reason}", f"web.alert.sound.{reason}"):
+        if key in words.catalogue():
+            return t(key)
+    return t("form.other_reason")
+
+
+def _gap_words(v: Visit, found: Sequence[Gap]) -> str:
+    zone, said = v.site.catalog.zone, []
+    for g in found[:_MOST_GAPS]:
+        start, end = (f"{x.astimezone(zone):%H:%M:%S}" for x in (g.start, g.end))
+        said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
+    rest = len(found) - len(said)
+    return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")
+
+
+def edit_review(v: Visit) -> Response:
+    """The sheet of video looked at: the spans come out of the audit, the caller's own or (`all`) everybody's."""
+    cls = v.the_class()
+    everybody = v.query("all") == "1"
+    catalog = v.site.catalog
+    seen = trail.of_class(catalog, cls.class_id, None if everybody or v.me is None else v.me.name)
+    v.note("view.review", cls.class_id)
+    today = time.local_day(v.site.clock.now(), v.site.catalog.zone)
+    f = {
+        "institution": cls.institution, "class": t("form.class", occupation=cls.occupation, n=cls.class_number),
+        "day": t("form.day", y=today.year, m=today.month, d=today.day), "note": "",
+        "spans": "\n".join(trail.span_lines(catalog, seen)), "seed": "\n".join(trail.seed_lines(catalog, seen)),
+        "findings": "\n".join(_findings(v, cls)),
+    }  # fmt: skip
+    return v.page("review_edit.html", cls=cls, f=f, everybody=everybody, draws=seen.draws, fault="")
+
+
+def print_review(v: Visit) -> Response:
+    cls = v.the_class()
+    v.note("print.review", cls.class_id)
+    return v.page("review.html", cls=cls, f=_given(v, REVIEW), head=v.site.catalog.audit.head())
+
+
+def draw(v: Visit) -> Response:
+    """Draw moments of lesson time that nobody on the site can choose; the audit keeps them."""
+    cls = v.the_class()
+    counts = [v.form.get(name, "") for name in ("count", "seconds")]
+    if not all(x.isascii() and x.isdigit() and len(x) < 5 for x in counts):
+        raise InputError("clip.bad_draw")
+    count, seconds = (int(x) for x in counts)
+    if not (0 < count <= _MOST_DRAWN and 0 < seconds <= 600):
+        raise InputError("web.bad_draw", most=_MOST_DRAWN)
+    seed = v.form.get("seed", "").strip()[:200] or None
+    chance.drawn(v.site.catalog, v.site.clock, cls, count=count, seconds=seconds, seed=seed, within=None, who=v.who)
+    return v.go(f"/classes/{cls.class_id}/review")
+
+
+def go_to_moment(v: Visit) -> Response:
+    """To the half-day's page, playing a drawn moment in its room."""
+    cls = v.the_class()
+    try:
+        at = datetime.fromisoformat(v.query("moment"))
+        lesson = next(x for x in cls.lessons if x.room_id == v.query("room") and x.start <= at < x.end)
+    except (ValueError, TypeError, StopIteration):
+        raise HTTPException(404) from None
+    local = at.astimezone(v.site.catalog.zone)
+    cameras = cls.room(lesson.room_id).cameras
+    camera = f"camera={cameras[0]}&" if cameras else ""
+    return v.go(f"/classes/{cls.class_id}/{lesson.date}/{lesson.session.value}?{camera}at={local:%H:%M:%S}#play")
+
+
+def _findings(v: Visit, cls: TrainingClass) -> list[str]:
+    """What the figures offer as findings; the person says what they are worth."""
+    now, catalog = v.site.clock.now(), v.site.catalog
+    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now)
+    minutes = round(sum(g.seconds for g in missing) / 60, 1)
+    lines = [t("form.gaps_in_all", n=len(missing), minutes=minutes) if missing else t("form.no_gaps_in_all")]
+    marks: dict[str, int] = {}
+    for alert in catalog.alerts.of_class(cls.class_id):
+        marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1
+    lines += [t("form.alerts", kind=t(f"web.alert.{kind}"), n=n) for kind, n in sorted(marks.items())]
+    return lines
+
+
+def attendance_sheet(v: Visit) -> Response:
+    """The attendance of a class by half-day as XLSX."""
+    cls = v.the_class()
+    v.note("export.attendance", cls.class_id)
+    known = {(a["date"], a["session"]): a for a in v.site.catalog.attendance.of_class(cls.class_id)}
+    rows = [
+        _attendance_row(cls, day, session, known.get((day.isoformat(), session.value)))
+        for day, session in cls.half_days()
+    ]
+    heads: list[Sequence[table.Cell]] = [
+        (t("web.class_id"), cls.class_id), (t("web.project"), cls.project), (t("web.occupation"), cls.occupation),
+        (t("web.number"), t("web.number_n", n=cls.class_number)), (t("web.institution"), cls.institution),
+        (t("web.place"), cls.place), (t("web.footer"),), (),
+    ]  # fmt: skip
+    data = table.xlsx(t("form.attendance_title"), heads, t("papers.attendance_headings").split(","), rows)
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    return Response(data, media_type=kind, headers={**_file(cls, "到课人数.xlsx"), "Cache-Control": "no-store"})
+
+
+def _attendance_row(cls: TrainingClass, day: date, session: Session, a: Mapping[str, Any] | None) -> list[table.Cell]:
+    if a is None:
+        return [day, session.folder, cls.expected_on(day, session), *[None] * 9, t("form.no_figures"), None]
+    ratio = None if a["ratio"] is None else float(a["ratio"])
+    names = ("at_start", "at_end", "lesson_s", "judged_s")
+    return [day, session.folder, a["expected"], a["present"], a["absent"], a["low"], a["high"], ratio, *[a[x] for x in names],
+            t(f"attendance.status.{a['status']}"), a["revision"]]  # fmt: skip
+
+
+def _file(cls: TrainingClass, name: str) -> dict[str, str]:
+    # the class ID is letters, digits and hyphens; the Chinese name goes encoded (RFC 6266)
+    plain = f"{cls.class_id}.{name.rsplit('.', 1)[1]}"
+    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{cls.class_id}_{quote(name)}"}
+
+
+def archive(v: Visit) -> Response:
+    """What of a class belongs into its file, where it lies, and how it is proven."""
+    cls, catalog = v.the_class(), v.site.catalog
+    now = v.site.clock.now()
+    segments = catalog.segments.of_class(cls.class_id)
+    by_drive: dict[str, tuple[int, int]] = {}
+    for s in segments:
+        n, size = by_drive.get(s.drive_id, (0, 0))
+        by_drive[s.drive_id] = (n + 1, size + (s.bytes or 0))
+    links = catalog.chain.of_class(cls.class_id)
+    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now)
+    cut = trail.of_class(catalog, cls.class_id, None).clips
+    v.note("view.archive", cls.class_id)
+    return v.page(
+        "archive.html", cls=cls, drives=[(d, catalog.drives.get(d), *x) for d, x in sorted(by_drive.items())], links=links,
+        gaps=missing, clips=cut, figures=catalog.attendance.of_class(cls.class_id), now=now, z=t,
+    )  # fmt: skip
+
+
+def audit_of_class(v: Visit) -> Response:
+    """The audit of a class as lines of JSON, in the columns from which each hash is made."""
+    cls = v.the_class()
+    lines = trail.lines(v.site.catalog, cls.class_id)
+    v.note("export.audit", cls.class_id, {"entries": len(lines)})
+    body = "".join(line + "\n" for line in lines)
+    return Response(
+        body, media_type="application/x-ndjson", headers={**_file(cls, "审计.jsonl"), "Cache-Control": "no-store"}
+    )

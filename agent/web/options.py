@@ -1,0 +1,29 @@
+"""What the page is told by whoever starts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from agent.attendance.judge import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to look under;
+    `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on
+    the loopback only; `port` 0 lets the system choose."""
+
+    folder: Path
+    drives: tuple[Path, ...]
+    key_dir: Path | None = None
+    box: str = ""
+    institution: str = ""
+    language: Literal["zh", "en"] = "zh"
+    host: str = "127.0.0.1"
+    port: int = 8443
+    tls: bool = True
+    certificate: Path | None = None
+    key: Path | None = None
+    rules: Rules = field(default_factory=Rules)

@@ -1,0 +1,228 @@
+"""The pages: list of classes, class, half-day, now, audit; signing in and out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from agent import clock as time
+from agent import schedule
+from agent.attendance import figures
+from agent.drive import gaps
+from agent.errors import SiteAgentError
+from agent.inspection.clip import Request
+from agent.inspection.cut import Span
+from agent.model import Gap, Segment, Session, TrainingClass
+from agent.web import charts
+from agent.web.site import Visit
+
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
+PLAY = timedelta(minutes=10)
+_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    cls: TrainingClass
+    state: str
+    expected: int
+
+
+def classes(v: Visit) -> Response:
+    """All classes, the newest first; `q` finds by ID, project, occupation or place. One hit by ID is gone to."""
+    query = v.query("q").strip()
+    found = sorted(v.site.classes(), key=lambda c: (c.first_day, c.class_id), reverse=True)
+    exact = next((c for c in found if c.class_id.lower() == query.lower()), None)
+    if exact is not None:
+        return v.go(f"/classes/{exact.class_id}")
+    if query:
+        found = [c for c in found if query.lower() in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
+    today = time.local_day(v.site.clock.now(), v.site.catalog.zone)
+    rows = [ClassRow(c, state_of(c, today), c.expected_on(min(today, c.last_day), Session.EV)) for c in found[:_LISTED]]
+    v.note("view.classes", "", {"q": query[:80]} if query else None)
+    return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
+
+
+def state_of(cls: TrainingClass, today: date) -> str:
+    last = max([cls.last_day, *(x.date for x in cls.lessons if not x.cancelled)])
+    return "ahead" if today < cls.first_day else "over" if today > last else "open"
+
+
+@dataclass(frozen=True, slots=True)
+class HalfDayRow:
+    day: date
+    session: Session
+    figures: dict[str, Any] | None
+    gap_s: float
+    marks: list[str]
+    begun: bool
+
+
+def one_class(v: Visit) -> Response:
+    """A class: its half-days with attendance, gaps and what was alerted."""
+    cls, now = v.the_class(), v.site.clock.now()
+    catalog = v.site.catalog
+    published = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
+    missing: dict[tuple[date, Session], float] = {}
+    for gap in gaps.of_class(catalog, v.site.classes(), cls.class_id, now):
+        missing[gap.date, gap.session] = missing.get((gap.date, gap.session), 0.0) + gap.seconds
+    marks: dict[tuple[date, Session], list[str]] = {}
+    for alert in catalog.alerts.of_class(cls.class_id):
+        if alert.date and alert.session and alert.kind.value not in marks.setdefault((alert.date, alert.session), []):
+            marks[alert.date, alert.session].append(alert.kind.value)
+    rows = [
+        HalfDayRow(
+            day, session, published.get((day.isoformat(), session.value)), missing.get((day, session), 0.0),
+            marks.get((day, session), []), cls.lessons_of(day, session)[0].start <= now,
+        )
+        for day, session in cls.half_days()
+    ]  # fmt: skip
+    v.note("view.class", cls.class_id)
+    return v.page("class.html", cls=cls, rows=rows, links=catalog.chain.of_class(cls.class_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """`url` is empty where there is nothing to play: `fault` says why. `h265`: many browsers cannot play it."""
+
+    camera_id: str
+    at: datetime
+    url: str
+    later: str
+    earlier: str
+    fault: str
+    h265: bool = False
+
+
+def half_day(v: Visit) -> Response:
+    """A half-day: curve, time lines, gaps; `camera` and `at` (HH:MM[:SS]) play video from that instant."""
+    cls, now = v.the_class(), v.site.clock.now()
+    day, session = the_half_day(v, cls)
+    catalog, zone = v.site.catalog, v.site.catalog.zone
+    lessons = cls.lessons_of(day, session)
+    axis = charts.axis(lessons, schedule.MARGIN)
+    shown = figures.shown(catalog, cls, day, session, now, v.site.options.rules)
+    rows = catalog.segments.of_class(cls.class_id, day, session)
+    rows += [s for s in catalog.segments.opened() if (s.class_id, s.date, s.session) == (cls.class_id, day, session)]
+    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now, day, session)
+    lines = _lines(v, cls, rows, missing, axis, now)
+    v.note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
+    return v.page(
+        "half_day.html", cls=cls, day=day, session=session, lessons=lessons, axis=axis, shown=shown, a=shown.body,
+        expected=cls.expected_on(day, session), lines=lines, gaps=missing, charts=charts,
+        curve=charts.curve(shown.half.curve, lessons, cls.expected_on(day, session), axis),
+        alerts=[a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)],
+        playing=_playing(v, cls, day, session), first=lessons[0].start.astimezone(zone), last=lessons[-1].end.astimezone(zone),
+        unknown_camera=bool(v.query("camera")) and v.query("camera") not in lines,
+    )  # fmt: skip
+
+
+def the_half_day(v: Visit, cls: TrainingClass) -> tuple[date, Session]:
+    """The one that the path names. Raises HTTPException 404."""
+    try:
+        found = date.fromisoformat(v.request.path_params["day"]), Session(v.request.path_params["session"])
+    except ValueError:
+        raise HTTPException(404) from None
+    if found not in cls.half_days():
+        raise HTTPException(404)
+    return found
+
+
+def _lines(
+    v: Visit, cls: TrainingClass, rows: list[Segment], missing: list[Gap], axis: charts.Axis, now: datetime
+) -> dict[str, list[charts.Bar]]:
+    """A time line a camera: those of the half-day's rooms, and any other that has video."""
+    planned = {c for room in cls.rooms for c in room.cameras if any(x.room_id == room.room_id for x in cls.lessons)}
+    cameras = sorted({g.camera_id for g in missing} | {s.camera_id for s in rows} | planned)
+    return {
+        camera: charts.time_line(
+            [s for s in rows if s.camera_id == camera],
+            [(g, v.t(f"gap.{g.reason}")) for g in missing if g.camera_id == camera], axis, v.site.catalog.zone, now,
+        )
+        for camera in cameras
+    }  # fmt: skip
+
+
+def clock_on(day: date, text: str, v: Visit) -> datetime | None:
+    """HH:MM[:SS] of a day; None where it is no time."""
+    match = _CLOCK.match(text.strip())
+    if match is None:
+        return None
+    hour, minute, second = (int(x or 0) for x in match.groups())
+    return datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=v.site.catalog.zone)
+
+
+def _playing(v: Visit, cls: TrainingClass, day: date, session: Session) -> Playing | None:
+    camera, at = v.query("camera"), clock_on(day, v.query("at"), v)
+    if not camera or at is None:
+        return None
+    end = min(at + PLAY, at.replace(hour=23, minute=59, second=59))
+    page = f"/classes/{cls.class_id}/{day}/{session.value}?camera={quote(camera)}&at="
+    later, earlier = page + f"{end:%H:%M:%S}#play", page + f"{at - PLAY:%H:%M:%S}#play"
+    try:
+        plan = v.site.clips.plan(Request(cls, Span(at, end), v.who, cameras=(camera,)))[0]
+    except SiteAgentError as error:
+        return Playing(camera, at, "", later, earlier, v.t(error.key, **error.params))
+    # the clip begins at the key frame before: the browser skips to the instant
+    skip = max(0.0, (at - plan.span.start).total_seconds())
+    url = f"/play/{cls.class_id}/{day}/{camera}/{at:%H%M%S}-{end:%H%M%S}.mp4#t={skip:.2f}"
+    return Playing(camera, at, url, later, earlier, "", plan.cut.video.codec not in ("avc1", "avc3"))
+
+
+def audit(v: Visit) -> Response:
+    """Who did what, the newest first."""
+    before = v.query("before")
+    trail = v.site.catalog.audit
+    entries = trail.recent(100, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None)
+    # the whole chain once at the start and when asked; else what is new
+    broken = trail.verify() if v.query("whole") else trail.verify_new()
+    return v.page("audit.html", entries=entries, broken=broken, head=trail.head())
+
+
+def sign_in_form(v: Visit) -> Response:
+    return v.page("sign_in.html", next=v.query("next"), fault="", none=not v.site.catalog.accounts.any())
+
+
+def sign_in(v: Visit) -> Response:
+    name, target = v.form.get("name", "").strip()[:64], v.form.get("next", "")
+    wait = v.site.access.throttle.wait_s(f"name {name}", f"address {v.address}")
+    fault, status = "", 401
+    token = None
+    if wait > 0:
+        fault, status = v.t("web.wait", seconds=round(wait + 0.5)), 429
+    else:
+        token = v.site.access.sign_in(name, v.form.get("password", "")[:200], v.address)
+        fault = "" if token else v.t("web.wrong_password")
+    if token is None:
+        (v.note_once if wait > 0 else v.note)("sign-in.refused", name, {"throttled": wait > 0})
+        return v.page("sign_in.html", status, next=target, fault=fault, none=False)
+    v.site.catalog.audit.add(v.site.clock.now(), f"{name}@{v.address}", "sign-in")
+    # only a path of this site: `//host` and `/\host` would lead elsewhere
+    safe = re.match(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z", target) is not None
+    answer = RedirectResponse(target if safe else "/", status_code=303)
+    answer.set_cookie(v.site.cookie, token, httponly=True, secure=v.site.options.tls, samesite="strict", path="/")
+    return answer
+
+
+def sign_out(v: Visit) -> Response:
+    v.site.catalog.accounts.sign_out(v.request.cookies.get(v.site.cookie, ""))
+    v.note("sign-out")
+    answer = v.go("/sign-in")
+    answer.delete_cookie(v.site.cookie, path="/", secure=v.site.options.tls, httponly=True, samesite="strict")
+    return answer
+
+
+def language(v: Visit) -> Response:
+    """Switch, and back to the page that asked."""
+    back = v.query("back")
+    safe = re.match(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z", back) is not None
+    answer = RedirectResponse(back if safe else "/", status_code=303)
+    chosen = "en" if v.request.path_params["lang"] == "en" else "zh"
+    answer.set_cookie("language", chosen, max_age=10**7, secure=v.site.options.tls, samesite="lax", path="/")
+    return answer

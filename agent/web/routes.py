@@ -1,0 +1,42 @@
+"""Every address of the page, and who may go there."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp
+
+from agent.web import calls, forms, openapi, operations, pages, watch
+from agent.web.site import Site
+
+
+def application(site: Site) -> ASGIApp:
+    now = watch.Now(site.catalog)
+    table = operations.all_of(now)
+    return site.app(
+        [
+            ("GET", "/sign-in", pages.sign_in_form, None),
+            ("POST", "/sign-in", pages.sign_in, None),
+            ("GET", "/language/{lang}", pages.language, None),
+            ("POST", "/sign-out", pages.sign_out, ()),
+            ("GET", "/", pages.classes, ()),
+            ("GET", "/classes/{class_id}", pages.one_class, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}", pages.half_day, ()),
+            ("POST", "/classes/{class_id}/{day}/{session}/clips", watch.cut, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}/form11", forms.edit_form_11, ()),
+            ("POST", "/classes/{class_id}/{day}/{session}/form11", forms.print_form_11, ()),
+            ("GET", "/classes/{class_id}/attendance.xlsx", forms.attendance_sheet, ()),
+            ("GET", "/classes/{class_id}/archive", forms.archive, ()),
+            ("GET", "/classes/{class_id}/audit.jsonl", forms.audit_of_class, ("bureau",)),
+            ("GET", "/classes/{class_id}/at", forms.go_to_moment, ()),
+            ("GET", "/classes/{class_id}/review", forms.edit_review, ()),
+            ("POST", "/classes/{class_id}/review", forms.print_review, ()),
+            ("POST", "/classes/{class_id}/draw", forms.draw, ()),
+            ("GET", "/play/{class_id}/{day}/{camera_id}/{span}.mp4", watch.play, ()),
+            ("GET", "/clips/{clip_id}", watch.show, ()),
+            ("POST", "/clips/{clip_id}/verify", watch.verify, ()),
+            ("GET", "/clips/{clip_id}/{name}", watch.download, ()),
+            ("GET", "/now", now.page, ()),
+            ("GET", "/now/{camera_id}.jpg", now.picture, ()),
+            ("GET", "/audit", pages.audit, ("bureau",)),
+        ],
+        [openapi.route(table), *calls.routes(site, table)],
+    )

@@ -1,0 +1,117 @@
+"""The page as a worker: uvicorn in the thread that calls `run`, TLS by default."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from agent import words
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import InputError, SiteAgentError
+from agent.model import TrainingClass
+from agent.web.options import Options
+from agent.web.routes import application
+from agent.web.site import Site
+
+log = logging.getLogger(__name__)
+_DAYS = 3650
+_STOP_S = 2
+_MOST_CONNECTIONS = 200
+
+
+class PageServer:
+    """Listens from the moment it is made, so that a taken port or a bad certificate is told at once (InputError)."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], list[TrainingClass]]
+    ) -> None:
+        self.site = Site(catalog, clock, options, classes)
+        self._options = options
+        pair = _certificate(options) if options.tls else None
+        self._config = uvicorn.Config(
+            application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
+            http="h11", ws="none", limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_STOP_S,
+            ssl_certfile=pair[0] if pair else None, ssl_keyfile=pair[1] if pair else None,
+        )  # fmt: skip
+        if pair:
+            _check(*pair)
+        self._socket = _listen(options.host, options.port)
+
+    @property
+    def url(self) -> str:
+        host, port = self._socket.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - the wildcard is no address to go to
+        return f"http{'s' if self._options.tls else ''}://{host}:{port}/"
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop`."""
+        server = uvicorn.Server(self._config)
+        done = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(0.2) and not done.is_set():
+                pass
+            server.should_exit = True
+
+        watcher = threading.Thread(target=watch, name="page-stop")
+        watcher.start()
+        log.info("%s", words.text("web.serving", url=self.url))
+        try:
+            # not in the main thread uvicorn leaves signals alone
+            server.run(sockets=[self._socket])
+        finally:
+            done.set()
+            watcher.join()
+            self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # the protocol by name: of a socket without it asyncio does not know that it is TCP, and leaves Nagle's delay of 40 ms on
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise InputError("web.port_taken", host=host, port=port, detail=error.strerror or error) from None
+    return listener
+
+
+def _check(certificate: Path, key: Path) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError("web.bad_certificate", file=certificate, detail=error.strerror or error) from None
+
+
+def _certificate(options: Options) -> tuple[Path, Path]:
+    """(certificate, key): those given, else a pair of the box's own, made once."""
+    if options.certificate and options.key:
+        return options.certificate, options.key
+    folder = options.folder / "tls"
+    certificate, key = folder / "page.pem", folder / "page.key"
+    if certificate.exists() and key.exists():
+        return certificate, key
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = socket.gethostname()[:60] or "site-agent"
+    command = [
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(_DAYS),
+        "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1", "-keyout", str(key),
+        "-out", str(certificate),
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
+        key.chmod(0o600)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SiteAgentError("web.no_openssl", detail=error) from error
+    return certificate, key

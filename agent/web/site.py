@@ -1,0 +1,260 @@
+"""The page's routes, and what holds for all of them: who is signed in, forged requests, headers, errors."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent import words
+from agent.catalog import Catalog
+from agent.catalog.accounts import Role, SignedIn
+from agent.clock import Clock
+from agent.errors import InputError, SiteAgentError
+from agent.inspection import clip
+from agent.model import TrainingClass
+from agent.web import problems
+from agent.web.access import Access
+from agent.web.options import Options
+from agent.web.problems import Problem
+
+Form = Mapping[str, str]
+Handler = Callable[["Visit"], Response]
+_LARGEST_FORM = 64 << 10
+_REMEMBERED = 10_000
+AGAIN_S = 600.0
+_STATIC = {"site.css": "text/css", "icon.png": "image/png"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}  # fmt: skip
+
+
+class Site:
+    """What every handler shares. `classes` are all of the box."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], list[TrainingClass]]
+    ) -> None:
+        self.catalog = catalog
+        self.clock = clock
+        self.options = options
+        self.classes = classes
+        self.access = Access(catalog, clock)
+        self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._lock = threading.Lock()
+        self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
+
+    def first(self, *key: str) -> bool:
+        """True where this was not asked in the last AGAIN_S: one entry of the audit stands for what follows it."""
+        now = self.clock.monotonic()
+        with self._lock:
+            known = self._noted.get(key)
+            if known is not None and now - known < AGAIN_S:
+                return False
+            self._noted[key] = now
+            self._noted.move_to_end(key)
+            while len(self._noted) > _REMEMBERED:
+                self._noted.popitem(last=False)
+            return True
+
+    @property
+    def cookie(self) -> str:
+        """The prefix makes browsers refuse it from other paths and without TLS."""
+        return "__Host-session" if self.options.tls else "session"
+
+    @cached_property
+    def templates(self) -> jinja2.Environment:
+        made = jinja2.Environment(
+            loader=jinja2.PackageLoader("agent.web"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True,
+        )  # fmt: skip
+        made.filters["json"] = lambda value: json.dumps(
+            value, ensure_ascii=False
+        )  # jinja's own turns Chinese into escapes
+        return made
+
+    def app(self, routes: list[tuple[str, str, Handler, tuple[Role, ...] | None]], more: list[Route]) -> ASGIApp:
+        """`routes` are (method, path, handler, roles): None lets anybody in, () everybody who is signed in. `more` guard
+        themselves."""
+        made = [
+            Route(path, self._endpoint(handler, roles), methods=[method]) for method, path, handler, roles in routes
+        ]
+        made += more
+        made += [Route(f"/static/{name}", _static(name, kind), methods=["GET"]) for name, kind in _STATIC.items()]
+        handlers: Any = {HTTPException: self._http_error, SiteAgentError: self._own_error}
+        return _Headers(Starlette(routes=made, exception_handlers=handlers))
+
+    def _endpoint(self, handler: Handler, roles: tuple[Role, ...] | None) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            form = await _form(request) if request.method == "POST" else {}
+            return await run_in_threadpool(self._guarded, handler, roles, request, form)
+
+        return endpoint
+
+    def _guarded(self, handler: Handler, roles: tuple[Role, ...] | None, request: Request, form: Form) -> Response:
+        token = request.cookies.get(self.cookie, "")
+        visit = Visit(self, request, form, self.access.session(token) if token else None)
+        if request.method == "POST" and not _same_origin(request):
+            return self._refuse(visit, "web.forged")
+        if roles is None:
+            return handler(visit)
+        if visit.me is None:
+            if request.method == "POST":
+                return visit.go("/sign-in")
+            return visit.go(
+                "/sign-in?next=" + quote(request.url.path + ("?" + request.url.query if request.url.query else ""))
+            )
+        if request.method == "POST" and not secrets.compare_digest(
+            form.get("csrf", "").encode(), visit.me.csrf.encode()
+        ):
+            return self._refuse(visit, "web.forged")
+        if roles and visit.me.role not in roles:
+            return self._refuse(visit, "web.not_yours")
+        return handler(visit)
+
+    def _refuse(self, visit: Visit, key: str) -> Response:
+        visit.note_once("refused", visit.request.url.path, {"reason": key, "method": visit.request.method})
+        return visit.error(403, visit.t(key))
+
+    async def _http_error(self, request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith("/api/"):
+            code = problems.OF_STATUS.get(error.status_code, "api.bad_request")
+            return problems.answer(request, Problem(error.status_code, code), error.headers)
+        visit = Visit(self, request, {}, None)
+        key = "web.not_found" if error.status_code == 404 else "web.bad_request"
+        return visit.error(error.status_code, visit.t(key))
+
+    async def _own_error(self, request: Request, error: SiteAgentError) -> Response:
+        if request.url.path.startswith("/api/"):
+            status = 422 if isinstance(error, InputError) else 503
+            return problems.answer(request, Problem(status, error.key, None, **error.params))
+        visit = Visit(self, request, {}, None)
+        status = 400 if isinstance(error, InputError) else 503
+        return visit.error(status, words.text_in(visit.language, error.key, **error.params))
+
+
+class Visit:
+    """One request, and who makes it."""
+
+    minute = timedelta(minutes=1)
+
+    def __init__(self, site: Site, request: Request, form: Form, me: SignedIn | None) -> None:
+        self.site = site
+        self.request = request
+        self.form = form
+        self.me = me
+
+    @property
+    def language(self) -> words.Language:
+        given = self.request.cookies.get("language", "")
+        return "en" if given == "en" else "zh" if given == "zh" else self.site.options.language
+
+    @property
+    def who(self) -> str:
+        return f"{self.me.name}@{self.address}" if self.me else f"@{self.address}"
+
+    @property
+    def address(self) -> str:
+        return self.request.client.host if self.request.client else "-"
+
+    def t(self, key: str, /, **params: object) -> str:
+        return words.text_in(self.language, key, **params)
+
+    def query(self, name: str) -> str:
+        return self.request.query_params.get(name, "")
+
+    def the_class(self) -> TrainingClass:
+        """The class that the path names. Raises HTTPException 404."""
+        wanted = self.request.path_params["class_id"]
+        found = next((c for c in self.site.classes() if c.class_id == wanted), None)
+        if found is None:
+            raise HTTPException(404)
+        return found
+
+    def page(self, template: str, /, status: int = 200, **values: Any) -> Response:
+        values |= {"v": self, "t": self.t, "me": self.me, "lang": self.language, "zone": self.site.catalog.zone}
+        text = self.site.templates.get_template(template).render(values)
+        return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
+
+    def error(self, status: int, text: str) -> Response:
+        return self.page("error.html", status, status_code=status, text=text)
+
+    def go(self, path: str) -> Response:
+        return RedirectResponse(path, status_code=303)
+
+    def note(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
+        """Into the audit."""
+        self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
+
+    def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
+        """As `note`, but what a browser repeats (ranges, refreshes) or an attacker could flood stands once in AGAIN_S."""
+        if self.site.first(self.who, action, object_[:200], repr(detail)):
+            self.note(action, object_, detail)
+
+
+async def _form(request: Request) -> Form:
+    """A form's fields, the first value of each. Raises HTTPException 413, 415."""
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise HTTPException(415)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_FORM:
+            raise HTTPException(413)
+    try:
+        found = parse_qs(bytes(body).decode("utf-8"), max_num_fields=50)
+    except ValueError:
+        raise HTTPException(400) from None
+    return {name: values[0] for name, values in found.items()}
+
+
+def _same_origin(request: Request) -> bool:
+    """Browsers name the page that a form stands on; one of another site is refused even before its token is looked at."""
+    origin = request.headers.get("origin")
+    if origin in (None, "null"):
+        return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    return urlsplit(origin).netloc == request.headers.get("host")
+
+
+def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        data = resources.files("agent.web").joinpath("static", name).read_bytes()
+        return Response(data, media_type=kind, headers={"Cache-Control": "max-age=3600"})
+
+    return endpoint
+
+
+class _Headers:
+    """Security headers on every answer, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._headers]
+            await send(message)
+
+        await self._app(scope, receive, send_more if scope["type"] == "http" else send)

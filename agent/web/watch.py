@@ -1,0 +1,225 @@
+"""Video in the browser: recorded, cut, and as it is now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+import threading
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from agent import clock as time
+from agent.catalog import Catalog
+from agent.errors import InputError, SiteAgentError
+from agent.inspection import evidence, live
+from agent.inspection.clip import Plan, Request
+from agent.inspection.cut import Span
+from agent.inspection.live import Still
+from agent.model import TrainingClass, is_id
+from agent.web.pages import clock_on
+from agent.web.ranges import respond
+from agent.web.site import Site, Visit
+
+_SPAN = re.compile(r"(\d{6})-(\d{6})\Z")
+_CLIP_ID = re.compile(r"[0-9a-f]{24}\Z")
+LONGEST = timedelta(hours=2)
+FRESH_S = 2.0
+
+
+def play(v: Visit) -> Response:
+    """Recorded video of a camera, /play/{class}/{day}/{camera}/{HHMMSS}-{HHMMSS}.mp4, with ranges."""
+    cls = v.the_class()
+    match = _SPAN.match(v.request.path_params["span"])
+    try:
+        day = date.fromisoformat(v.request.path_params["day"])
+    except ValueError:
+        raise HTTPException(404) from None
+    camera = v.request.path_params["camera_id"]
+    start, end = (clock_on(day, x, v) for x in match.groups()) if match else (None, None)
+    if start is None or end is None or not is_id(camera) or not timedelta(0) < end - start <= LONGEST:
+        raise HTTPException(404)
+    zone = v.site.catalog.zone
+    span = {"camera_id": camera, "start": time.rfc3339(start, zone), "end": time.rfc3339(end, zone)}
+    v.note_once("watch", cls.class_id, span)
+    plan = v.site.clips.plan(Request(cls, Span(start, end), v.who, cameras=(camera,)))[0]
+    return respond(v.request, plan.film, _tag(plan), {})
+
+
+def _tag(plan: Plan) -> str:
+    """Names the bytes: they follow from the sources and the span alone."""
+    used = [plan.footage.segments[p.source].sha256 or "" for p in plan.cut.pieces]
+    text = json.dumps([used, plan.film.size, plan.request.span.start.isoformat(), plan.request.span.end.isoformat()])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def cut(v: Visit) -> Response:
+    """Cut clips out of a half-day: manifests are written and signed now, the clips themselves stay where they lie."""
+    cls = v.the_class()
+    try:
+        day = date.fromisoformat(v.request.path_params["day"])
+    except ValueError:
+        raise HTTPException(404) from None
+    start, end = clock_on(day, v.form.get("from", ""), v), clock_on(day, v.form.get("to", ""), v)
+    if start is None or end is None:
+        raise InputError("clip.bad_time", value=f"{v.form.get('from', '')[:20]} – {v.form.get('to', '')[:20]}")
+    camera = v.form.get("camera", "")
+    clip_id = make(v, cls, Span(start, end), (camera,) if camera else (), v.form.get("why", "")[:200])
+    return v.go(f"/clips/{clip_id}")
+
+
+def make(v: Visit, cls: TrainingClass, span: Span, cameras: tuple[str, ...], why: str) -> str:
+    """Write and sign the papers of a clip, return its ID. Raises InputError, MediaError."""
+    if span.end - span.start > LONGEST:
+        raise InputError("web.long_clip")
+    plans = v.site.clips.plan(Request(cls, span, v.who, why, cameras))
+    clip_id = secrets.token_hex(12)
+    folder = _folder(v.site, clip_id)
+    folder.mkdir(parents=True)
+    try:
+        for number, plan in enumerate(plans, 1):
+            _keep(v, plan, folder, number)
+    except (SiteAgentError, OSError):
+        shutil.rmtree(folder)
+        raise
+    return clip_id
+
+
+def _keep(v: Visit, plan: Plan, folder: Path, number: int) -> None:
+    hasher, size = hashlib.sha256(), 0
+    for block in plan.content():
+        hasher.update(block)
+        size += len(block)
+    span, zone = plan.span, v.site.catalog.zone
+    base = plan.name.format(start=span.start.astimezone(zone), end=span.end.astimezone(zone)) + f"-{number}"
+    body = v.site.clips.manifest(plan, f"{base}.mp4", hasher.hexdigest(), size)
+    v.site.clips.write_papers(folder / f"{base}.mp4", body)
+    v.note("clip", plan.request.cls.class_id,
+           {"file": f"{base}.mp4", "sha256": hasher.hexdigest(), "camera_id": plan.camera_id, "why": plan.request.why,
+            "asked": body["asked"], "clip": folder.name})  # fmt: skip
+
+
+def _folder(site: Site, clip_id: str) -> Path:
+    return site.options.folder / "clips" / clip_id
+
+
+def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
+    """Those of a clip. Raises HTTPException 404."""
+    folder = _folder(site, clip_id)
+    if not _CLIP_ID.match(clip_id) or not folder.is_dir():
+        raise HTTPException(404)
+    return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+
+
+def show(v: Visit) -> Response:
+    """What was cut, with its proof, to download, verify and print."""
+    bodies = manifests(v.site, v.request.path_params["clip_id"])
+    return v.page("clip.html", bodies=bodies, clip_id=v.request.path_params["clip_id"], checked=None,
+                  cls=_class(v, bodies))  # fmt: skip
+
+
+def verify(v: Visit) -> Response:
+    """Cut again from the drive and compare with the manifest's sha256."""
+    bodies = manifests(v.site, v.request.path_params["clip_id"])
+    cls = _class(v, bodies)
+    checked = {}
+    for number, body in enumerate(bodies):
+        hasher = hashlib.sha256()
+        for block in _again(v, cls, bodies, number).content():
+            hasher.update(block)
+        checked[body["clip"]["file"]] = hasher.hexdigest() == body["clip"]["sha256"]
+    v.note("clip.verify", cls.class_id, {"clip": v.request.path_params["clip_id"], "ok": all(checked.values())})
+    return v.page("clip.html", bodies=bodies, clip_id=v.request.path_params["clip_id"], checked=checked, cls=cls)
+
+
+def download(v: Visit) -> Response:
+    """A file of a clip: the video, streamed while it is cut, or its papers."""
+    return send(v, v.request.path_params["clip_id"], v.request.path_params["name"], save=bool(v.query("save")))
+
+
+def send(v: Visit, clip_id: str, name: str, *, save: bool) -> Response:
+    """A file of a clip. Raises HTTPException 404."""
+    bodies = manifests(v.site, clip_id)
+    for number, body in enumerate(bodies):
+        video = str(body["clip"]["file"])
+        paper = Path(video).with_suffix(".json").name
+        if name in (paper, paper + ".sig"):
+            path = _folder(v.site, clip_id) / name
+            if not path.is_file():
+                raise HTTPException(404)
+            return Response(path.read_bytes(), media_type="application/octet-stream", headers=_attachment(name))
+        if name == video:
+            v.note_once("clip.download", body["class_id"], {"file": video})
+            film = _again(v, _class(v, bodies), bodies, number).film
+            return respond(v.request, film, body["clip"]["sha256"][:32], _attachment(name) if save else {})
+    raise HTTPException(404)
+
+
+def _attachment(name: str) -> dict[str, str]:
+    # names are made of IDs and digits: nothing in them needs escaping
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
+    wanted = bodies[0]["class_id"] if bodies else ""
+    found = next((c for c in v.site.classes() if c.class_id == wanted), None)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> Plan:
+    """The plan that a manifest came from: the same request gives the same bytes."""
+    body = bodies[number]
+    span = Span(datetime.fromisoformat(body["asked"]["start"]), datetime.fromisoformat(body["asked"]["end"]))
+    plans = v.site.clips.plan(Request(cls, span, v.who, cameras=(body["camera_id"],)))
+    begins = datetime.fromisoformat(body["given"]["start"])
+    return min(plans, key=lambda p: abs(p.span.start - begins))
+
+
+class Now:
+    """Live pictures, each decoded at most every FRESH_S whoever asks."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._kept: dict[str, tuple[float, Still | None]] = {}
+        self._lock = threading.Lock()
+
+    def page(self, v: Visit) -> Response:
+        site, catalog, now = v.site, v.site.catalog, v.site.clock.now()
+        drives = evidence.attached(site.options.drives)
+        cameras = []
+        for camera in catalog.cameras.all():
+            look = catalog.looks.last(camera.camera_id)
+            writing = catalog.segments.opened(camera.camera_id)
+            cameras.append((camera, look, writing[-1] if writing else None))
+        rooms = [x for c in site.classes() for x in c.lessons if not x.cancelled and x.start <= now < x.end]
+        v.note_once("view.now")
+        return v.page("now.html", now=now, cameras=cameras, drives=list(drives.values()), known=catalog.drives.all(),
+                      lessons=rooms, waiting=catalog.outbox.size(), alerts=catalog.alerts.opened())  # fmt: skip
+
+    def picture(self, v: Visit) -> Response:
+        camera_id = v.request.path_params["camera_id"]
+        if not is_id(camera_id):
+            raise HTTPException(404)
+        found = self._still(v, camera_id)
+        if found is None:
+            raise HTTPException(404)
+        headers = {"Cache-Control": "no-store", "X-Picture-Time": time.rfc3339(found.at, self._catalog.zone)}
+        return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+
+    def _still(self, v: Visit, camera_id: str) -> Still | None:
+        with self._lock:
+            at, kept = self._kept.get(camera_id, (float("-inf"), None))
+            if v.site.clock.monotonic() - at > FRESH_S:
+                kept = live.still(self._catalog, evidence.attached(v.site.options.drives), camera_id)
+                self._kept[camera_id] = (v.site.clock.monotonic(), kept)
+                while len(self._kept) > 64:
+                    self._kept.pop(next(iter(self._kept)))
+            return kept

@@ -1,0 +1,284 @@
+"""The inspectors' page over real TLS: find a class, watch, cut, verify; and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from agent.inspection import manifest
+from tests.clipping import frames, make_box
+from tests.webbing import HALF, ID, Browser, Served, serving
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("page")) as found:
+        yield found
+
+
+def test_an_inspector_finds_watches_cuts_downloads_and_verifies(served: Served, tmp_path: Path) -> None:
+    browser = served.signed_in()
+    page = browser.open("/", params={"q": ID.lower()})
+    assert page.url.endswith(f"/classes/{ID}")
+    assert "到课不足" in page.text
+    page = browser.open(HALF, params={"camera": "cam1", "at": "09:00:05"})
+    source = re.search(r'<video[^>]* src="([^"#]+)#t=([0-9.]+)"', page.text)
+    assert source
+    assert float(source[2]) == 1.0, "the key frame lies a second before the asked instant"
+    whole = browser.open(source[1])
+    assert (whole.status_code, whole.headers["Content-Type"]) == (200, "video/mp4")
+    part = browser.open(source[1], headers={"Range": "bytes=1000-1999"})
+    assert (part.status_code, part.content) == (206, whole.content[1000:2000])
+    assert part.headers["Content-Range"] == f"bytes 1000-1999/{len(whole.content)}"
+
+    fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:14", "why": "随机检查", "csrf": browser.token()}
+    shown = browser.submit(HALF + "/clips", fields)
+    assert shown.status_code == 200
+    video, paper, signature = (
+        browser.base + re.search(rf'href="(/clips/[^"]+{end})"', shown.text)[1]  # type: ignore[index]
+        for end in (r"\.mp4\?save=1", r"\.json", r"\.json\.sig")
+    )
+    answer = browser.get(video, timeout=20)
+    name = re.search(r'filename="([^"]+)"', answer.headers["Content-Disposition"])
+    assert name
+    clip = tmp_path / name[1]
+    clip.write_bytes(answer.content)
+    manifest.path_for(clip).write_bytes(browser.get(paper, timeout=20).content)
+    manifest.signature_for(manifest.path_for(clip)).write_bytes(browser.get(signature, timeout=20).content)
+    checked = manifest.check(clip, served.box.drive.public_key)
+    assert (checked.ok, checked.anchored, checked.problems) == (True, True, ())
+    assert [i for _, i in frames(clip)] == list(range(50, 350))
+    verified = browser.submit(shown.url.removeprefix(browser.base) + "/verify", {"csrf": browser.token()})
+    assert "核验通过" in verified.text
+    for action in ("sign-in", "view.class", "view.half_day", "watch", "clip", "clip.download", "clip.verify"):
+        assert action in served.actions()
+    entry = served.box.catalog.audit.of_object(ID, "clip")[-1]
+    assert entry.who.startswith("the-inspector@")
+    assert entry.detail["sha256"] == hashlib.sha256(answer.content).hexdigest()
+    assert served.box.catalog.audit.verify() is None
+
+
+def test_verify_on_the_page_finds_a_changed_drive(served: Served) -> None:
+    browser = served.signed_in()
+    fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:08", "why": "", "csrf": browser.token()}
+    shown = browser.submit(HALF + "/clips", fields)
+    segment = sorted(served.box.drive.root.rglob("R101_cam1/*.mp4"))[0]
+    data = segment.read_bytes()
+    segment.write_bytes(data[:60_000] + bytes([data[60_000] ^ 1]) + data[60_001:])
+    try:
+        verified = browser.submit(shown.url.removeprefix(browser.base) + "/verify", {"csrf": browser.token()})
+        assert "核验不通过" in verified.text
+    finally:
+        segment.write_bytes(data)
+
+
+def test_now_shows_the_picture_that_is_being_recorded(served: Served) -> None:
+    browser = served.signed_in()
+    page = browser.open("/now")
+    assert 'src="/now/cam1.jpg"' in page.text
+    picture = browser.open("/now/cam1.jpg")
+    assert picture.headers["Content-Type"] == "image/jpeg"
+    assert picture.content[:3] == b"\xff\xd8\xff"
+    assert browser.open("/now/cam9.jpg").status_code == 404
+
+
+def test_both_languages(served: Served) -> None:
+    browser = served.signed_in()
+    assert 'lang="zh-CN"' in browser.open(HALF).text
+    page = browser.open("/language/en", params={"back": HALF})
+    assert page.url.endswith(HALF)
+    assert "Attendance curve" in page.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", f"/classes/{ID}", HALF, f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4", "/now", "/now/cam1.jpg", "/audit",
+             "/clips/" + "0" * 24, HALF + "/form11?at=09:00", f"/classes/{ID}/review", f"/classes/{ID}/archive",
+     f"/classes/{ID}/attendance.xlsx", f"/classes/{ID}/audit.jsonl", f"/classes/{ID}/at"],
+)  # fmt: skip
+def test_nothing_is_shown_to_who_is_not_signed_in(served: Served, path: str) -> None:
+    browser = served.browser()
+    answer = browser.open(path, allow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/sign-in?next=")
+    browser.cookies.set("__Host-session", "forged", secure=True)
+    assert browser.open(path, allow_redirects=False).status_code == 303
+    assert browser.submit(HALF + "/clips", {"from": "09:00"}, allow_redirects=False).status_code == 303
+
+
+def test_a_form_from_elsewhere_or_without_its_token_does_nothing(served: Served) -> None:
+    browser = served.signed_in()
+    fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:08", "why": "forged"}
+    before = len(served.box.catalog.audit.of_object(ID, "clip"))
+    assert browser.submit(HALF + "/clips", fields).status_code == 403
+    assert browser.submit(HALF + "/clips", fields | {"csrf": "x" * 43}).status_code == 403
+    for path in (HALF + "/form11", f"/classes/{ID}/review", f"/classes/{ID}/draw", "/sign-out"):
+        assert browser.submit(path, {"moment": "09:00", "count": "1", "seconds": "9", "seed": "x"}).status_code == 403
+    assert served.box.catalog.audit.of_object(ID, "clip.draw") == []
+    token = browser.token()
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert browser.submit(HALF + "/clips", fields | {"csrf": token}, headers=headers).status_code == 403
+    assert len(served.box.catalog.audit.of_object(ID, "clip")) == before
+    assert "refused" in served.actions()
+
+
+def test_roles(served: Served) -> None:
+    assert served.signed_in("inspector").open("/audit").status_code == 403
+    page = served.signed_in("bureau").open("/audit")
+    assert page.status_code == 200
+    assert "审计链完好" in page.text
+
+
+def test_guessing_passwords_is_slowed_down(served: Served) -> None:
+    password = served.page.site.access.make("guessed", "inspector")
+    browser = served.browser()
+    answers = [browser.sign_in("guessed", f"wrong-{i}").status_code for i in range(8)]
+    assert answers[:5] == [401] * 5
+    assert answers[5:] == [429] * 3
+    assert browser.sign_in("guessed", password).status_code == 429, "the right one waits as well"
+    served.page.site.access.throttle.passed("name guessed", "address 127.0.0.1")
+    assert browser.sign_in("guessed", password).status_code == 200
+
+
+def test_signing_out_and_a_new_password_end_the_session(served: Served) -> None:
+    browser = served.signed_in()
+    cookie = browser.cookies.copy()
+    assert browser.submit("/sign-out", {"csrf": browser.token()}).url.endswith("/sign-in")
+    browser.cookies = cookie
+    assert browser.open("/", allow_redirects=False).status_code == 303
+    browser = served.signed_in()
+    served.page.site.access.make("the-inspector", "inspector")
+    assert browser.open("/", allow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "/\tx", "javascript:x"]
+)
+def test_signing_in_leads_nowhere_else(served: Served, target: str) -> None:
+    password = served.page.site.access.make("somebody", "inspector")
+    browser = served.browser()
+    fields = {"name": "somebody", "password": password, "next": target}
+    assert browser.submit("/sign-in", fields, allow_redirects=False).headers["Location"] == "/"
+    assert browser.open("/language/en", params={"back": target}, allow_redirects=False).headers["Location"] == "/"
+
+
+def test_text_from_class_files_cameras_and_alerts_is_text(served: Served) -> None:
+    browser = served.signed_in()
+    for path in ("/", f"/classes/{ID}", HALF, "/classes/EVIL", "/classes/EVIL/2025-03-10/am", "/now"):
+        answer = browser.open(path)
+        assert answer.status_code == 200
+        assert "<script" not in answer.text
+        assert "a" not in answer.cookies
+
+
+def test_headers_of_every_answer(served: Served) -> None:
+    browser = served.signed_in()
+    for path in ("/", "/nothing", "/sign-in", "/static/site.css", f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4"):
+        headers = browser.open(path).headers
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "server" not in headers
+    cookie = next(c for c in browser.cookies if c.name == "__Host-session")
+    assert cookie.secure
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite") == "strict"
+    assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/classes/..%2f..%2fetc", "/classes/%00", "/classes/NO", f"/classes/{ID}/2025-03-10/xx", f"/classes/{ID}/2025-13-10/am",
+        f"/classes/{ID}/2025-03-12/am", f"/play/{ID}/2025-03-10/..%2fcam1/090000-090010.mp4",
+        f"/play/{ID}/x/cam1/090000-090010.mp4",
+        f"/play/{ID}/2025-03-10/cam1/990000-990010.mp4", f"/play/{ID}/2025-03-10/cam1/090010-090000.mp4",
+        f"/play/{ID}/2025-03-10/cam1/000000-235959.mp4", "/clips/..%2f..%2fkeys", "/clips/" + "0" * 24,
+        "/clips/x/../../catalog.db",
+        "/clips/" + "0" * 24 + "/..%2f..%2fcatalog.db", "/now/..%2fx.jpg", "/static/../server.py", "/static/..%2fserver.py",
+    ],
+)  # fmt: skip
+def test_paths_that_lead_nowhere(served: Served, path: str) -> None:
+    browser = served.signed_in()
+    request = requests.Request("GET", browser.base, cookies=browser.cookies).prepare()
+    request.url = browser.base + path  # as it stands, without tidying
+    answer = browser.send(request, timeout=20, verify=browser.verify, allow_redirects=False)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [("bytes=0-0", 206), ("bytes=-10", 206), ("bytes=5-", 206), ("bytes=999999999-", 416), ("bytes=0-999999999999999999", 206),
+     ("bytes=5-4", 200), ("bytes=0-1,5-6", 200), ("bytes=a-b", 200), ("items=0-1", 200), ("bytes=" + "9" * 5000 + "-", 200),
+     ("bytes=-0", 416), ("bytes=-", 200)],
+)  # fmt: skip
+def test_ranges(served: Served, asked: str, status: int) -> None:
+    browser = served.signed_in()
+    answer = browser.open(f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4", headers={"Range": asked})
+    assert answer.status_code == status
+    if status != 416:
+        assert len(answer.content) == int(answer.headers["Content-Length"])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"from": "x", "to": "09:00"}, {"from": "09:00", "to": "08:00"}, {"from": "08:00", "to": "11:00"}, {"from": "", "to": ""},
+     {"from": "09:00:00", "to": "09:00:10", "camera": "../x"}, {"from": "13:00", "to": "13:10"}],
+)  # fmt: skip
+def test_a_wrong_clip_is_one_clear_sentence(served: Served, fields: dict[str, str]) -> None:
+    browser = served.signed_in()
+    answer = browser.submit(HALF + "/clips", fields | {"csrf": browser.token()})
+    assert answer.status_code == 400
+    assert 'class="fault"' in answer.text
+
+
+def test_bodies_that_are_no_form(served: Served) -> None:
+    browser = served.signed_in()
+    url = browser.base + "/sign-in"
+    assert browser.post(url, data=b"a" * 100_000, headers={"Content-Type": "text/plain"}, timeout=20).status_code == 415
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert browser.post(url, data=b"a=" + b"a" * 100_000, headers=form, timeout=20).status_code == 413
+    assert browser.post(url, data=b"a=%ff&\xff", headers=form, timeout=20).status_code == 400
+    assert browser.post(url, data=b"&".join(b"a=1" for _ in range(99)), headers=form, timeout=20).status_code == 400
+
+
+def test_serve_by_the_command_line(tmp_path: Path) -> None:
+    box = make_box(tmp_path)
+    made = box.command("serve", "--account", "检查员", "--json")
+    assert made.returncode == 0, made.stderr
+    assert made.stderr == ""
+    bad = box.command("serve", "--account", "a b")
+    assert (bad.returncode, len(bad.stderr.splitlines())) == (2, 1)
+    with box.config.open("a", encoding="utf-8") as file:
+        file.write('[serve]\nhost = "127.0.0.1"\nport = 1\n')
+    if os.geteuid() != 0:
+        taken = box.command("serve")
+        assert (taken.returncode, len(taken.stderr.splitlines())) == (2, 1)
+    text = box.config.read_text(encoding="utf-8").replace("port = 1\n", f"port = {_free_port()}\n")
+    box.config.write_text(text, encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "serve", "--config", str(box.config)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        url = re.search(r"https://\S+/", process.stderr.readline())
+        assert url
+        browser = Browser(url[0], tmp_path / "state" / "page" / "tls" / "page.pem")
+        assert "登录" in browser.open("/sign-in").text
+    finally:
+        process.terminate()
+        assert process.wait(15) == 0
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
