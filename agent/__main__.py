@@ -1,0 +1,84 @@
+"""The command line: `site-agent COMMAND`. Exit status: 0 done, 1 something broke or was found wrong, 2 the input is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import pkgutil
+import sys
+from typing import NoReturn
+
+from agent import __version__, commands, settings_file, words
+from agent.commands import common
+from agent.errors import SiteAgentError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are one line in the user's language."""
+
+    def error(self, message: str) -> NoReturn:
+        common.say(words.text("commands.usage", detail=message))
+        raise SystemExit(2)
+
+
+def parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """Every module of agent.commands that has `add` is a command. Only the one that is asked for is imported: some of
+    them bring in large libraries."""
+    names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+    asked = [name for name in names if name in arguments]
+    shared = common.options()
+    top = Parser(prog="site-agent", description=words.text("commands.about"), parents=[shared])
+    top.add_argument("--version", action="version", version=__version__)
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_child(shared))
+    for name in asked or names:
+        loaded = importlib.import_module(f"agent.commands.{name}")
+        if hasattr(loaded, "add"):
+            loaded.add(subparsers)
+    return top
+
+
+def _child(shared: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
+    class Child(Parser):
+        def __init__(self, **kwargs: object) -> None:
+            kwargs["parents"] = [*kwargs.get("parents", ()), shared]  # type: ignore[misc]
+            super().__init__(**kwargs)  # type: ignore[arg-type]
+
+    return Child
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; errors of the project become one line on standard error."""
+    arguments = sys.argv[1:] if argv is None else argv
+    words.use(_language(arguments))
+    args = parser(arguments).parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except SiteAgentError as error:
+        common.say(f"site-agent: {error}")
+        return error.exit_status
+    except KeyboardInterrupt:
+        common.say(words.text("commands.interrupted"))
+        return 1
+    except BrokenPipeError:
+        # the reader of our output went away (head, less): not a fault, but Python would complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        logging.shutdown()
+
+
+def _language(arguments: list[str]) -> words.Language:
+    """Before the real parse, since its own messages need the language already."""
+    early = argparse.ArgumentParser(add_help=False, parents=[common.options()], exit_on_error=False)
+    try:
+        known, _ = early.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return "zh"
+    given: words.Language | None = getattr(known, "language", None)
+    return given or settings_file.language_of(common.config_file(known))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What the bureau may ask over MQTT: a count now, the gaps of a class, a reference to a clip. See docs/mqtt.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+from agent.bureau.incoming import Handler
+from agent.catalog import Catalog
+from agent.clock import Clock, rfc3339
+from agent.drive import gaps
+from agent.errors import BureauError
+from agent.inspection.clip import Clips, Plan, Request
+from agent.inspection.cut import Span
+from agent.model import Look, Session, TrainingClass
+
+_FRESH_S = 600.0
+
+
+class Answers:
+    """`clips` plans without writing: the video itself stays in the box."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, classes: Callable[[], list[TrainingClass]], clips: Clips
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._classes = classes
+        self._clips = clips
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"count": self.count, "gaps": self.gaps, "clip": self.clip}
+
+    def count(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The newest look of each camera, of one room, camera or class where asked for. `fresh` is false when it is old."""
+        looks = [look for c in self._catalog.cameras.all() if (look := self._catalog.looks.last(c.camera_id))]
+        wanted = {k: asked[k] for k in ("room_id", "camera_id", "class_id") if asked.get(k)}
+        chosen = [x for x in looks if all(getattr(x, k) == v for k, v in wanted.items())]
+        return {"looks": [self._look(x) for x in chosen]}
+
+    def gaps(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The gap ledger of a class, or of one of its days, half-days or cameras. Raises BureauError."""
+        cls = self._class(asked)
+        day = _parsed(date.fromisoformat, asked, "date") if asked.get("date") else None
+        session = _parsed(Session, asked, "session") if asked.get("session") else None
+        found = gaps.of_class(self._catalog, self._classes(), cls.class_id, self._clock.now(), day, session)
+        camera = asked.get("camera_id")
+        return {"gaps": [gaps.as_object(g, self._catalog.zone) for g in found if camera in (None, g.camera_id)]}
+
+    def clip(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What video there is for a class and span, with the command that cuts it. Raises BureauError, InputError."""
+        cls = self._class(asked)
+        day = _parsed(date.fromisoformat, asked, "date")
+        bounds = [
+            datetime.combine(day, _parsed(time.fromisoformat, asked, key), self._catalog.zone) for key in ("from", "to")
+        ]
+        camera = asked.get("camera_id")
+        request = Request(cls, Span(*bounds), "bureau", cameras=(str(camera),) if camera else ())
+        begin, end = (f"{b:%H:%M:%S}" for b in bounds)
+        command = f"site-agent clip {cls.class_id} --on {day} --from {begin} --to {end} --out DIR"
+        return {"command": command, "clips": [self._clip(plan) for plan in self._clips.plan(request)]}
+
+    def _class(self, asked: Mapping[str, Any]) -> TrainingClass:
+        found = next((c for c in self._classes() if c.class_id == asked.get("class_id")), None)
+        if found is None:
+            raise BureauError("commands.no_class", class_id=repr(asked.get("class_id"))[:64])
+        return found
+
+    def _look(self, look: Look) -> dict[str, Any]:
+        age = (self._clock.now() - look.at).total_seconds()
+        return {
+            "camera_id": look.camera_id, "room_id": look.room_id, "class_id": look.class_id, "fresh": age < _FRESH_S,
+            "at": rfc3339(look.at, self._catalog.zone), "people": look.people, "low": look.low, "high": look.high,
+            "judged": look.judged, "reason": look.reason,
+        }  # fmt: skip
+
+    def _clip(self, plan: Plan) -> dict[str, Any]:
+        zone = self._catalog.zone
+        return {
+            "camera_id": plan.camera_id, "start": rfc3339(plan.span.start, zone), "end": rfc3339(plan.span.end, zone),
+            "gaps": [
+                {"start": rfc3339(h.span.start, zone), "end": rfc3339(h.span.end, zone), "reason": h.reason}
+                for h in plan.holes
+            ],
+        }  # fmt: skip
+
+
+def _parsed(parse: Callable[[str], Any], asked: Mapping[str, Any], key: str) -> Any:
+    try:
+        return parse(asked[key])
+    except (KeyError, TypeError, ValueError):
+        raise BureauError("answers.bad", key=key, value=repr(asked.get(key))[:40]) from None

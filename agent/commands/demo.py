@@ -1,0 +1,24 @@
+"""`site-agent demo`: the main job, end to end, on this machine alone."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from agent.commands.common import say
+from agent.demo.show import Show
+from agent.errors import InputError
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("demo", help="show the main job end to end with a virtual camera")
+    parser.add_argument("--video", type=Path, metavar="FILE", help="play this file instead of the made classroom")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.video and not args.video.is_file():
+        raise InputError("demo.no_video", file=args.video)
+    folder = Path(tempfile.mkdtemp(prefix="site-agent-demo-"))
+    return Show(folder, args.video, say).run()

@@ -1,0 +1,142 @@
+"""`site-agent doctor`: what is wrong with the box, and the mend. Exit status 1 where a fault (critical) was found; warnings
+and notes leave it at 0."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from agent import __version__, wiring, words
+from agent.catalog import Catalog
+from agent.clock import SystemClock
+from agent.commands import common
+from agent.doctor import bundle, examine, finding, readiness
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, Severity
+from agent.errors import CatalogError, InputError, SettingsError
+from agent.settings import Settings
+
+MARKS = {"ok": "✓", "info": "·", "warning": "!", "critical": "✗"}
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("doctor", help="check the whole box and name the mends")
+    parser.add_argument("--class", dest="class_id", metavar="ID", help="readiness sheet before a class opens")
+    parser.add_argument("--only", action="append", choices=sorted(examine.CHECKS), default=[], metavar="CHECK")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="--json output of before: only new faults count")
+    parser.add_argument("--bundle", type=Path, metavar="FILE.tar.gz", help="write a support bundle without secrets")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine, print, and say by the exit status whether something is broken."""
+    before = _baseline(args.baseline) if args.baseline else {}
+    if args.bundle and args.bundle.exists():
+        raise InputError("doctor.bundle.exists", file=args.bundle)
+    try:
+        found_settings = common.settings(args)
+    except SettingsError as error:
+        if args.class_id or args.bundle:
+            raise
+        return _without_settings(args, error)
+    catalog, broken = _catalog(found_settings)
+    try:
+        box = box_of(common.config_file(args), found_settings, catalog)
+        if args.class_id:
+            return _sheet(args, box)
+        named = frozenset(args.only)
+        first = Finding("settings", "ok", words.text("doctor.settings.ok", file=box.settings_file))
+        findings = _print(args, [first, *broken], examine.examine(box, named))
+        if args.bundle:
+            size = bundle.write(args.bundle, box, findings)
+            common.say(words.text("doctor.bundle.done", file=args.bundle, size=size // 1024))
+        _summary(findings)
+        return finding.exit_status(findings, before)
+    finally:
+        if catalog is not None:
+            catalog.close()
+
+
+def box_of(file: Path, given: Settings, catalog: Catalog | None) -> Box:
+    """The settings, as the checks take them."""
+    bureau, serve = given.bureau, given.serve
+    certificates = {"bureau": bureau.certificate_file, "bureau_ca": bureau.ca_file, "page": serve.certificate_file}
+    own_page = given.state_dir / "page" / "tls" / "page.pem"
+    if serve.enabled and serve.certificate_file is None and own_page.exists():
+        certificates["page"] = own_page
+    clock = SystemClock()
+    return Box(
+        clock=clock, now=clock.now(), zone=given.zone, version=__version__, settings_file=file,
+        state_dir=given.state_dir, key_dir=given.key_dir, drives=given.recording.drives, model=given.counting.model,
+        model_sha256=given.counting.sha256, model_list=given.cameras.model_list,
+        model_list_key=given.cameras.model_list_key, clock_bound_s=given.cameras.clock_bound_s,
+        bureau=wiring.for_bureau(given) if bureau.enabled else None,
+        certificates=tuple((what, path) for what, path in certificates.items() if path), catalog=catalog,
+        classes=tuple(common.classes(catalog)) if catalog else (),
+    )  # fmt: skip
+
+
+def _catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:
+    """The catalog where there is one. It is not made: it would belong to whoever runs the doctor, not to the service."""
+    try:
+        if not given.catalog_file.exists():
+            return None, []
+        return Catalog(given.catalog_file, given.zone), []
+    except PermissionError:
+        raise InputError("doctor.not_allowed", path=given.state_dir) from None
+    except CatalogError as error:
+        return None, [finding.of_error("database", "critical", error)]
+
+
+def _without_settings(args: argparse.Namespace, error: SettingsError) -> int:
+    """Settings that cannot be read are the first thing to mend: every other check asks for them."""
+    _summary(_print(args, [finding.of_error("settings", "critical", error)], ()))
+    return 1
+
+
+def _sheet(args: argparse.Namespace, box: Box) -> int:
+    if box.catalog is None:
+        raise InputError("commands.no_class", class_id=args.class_id[:64])
+    cls = common.the_class(box.catalog, args.class_id)
+    common.say(words.text("doctor.sheet.title", class_id=cls.class_id, project=cls.project))
+    findings = _print(args, [], iter(readiness.check(box, cls)))
+    sheet = readiness.sheet(box, cls, findings)
+    common.say(words.text("doctor.sheet.ready" if sheet["ready"] else "doctor.sheet.not_ready"))
+    if box.bureau is not None:
+        box.catalog.outbox.put(f"readiness/{cls.class_id}", "readiness", sheet, box.now, retained=True)
+        common.say(words.text("doctor.sheet.published"))
+    return finding.exit_status(findings)
+
+
+def _print(args: argparse.Namespace, first: Iterable[Finding], rest: Iterable[Finding]) -> list[Finding]:
+    """As they come: some checks take seconds."""
+    return [_show(args, item) for item in chain(first, rest)]
+
+
+def _show(args: argparse.Namespace, item: Finding) -> Finding:
+    common.emit(args, item.as_data())
+    if not common.wants_json(args):
+        severity = words.text(f"doctor.severity.{item.severity}")
+        sys.stdout.write(f"{MARKS[item.severity]} {severity}  {item.finding}\n")
+        if item.mend:
+            sys.stdout.write(f"        → {item.mend}\n")
+        sys.stdout.flush()
+    return item
+
+
+def _summary(findings: list[Finding]) -> None:
+    worst = finding.worst(findings)
+    count = sum(f.severity == worst for f in findings)
+    common.say(words.text(f"doctor.summary.{worst}", count=count))
+
+
+def _baseline(file: Path) -> dict[str, Severity]:
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {str(row["check"]): row["severity"] for row in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError("doctor.baseline", file=file) from None

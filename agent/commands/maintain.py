@@ -1,0 +1,48 @@
+"""`site-agent maintain`: what site-agent-maintenance.timer runs each night. 1 where something is not as it should be."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from pathlib import Path
+
+from agent import words
+from agent.clock import SystemClock
+from agent.commands import common
+from agent.doctor import disks, reread
+from agent.errors import InputError
+from agent.model import AlertKind
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("maintain", help="nightly: re-read a slice of the drives, check the database")
+    parser.add_argument("--smart", type=Path, metavar="FILE", help="only write the disks' health to FILE (root)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    now = SystemClock().now()
+    if args.smart:
+        count = disks.write(args.smart, now)
+        common.emit(args, {"disks": count})
+        common.say(words.text("maintain.smart", count=count, file=args.smart))
+        return 0
+    settings = common.settings(args)
+    if not settings.catalog_file.exists():
+        raise InputError("maintain.no_catalog", file=settings.catalog_file)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with common.catalog(settings) as catalog:
+        problems = catalog.store.check(thorough=True)
+        if problems:
+            text = words.text("maintain.database", file=settings.catalog_file, detail=problems[0])
+            catalog.alerts.raise_(AlertKind.DRIVE_ERROR, "database", text, now)
+            common.say(text)
+        else:
+            catalog.alerts.clear(AlertKind.DRIVE_ERROR, "database", now)
+        drives = reread.open_drives(settings.recording.drives)
+        done = reread.reread(catalog, drives, now, stop.is_set)
+    common.emit(args, {"database": problems, "files": done.files, "bytes": done.bytes, "bad": list(done.bad)})
+    common.say(words.text("maintain.done", files=done.files, size=f"{done.bytes / 1e9:.1f}", bad=len(done.bad)))
+    return int(bool(problems or done.bad))

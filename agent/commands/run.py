@@ -1,0 +1,36 @@
+"""`site-agent run`: the daemon. Stops in order on SIGTERM and SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+
+from agent import logs, words
+from agent.app import App, OnlyOne, open_catalog
+from agent.clock import SystemClock
+from agent.commands import common
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help=words.text("run.help"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = common.settings(args)
+    logs.begin()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    common.make_state_dir(settings)
+    with OnlyOne(settings), open_catalog(settings, SystemClock()) as catalog:
+        app = App(settings, catalog)
+        status = app.run(stop)
+    if app.late:
+        # Python would wait for the threads that are left; all that matters is closed and written by now
+        logging.shutdown()
+        os._exit(status)
+    return status

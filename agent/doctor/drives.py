@@ -1,0 +1,181 @@
+"""Evidence drives: identity, place, rights, space, speed, and what the disk says of its own health."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from agent import clock
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, Severity, bad, good, of_error
+from agent.drive import Drive, forecast, keys, watch
+from agent.drive.layout import SYSTEM
+from agent.errors import DriveError
+
+SPEED_BYTES = 16 * 1024 * 1024
+SLOW = 4.0
+"""A drive must write this many times faster than the cameras send: sums, papers and re-reading want their share."""
+SMART_OLD = timedelta(days=8)
+_RESERVE = 256 * 1024 * 1024
+_MBIT = 125_000
+_USUAL_CAMERA_BYTES_S = 4 * _MBIT
+
+
+def check(box: Box) -> list[Finding]:
+    found: list[Finding] = []
+    working = 0
+    for root in box.drives:
+        drive, first = _open(box, root, spare=working > 0)
+        found.append(first)
+        if drive is not None:
+            working += 1
+            found += _inside(box, drive)
+    return [*found, *smart(box)]
+
+
+def _open(box: Box, root: Path, *, spare: bool) -> tuple[Drive | None, Finding]:
+    name = f"drive.{root}"
+    try:
+        drive = Drive.open(root)
+    except DriveError as error:
+        # a stand-by that is not plugged in is no fault while the first drive works
+        return None, of_error(name, "info" if spare and error.kind == "drive.missing" else "critical", error)
+    known = box.catalog.drives.get(drive.drive_id) if box.catalog else None
+    if known and known.handed_over_at:
+        return None, bad(name, "critical", "drive.handed_over", root=root, drive_id=drive.drive_id)
+    if drive.is_sealed():
+        return None, bad(name, "critical", "drive.sealed", root=root, drive_id=drive.drive_id)
+    own = keys.public_key(box.key_dir) if os.access(box.key_dir, os.X_OK) else ""
+    if own and drive.public_key and drive.public_key != own:
+        return None, bad(name, "critical", "drive.other_box", root=root, drive_id=drive.drive_id)
+    return drive, good(name, "drive.ok", root=root, drive_id=drive.drive_id, label=drive.label)
+
+
+def _inside(box: Box, drive: Drive) -> list[Finding]:
+    root = drive.root
+    try:
+        drive.check()
+        free, total = drive.space()
+    except DriveError as error:
+        return [of_error(f"drive.{root}", "critical", error)]
+    found = [_space(box, drive, free, total), _speed(box, drive)]
+    if root.stat().st_dev == Path("/").stat().st_dev:
+        found.append(bad(f"drive.{root}.mount", "warning", "drive.system_disk", root=root))
+    owner = service_owner(box.state_dir)
+    # made by root at a prompt, its own folder would be closed to the service
+    if owner is not None and not (may_write(root, owner) and may_write(root / SYSTEM, owner)):
+        found.append(bad(f"drive.{root}.rights", "critical", "drive.rights", root=root))
+    return found
+
+
+def _space(box: Box, drive: Drive, free: int, total: int) -> Finding:
+    name = f"drive.{drive.root}.space"
+    shown: dict[str, object] = {"root": drive.root, "free": f"{free / 1e9:.1f}", "total": f"{total / 1e9:.1f}"}
+    reserve = min(_RESERVE, total // 100)
+    days = watch.of_catalog(box.catalog, box.classes, free, box.now, reserve=reserve) if box.catalog else None
+    if days is None and free > 0.05 * total:
+        return good(name, "drive.space_unknown", **shown)
+    left = days or 0.0
+    shown["days"] = f"{left:.0f}"
+    if free <= 2 * reserve or left < 2:
+        return bad(name, "critical", "drive.space_out", **shown)
+    if left < 14 or free < 0.05 * total:
+        return bad(name, "warning", "drive.space_low", **shown)
+    return good(name, "drive.space", **shown)
+
+
+def needed_bytes_s(box: Box) -> float:
+    """What all cameras write together, from the last week's recordings; where there are none, a usual camera's rate each."""
+    if box.catalog is None:
+        return _USUAL_CAMERA_BYTES_S
+    cameras = box.catalog.cameras.all()
+    week = box.now - timedelta(days=7)
+    segments = [s for c in cameras for s in box.catalog.segments.between(c.camera_id, week, box.now)]
+    known = forecast.rates(segments)
+    return sum(known.get(c.camera_id, _USUAL_CAMERA_BYTES_S) for c in cameras) or _USUAL_CAMERA_BYTES_S
+
+
+def _speed(box: Box, drive: Drive) -> Finding:
+    name = f"drive.{drive.root}.speed"
+    need = needed_bytes_s(box)
+    try:
+        speed = write_speed(drive.root / SYSTEM)
+    except OSError as error:
+        return bad(name, "warning", "drive.speed_unknown", root=drive.root, detail=error.strerror or error)
+    shown = {"root": drive.root, "speed": f"{speed / 1e6:.0f}", "need": f"{need / 1e6:.1f}"}
+    if speed < need:
+        return bad(name, "critical", "drive.slow", **shown)
+    return bad(name, "warning", "drive.slow", **shown) if speed < SLOW * need else good(name, "drive.speed", **shown)
+
+
+def write_speed(folder: Path) -> float:
+    """Bytes a second, from one file of SPEED_BYTES that is written, synced and removed. Raises OSError."""
+    path = folder / f".speed-{os.getpid()}"
+    block = os.urandom(1024 * 1024)
+    begun = time.monotonic()
+    try:
+        with path.open("xb") as file:
+            for _ in range(SPEED_BYTES // len(block)):
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        path.unlink(missing_ok=True)
+    return SPEED_BYTES / max(time.monotonic() - begun, 1e-6)
+
+
+def service_owner(state_dir: Path) -> os.stat_result | None:
+    """The service's user, as the owner of its state folder; None where there is no such folder."""
+    try:
+        return state_dir.stat()
+    except OSError:
+        return None
+
+
+def may_write(folder: Path, owner: os.stat_result) -> bool:
+    """Whether that user may make files in `folder`, by its mode."""
+    state = folder.stat()
+    if owner.st_uid in (0, state.st_uid):
+        return owner.st_uid == 0 or bool(state.st_mode & stat.S_IWUSR)
+    return bool(state.st_mode & (stat.S_IWGRP if owner.st_gid == state.st_gid else stat.S_IWOTH))
+
+
+def smart(box: Box) -> list[Finding]:
+    """What site-agent-smart.service left: `{"at": …, "disks": {device: smartctl's JSON}}`."""
+    try:
+        report = json.loads(box.smart_file.read_text(encoding="utf-8"))
+        at = clock.parse(report["at"])
+        disks: Mapping[str, Any] = report["disks"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [bad("drive.smart", "info", "drive.smart_none")]
+    if box.now - at > SMART_OLD:
+        return [bad("drive.smart", "info", "drive.smart_old", days=(box.now - at).days)]
+    return [_disk(device, body) for device, body in sorted(disks.items())]
+
+
+def _disk(device: str, body: Mapping[str, Any]) -> Finding:
+    name = f"drive.smart.{Path(device).name}"
+    model = body.get("model_name") or body.get("scsi_model_name") or "?"
+    passed = (body.get("smart_status") or {}).get("passed")
+    if passed is None:
+        return bad(name, "info", "drive.smart_silent", device=device)
+    rows = (body.get("ata_smart_attributes") or {}).get("table") or []
+    raw = {row.get("id"): (row.get("raw") or {}).get("value", 0) for row in rows}
+    worn = sum(raw.get(i, 0) for i in (5, 197, 198))  # reallocated, pending, uncorrectable sectors
+    worn += (body.get("nvme_smart_health_information_log") or {}).get("media_errors", 0)
+    shown = {
+        "device": device,
+        "model": model,
+        "sectors": worn,
+        "celsius": (body.get("temperature") or {}).get("current"),
+    }
+    if not passed:
+        return bad(name, "critical", "drive.smart_failing", **shown)
+    severity: Severity | None = "warning" if worn else None
+    return bad(name, severity, "drive.smart_worn", **shown) if severity else good(name, "drive.smart_ok", **shown)

@@ -1,0 +1,47 @@
+"""All checks, one after another, none allowed to hang: a dead disk or broker must not keep the rest from being told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+
+from agent.doctor import cameras, drives, link, machine, plan
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, bad, of_error
+from agent.errors import SiteAgentError
+
+Check = Callable[[Box], list[Finding]]
+PATIENCE_S = 30.0
+CHECKS: Mapping[str, Check] = {
+    "service": machine.service, "cameras": cameras.check, "clock": machine.time, "drive": drives.check,
+    "model": machine.model, "bureau": link.check, "schedule": plan.check, "database": machine.database,
+    "rights": machine.rights, "versions": machine.versions, "alert": machine.alerts,
+}  # fmt: skip
+
+
+def examine(box: Box, only: frozenset[str] = frozenset()) -> Iterator[Finding]:
+    """Findings as they come. `only` names checks; empty: all."""
+    for name, check in CHECKS.items():
+        if not only or name in only:
+            yield from bounded(name, lambda check=check: check(box), PATIENCE_S)  # type: ignore[misc]
+
+
+def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> list[Finding]:
+    """The check's findings, or one that says that it broke or gave no answer in time."""
+    answer: Future[list[Finding]] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(check())
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits, which raises it there
+            answer.set_exception(error)
+
+    # daemon: a thread stuck in the kernel on a dead disk must not keep the process from ending
+    threading.Thread(target=work, name=f"doctor-{name}", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        return [bad(name, "critical", "hangs", name=name, seconds=round(seconds))]
+    except SiteAgentError as error:
+        return [of_error(name, "critical", error)]

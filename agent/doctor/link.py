@@ -1,0 +1,89 @@
+"""The way to the bureau: broker, password, certificates, what waits to be sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from agent.bureau.connection import Connection, tls_context
+from agent.bureau.options import Options
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, Severity, bad, good, of_error
+from agent.errors import BureauError, SettingsError
+
+SOON = timedelta(days=30)
+WAITS = timedelta(hours=1)
+
+
+def check(box: Box) -> list[Finding]:
+    found = [_dates(f"certificate.{what}", file, _file_end(file), box.now) for what, file in box.certificates]
+    if box.bureau is None:
+        return [bad("bureau", "info", "bureau.off"), *found]
+    return [_broker(box.bureau), *_peer(box.bureau, box.now), *found, *_outbox(box)]
+
+
+def _broker(options: Options) -> Finding:
+    """Sign in as the service does, under a name of its own so that the service's session is left alone."""
+    connection, once = None, replace(options, session_expiry_s=0)
+    try:
+        connection = Connection(once, client_id=f"{options.client_id}-doctor", will=None)
+        connection.open()
+    except (BureauError, SettingsError) as error:
+        return of_error("bureau", "critical", error)
+    finally:
+        if connection is not None:
+            with suppress(BureauError):
+                connection.close(clean=True)
+    return good("bureau", "bureau.ok", host=options.host, port=options.port)
+
+
+def _peer(options: Options, now: datetime) -> list[Finding]:
+    """How long the broker's certificate is good. Where there is no way to it, `_broker` has said so already."""
+    if not options.tls:
+        return [bad("bureau.tls", "warning", "bureau.plain")]
+    try:
+        address = (options.host, options.port)
+        with (
+            socket.create_connection(address, options.connect_timeout_s) as plain,
+            tls_context(options).wrap_socket(plain, server_hostname=options.host) as secured,
+        ):
+            end = (secured.getpeercert() or {}).get("notAfter")
+    except (OSError, SettingsError, ValueError):
+        return []
+    moment = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(end)), UTC) if end else None
+    return [_dates("certificate.broker", Path(f"{options.host}:{options.port}"), moment, now)]
+
+
+def _dates(check_: str, file: Path, end: datetime | None, now: datetime) -> Finding:
+    if end is None:
+        return bad(check_, "critical", "certificate.unreadable", file=file)
+    shown = {"file": file, "end": end.date().isoformat(), "days": (end - now).days}
+    if end <= now:
+        return bad(check_, "critical", "certificate.over", **shown)
+    severity: Severity | None = "warning" if end - now < SOON else None
+    return bad(check_, severity, "certificate.soon", **shown) if severity else good(check_, "certificate.ok", **shown)
+
+
+def _file_end(file: Path) -> datetime | None:
+    """`notAfter` of a PEM certificate, read by the openssl program; None where there is none."""
+    command = ["openssl", "x509", "-in", str(file), "-noout", "-enddate"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(done.stdout.strip().removeprefix("notAfter=")), UTC)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
+def _outbox(box: Box) -> list[Finding]:
+    if box.catalog is None:
+        return []
+    size, oldest = box.catalog.outbox.size(), box.catalog.outbox.oldest()
+    if oldest is not None and box.now - oldest > WAITS:
+        since = oldest.astimezone(box.zone).strftime("%Y-%m-%d %H:%M")
+        return [bad("bureau.outbox", "warning", "bureau.waits", count=size, since=since)]
+    return [good("bureau.outbox", "bureau.outbox_ok", count=size)]

@@ -1,0 +1,134 @@
+"""The box itself: service, clock, database, rights, versions, the detector's model, alerts that are open."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import stat
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+from agent import clock
+from agent.counting import weights
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
+from agent.drive import keys
+from agent.errors import CatalogError, ModelError
+
+ALIVE = timedelta(seconds=30)
+"""The service writes its sign of life each 5 s."""
+CLOCK_SOURCES = {
+    "systemd-timesyncd": Path("/run/systemd/timesync"), "chrony": Path("/run/chrony"), "ntpd": Path("/run/ntpd.pid"),
+    "ntpsec": Path("/run/ntpsec"),
+}  # fmt: skip
+KNOWN_DEBIAN = ("12", "13")
+_GIGABYTE = 1_000_000_000
+
+
+def service(box: Box) -> list[Finding]:
+    last = box.catalog.facts.get("alive") if box.catalog else None
+    if last is None:
+        return [bad("service", "critical", "service.never")]
+    at = clock.parse(last)
+    shown = at.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
+    if box.now - at > ALIVE or (box.catalog and box.catalog.facts.get("stopped")):
+        return [bad("service", "critical", "service.down", at=shown)]
+    return [good("service", "service.ok", version=box.version)]
+
+
+def time(box: Box) -> list[Finding]:
+    source = next((name for name, path in CLOCK_SOURCES.items() if path.exists()), "")
+    local = box.now.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
+    if not source:
+        first = bad("clock", "critical", "clock.no_source", local=local)
+    elif box.clock.trust() != "trusted":
+        first = bad("clock", "warning", "clock.free", local=local, source=source)
+    else:
+        first = good("clock", "clock.ok", local=local, source=source)
+    if any(Path("/sys/class/rtc").glob("rtc*")):
+        return [first]
+    return [first, bad("clock.battery", "info", "clock.no_battery")]
+
+
+def database(box: Box) -> list[Finding]:
+    found: list[Finding] = []
+    if box.catalog is not None:
+        try:
+            problems = box.catalog.store.check()
+        except CatalogError as error:
+            return [of_error("database", "critical", error)]
+        size = f"{box.catalog.store.path.stat().st_size / 1e6:.1f}"
+        file = box.catalog.store.path
+        found.append(
+            bad("database", "critical", "database.broken", file=file, detail=problems[0])
+            if problems
+            else good("database", "database.ok", size=size)
+        )
+    if box.state_dir.exists():
+        free = shutil.disk_usage(box.state_dir).free
+        severity: Severity | None = "critical" if free < _GIGABYTE // 5 else "warning" if free < _GIGABYTE else None
+        shown = {"path": box.state_dir, "free": f"{free / _GIGABYTE:.1f}"}
+        name = "database.space"
+        found.append(bad(name, severity, "disk.low", **shown) if severity else good(name, "disk.ok", **shown))
+    return found
+
+
+def rights(box: Box) -> list[Finding]:
+    """Who may read the passwords and the key, and whether the key is there."""
+    found = [
+        bad("rights", "warning", "rights.open", path=path, mode=f"{mode:o}", wanted=f"{mode & ~extra:o}")
+        for path, extra in (
+            (box.settings_file, 0o007), (box.settings_file.parent / "credentials", 0o077), (box.state_dir, 0o007),
+            (box.key_dir, 0o077), (box.key_dir / keys.KEY_FILE, 0o077),
+        )
+        if (mode := _mode(path)) is not None and mode & extra
+    ]  # fmt: skip
+    if _mode(box.key_dir) is not None and not keys.public_key(box.key_dir):
+        found.append(bad("rights.key", "warning", "rights.no_key", path=box.key_dir))
+    return found or [good("rights", "rights.ok")]
+
+
+def _mode(path: Path) -> int | None:
+    """Permission bits; None where it does not exist or the caller may not look."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
+def versions(box: Box) -> list[Finding]:
+    release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
+    system = release.get("PRETTY_NAME", platform.system())
+    shown = {"version": box.version, "python": platform.python_version(), "system": system}
+    found = [good("versions", "versions.ok", **shown)]
+    if release.get("ID") != "debian" or release.get("VERSION_ID") not in KNOWN_DEBIAN:
+        found = [bad("versions", "info", "versions.other", **shown)]
+    missing = [name for name in ("ssh-keygen", "openssl") if shutil.which(name) is None]
+    return found + [bad("versions.programs", "warning", "versions.missing", name=name) for name in missing]
+
+
+def model(box: Box) -> list[Finding]:
+    try:
+        found = weights.check(box.model, box.model_sha256)
+    except ModelError as error:
+        return [of_error("model", "critical", error)]
+    return [good("model", "model.ok", version=found.version)]
+
+
+def alerts(box: Box) -> list[Finding]:
+    """What the service itself has complained of and not taken back."""
+    opened = box.catalog.alerts.opened() if box.catalog else []
+    # class matters are the bureau's to judge: they say nothing of the box's health
+    mine = [a for a in opened if not a.kind.value.startswith(("attendance.", "practice."))]
+    found = [of_line(f"alert.{a.kind.value}.{a.subject}", a.severity, a.message) for a in mine]
+    return found or [good("alert", "alert.none")]
+
+
+def first_line(*command: str) -> str:
+    """What a program says about itself; "" where it is missing or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""

@@ -1,0 +1,46 @@
+"""Classes and course plan: is there one, has each room its cameras, when is the next recording?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from agent import clock, schedule
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, bad, good
+from agent.model import TrainingClass
+
+
+def check(box: Box) -> list[Finding]:
+    today = clock.local_day(box.now, box.zone)
+    current = [c for c in box.classes if c.last_day >= today]
+    if not current:
+        return [bad("schedule", "warning", "schedule.none")]
+    found = [f for cls in current for f in _class(cls)]
+    cameras = {c for cls in current for room in cls.rooms for c in room.cameras}
+    starts = [s for c in cameras if (s := schedule.next_start(current, c, box.now))]
+    running = [c for c in cameras if schedule.placement_at(current, c, box.now)]
+    if running:
+        found.append(good("schedule", "schedule.running", cameras=", ".join(sorted(running))))
+    elif starts:
+        begin = min(starts).astimezone(box.zone).strftime("%Y-%m-%d %H:%M")
+        found.append(good("schedule", "schedule.next", count=len(current), begin=begin))
+    else:
+        found.append(bad("schedule", "warning", "schedule.over"))
+    return found
+
+
+def _class(cls: TrainingClass) -> list[Finding]:
+    used = {x.room_id for x in cls.lessons if not x.cancelled}
+    return [
+        bad(f"schedule.{cls.class_id}", "critical", "schedule.no_camera", class_id=cls.class_id, room=room.name)
+        for room in cls.rooms
+        if room.room_id in used and not room.cameras
+    ]
+
+
+def planned_seconds(box: Box, cls: TrainingClass) -> float:
+    """Camera seconds that the class's plan still wants from now on, margins included."""
+    cameras = {c for room in cls.rooms for c in room.cameras}
+    places = [p for c in cameras for p in schedule.placements(box.classes, c) if p.class_id == cls.class_id]
+    left = (p.end - max(p.start, box.now) for p in places if p.end > box.now)
+    return sum(left, timedelta()).total_seconds()

@@ -1,0 +1,97 @@
+"""The nightly slice: re-read some recordings each night so that the whole drive is read once a quarter, and bit rot is
+found while there is still another copy to take."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from agent import clock, words
+from agent.catalog import Catalog
+from agent.drive import Drive
+from agent.errors import DriveError
+from agent.model import AlertKind, Segment
+
+log = logging.getLogger(__name__)
+QUARTER_DAYS = 90
+MOST_DAYS = 7.0
+_CURSOR, _AT = "reread.cursor", "reread.at"
+_BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`bad` are paths whose bytes are not those that were recorded, or cannot be read."""
+
+    files: int
+    bytes: int
+    bad: tuple[str, ...]
+
+
+def open_drives(roots: Sequence[Path]) -> list[Drive]:
+    """Those of the configured drives that are attached."""
+    found = []
+    for root in roots:
+        try:
+            found.append(Drive.open(root))
+        except DriveError as error:
+            log.warning("%s", error)
+    return found
+
+
+def reread(
+    catalog: Catalog, drives: Sequence[Drive], now: datetime, stopped: Callable[[], bool] = lambda: False
+) -> Slice:
+    """Read on from where the last night ended: a ninetieth of what the drives hold for each day since then (a week's at
+    most). Each file's cursor is kept at once, so that an interrupted night is not lost. Raises CatalogError."""
+    roots = {d.drive_id: d for d in drives}
+    budget = catalog.segments.finished_bytes(list(roots)) * _days(catalog, now) / QUARTER_DAYS
+    cursor = int(catalog.facts.get(_CURSOR) or 0)
+    files, size, bad, wrapped = 0, 0, [], False
+    while size < budget and not stopped():
+        rows = catalog.segments.finished_after(cursor, list(roots), 1)
+        if not rows:
+            if wrapped or not cursor:
+                break
+            cursor, wrapped = 0, True
+            continue
+        segment = rows[0]
+        if not _same(segment, roots[segment.drive_id]):
+            bad.append(segment.path)
+            _tell(catalog, segment, roots[segment.drive_id], now)
+        files, size, cursor = files + 1, size + (segment.bytes or 0), segment.segment_id
+        catalog.facts.put(_CURSOR, str(cursor))
+    catalog.facts.put(_AT, clock.stamp(now))
+    return Slice(files, size, tuple(bad))
+
+
+def _days(catalog: Catalog, now: datetime) -> float:
+    last = catalog.facts.get(_AT)
+    return min(MOST_DAYS, max(1.0, (now - clock.parse(last)).total_seconds() / 86400)) if last else 1.0
+
+
+def _same(segment: Segment, drive: Drive) -> bool:
+    """Whether the file still has the sum of its recording. Its pages are dropped from memory afterwards: they would push
+    out what the recorder needs."""
+    digest = sha256()
+    try:
+        with (drive.root / segment.path).open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError as error:
+        log.warning("%s: %s", segment.path, error)
+        return False
+    return digest.hexdigest() == segment.sha256
+
+
+def _tell(catalog: Catalog, segment: Segment, drive: Drive, now: datetime) -> None:
+    message = words.text("maintain.changed", path=segment.path, root=drive.root)
+    catalog.events.add("segment.damaged", now, camera_id=segment.camera_id, drive_id=drive.drive_id,
+                       detail={"path": segment.path})  # fmt: skip
+    catalog.alerts.raise_(AlertKind.DRIVE_ERROR, f"reread {drive.drive_id}", message, now, class_id=segment.class_id)

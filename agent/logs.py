@@ -1,0 +1,147 @@
+"""The service's log: structured to systemd's journal, to standard error elsewhere; without secrets, and never a flood.
+
+Each record carries its worker (the thread's name) and, of a recorder, its camera, as fields of their own:
+`journalctl -u site-agent SITE_AGENT_CAMERA=cam1`. Where something repeats, it is said LIMIT times a WINDOW_S and then counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+JOURNAL = Path("/run/systemd/journal/socket")
+LIMIT = 10
+WINDOW_S = 60.0
+_LONGEST = 16_000
+_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+_STRUCK = "***"
+_PATTERNS = (
+    # user:password@host in any URL
+    (re.compile(r"(\w+://)[^/\s:@]+:[^/\s]+@"), rf"\1{_STRUCK}@"),
+    # Authorization headers
+    (re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*)(?:(?:basic|bearer|digest)\s+)?[^\r\n]+"), rf"\1{_STRUCK}"),
+    # password=…, token: …, "Password": "…"
+    (re.compile(r"(?i)((?:pass(?:word|wd)?|secret|token|cookie)[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
+     rf"\1{_STRUCK}"),
+    # <wsse:Password Type="…">…</
+    (re.compile(r"(?i)(<(?:\w+:)?(?:password|nonce)\b[^>]*>)[^<]*"), rf"\1{_STRUCK}"),
+    (re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), _STRUCK),
+)  # fmt: skip
+
+
+def begin(level: int = logging.INFO) -> None:
+    """Send everything of this process there. Libraries speak from warnings on."""
+    handler: logging.Handler = JournalHandler(JOURNAL) if _under_systemd() else logging.StreamHandler(sys.stderr)
+    if not isinstance(handler, JournalHandler):
+        handler.setFormatter(Clean("%(levelname)s %(threadName)s: %(message)s"))
+    handler.addFilter(Limit())
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("agent").setLevel(level)
+
+
+def redact(text: str) -> str:
+    """The text with everything struck out that looks like a password, a token or a private key."""
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+class Clean(logging.Formatter):
+    """Message and traceback, gone through for secrets: a library's exception may hold a URL with a password in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class Limit(logging.Filter):
+    """Lets each message (by where it is written and by thread) through LIMIT times a window; then says how many it held."""
+
+    def __init__(
+        self, limit: int = LIMIT, window_s: float = WINDOW_S, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._limit = limit
+        self._window_s = window_s
+        self._now = now
+        self._seen: dict[tuple[str, int, str | None], tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = (record.pathname, record.lineno, record.threadName)
+        now = self._now()
+        with self._lock:
+            since, count = self._seen.get(key, (now, 0))
+            held = 0
+            if now - since >= self._window_s:
+                held, since, count = max(0, count - self._limit), now, 0
+            self._seen[key] = (since, count + 1)
+        if held:
+            record.msg, record.args = f"{record.getMessage()} (and {held} more like it)", ()
+        return count < self._limit
+
+
+class JournalHandler(logging.Handler):
+    """systemd's native protocol: one datagram a record, a field a line."""
+
+    def __init__(self, address: Path) -> None:
+        super().__init__()
+        self._address = str(address)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self.setFormatter(Clean("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._socket.sendto(encode(self.fields(record)), self._address)
+        except OSError:
+            # the journal is restarting or out of room: recording must not care
+            return
+
+    def fields(self, record: logging.LogRecord) -> dict[str, str]:
+        worker = record.threadName or ""
+        kind, _, camera = worker.partition(" ")
+        found = {
+            "MESSAGE": self.format(record)[:_LONGEST], "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
+            "SYSLOG_IDENTIFIER": "site-agent", "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
+            "CODE_FILE": record.pathname, "CODE_LINE": str(record.lineno), "CODE_FUNC": record.funcName or "",
+        }  # fmt: skip
+        if kind == "record" and camera:
+            found["SITE_AGENT_CAMERA"] = camera
+        return found
+
+    def close(self) -> None:
+        self._socket.close()
+        super().close()
+
+
+def encode(fields: dict[str, str]) -> bytes:
+    """Journal's native format: `NAME=value` lines; a value of several lines goes with its length before it."""
+    parts = []
+    for name, value in fields.items():
+        data = value.encode("utf-8", "replace")
+        if b"\n" in data:
+            parts.append(name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n")
+        else:
+            parts.append(name.encode() + b"=" + data + b"\n")
+    return b"".join(parts)
+
+
+def _under_systemd() -> bool:
+    """Whether standard error is the journal's, so that nobody else is reading it (systemd.exec(5), JOURNAL_STREAM)."""
+    stream = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        state = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return stream == f"{state.st_dev}:{state.st_ino}" and JOURNAL.exists()

@@ -1,0 +1,101 @@
+"""What systemd hears while the agent runs: STATUS in a person's words, WATCHDOG only for real progress.
+
+The watchdog is fed while bytes reach the drive, or while there is a stated reason for none to (outside the plan, no admitted
+camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, so it starves the
+watchdog and systemd starts the agent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import notify, words
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.drive.watch import DriveWatch
+from agent.errors import SiteAgentError
+from agent.wiring import ClassBook
+
+EVERY_S = 5.0
+STALE_S = 45.0
+log = logging.getLogger(__name__)
+
+
+class Pulse:
+    """`roots` are the mount points of the drives, to see files grow."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, book: ClassBook, drives: DriveWatch, link: Callable[[], bool | None]
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._book = book
+        self._drives = drives
+        self._link = link
+        self._sizes: dict[str, int] = {}
+        self._grown: dict[str, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                notify.tell(*self.lines())
+            except SiteAgentError as error:
+                # no sign of life then: if it lasts, the watchdog is right to bite
+                log.warning("pulse: %s", error)
+            self._clock.wait(stop, EVERY_S)
+
+    def lines(self) -> list[str]:
+        """What to tell now. Raises CatalogError."""
+        stuck = self.stuck()
+        status = f"STATUS={self.status()}"
+        if stuck:
+            log.error("no bytes reach the drive from %s", ", ".join(stuck))
+            return [status]
+        return [status, "WATCHDOG=1"]
+
+    def stuck(self) -> list[str]:
+        """Cameras that should be on the drive, whose stream is up, and whose file has not grown for STALE_S."""
+        now = self._clock.monotonic()
+        report = self._drives.report()
+        if report["state"] != "ok":
+            self._grown.clear()
+            return []
+        root = self._drives.current().root
+        sizes = {s.camera_id: _size(root / s.temporary) for s in self._catalog.segments.opened()}
+        late = []
+        for camera in self._catalog.cameras.all():
+            due = camera.up and camera.verdict.recordable and self._book.plan(camera.camera_id, self._clock.now())
+            size = sizes.get(camera.camera_id, -1)
+            if not due or size != self._sizes.get(camera.camera_id):
+                self._grown[camera.camera_id] = now
+            self._sizes[camera.camera_id] = size
+            if now - self._grown.setdefault(camera.camera_id, now) > STALE_S:
+                late.append(camera.camera_id)
+        return late
+
+    def status(self) -> str:
+        """Cameras, drive, schedule and broker in one line."""
+        cameras = self._catalog.cameras.all()
+        now = self._clock.now()
+        running = sorted({p[0].class_id for c in cameras if (p := self._book.plan(c.camera_id, now))})
+        report = self._drives.report()
+        connected = self._link()
+        return words.text(
+            "pulse.status",
+            up=sum(c.up for c in cameras),
+            cameras=len(cameras),
+            drive=words.text(f"pulse.drive.{report['state']}"),
+            days="—" if report["days_left"] is None else f"{report['days_left']:.0f}",
+            classes=", ".join(running) or words.text("pulse.no_class"),
+            bureau=words.text({True: "pulse.connected", False: "pulse.apart", None: "pulse.off"}[connected]),
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

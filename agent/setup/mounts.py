@@ -1,0 +1,167 @@
+"""Where a drive is mounted: a mount unit and a udev rule by the file system's UUID, so that this disk and no other appears
+there, whenever it is plugged in."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import string
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.drive import durable
+from agent.errors import InputError
+
+UNITS = Path("/etc/systemd/system")
+RULES = Path("/etc/udev/rules.d")
+USER = "site-agent"
+_PLAIN = frozenset(f"{string.ascii_letters}{string.digits}_:.")
+_OWNED = "uid={user},gid={user},umask=0027,noatime"
+# kind of file system (blkid) -> (type to mount, options); those without owners get the service as the only one
+KINDS = {
+    "ext4": ("ext4", "noatime,nodev,nosuid,noexec"), "xfs": ("xfs", "noatime,nodev,nosuid,noexec"),
+    "exfat": ("exfat", _OWNED + ",nodev,nosuid,noexec"), "ntfs": ("ntfs3", _OWNED + ",nodev,nosuid,noexec"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition as lsblk tells it; `mounted` are its mount points, `size` bytes."""
+
+    device: str
+    kind: str
+    uuid: str
+    label: str
+    size: int
+    model: str
+    mounted: tuple[str, ...]
+
+    @property
+    def system(self) -> bool:
+        """Holds the running system, or swap: never an evidence drive."""
+        own = ("/", "/boot", "/usr", "/var", "/home", "/opt", "[SWAP]")
+        return self.kind == "swap" or any(m in own or m.startswith("/boot/") for m in self.mounted)
+
+
+def partitions() -> list[Partition]:
+    """Every partition (or bare disk with a file system) that could be a drive: the system's own are left out."""
+    columns = "PATH,TYPE,FSTYPE,UUID,LABEL,SIZE,MODEL,MOUNTPOINTS"
+    try:
+        done = subprocess.run(
+            ["lsblk", "--json", "--bytes", "--output", columns], capture_output=True, text=True, timeout=30, check=True
+        )
+        disks = json.loads(done.stdout)["blockdevices"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        raise InputError("setup.no_lsblk", detail=type(error).__name__) from None
+    found = [p for disk in disks for p in _of_disk(disk)]
+    return [p for p in found if p.kind and not p.system]
+
+
+def _of_disk(disk: dict[str, object]) -> list[Partition]:
+    children = disk.get("children")
+    rows: Sequence[object] = children if isinstance(children, list) and children else [disk]
+    return [
+        Partition(
+            device=str(row["path"]), kind=str(row["fstype"] or ""), uuid=str(row["uuid"] or ""),
+            label=str(row["label"] or ""), size=int(row["size"] or 0), model=str(disk.get("model") or "").strip(),
+            mounted=tuple(str(m) for m in row["mountpoints"] or () if m),
+        )
+        for row in rows
+        if isinstance(row, dict) and disk.get("type") in ("disk", "loop")
+    ]  # fmt: skip
+
+
+def find(device: str) -> Partition:
+    """The partition that the user named, by any of its names. Raises InputError."""
+    real = os.path.realpath(device)
+    found = next((p for p in partitions() if os.path.realpath(p.device) == real), None)
+    if found is None:
+        raise InputError("setup.no_device", device=device)
+    if found.kind not in KINDS or not found.uuid:
+        raise InputError("setup.bad_file_system", device=device, kind=found.kind or "-", known=", ".join(KINDS))
+    return found
+
+
+def unit_name(where: Path) -> str:
+    """systemd's name of the mount unit of a folder (systemd-escape --path)."""
+    text = str(where).strip("/")
+    safe = "".join("-" if b == 0x2F else chr(b) if chr(b) in _PLAIN else f"\\x{b:02x}" for b in text.encode())
+    return f"{safe}.mount"
+
+
+def unit(uuid: str, kind: str, where: Path) -> str:
+    """The mount unit's text. Nothing requires it: a drive that is not there is the agent's to report."""
+    mount_type, options = KINDS[kind]
+    return (
+        "# Written by site-agent setup: this disk, by the identity of its file system, appears here and no other does.\n"
+        "[Unit]\n"
+        f"Description=Evidence drive of the classroom site agent at {where}\n"
+        "Documentation=file:/opt/site-agent/current/docs/install.md\n"
+        "\n[Mount]\n"
+        f"What=/dev/disk/by-uuid/{uuid}\n"
+        f"Where={where}\n"
+        f"Type={mount_type}\n"
+        f"Options={options.format(user=USER)}\n"
+        "TimeoutSec=30\n"
+    )
+
+
+def rule(uuid: str, where: Path) -> str:
+    """The udev rule's text: mount as soon as the disk is plugged in, and keep desktops from mounting it elsewhere."""
+    return (
+        "# Written by site-agent setup.\n"
+        f'ACTION!="remove", SUBSYSTEM=="block", ENV{{ID_FS_UUID}}=="{uuid}", TAG+="systemd", '
+        f'ENV{{SYSTEMD_WANTS}}+="{unit_name(where)}", ENV{{UDISKS_IGNORE}}="1"\n'
+    )
+
+
+def install(partition: Partition, where: Path, units: Path = UNITS, rules: Path = RULES) -> list[Path]:
+    """Write both files; they replace those of the drive that was mounted there before. Raises InputError."""
+    name = unit_name(where)
+    rule_file = rules / f"70-site-agent-{name.removesuffix('.mount')}.rules"
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        rules.mkdir(parents=True, exist_ok=True)
+        durable.write_file(units / name, unit(partition.uuid, partition.kind, where).encode())
+        durable.write_file(rule_file, rule(partition.uuid, where).encode())
+    except OSError as error:
+        raise InputError("setup.cannot_write", file=error.filename, detail=error.strerror) from None
+    return [units / name, rule_file]
+
+
+def mount(where: Path) -> None:
+    """Have systemd and udev take the files, and mount. Raises InputError where the drive does not come up."""
+    for command in (
+        ["systemctl", "daemon-reload"], ["udevadm", "control", "--reload"], ["systemctl", "restart", unit_name(where)]
+    ):  # fmt: skip
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InputError("setup.not_mounted", where=where, detail=error) from None
+        if done.returncode != 0:
+            raise InputError("setup.not_mounted", where=where, detail=(done.stderr.strip().splitlines() or ["-"])[0])
+
+
+def hand_over(folder: Path, uid: int, gid: int) -> None:
+    """Give to the service what root has made in `folder`. File systems without owners refuse, and need it not. Links are
+    changed themselves, never what they point at."""
+    if os.geteuid() != 0 or uid == 0:
+        return
+    for path in [folder, *folder.rglob("*")]:
+        try:
+            if path.lstat().st_uid == 0:
+                os.chown(path, uid, gid, follow_symlinks=False)
+        except (PermissionError, FileNotFoundError):
+            continue
+
+
+def service_ids() -> tuple[int, int] | None:
+    """User and group of the service, None where it is not installed."""
+    try:
+        entry = pwd.getpwnam(USER)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid

@@ -1,0 +1,123 @@
+"""What setup can do, one function a step. They say nothing and ask nothing; they return what was found or raise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from agent import wiring
+from agent.bureau.connection import Connection
+from agent.cameras.worker import CameraWatch
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.counting import annotate
+from agent.doctor import readiness
+from agent.drive import Drive, identity, keys
+from agent.errors import BureauError, CameraUnreachable, InputError
+from agent.media import Picture
+from agent.model import Camera, Verdict
+from agent.recording.options import Source
+from agent.recording.stream import LiveStream
+from agent.settings import Settings
+from agent.setup import mounts
+
+_PACKETS = 2000
+
+
+def make_keys(settings: Settings) -> str:
+    """The box's key, made where there is none; the public line. Raises DriveError."""
+    return keys.ensure(settings.key_dir)
+
+
+def find_cameras(settings: Settings, catalog: Catalog, clock: Clock) -> list[Camera]:
+    """One search: every camera met, judged and written down as the service does it."""
+    return CameraWatch(catalog, clock, wiring.for_cameras(settings)).search()
+
+
+def still(settings: Settings, camera: Camera) -> Path:
+    """A fresh picture of an admitted (or faulty) camera in the state folder's `reference/`. Raises CameraError, InputError."""
+    if camera.main_stream is None:
+        raise InputError("setup.no_stream", camera_id=camera.camera_id)
+    known = next((k for k in settings.cameras.known if k.camera_id == camera.camera_id), None)
+    account = wiring.credentials(settings, known)
+    source = Source(
+        camera.main_stream.uri, account.username if account else "", account.password if account else "",
+        audio_required=False,
+    )  # fmt: skip
+    picture = _first_picture(source, settings.cameras.timeout_s)
+    return annotate.save(settings.state_dir / "reference", camera.camera_id, None, picture)
+
+
+def _first_picture(source: Source, timeout: float) -> Picture:
+    """The first key frame of a stream. Raises CameraError."""
+    with LiveStream(source, timeout) as stream:
+        started = False
+        for _ in range(_PACKETS):
+            packet = stream.read()
+            if packet is None or packet.stream.type != "video":
+                continue
+            started = started or packet.is_keyframe
+            for frame in packet.decode() if started else ():
+                return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    raise CameraUnreachable("recording.no_video", url=source.url)
+
+
+def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
+    """Somebody has looked at the picture: all seats are in view."""
+    note = readiness.Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name)
+    readiness.confirm(catalog, note)
+
+
+def usable(cameras: list[Camera]) -> list[Camera]:
+    return [c for c in cameras if c.verdict in (Verdict.ADMITTED, Verdict.FAULTY)]
+
+
+def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | None, clock: Clock) -> Drive:
+    """Make `root` a drive of this box, or take the one that it is already. Raises InputError, DriveError."""
+    owner = mounts.service_ids()
+    if (root / ".site-agent").exists():
+        drive = Drive.open(root)
+    else:
+        drive = identity.init(
+            root, label=label, institution=settings.institution, clock=clock, key_dir=settings.key_dir, force=force
+        )
+    if owner is not None:
+        _give(root, owner)
+    return drive
+
+
+def _give(root: Path, owner: tuple[int, int]) -> None:
+    """Root of the drive and the agent's own folder; recordings have their owner already."""
+    if os.geteuid() == 0:
+        with suppress(PermissionError):
+            os.chown(root, *owner)
+            os.chown(root / "标签.txt", *owner)
+        mounts.hand_over(root / ".site-agent", *owner)
+
+
+def test_broker(settings: Settings) -> None:
+    """Sign in once, as the service will. Raises BureauError, SettingsError."""
+    options = replace(wiring.for_bureau(settings), session_expiry_s=0)
+    connection = Connection(options, client_id=f"{options.client_id}-setup", will=None)
+    try:
+        connection.open()
+    finally:
+        with suppress(BureauError):
+            connection.close(clean=True)
+
+
+def restart_service() -> bool:
+    """Start the service with the new settings; False where there is no running systemd. Raises InputError."""
+    if not Path("/run/systemd/system").is_dir():
+        return False
+    done = subprocess.run(
+        ["systemctl", "restart", "site-agent.service"], capture_output=True, text=True, timeout=180, check=False
+    )
+    if done.returncode != 0:
+        raise InputError("setup.not_started")
+    return True

@@ -1,0 +1,97 @@
+"""Writing the settings file: values change, comments and order stay."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from agent import settings
+from agent.drive import durable
+from agent.errors import InputError, SettingsError
+from agent.settings import Settings
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "agent.example.toml"
+
+
+def change(file: Path, values: Mapping[str, Any]) -> Settings:
+    """Set `section.key` (or `key`) to each value in `file`, which is made from the example where there is none.
+
+    The file is replaced only by one that the agent accepts, whole or not at all; owner and mode stay. Raises SettingsError.
+    """
+    try:
+        document = tomlkit.parse((file if file.exists() else EXAMPLE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError("settings.no_file", file=file, detail=error.strerror) from None
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise SettingsError("settings.not_toml", file=file, detail=error) from None
+    for name, value in values.items():
+        section, _, key = name.rpartition(".")
+        table = document[section] if section else document
+        table[key] = value
+    text = tomlkit.dumps(document)
+    _check(text, file)
+    _replace(file, text.encode())
+    # read anew: passwords lie beside the real file
+    return settings.load(file)
+
+
+def _check(text: str, file: Path) -> None:
+    """Raises SettingsError, with the name of the file that the text is for, where the agent would not accept it."""
+    with tempfile.TemporaryDirectory(prefix="site-agent-") as folder:
+        trial = Path(folder, "agent.toml")
+        trial.write_text(text, encoding="utf-8")
+        try:
+            settings.load(trial)
+        except SettingsError as error:
+            if "file" in error.params:
+                error.params["file"] = file
+            raise
+
+
+def _replace(file: Path, data: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.touch(mode=0o640)
+        state = file.stat()
+        durable.write_file(file, data)
+        file.chmod(state.st_mode & 0o7777)
+        if os.geteuid() == 0:
+            os.chown(file, state.st_uid, state.st_gid)
+    except OSError as error:
+        raise InputError("setup.cannot_write", file=file, detail=error.strerror) from None
+
+
+def put_password(file: Path, name: str, password: str) -> Path:
+    """Keep a password in the credentials folder beside the settings file, for root alone; `name` is the setting's
+    (`cameras.password`). Raises InputError."""
+    folder = file.parent / "credentials"
+    target = folder / name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.touch(mode=0o600)
+        target.chmod(0o600)
+        durable.write_file(target, password.encode())
+        target.chmod(0o600)
+    except OSError as error:
+        raise InputError("setup.cannot_write", file=target, detail=error.strerror) from None
+    return target
+
+
+def put_file(source: Path, target: Path) -> None:
+    """Copy a file that the settings point at, with its signature where there is one beside it. Raises InputError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for one, two in ((source, target), (Path(f"{source}.sig"), Path(f"{target}.sig"))):
+            if one.exists() and one.resolve() != two.resolve():
+                shutil.copyfile(one, two)
+                two.chmod(0o644)
+    except OSError as error:
+        raise InputError("setup.cannot_write", file=target, detail=error.strerror) from None

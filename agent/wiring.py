@@ -1,0 +1,171 @@
+"""Settings into what each stage takes, and the small questions that stages ask through the composition."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+from agent import schedule
+from agent.attendance import watch as attendance_watch
+from agent.attendance.classes import parse
+from agent.attendance.judge import Rules
+from agent.bureau import options as bureau_options
+from agent.cameras import options as camera_options
+from agent.cameras.auth import Credentials
+from agent.catalog import Catalog
+from agent.drive import closer as drive_closer
+from agent.drive import keys
+from agent.drive import watch as drive_watch
+from agent.inspection import clip
+from agent.model import Session, TrainingClass
+from agent.recording import options as recording_options
+from agent.schedule import Placement
+from agent.settings import KnownCamera, Settings
+from agent.web import options as page_options
+
+Plan = tuple[TrainingClass, Placement]
+OUTSIDE = "OUTSIDE-PLAN"
+
+
+class ClassBook:
+    """The catalog's classes, parsed once for each version: stages ask for them every second."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._parsed: dict[str, tuple[datetime, TrainingClass]] = {}
+        self._lock = threading.Lock()
+
+    def all(self) -> list[TrainingClass]:
+        with self._lock:
+            imported = self._catalog.classes.imported()
+            for class_id, at in imported.items():
+                known = self._parsed.get(class_id)
+                if known is None or known[0] != at:
+                    row = self._catalog.classes.get(class_id)
+                    assert row is not None  # nothing deletes a class
+                    self._parsed[class_id] = (row.imported_at, parse(row.body, self._catalog.zone, class_id))
+            return [self._parsed[class_id][1] for class_id in imported]
+
+    def plan(self, camera_id: str, moment: datetime) -> Plan | None:
+        """What a camera records for at `moment`."""
+        classes = self.all()
+        place = schedule.placement_at(classes, camera_id, moment)
+        return None if place is None else (next(c for c in classes if c.class_id == place.class_id), place)
+
+    def always(self, camera_id: str, moment: datetime, institution: str) -> Plan:
+        """As `plan`, and outside the course plan a placement of its own kind (`recording.always`), up to the next lesson
+        or the end of the half-day."""
+        found = self.plan(camera_id, moment)
+        if found:
+            return found
+        local = moment.astimezone(self._catalog.zone)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        session = Session.of(local)
+        begin = midnight + timedelta(hours={"am": 0, "pm": 12, "ev": 18}[session.value])
+        end = midnight + timedelta(hours={"am": 12, "pm": 18, "ev": 24}[session.value])
+        upcoming = schedule.next_start(self.all(), camera_id, moment)
+        end = min(end, upcoming) if upcoming else end
+        day = local.date()
+        cls = TrainingClass(OUTSIDE, "计划外录像", "-", 0, institution, "-", day, day, 0)
+        return cls, Placement(OUTSIDE, day, session, "room", camera_id, begin, end)
+
+    def camera_ids(self) -> set[str]:
+        return {camera for cls in self.all() for room in cls.rooms for camera in room.cameras}
+
+
+def credentials(settings: Settings, known: KnownCamera | None = None) -> Credentials | None:
+    """A camera's own account, else the common one, else none."""
+    if known and known.username:
+        return Credentials(known.username, known.password.get_secret_value())
+    common = settings.cameras
+    password = common.password.get_secret_value()
+    return Credentials(common.username, password) if common.username and password else None
+
+
+def for_cameras(settings: Settings) -> camera_options.Options:
+    own = settings.cameras
+    return camera_options.Options(
+        networks=own.networks,
+        credentials=credentials(settings),
+        known=tuple(
+            camera_options.Known(k.camera_id, k.serial, k.address, credentials(settings, k) if k.username else None)
+            for k in own.known
+        ),
+        timeout_s=own.timeout_s,
+        search_interval_s=own.search_interval_s,
+        clock_bound_s=own.clock_bound_s,
+        set_clock=own.set_clock,
+        model_list=own.model_list,
+        model_list_key=own.model_list_key,
+        list_copy=settings.state_dir / "camera-models.toml",
+    )
+
+
+def for_recording(settings: Settings) -> recording_options.Options:
+    own = settings.recording
+    return recording_options.Options(
+        segment_seconds=own.segment_seconds, max_loss=own.max_loss, stall_seconds=own.stall_s
+    )
+
+
+def for_drives(settings: Settings) -> drive_watch.Options:
+    return drive_watch.Options(roots=settings.recording.drives, public_key=keys.ensure(settings.key_dir))
+
+
+def for_closer(settings: Settings) -> drive_closer.Options:
+    return drive_closer.Options(key_dir=settings.key_dir)
+
+
+def for_clips(settings: Settings) -> clip.Options:
+    return clip.Options(settings.recording.drives, settings.key_dir, settings.box)
+
+
+def for_attendance(settings: Settings) -> attendance_watch.Options:
+    own = settings.attendance
+    return attendance_watch.Options(
+        rules=Rules.for_looks_every(settings.counting.interval),
+        every_s=own.interval_s,
+        publish_s=min(60.0, own.interval_s),
+        window_s=own.window_s,
+        settle_s=own.window_s,
+        hold_s=own.hold_s,
+        shortfall_ratio=own.shortfall_ratio,
+        alerts_per_hour=own.alerts_per_hour,
+    )
+
+
+def for_bureau(settings: Settings) -> bureau_options.Options:
+    own = settings.bureau
+    return bureau_options.Options(
+        county=settings.county,
+        site=settings.site,
+        box=settings.box,
+        host=own.host,
+        port=own.port,
+        protocol=own.protocol,
+        tls=own.tls,
+        ca_file=own.ca_file,
+        certificate_file=own.certificate_file,
+        key_file=own.key_file,
+        username=own.username,
+        password=own.password.get_secret_value(),
+        signing_key=own.signing_key,
+        heartbeat_s=own.heartbeat_s,
+    )
+
+
+def for_page(settings: Settings) -> page_options.Options:
+    own = settings.serve
+    return page_options.Options(
+        folder=settings.state_dir / "page",
+        drives=settings.recording.drives,
+        key_dir=settings.key_dir,
+        box=settings.box,
+        institution=settings.institution,
+        language=settings.language,
+        host=own.host,
+        port=own.port,
+        certificate=own.certificate_file,
+        key=own.key_file,
+        rules=Rules.for_looks_every(settings.counting.interval),
+    )

@@ -1,0 +1,187 @@
+"""The daemon end to end: records, counts, reports; stops in order; comes back from a kill; tells what is wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from agent.demo.camera import VirtualCamera
+from agent.demo.media import make_clip
+from agent.demo.scene import make_classroom
+from tests.broker import Broker, Heard, Listener, needs_mosquitto
+from tests.contract_check import validate
+from tests.daemon import CLASS_ID, PASSWORD, Daemon
+
+pytestmark = needs_mosquitto
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", 16, (640, 360), 25, key_seconds=1)
+
+
+@pytest.fixture(scope="module")
+def classroom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_classroom(tmp_path_factory.mktemp("classroom") / "classroom.mp4", [(0.0, 3)], 16)
+
+
+@pytest.fixture
+def camera(film: Path) -> Iterator[VirtualCamera]:
+    with VirtualCamera(film, address="127.0.0.31", serial="APP1", model="VC-1", password=PASSWORD) as found:
+        yield found
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path / "broker") as found:
+        yield found
+
+
+def data(heard: Heard) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(heard.payload)["data"]
+    return found
+
+
+def states(ears: Listener, suffix: str) -> list[str]:
+    return [data(heard)["state"] for heard in ears.on(suffix)]
+
+
+def seconds(path: Path) -> float:
+    """Length that really decodes."""
+    with av.open(str(path)) as container:
+        frames = [f.time for f in container.decode(video=0)]
+    return float(frames[-1] - frames[0]) if frames else 0.0
+
+
+def test_a_morning_in_short(tmp_path: Path, classroom: Path, broker: Broker) -> None:
+    with (
+        VirtualCamera(classroom, address="127.0.0.30", serial="APP0", model="VC-1", password=PASSWORD),
+        Listener(broker) as ears,
+        Daemon(tmp_path, broker.port) as daemon,
+    ):
+        daemon.start()
+        daemon.until(lambda: len(daemon.videos()) >= 2, 40)
+        ears.wait(lambda: states(ears, "alert/attendance.shortfall"), 30)
+        assert daemon.stop() == 0
+        assert "STOPPING=1" in "\n".join(daemon.heard())
+        assert any("WATCHDOG=1" in line for line in daemon.heard())
+        assert daemon.parts() == []
+        for heard in ears.heard:
+            validate(heard.topic, heard.payload)
+        said = states(ears, "/state")
+        assert (said[0], said[-1]) == ("online", "stopped")
+        beat = data(ears.on("/heartbeat")[-1])
+        assert beat["cameras"][0]["camera_id"] == "cam1"
+        assert beat["drive"]["state"] == "ok"
+        assert data(ears.on("/camera/cam1")[-1])["verdict"] in ("admitted", "faulty")
+        # what commands say afterwards
+        assert daemon.json("attendance", CLASS_ID)[0]["expected"] == 30
+        assert PASSWORD not in daemon.log()
+        assert sum(seconds(path) for path in daemon.videos()) > 4
+
+
+def test_a_camera_that_is_not_on_the_list_is_not_recorded(tmp_path: Path, film: Path, broker: Broker) -> None:
+    with (
+        VirtualCamera(film, address="127.0.0.32", serial="APP2", model="OTHER", password=PASSWORD),
+        Listener(broker) as ears,
+        Daemon(tmp_path, broker.port) as daemon,
+    ):
+        daemon.start()
+        refused = ears.wait(lambda: ears.on("alert/camera.refused"), 20)
+        assert "OTHER" in data(refused[0])["message"]
+        time.sleep(2)
+        assert daemon.videos() + daemon.parts() == []
+        gaps = daemon.json("gaps", CLASS_ID)
+        assert gaps[-1]["reason"] == "not_admitted"
+
+
+def test_killed_at_random_it_loses_a_second_at_most_and_catalogues_the_rest(
+    tmp_path: Path, camera: VirtualCamera
+) -> None:
+    with Daemon(tmp_path, None) as daemon:
+        for _ in range(3):
+            known = {p: p.read_bytes() for p in daemon.videos()}
+            daemon.start()
+            daemon.until(daemon.parts, 20)
+            wait = random.uniform(2.5, 6)
+            time.sleep(wait)
+            daemon.kill()
+            for path, content in known.items():
+                assert path.read_bytes() == content
+            for part in daemon.parts():
+                copy = tmp_path / "copy.mp4"
+                shutil.copy(part, copy)
+                assert time.time() - part.stat().st_mtime < 5
+                if part.stat().st_size > 200_000:
+                    assert seconds(copy) > 0
+        daemon.start()
+        known = len(daemon.videos())
+        daemon.until(lambda: len(daemon.videos()) > known + 1 and len(daemon.parts()) == 1, 30)
+        assert daemon.stop() == 0
+        assert daemon.parts() == []
+        verdict = daemon.json("drive", "verify", str(daemon.drive))[0]
+        assert verdict["ok"], verdict
+        reasons = {gap["reason"] for gap in daemon.json("gaps", CLASS_ID)}
+        assert "agent_down" in reasons
+
+
+def test_a_camera_that_moves_is_recorded_again(tmp_path: Path, camera: VirtualCamera) -> None:
+    with Daemon(tmp_path, None) as daemon:
+        daemon.start()
+        daemon.until(lambda: len(daemon.videos()) >= 1, 30)
+        camera.move("127.0.0.33")
+        gone = time.monotonic()
+        before = len(daemon.videos()) + 1
+        daemon.until(lambda: len(daemon.videos()) >= before + 1, 40)
+        # found again and a whole further segment of four seconds finished
+        assert time.monotonic() - gone < 15 + 8
+        assert daemon.stop() == 0
+        assert [g for g in daemon.json("gaps", CLASS_ID) if g["reason"] in ("camera_offline", "stream_stalled")]
+
+
+def test_without_its_drive_it_says_so_and_goes_on_when_it_returns(
+    tmp_path: Path, camera: VirtualCamera, broker: Broker
+) -> None:
+    with Listener(broker) as ears, Daemon(tmp_path, broker.port) as daemon:
+        away = tmp_path / "away"
+        daemon.drive.rename(away)
+        daemon.drive.mkdir()
+        daemon.start()
+        ears.wait(lambda: ears.on("alert/drive.missing"), 10)
+        time.sleep(3)
+        assert list(daemon.drive.iterdir()) == [], "nothing may be written under an empty mount point"
+        daemon.drive.rmdir()
+        away.rename(daemon.drive)
+        daemon.until(daemon.parts, 10)
+        ears.wait(lambda: "cleared" in states(ears, "alert/drive.missing"), 10)
+        assert daemon.stop() == 0
+
+
+def test_a_second_agent_on_the_same_state_is_refused(tmp_path: Path, camera: VirtualCamera) -> None:
+    with Daemon(tmp_path, None) as daemon:
+        daemon.start()
+        second = daemon.run("run")
+        assert second.returncode == 2
+        assert len(second.stderr.strip().splitlines()) == 1
+
+
+def test_a_wrong_password_is_told_and_does_not_lock_the_camera(tmp_path: Path, film: Path, broker: Broker) -> None:
+    with (
+        VirtualCamera(film, address="127.0.0.34", serial="APP5", model="VC-1", password="another") as camera,
+        Listener(broker) as ears,
+        Daemon(tmp_path, broker.port) as daemon,
+    ):
+        daemon.start()
+        time.sleep(12)
+        assert camera.device.refused <= 3
+        told = [data(h) for h in ears.heard if "/alert/camera." in h.topic]
+        assert any("密码" in alert["message"] for alert in told), told
+        assert PASSWORD not in daemon.log()

@@ -1,0 +1,344 @@
+"""The doctor's checks, each against the fault that it is for, made for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent import __version__, clock, words
+from agent.bureau import Options
+from agent.catalog import Catalog
+from agent.doctor import cameras, drives, examine, finding, link, machine, plan, readiness
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding
+from agent.drive import Drive, init, keys
+from agent.life import Life
+from agent.model import AlertKind, Camera, Stream, Verdict
+from tests.broker import Broker, free_port, needs_mosquitto
+from tests.drive_kit import ZONE, StillClock, at, training_class
+
+ROOT = Path(__file__).parent.parent
+MODEL = ROOT / "models/head-yolo11n.onnx"
+NOW = at("10:00")
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    (tmp_path / "state").mkdir(mode=0o700)
+    with Catalog(tmp_path / "state/catalog.db", ZONE) as found:
+        yield found
+
+
+@pytest.fixture
+def box(tmp_path: Path, catalog: Catalog) -> Box:
+    """A box in which all is well: a drive, a list, a class, an admitted camera, a service that runs."""
+    settings = tmp_path / "etc/agent.toml"
+    settings.parent.mkdir()
+    settings.write_text("")
+    settings.chmod(0o640)
+    models = tmp_path / "models.toml"
+    models.write_text('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
+    still, state = StillClock(NOW), tmp_path / "state"
+    root = tmp_path / "drive"
+    root.mkdir()
+    init(root, label="L", institution="I", clock=still, key_dir=state / "keys")
+    cls = training_class()
+    for camera_id in {c for room in cls.rooms for c in room.cameras}:
+        catalog.cameras.put(camera(camera_id), NOW)
+    Life(catalog, still, machine_boot="b").begin(__version__)
+    return Box(
+        clock=still, now=NOW, zone=ZONE, version=__version__, settings_file=settings, state_dir=state,
+        key_dir=state / "keys", drives=(root,), model=MODEL, model_sha256="", model_list=models, catalog=catalog,
+        classes=(cls,), smart_file=tmp_path / "health.json",
+    )  # fmt: skip
+
+
+def camera(camera_id: str, **changes: object) -> Camera:
+    stream = Stream("main", "rtsp://10.0.0.9/1", "h264", 1920, 1080, 25.0, audio="aac")
+    one = Camera(camera_id, "10.0.0.9", model="VC-1", serial=f"S-{camera_id}", verdict=Verdict.ADMITTED,
+                 streams=(stream,), up=True)  # fmt: skip
+    return replace(one, **changes)  # type: ignore[arg-type]
+
+
+def by_check(findings: list[Finding]) -> dict[str, Finding]:
+    return {f.check: f for f in findings}
+
+
+def severity(findings: list[Finding], check: str) -> str:
+    found = by_check(findings)
+    assert check in found, sorted(found)
+    return found[check].severity
+
+
+def test_all_is_well(box: Box) -> None:
+    """Everything but what this machine cannot have: a drive of its own, and perhaps an NTP daemon."""
+    found = [f for f in examine.examine(box) if f.severity in ("warning", "critical")]
+    assert {f.check for f in found} <= {f"drive.{box.drives[0]}.mount", "clock"}
+
+
+def test_every_finding_that_is_not_ok_has_a_mend_in_both_languages() -> None:
+    entries = words.catalogue()
+    bad = {k.removesuffix(".mend") for k in entries if k.startswith("doctor.") and k.endswith(".mend")}
+    assert bad <= entries.keys()
+    assert all(entries[f"{key}.mend"][lang] for key in bad for lang in ("zh", "en"))
+
+
+def test_exit_status_counts_faults_and_only_new_ones_against_a_baseline() -> None:
+    fault, warning = Finding("drive.x", "critical", "a", "b"), Finding("clock", "warning", "a", "b")
+    assert finding.exit_status([warning]) == 0
+    assert finding.exit_status([warning, fault]) == 1
+    assert finding.exit_status([fault], {"drive.x": "critical"}) == 0
+    assert finding.exit_status([fault], {"drive.x": "ok"}) == 1
+    assert finding.worst([warning, fault]) == "critical"
+
+
+@pytest.mark.parametrize("line", ["硬盘不在；请插好", "the drive is gone; plug it in"])
+def test_an_error_gives_finding_and_mend(line: str) -> None:
+    found = finding.of_line("drive", "critical", line)
+    assert found.finding
+    assert found.mend in ("请插好", "plug it in")
+
+
+def test_service_that_stopped_or_died(box: Box) -> None:
+    assert severity(machine.service(box), "service") == "ok"
+    assert severity(machine.service(replace(box, now=NOW + timedelta(minutes=2))), "service") == "critical"
+    assert severity(machine.service(replace(box, catalog=None)), "service") == "critical"
+
+
+def test_cameras(box: Box) -> None:
+    assert box.catalog
+    cls = box.classes[0]
+    one, two = sorted({c for room in cls.rooms for c in room.cameras})[:2]
+    box.catalog.cameras.put(camera(one, verdict=Verdict.UNREACHABLE, reasons=("gone; look at its cable",)), NOW)
+    box.catalog.cameras.put(camera(two, verdict=Verdict.FAULTY, reasons=("no sound; switch it on",)), NOW)
+    box.catalog.cameras.put(camera("stranger", verdict=Verdict.REFUSED, reasons=("not on the list; ask",)), NOW)
+    found = cameras.check(box)
+    assert severity(found, f"cameras.{one}") == "critical"
+    assert by_check(found)[f"cameras.{one}"].mend == "look at its cable"
+    assert severity(found, f"cameras.{two}") == "warning"
+    assert severity(found, "cameras.stranger") == "warning"
+
+
+def test_a_planned_camera_that_was_never_found_and_one_with_a_wrong_clock(box: Box) -> None:
+    assert box.catalog
+    room = replace(box.classes[0].rooms[0], cameras=("cam1", "ghost"))
+    cls = replace(box.classes[0], rooms=(room,))
+    box.catalog.cameras.put(camera("cam1", clock_offset_s=-28800.0), NOW)
+    found = cameras.check(replace(box, classes=(cls,)))
+    assert severity(found, "cameras.ghost") == "critical"
+    assert severity(found, "cameras.cam1") == "warning"
+
+
+def test_a_camera_without_stream_during_a_lesson(box: Box) -> None:
+    assert box.catalog
+    name = box.classes[0].rooms[0].cameras[0]
+    box.catalog.cameras.set_up(name, False)
+    lesson = replace(box, now=box.classes[0].lessons[0].start)
+    assert severity(cameras.check(lesson), f"cameras.{name}") == "critical"
+    assert severity(cameras.check(replace(box, now=at("05:00"))), f"cameras.{name}") == "ok"
+
+
+def test_model_list_missing_and_empty(box: Box, tmp_path: Path) -> None:
+    assert severity(cameras.check(replace(box, model_list=tmp_path / "none")), "cameras.list") == "critical"
+
+
+def test_drive_missing_and_of_another_box(box: Box, tmp_path: Path) -> None:
+    root = box.drives[0]
+    assert severity(drives.check(box), f"drive.{root}") == "ok"
+    gone = tmp_path / "gone"
+    assert severity(drives.check(replace(box, drives=(gone,))), f"drive.{gone}") == "critical"
+    # a stand-by that is not plugged in is no fault
+    assert severity(drives.check(replace(box, drives=(root, gone))), f"drive.{gone}") == "info"
+    keys.ensure(tmp_path / "other")
+    assert severity(drives.check(replace(box, key_dir=tmp_path / "other")), f"drive.{root}") == "critical"
+
+
+def test_drive_handed_over(box: Box) -> None:
+    assert box.catalog
+    drive = Drive.open(box.drives[0])
+    box.catalog.drives.put(drive.drive_id, label="L", institution="I", path=str(drive.root), created=drive.created,
+                           public_key=drive.public_key, seen_at=NOW)  # fmt: skip
+    box.catalog.drives.set(drive.drive_id, handed_over_at=NOW, handed_over_to="bureau")
+    assert severity(drives.check(box), f"drive.{drive.root}") == "critical"
+
+
+def test_drive_speed_is_measured_and_nothing_is_left_behind(box: Box) -> None:
+    root = box.drives[0]
+    before = sorted(p.name for p in root.rglob("*"))
+    found = by_check(drives.check(box))[f"drive.{root}.speed"]
+    assert found.severity == "ok", found
+    assert sorted(p.name for p in root.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a folder to another user")
+def test_drive_that_the_service_may_not_write(box: Box) -> None:
+    os.chown(box.state_dir, 65534, 65534)
+    assert severity(drives.check(box), f"drive.{box.drives[0]}.rights") == "critical"
+    os.chown(box.drives[0], 65534, 65534)
+    assert severity(drives.check(box), f"drive.{box.drives[0]}.rights") == "critical"
+    os.chown(box.drives[0] / ".site-agent", 65534, 65534)
+    assert f"drive.{box.drives[0]}.rights" not in by_check(drives.check(box))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"smart_status": {"passed": True}, "temperature": {"current": 35}}, "ok"),
+        ({"smart_status": {"passed": False}}, "critical"),
+        ({"smart_status": {"passed": True}, "ata_smart_attributes": {"table": [{"id": 197, "raw": {"value": 8}}]}}, "warning"),
+        ({"smart_status": {"passed": True}, "nvme_smart_health_information_log": {"media_errors": 2}}, "warning"),
+        ({}, "info"),
+    ],
+)  # fmt: skip
+def test_smart(box: Box, body: dict[str, object], expected: str) -> None:
+    box.smart_file.write_text(json.dumps({"at": clock.stamp(NOW), "disks": {"/dev/sda": body}}))
+    assert severity(drives.smart(box), "drive.smart.sda") == expected
+
+
+def test_smart_missing_and_old(box: Box) -> None:
+    assert severity(drives.smart(box), "drive.smart") == "info"
+    box.smart_file.write_text(json.dumps({"at": clock.stamp(NOW - timedelta(days=20)), "disks": {}}))
+    assert severity(drives.smart(box), "drive.smart") == "info"
+
+
+def test_model_with_another_sum(box: Box, tmp_path: Path) -> None:
+    assert severity(machine.model(box), "model") == "ok"
+    copy = tmp_path / "other.onnx"
+    shutil.copy(MODEL, copy)
+    with copy.open("ab") as file:
+        file.write(b"x")
+    wrong = replace(box, model=copy, model_sha256="0" * 64)
+    assert severity(machine.model(wrong), "model") == "critical"
+
+
+def test_database_damaged(box: Box, tmp_path: Path) -> None:
+    assert severity(machine.database(box), "database") == "ok"
+    assert box.catalog
+    damaged = tmp_path / "damaged.db"
+    box.catalog.store.db.execute("vacuum into ?", [str(damaged)])
+    data = bytearray(damaged.read_bytes())
+    data[8192 : 8192 + 16384] = os.urandom(16384)
+    damaged.write_bytes(data)
+    try:
+        with Catalog(damaged, ZONE) as broken:
+            assert severity(machine.database(replace(box, catalog=broken)), "database") == "critical"
+    except Exception as error:  # the damage may show as soon as it is opened
+        assert type(error).__name__ == "CatalogError"
+
+
+def test_rights(box: Box) -> None:
+    assert severity(machine.rights(box), "rights") == "ok"
+    box.settings_file.chmod(0o644)
+    found = machine.rights(box)
+    assert severity(found, "rights") == "warning"
+    assert "640" in found[0].mend
+
+
+def test_open_alerts_are_told_and_class_matters_left_out(box: Box) -> None:
+    assert box.catalog
+    box.catalog.alerts.raise_(AlertKind.SOUND_SILENT, "cam1", "no sound; look at the microphone", NOW)
+    box.catalog.alerts.raise_(AlertKind.ATTENDANCE_SHORTFALL, "C1", "too few", NOW)
+    found = machine.alerts(box)
+    assert [f.check for f in found] == ["alert.sound.silent.cam1"]
+
+
+def test_schedule(box: Box) -> None:
+    assert severity(plan.check(box), "schedule") == "ok"
+    assert severity(plan.check(replace(box, classes=())), "schedule") == "warning"
+    rooms = tuple(replace(r, cameras=()) for r in box.classes[0].rooms)
+    blind = replace(box.classes[0], rooms=rooms)
+    assert severity(plan.check(replace(box, classes=(blind,))), "schedule.C1") == "critical"
+
+
+def test_a_check_that_hangs_is_given_up() -> None:
+    found = examine.bounded("drive", lambda: time.sleep(5) or [], 0.2)  # type: ignore[func-returns-value]
+    assert severity(found, "drive") == "critical"
+
+
+def options(port: int, **changes: object) -> Options:
+    return replace(Options("c", "s", "b", host="127.0.0.1", port=port, tls=False), **changes)  # type: ignore[arg-type]
+
+
+@needs_mosquitto
+def test_broker(box: Box, tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker") as broker:
+        found = link.check(replace(box, bureau=options(broker.port)))
+        assert severity(found, "bureau") == "ok"
+        assert severity(found, "bureau.tls") == "warning"
+    assert severity(link.check(replace(box, bureau=options(free_port()))), "bureau") == "critical"
+    assert severity(link.check(box), "bureau") == "info"
+
+
+@needs_mosquitto
+def test_a_wrong_password_is_told_and_not_shown(box: Box, tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", str(users), "box", "right"], check=True)
+    with Broker(tmp_path / "broker", settings=f"allow_anonymous false\npassword_file {users}") as broker:
+        found = link.check(replace(box, bureau=options(broker.port, username="box", password="wrong-One")))
+    assert severity(found, "bureau") == "critical"
+    assert all("wrong-One" not in f.finding + f.mend for f in found)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(400, "ok"), (10, "warning")])
+def test_certificate_dates(box: Box, tmp_path: Path, days: int, expected: str) -> None:
+    file = tmp_path / "page.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    str(days), "-subj", "/CN=x", "-keyout", str(tmp_path / "key"), "-out", str(file)],
+                   check=True, capture_output=True)  # fmt: skip
+    today = replace(box, certificates=(("page", file),), now=clock.SystemClock().now())
+    assert severity(link.check(today), "certificate.page") == expected
+    over = replace(today, now=today.now + timedelta(days=days + 1))
+    assert severity(link.check(over), "certificate.page") == "critical"
+    file.write_text("no certificate")
+    assert severity(link.check(today), "certificate.page") == "critical"
+
+
+def test_messages_that_wait(box: Box, tmp_path: Path) -> None:
+    assert box.catalog
+    box.catalog.outbox.put("x", "x", {}, NOW - timedelta(hours=3))
+    found = link.check(replace(box, bureau=options(free_port())))
+    assert severity(found, "bureau.outbox") == "warning"
+
+
+def test_readiness(box: Box) -> None:
+    """Only a confirmed view, of this camera and not moved since, makes a class ready."""
+    assert box.catalog
+    cls = box.classes[0]
+    names = [c for room in cls.rooms for c in room.cameras]
+    early = replace(box, now=at("05:00"))
+    found = readiness.check(early, cls)
+    assert {f.check for f in found if f.severity == "critical"} == {f"class.view.{c}" for c in names}
+    for name in names:
+        readiness.confirm(box.catalog, readiness.Confirmation(name, f"S-{name}", "张", NOW, "p.jpg"))
+    assert finding.exit_status(readiness.check(early, cls)) == 0
+    assert readiness.sheet(early, cls, readiness.check(early, cls))["ready"] is True
+
+    box.catalog.events.add("picture.view_accepted", NOW + timedelta(hours=1), camera_id=names[0])
+    assert severity(readiness.check(early, cls), f"class.view.{names[0]}") == "critical"
+    box.catalog.cameras.put(camera(names[1], serial="another"), NOW)
+    assert severity(readiness.check(early, cls), f"class.view.{names[1]}") == "critical"
+
+
+def test_readiness_without_sound_camera_or_space(box: Box, tmp_path: Path) -> None:
+    assert box.catalog
+    cls, early = box.classes[0], replace(box, now=at("05:00"))
+    room = cls.rooms[0]
+    for name in room.cameras:
+        mute = replace(camera(name).streams[0], audio=None)
+        box.catalog.cameras.put(camera(name, streams=(mute,)), NOW)
+    assert severity(readiness.check(early, cls), f"class.room.{room.room_id}.sound") == "critical"
+    box.catalog.cameras.put(camera(room.cameras[0], verdict=Verdict.FAULTY, reasons=("dark",)), NOW)
+    assert severity(readiness.check(early, cls), f"class.camera.{room.cameras[0]}") == "critical"
+    assert severity(readiness.check(replace(early, drives=(tmp_path / "no",)), cls), "class.space") == "critical"
+    blind = replace(cls, rooms=(replace(room, cameras=()),))
+    assert severity(readiness.check(early, blind), f"class.room.{room.room_id}") == "critical"

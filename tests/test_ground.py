@@ -1,0 +1,150 @@
+"""Clock texts, IDs, sessions, errors and the command line's manners."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from agent import clock, words
+from agent.crew import Crew
+from agent.errors import SettingsError
+from agent.model import Session, is_id
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def test_a_stamp_is_fixed_width_utc_and_comes_back() -> None:
+    moment = datetime(2026, 11, 23, 14, 46, 0, 123456, tzinfo=timezone(timedelta(hours=8)))
+    assert clock.stamp(moment) == "2026-11-23T06:46:00.123Z"
+    assert clock.parse(clock.stamp(moment)) == moment.replace(microsecond=123000)
+
+
+def test_rounding_carries() -> None:
+    assert clock.stamp(datetime(2026, 12, 31, 23, 59, 59, 999600, tzinfo=UTC)) == "2027-01-01T00:00:00.000Z"
+
+
+def test_naive_times_are_refused() -> None:
+    with pytest.raises(ValueError, match="naive"):
+        clock.stamp(datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="offset"):
+        clock.parse("2026-01-01T00:00:00")
+
+
+def test_json_times_carry_the_sites_offset() -> None:
+    assert clock.rfc3339(datetime(2026, 11, 23, 6, 46, tzinfo=UTC), SHANGHAI) == "2026-11-23T14:46:00.000+08:00"
+
+
+@pytest.mark.parametrize(("hour", "session"), [(0, "am"), (11, "am"), (12, "pm"), (17, "pm"), (18, "ev"), (23, "ev")])
+def test_sessions_by_the_lessons_start(hour: int, session: str) -> None:
+    assert Session.of(datetime(2026, 1, 1, hour, 59)) == session
+
+
+@pytest.mark.parametrize("bad", ["", "-a", "a_b", "a/b", "..", "a" * 33, "a\n", "班级"])
+def test_ids_that_are_none(bad: str) -> None:
+    assert not is_id(bad)
+
+
+def test_the_kernels_word_on_time_can_be_asked() -> None:
+    assert clock.SystemClock().trust() in ("trusted", "free", "unknown")
+
+
+def test_an_error_speaks_both_languages_in_one_line() -> None:
+    error = SettingsError("settings.unknown", file="a.toml", key="x")
+    chinese = str(error)
+    words.use("en")
+    try:
+        assert str(error) != chinese
+        assert "\n" not in str(error)
+    finally:
+        words.use("zh")
+
+
+def site_agent(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "agent", *arguments], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        (),
+        ("attendance", "X", "--config", "missing.toml"),
+        ("drive", "verify", "no-such-folder"),
+        ("count", "no-such-file.jpg"),
+        ("record", "rtsp://127.0.0.1:1/x", "--drive", "tests", "--seconds", "1"),
+        ("record", "http://x", "--drive", "tests", "--seconds", "1"),
+        (
+            "clip",
+            "X",
+            "--config",
+            "missing.toml",
+            "--on",
+            "2026-01-01",
+            "--from",
+            "09:00",
+            "--to",
+            "09:10",
+            "--out",
+            "x",
+        ),
+        ("gaps", "X", "--config", "missing.toml"),
+        ("run", "--config", "missing.toml"),
+    ],
+)
+def test_wrong_input_is_one_line_and_status_2(arguments: tuple[str, ...]) -> None:
+    done = site_agent(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert re.search("[一-龥]", done.stderr)
+    assert not re.search("[一-龥]", site_agent("--language", "en", *arguments).stderr)
+
+
+def test_a_broken_worker_stops_the_crew() -> None:
+    stop = threading.Event()
+    crew = Crew(stop)
+
+    def breaks(_: threading.Event) -> None:
+        raise RuntimeError("a bug")
+
+    crew.start("waits", lambda event: event.wait(30) and None)
+    crew.start("breaks", breaks)
+    assert stop.wait(5)
+    assert crew.failed.is_set()
+    assert crew.join(5) == []
+
+
+def test_a_worker_that_hangs_is_named() -> None:
+    stop, release = threading.Event(), threading.Event()
+    crew = Crew(stop)
+    crew.start("hangs", lambda _: release.wait(30) and None)
+    stop.set()
+    assert crew.join(0.2) == ["hangs"]
+    release.set()
+    assert crew.join(5) == []
+
+
+def test_help_lists_every_command_of_the_contract() -> None:
+    text = site_agent("--help").stdout
+    for name in ("discover", "record", "count", "drive", "classes", "attendance", "gaps", "clip", "run", "demo"):
+        assert name in text
+
+
+def test_no_word_is_unused_and_no_used_word_is_missing() -> None:
+    source = "\n".join(p.read_text(encoding="utf-8") for p in (Path(words.__file__).parent.parent).rglob("*.py"))
+    source += "\n".join(p.read_text(encoding="utf-8") for p in (Path(words.__file__).parent.parent).rglob("*.html"))
+    known = set(words.catalogue())
+    asked = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)+)["']""", source))
+    # keys made from a part that varies: f"demo.alert_{state}", "alert." + kind
+    open_ended = tuple(re.findall(r"""f["']([a-z_]+\.[a-z_.]*)\{""", source))
+    open_ended += tuple(re.findall(r"""["']([a-z_]+\.[a-z_.]*[._])["']""", source))
+    unused = {k for k in known if k not in asked and not k.startswith(open_ended)}
+    assert unused == set()

@@ -1,0 +1,103 @@
+"""The systemd units: correct, hardened as far as they say, and in step with the installer and the agent."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agent import notify
+from agent.setup import mounts
+
+ROOT = Path(__file__).parent.parent
+UNITS = sorted((ROOT / "systemd").glob("*.*"))
+SERVICES = [u for u in UNITS if u.suffix == ".service"]
+LIMIT = 2.0
+
+needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (systemd)")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A root that holds what the units name: the program itself, its papers, the user's systemd targets."""
+    units = tmp_path / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for unit in UNITS:
+        shutil.copy(unit, units)
+    program = tmp_path / "opt/site-agent/current/.venv/bin/site-agent"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    own = Path("/usr/lib/systemd/system")
+    (tmp_path / "usr/lib/systemd").mkdir(parents=True)
+    shutil.copytree(own, tmp_path / "usr/lib/systemd/system", symlinks=True)
+    return tmp_path
+
+
+def analyze(*arguments: str) -> str:
+    done = subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+@needs_analyze
+@pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.name)
+def test_verify_prints_nothing(tree: Path, unit: Path) -> None:
+    said = analyze("verify", "--man=no", f"--root={tree}", unit.name)
+    # the machine's own units may refer to what this small root lacks; ours may not
+    assert [line for line in said.splitlines() if "site-agent" in line] == []
+
+
+@needs_analyze
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda u: u.name)
+def test_exposure_is_low(unit: Path) -> None:
+    said = analyze("security", "--offline=true", "--no-pager", str(unit))
+    found = re.search(r"Overall exposure level for .*: ([0-9.]+)", said)
+    assert found and float(found[1]) <= LIMIT, said
+
+
+@needs_analyze
+def test_each_opening_of_the_service_is_explained() -> None:
+    """What systemd-analyze still marks stands, with a reason, in the comment above."""
+    said = analyze("security", "--offline=true", "--no-pager", str(ROOT / "systemd/site-agent.service"))
+    marked = [re.sub(r"=.*~?|\(.*", "", line.split()[1]).rstrip("=") for line in said.splitlines() if line[:1] == "✗"]
+    text = (ROOT / "systemd/site-agent.service").read_text(encoding="utf-8")
+    openings = text.partition("Left open, and why:")[2].partition("NoNewPrivileges")[0] + text.partition("UMask")[0]
+    for name in marked:
+        reason = {"RestrictAddressFamilies": "AF_NETLINK", "SystemCallFilter": "@resources", "UMask": "Group-readable"}
+        assert reason.get(name, name.partition("/")[0]) in openings, f"{name} is open without a reason"
+
+
+@needs_analyze
+def test_a_mount_unit_that_setup_writes_is_correct(tree: Path) -> None:
+    where = Path("/media/evidence 2")
+    name = mounts.unit_name(where)
+    units = tree / "etc/systemd/system"
+    (units / name).write_text(mounts.unit("1234-ABCD", "exfat", where), encoding="utf-8")
+    said = analyze("verify", "--man=no", f"--root={tree}", name)
+    assert [line for line in said.splitlines() if "evidence" in line] == []
+    escaped = subprocess.run(["systemd-escape", "-p", "--suffix=mount", str(where)], capture_output=True, text=True)
+    assert name == escaped.stdout.strip()
+
+
+def test_the_unit_says_what_the_agent_does() -> None:
+    text = (ROOT / "systemd/site-agent.service").read_text(encoding="utf-8")
+    assert "Type=notify" in text
+    assert re.search(r"WatchdogSec=(\d+)", text)[1] == "60"  # type: ignore[index]
+    # `run` ends within 15 s; systemd waits a little longer
+    assert int(re.search(r"TimeoutStopSec=(\d+)", text)[1]) > 15  # type: ignore[index]
+    assert "LoadCredential=site-agent:" in text
+
+
+def test_no_notification_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify.tell("READY=1")
+
+
+@pytest.mark.parametrize("script", ["install.sh", "wheelhouse"])
+def test_the_scripts_are_sound(script: str) -> None:
+    path = ROOT / "scripts" / script
+    assert subprocess.run(["bash", "-n", str(path)], capture_output=True).returncode == 0
+    assert path.stat().st_mode & 0o111
