@@ -11,6 +11,7 @@ SiteAgentError
 ├── DriveError            the drive is missing, wrong, full, broken; `kind` is the alert kind
 ├── CatalogError          the database
 ├── ModelError            the detector's model file
+│   └── ModelMissing      the settings name a file that is not there      exit status 2
 └── BureauError           the broker or what it sent
 """
 
@@ -75,6 +76,10 @@ class CatalogError(SiteAgentError):
 
 class ModelError(SiteAgentError):
     pass
+
+
+class ModelMissing(ModelError):
+    exit_status = 2
 
 
 class BureauError(SiteAgentError):

@@ -27,8 +27,9 @@ def test_default_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.onnx.*counting\.model"):
+    with pytest.raises(ModelError, match=r"gone\.onnx.*counting\.model") as caught:
         weights.check(tmp_path / "gone.onnx")
+    assert caught.value.exit_status == 2, "what the settings name is the user's word"
 
 
 def test_wrong_sum_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from agent.errors import ModelError
+from agent.errors import ModelError, ModelMissing
 
 DEFAULT = Path("models/head-yolo11n.onnx")
 SUMS = "SHA256SUMS"
@@ -62,7 +62,7 @@ def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
     try:
         actual = hashlib.sha256(found.read_bytes()).hexdigest()
     except FileNotFoundError:
-        raise ModelError("counting.model_missing", file=path) from None
+        raise ModelMissing("counting.model_missing", file=path) from None
     except OSError as error:
         raise ModelError("counting.model_unreadable", file=found, detail=error.strerror) from None
     expected = sha256.strip().lower() or _listed(found)
