@@ -21,11 +21,13 @@ CLASS_ID = "T-1"
 
 
 class Daemon:
-    """A box in `folder`. `camera_ids` are the room's cameras; `expected` is high, so that the class is always too small."""
+    """A box in `folder`. `camera_ids` are the room's cameras; `expected` is high, so that the class is always too small;
+    without `planned` it comes by `plan`."""
 
     def __init__(
-        self, folder: Path, port: int | None, *, camera_ids: tuple[str, ...] = ("cam1",), more: str = ""
-    ) -> None:
+        self, folder: Path, port: int | None, *, camera_ids: tuple[str, ...] = ("cam1",), more: str = "",
+        planned: bool = True,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.drive = folder / "drive"
         self.config = folder / "agent.toml"
@@ -38,13 +40,13 @@ class Daemon:
         self._notify.bind(str(folder / "notify"))
         self._notify.setblocking(False)
         self.drive.mkdir(exist_ok=True)
-        self._write(port, camera_ids, more)
+        self._zone, self._camera_ids = daytime_zone(), camera_ids
+        self._write(port, more)
         self.command("drive", "init", str(self.drive), "--label", "测试硬盘", "--key-dir", str(folder / "state/keys"))
-        self.command("classes", "import", str(folder / "class.toml"))
+        if planned:
+            self.plan(datetime.now(UTC) - timedelta(minutes=1), timedelta(minutes=40))
 
-    def _write(self, port: int | None, camera_ids: tuple[str, ...], more: str) -> None:
-        zone = daytime_zone()
-        begin = (datetime.now(UTC) - timedelta(minutes=1)).astimezone(zone)
+    def _write(self, port: int | None, more: str) -> None:
         bureau = (
             "enabled = false" if port is None else f'host = "127.0.0.1"\nport = {port}\ntls = false\nheartbeat_s = 1'
         )
@@ -53,7 +55,7 @@ class Daemon:
 site = "s"
 box = "b"
 institution = "学校"
-timezone = "{zone.key}"
+timezone = "{self._zone.key}"
 state_dir = "{self.folder / "state"}"
 [cameras]
 networks = ["127.0.0.30/31", "127.0.0.32/29", "127.0.4.0/22"]
@@ -78,6 +80,10 @@ metrics_port = 0
             encoding="utf-8",
         )
         (self.folder / "models.toml").write_text('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
+
+    def plan(self, begin: datetime, length: timedelta) -> None:
+        """Import the class, with one lesson."""
+        begin = begin.astimezone(self._zone)
         (self.folder / "class.toml").write_text(
             f"""class_id = "{CLASS_ID}"
 project = "项目"
@@ -92,15 +98,16 @@ expected = 30
 room_id = "r1"
 name = "教室"
 kind = "theory"
-cameras = {json.dumps(camera_ids)}
+cameras = {json.dumps(self._camera_ids)}
 [[lessons]]
 date = {begin:%Y-%m-%d}
 start = "{begin:%H:%M}"
-end = "{begin + timedelta(minutes=40):%H:%M}"
+end = "{begin + length:%H:%M}"
 kind = "theory"
 """,
             encoding="utf-8",
         )
+        self.command("classes", "import", str(self.folder / "class.toml"))
 
     def start(self, *, wait: bool = True) -> Daemon:
         environment = self.environment | {"NOTIFY_SOCKET": str(self.folder / "notify")}

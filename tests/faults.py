@@ -116,7 +116,7 @@ def sizes(daemon: Daemon) -> dict[Path, int]:
 
 @contextmanager
 def box(
-    folder: Path, film: Path, addresses: Sequence[str], *, broker: bool = True, more: str = ""
+    folder: Path, film: Path, addresses: Sequence[str], *, broker: bool = True, more: str = "", planned: bool = True
 ) -> Iterator[Box]:  # fmt: skip
     """A box whose cameras play `film`; nothing else on the machine is taken for a camera of it."""
     with ExitStack() as stack:
@@ -134,7 +134,9 @@ def box(
         )
         bureau = stack.enter_context(Broker(folder / "broker")) if broker else None
         ears = stack.enter_context(Listener(bureau)) if bureau else None
-        daemon = Daemon(folder, bureau.port if bureau else None, camera_ids=tuple(cameras), more=known + more)
+        daemon = Daemon(
+            folder, bureau.port if bureau else None, camera_ids=tuple(cameras), more=known + more, planned=planned
+        )
         yield Box(stack.enter_context(daemon), cameras, ears)
 
 
