@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.attendance.classes import parse
 from agent.catalog import Catalog
 from agent.drive import Drive
 from agent.errors import DriveError, InputError
@@ -67,11 +66,15 @@ def make_state_dir(the_settings: Settings) -> None:
 
 def classes(the_catalog: Catalog) -> list[TrainingClass]:
     """Every class in the catalog."""
+    from agent.attendance.classes import parse
+
     return [parse(row.body, the_catalog.zone, row.class_id) for row in the_catalog.classes.all()]
 
 
 def the_class(the_catalog: Catalog, class_id: str) -> TrainingClass:
     """One class by its ID. Raises InputError where it is not known."""
+    from agent.attendance.classes import parse
+
     found = the_catalog.classes.get(class_id)
     if found is None:
         raise InputError("commands.no_class", class_id=repr(class_id)[1:-1][:64])

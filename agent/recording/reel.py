@@ -143,6 +143,13 @@ class Reel:
     # pictures
 
     def _feed_video(self, packet: av.Packet[Any], arrival: float) -> None:
+        if packet.pts is None or packet.dts is None or self._pending:
+            self._stamp(packet, arrival)
+        else:
+            self._place_video(packet, arrival)
+
+    def _stamp(self, packet: av.Packet[Any], arrival: float) -> None:
+        """Place pictures of which some came without a stamp."""
         if packet.pts is None and len(self._pending) < _MAX_PENDING:
             # FFmpeg leaves the first one, and the first after a silence, without a stamp; the next tells it
             self._pending.append((packet, arrival))

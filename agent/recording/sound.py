@@ -35,16 +35,15 @@ class CopiedSound:
     def __init__(self, stream: av.AudioStream) -> None:
         self._stream = stream
         self.tick = float(stream.time_base or 1)
+        self._length = round(AAC_FRAME / stream.codec_context.sample_rate / self.tick)
 
     def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
         return container.add_stream_from_template(self._stream)
 
     def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
-        assert packet.time_base is not None
-        packet.pts = packet.dts = round(at / packet.time_base)
-        packet.duration = packet.duration or round(
-            AAC_FRAME / self._stream.codec_context.sample_rate / packet.time_base
-        )
+        packet.pts = packet.dts = round(at / self.tick)
+        if not packet.duration:
+            packet.duration = self._length
         return [packet]
 
     def flush(self) -> list[av.Packet[Any]]:

@@ -31,6 +31,7 @@ class Timeline:
         self._shift = 0.0
         self._last: float | None = None
         self._floors: list[float] = []
+        self._floor = 0.0
         self._since = 0.0
         self._unbroken = 0
         self._wanted: float | None = None
@@ -43,7 +44,7 @@ class Timeline:
     @property
     def floor(self) -> float:
         """Least arrival minus stamp over the last WINDOW to twice WINDOW seconds; 0 before the first packet."""
-        return min(self._floors, default=0.0)
+        return self._floor
 
     def place(self, stamp: float, arrival: float) -> Placed | None:
         """Where a packet with decoding stamp `stamp` goes; None where it must be left out (a small step back in sound)."""
@@ -51,7 +52,7 @@ class Timeline:
         back = self._last is not None and at <= self._last
         if back and self._last is not None and self._last - at < self._tolerance:
             return None
-        broken = self._last is not None and (back or arrival - at < self.floor - JUMP)
+        broken = self._last is not None and (back or arrival - at < self._floor - JUMP)
         if broken:
             self._move(stamp, arrival)
             at = stamp + self._shift
@@ -72,7 +73,7 @@ class Timeline:
     def _move(self, stamp: float, arrival: float) -> None:
         assert self._last is not None
         if self._wanted is None:
-            self._wanted = self.floor
+            self._wanted = self._floor
         self._shift = max(arrival - self._wanted, self._last + MIN_STEP) - stamp
         self._unbroken = 0
         self._raw = float("inf")
@@ -82,3 +83,4 @@ class Timeline:
             self._floors = [*self._floors[-1:], offset]
             self._since = arrival
         self._floors[-1] = min(self._floors[-1], offset)
+        self._floor = min(self._floors)
