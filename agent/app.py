@@ -33,7 +33,7 @@ from agent.life import Life
 from agent.metrics import MetricsServer
 from agent.model import Segment
 from agent.pulse import Pulse
-from agent.recording.memory import share_arena
+from agent.recording.memory import bound_heap
 from agent.recording.options import Source
 from agent.recording.recorder import Recorder
 from agent.recording.recover import open_rows, recover_rows
@@ -65,7 +65,7 @@ class App:
     def run(self, stop: threading.Event) -> int:
         """Start every worker, wait for `stop`, join in reverse."""
         crew = Crew(stop)
-        share_arena()
+        bound_heap()
         self._life.begin(__version__)
         # one look at the drives first, so that recorders do not begin with a false alarm
         self._drives.run_once()

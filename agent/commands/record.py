@@ -22,7 +22,7 @@ from agent.commands.common import emit, say
 from agent.drive import Drive
 from agent.errors import InputError
 from agent.model import Room, Segment, Session, TrainingClass
-from agent.recording.memory import share_arena
+from agent.recording.memory import bound_heap
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
 from agent.schedule import Placement
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     _positive("--seconds", args.seconds)
     _positive("--segment-seconds", args.segment_seconds)
     drive = the_drive(args.drive)
-    share_arena()
+    bound_heap()
     stop = threading.Event()
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
