@@ -27,6 +27,10 @@ class LoopDrive:
         self.root.mkdir()
         with self.image.open("wb") as file:
             file.truncate(megabytes << 20)
+        self.make()
+
+    def make(self) -> None:
+        """The file system, in `image`."""
         _run("mkfs.ext4", "-q", "-F", "-O", "^resize_inode", str(self.image))
 
     def mount(self, *options: str) -> None:
@@ -55,6 +59,21 @@ def loop_drive(folder: Path, megabytes: int = 64) -> Iterator[LoopDrive]:
     finally:
         if os.path.ismount(drive.root):
             drive.unmount(lazily=True)
+
+
+def fill(path: Path, leave: int) -> None:
+    """Write a file until `leave` bytes are free."""
+    with path.open("wb", buffering=0) as file:
+        for block in (1 << 20, 1 << 12):
+            while os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize > leave + block:
+                file.write(bytes(block))
+        os.fsync(file.fileno())
+        if leave == 0:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
 
 
 def _run(*arguments: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from agent import media
 from agent.recording.options import Options, Source
-from tests.recording_drives import loop_drive, needs_mount
+from tests.recording_drives import fill, loop_drive, needs_mount
 from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, wait_for
 
 OPTIONS = Options(segment_seconds=2, max_loss=1, reserve_bytes=1 << 20)
@@ -101,18 +100,3 @@ def test_read_only_drive(clips: Path, tmp_path: Path) -> None:
             wait_for(lambda: rig.catalog.segments.opened(), "does not come back", 10)
         finally:
             rig.stop()
-
-
-def fill(path: Path, leave: int) -> None:
-    """Write a file until `leave` bytes are free."""
-    with path.open("wb", buffering=0) as file:
-        for block in (1 << 20, 1 << 12):
-            while os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize > leave + block:
-                file.write(bytes(block))
-        os.fsync(file.fileno())
-        if leave == 0:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass

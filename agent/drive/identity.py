@@ -30,9 +30,11 @@ _PROBE = f"{layout.SYSTEM}/probe"
 # what a freshly made file system or an operating system puts there by itself
 _HARMLESS = {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100"}
 FORCE_WORD = "保留原有文件"
+# ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
              errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
-             errno.ENXIO: "drive.missing"}  # fmt: skip
+             errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
+             errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,29 +136,40 @@ class Drive:
         return self.root / relative
 
     def is_sealed(self, class_folder: str | None = None) -> bool:
-        """True where the whole drive, or this class on it, was sealed: nothing may be written there any more."""
-        if seal_file(self.root).exists():
-            return True
-        return class_folder is not None and (self.root / class_folder / layout.SUMS).exists()
+        """True where the whole drive, or this class on it, was sealed: nothing may be written there any more.
+
+        Raises DriveError where the drive does not say.
+        """
+        marks = [seal_file(self.root)]
+        if class_folder is not None:
+            marks.append(self.root / class_folder / layout.SUMS)
+        try:
+            return any(mark.exists() for mark in marks)
+        except OSError as error:
+            raise os_error(error, self.root) from error
 
     def class_folders(self) -> list[str]:
-        """Names of the class folders on the drive, sorted."""
-        return sorted(
-            entry.name
-            for entry in self.root.iterdir()
-            if entry.is_dir() and not entry.name.startswith(".") and "_第" in entry.name
-        )
+        """Names of the class folders on the drive, sorted. Raises DriveError."""
+        try:
+            return sorted(
+                entry.name
+                for entry in self.root.iterdir()
+                if entry.is_dir() and not entry.name.startswith(".") and "_第" in entry.name
+            )
+        except OSError as error:
+            raise os_error(error, self.root) from error
 
     def find_class(self, class_id: str) -> str | None:
-        """The folder that holds a class, or None."""
+        """The folder that holds a class, or None. Raises DriveError."""
         return next((name for name in self.class_folders() if layout.class_id_of(name) == class_id), None)
 
     def class_folder(self, cls: TrainingClass) -> str:
-        """The class's folder name here: the one it has, although project or dates were corrected since, else a new one."""
+        """The class's folder name here: the one it has, although project or dates were corrected since, else a new one.
+        Raises DriveError."""
         return self.find_class(cls.class_id) or layout.class_folder(cls)
 
     def segment_folder(self, cls: TrainingClass, placement: Placement) -> PurePosixPath:
-        """Where a placement's files go, relative to the root. Raises DriveError drive.error where the class is sealed."""
+        """Where a placement's files go, relative to the root. Raises DriveError; drive.error where the class is sealed."""
         folder = self.class_folder(cls)
         if self.is_sealed(folder):
             raise DriveError("drive.sealed", folder=folder, root=self.root)

@@ -172,7 +172,9 @@ class SegmentWriter:
     def _release(self) -> None:
         for descriptor in (self._fd, self._folder_fd):
             if descriptor >= 0:
-                os.close(descriptor)
+                # a file system behind FUSE reports at close what has failed; every write here was synced and asked before
+                with suppress(OSError):
+                    os.close(descriptor)
         self._fd = self._folder_fd = -1
 
     def _error(self, error: OSError | av.FFmpegError) -> DriveError:
