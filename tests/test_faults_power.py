@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
-import struct
 import subprocess
 import sys
 import time
@@ -16,14 +14,12 @@ import pytest
 
 from agent.demo.media import make_clip
 from tests.faults import accounts, balanced, behind, box, growing, last_index, on_wire, spread, sums, tell
-from tests.recording_drives import LoopDrive, needs_mount
+from tests.recording_drives import LoopDrive, cut_power, needs_mount
 
 SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
 FILM_S = 16
 CUTS = 20
 MAX_LOSS_S = 2.0
-EXT4_SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
-NOLOGFLUSH = 2
 
 pytestmark = [needs_mount, pytest.mark.root, pytest.mark.long, pytest.mark.minutes(12)]
 
@@ -31,12 +27,6 @@ pytestmark = [needs_mount, pytest.mark.root, pytest.mark.long, pytest.mark.minut
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", FILM_S, (640, 360), 25, key_seconds=1)
-
-
-def cut_power(mounted: Path) -> None:
-    descriptor = os.open(mounted, os.O_RDONLY)
-    fcntl.ioctl(descriptor, EXT4_SHUTDOWN, struct.pack("I", NOLOGFLUSH))
-    os.close(descriptor)
 
 
 def another_boot(catalog: Path) -> None:
