@@ -48,6 +48,9 @@ class FuseDrive(LoopDrive):
         super().__init__(folder, megabytes)
 
     def make(self) -> None:
+        # taken up whole, so that writing to it later changes no metadata of the file system it lies on
+        with self.image.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, self.image.stat().st_size)
         program, _ = KINDS[self.kind]
         subprocess.run([*program, str(self.image)], check=True, capture_output=True, timeout=60)
 

@@ -1,4 +1,8 @@
-"""Power cuts: drive and database lie on one ext4 that stops at an instant; what reached the disk is all that remains."""
+"""Power cuts: drive and database lie on one ext4 that stops at an instant; what reached the disk is all that remains.
+
+The drive is a folder of it, or an exFAT or NTFS in a file of it: then that file is the disk, and what the FUSE driver had not
+synced to it is gone.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,14 @@ import pytest
 
 from agent.demo.media import make_clip
 from tests.faults import accounts, balanced, behind, box, growing, last_index, on_wire, spread, sums, tell
+from tests.fuse_drives import KINDS, FuseDrive, is_mounted, needs_fuse
 from tests.recording_drives import LoopDrive, cut_power, needs_mount
 
 SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
 FILM_S = 16
 CUTS = 20
 MAX_LOSS_S = 2.0
+ADDRESSES = {k: (f"127.0.10.{n}", f"127.0.10.{n + 1}") for n, k in ((1, "ext4"), (11, "exfat"), (21, "ntfs"))}
 
 pytestmark = [needs_mount, pytest.mark.root, pytest.mark.long, pytest.mark.minutes(12)]
 
@@ -37,20 +43,51 @@ def another_boot(catalog: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(catalog), change], check=True, timeout=30)
 
 
+class Disk:
+    """The box's disk, and the drive of its own that may lie on it."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.outer = LoopDrive(folder, 640)
+        self.outer.mount()
+        self.box = self.outer.root / "box"
+        self.box.mkdir()
+        self.inner = FuseDrive(self.box, 320, kind) if kind in KINDS else None
+        if self.inner:
+            self.inner.mount()
+
+    def cut(self) -> None:
+        cut_power(self.outer.root)
+
+    def back(self) -> None:
+        """The disk as it was at the cut; call once the agent is dead."""
+        if self.inner:
+            self.inner.kill_driver()
+            self.inner.unmount(lazily=True)
+        self.outer.after_power_cut()
+        if self.inner:
+            self.inner.mount()
+
+    def close(self) -> None:
+        if self.inner and is_mounted(self.inner.root):
+            self.inner.unmount(lazily=True)
+        self.outer.unmount(lazily=True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["ext4", pytest.param("exfat", marks=needs_fuse), pytest.param("ntfs", marks=needs_fuse)]
+)
 @pytest.mark.timeout(1800)
-def test_power_cuts_cost_the_stated_bound(film: Path, tmp_path: Path) -> None:
+def test_power_cuts_cost_the_stated_bound(kind: str, film: Path, tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     lost: list[float] = []
     back: list[float] = []
-    disk = LoopDrive(tmp_path, 640)
-    disk.mount()
-    folder = disk.root / "box"
-    folder.mkdir()
+    disk = Disk(tmp_path, kind)
     try:
-        with box(folder, film, ("127.0.10.1", "127.0.10.2"), broker=False) as site:
+        with box(disk.box, film, ADDRESSES[kind], broker=False) as site:
             # what the installation wrote lies there for long
-            subprocess.run(["sync", "-f", str(folder)], check=True, timeout=60)
+            for place in (site.daemon.drive, disk.box):
+                subprocess.run(["sync", "-f", str(place)], check=True, timeout=60)
             for _ in range(CUTS):
                 begun = time.monotonic()
                 site.daemon.start(wait=False)  # the service manager's socket went with the file system
@@ -60,10 +97,10 @@ def test_power_cuts_cost_the_stated_bound(film: Path, tmp_path: Path) -> None:
                 recorded = {p.parent.name.split("_", 1)[1]: p.parent for p in growing(site.daemon)}
                 finished = sums(site.daemon)
                 sent = {i: on_wire(camera) for i, camera in site.cameras.items()}
-                cut_power(disk.root)
+                disk.cut()
                 site.daemon.kill()
-                disk.after_power_cut()
-                another_boot(folder / "state/catalog.db")
+                disk.back()
+                another_boot(disk.box / "state/catalog.db")
                 assert finished.items() <= sums(site.daemon).items(), "a finished segment did not survive"
                 for camera_id, place in recorded.items():
                     found = [k for p in place.iterdir() if (k := last_index(p)) is not None]
@@ -80,6 +117,6 @@ def test_power_cuts_cost_the_stated_bound(film: Path, tmp_path: Path) -> None:
                 assert not catalog.segments.opened()
             assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
     finally:
-        disk.unmount(lazily=True)
-    tell("power cut", **spread(lost), seed=SEED, start_to_recording=spread(back))
+        disk.close()
+    tell("power cut", kind=kind, **spread(lost), seed=SEED, start_to_recording=spread(back))
     assert max(lost) <= MAX_LOSS_S + 1.5

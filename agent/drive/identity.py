@@ -28,7 +28,7 @@ _IDENTITY = f"{layout.SYSTEM}/drive.json"
 _SEALED = f"{layout.SYSTEM}/sealed.json"
 _PROBE = f"{layout.SYSTEM}/probe"
 # what a freshly made file system or an operating system puts there by itself
-_HARMLESS = {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100"}
+HARMLESS = {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100"}
 FORCE_WORD = "保留原有文件"
 # ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
@@ -39,7 +39,8 @@ _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.E
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """A drive as it was opened. `device` is `st_dev` then; `root` is absolute; times are aware UTC."""
+    """A drive as it was opened. `device` is `st_dev` then; `root` is absolute; times are aware UTC; `kept` are foreign
+    files that lay there when it was made a drive."""
 
     root: Path
     drive_id: str
@@ -48,6 +49,7 @@ class Drive:
     created: datetime
     public_key: str
     device: int
+    kept: tuple[str, ...] = ()
 
     @staticmethod
     def open(root: Path, *, expect: str | None = None) -> Drive:
@@ -194,7 +196,7 @@ def init(
     if not root.is_dir():
         raise InputError("drive.no_folder", root=root)
     try:
-        foreign = sorted(entry.name for entry in root.iterdir() if entry.name not in _HARMLESS)
+        foreign = sorted(entry.name for entry in root.iterdir() if entry.name not in HARMLESS)
         if layout.SYSTEM in foreign:
             raise InputError("drive.initialised", root=root)
         if foreign and force != FORCE_WORD:
@@ -204,6 +206,7 @@ def init(
         identity = {
             "format": FORMAT, "drive_id": f"D{secrets.token_hex(6).upper()}", "label": label.strip(),
             "institution": institution.strip(), "created": time.stamp(clock.now()), "public_key": public,
+            "kept": foreign,
         }  # fmt: skip
         # the label first: only the identity makes it a drive
         durable.write_file(root / layout.LABEL, text_file(_label_lines(identity)))
@@ -260,6 +263,7 @@ def _read_identity(root: Path) -> dict[str, Any]:
         return {
             "drive_id": str(body["drive_id"]), "label": str(body["label"]), "institution": str(body["institution"]),
             "created": time.parse(body["created"]), "public_key": str(body["public_key"]),
+            "kept": tuple(str(name) for name in body.get("kept", ())),
         }  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise DriveError("drive.identity_damaged", file=root / _IDENTITY) from error
