@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import statistics
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,6 +167,22 @@ def behind(sent: int, kept: int, film_s: float) -> float:
 
 def sums(daemon: Daemon) -> dict[Path, str]:
     return {p: sha256(p.read_bytes()).hexdigest() for p in daemon.videos()}
+
+
+_ROWS = """
+import json, sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=10)
+print(json.dumps(dict(db.execute("select path, state || ' ' || coalesce(sha256, '') from segments").fetchall())))
+"""
+
+
+def rows_on_disk(catalog: Path) -> dict[str, str]:
+    """State and sum of every segment's row by path, read in a process of its own: SQLite shares a file's locks and index of
+    the WAL among all connections of a process by device and inode, and after a power cut the copy of a file system has
+    the inodes of the one that died."""
+    said = subprocess.run([sys.executable, "-c", _ROWS, str(catalog)], check=True, capture_output=True, timeout=60)
+    found: dict[str, str] = json.loads(said.stdout)
+    return found
 
 
 def copied(part: Path, to: Path) -> Path:

@@ -12,10 +12,13 @@ import pytest
 
 from agent.demo.media import make_clip
 from tests.faults import accounts, balanced, behind, box, copied, growing, last_index, on_wire, spread, sums, tell
+from tests.fuse_drives import KINDS as FUSE_KINDS
+from tests.fuse_drives import fuse_drive, needs_fuse
 
 SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
 FILM_S = 16
-KILLS = 50
+KILLS = {"disk": 50, "exfat": 12, "ntfs": 12}
+ADDRESSES = {k: (f"127.0.5.{n}", f"127.0.5.{n + 1}") for n, k in ((1, "disk"), (11, "exfat"), (21, "ntfs"))}
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +30,27 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.minutes(12)
 @pytest.mark.timeout(2400)
 def test_fifty_kills_lose_a_second_each_at_most(film: Path, tmp_path: Path) -> None:
+    killed("disk", film, tmp_path)
+
+
+@needs_fuse
+@pytest.mark.root
+@pytest.mark.long
+@pytest.mark.minutes(4)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", sorted(FUSE_KINDS))
+def test_kills_on_other_file_systems(kind: str, film: Path, tmp_path: Path) -> None:
+    with fuse_drive(tmp_path, kind, 1024):
+        killed(kind, film, tmp_path)
+
+
+def killed(kind: str, film: Path, tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     lost: list[float] = []
     back: list[float] = []
-    with box(tmp_path, film, ("127.0.5.1", "127.0.5.2"), broker=False) as site:
-        for _ in range(KILLS):
+    with box(tmp_path, film, ADDRESSES[kind], broker=False) as site:
+        for _ in range(KILLS[kind]):
             begun = time.monotonic()
             site.start()
             back.append(time.monotonic() - begun)
@@ -54,5 +72,5 @@ def test_fifty_kills_lose_a_second_each_at_most(film: Path, tmp_path: Path) -> N
         assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
         with site.catalog() as catalog:
             balanced(accounts(catalog, site.daemon.drive, datetime.now(UTC)))
-    tell("kill -9", **spread(lost), seed=SEED, start_to_recording=spread(back))
+    tell("kill -9", kind=kind, **spread(lost), seed=SEED, start_to_recording=spread(back))
     assert max(lost) <= 1.0
