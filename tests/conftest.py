@@ -25,8 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # a developer's own SITE_AGENT_* must not reach the tests; SITE_AGENT_SEED is theirs
-    for name in [n for n in os.environ if n.upper().startswith("SITE_AGENT_") and n != "SITE_AGENT_SEED"]:
+    # a developer's own SITE_AGENT_* must not reach the tests
+    for name in [n for n in os.environ if n.upper().startswith("SITE_AGENT_")]:
         del os.environ[name]
     if config.getoption("--slice-seconds") and not config.getoption("--slice-seed"):
         config.option.slice_seed = random.SystemRandom().randrange(1, 10**6)

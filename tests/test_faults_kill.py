@@ -15,7 +15,7 @@ from tests.faults import accounts, balanced, behind, box, copied, growing, last_
 from tests.fuse_drives import KINDS as FUSE_KINDS
 from tests.fuse_drives import fuse_drive, needs_fuse
 
-SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
+SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
 FILM_S = 16
 KILLS = {"disk": 50, "exfat": 12, "ntfs": 12}
 ADDRESSES = {k: (f"127.0.5.{n}", f"127.0.5.{n + 1}") for n, k in ((1, "disk"), (11, "exfat"), (21, "ntfs"))}

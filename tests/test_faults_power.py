@@ -21,7 +21,7 @@ from tests.faults import accounts, balanced, behind, box, growing, last_index, o
 from tests.fuse_drives import KINDS, FuseDrive, is_mounted, needs_fuse
 from tests.recording_drives import LoopDrive, cut_power, needs_mount
 
-SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
+SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
 FILM_S = 16
 CUTS = 20
 MAX_LOSS_S = 2.0

@@ -117,12 +117,12 @@ def test_picture_and_sound_stay_in_step(audio: str, seconds: float, lost: float,
     assert len(segments) == -(-seconds // 300)
     assert [a.end for a in segments[:-1]] == [b.start for b in segments[1:]]
     first, last = apart(root / segments[0].path), apart(root / segments[-1].path)
-    print(
-        f"{audio}, {seconds} s, {lost:.0%} of the sound lost: off by {worst(first):.3f} s at first, {worst(last):.3f} s at last"
-    )
+    off = f"off by {worst(first, lost):.3f} s in the first file, {worst(last, lost):.3f} s in the last"
+    print(f"{audio}, {seconds} s, {lost:.0%} of the sound lost: {off}")
     assert len(last) > (segments[-1].end - segments[-1].start).total_seconds() * 0.9  # type: ignore[operator]
-    assert worst(first) <= STEP_S and worst(last) <= STEP_S
+    assert worst(first, lost) <= STEP_S and worst(last, lost) <= STEP_S
 
 
-def worst(found: list[float]) -> float:
-    return max(found, key=abs)
+def worst(found: list[float], lost: float) -> float:
+    """The worst of all; where packets are lost the worst of nine in ten, for the begin of some beeps is among them."""
+    return sorted(map(abs, found))[round((len(found) - 1) * (0.9 if lost else 1.0))]

@@ -21,7 +21,7 @@ from tests.recording_drives import cut_power, loop_drive, needs_mount
 from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, wait_for
 
 ROOT = Path(__file__).parent.parent
-SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
+SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
 
 
 @pytest.fixture(scope="session")
