@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from agent.demo.media import make_clip
-from tests.faults import accounts, balanced, behind, box, copied, growing, last_index, on_wire, spread, sums, tell
+from tests.faults import (
+    accounts,
+    balanced,
+    behind,
+    box,
+    last_kept,
+    on_wire,
+    recorded_to,
+    spread,
+    sums,
+    tell,
+)
 from tests.fuse_drives import KINDS as FUSE_KINDS
 from tests.fuse_drives import fuse_drive, needs_fuse
 
@@ -55,15 +66,12 @@ def killed(kind: str, film: Path, tmp_path: Path) -> None:
             site.start()
             back.append(time.monotonic() - begun)
             time.sleep(chance.uniform(0, 6))
-            parts = {p.parent.name.split("_", 1)[1]: p for p in growing(site.daemon)}
+            recorded = recorded_to(site.daemon)
             finished = sums(site.daemon)
             sent = {i: on_wire(camera) for i, camera in site.cameras.items()}
             site.daemon.kill()
-            for camera_id, part in parts.items():
-                whole = part if part.exists() else part.with_name(part.name[1:].removesuffix(".part"))
-                newest = [p for p in (whole, *site.daemon.parts()) if p.parent == part.parent]
-                kept = [k for p in newest if (k := last_index(copied(p, tmp_path / "copy.mp4"))) is not None]
-                lost.append(min(behind(sent[camera_id], k, FILM_S) for k in kept))
+            for camera_id, place in recorded.items():
+                lost.append(behind(sent[camera_id], last_kept(place), FILM_S))
             assert finished.items() <= sums(site.daemon).items(), "a finished segment was touched"
         site.start()
         site.daemon.until(lambda: len(site.daemon.parts()) == len(site.cameras), 30)

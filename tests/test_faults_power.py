@@ -17,7 +17,19 @@ from pathlib import Path
 import pytest
 
 from agent.demo.media import make_clip
-from tests.faults import accounts, balanced, behind, box, growing, last_index, on_wire, rows_on_disk, spread, sums, tell
+from tests.faults import (
+    accounts,
+    balanced,
+    behind,
+    box,
+    last_kept,
+    on_wire,
+    recorded_to,
+    rows_on_disk,
+    spread,
+    sums,
+    tell,
+)
 from tests.fuse_drives import KINDS, FuseDrive, is_mounted, needs_fuse
 from tests.recording_drives import LoopDrive, cut_power, needs_mount
 
@@ -94,7 +106,7 @@ def test_power_cuts_cost_the_stated_bound(kind: str, film: Path, tmp_path: Path)
                 site.recording()
                 back.append(time.monotonic() - begun)
                 time.sleep(chance.uniform(3, 9))
-                recorded = {p.parent.name.split("_", 1)[1]: p.parent for p in growing(site.daemon)}
+                recorded = recorded_to(site.daemon)
                 finished = sums(site.daemon)
                 rows = rows_on_disk(disk.box / "state/catalog.db")
                 sent = {i: on_wire(camera) for i, camera in site.cameras.items()}
@@ -106,8 +118,7 @@ def test_power_cuts_cost_the_stated_bound(kind: str, film: Path, tmp_path: Path)
                 assert lasting <= rows_on_disk(disk.box / "state/catalog.db").items(), "a finished row did not survive"
                 assert finished.items() <= sums(site.daemon).items(), "a finished segment did not survive"
                 for camera_id, place in recorded.items():
-                    found = [k for p in place.iterdir() if (k := last_index(p)) is not None]
-                    lost.append(min(behind(sent[camera_id], k, FILM_S) for k in found))
+                    lost.append(behind(sent[camera_id], last_kept(place), FILM_S))
             site.daemon.start(wait=False)
             site.recording()
             site.daemon.until(lambda: len(site.daemon.parts()) == len(site.cameras), 30)
