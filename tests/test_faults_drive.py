@@ -110,6 +110,19 @@ def test_its_driver_dies(kind: str, film: Path, tmp_path: Path) -> None:
     assert back <= RETURN_S
 
 
+@needs_fuse
+def test_sectors_that_cannot_be_read(film: Path, tmp_path: Path) -> None:
+    """The drive's end is cut off under its driver: EIO there, while the watch's few bytes still get through."""
+    with site_on(tmp_path, film, 7, 256, "exfat") as (site, disk):
+        os.truncate(disk.image, 1 << 16)
+        alarm = site.alert("drive.error", seconds=ALARM_S)
+        goes_on(site)
+        with site.catalog() as catalog:
+            assert catalog.events.last("drive.error"), "the ledger's reason"
+        assert site.daemon.stop() == 0
+    tell("sectors that cannot be read", alarm=round(alarm, 1))
+
+
 def test_made_read_only(film: Path, tmp_path: Path) -> None:
     with site_on(tmp_path, film, 2) as (site, disk):
         before = sums(site.daemon)

@@ -100,3 +100,19 @@ def test_read_only_drive(clips: Path, tmp_path: Path) -> None:
             wait_for(lambda: rig.catalog.segments.opened(), "does not come back", 10)
         finally:
             rig.stop()
+
+
+def test_a_class_sealed_on_the_drive_is_complained_about(clips: Path, tmp_path: Path) -> None:
+    """Nothing is wrong with the drive, yet no video of that class can be written to it: somebody must be told."""
+    with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path):
+        rig = Rig(tmp_path, Source(server.url("main")), OPTIONS)
+        assert rig.plan
+        folder = rig.drive.make_folder(rig.drive.class_folder(rig.plan[0]))
+        (folder / "SHA256SUMS").touch()
+        rig.start()
+        try:
+            wait_for(lambda: rig.complaints, "nobody is told", 8)
+        finally:
+            rig.stop()
+        assert {(e.key, e.kind) for e in rig.complaints} == {("drive.sealed", "drive.error")}
+        assert rig.segments() == [] and not rig.catalog.segments.opened()
