@@ -48,6 +48,7 @@ def test_segments_follow_one_another(kind: str, clips: Path, tmp_path: Path) -> 
             assert said.stdout.startswith(digest or "-"), "not the bytes that were written"
 
 
+@pytest.mark.long
 def test_pulled_under_the_open_file(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
         rig = Rig(tmp_path, Source(server.url("main")), OPTIONS)
@@ -84,6 +85,7 @@ def test_its_driver_dies_under_the_open_file(kind: str, clips: Path, tmp_path: P
         whole(rig)
 
 
+@pytest.mark.long
 def test_full(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
         rig = Rig(tmp_path, Source(server.url("main")), OPTIONS)
@@ -101,6 +103,7 @@ def test_full(kind: str, clips: Path, tmp_path: Path) -> None:
         whole(rig)
 
 
+@pytest.mark.long
 def test_read_only(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
         rig = Rig(tmp_path, Source(server.url("main")), OPTIONS)
