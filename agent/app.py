@@ -159,6 +159,7 @@ class App:
             clock=self._clock,
             options=wiring.for_recording(self._settings),
             budget=self._budget,
+            complain=self._drives.complain,
         )
 
     def _plan(self, camera_id: str, moment: datetime) -> wiring.Plan | None:

@@ -122,7 +122,7 @@ class Site:
         temporary.write_bytes(video(len(camera) + start.minute, self.folder))
         segment = Segment(
             0, drive.drive_id, drive.relative(path), drive.relative(temporary), "open", cls.class_id, place.date, session,
-            "R1", camera, start, video_codec="h264", width=64, height=48, trust="trusted",
+            place.room_id, camera, start, video_codec="h264", width=64, height=48, trust="trusted",
         )  # fmt: skip
         number = self.catalog.segments.open(segment)
         durable.commit(temporary, path)
@@ -134,13 +134,13 @@ class Site:
     def half_day(self, cls: TrainingClass, session: Session, *, drive: Drive | None = None) -> None:
         """Both cameras record all of a half-day in one segment each; a look a minute; final figures."""
         lesson = next(x for x in cls.lessons if x.session == session)
-        for camera in ("cam1", "cam2"):
+        for camera in [c for room in cls.rooms for c in room.cameras]:
             self.record(cls, camera, session, lesson.start, lesson.end, drive=drive)
             for minute in range(10):
                 self.catalog.looks.add(
                     Look(
                         camera,
-                        "R1",
+                        lesson.room_id,
                         cls.class_id,
                         DAY,
                         session,
@@ -182,12 +182,13 @@ def new_drive(folder: Path, clock: StillClock, key_dir: Path | None, label: str 
     return init(folder, label=label, institution="某培训学校", clock=clock, key_dir=key_dir)
 
 
-def site(folder: Path, *, signed: bool = True) -> Site:
+def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> Site:
+    """`root` is the drive's mount point where it is not a folder beside the rest."""
     clock = StillClock(at("09:00"))
     key_dir = folder / "keys" if signed else None
     if key_dir:
         keys.ensure(key_dir)
-    drive = new_drive(folder / "drive", clock, key_dir)
+    drive = new_drive(root or folder / "drive", clock, key_dir)
     catalog = Catalog(folder / "catalog.db", ZONE)
     made = Site(folder, drive, catalog, clock, [training_class()], key_dir)
     made.know(drive)

@@ -6,6 +6,9 @@ import json
 import re
 import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +29,7 @@ from agent.demo.camera import VirtualCamera
 from agent.demo.media import read_index
 from agent.drive import gaps
 from agent.errors import MediaError
+from agent.recording.mp4 import mend_header
 from agent.schedule import planned
 from agent.wiring import ClassBook
 from tests.broker import Broker, Heard, Listener
@@ -101,17 +105,28 @@ def data(heard: Heard) -> dict[str, Any]:
     return found
 
 
-def growing(daemon: Daemon) -> list[Path]:
-    """Files being written that hold pictures already."""
-    return [path for path, size in sizes(daemon).items() if size > 30_000]
-
-
 def sizes(daemon: Daemon) -> dict[Path, int]:
     found = {}
     for path in daemon.parts():
         with suppress(FileNotFoundError):
             found[path] = path.stat().st_size
     return found
+
+
+def recorded_to(daemon: Daemon) -> dict[str, Path]:
+    """Folder by camera of every file being written, also of one that has just begun."""
+    return {path.parent.name.split("_", 1)[1]: path.parent for path in daemon.parts()}
+
+
+def last_kept(folder: Path) -> int:
+    """Index of the last picture in the newest file that has any; older files would tell of other rounds of the film."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in sorted(folder.iterdir(), key=lambda p: p.name.lstrip("."), reverse=True):
+            copy = Path(shutil.copy(path, Path(scratch, "copy.mp4")))
+            mend_header(copy)  # as the next start will do
+            if (found := last_index(copy)) is not None:
+                return found
+    raise AssertionError(f"no picture in {folder}")
 
 
 @contextmanager
@@ -169,9 +184,20 @@ def sums(daemon: Daemon) -> dict[Path, str]:
     return {p: sha256(p.read_bytes()).hexdigest() for p in daemon.videos()}
 
 
-def copied(part: Path, to: Path) -> Path:
-    shutil.copy(part, to)
-    return to
+_ROWS = """
+import json, sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=10)
+print(json.dumps(dict(db.execute("select path, state || ' ' || coalesce(sha256, '') from segments").fetchall())))
+"""
+
+
+def rows_on_disk(catalog: Path) -> dict[str, str]:
+    """State and sum of every segment's row by path, read in a process of its own: SQLite shares a file's locks and index of
+    the WAL among all connections of a process by device and inode, and after a power cut the copy of a file system has
+    the inodes of the one that died."""
+    said = subprocess.run([sys.executable, "-c", _ROWS, str(catalog)], check=True, capture_output=True, timeout=60)
+    found: dict[str, str] = json.loads(said.stdout)
+    return found
 
 
 # the books

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+_SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
+_NOLOGFLUSH = 2
+
+
+def cut_power(mounted: Path) -> None:
+    """The file system at `mounted` stops without flushing its log: as if the power were cut."""
+    descriptor = os.open(mounted, os.O_RDONLY)
+    fcntl.ioctl(descriptor, _SHUTDOWN, struct.pack("I", _NOLOGFLUSH))
+    os.close(descriptor)
 
 
 def can_mount() -> bool:
@@ -27,6 +39,10 @@ class LoopDrive:
         self.root.mkdir()
         with self.image.open("wb") as file:
             file.truncate(megabytes << 20)
+        self.make()
+
+    def make(self) -> None:
+        """The file system, in `image`."""
         _run("mkfs.ext4", "-q", "-F", "-O", "^resize_inode", str(self.image))
 
     def mount(self, *options: str) -> None:
@@ -55,6 +71,21 @@ def loop_drive(folder: Path, megabytes: int = 64) -> Iterator[LoopDrive]:
     finally:
         if os.path.ismount(drive.root):
             drive.unmount(lazily=True)
+
+
+def fill(path: Path, leave: int) -> None:
+    """Write a file until `leave` bytes are free."""
+    with path.open("wb", buffering=0) as file:
+        for block in (1 << 20, 1 << 12):
+            while os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize > leave + block:
+                file.write(bytes(block))
+        os.fsync(file.fileno())
+        if leave == 0:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
 
 
 def _run(*arguments: str) -> None:

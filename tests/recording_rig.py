@@ -21,6 +21,7 @@ from agent.clock import Clock, SystemClock
 from agent.demo.media import make_clip, read_index
 from agent.demo.rtsp import RtspServer
 from agent.drive import Drive, init
+from agent.errors import DriveError
 from agent.model import Camera, Room, Segment, Session, TrainingClass, Verdict
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
@@ -59,14 +60,16 @@ class Rig:
         cls = training_class()
         self.plan: tuple[TrainingClass, Placement] | None = (cls, placement(cls, self.clock.now()))
         self.options = options or Options(segment_seconds=2)
+        self.complaints: list[DriveError] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         self._stop = threading.Event()
         recorder = Recorder(
-            CAMERA, lambda: self.source, self.plan_at, self.open_drive, self.catalog, self.clock, self.options
-        )
+            CAMERA, lambda: self.source, self.plan_at, self.open_drive, self.catalog, self.clock, self.options,
+            complain=lambda _, error: self.complaints.append(error),
+        )  # fmt: skip
         self._thread = threading.Thread(target=recorder.run, args=[self._stop])
         self._thread.start()
 

@@ -191,6 +191,10 @@ def test_a_drive_that_is_away_is_no_damage(tmp_path: Path) -> None:
     made.half_day(made.classes[0], Session.AM)
     assert reread.open_drives([tmp_path / "nowhere"]) == []
     assert reread.reread(made.catalog, [], at("03:00")) == reread.Slice(0, 0, ())
+    # taken away while it was read
+    made.drive.root.rename(tmp_path / "away")
+    assert reread.reread(made.catalog, [made.drive], at("03:00")) == reread.Slice(0, 0, ())
+    assert made.catalog.alerts.opened() == []
 
 
 def test_maintain_needs_a_database_and_checks_it(box: Box) -> None:

@@ -16,10 +16,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from agent.drive import Drive, chain, closing, durable, keys, layout, verify
+from agent.drive import Drive, chain, closing, durable, init, keys, layout, verify
+from agent.drive.identity import FORCE_WORD
 from agent.errors import DriveError
 from agent.model import Session
-from tests.drive_kit import Site, at, new_drive, site, training_class
+from tests.drive_kit import Site, StillClock, at, new_drive, site, training_class
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 pytestmark = needs_ssh
@@ -128,6 +129,8 @@ def resign(box: Site, folder: Path, key_dir: Path | None) -> None:
         ("added", lambda b: (one(b, "*/上午") / ".hidden").write_bytes(b"x")),
         ("added", lambda b: (class_path(b) / "假.mp4").write_bytes(b"x")),
         ("added", lambda b: (class_path(b) / "2026-11-23" / "x.mp4").write_bytes(b"x")),
+        ("added", lambda b: (b.drive.root / "说明.docx").write_bytes(b"x")),
+        ("added", lambda b: (b.drive.root / "补录").mkdir()),
         ("changed", lambda b: flip(one(b, "*/下午/CHAIN"))),
         ("signature_bad", lambda b: flip(one(b, "*/下午/SHA256SUMS.sig"))),
         ("signature_missing", lambda b: one(b, "*/下午/SHA256SUMS.sig").unlink()),
@@ -140,6 +143,16 @@ def test_one_change_is_found(closed: Site, kind: str, act: Callable[[Site], None
     act(closed)
     report = verify.verify(closed.drive)
     assert kind in {p.kind for p in report.problems}, report.problems
+
+
+def test_what_lay_there_before_and_what_systems_put_there_is_no_addition(tmp_path: Path) -> None:
+    (tmp_path / "drive").mkdir()
+    (tmp_path / "drive/旧照片").mkdir()
+    drive = init(tmp_path / "drive", label="x", institution="y", clock=StillClock(at("08:00")), force=FORCE_WORD)
+    (drive.root / "System Volume Information").mkdir()
+    assert verify.verify(drive).ok
+    (drive.root / "新照片").mkdir()
+    assert [(p.kind, p.path) for p in verify.verify(drive).problems] == [("added", "新照片")]
 
 
 def test_a_link_made_to_another_file_is_no_evidence(closed: Site, tmp_path: Path) -> None:

@@ -155,6 +155,28 @@ def test_the_whole_drive(over: Site) -> None:
     assert {p.kind for p in verify.verify(over.drive).problems} == {"missing", "signature_bad"}
 
 
+def test_a_half_day_or_class_put_there_after_the_seal_is_found(over: Site) -> None:
+    """Before the seal such video is a half-day under way; after it nothing is."""
+    later = over.drive.root / "C9_x_第1班_20261123_20261123_x/2026-11-23/上午/R1_cam1"
+    for place in (folder(over) / "2026-11-24/上午/R1_cam1", later):
+        place.mkdir(parents=True)
+        (place / "090000.mp4").write_bytes(video(1, over.folder))
+    report = verify.verify(over.drive)
+    assert report.ok and len(report.unclosed) == 2
+    for place in (folder(over) / "2026-11-24", later.parents[2]):
+        shutil.rmtree(place)
+    sealer(over).whole()
+    folder(over).chmod(0o755)
+    for place in (folder(over) / "2026-11-24/上午/R1_cam1", later):
+        place.mkdir(parents=True)
+        (place / "090000.mp4").write_bytes(video(1, over.folder))
+    report = verify.verify(over.drive)
+    assert {(p.kind, p.path) for p in report.problems} == {
+        ("added", f"{folder(over).name}/2026-11-24/上午"), ("added", f"{later.parents[2].name}/2026-11-23/上午"),
+        ("added", later.parents[2].name),
+    } and not report.unclosed  # fmt: skip
+
+
 def snapshot(root: Path) -> dict[str, int]:
     return {str(p): p.stat().st_mtime_ns for p in root.rglob("*") if p.is_file()}
 

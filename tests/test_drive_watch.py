@@ -134,6 +134,46 @@ def test_standby_takes_over_and_stays(box: Site, tmp_path: Path) -> None:
     assert watcher.current().drive_id == second.drive_id and open_kinds(box) == set()
 
 
+BROKEN = DriveError("drive.error", "drive.error", root="-", detail="Input/output error")
+
+
+def test_what_recorders_say_is_told_and_ends_when_they_are_quiet(box: Site) -> None:
+    """The watch's own few bytes get through, the video does not."""
+    watcher = watch(box)
+    watcher.run_once()
+    watcher.complain(watcher.current(), DriveError("drive.missing", "drive.missing", root=box.drive.root))
+    watcher.run_once()
+    assert open_kinds(box) == set(), "what the watch sees by itself needs no complaint"
+    for _ in range(10):
+        watcher.complain(watcher.current(), BROKEN)
+        box.clock.go(2)
+        watcher.run_once()
+        assert open_kinds(box) == {"drive.error"} and watcher.report()["state"] == "error"
+        assert watcher.current().drive_id == box.drive.drive_id, "it goes on being tried"
+    assert len([m for m in box.catalog.outbox.waiting() if m.topic == "alert/drive.error"]) == 1
+    box.clock.go(16)
+    watcher.run_once()
+    assert open_kinds(box) == set() and watcher.report()["state"] == "ok"
+
+
+def test_standby_takes_over_from_a_drive_that_recorders_cannot_write_to(box: Site, tmp_path: Path) -> None:
+    second = new_drive(tmp_path / "second", box.clock, box.key_dir)
+    watcher = watch(box, box.drive.root, second.root)
+    watcher.run_once()
+    watcher.complain(watcher.current(), BROKEN)
+    for _ in range(3):
+        watcher.run_once()
+        box.clock.go(30)
+        assert watcher.current().drive_id == second.drive_id and open_kinds(box) == {"drive.error"}
+    # exchanged: what was held against the old one is forgotten
+    away = box.drive.root.with_name("away")
+    box.drive.root.rename(away)
+    watcher.run_once()
+    away.rename(box.drive.root)
+    watcher.run_once()
+    assert open_kinds(box) == set() and watcher.current().drive_id == second.drive_id
+
+
 def test_what_a_killed_run_left_open_is_ended(box: Site) -> None:
     number = box.catalog.events.add("drive.full", box.clock.now())
     box.clock.go(60)

@@ -15,11 +15,12 @@ import pytest
 from agent import notify
 from agent.catalog import Catalog
 from agent.drive import gaps, rebuild
+from agent.errors import DriveError
 from agent.life import Life
 from agent.model import AlertKind, Camera, Session, Verdict
 from agent.recording.options import Options, Source
 from agent.recording.recover import recover
-from tests.drive_kit import Site, at, site
+from tests.drive_kit import Site, at, site, video
 from tests.recording_rig import CAMERA, Rig, wait_for
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -176,6 +177,24 @@ def test_only_what_holds_no_whole_fragment_is_thrown_away(content: bytes, kept: 
     assert part.exists() == kept
     assert not box.catalog.segments.opened()
     assert box.catalog.events.last("segment.lost")
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_finished(class_site: Site, tmp_path: Path) -> None:
+    box = class_site
+    done = box.record(box.classes[0], "cam1", Session.AM, at("09:00"), at("09:01"))
+    for minute in ("01", "02"):
+        part = (box.drive.root / done.path).with_name(f".09{minute}00.mp4.part")
+        # (made: nothing here has a bad sector; a folder gives an error of the operating system as well)
+        part.mkdir() if minute == "01" else part.write_bytes(video(3, tmp_path))
+        row = replace(
+            done, path=str(Path(done.path).with_name(f"09{minute}00.mp4")), temporary=box.drive.relative(part), state="open",
+            start=at(f"09:{minute}"), end=None, bytes=None, sha256=None,
+        )  # fmt: skip
+        box.catalog.segments.open(row)
+    with pytest.raises(DriveError):
+        recover(box.catalog, [box.drive], box.clock)
+    assert [s.start for s in box.catalog.segments.of_class("C1")] == [at("09:00"), at("09:02")]
+    assert [s.start for s in box.catalog.segments.opened()] == [at("09:01")]
 
 
 def test_facts_of_an_old_copy_say_nothing_of_the_last_run(class_site: Site) -> None:

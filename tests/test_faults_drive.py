@@ -16,11 +16,17 @@ import pytest
 from agent.demo.media import make_clip
 from tests.broker import needs_mosquitto
 from tests.faults import Box, accounts, balanced, box, data, sums, tell
+from tests.fuse_drives import FuseDrive, fuse_drive, needs_fuse
 from tests.recording_drives import LoopDrive, loop_drive, needs_mount
 
 pytestmark = [needs_mount, needs_mosquitto, pytest.mark.root, pytest.mark.long]
 ALARM_S = 10.0
 RETURN_S = 10.0
+# file system -> what is added to a camera's address, so that no two tests share one
+KINDS = {"ext4": 0, "exfat": 10, "ntfs": 20}
+each_kind = pytest.mark.parametrize(
+    "kind", ["ext4", pytest.param("exfat", marks=needs_fuse), pytest.param("ntfs", marks=needs_fuse)]
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +35,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def site_on(tmp_path: Path, film: Path, address: str, megabytes: int = 1024) -> Iterator[tuple[Box, LoopDrive]]:
-    with loop_drive(tmp_path, megabytes) as disk, box(tmp_path, film, (address,)) as site:
+def site_on(
+    tmp_path: Path, film: Path, last: int, megabytes: int = 1024, kind: str = "ext4"
+) -> Iterator[tuple[Box, LoopDrive]]:
+    """`last` is the last number of the camera's address."""
+    drive = loop_drive(tmp_path, megabytes) if kind == "ext4" else fuse_drive(tmp_path, kind, megabytes)
+    with drive as disk, box(tmp_path, film, (f"127.0.6.{KINDS[kind] + last}",)) as site:
         site.start()
         site.daemon.until(lambda: len(site.daemon.videos()) >= 1, 30)
         yield site, disk
@@ -54,8 +64,9 @@ def close(site: Box) -> dict[str, float]:
     return dict(books[0].reasons)
 
 
-def test_pulled_and_put_back(film: Path, tmp_path: Path) -> None:
-    with site_on(tmp_path, film, "127.0.6.1") as (site, disk):
+@each_kind
+def test_pulled_and_put_back(kind: str, film: Path, tmp_path: Path) -> None:
+    with site_on(tmp_path, film, 1, kind=kind) as (site, disk):
         before = sums(site.daemon)
         disk.unmount(lazily=True)
         alarm = site.alert("drive.missing", seconds=ALARM_S)
@@ -67,13 +78,53 @@ def test_pulled_and_put_back(film: Path, tmp_path: Path) -> None:
         time.sleep(5)
         reasons = close(site)
         assert before.items() <= sums(site.daemon).items()
-    tell("drive pulled and put back", alarm=round(alarm, 1), recovery=round(back, 1), cleared=round(cleared, 1),
+    tell("drive pulled and put back", kind=kind, alarm=round(alarm, 1), recovery=round(back, 1), cleared=round(cleared, 1),
          lost=reasons.get("drive_missing"))  # fmt: skip
     assert back <= RETURN_S
 
 
+@pytest.mark.parametrize("kind", [pytest.param("exfat", marks=needs_fuse), pytest.param("ntfs", marks=needs_fuse)])
+def test_its_driver_dies(kind: str, film: Path, tmp_path: Path) -> None:
+    """The program behind a FUSE mount ends: ENOTCONN for every call, until somebody mounts the drive again."""
+    with site_on(tmp_path, film, 6, kind=kind) as (site, disk):
+        assert isinstance(disk, FuseDrive)
+        before = sums(site.daemon)
+        disk.kill_driver()
+        alarm = site.alert("drive.missing", seconds=ALARM_S)
+        goes_on(site)
+        disk.unmount(lazily=True)
+        assert list(disk.root.iterdir()) == [], "nothing may be written under the empty mount point"
+        disk.mount()
+        back = site.recording(RETURN_S + 2)
+        time.sleep(5)
+        reasons = close(site)
+        assert before.items() <= sums(site.daemon).items()
+        assert site.daemon.json("drive", "verify", str(disk.root))[0]["ok"]
+    tell(
+        "drive's driver dies",
+        kind=kind,
+        alarm=round(alarm, 1),
+        recovery=round(back, 1),
+        lost=reasons.get("drive_missing"),
+    )
+    assert back <= RETURN_S
+
+
+@needs_fuse
+def test_sectors_that_cannot_be_read(film: Path, tmp_path: Path) -> None:
+    """The drive's end is cut off under its driver: EIO there, while the watch's few bytes still get through."""
+    with site_on(tmp_path, film, 7, 256, "exfat") as (site, disk):
+        os.truncate(disk.image, 1 << 16)
+        alarm = site.alert("drive.error", seconds=ALARM_S)
+        goes_on(site)
+        with site.catalog() as catalog:
+            assert catalog.events.last("drive.error"), "the ledger's reason"
+        assert site.daemon.stop() == 0
+    tell("sectors that cannot be read", alarm=round(alarm, 1))
+
+
 def test_made_read_only(film: Path, tmp_path: Path) -> None:
-    with site_on(tmp_path, film, "127.0.6.2") as (site, disk):
+    with site_on(tmp_path, film, 2) as (site, disk):
         before = sums(site.daemon)
         refuse_writes(disk)
         begun = time.monotonic()
@@ -96,8 +147,9 @@ def refuse_writes(disk: LoopDrive) -> None:
     subprocess.run(["mount", "-o", "remount,abort", str(disk.root)], check=False, capture_output=True)
 
 
-def test_filled_to_the_brim(film: Path, tmp_path: Path) -> None:
-    with site_on(tmp_path, film, "127.0.6.3", 64) as (site, disk):
+@each_kind
+def test_filled_to_the_brim(kind: str, film: Path, tmp_path: Path) -> None:
+    with site_on(tmp_path, film, 3, 64, kind) as (site, disk):
         before = sums(site.daemon)
         ballast = disk.root / "ballast"
         fill(ballast)
@@ -111,7 +163,7 @@ def test_filled_to_the_brim(film: Path, tmp_path: Path) -> None:
         time.sleep(5)
         reasons = close(site)
         assert before.items() <= sums(site.daemon).items()
-    tell("drive full", alarm=round(alarm, 1), recovery=round(back, 1), lost=reasons.get("drive_full"))
+    tell("drive full", kind=kind, alarm=round(alarm, 1), recovery=round(back, 1), lost=reasons.get("drive_full"))
     assert back <= RETURN_S
 
 
@@ -126,7 +178,7 @@ def fill(path: Path) -> None:
 
 def test_another_drive_in_its_place(film: Path, tmp_path: Path) -> None:
     """The stranger's drive is not written to, and the right one is used again when it returns."""
-    with site_on(tmp_path, film, "127.0.6.4") as (site, disk):
+    with site_on(tmp_path, film, 4) as (site, disk):
         (tmp_path / "other").mkdir()
         stranger = LoopDrive(tmp_path / "other", 64)
         stranger.mount()
@@ -153,7 +205,7 @@ def test_another_drive_in_its_place(film: Path, tmp_path: Path) -> None:
 def test_folder_is_not_a_drive(film: Path, tmp_path: Path) -> None:
     """Somebody deletes everything under the running agent: it says so, does not write on, and takes the drive when it is
     made anew with the box's key."""
-    with site_on(tmp_path, film, "127.0.6.5") as (site, disk):
+    with site_on(tmp_path, film, 5) as (site, disk):
         for path in disk.root.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         begun = time.monotonic()

@@ -1,11 +1,13 @@
-"""Power cuts: drive and database lie on one ext4 that stops at an instant; what reached the disk is all that remains."""
+"""Power cuts: drive and database lie on one ext4 that stops at an instant; what reached the disk is all that remains.
+
+The drive is a folder of it, or an exFAT or NTFS in a file of it: then that file is the disk, and what the FUSE driver had not
+synced to it is gone.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
-import struct
 import subprocess
 import sys
 import time
@@ -15,15 +17,27 @@ from pathlib import Path
 import pytest
 
 from agent.demo.media import make_clip
-from tests.faults import accounts, balanced, behind, box, growing, last_index, on_wire, spread, sums, tell
-from tests.recording_drives import LoopDrive, needs_mount
+from tests.faults import (
+    accounts,
+    balanced,
+    behind,
+    box,
+    last_kept,
+    on_wire,
+    recorded_to,
+    rows_on_disk,
+    spread,
+    sums,
+    tell,
+)
+from tests.fuse_drives import KINDS, FuseDrive, is_mounted, needs_fuse
+from tests.recording_drives import LoopDrive, cut_power, needs_mount
 
-SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
+SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
 FILM_S = 16
 CUTS = 20
 MAX_LOSS_S = 2.0
-EXT4_SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
-NOLOGFLUSH = 2
+ADDRESSES = {k: (f"127.0.10.{n}", f"127.0.10.{n + 1}") for n, k in ((1, "ext4"), (11, "exfat"), (21, "ntfs"))}
 
 pytestmark = [needs_mount, pytest.mark.root, pytest.mark.long, pytest.mark.minutes(12)]
 
@@ -31,12 +45,6 @@ pytestmark = [needs_mount, pytest.mark.root, pytest.mark.long, pytest.mark.minut
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", FILM_S, (640, 360), 25, key_seconds=1)
-
-
-def cut_power(mounted: Path) -> None:
-    descriptor = os.open(mounted, os.O_RDONLY)
-    fcntl.ioctl(descriptor, EXT4_SHUTDOWN, struct.pack("I", NOLOGFLUSH))
-    os.close(descriptor)
 
 
 def another_boot(catalog: Path) -> None:
@@ -47,37 +55,70 @@ def another_boot(catalog: Path) -> None:
     subprocess.run([sys.executable, "-c", code, str(catalog), change], check=True, timeout=30)
 
 
+class Disk:
+    """The box's disk, and the drive of its own that may lie on it."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.outer = LoopDrive(folder, 640)
+        self.outer.mount()
+        self.box = self.outer.root / "box"
+        self.box.mkdir()
+        self.inner = FuseDrive(self.box, 320, kind) if kind in KINDS else None
+        if self.inner:
+            self.inner.mount()
+
+    def cut(self) -> None:
+        cut_power(self.outer.root)
+
+    def back(self) -> None:
+        """The disk as it was at the cut; call once the agent is dead."""
+        if self.inner:
+            self.inner.kill_driver()
+            self.inner.unmount(lazily=True)
+        self.outer.after_power_cut()
+        if self.inner:
+            self.inner.mount()
+
+    def close(self) -> None:
+        if self.inner and is_mounted(self.inner.root):
+            self.inner.unmount(lazily=True)
+        self.outer.unmount(lazily=True)
+
+
+@pytest.mark.parametrize(
+    "kind", ["ext4", pytest.param("exfat", marks=needs_fuse), pytest.param("ntfs", marks=needs_fuse)]
+)
 @pytest.mark.timeout(1800)
-def test_power_cuts_cost_the_stated_bound(film: Path, tmp_path: Path) -> None:
+def test_power_cuts_cost_the_stated_bound(kind: str, film: Path, tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     lost: list[float] = []
     back: list[float] = []
-    disk = LoopDrive(tmp_path, 640)
-    disk.mount()
-    folder = disk.root / "box"
-    folder.mkdir()
+    disk = Disk(tmp_path, kind)
     try:
-        with box(folder, film, ("127.0.10.1", "127.0.10.2"), broker=False) as site:
+        with box(disk.box, film, ADDRESSES[kind], broker=False) as site:
             # what the installation wrote lies there for long
-            subprocess.run(["sync", "-f", str(folder)], check=True, timeout=60)
+            for place in (site.daemon.drive, disk.box):
+                subprocess.run(["sync", "-f", str(place)], check=True, timeout=60)
             for _ in range(CUTS):
                 begun = time.monotonic()
                 site.daemon.start(wait=False)  # the service manager's socket went with the file system
                 site.recording()
                 back.append(time.monotonic() - begun)
                 time.sleep(chance.uniform(3, 9))
-                recorded = {p.parent.name.split("_", 1)[1]: p.parent for p in growing(site.daemon)}
+                recorded = recorded_to(site.daemon)
                 finished = sums(site.daemon)
+                rows = rows_on_disk(disk.box / "state/catalog.db")
                 sent = {i: on_wire(camera) for i, camera in site.cameras.items()}
-                cut_power(disk.root)
+                disk.cut()
                 site.daemon.kill()
-                disk.after_power_cut()
-                another_boot(folder / "state/catalog.db")
+                disk.back()
+                another_boot(disk.box / "state/catalog.db")
+                lasting = {(path, state) for path, state in rows.items() if state.startswith("finished")}
+                assert lasting <= rows_on_disk(disk.box / "state/catalog.db").items(), "a finished row did not survive"
                 assert finished.items() <= sums(site.daemon).items(), "a finished segment did not survive"
                 for camera_id, place in recorded.items():
-                    found = [k for p in place.iterdir() if (k := last_index(p)) is not None]
-                    lost.append(min(behind(sent[camera_id], k, FILM_S) for k in found))
+                    lost.append(behind(sent[camera_id], last_kept(place), FILM_S))
             site.daemon.start(wait=False)
             site.recording()
             site.daemon.until(lambda: len(site.daemon.parts()) == len(site.cameras), 30)
@@ -90,6 +131,6 @@ def test_power_cuts_cost_the_stated_bound(film: Path, tmp_path: Path) -> None:
                 assert not catalog.segments.opened()
             assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
     finally:
-        disk.unmount(lazily=True)
-    tell("power cut", **spread(lost), seed=SEED, start_to_recording=spread(back))
+        disk.close()
+    tell("power cut", kind=kind, **spread(lost), seed=SEED, start_to_recording=spread(back))
     assert max(lost) <= MAX_LOSS_S + 1.5

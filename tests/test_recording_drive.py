@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from agent import media
 from agent.recording.options import Options, Source
-from tests.recording_drives import loop_drive, needs_mount
+from tests.recording_drives import fill, loop_drive, needs_mount
 from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, wait_for
 
 OPTIONS = Options(segment_seconds=2, max_loss=1, reserve_bytes=1 << 20)
@@ -103,16 +102,17 @@ def test_read_only_drive(clips: Path, tmp_path: Path) -> None:
             rig.stop()
 
 
-def fill(path: Path, leave: int) -> None:
-    """Write a file until `leave` bytes are free."""
-    with path.open("wb", buffering=0) as file:
-        for block in (1 << 20, 1 << 12):
-            while os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize > leave + block:
-                file.write(bytes(block))
-        os.fsync(file.fileno())
-        if leave == 0:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
+def test_a_class_sealed_on_the_drive_is_complained_about(clips: Path, tmp_path: Path) -> None:
+    """Nothing is wrong with the drive, yet no video of that class can be written to it: somebody must be told."""
+    with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path):
+        rig = Rig(tmp_path, Source(server.url("main")), OPTIONS)
+        assert rig.plan
+        folder = rig.drive.make_folder(rig.drive.class_folder(rig.plan[0]))
+        (folder / "SHA256SUMS").touch()
+        rig.start()
+        try:
+            wait_for(lambda: rig.complaints, "nobody is told", 8)
+        finally:
+            rig.stop()
+        assert {(e.key, e.kind) for e in rig.complaints} == {("drive.sealed", "drive.error")}
+        assert rig.segments() == [] and not rig.catalog.segments.opened()

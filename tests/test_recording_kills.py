@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import statistics
-import struct
 import subprocess
 import sys
 import time
@@ -19,11 +17,11 @@ from agent import media
 from agent.drive import Drive
 from agent.recording.options import Options, Source
 from agent.recording.recover import recover
-from tests.recording_drives import loop_drive, needs_mount
+from tests.recording_drives import cut_power, loop_drive, needs_mount
 from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, wait_for
 
 ROOT = Path(__file__).parent.parent
-SEED = int(os.environ.get("SITE_AGENT_SEED", random.randrange(10**6)))
+SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +66,6 @@ def test_kill_costs_less_than_a_second(times: int, clips: Path, tmp_path: Path) 
     assert max(lost) <= 1.0
 
 
-EXT4_SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN, with flag 2 (NOLOGFLUSH): as if the power were cut
-
-
 @needs_mount
 @pytest.mark.root
 @pytest.mark.parametrize(
@@ -89,10 +84,8 @@ def test_power_cut_costs_the_stated_bound(times: int, clips: Path, tmp_path: Pat
                 rig = Rig(folder, Source(server.url("main")), options)
                 with recording(rig):
                     time.sleep(chance.uniform(3, 8))
-                    descriptor = os.open(mounted.root, os.O_RDONLY)
                     cut = datetime.now(UTC)
-                    fcntl.ioctl(descriptor, EXT4_SHUTDOWN, struct.pack("I", 2))
-                    os.close(descriptor)
+                    cut_power(mounted.root)
                     wait_for(lambda rig=rig: rig.events("drive.error"), "the recorder does not notice", 10)
                 mounted.after_power_cut()
                 recover(rig.catalog, [Drive.open(rig.root)], rig.clock)

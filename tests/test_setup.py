@@ -245,6 +245,9 @@ def test_mount_unit_and_rule_name_the_disk_by_its_identity(tmp_path: Path, kind:
     text = unit.read_text(encoding="utf-8")
     assert "What=/dev/disk/by-uuid/1234-ABCD" in text
     assert ("uid=site-agent" in text) == (kind in ("exfat", "ntfs"))
+    if kind == "ntfs":
+        there = any(Path(folder, "mount.ntfs-3g").exists() for folder in ("/usr/sbin", "/sbin"))
+        assert f"Type={'ntfs-3g' if there else 'ntfs3'}\n" in text
     assert "/dev/sdb1" not in text + rule.read_text(encoding="utf-8")
     assert unit.name in rule.read_text(encoding="utf-8").replace("\\\\", "\\")
 

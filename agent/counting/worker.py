@@ -148,7 +148,8 @@ class Counter:
         """Picture, sound before it and instant of the key frame for `wanted`: the newest of an open file, the one at or
         before `wanted` of a finished one and where the worker is late. None: no new one, or the file was just renamed."""
         path = self._path(segment)
-        if segment.state == "open" and not path.exists():
+        # not Path.exists, which raises where the drive fails (EIO, ENOTCONN): that is told by the drive's watch
+        if segment.state == "open" and not os.access(path, os.R_OK):
             return None
         late = segment.state == "finished" or self._clock.now() - wanted > self._interval
         found = (

@@ -60,10 +60,13 @@ def reread(
                 break
             cursor, wrapped = 0, True
             continue
-        segment = rows[0]
-        if not _same(segment, roots[segment.drive_id]):
+        segment, drive = rows[0], roots[rows[0].drive_id]
+        if not _same(segment, drive):
+            if _gone(drive):
+                # nothing is known of files whose drive was taken away meanwhile: go on here another night
+                break
             bad.append(segment.path)
-            _tell(catalog, segment, roots[segment.drive_id], now)
+            _tell(catalog, segment, drive, now)
         files, size, cursor = files + 1, size + (segment.bytes or 0), segment.segment_id
         catalog.facts.put(_CURSOR, str(cursor))
     catalog.facts.put(_AT, clock.stamp(now))
@@ -88,6 +91,15 @@ def _same(segment: Segment, drive: Drive) -> bool:
         log.warning("%s: %s", segment.path, error)
         return False
     return digest.hexdigest() == segment.sha256
+
+
+def _gone(drive: Drive) -> bool:
+    try:
+        drive.check()
+    except DriveError as error:
+        log.warning("%s", error)
+        return error.kind in ("drive.missing", "drive.wrong")
+    return False
 
 
 def _tell(catalog: Catalog, segment: Segment, drive: Drive, now: datetime) -> None:

@@ -97,7 +97,7 @@ class HalfDayCloser:
             before = len(done)
             if number == 0:
                 self._touch(self._journal.flush(drive))
-            for folder in _class_folders(drive):
+            for folder in drive.class_folders():
                 done += self._one_class(drive, folder, classes)
             if number == 0 and len(done) > before:
                 self._journal.flush(drive)
@@ -254,10 +254,3 @@ def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir:
         durable.write_file(path.with_name(f"{path.name}.sig"), keys.sign(data, key))
     durable.write_file(path, data)
     return path
-
-
-def _class_folders(drive: Drive) -> Iterable[str]:
-    try:
-        return drive.class_folders()
-    except OSError as error:
-        raise os_error(error, drive.root) from error

@@ -28,16 +28,19 @@ _IDENTITY = f"{layout.SYSTEM}/drive.json"
 _SEALED = f"{layout.SYSTEM}/sealed.json"
 _PROBE = f"{layout.SYSTEM}/probe"
 # what a freshly made file system or an operating system puts there by itself
-_HARMLESS = {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100"}
+HARMLESS = {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100"}
 FORCE_WORD = "保留原有文件"
+# ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
              errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
-             errno.ENXIO: "drive.missing"}  # fmt: skip
+             errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
+             errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """A drive as it was opened. `device` is `st_dev` then; `root` is absolute; times are aware UTC."""
+    """A drive as it was opened. `device` is `st_dev` then; `root` is absolute; times are aware UTC; `kept` are foreign
+    files that lay there when it was made a drive."""
 
     root: Path
     drive_id: str
@@ -46,6 +49,7 @@ class Drive:
     created: datetime
     public_key: str
     device: int
+    kept: tuple[str, ...] = ()
 
     @staticmethod
     def open(root: Path, *, expect: str | None = None) -> Drive:
@@ -134,29 +138,40 @@ class Drive:
         return self.root / relative
 
     def is_sealed(self, class_folder: str | None = None) -> bool:
-        """True where the whole drive, or this class on it, was sealed: nothing may be written there any more."""
-        if seal_file(self.root).exists():
-            return True
-        return class_folder is not None and (self.root / class_folder / layout.SUMS).exists()
+        """True where the whole drive, or this class on it, was sealed: nothing may be written there any more.
+
+        Raises DriveError where the drive does not say.
+        """
+        marks = [seal_file(self.root)]
+        if class_folder is not None:
+            marks.append(self.root / class_folder / layout.SUMS)
+        try:
+            return any(mark.exists() for mark in marks)
+        except OSError as error:
+            raise os_error(error, self.root) from error
 
     def class_folders(self) -> list[str]:
-        """Names of the class folders on the drive, sorted."""
-        return sorted(
-            entry.name
-            for entry in self.root.iterdir()
-            if entry.is_dir() and not entry.name.startswith(".") and "_第" in entry.name
-        )
+        """Names of the class folders on the drive, sorted. Raises DriveError."""
+        try:
+            return sorted(
+                entry.name
+                for entry in self.root.iterdir()
+                if entry.is_dir() and not entry.name.startswith(".") and "_第" in entry.name
+            )
+        except OSError as error:
+            raise os_error(error, self.root) from error
 
     def find_class(self, class_id: str) -> str | None:
-        """The folder that holds a class, or None."""
+        """The folder that holds a class, or None. Raises DriveError."""
         return next((name for name in self.class_folders() if layout.class_id_of(name) == class_id), None)
 
     def class_folder(self, cls: TrainingClass) -> str:
-        """The class's folder name here: the one it has, although project or dates were corrected since, else a new one."""
+        """The class's folder name here: the one it has, although project or dates were corrected since, else a new one.
+        Raises DriveError."""
         return self.find_class(cls.class_id) or layout.class_folder(cls)
 
     def segment_folder(self, cls: TrainingClass, placement: Placement) -> PurePosixPath:
-        """Where a placement's files go, relative to the root. Raises DriveError drive.error where the class is sealed."""
+        """Where a placement's files go, relative to the root. Raises DriveError; drive.error where the class is sealed."""
         folder = self.class_folder(cls)
         if self.is_sealed(folder):
             raise DriveError("drive.sealed", folder=folder, root=self.root)
@@ -181,7 +196,7 @@ def init(
     if not root.is_dir():
         raise InputError("drive.no_folder", root=root)
     try:
-        foreign = sorted(entry.name for entry in root.iterdir() if entry.name not in _HARMLESS)
+        foreign = sorted(entry.name for entry in root.iterdir() if entry.name not in HARMLESS)
         if layout.SYSTEM in foreign:
             raise InputError("drive.initialised", root=root)
         if foreign and force != FORCE_WORD:
@@ -191,6 +206,7 @@ def init(
         identity = {
             "format": FORMAT, "drive_id": f"D{secrets.token_hex(6).upper()}", "label": label.strip(),
             "institution": institution.strip(), "created": time.stamp(clock.now()), "public_key": public,
+            "kept": foreign,
         }  # fmt: skip
         # the label first: only the identity makes it a drive
         durable.write_file(root / layout.LABEL, text_file(_label_lines(identity)))
@@ -247,6 +263,7 @@ def _read_identity(root: Path) -> dict[str, Any]:
         return {
             "drive_id": str(body["drive_id"]), "label": str(body["label"]), "institution": str(body["institution"]),
             "created": time.parse(body["created"]), "public_key": str(body["public_key"]),
+            "kept": tuple(str(name) for name in body.get("kept", ())),
         }  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise DriveError("drive.identity_damaged", file=root / _IDENTITY) from error

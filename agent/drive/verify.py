@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from agent.drive import audited, chain, keys, layout, sums
-from agent.drive.identity import Drive, os_error, seal_file
+from agent.drive.identity import HARMLESS, Drive, os_error, seal_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,11 @@ def verify(
             report.audited = trail.entries
             for path, detail in trail.faults:
                 report.problems.append(Problem("audit_broken", path, detail))
-        if only is None and seal_file(drive.root).exists():
-            _Checker(drive, report, public, progress).whole()
+        if only is None:
+            checker = _Checker(drive, report, public, progress)
+            checker.root()
+            if seal_file(drive.root).exists():
+                checker.whole()
     except OSError as error:
         raise os_error(error, drive.root) from error
     wanted = [head.lower() for head in heads]
@@ -116,6 +119,13 @@ class _Checker:
         self._final(folder)
         self._loose(folder)
 
+    def root(self) -> None:
+        """What lies beside the class folders and is neither the agent's nor was kept when the drive was made."""
+        own = {layout.SYSTEM, layout.LABEL, layout.SHEET, *HARMLESS, *self._drive.kept, *self._drive.class_folders()}
+        for item in sorted(self._drive.root.iterdir()):
+            if item.name not in own:
+                self._report.add("added", item.name, "does not belong to the drive's layout")
+
     def whole(self) -> None:
         """A drive sealed as a whole names every class that it held."""
         file = seal_file(self._drive.root)
@@ -131,14 +141,19 @@ class _Checker:
                 self._report.add("missing", folder, "a class that was sealed with the drive")
             elif chain.head_of(self._drive.root / folder / layout.SUMS) != head:
                 self._report.add("changed", f"{folder}/{layout.SUMS}", "not the one that was sealed with the drive")
+        for folder in self._drive.class_folders():
+            if folder not in heads:
+                self._report.add("added", folder, "a class that was not sealed with the drive")
 
     def _half_day(self, folder: str, half_day: PurePosixPath) -> None:
         path, where = self._drive.root / folder / half_day, f"{folder}/{half_day}"
         closings = chain.closings(self._drive.root / folder, half_day)
         present = set(chain.files_below(path))
         if not closings:
-            if present:
+            if present and not self._drive.is_sealed(folder):
                 self._report.unclosed.append(where)
+            elif present:
+                self._report.add("added", where, "a half-day that came after the seal")
             return
         self._report.half_days += 1
         listed: set[str] = set()

@@ -18,6 +18,7 @@ from agent import schedule
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import forecast
+from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
 from agent.errors import CatalogError, DriveError
 from agent.model import AlertKind, TrainingClass
@@ -54,6 +55,7 @@ class _Slot:
     drive: Drive | None = None
     drive_id: str | None = None
     error: DriveError | None = None
+    complaint: DriveError | None = None
     prober: threading.Thread | None = None
     mark: int = 0
     told: str = ""
@@ -78,6 +80,7 @@ class DriveWatch:
         self._options = options
         self._slots = [_Slot(root.absolute()) for root in options.roots]
         self._lock = threading.Lock()
+        self._complaints = Complaints(clock)
         self._current: _Slot | None = None
         self._event: int | None = None
         self._began = False
@@ -108,6 +111,12 @@ class DriveWatch:
             error = next((s.error for s in self._slots if s.error), None)
         raise error or DriveError("drive.missing", "drive.missing", root=self._slots[0].root if self._slots else "-")
 
+    def complain(self, drive: Drive, error: DriveError) -> None:
+        """A recorder could not write to `drive`. A drive that stands by is used instead; where there is none, the drive goes
+        on being tried. What the watch sees by itself (missing, wrong, full, read-only) needs no complaint."""
+        if error.kind == "drive.error":
+            self._complaints.say(drive.root, error)
+
     def healthy(self) -> list[Drive]:
         """Every attached and writable drive, the one in use first (a full one takes papers and sums yet)."""
         with self._lock:
@@ -121,7 +130,8 @@ class DriveWatch:
             slot = self._current or (self._slots[0] if self._slots else None)
         if slot is None:
             return {"drive_id": None, "state": "missing", "free_bytes": None, "days_left": None}
-        state = slot.error.kind.removeprefix("drive.") if slot.error else "ok"
+        trouble = slot.error or slot.complaint
+        state = trouble.kind.removeprefix("drive.") if trouble else "ok"
         try:
             free = slot.drive.free_bytes() if slot.drive else None
         except DriveError:
@@ -148,6 +158,7 @@ class DriveWatch:
             else:
                 slot.error, slot.drive = self._space(slot, found), found
                 slot.drive_id = found.drive_id
+            slot.complaint = self._complaints.about(slot.root, in_use=self._current is None or self._current is slot)
         if slot.drive:
             self._forecast(slot)
 
@@ -164,6 +175,7 @@ class DriveWatch:
             drive = drive or Drive.open(slot.root)
             _not_sealed(drive)
             if fresh:
+                self._complaints.forget(slot.root)
                 self._admit(drive)
             drive.probe()
             result.append(drive)
@@ -202,10 +214,10 @@ class DriveWatch:
         return DriveError("drive.full", "drive.full", root=drive.root) if free <= limit else None
 
     def _choose(self) -> _Slot | None:
-        """Stay with the drive in use; else the first that works. Hold the lock."""
-        if self._current and self._current.drive and self._current.error is None:
-            return self._current
-        return next((s for s in self._slots if s.drive and s.error is None), None)
+        """Stay with the drive in use; else the first that works, one without complaints if there is any. Hold the lock."""
+        working = [s for s in self._slots if s.drive and s.error is None]
+        working.sort(key=lambda s: (s.complaint is not None, s is not self._current))
+        return working[0] if working else None
 
     def _tell_recording(self) -> None:
         """One event for each stretch without any drive: the gap ledger's reason."""
@@ -232,14 +244,15 @@ class DriveWatch:
     def _tell(self, slot: _Slot) -> None:
         """Alerts of one mount point; a message goes out only when the state changes."""
         now, subject = self._clock.now(), str(slot.root)
-        wrong = slot.error.kind if slot.error else ""
+        trouble = slot.error or slot.complaint
+        wrong = trouble.kind if trouble else ""
         if wrong != slot.told or not wrong:
             for kind in KINDS:
                 if kind.value != wrong:
                     self._catalog.alerts.clear(kind, subject, now)
-        if slot.error and wrong != slot.told:
+        if trouble and wrong != slot.told:
             with self._catalog.store.write():
-                self._catalog.alerts.raise_(AlertKind(wrong), subject, str(slot.error), now)
+                self._catalog.alerts.raise_(AlertKind(wrong), subject, str(trouble), now)
                 if wrong == "drive.full" and slot.drive:
                     self._catalog.drives.set(slot.drive.drive_id, stopped_at=now, stopped_reason=wrong)
         slot.told = wrong

@@ -12,7 +12,7 @@ from datetime import datetime
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import SiteAgentError
+from agent.errors import DriveError, SiteAgentError
 from agent.model import Segment
 from agent.recording.recover import open_rows, recover_rows
 from agent.recording.writer import SegmentWriter
@@ -30,13 +30,15 @@ class Job:
 
 
 class Finisher:
-    """One thread a recorder. `finished` is told of each segment once its row is finished. Hold `opening` from writing an
-    open row until its file exists: recovery takes a row without a file for a lost one."""
+    """One thread a recorder. `finished` is told of each segment once its row is finished, `complain` of a drive that fails.
+    Hold `opening` from writing an open row until its file exists: recovery takes a row without a file for a lost one."""
 
     def __init__(
-        self, camera_id: str, catalog: Catalog, clock: Clock, finished: Callable[[Segment], None] | None = None
-    ) -> None:
+        self, camera_id: str, catalog: Catalog, clock: Clock, finished: Callable[[Segment], None] | None = None,
+        complain: Callable[[Drive, DriveError], None] | None = None,
+    ) -> None:  # fmt: skip
         self._camera_id, self._catalog, self._clock, self._finished = camera_id, catalog, clock, finished
+        self._complain = complain
         self._queue: queue.SimpleQueue[Job | Drive | None] = queue.SimpleQueue()
         self.opening = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"finish-{camera_id}")
@@ -68,6 +70,8 @@ class Finisher:
             except SiteAgentError as error:
                 # the row stays open, so recovery takes it up when drive and catalog are well again
                 log.warning("%s: %s", self._camera_id, error)
+                if self._complain and isinstance(error, DriveError):
+                    self._complain(item.writer.drive if isinstance(item, Job) else item, error)
 
     def _finish(self, job: Job) -> None:
         size, digest = job.writer.commit()

@@ -36,20 +36,22 @@ class Recorder:
 
     `source`: the admitted camera's stream, None while it is not admitted. `plan`: what the camera records for at an
     instant, None outside the plan. `drive`: the drive to write to; raises DriveError. `finished` hears of each segment.
-    `budget` is shared with whoever else gives passwords to cameras.
+    `budget` is shared with whoever else gives passwords to cameras. `complain` hears of a drive that could not be written to.
     """
 
     def __init__(
         self, camera_id: str, source: Callable[[], Source | None], plan: Callable[[datetime], Plan | None],
         drive: Callable[[], Drive], catalog: Catalog, clock: Clock, options: Options | None = None,
         finished: Callable[[Segment], None] | None = None, budget: Budget | None = None,
+        complain: Callable[[Drive, DriveError], None] | None = None,
     ) -> None:  # fmt: skip
         self._camera_id, self._source, self._plan, self._drive = camera_id, source, plan, drive
         self._catalog, self._clock, self._options = catalog, clock, options or Options()
         self._outage = Outage(camera_id, catalog, clock, plan, self._options.offline_seconds)
         self._silence = SilenceWatch(camera_id, catalog, self._options.silent_seconds)
         self._budget = budget or Budget(clock)
-        self._finisher = Finisher(camera_id, catalog, clock, finished)
+        self._finisher = Finisher(camera_id, catalog, clock, finished, complain)
+        self._complain = complain
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
         self._last_picture: datetime | None = None
@@ -68,6 +70,7 @@ class Recorder:
     def _step(self, stop: threading.Event) -> float:
         """One attempt to record; returns the seconds to wait before the next."""
         now = self._clock.now()
+        drive: Drive | None = None
         try:
             plan = self._plan(now)
             if plan is None:
@@ -83,6 +86,8 @@ class Recorder:
                 return _POLL
             return self._attempt(source, drive, stop)
         except DriveError as error:
+            if self._complain and drive is not None:
+                self._complain(drive, error)
             return self._drive_failed(error)
         except SiteAgentError as error:
             # the catalog is in trouble: nothing can be told to it, so the log has to do

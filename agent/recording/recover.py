@@ -20,7 +20,7 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive, durable, layout
 from agent.drive.identity import os_error
-from agent.errors import MediaError
+from agent.errors import DriveError, MediaError
 from agent.model import Segment
 from agent.recording.mp4 import boxes, drop_half_fragment, mend_header
 from agent.recording.writer import digest_of
@@ -44,17 +44,21 @@ def open_rows(catalog: Catalog, drive: Drive, camera_id: str | None = None) -> l
 def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock: Clock) -> list[Segment]:
     """Finish these rows, but for those whose file is being written (it is locked then, in whatever process).
 
-    Raises DriveError, CatalogError.
+    Raises DriveError, CatalogError; one file that cannot be read does not keep the others from being finished first.
     """
     found: list[Segment] = []
+    failed: DriveError | None = None
     for row in rows:
+        drive.check()
         try:
-            drive.check()
             segment = _recover_one(catalog, drive, row, clock)
         except OSError as error:
-            raise os_error(error, drive.root) from error
+            failed = os_error(error, drive.root)
+            continue
         if segment:
             found.append(segment)
+    if failed:
+        raise failed
     return found
 
 

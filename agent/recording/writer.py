@@ -33,7 +33,7 @@ class SegmentWriter:
         self, drive: Drive, folder: Path, name: str, temporary: str, *, template: av.VideoStream, picture: Picture,
         sound: Sound | None, start: float, fragment_seconds: float,
     ) -> None:  # fmt: skip
-        self._drive = drive
+        self.drive = drive
         self._path, self._final = folder / temporary, folder / name
         self.start = start
         self._folder_fd = self._fd = -1
@@ -65,8 +65,8 @@ class SegmentWriter:
         self._release()
 
     def _compare_device(self) -> None:
-        if os.fstat(self._folder_fd).st_dev != self._drive.device:
-            raise DriveError("drive.mounted_anew", "drive.missing", root=self._drive.root)
+        if os.fstat(self._folder_fd).st_dev != self.drive.device:
+            raise DriveError("drive.mounted_anew", "drive.missing", root=self.drive.root)
 
     def _open(
         self, path: Path, template: av.VideoStream, picture: Picture, sound: Sound | None, fragment_seconds: float
@@ -121,7 +121,7 @@ class SegmentWriter:
             raise self._error(error) from error
         if (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
             # unplugged or unmounted under the open file: the kernel goes on taking bytes that nobody will find
-            raise DriveError("drive.missing", "drive.missing", root=self._drive.root)
+            raise DriveError("drive.missing", "drive.missing", root=self.drive.root)
 
     def close(self) -> None:
         """End the file: index written, everything flushed to the kernel. Nothing can be written afterwards."""
@@ -172,12 +172,14 @@ class SegmentWriter:
     def _release(self) -> None:
         for descriptor in (self._fd, self._folder_fd):
             if descriptor >= 0:
-                os.close(descriptor)
+                # a file system behind FUSE reports at close what has failed; every write here was synced and asked before
+                with suppress(OSError):
+                    os.close(descriptor)
         self._fd = self._folder_fd = -1
 
     def _error(self, error: OSError | av.FFmpegError) -> DriveError:
         plain = OSError(error.errno or errno.EIO, error.strerror or str(error))
-        return os_error(plain, self._drive.root)
+        return os_error(plain, self.drive.root)
 
 
 def digest_of(descriptor: int) -> tuple[int, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import string
 import subprocess
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ UNITS = Path("/etc/systemd/system")
 RULES = Path("/etc/udev/rules.d")
 USER = "site-agent"
 _PLAIN = frozenset(f"{string.ascii_letters}{string.digits}_:.")
+# the kernel's ntfs3 refuses a volume that was not unmounted in order, so a drive would stay away after every power cut
+_NTFS_3G = "ntfs-3g"
 _OWNED = "uid={user},gid={user},umask=0027,noatime"
 # kind of file system (blkid) -> (type to mount, options); those without owners get the service as the only one
 KINDS = {
@@ -95,6 +98,8 @@ def unit_name(where: Path) -> str:
 def unit(uuid: str, kind: str, where: Path) -> str:
     """The mount unit's text. Nothing requires it: a drive that is not there is the agent's to report."""
     mount_type, options = KINDS[kind]
+    if mount_type == "ntfs3" and shutil.which(f"mount.{_NTFS_3G}", path="/usr/sbin:/sbin:/usr/bin:/bin"):
+        mount_type = _NTFS_3G
     return (
         "# Written by site-agent setup: this disk, by the identity of its file system, appears here and no other does.\n"
         "[Unit]\n"
