@@ -15,6 +15,7 @@ from agent.catalog.changes import Changes
 from agent.catalog.classes import AttendanceFigures, Classes
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Event, Events
+from agent.catalog.health import Health
 from agent.catalog.looks import Looks
 from agent.catalog.outbox import Message, Outbox
 from agent.catalog.segments import Segments
@@ -39,6 +40,7 @@ class Catalog:
         self.drives = Drives(self.store)
         self.chain = Chain(self.store, self.outbox)
         self.facts = Facts(self.store)
+        self.health = Health(self.facts)
         self.changes = Changes(self.store)
         self.audit = Audit(self.store)
         self.accounts = Accounts(self.store)
