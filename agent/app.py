@@ -116,7 +116,14 @@ class App:
         link = self._link
         crew.start(
             "pulse",
-            Pulse(catalog, now, self._book, self._drives, lambda: link.status().connected if link else None).run,
+            Pulse(
+                catalog,
+                now,
+                self._book,
+                self._drives,
+                plan=self._plan,
+                link=lambda: link.status().connected if link else None,
+            ).run,
         )
 
     def _counter(self) -> Counter:

@@ -10,31 +10,43 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from agent import notify, words
+from agent import notify, schedule, words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive.watch import DriveWatch
 from agent.errors import SiteAgentError
-from agent.wiring import ClassBook
+from agent.wiring import ClassBook, Plan
 
 EVERY_S = 5.0
 STALE_S = 45.0
+_NEXT_S = 60.0
 log = logging.getLogger(__name__)
 
 
 class Pulse:
-    """`roots` are the mount points of the drives, to see files grow."""
+    """`plan` is what the recorders go by: what a camera has to record at an instant. `link` says whether the broker is
+    connected, None where there is none to be."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, book: ClassBook, drives: DriveWatch, link: Callable[[], bool | None]
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        book: ClassBook,
+        drives: DriveWatch,
+        *,
+        plan: Callable[[str, datetime], Plan | None],
+        link: Callable[[], bool | None],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._book = book
         self._drives = drives
+        self._plan = plan
         self._link = link
+        self._next: tuple[float, datetime | None] = (float("-inf"), None)
         self._sizes: dict[str, int] = {}
         self._grown: dict[str, float] = {}
 
@@ -67,7 +79,7 @@ class Pulse:
         sizes = {s.camera_id: _size(root / s.temporary) for s in self._catalog.segments.opened()}
         late = []
         for camera in self._catalog.cameras.all():
-            due = camera.up and camera.verdict.recordable and self._book.plan(camera.camera_id, self._clock.now())
+            due = camera.up and camera.verdict.recordable and self._plan(camera.camera_id, self._clock.now())
             size = sizes.get(camera.camera_id, -1)
             if not due or size != self._sizes.get(camera.camera_id):
                 self._grown[camera.camera_id] = now
@@ -79,8 +91,6 @@ class Pulse:
     def status(self) -> str:
         """Cameras, drive, schedule and broker in one line."""
         cameras = self._catalog.cameras.all()
-        now = self._clock.now()
-        running = sorted({p[0].class_id for c in cameras if (p := self._book.plan(c.camera_id, now))})
         report = self._drives.report()
         connected = self._link()
         return words.text(
@@ -89,9 +99,32 @@ class Pulse:
             cameras=len(cameras),
             drive=words.text(f"pulse.drive.{report['state']}"),
             days="—" if report["days_left"] is None else f"{report['days_left']:.0f}",
-            classes=", ".join(running) or words.text("pulse.no_class"),
+            schedule=self._schedule([c.camera_id for c in cameras]),
             bureau=words.text({True: "pulse.connected", False: "pulse.apart", None: "pulse.off"}[connected]),
+            health=self._health(),
         )
+
+    def _schedule(self, camera_ids: list[str]) -> str:
+        """The classes that are on, else when the next recording begins."""
+        now = self._clock.now()
+        running = sorted({p[0].class_id for c in camera_ids if (p := self._plan(c, now))})
+        if running:
+            return words.text("pulse.running", classes=", ".join(running))
+        at = self._clock.monotonic()
+        if at - self._next[0] > _NEXT_S:
+            classes = self._book.all()
+            starts = [s for c in self._book.camera_ids() if (s := schedule.next_start(classes, c, now))]
+            self._next = at, min(starts, default=None)
+        begin = self._next[1]
+        if begin is None:
+            return words.text("pulse.no_class")
+        return words.text("pulse.next", begin=begin.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M"))
+
+    def _health(self) -> str:
+        """What the last self-examination wants, where it wants anything."""
+        last = self._catalog.health.last()
+        faults, warnings = (last.count("critical"), last.count("warning")) if last else (0, 0)
+        return words.text("pulse.health", faults=faults, warnings=warnings) if faults or warnings else ""
 
 
 def _size(path: Path) -> int:

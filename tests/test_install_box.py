@@ -43,7 +43,8 @@ SegmentWriter.video = _hang
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree with the agent in it, installed without any network."""
     box = Container.fresh(tmp_path_factory.mktemp("installed") / "tree", container.stick())
-    box.inside("sh", "/stick/install.sh", "--yes", "--language", "en", seconds=600)
+    said = box.inside("sh", "/stick/install.sh", "--yes", "--language", "en", seconds=600)
+    assert said.count("account of the page: admin, password ") == 1, "the first account is shown once"
     return box.tree
 
 
@@ -118,13 +119,13 @@ def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
                       "site-agent-smart.service").strip() == ""  # fmt: skip
     assert "enabled" in box.inside("systemctl", "is-enabled", "site-agent", "site-agent-maintenance.timer")
     modes = box.inside("stat", "-c", "%a %U", "/etc/site-agent/credentials", "/var/lib/site-agent",
-                       "/var/lib/site-agent/keys/box_ed25519").splitlines()  # fmt: skip
-    assert modes == ["700 root", "700 site-agent", "600 site-agent"]
+                       "/var/lib/site-agent/keys/box_ed25519", "/var/lib/site-agent/page/tls/page.key").splitlines()  # fmt: skip
+    assert modes == ["700 root", "700 site-agent", "600 site-agent", "600 site-agent"]
     # again: nothing is done twice, nothing of the owner's is touched
     box.inside("sh", "-c", "echo '# mine' >>/etc/site-agent/agent.toml")
     key = box.inside("cat", "/var/lib/site-agent/keys/box_ed25519.pub")
     begun = time.monotonic()
-    box.inside("sh", "/stick/install.sh", "--yes")
+    assert "password" not in box.inside("sh", "/stick/install.sh", "--yes", "--language", "en")
     assert time.monotonic() - begun < 60
     assert "# mine" in box.inside("cat", "/etc/site-agent/agent.toml")
     assert box.inside("cat", "/var/lib/site-agent/keys/box_ed25519.pub") == key

@@ -25,12 +25,15 @@ from agent.recording.options import Source
 from agent.recording.stream import LiveStream
 from agent.settings import Settings
 from agent.setup import mounts
+from agent.web import server
 
 _PACKETS = 2000
 
 
 def make_keys(settings: Settings) -> str:
-    """The box's key, made where there is none; the public line. Raises DriveError."""
+    """The box's key and the page's certificate, made where there are none; the key's public line. Raises SiteAgentError."""
+    if settings.serve.enabled:
+        server.certificate(wiring.for_page(settings))
     return keys.ensure(settings.key_dir)
 
 
