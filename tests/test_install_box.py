@@ -119,7 +119,8 @@ def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
                       "site-agent-smart.service").strip() == ""  # fmt: skip
     assert "enabled" in box.inside("systemctl", "is-enabled", "site-agent", "site-agent-maintenance.timer")
     modes = box.inside("stat", "-c", "%a %U", "/etc/site-agent/credentials", "/var/lib/site-agent",
-                       "/var/lib/site-agent/keys/box_ed25519", "/var/lib/site-agent/page/tls/page.key").splitlines()  # fmt: skip
+                       "/var/lib/site-agent/keys/box_ed25519",
+                       "/var/lib/site-agent/page/tls/page.key").splitlines()  # fmt: skip
     assert modes == ["700 root", "700 site-agent", "600 site-agent", "600 site-agent"]
     # again: nothing is done twice, nothing of the owner's is touched
     box.inside("sh", "-c", "echo '# mine' >>/etc/site-agent/agent.toml")
