@@ -10,7 +10,7 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 opt=/opt/site-agent etc=/etc/site-agent state=/var/lib/site-agent user=site-agent
 units=/etc/systemd/system
-packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 smartmontools systemd-timesyncd)
+packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 smartmontools exfatprogs fdisk systemd-timesyncd)
 mode=install wheels='' yes='' start='' language=zh
 
 # ── words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
