@@ -19,6 +19,7 @@ from agent.catalog.health import Health
 from agent.catalog.looks import Looks
 from agent.catalog.outbox import Message, Outbox
 from agent.catalog.segments import Segments
+from agent.catalog.views import Views
 
 __all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Event", "Message"]
 
@@ -41,6 +42,7 @@ class Catalog:
         self.chain = Chain(self.store, self.outbox)
         self.facts = Facts(self.store)
         self.health = Health(self.facts)
+        self.views = Views(self.facts, self.events)
         self.changes = Changes(self.store)
         self.audit = Audit(self.store)
         self.accounts = Accounts(self.store)

@@ -14,9 +14,9 @@ from agent import wiring
 from agent.bureau.connection import Connection
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
+from agent.catalog.views import Confirmation
 from agent.clock import Clock
 from agent.counting import annotate
-from agent.doctor import readiness
 from agent.drive import Drive, identity, keys
 from agent.errors import BureauError, CameraUnreachable, InputError
 from agent.media import Picture
@@ -72,8 +72,8 @@ def _first_picture(source: Source, timeout: float) -> Picture:
 
 def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
     """Somebody has looked at the picture: all seats are in view."""
-    note = readiness.Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name)
-    readiness.confirm(catalog, note)
+    note = Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name)
+    catalog.views.confirm(note)
 
 
 def usable(cameras: list[Camera]) -> list[Camera]:
