@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -109,6 +110,18 @@ def plug_in(box: Container) -> None:
     box.inside("mount", "--bind", "/root/disk", "/media/evidence")
 
 
+def examination(box: Container) -> dict[str, str]:
+    """Severities of the service's last look at itself, by check; empty before the first."""
+    code = (
+        "import json; from pathlib import Path; from zoneinfo import ZoneInfo; from agent.catalog import Catalog;"
+        " last = Catalog(Path('/var/lib/site-agent/catalog.db'), ZoneInfo('UTC')).health.last();"
+        " print(json.dumps({f.check: f.severity for f in last.findings} if last else {}))"
+    )
+    said = box.inside("/opt/site-agent/current/.venv/bin/python", "-c", code)
+    found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
+    return found
+
+
 def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
     found = box.doctor()
     assert found["settings"]["severity"] == "ok"
@@ -188,6 +201,16 @@ def test_a_day_of_a_box(box: Container, film: Path) -> None:
         until(lambda: "alert.drive.missing./media/evidence" not in box.doctor("--only", "alert"), 30)
         count = len(list(drive.rglob("*.mp4")))
         until(lambda: len(list(drive.rglob("*.mp4"))) > count, 60)
+
+        # what the hardened service found of itself: nothing that only its walls would make a fault
+        itself = until(lambda: examination(box), 60)
+        assert {"service", "cameras.front", "drive./media/evidence", "model", "database.space"} <= itself.keys()
+        assert {k: v for k, v in itself.items() if v == "critical"}.keys() <= {"clock"}
+        # and the night's work, under walls of its own
+        box.inside("systemctl", "start", "site-agent-maintenance", seconds=300)
+        night = box.unit("Result", "ExecMainStatus", name="site-agent-maintenance.service")
+        assert night == {"Result": "success", "ExecMainStatus": "0"}
+        assert "bad" not in box.inside("journalctl", "--no-pager", "-u", "site-agent-maintenance").replace(" 0 bad", "")
 
         begun = time.monotonic()
         box.inside("systemctl", "stop", "site-agent", seconds=30)
