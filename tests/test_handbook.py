@@ -44,7 +44,7 @@ class Shot:
 
 SHOTS = {
     "now": Shot("operator", "/now", 810),
-    "health": Shot("operator", "/health", 710),
+    "health": Shot("operator", "/health", 780),
     "half-day": Shot("inspector", HALF, 600),
     "play": Shot("inspector", f"{HALF}?camera=cam1&at=09:12:00#play", 640, "#play"),
     "form11": Shot("inspector", f"{HALF}/form11?at=09:12", 700, "article", ("zh",)),
@@ -116,7 +116,7 @@ def _open(page: Any, shot: Shot) -> None:
             "v => new Promise(y => { const begun = v.currentTime; v.muted = true; v.controls = false;"
             " v.ontimeupdate = () => v.currentTime > begun + 1 && (v.pause(), y()); v.play() })"
         )
-    page.locator(shot.top).first.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 10)")
+    page.locator(shot.top).first.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 6)")
 
 
 def _save(data: bytes, file: Path) -> None:
