@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import clock as clocks
 from agent.bureau import LinkStatus, Options
 from agent.catalog import Catalog
 from agent.catalog.health import Examination
@@ -164,6 +165,13 @@ def test_the_page_says_it_in_both_languages_and_to_every_role(served: Served) ->
     assert re.search(r'<a href="/health"><span class="tag critical">FAULT</span>', browser.open("/now").text)
     health.put(Examination(SystemClock().now() - timedelta(minutes=16), tuple(found[:1])))
     assert 'class="light unknown"' in browser.open("/health").text, "an old one is no good news"
+    health.put(Examination(SystemClock().now(), tuple(found[:1])))
+    facts = served.box.catalog.facts
+    facts.put("alive", clocks.stamp(SystemClock().now()))
+    assert 'class="light ok"' in browser.open("/health").text
+    facts.put("alive", clocks.stamp(SystemClock().now() - timedelta(minutes=2)))
+    assert 'class="light unknown"' in browser.open("/health").text, "the agent has died since"
+    facts.forget("alive")
     assert served.browser().open("/health").url.startswith(served.browser().base + "/sign-in")
 
 

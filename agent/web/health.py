@@ -8,11 +8,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from agent import clock as time
 from agent.catalog.health import worst
-from agent.clock import rfc3339
 from agent.web import problems
 from agent.web.site import Visit
 
+GONE = timedelta(minutes=1)
+"""The agent writes its sign of life each five seconds (`agent/life.py`)."""
 OLD = timedelta(minutes=15)
 """The agent examines itself each five minutes: one that is older says that it no longer does."""
 
@@ -30,9 +32,11 @@ def page(v: Visit) -> Response:
 
 
 def light(v: Visit) -> str:
-    """Of the box: ok, info, warning, critical; unknown where there is none or it is old."""
-    last = v.site.catalog.health.last()
-    return "unknown" if last is None or v.site.clock.now() - last.at > OLD else worst(last.findings)
+    """Of the box: ok, info, warning, critical; unknown where there is none, it is old, or the agent does not run."""
+    last, now = v.site.catalog.health.last(), v.site.clock.now()
+    alive = v.site.catalog.facts.get("alive")
+    gone = alive is not None and now - time.parse(alive) > GONE
+    return "unknown" if last is None or now - last.at > OLD or gone else worst(last.findings)
 
 
 def call(v: Visit, given: Mapping[str, Any]) -> Any:
@@ -41,6 +45,6 @@ def call(v: Visit, given: Mapping[str, Any]) -> Any:
     if last is None:
         return {"at": None, "fresh": False, "worst": None, "items": []}
     return {
-        "at": rfc3339(last.at, v.site.catalog.zone), "fresh": v.site.clock.now() - last.at <= OLD,
+        "at": time.rfc3339(last.at, v.site.catalog.zone), "fresh": light(v) != "unknown",
         "worst": worst(last.findings), "items": [f.within(lang).as_data() for f in last.ranked()],
     }  # fmt: skip

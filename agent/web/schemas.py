@@ -230,7 +230,7 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "CameraList": listing("Camera", TEXT),
     "Health": record(
-        "at, worst: null before the first examination; fresh: false where it is over 15 minutes old",
+        "at, worst: null before the first examination; fresh: false where it is over 15 minutes old or the agent does not run",
         at=maybe(TIME),
         fresh=YES,
         worst=maybe(SEVERITY),
