@@ -187,8 +187,10 @@ def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> Non
     """No camera is there: the class's camera was never found, and everybody hears of it."""
     port = free_port()
     with Broker(tmp_path / "broker") as broker, Listener(broker) as ears, Daemon(tmp_path, broker.port) as daemon:
+        # a network of its own: other tests' cameras may be about
         daemon.environment |= {"SITE_AGENT_SERVE__ENABLED": "true", "SITE_AGENT_SERVE__PORT": str(port),
-                               "SITE_AGENT_SERVE__HOST": "127.0.0.1"}  # fmt: skip
+                               "SITE_AGENT_SERVE__HOST": "127.0.0.1",
+                               "SITE_AGENT_CAMERAS__NETWORKS": '["127.0.0.99/32"]'}  # fmt: skip
         daemon.start()
         told = ears.wait(lambda: [h for h in ears.on("/heartbeat") if data(h)["doctor"]], 40)
         for heard in ears.on("/heartbeat"):
