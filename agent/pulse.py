@@ -1,8 +1,8 @@
 """What systemd hears while the agent runs: STATUS in a person's words, WATCHDOG only for real progress.
 
 The watchdog is fed while bytes reach the drive, or while there is a stated reason for none to (outside the plan, no admitted
-camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, so it starves the
-watchdog and systemd starts the agent again.
+camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, whether it had
+begun or not, so it starves the watchdog and systemd starts the agent again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive.watch import DriveWatch
 from agent.errors import SiteAgentError
+from agent.model import AlertKind
 from agent.wiring import ClassBook, Plan
 
 EVERY_S = 5.0
 STALE_S = 45.0
+UNTOLD_S = 180.0
+"""A recorder tells within half a minute that its camera is away; one that has not by then hangs."""
+_AWAY = (AlertKind.CAMERA_OFFLINE, AlertKind.CAMERA_REFUSED)
 _NEXT_S = 60.0
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ class Pulse:
         self._plan = plan
         self._link = link
         self._next: tuple[float, datetime | None] = (float("-inf"), None)
-        self._sizes: dict[str, int] = {}
+        self._seen: dict[str, tuple[bool, int]] = {}
         self._grown: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -69,7 +73,8 @@ class Pulse:
         return [status, "WATCHDOG=1"]
 
     def stuck(self) -> list[str]:
-        """Cameras that should be on the drive, whose stream is up, and whose file has not grown for STALE_S."""
+        """Cameras that should be on the drive and give it no bytes: for STALE_S although their stream is up, or for UNTOLD_S
+        without a stream while no alert says why."""
         now = self._clock.monotonic()
         report = self._drives.report()
         if report["state"] != "ok":
@@ -77,15 +82,17 @@ class Pulse:
             return []
         root = self._drives.current().root
         sizes = {s.camera_id: _size(root / s.temporary) for s in self._catalog.segments.opened()}
+        told = {a.camera_id for a in self._catalog.alerts.opened() if a.kind in _AWAY}
         late = []
         for camera in self._catalog.cameras.all():
-            due = camera.up and camera.verdict.recordable and self._plan(camera.camera_id, self._clock.now())
-            size = sizes.get(camera.camera_id, -1)
-            if not due or size != self._sizes.get(camera.camera_id):
-                self._grown[camera.camera_id] = now
-            self._sizes[camera.camera_id] = size
-            if now - self._grown.setdefault(camera.camera_id, now) > STALE_S:
-                late.append(camera.camera_id)
+            name = camera.camera_id
+            due = camera.verdict.recordable and self._plan(name, self._clock.now())
+            seen = (camera.up, sizes.get(name, -1))
+            if not due or seen != self._seen.get(name) or (not camera.up and name in told):
+                self._grown[name] = now
+            self._seen[name] = seen
+            if now - self._grown.setdefault(name, now) > (STALE_S if camera.up else UNTOLD_S):
+                late.append(name)
         return late
 
     def status(self) -> str:

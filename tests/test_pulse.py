@@ -15,8 +15,8 @@ from agent.catalog.health import Examination
 from agent.doctor import finding
 from agent.drive import keys
 from agent.drive.watch import DriveWatch, Options
-from agent.model import Camera, Segment, Session, Verdict
-from agent.pulse import STALE_S, Pulse
+from agent.model import AlertKind, Camera, Segment, Session, Verdict
+from agent.pulse import STALE_S, UNTOLD_S, Pulse
 from agent.wiring import ClassBook, Plan
 from tests.drive_kit import DAY, Site, at, site
 
@@ -77,11 +77,24 @@ def test_a_recorder_that_never_begins_starves_it_too(rig: Rig) -> None:
     assert not rig.after(STALE_S + 1)
 
 
+def test_a_recorder_that_hangs_while_it_connects_starves_it_as_well(rig: Rig) -> None:
+    rig.made.catalog.cameras.set_up("cam1", False)
+    assert rig.after(1)
+    assert rig.after(UNTOLD_S - 10)
+    assert not rig.after(20), "no stream, no bytes, and nobody says why"
+    rig.made.catalog.cameras.set_up("cam1", True)
+    assert rig.after(1), "a stream that has just come has its own time"
+
+
 def test_each_stated_reason_feeds_it(rig: Rig) -> None:
     rig.begin()
     rig.after(1)
     rig.made.catalog.cameras.set_up("cam1", False)
-    assert rig.after(STALE_S + 1), "the camera is away, which has an alert of its own"
+    assert rig.after(STALE_S + 1), "the recorder has a moment to find out and tell"
+    told = AlertKind.CAMERA_OFFLINE, "cam1", "离线", rig.made.clock.now()
+    rig.made.catalog.alerts.raise_(*told, camera_id="cam1")
+    assert rig.after(UNTOLD_S + 1), "the camera is away, which has an alert of its own"
+    rig.made.catalog.alerts.clear(*told[:2], rig.made.clock.now())
     rig.made.catalog.cameras.set_up("cam1", True)
     assert rig.after(1)
     assert not rig.after(STALE_S + 1)
