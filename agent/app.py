@@ -8,6 +8,7 @@ import os
 import threading
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from agent.counting import regions, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.worker import Counter
 from agent.crew import Crew
+from agent.doctor.box import Box, of_settings
+from agent.doctor.rounds import Rounds
 from agent.drive import Drive, keys, rebuild
 from agent.drive.closer import HalfDayCloser
 from agent.drive.watch import DriveWatch
@@ -38,6 +41,7 @@ from agent.recording.options import Source
 from agent.recording.recorder import Recorder
 from agent.recording.recover import open_rows, recover_rows
 from agent.settings import Settings
+from agent.settings_file import DEFAULT_FILE
 from agent.web.server import PageServer
 
 log = logging.getLogger(__name__)
@@ -47,10 +51,13 @@ _COPY_CHECK_S = 3600.0
 
 
 class App:
-    """One box. `run` returns the exit status once `stop` is set or a worker broke."""
+    """One box. `run` returns the exit status once `stop` is set or a worker broke. `file` is where the settings lie."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, the_clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, the_clock: Clock | None = None, file: Path = DEFAULT_FILE
+    ) -> None:
         self._settings = settings
+        self._file = file
         self._catalog = catalog
         self._clock = the_clock or SystemClock()
         self._book = wiring.ClassBook(catalog)
@@ -104,11 +111,19 @@ class App:
         if settings.serve.enabled:
             page = PageServer(catalog, now, wiring.for_page(settings), self._book.all)
             crew.start("page", page.run)
+        crew.start("doctor", Rounds(catalog, now, self._box, self._recording_due).run)
         crew.start("recorders", lambda stop: self._recorders(crew, stop))
         link = self._link
         crew.start(
             "pulse",
-            Pulse(catalog, now, self._book, self._drives, lambda: link.status().connected if link else None).run,
+            Pulse(
+                catalog,
+                now,
+                self._book,
+                self._drives,
+                plan=self._plan,
+                link=lambda: link.status().connected if link else None,
+            ).run,
         )
 
     def _counter(self) -> Counter:
@@ -191,6 +206,16 @@ class App:
 
     def _busy(self, camera_id: str) -> bool:
         return self._book.plan(camera_id, self._clock.now()) is not None
+
+    def _recording_due(self) -> bool:
+        """Whether any camera has something to record now."""
+        now = self._clock.now()
+        return any(self._plan(c.camera_id, now) for c in self._catalog.cameras.all())
+
+    def _box(self) -> Box:
+        """What the doctor looks at, with the link as it stands."""
+        box = of_settings(self._file, self._settings, self._catalog, self._clock, self._book.all())
+        return replace(box, link=self._link.status() if self._link else None)
 
     def _make_link(self, boot_id: str) -> BureauLink:
         options = wiring.for_bureau(self._settings)

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from agent import __version__
 from agent.catalog import Catalog
+from agent.catalog.health import ORDER
 from agent.clock import Clock
 from agent.errors import CatalogError, InputError
 
@@ -78,6 +79,15 @@ class BoxCollector(Collector):
         for kind in sorted(set(kinds)):
             alerts.add_metric([kind], kinds.count(kind))
         yield alerts
+        last = self._catalog.health.last()
+        if last is not None:
+            found = GaugeMetricFamily(
+                "site_agent_doctor_findings", "Findings of the last self-examination", labels=["severity"]
+            )
+            for severity in ORDER:
+                found.add_metric([severity], last.count(severity))
+            yield found
+            yield _gauge("site_agent_doctor_time_seconds", "When it was, in Unix time", last.at.timestamp())
         yield _gauge("site_agent_threads", "Threads of the agent", threading.active_count())
 
 

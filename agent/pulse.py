@@ -1,8 +1,8 @@
 """What systemd hears while the agent runs: STATUS in a person's words, WATCHDOG only for real progress.
 
 The watchdog is fed while bytes reach the drive, or while there is a stated reason for none to (outside the plan, no admitted
-camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, so it starves the
-watchdog and systemd starts the agent again.
+camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, whether it had
+begun or not, so it starves the watchdog and systemd starts the agent again.
 """
 
 from __future__ import annotations
@@ -10,32 +10,48 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from agent import notify, words
+from agent import notify, schedule, words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive.watch import DriveWatch
 from agent.errors import SiteAgentError
-from agent.wiring import ClassBook
+from agent.model import AlertKind
+from agent.wiring import ClassBook, Plan
 
 EVERY_S = 5.0
 STALE_S = 45.0
+UNTOLD_S = 180.0
+"""A recorder tells within half a minute that its camera is away; one that has not by then hangs."""
+_AWAY = (AlertKind.CAMERA_OFFLINE, AlertKind.CAMERA_REFUSED)
+_NEXT_S = 60.0
 log = logging.getLogger(__name__)
 
 
 class Pulse:
-    """`roots` are the mount points of the drives, to see files grow."""
+    """`plan` is what the recorders go by: what a camera has to record at an instant. `link` says whether the broker is
+    connected, None where there is none to be."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, book: ClassBook, drives: DriveWatch, link: Callable[[], bool | None]
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        book: ClassBook,
+        drives: DriveWatch,
+        *,
+        plan: Callable[[str, datetime], Plan | None],
+        link: Callable[[], bool | None],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._book = book
         self._drives = drives
+        self._plan = plan
         self._link = link
-        self._sizes: dict[str, int] = {}
+        self._next: tuple[float, datetime | None] = (float("-inf"), None)
+        self._seen: dict[str, tuple[bool, int]] = {}
         self._grown: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -57,7 +73,8 @@ class Pulse:
         return [status, "WATCHDOG=1"]
 
     def stuck(self) -> list[str]:
-        """Cameras that should be on the drive, whose stream is up, and whose file has not grown for STALE_S."""
+        """Cameras that should be on the drive and give it no bytes: for STALE_S although their stream is up, or for UNTOLD_S
+        without a stream while no alert says why."""
         now = self._clock.monotonic()
         report = self._drives.report()
         if report["state"] != "ok":
@@ -65,22 +82,22 @@ class Pulse:
             return []
         root = self._drives.current().root
         sizes = {s.camera_id: _size(root / s.temporary) for s in self._catalog.segments.opened()}
+        told = {a.camera_id for a in self._catalog.alerts.opened() if a.kind in _AWAY}
         late = []
         for camera in self._catalog.cameras.all():
-            due = camera.up and camera.verdict.recordable and self._book.plan(camera.camera_id, self._clock.now())
-            size = sizes.get(camera.camera_id, -1)
-            if not due or size != self._sizes.get(camera.camera_id):
-                self._grown[camera.camera_id] = now
-            self._sizes[camera.camera_id] = size
-            if now - self._grown.setdefault(camera.camera_id, now) > STALE_S:
-                late.append(camera.camera_id)
+            name = camera.camera_id
+            due = camera.verdict.recordable and self._plan(name, self._clock.now())
+            seen = (camera.up, sizes.get(name, -1))
+            if not due or seen != self._seen.get(name) or (not camera.up and name in told):
+                self._grown[name] = now
+            self._seen[name] = seen
+            if now - self._grown.setdefault(name, now) > (STALE_S if camera.up else UNTOLD_S):
+                late.append(name)
         return late
 
     def status(self) -> str:
         """Cameras, drive, schedule and broker in one line."""
         cameras = self._catalog.cameras.all()
-        now = self._clock.now()
-        running = sorted({p[0].class_id for c in cameras if (p := self._book.plan(c.camera_id, now))})
         report = self._drives.report()
         connected = self._link()
         return words.text(
@@ -89,9 +106,32 @@ class Pulse:
             cameras=len(cameras),
             drive=words.text(f"pulse.drive.{report['state']}"),
             days="—" if report["days_left"] is None else f"{report['days_left']:.0f}",
-            classes=", ".join(running) or words.text("pulse.no_class"),
+            schedule=self._schedule([c.camera_id for c in cameras]),
             bureau=words.text({True: "pulse.connected", False: "pulse.apart", None: "pulse.off"}[connected]),
+            health=self._health(),
         )
+
+    def _schedule(self, camera_ids: list[str]) -> str:
+        """The classes that are on, else when the next recording begins."""
+        now = self._clock.now()
+        running = sorted({p[0].class_id for c in camera_ids if (p := self._plan(c, now))})
+        if running:
+            return words.text("pulse.running", classes=", ".join(running))
+        at = self._clock.monotonic()
+        if at - self._next[0] > _NEXT_S:
+            classes = self._book.all()
+            starts = [s for c in self._book.camera_ids() if (s := schedule.next_start(classes, c, now))]
+            self._next = at, min(starts, default=None)
+        begin = self._next[1]
+        if begin is None:
+            return words.text("pulse.no_class")
+        return words.text("pulse.next", begin=begin.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M"))
+
+    def _health(self) -> str:
+        """What the last self-examination wants, where it wants anything."""
+        last = self._catalog.health.last()
+        faults, warnings = (last.count("critical"), last.count("warning")) if last else (0, 0)
+        return words.text("pulse.health", faults=faults, warnings=warnings) if faults or warnings else ""
 
 
 def _size(path: Path) -> int:

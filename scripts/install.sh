@@ -10,7 +10,7 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 opt=/opt/site-agent etc=/etc/site-agent state=/var/lib/site-agent user=site-agent
 units=/etc/systemd/system
-packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 exfatprogs ntfs-3g smartmontools systemd-timesyncd)
+packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 smartmontools exfatprogs ntfs-3g fdisk systemd-timesyncd)
 mode=install wheels='' yes='' start='' language=zh
 
 # ── words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -70,13 +70,14 @@ plan() {
   1. 安装 Debian 软件包：${packages[*]}
   2. 建立系统用户 $user（不能登录）
   3. 程序和虚拟环境放到 $opt/versions/$new，$opt/current 指向它
-  4. 设置放到 $etc（已有的不动），状态放到 $state，生成签名密钥
+  4. 设置放到 $etc（已有的不动），状态放到 $state；生成签名密钥、网页证书和网页的第一个账号（密码只显示一次）
   5. 安装并启用服务 site-agent、site-agent-maintenance.timer
 " "
   1. install Debian packages: ${packages[*]}
   2. make the system user $user (no login)
   3. put program and virtual environment into $opt/versions/$new, with $opt/current pointing at it
-  4. put settings into $etc (existing ones stay), state into $state, make the signing key
+  4. put settings into $etc (existing ones stay), state into $state; make the signing key, the page's
+     certificate and its first account (the password is shown once)
   5. install and enable the units site-agent and site-agent-maintenance.timer
 "; } >&2
 }
@@ -160,8 +161,10 @@ command_link() {
 # as the service's user, so that what it makes belongs to the service
 as_user() { setpriv --reuid="$user" --regid="$user" --init-groups env -C / HOME="$state" "$@"; }
 
+# signing key and the page's certificate; on a fresh box the page's first account, whose password is shown here alone
 first_state() {
   as_user "$opt/current/.venv/bin/site-agent" setup --keys >&2
+  if [ -n "$fresh" ]; then as_user "$opt/current/.venv/bin/site-agent" setup --account admin >&2; fi
 }
 
 switch_to() {

@@ -17,6 +17,7 @@ import pytest
 from agent import __version__, clock, words
 from agent.bureau import Options
 from agent.catalog import Catalog
+from agent.catalog.views import Confirmation
 from agent.doctor import cameras, drives, examine, finding, link, machine, plan, readiness
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding
@@ -319,7 +320,7 @@ def test_readiness(box: Box) -> None:
     found = readiness.check(early, cls)
     assert {f.check for f in found if f.severity == "critical"} == {f"class.view.{c}" for c in names}
     for name in names:
-        readiness.confirm(box.catalog, readiness.Confirmation(name, f"S-{name}", "张", NOW, "p.jpg"))
+        box.catalog.views.confirm(Confirmation(name, f"S-{name}", "张", NOW, "p.jpg"))
     assert finding.exit_status(readiness.check(early, cls)) == 0
     assert readiness.sheet(early, cls, readiness.check(early, cls))["ready"] is True
 

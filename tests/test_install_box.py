@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -43,7 +44,8 @@ SegmentWriter.video = _hang
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree with the agent in it, installed without any network."""
     box = Container.fresh(tmp_path_factory.mktemp("installed") / "tree", container.stick())
-    box.inside("sh", "/stick/install.sh", "--yes", "--language", "en", seconds=600)
+    said = box.inside("sh", "/stick/install.sh", "--yes", "--language", "en", seconds=600)
+    assert said.count("account of the page: admin, password ") == 1, "the first account is shown once"
     return box.tree
 
 
@@ -108,6 +110,18 @@ def plug_in(box: Container) -> None:
     box.inside("mount", "--bind", "/root/disk", "/media/evidence")
 
 
+def examination(box: Container) -> dict[str, str]:
+    """Severities of the service's last look at itself, by check; empty before the first."""
+    code = (
+        "import json; from pathlib import Path; from zoneinfo import ZoneInfo; from agent.catalog import Catalog;"
+        " last = Catalog(Path('/var/lib/site-agent/catalog.db'), ZoneInfo('UTC')).health.last();"
+        " print(json.dumps({f.check: f.severity for f in last.findings} if last else {}))"
+    )
+    said = box.inside("/opt/site-agent/current/.venv/bin/python", "-c", code)
+    found: dict[str, str] = json.loads(said.strip().splitlines()[-1])
+    return found
+
+
 def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
     found = box.doctor()
     assert found["settings"]["severity"] == "ok"
@@ -118,13 +132,14 @@ def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
                       "site-agent-smart.service").strip() == ""  # fmt: skip
     assert "enabled" in box.inside("systemctl", "is-enabled", "site-agent", "site-agent-maintenance.timer")
     modes = box.inside("stat", "-c", "%a %U", "/etc/site-agent/credentials", "/var/lib/site-agent",
-                       "/var/lib/site-agent/keys/box_ed25519").splitlines()  # fmt: skip
-    assert modes == ["700 root", "700 site-agent", "600 site-agent"]
+                       "/var/lib/site-agent/keys/box_ed25519",
+                       "/var/lib/site-agent/page/tls/page.key").splitlines()  # fmt: skip
+    assert modes == ["700 root", "700 site-agent", "600 site-agent", "600 site-agent"]
     # again: nothing is done twice, nothing of the owner's is touched
     box.inside("sh", "-c", "echo '# mine' >>/etc/site-agent/agent.toml")
     key = box.inside("cat", "/var/lib/site-agent/keys/box_ed25519.pub")
     begun = time.monotonic()
-    box.inside("sh", "/stick/install.sh", "--yes")
+    assert "account of the page" not in box.inside("sh", "/stick/install.sh", "--yes", "--language", "en")
     assert time.monotonic() - begun < 60
     assert "# mine" in box.inside("cat", "/etc/site-agent/agent.toml")
     assert box.inside("cat", "/var/lib/site-agent/keys/box_ed25519.pub") == key
@@ -186,6 +201,16 @@ def test_a_day_of_a_box(box: Container, film: Path) -> None:
         until(lambda: "alert.drive.missing./media/evidence" not in box.doctor("--only", "alert"), 30)
         count = len(list(drive.rglob("*.mp4")))
         until(lambda: len(list(drive.rglob("*.mp4"))) > count, 60)
+
+        # what the hardened service found of itself: nothing that only its walls would make a fault
+        itself = until(lambda: examination(box), 60)
+        assert {"service", "cameras.front", "drive./media/evidence", "model", "database.space"} <= itself.keys()
+        assert {k: v for k, v in itself.items() if v == "critical"}.keys() <= {"clock"}
+        # and the night's work, under walls of its own
+        box.inside("systemctl", "start", "site-agent-maintenance", seconds=300)
+        night = box.unit("Result", "ExecMainStatus", name="site-agent-maintenance.service")
+        assert night == {"Result": "success", "ExecMainStatus": "0"}
+        assert "bad" not in box.inside("journalctl", "--no-pager", "-u", "site-agent-maintenance").replace(" 0 bad", "")
 
         begun = time.monotonic()
         box.inside("systemctl", "stop", "site-agent", seconds=30)

@@ -14,6 +14,8 @@ import pytest
 
 from agent import logs
 from agent.catalog import Catalog
+from agent.catalog.health import Examination
+from agent.doctor.finding import of_line
 from agent.errors import InputError
 from agent.metrics import MetricsServer
 from agent.model import AlertKind, Camera, Verdict
@@ -107,6 +109,7 @@ def test_figures(tmp_path: Path) -> None:
         catalog.cameras.put(Camera("cam1", "10.0.0.1", verdict=Verdict.ADMITTED, clock_offset_s=1.5), NOW)
         catalog.cameras.set_up("cam1", True)
         catalog.alerts.raise_(AlertKind.SOUND_SILENT, "cam1", "no sound", NOW)
+        catalog.health.put(Examination(NOW, (of_line("clock", "critical", "x"), of_line("model", "warning", "x"))))
         drive = {"drive_id": "D1", "state": "ok", "free_bytes": 5_000, "days_left": None}
         server = MetricsServer(catalog, StillClock(NOW), lambda: drive, 0)
         stop = threading.Event()
@@ -126,6 +129,9 @@ def test_figures(tmp_path: Path) -> None:
     assert 'site_agent_camera_clock_offset_seconds{camera_id="cam1"} 1.5' in lines
     assert 'site_agent_alerts_open{kind="sound.silent"} 1.0' in lines
     assert "site_agent_drive_free_bytes 5000.0" in lines
+    assert 'site_agent_doctor_findings{severity="critical"} 1.0' in lines
+    assert 'site_agent_doctor_findings{severity="ok"} 0.0' in lines
+    assert any(line.startswith("site_agent_doctor_time_seconds ") for line in lines)
     assert not any(line.startswith("site_agent_drive_days_left ") for line in lines)
     assert any(line.startswith("process_resident_memory_bytes") for line in lines)
     assert any(line.startswith("site_agent_threads") for line in lines)

@@ -21,7 +21,6 @@ from agent import settings
 from agent.catalog import Catalog
 from agent.demo.camera import VirtualCamera
 from agent.demo.media import make_clip
-from agent.doctor import readiness
 from agent.drive import Drive
 from agent.drive.identity import FORCE_WORD
 from agent.errors import SettingsError
@@ -144,7 +143,7 @@ def test_cameras_are_found_judged_and_pictured(fresh: Fresh, camera: VirtualCame
 
     fresh.setup("--reference", "front", "--confirm", "张老师")
     with Catalog(fresh.folder / "state/catalog.db", fresh.settings().zone) as catalog:
-        note = readiness.confirmed(catalog, "front")
+        note = catalog.views.confirmed("front")
     assert note
     assert (note.by, note.serial) == ("张老师", "SETUP1")
     assert (fresh.folder / "state/reference" / note.picture).exists()
@@ -197,7 +196,7 @@ def test_the_guide_asks_and_writes(fresh: Fresh, camera: VirtualCamera) -> None:
     assert (found.county, found.site, found.box, found.institution) == ("gaoyuan", "s2", "b2", "演示学校")
     assert found.bureau.enabled is False
     with Catalog(fresh.folder / "state/catalog.db", found.zone) as catalog:
-        assert readiness.confirmed(catalog, "front")
+        assert catalog.views.confirmed("front")
     assert PASSWORD not in said
 
 

@@ -124,7 +124,7 @@ PAGES = {
     "sign-in": "/sign-in", "classes": "/", "class": f"/classes/{ID}", "now": "/now",
     "half-day": f"{HALF}?camera=cam1&at=09:00:05",
     "form11": f"{HALF}/form11?at=09:02", "review": f"/classes/{ID}/review?all=1", "archive": f"/classes/{ID}/archive",
-    "audit": "/audit",
+    "audit": "/audit", "health": "/health", "reference": "/reference",
 }  # fmt: skip
 
 

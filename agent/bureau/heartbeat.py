@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.bureau.options import Options
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.clock import Clock, rfc3339
 from agent.model import Camera, Segment
 
 MINUTE = timedelta(seconds=60)
@@ -56,8 +56,13 @@ class Heartbeat:
         return {
             "seq": self._seq, "boot_id": self._boot_id, "uptime_s": round(self._clock.monotonic() - self._started, 3),
             "cameras": cameras, "drive": facts.get("drive"), "clock": self._clock.trust(),
-            "outbox": self._catalog.outbox.size(),
+            "outbox": self._catalog.outbox.size(), "doctor": self._doctor(),
         }  # fmt: skip
+
+    def _doctor(self) -> dict[str, Any] | None:
+        """The last examination in short; None before the first."""
+        last = self._catalog.health.last()
+        return {"at": rfc3339(last.at, self._catalog.zone), **last.short()} if last else None
 
     def _recorded(self, camera: Camera, now: datetime) -> float:
         segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)

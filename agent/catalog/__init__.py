@@ -15,9 +15,11 @@ from agent.catalog.changes import Changes
 from agent.catalog.classes import AttendanceFigures, Classes
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Event, Events
+from agent.catalog.health import Health
 from agent.catalog.looks import Looks
 from agent.catalog.outbox import Message, Outbox
 from agent.catalog.segments import Segments
+from agent.catalog.views import Views
 
 __all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Event", "Message"]
 
@@ -39,6 +41,8 @@ class Catalog:
         self.drives = Drives(self.store)
         self.chain = Chain(self.store, self.outbox)
         self.facts = Facts(self.store)
+        self.health = Health(self.facts)
+        self.views = Views(self.facts, self.events)
         self.changes = Changes(self.store)
         self.audit = Audit(self.store)
         self.accounts = Accounts(self.store)

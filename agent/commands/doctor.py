@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from agent import __version__, wiring, words
+from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.doctor import bundle, examine, finding, readiness
-from agent.doctor.box import Box
+from agent.doctor.box import Box, of_settings
 from agent.doctor.finding import Finding, Severity
 from agent.errors import CatalogError, InputError, SettingsError
 from agent.settings import Settings
@@ -45,11 +45,12 @@ def run(args: argparse.Namespace) -> int:
         return _without_settings(args, error)
     catalog, broken = _catalog(found_settings)
     try:
-        box = box_of(common.config_file(args), found_settings, catalog)
+        classes = common.classes(catalog) if catalog else []
+        box = of_settings(common.config_file(args), found_settings, catalog, SystemClock(), classes)
         if args.class_id:
             return _sheet(args, box)
         named = frozenset(args.only)
-        first = Finding("settings", "ok", words.text("doctor.settings.ok", file=box.settings_file))
+        first = finding.good("settings", "settings.ok", file=box.settings_file)
         findings = _print(args, [first, *broken], examine.examine(box, named))
         if args.bundle:
             size = bundle.write(args.bundle, box, findings)
@@ -59,25 +60,6 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if catalog is not None:
             catalog.close()
-
-
-def box_of(file: Path, given: Settings, catalog: Catalog | None) -> Box:
-    """The settings, as the checks take them."""
-    bureau, serve = given.bureau, given.serve
-    certificates = {"bureau": bureau.certificate_file, "bureau_ca": bureau.ca_file, "page": serve.certificate_file}
-    own_page = given.state_dir / "page" / "tls" / "page.pem"
-    if serve.enabled and serve.certificate_file is None and own_page.exists():
-        certificates["page"] = own_page
-    clock = SystemClock()
-    return Box(
-        clock=clock, now=clock.now(), zone=given.zone, version=__version__, settings_file=file,
-        state_dir=given.state_dir, key_dir=given.key_dir, drives=given.recording.drives, model=given.counting.model,
-        model_sha256=given.counting.sha256, model_list=given.cameras.model_list,
-        model_list_key=given.cameras.model_list_key, clock_bound_s=given.cameras.clock_bound_s,
-        bureau=wiring.for_bureau(given) if bureau.enabled else None,
-        certificates=tuple((what, path) for what, path in certificates.items() if path), catalog=catalog,
-        classes=tuple(common.classes(catalog)) if catalog else (),
-    )  # fmt: skip
 
 
 def _catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:

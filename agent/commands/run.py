@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     common.make_state_dir(settings)
     with OnlyOne(settings), open_catalog(settings, SystemClock()) as catalog:
-        app = App(settings, catalog)
+        app = App(settings, catalog, file=common.config_file(args))
         status = app.run(stop)
     if app.late:
         # Python would wait for the threads that are left; all that matters is closed and written by now

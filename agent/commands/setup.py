@@ -34,7 +34,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     place = parser.add_argument_group("place")
     for name in ("county", "site", "box", "institution", "timezone"):
         place.add_argument(f"--{name}")
-    place.add_argument("--keys", action="store_true", help="make the box's signing key where there is none")
+    place.add_argument(
+        "--keys", action="store_true", help="make the box's signing key and the page's certificate where there are none"
+    )
     cameras = parser.add_argument_group("cameras")
     cameras.add_argument("--network", action="append", metavar="CIDR")
     cameras.add_argument("--camera-user", metavar="NAME")

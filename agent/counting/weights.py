@@ -60,7 +60,8 @@ def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
     """
     found = _find(path)
     try:
-        actual = hashlib.sha256(found.read_bytes()).hexdigest()
+        with found.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise ModelMissing("counting.model_missing", file=path) from None
     except OSError as error:

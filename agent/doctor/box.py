@@ -1,22 +1,28 @@
-"""What the checks are told of the box; the command fills it from the settings."""
+"""What the checks are told of the box, filled from the settings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent import bureau
+from agent import __version__, wiring
+from agent.bureau import LinkStatus, Options
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.model import TrainingClass
+from agent.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
     """`catalog` is None where the service has never run. `certificates` are files whose dates matter, by what they are
-    for. `bureau` is None where the link is switched off. `now` is the instant of the examination."""
+    for. `bureau` is None where the link is switched off. `now` is the instant of the examination.
+
+    `deep` False leaves out what costs: writing to the drives to learn their speed, reading the whole database, calling the
+    broker. `link` is how the service itself stands with the broker; then that is told instead of signing in once more."""
 
     clock: Clock
     now: datetime
@@ -31,8 +37,34 @@ class Box:
     model_list: Path
     model_list_key: str = ""
     clock_bound_s: float = 60.0
-    bureau: bureau.Options | None = None
+    bureau: Options | None = None
     certificates: tuple[tuple[str, Path], ...] = ()
     catalog: Catalog | None = None
     classes: tuple[TrainingClass, ...] = ()
     smart_file: Path = field(default=Path("/run/site-agent-smart/health.json"))
+    deep: bool = True
+    link: LinkStatus | None = None
+
+
+def of_settings(
+    file: Path, given: Settings, catalog: Catalog | None, clock: Clock, classes: Iterable[TrainingClass]
+) -> Box:
+    """The settings, as the checks take them."""
+    serve = given.serve
+    certificates = {
+        "bureau": given.bureau.certificate_file,
+        "bureau_ca": given.bureau.ca_file,
+        "page": serve.certificate_file,
+    }
+    own_page = given.state_dir / "page" / "tls" / "page.pem"
+    if serve.enabled and serve.certificate_file is None and own_page.exists():
+        certificates["page"] = own_page
+    return Box(
+        clock=clock, now=clock.now(), zone=given.zone, version=__version__, settings_file=file,
+        state_dir=given.state_dir, key_dir=given.key_dir, drives=given.recording.drives, model=given.counting.model,
+        model_sha256=given.counting.sha256, model_list=given.cameras.model_list,
+        model_list_key=given.cameras.model_list_key, clock_bound_s=given.cameras.clock_bound_s,
+        bureau=wiring.for_bureau(given) if given.bureau.enabled else None,
+        certificates=tuple((what, path) for what, path in certificates.items() if path), catalog=catalog,
+        classes=tuple(classes),
+    )  # fmt: skip

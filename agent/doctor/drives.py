@@ -64,7 +64,9 @@ def _inside(box: Box, drive: Drive) -> list[Finding]:
         free, total = drive.space()
     except DriveError as error:
         return [of_error(f"drive.{root}", "critical", error)]
-    found = [_space(box, drive, free, total), _speed(box, drive)]
+    found = [_space(box, drive, free, total)]
+    if box.deep:
+        found.append(_speed(box, drive))
     if root.stat().st_dev == Path("/").stat().st_dev:
         found.append(bad(f"drive.{root}.mount", "warning", "drive.system_disk", root=root))
     owner = service_owner(box.state_dir)

@@ -20,16 +20,17 @@ CHECKS: Mapping[str, Check] = {
 }  # fmt: skip
 
 
-def examine(box: Box, only: frozenset[str] = frozenset()) -> Iterator[Finding]:
-    """Findings as they come. `only` names checks; empty: all."""
+def examine(box: Box, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S) -> Iterator[Finding]:
+    """Findings as they come. `only` names checks; empty: all. No check is waited for longer than `patience_s`."""
     for name, check in CHECKS.items():
         if not only or name in only:
-            yield from bounded(name, lambda check=check: check(box), PATIENCE_S)  # type: ignore[misc]
+            yield from bounded(name, lambda check=check: check(box), patience_s)  # type: ignore[misc]
 
 
 def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> list[Finding]:
     """The check's findings, or one that says that it broke or gave no answer in time."""
     answer: Future[list[Finding]] = Future()
+    thread_name = f"doctor-{name}"
 
     def work() -> None:
         try:
@@ -37,11 +38,17 @@ def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> li
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits, which raises it there
             answer.set_exception(error)
 
+    if any(thread.name == thread_name for thread in threading.enumerate()):
+        # the one before still hangs: asking again and again would only pile up threads
+        return [bad(name, "critical", "hangs", name=name, seconds=round(seconds))]
     # daemon: a thread stuck in the kernel on a dead disk must not keep the process from ending
-    threading.Thread(target=work, name=f"doctor-{name}", daemon=True).start()
+    threading.Thread(target=work, name=thread_name, daemon=True).start()
     try:
         return answer.result(seconds)
     except TimeoutError:
         return [bad(name, "critical", "hangs", name=name, seconds=round(seconds))]
     except SiteAgentError as error:
         return [of_error(name, "critical", error)]
+    except OSError as error:
+        # a drive that is pulled in the middle of it
+        return [bad(name, "critical", "broke", name=name, detail=error.strerror or error)]

@@ -1,55 +1,54 @@
-"""What a check found: how bad, in words, and what mends it."""
+"""Findings in words: how bad, what is so, and what mends it, in both languages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 from agent import words
+from agent.catalog.health import ORDER, Finding, Severity, worst
 from agent.errors import SiteAgentError
 
-Severity = Literal["ok", "info", "warning", "critical"]
-ORDER: tuple[Severity, ...] = ("ok", "info", "warning", "critical")
+__all__ = ["ORDER", "Finding", "Severity", "bad", "exit_status", "good", "of_error", "of_line", "worst"]
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`check` names what was looked at (`drive`, `cameras.cam1`); `mend` is "" where nothing is to be done."""
-
-    check: str
-    severity: Severity
-    finding: str
-    mend: str = ""
-
-    def as_data(self) -> dict[str, str]:
-        """The contract's object."""
-        return {"check": self.check, "severity": self.severity, "finding": self.finding, "mend": self.mend}
+_LANGUAGES: tuple[words.Language, ...] = get_args(words.Language)
+Said = dict[words.Language, tuple[str, str]]
 
 
 def good(check: str, key: str, /, **params: object) -> Finding:
-    return Finding(check, "ok", words.text(f"doctor.{key}", **params))
+    return _made(check, "ok", {lang: (words.text_in(lang, f"doctor.{key}", **params), "") for lang in _LANGUAGES})
 
 
 def bad(check: str, severity: Severity, key: str, /, **params: object) -> Finding:
     """The words of `doctor.<key>`; its mend is `doctor.<key>.mend`."""
-    return Finding(check, severity, words.text(f"doctor.{key}", **params), words.text(f"doctor.{key}.mend", **params))
+    said: Said = {
+        lang: (words.text_in(lang, f"doctor.{key}", **params), words.text_in(lang, f"doctor.{key}.mend", **params))
+        for lang in _LANGUAGES
+    }
+    return _made(check, severity, said)
 
 
 def of_error(check: str, severity: Severity, error: SiteAgentError) -> Finding:
     """The project's errors say both in one line: what is wrong, then the mend."""
-    return of_line(check, severity, str(error))
+    lines = {lang: " ".join(words.text_in(lang, error.key, **error.params).split()) for lang in _LANGUAGES}
+    return _made(check, severity, {lang: _parted(lang, line) for lang, line in lines.items()})
 
 
 def of_line(check: str, severity: Severity, line: str) -> Finding:
-    """A line `what is wrong；the mend`; without a mend of its own, the log is where to look."""
+    """A line `what is wrong；the mend` that is known in one language only; without a mend of its own, the log is where to
+    look."""
+    return _made(check, severity, {lang: _parted(lang, line) for lang in _LANGUAGES})
+
+
+def _parted(lang: words.Language, line: str) -> tuple[str, str]:
     what, _, mend = re.sub(r"; |；", "\0", line, count=1).partition("\0")
-    return Finding(check, severity, what, mend or words.text("doctor.see_log"))
+    return what, mend or words.text_in(lang, "doctor.see_log")
 
 
-def worst(findings: Iterable[Finding]) -> Severity:
-    return max((f.severity for f in findings), key=ORDER.index, default="ok")
+def _made(check: str, severity: Severity, said: Said) -> Finding:
+    finding, mend = said[words.language()]
+    return Finding(check, severity, finding, mend, said)
 
 
 def exit_status(findings: Iterable[Finding], before: Mapping[str, Severity] | None = None) -> int:

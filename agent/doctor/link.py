@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.bureau.connection import Connection, tls_context
+from agent.bureau.link import LinkStatus
 from agent.bureau.options import Options
 from agent.doctor.box import Box
-from agent.doctor.finding import Finding, Severity, bad, good, of_error
+from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
 from agent.errors import BureauError, SettingsError
 
 SOON = timedelta(days=30)
@@ -24,7 +25,18 @@ def check(box: Box) -> list[Finding]:
     found = [_dates(f"certificate.{what}", file, _file_end(file), box.now) for what, file in box.certificates]
     if box.bureau is None:
         return [bad("bureau", "info", "bureau.off"), *found]
-    return [_broker(box.bureau), *_peer(box.bureau, box.now), *found, *_outbox(box)]
+    first = _broker(box.bureau) if box.link is None else _standing(box.bureau, box.link)
+    peer = _peer(box.bureau, box.now) if box.deep else []
+    return [first, *peer, *found, *_outbox(box)]
+
+
+def _standing(options: Options, link: LinkStatus) -> Finding:
+    """How the service's own connection is."""
+    if link.connected:
+        return good("bureau", "bureau.ok", host=options.host, port=options.port)
+    if link.problem is None:
+        return bad("bureau", "info", "bureau.connecting", host=options.host, port=options.port)
+    return of_line("bureau", "critical", link.problem)
 
 
 def _broker(options: Options) -> Finding:

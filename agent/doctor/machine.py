@@ -53,7 +53,7 @@ def time(box: Box) -> list[Finding]:
 
 def database(box: Box) -> list[Finding]:
     found: list[Finding] = []
-    if box.catalog is not None:
+    if box.catalog is not None and box.deep:
         try:
             problems = box.catalog.store.check()
         except CatalogError as error:

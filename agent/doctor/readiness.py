@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from agent import clock
@@ -16,34 +13,6 @@ from agent.doctor.finding import Finding, bad, exit_status, good
 from agent.drive import Drive
 from agent.errors import DriveError
 from agent.model import Camera, Room, TrainingClass, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """Somebody looked at a camera's reference picture and said that all seats are in view. `picture` is a file name in
-    the state folder's `reference/`; `serial` the camera's then."""
-
-    camera_id: str
-    serial: str
-    by: str
-    at: datetime
-    picture: str
-
-
-def confirm(catalog: Catalog, confirmation: Confirmation) -> None:
-    body = {
-        "serial": confirmation.serial, "by": confirmation.by, "at": clock.stamp(confirmation.at),
-        "picture": confirmation.picture,
-    }  # fmt: skip
-    catalog.facts.put(f"confirmed.{confirmation.camera_id}", json.dumps(body, ensure_ascii=False))
-
-
-def confirmed(catalog: Catalog, camera_id: str) -> Confirmation | None:
-    text = catalog.facts.get(f"confirmed.{camera_id}")
-    if text is None:
-        return None
-    body = json.loads(text)
-    return Confirmation(camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"])
 
 
 def check(box: Box, cls: TrainingClass) -> list[Finding]:
@@ -80,15 +49,11 @@ def _room(box: Box, catalog: Catalog, room: Room, cameras: dict[str, Camera]) ->
 
 
 def _view(catalog: Catalog, camera: Camera, room: Room) -> Finding | None:
-    """A confirmation counts for the camera and the view that were looked at."""
     name, shown = f"class.view.{camera.camera_id}", {"camera_id": camera.camera_id, "room": room.name}
-    known = confirmed(catalog, camera.camera_id)
-    if known is None:
+    state = catalog.views.state(camera)
+    if state == "open":
         return bad(name, "critical", "class.not_confirmed", **shown)
-    moved = catalog.events.last("picture.view_accepted", camera.camera_id)
-    if known.serial != camera.serial or (moved is not None and moved.at > known.at):
-        return bad(name, "critical", "class.view_changed", **shown)
-    return None
+    return bad(name, "critical", "class.view_changed", **shown) if state == "changed" else None
 
 
 def _space(box: Box, cls: TrainingClass) -> Finding:

@@ -29,6 +29,7 @@ KINDS = (
     AlertKind.DRIVE_FULL,
 )  # fmt: skip
 _GIGABYTE = 1e9
+_NEAR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,5 +295,7 @@ def of_catalog(
     cameras |= {camera.camera_id for camera in catalog.cameras.all()}
     week = now - timedelta(days=7)
     segments = [s for c in cameras for s in catalog.segments.between(c, week, now)]
-    plan = [p for c in cameras for p in schedule.placements(classes, c)]
+    # classes that are long over plan nothing more: of five years there are many
+    ahead = [c for c in classes if any(x.end > now - _NEAR for x in c.lessons)]
+    plan = [p for c in cameras for p in schedule.placements(ahead, c)]
     return forecast.days_left(free, segments, plan, now, reserve=reserve)

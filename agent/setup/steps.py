@@ -14,9 +14,9 @@ from agent import wiring
 from agent.bureau.connection import Connection
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
+from agent.catalog.views import Confirmation
 from agent.clock import Clock
 from agent.counting import annotate
-from agent.doctor import readiness
 from agent.drive import Drive, identity, keys
 from agent.errors import BureauError, CameraUnreachable, InputError
 from agent.media import Picture
@@ -25,12 +25,15 @@ from agent.recording.options import Source
 from agent.recording.stream import LiveStream
 from agent.settings import Settings
 from agent.setup import mounts
+from agent.web import server
 
 _PACKETS = 2000
 
 
 def make_keys(settings: Settings) -> str:
-    """The box's key, made where there is none; the public line. Raises DriveError."""
+    """The box's key and the page's certificate, made where there are none; the key's public line. Raises SiteAgentError."""
+    if settings.serve.enabled:
+        server.certificate(wiring.for_page(settings))
     return keys.ensure(settings.key_dir)
 
 
@@ -69,8 +72,8 @@ def _first_picture(source: Source, timeout: float) -> Picture:
 
 def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
     """Somebody has looked at the picture: all seats are in view."""
-    note = readiness.Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name)
-    readiness.confirm(catalog, note)
+    note = Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name)
+    catalog.views.confirm(note)
 
 
 def usable(cameras: list[Camera]) -> list[Camera]:

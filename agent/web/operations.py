@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from agent.web import api, watch
+from agent.web import api, health, watch
 from agent.web.api import Given
 from agent.web.calls import (
     CLIP_ID,
@@ -213,6 +213,15 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
         ),
         Operation(
             "open_alerts", "GET", "/alerts", api.open_alerts, "未解除的告警", "Alerts that are not cleared", "AlertList"
+        ),
+        Operation(
+            "health",
+            "GET",
+            "/health",
+            health.call,
+            "终端自检结果",
+            "The box's last examination of itself, each finding with its mend",
+            "Health",
         ),
         Operation(
             "audit",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp
 
-from agent.web import calls, forms, openapi, operations, pages, watch
+from agent.web import calls, forms, health, openapi, operations, pages, reference, watch
 from agent.web.site import Site
 
 
@@ -36,6 +36,10 @@ def application(site: Site) -> ASGIApp:
             ("GET", "/clips/{clip_id}/{name}", watch.download, ()),
             ("GET", "/now", now.page, ()),
             ("GET", "/now/{camera_id}.jpg", now.picture, ()),
+            ("GET", "/health", health.page, ()),
+            ("GET", "/reference", reference.page, ()),
+            ("GET", "/reference/{camera_id}.jpg", reference.picture, ()),
+            ("POST", "/reference/{camera_id}", reference.confirm, ("operator",)),
             ("GET", "/audit", pages.audit, ("bureau",)),
         ],
         [openapi.route(table), *calls.routes(site, table)],

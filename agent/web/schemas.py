@@ -19,6 +19,7 @@ YES: Schema = {"type": "boolean"}
 HREF: Schema = {"type": "string", "pattern": "^/api/v1/"}
 SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 ANY: Schema = {"type": "object"}
+SEVERITY: Schema = {"type": "string", "enum": ["ok", "info", "warning", "critical"]}
 
 
 def ref(name: str) -> Schema:
@@ -228,6 +229,13 @@ SCHEMAS: Mapping[str, Schema] = {
         look=maybe(ref("Look")),
     ),
     "CameraList": listing("Camera", TEXT),
+    "Health": record(
+        "at, worst: null before the first examination; fresh: false where it is over 15 minutes old or the agent does not run",
+        at=maybe(TIME),
+        fresh=YES,
+        worst=maybe(SEVERITY),
+        items=many(record("the worst first", check=TEXT, severity=SEVERITY, finding=TEXT, mend=TEXT)),
+    ),
     "AuditEntry": record(
         "hash: SHA-256 of `previous`, a line feed and the compact JSON list [id, at, who, action, object, detail]",
         id=WHOLE,

@@ -35,7 +35,7 @@ class PageServer:
     ) -> None:
         self.site = Site(catalog, clock, options, classes)
         self._options = options
-        pair = _certificate(options) if options.tls else None
+        pair = certificate(options) if options.tls else None
         self._config = uvicorn.Config(
             application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
             http="h11", ws="none", limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_STOP_S,
@@ -94,24 +94,24 @@ def _check(certificate: Path, key: Path) -> None:
         raise InputError("web.bad_certificate", file=certificate, detail=error.strerror or error) from None
 
 
-def _certificate(options: Options) -> tuple[Path, Path]:
-    """(certificate, key): those given, else a pair of the box's own, made once."""
+def certificate(options: Options) -> tuple[Path, Path]:
+    """(certificate, key): those given, else a pair of the box's own, made once. Raises SiteAgentError."""
     if options.certificate and options.key:
         return options.certificate, options.key
     folder = options.folder / "tls"
-    certificate, key = folder / "page.pem", folder / "page.key"
-    if certificate.exists() and key.exists():
-        return certificate, key
+    pem, key = folder / "page.pem", folder / "page.key"
+    if pem.exists() and key.exists():
+        return pem, key
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = socket.gethostname()[:60] or "site-agent"
     command = [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(_DAYS),
         "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1", "-keyout", str(key),
-        "-out", str(certificate),
+        "-out", str(pem),
     ]  # fmt: skip
     try:
         subprocess.run(command, capture_output=True, timeout=60, check=True)
         key.chmod(0o600)
     except (OSError, subprocess.SubprocessError) as error:
         raise SiteAgentError("web.no_openssl", detail=error) from error
-    return certificate, key
+    return pem, key

@@ -23,6 +23,7 @@ from agent.inspection.clip import Plan, Request
 from agent.inspection.cut import Span
 from agent.inspection.live import Still
 from agent.model import TrainingClass, is_id
+from agent.web import health
 from agent.web.pages import clock_on
 from agent.web.ranges import respond
 from agent.web.site import Site, Visit
@@ -202,7 +203,8 @@ class Now:
         rooms = [x for c in site.classes() for x in c.lessons if not x.cancelled and x.start <= now < x.end]
         v.note_once("view.now")
         return v.page("now.html", now=now, cameras=cameras, drives=list(drives.values()), known=catalog.drives.all(),
-                      lessons=rooms, waiting=catalog.outbox.size(), alerts=catalog.alerts.opened())  # fmt: skip
+                      lessons=rooms, waiting=catalog.outbox.size(), alerts=catalog.alerts.opened(),
+                      light=health.light(v))  # fmt: skip
 
     def picture(self, v: Visit) -> Response:
         camera_id = v.request.path_params["camera_id"]

@@ -194,6 +194,7 @@ def heartbeat(cameras: int) -> bytes:
         "cameras": [{"camera_id": f"cam{n}", "up": True, "recorded_s": 60.0, "clock_offset_s": 0.41} for n in range(cameras)],
         "drive": {"drive_id": "d-7f3a", "state": "attached", "free_bytes": 1500000000000, "days_left": 41.5},
         "clock": "trusted", "outbox": 0, "sent": "SENT",
+        "doctor": {"at": "2026-11-23T08:26:02.114+08:00", "worst": "ok", "errors": 0, "warnings": 0, "checks": []},
     }  # fmt: skip
     whole = wrap(
         event_id="ID", source="/training/bench/site/box", name="heartbeat", subject="heartbeat", at=datetime.now(UTC),

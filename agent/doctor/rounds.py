@@ -1,0 +1,83 @@
+"""The service's own examination: the doctor's checks every few minutes, kept for page, API and heartbeat.
+
+Never in the way of recording: what costs (the drives' speed, the whole database, the broker's certificate) is done once a day
+and only while no class is on; in between its last findings stand. Where nobody looks at a prompt for months, this is how a
+person far away learns what is wrong and what mends it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from agent.catalog import Catalog
+from agent.catalog.health import Examination, Finding
+from agent.clock import Clock
+from agent.doctor.box import Box
+from agent.doctor.examine import examine
+from agent.errors import SiteAgentError
+
+log = logging.getLogger(__name__)
+FIRST_S = 15.0
+"""After the start: cameras have been met and the broker has answered by then."""
+EVERY_S = 300.0
+DEEP_S = 86_400.0
+_COSTLY = ("database", "certificate.broker")
+PATIENCE_S = 5.0
+"""For each check: the service has 14 s in all to stop."""
+
+
+class Rounds:
+    """`box` gives what is to be looked at, as it is now; `busy` says whether a class is being recorded."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, box: Callable[[], Box], busy: Callable[[], bool], first_s: float = FIRST_S
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._box = box
+        self._busy = busy
+        self._first_s = first_s
+        self._deep_at: float | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        pause = self._first_s
+        while not self._clock.wait(stop, pause):
+            try:
+                self.run_once(stop)
+            except SiteAgentError as error:
+                log.warning("self-examination: %s", error)
+            pause = EVERY_S
+
+    def run_once(self, stop: threading.Event) -> None:
+        """Examine and keep what was found; nothing is kept where `stop` came in between. Raises CatalogError."""
+        deep = self._deep_is_due()
+        box = replace(self._box(), deep=deep)
+        found: list[Finding] = []
+        for finding in examine(box, patience_s=PATIENCE_S):
+            found.append(finding)
+            if stop.is_set():
+                return
+        last = self._catalog.health.last()
+        if deep:
+            self._deep_at = self._clock.monotonic()
+        elif last is not None:
+            found += _still_true(last.findings, found)
+        self._catalog.health.put(Examination(box.now, tuple(found)))
+
+    def _deep_is_due(self) -> bool:
+        due = self._deep_at is None or self._clock.monotonic() - self._deep_at >= DEEP_S
+        return due and not self._busy()
+
+
+def _still_true(before: Iterable[Finding], now: Iterable[Finding]) -> list[Finding]:
+    """The costly findings of before that nothing has overtaken: those of a drive only while it is there."""
+    known = {f.check: f.severity for f in now}
+    return [
+        f
+        for f in before
+        if f.check not in known
+        and (f.check in _COSTLY or (f.check.endswith(".speed") and known.get(f.check.removesuffix(".speed")) == "ok"))
+    ]

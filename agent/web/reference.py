@@ -1,0 +1,69 @@
+"""Reference pictures on the page: an installer whose box has no screen looks at them here and confirms the view."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from agent.catalog.views import Confirmation, State
+from agent.model import Camera, is_id
+from agent.web.site import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`picture` is the newest one's file name, "" where none was taken yet."""
+
+    camera: Camera
+    picture: str
+    state: State
+    by: Confirmation | None
+
+
+def page(v: Visit) -> Response:
+    views, cameras = v.site.catalog.views, v.site.catalog.cameras.all()
+    ids = {c.camera_id for c in cameras}
+    rows = [Row(c, _newest(v, c.camera_id, ids), views.state(c), views.confirmed(c.camera_id)) for c in cameras]
+    v.note_once("view.reference")
+    return v.page("reference.html", rows=rows)
+
+
+def picture(v: Visit) -> Response:
+    """The newest reference picture of a camera."""
+    camera_id = v.request.path_params["camera_id"]
+    name = _newest(v, camera_id, {c.camera_id for c in v.site.catalog.cameras.all()}) if is_id(camera_id) else ""
+    if not name:
+        raise HTTPException(404)
+    data = (_folder(v) / name).read_bytes()
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+def confirm(v: Visit) -> Response:
+    """The person has looked at that very picture: a newer one must be looked at again."""
+    camera = v.site.catalog.cameras.get(v.request.path_params["camera_id"])
+    if camera is None:
+        raise HTTPException(404)
+    name = _newest(v, camera.camera_id, {c.camera_id for c in v.site.catalog.cameras.all()})
+    if not name or v.form.get("picture") != name or v.form.get("seats") != "all":
+        raise HTTPException(400)
+    by = v.me.name if v.me else ""
+    v.site.catalog.views.confirm(Confirmation(camera.camera_id, camera.serial, by, v.site.clock.now(), name))
+    v.note("reference.confirm", camera.camera_id, {"picture": name})
+    return v.go("/reference")
+
+
+def _folder(v: Visit) -> Path:
+    return v.site.options.folder.parent / "reference"
+
+
+def _newest(v: Visit, camera_id: str, ids: set[str]) -> str:
+    """`cam1.jpg`, later `cam1-2.jpg`, `cam1-3.jpg` … (a camera that is itself called `cam1-2` keeps its own)."""
+    own = re.compile(rf"{re.escape(camera_id)}(-\d+)?\.jpg\Z")
+    folder = _folder(v)
+    found = [p for p in folder.glob(f"{camera_id}*.jpg") if own.match(p.name)] if folder.is_dir() else []
+    mine = [p for p in found if p.stem == camera_id or p.stem not in ids]
+    return max(mine, key=lambda p: (p.stat().st_mtime_ns, p.name)).name if mine else ""
