@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import media
 from agent.attempts import ATTEMPTS
 from agent.demo.rtsp import RtspServer
 from agent.model import AlertKind
@@ -265,6 +266,52 @@ def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: P
     assert event.until is not None
     for segment in (one, two):
         assert breaks(indexes(rig.path(segment))) == []
+
+
+def claims(rig: Rig) -> list[float]:
+    """By how many seconds each segment's row says more than its file holds."""
+    rows = [(s, s.end) for s in rig.segments() if s.end]
+    return [(end - s.start).total_seconds() - (media.video_seconds(rig.path(s)) or 0.0) for s, end in rows]
+
+
+@pytest.mark.parametrize("jump", [-3600.0, -5.0, 5.0], ids=str)
+def test_stamps_that_jump_in_a_silence_hide_no_gap(jump: float, clips: Path, tmp_path: Path) -> None:
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, timeout=1))
+        with recording(rig):
+            time.sleep(1.2)
+            server.faults("main").frozen = True
+            shift(jump)(server)
+            time.sleep(3.5)
+            server.faults("main").frozen = False
+            wait_for(lambda: rig.segments() and rig.catalog.segments.opened(), "no new segment")
+            time.sleep(2.5)
+    assert 3.4 < gap(rig) < 5.0
+    assert max(claims(rig)) < 0.1
+    assert rig.events("stream.stalled")
+
+
+def test_short_hole_at_a_cut_is_in_no_row(clips: Path, tmp_path: Path) -> None:
+    """Shorter than what ends a segment; but no file holds it, so no row may say so."""
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=1))
+        stream = server.streams["main"]
+        with recording(rig):
+            time.sleep(1.5)
+            for _ in range(3):
+                # silent from just behind one key frame to just before the next, where a segment begins
+                while not 0.04 < stream.position % 1 < 0.2:
+                    time.sleep(0.01)
+                server.faults("main").frozen = True
+                while stream.position % 1 < 0.965:
+                    time.sleep(0.005)
+                server.faults("main").frozen = False
+                time.sleep(1.5)
+            time.sleep(1)
+    assert max(claims(rig)) < 0.1
+    assert gap(rig) > 1.5
+    assert all(n is not None for n in all_indexes(rig))
+    assert all(event.until for event in rig.events("stream.stalled"))
 
 
 def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:

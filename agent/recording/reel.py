@@ -32,6 +32,8 @@ from agent.schedule import Placement
 Plan = tuple[TrainingClass, Placement]
 
 _LATE_SOUND = 1.0
+_SEAM = 0.2
+"""Seconds without a picture before a cut that may be a picture sent late; from there on it is a hole."""
 _SLEW = 0.02
 _STEP = 0.5
 _SOUND_BACK = 1.0
@@ -78,6 +80,7 @@ class Reel:
         self._sound_tick = float(stream.audio.time_base or 1) if stream.audio else 1.0
         self._shift = 0.0
         self._frame = 1 / float(stream.video.average_rate or 25)
+        self._step = self._frame
         self._pending: list[tuple[av.Packet[Any], float]] = []
         self._held: deque[tuple[float, av.Packet[Any]]] = deque()
         self._now: _Open | None = None
@@ -180,8 +183,8 @@ class Reel:
         self._shift = placed.shift
         at = packet.pts * self._tick
         self._cut_soon |= placed.broken
-        if before is not None and not placed.broken and placed.at - before > self._options.hole_seconds:
-            self._end_at_hole(placed.at)
+        if before is not None:
+            self._see_step(placed.at - before)
         if packet.is_keyframe:
             self._at_key_frame(packet, at)
         if self._now and self._still_planned(at):
@@ -189,13 +192,18 @@ class Reel:
             self._now.writer.video(packet)
             self._drain_sound(at)
 
-    def _end_at_hole(self, after: float) -> None:
-        """Pictures are missing: end here, begin again at the next key frame; what lies between cannot be decoded."""
-        if self._now is None:
-            return
-        ended = self._now
-        self.hole = (self._wall(ended, ended.last_end), self._wall(ended, after))
-        self._end()
+    def _see_step(self, step: float) -> None:
+        """From one picture to the next. Where pictures are missing: end here, begin again at the next key frame; what lies
+        between cannot be decoded. (A stamp that jumped lies where it arrived, so a silence before it is seen too.)"""
+        if step > self._options.hole_seconds:
+            if self._now is not None:
+                self._tell_hole(self._now, self._now.last_end + step - self._step)
+                self._end()
+        else:
+            self._step += 0.1 * (step - self._step)
+
+    def _tell_hole(self, part: _Open, until: float) -> None:
+        self.hole = (self._wall(part, part.last_end), self._wall(part, until))
 
     def _still_planned(self, at: float) -> bool:
         """False, and the reel over, where the plan gives this camera no class any more."""
@@ -252,10 +260,17 @@ class Reel:
         if previous is None:
             return
         if not stepped:
-            previous.last_end = at + wall0 - previous.wall0
+            self._meet(previous, at + wall0 - previous.wall0)
         self._old, self._old_until = previous, self._clock.monotonic() + _LATE_SOUND
         if self._sound is None:
             self._retire()
+
+    def _meet(self, previous: _Open, begin: float) -> None:
+        """End `previous` where the next begins, unless pictures are missing between: no row claims what no file holds."""
+        if begin - previous.last_end <= max(_SEAM, 2 * self._step):
+            previous.last_end = begin
+        else:
+            self._tell_hole(previous, begin)
 
     def _open(
         self, packet: av.Packet[Any], at: float, plan: Plan, wall0: float, picture: Picture, moment: datetime
