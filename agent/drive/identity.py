@@ -28,7 +28,10 @@ _IDENTITY = f"{layout.SYSTEM}/drive.json"
 _SEALED = f"{layout.SYSTEM}/sealed.json"
 _PROBE = f"{layout.SYSTEM}/probe"
 # what a freshly made file system or an operating system puts there by itself
-HARMLESS = {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100"}
+HARMLESS = {
+    "lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100", ".DS_Store",
+    ".TemporaryItems", ".DocumentRevisions-V100", ".Trash-0", ".Trash-1000",
+}  # fmt: skip
 FORCE_WORD = "保留原有文件"
 # ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
