@@ -25,6 +25,7 @@ from agent.recording.finisher import Finisher
 from agent.recording.options import Options
 from agent.recording.reel import Reel
 from agent.recording.stream import LiveStream
+from agent.recording.syncer import Syncer
 from tests.recording_rig import CAMERA, ZONE, beeps, flashes, placement, training_class
 
 ROUND_S = 8
@@ -80,11 +81,13 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
         video, sound = container.streams.video[0], container.streams.audio[0]
         stream = cast(LiveStream, SimpleNamespace(video=video, audio=sound))
         finisher = Finisher(CAMERA, catalog, clock)
+        syncer = Syncer(CAMERA, clock)
         finisher.start()
+        syncer.start()
         try:
             # nothing is to be saved from a power cut here
             options = Options(max_loss=10 * seconds, fragment_seconds=2)
-            reel = Reel(CAMERA, stream, lambda _: plan, drive, catalog, clock, options, finisher)
+            reel = Reel(CAMERA, stream, lambda _: plan, drive, catalog, clock, options, finisher, syncer)
             ticked = 0.0
             for at, packet in packets(container, seconds):
                 clock.passed = at
@@ -96,6 +99,7 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
                     reel.tick(clock.monotonic())
             reel.close()
         finally:
+            syncer.close()
             finisher.close()
         return drive.root, catalog.segments.of_class(cls.class_id)
 

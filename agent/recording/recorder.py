@@ -20,6 +20,7 @@ from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
 from agent.recording.reel import Plan, Reel, check_space
 from agent.recording.stream import LiveStream
+from agent.recording.syncer import Syncer
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Recorder:
         self._silence = SilenceWatch(camera_id, catalog, self._options.silent_seconds)
         self._budget = budget or Budget(clock)
         self._finisher = Finisher(camera_id, catalog, clock, finished, complain)
+        self._syncer = Syncer(camera_id, clock)
         self._complain = complain
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
@@ -60,11 +62,13 @@ class Recorder:
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: then the open segment is finished, some seconds later at most."""
         self._finisher.start()
+        self._syncer.start()
         try:
             while not stop.is_set():
                 self._clock.wait(stop, self._step(stop))
         finally:
             self._outage.close()
+            self._syncer.close()
             self._finisher.close()
 
     def _step(self, stop: threading.Event) -> float:
@@ -150,8 +154,9 @@ class Recorder:
 
     def _record(self, stream: LiveStream, source: Source, drive: Drive, stop: threading.Event) -> None:
         reel = Reel(
-            self._camera_id, stream, self._plan, drive, self._catalog, self._clock, self._options, self._finisher
-        )
+            self._camera_id, stream, self._plan, drive, self._catalog, self._clock, self._options, self._finisher,
+            self._syncer,
+        )  # fmt: skip
         try:
             self._pump(stream, reel, source, stop)
         finally:

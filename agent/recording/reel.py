@@ -25,6 +25,7 @@ from agent.recording.options import Options
 from agent.recording.parameters import Picture, picture_of
 from agent.recording.sound import sound_of
 from agent.recording.stream import LiveStream
+from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
 from agent.recording.writer import SegmentWriter
 from agent.schedule import Placement
@@ -64,10 +65,11 @@ class Reel:
 
     def __init__(
         self, camera_id: str, stream: LiveStream, plan: Callable[[datetime], Plan | None], drive: Drive,
-        catalog: Catalog, clock: Clock, options: Options, finisher: Finisher,
+        catalog: Catalog, clock: Clock, options: Options, finisher: Finisher, syncer: Syncer,
     ) -> None:  # fmt: skip
         self._camera_id, self._stream, self._plan, self._drive = camera_id, stream, plan, drive
-        self._catalog, self._clock, self._options, self._finisher = catalog, clock, options, finisher
+        self._catalog, self._clock, self._options = catalog, clock, options
+        self._finisher, self._syncer = finisher, syncer
         self._sound = sound_of(stream.audio)
         self._codec = stream.video.codec_context.name
         context = stream.video.codec_context
@@ -116,14 +118,12 @@ class Reel:
             self._feed_sound(packet, arrival)
 
     def tick(self, now: float) -> None:
-        """Between packets: sync when it is time, let go of the segment before."""
+        """Between packets: have synced what is written when it is time, let go of the segment before."""
         if self._old and now > self._old_until:
             self._retire()
         if now - self._synced >= self._options.max_loss:
-            self._synced = now
-            for part in (self._now, self._old):
-                if part:
-                    part.writer.sync()
+            if self._syncer.ask(self._drive, [part.writer for part in (self._now, self._old) if part]):
+                self._synced = now
             check_space(self._drive, self._options.reserve_bytes)
 
     def close(self) -> None:

@@ -112,10 +112,16 @@ class SegmentWriter:
         except (OSError, av.FFmpegError) as error:
             raise self._fail(error, self._whole()) from error
 
-    def sync(self) -> None:
-        """Bring what was flushed to the disk, and look whether the file is still where its name says."""
+    def handle(self) -> int:
+        """A descriptor of the file for syncing it, valid whatever happens to this writer; whoever asks closes it."""
         try:
-            os.fdatasync(self._fd)
+            return os.dup(self._fd)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def check_place(self) -> None:
+        """Look whether the file is still where its name says."""
+        try:
             named, held = self._path.stat(), os.fstat(self._fd)
         except OSError as error:
             raise self._error(error) from error
@@ -153,7 +159,8 @@ class SegmentWriter:
     def commit(self) -> tuple[int, str]:
         """Sync the closed file, hash it, give it its name, sync the folder: (bytes, SHA-256 in hex)."""
         try:
-            self.sync()
+            os.fdatasync(self._fd)
+            self.check_place()
             size, digest = digest_of(self._fd)
             durable.rename_new(self._inside / self._path.name, self._inside / self._final.name)
             os.fsync(self._folder_fd)
