@@ -205,7 +205,8 @@ def rows_on_disk(catalog: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Account:
-    """Planned time of one camera up to an instant. `recorded_s` is what the files themselves hold of it."""
+    """Planned time of one camera up to an instant. `recorded_s` is what the files themselves hold of it; `overclaimed`
+    names the rows that say more than their files hold, by how much."""
 
     camera_id: str
     planned_s: float
@@ -213,6 +214,7 @@ class Account:
     gaps_s: float
     segments: int
     reasons: Mapping[str, float]
+    overclaimed: Mapping[str, float]
 
     @property
     def off_s(self) -> float:
@@ -234,11 +236,15 @@ def accounts(catalog: Catalog, drive: Path, now: datetime | None = None) -> list
     for place in places:
         end = min(place.end, now)
         rows = [s for s in catalog.segments.of_class(CLASS_ID) if s.camera_id == place.camera_id]
-        spans = []
+        spans, over = [], {}
         for row in rows:
+            length = _length(drive / row.path)
             begin = max(row.start.timestamp(), place.start.timestamp())
-            until = min(row.start.timestamp() + _length(drive / row.path), end.timestamp())
+            until = min(row.start.timestamp() + length, end.timestamp())
             spans.append((begin, until))
+            claimed = (row.end - row.start).total_seconds() if row.end else 0.0
+            if claimed - length > 0.1:
+                over[row.path] = round(claimed - length, 3)
         reasons: dict[str, float] = defaultdict(float)
         for hole in holes:
             if hole.camera_id == place.camera_id:
@@ -246,7 +252,7 @@ def accounts(catalog: Catalog, drive: Path, now: datetime | None = None) -> list
         found.append(
             Account(
                 place.camera_id, (end - place.start).total_seconds(), _union(spans), sum(reasons.values()), len(rows),
-                {k: round(v, 2) for k, v in reasons.items()},
+                {k: round(v, 2) for k, v in reasons.items()}, over,
             )
         )  # fmt: skip
     return found

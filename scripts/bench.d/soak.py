@@ -341,6 +341,8 @@ def report(
             f"{a.camera_id}  planned {a.planned_s:9.2f} s  recorded {a.recorded_s:9.2f} s  gaps {a.gaps_s:8.2f} s"
             f"  off {a.off_s:+.3f} s  segments {a.segments}  {json.dumps(dict(a.reasons))}"
         )
+        for path, seconds in a.overclaimed.items():
+            print(f"    {path} has {seconds} s less than its row says")
     ok = all(a.balanced for a in books) and status == 0 and left_open == 0 and sound
     summary = {
         "minutes": args.minutes, "cameras": args.cameras, "seed": args.seed, "faults": len(run.log),
