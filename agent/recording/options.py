@@ -37,7 +37,7 @@ class Options:
     last_pause: float = 5.0
     refused_pause: float = 30.0
     reserve_bytes: int = 256 * 2**20
-    nap: float = 0.25
+    nap: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
