@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent import words
 from agent.catalog.audit import GENESIS, hash_of_row
 from agent.drive import journal, layout
 
@@ -32,17 +33,17 @@ def check(root: Path, folders: list[str]) -> Audited:
             good = row["hash"] == hash_of_row(row)
             number = int(row["id"])
         except (KeyError, TypeError, ValueError):
-            found.faults.append((where, "an entry of the audit that is none"))
+            found.faults.append((where, words.text("drive.detail.audit_none")))
             continue
         if not good:
-            found.faults.append((where, f"entry {number} of the audit was changed"))
+            found.faults.append((where, words.text("drive.detail.audit_changed", number=number)))
         elif known.setdefault(number, row)["hash"] != row["hash"]:
-            found.faults.append((where, f"two entries of the audit have number {number}"))
+            found.faults.append((where, words.text("drive.detail.audit_twice", number=number)))
     found.entries = len(known)
     for number, row in known.items():
         before = GENESIS if number == 1 else known[number - 1]["hash"] if number - 1 in known else row["previous"]
         if row["previous"] != before:
-            found.faults.append((journal.FOLDER, f"entry {number} of the audit does not follow the one before it"))
+            found.faults.append((journal.FOLDER, words.text("drive.detail.audit_not_next", number=number)))
     return found
 
 

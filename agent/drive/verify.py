@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from agent import words
 from agent.drive import audited, chain, keys, layout, sums
 from agent.drive.identity import HARMLESS, Drive, os_error, seal_file
 
@@ -78,7 +79,7 @@ def verify(
     report = Report(signed=bool(drive.public_key or key))
     public = keys.normal(key) if key else drive.public_key
     if key and keys.normal(key) != drive.public_key:
-        report.add("other_key", f"{layout.SYSTEM}/drive.json", "the drive names another signing key")
+        report.add("other_key", f"{layout.SYSTEM}/drive.json", _why("other_key"))
     try:
         for folder in drive.class_folders():
             if only is None or layout.class_id_of(folder) == only:
@@ -104,6 +105,10 @@ def verify(
     return report
 
 
+def _why(key: str, **params: object) -> str:
+    return words.text(f"drive.detail.{key}", **params)
+
+
 class _Checker:
     def __init__(self, drive: Drive, report: Report, public: str, progress: Callable[[int], None] | None) -> None:
         self._drive = drive
@@ -124,7 +129,7 @@ class _Checker:
         own = {layout.SYSTEM, layout.LABEL, layout.SHEET, *HARMLESS, *self._drive.kept, *self._drive.class_folders()}
         for item in sorted(self._drive.root.iterdir()):
             if item.name not in own:
-                self._report.add("added", item.name, "does not belong to the drive's layout")
+                self._report.add("added", item.name, _why("not_layout"))
 
     def whole(self) -> None:
         """A drive sealed as a whole names every class that it held."""
@@ -134,16 +139,16 @@ class _Checker:
         try:
             heads = dict(json.loads(file.read_bytes())["heads"])
         except (ValueError, KeyError, TypeError):
-            self._report.add("unreadable", where, "not a seal")
+            self._report.add("unreadable", where, _why("no_seal"))
             return
         for folder, head in heads.items():
             if folder not in self._drive.class_folders():
-                self._report.add("missing", folder, "a class that was sealed with the drive")
+                self._report.add("missing", folder, _why("sealed_gone"))
             elif chain.head_of(self._drive.root / folder / layout.SUMS) != head:
-                self._report.add("changed", f"{folder}/{layout.SUMS}", "not the one that was sealed with the drive")
+                self._report.add("changed", f"{folder}/{layout.SUMS}", _why("sealed_other"))
         for folder in self._drive.class_folders():
             if folder not in heads:
-                self._report.add("added", folder, "a class that was not sealed with the drive")
+                self._report.add("added", folder, _why("class_after_seal"))
 
     def _half_day(self, folder: str, half_day: PurePosixPath) -> None:
         path, where = self._drive.root / folder / half_day, f"{folder}/{half_day}"
@@ -153,14 +158,14 @@ class _Checker:
             if present and not self._drive.is_sealed(folder):
                 self._report.unclosed.append(where)
             elif present:
-                self._report.add("added", where, "a half-day that came after the seal")
+                self._report.add("added", where, _why("after_seal"))
             return
         self._report.half_days += 1
         listed: set[str] = set()
         for closed in closings:
             name = layout.numbered(layout.SUMS, closed.part)
             if closed.sums is None:
-                self._report.add("unreadable", f"{where}/{name}", "not a list of sums")
+                self._report.add("unreadable", f"{where}/{name}", _why("no_sums"))
                 continue
             self._entries(path, where, closed.sums)
             self._signature(path / name, f"{where}/{name}")
@@ -168,19 +173,19 @@ class _Checker:
             # a head counts for a class's chain only with what it stands on: its own sums
             self._report.heads[closed.head] = f"{where}/{name}"
         for name in sorted(present - listed):
-            self._report.add("added", f"{where}/{name}", "in no list of sums")
+            self._report.add("added", f"{where}/{name}", _why("unlisted"))
 
     def _entries(self, path: Path, where: str, entries: Mapping[str, str]) -> None:
         for name, digest in entries.items():
             try:
                 found = self._digest(path / name)
             except FileNotFoundError:
-                self._report.add("missing", f"{where}/{name}", "listed and not there")
+                self._report.add("missing", f"{where}/{name}", _why("listed"))
             except OSError as error:
                 self._report.add("unreadable", f"{where}/{name}", error.strerror or "")
             else:
                 if found != digest:
-                    self._report.add("changed", f"{where}/{name}", f"sha256 {found}, listed {digest}")
+                    self._report.add("changed", f"{where}/{name}", _why("sums", found=found, listed=digest))
 
     def _digest(self, path: Path) -> str:
         if path.is_symlink():
@@ -198,9 +203,9 @@ class _Checker:
             return
         signature = file.with_name(f"{file.name}.sig")
         if not signature.exists():
-            self._report.add("signature_missing", f"{where}.sig", "a signed drive signs every list of sums")
+            self._report.add("signature_missing", f"{where}.sig", _why("unsigned"))
         elif not keys.signed_by(file.read_bytes(), signature.read_bytes(), self._public):
-            self._report.add("signature_bad", f"{where}.sig", "not made by the expected key over these bytes")
+            self._report.add("signature_bad", f"{where}.sig", _why("bad_signature"))
 
     def _links(self, folder: str, closings: list[chain.Closed]) -> None:
         """Each link names the head before; what lies on another drive is believed, since this drive cannot show it."""
@@ -209,20 +214,20 @@ class _Checker:
             where = f"{folder}/{closed.folder}/{layout.numbered(layout.CHAIN, closed.part)}"
             link = closed.link
             if link is None:
-                self._report.add("chain_broken", where, "missing or unreadable")
+                self._report.add("chain_broken", where, _why("no_link"))
                 continue
             key = layout.parse_half_day(closed.folder)
             if (link.class_id, link.date, link.session) != (layout.class_id_of(folder), *(key or ())):
-                self._report.add("chain_broken", where, "speaks of another half-day")
+                self._report.add("chain_broken", where, _why("other_half_day"))
             here = link.previous_drive == self._drive.drive_id
             first = link.previous == chain.FIRST
             if first != (link.sequence == 1):
-                self._report.add("chain_broken", where, "begins in the middle")
+                self._report.add("chain_broken", where, _why("middle"))
             elif before is not None and before.link and before.link.sequence == link.sequence - 1:
                 if link.previous != before.head:
-                    self._report.add("chain_broken", where, "does not follow the half-day before it")
+                    self._report.add("chain_broken", where, _why("not_next"))
             elif not first and here:
-                self._report.add("chain_broken", where, f"half-day {link.sequence - 1} is missing from this drive")
+                self._report.add("chain_broken", where, _why("cut_out", number=link.sequence - 1))
             before = closed
 
     def _final(self, folder: str) -> None:
@@ -239,14 +244,14 @@ class _Checker:
         try:
             entries = sums.read(raw)
         except ValueError:
-            self._report.add("unreadable", f"{folder}/{file.name}", "not a list of sums")
+            self._report.add("unreadable", f"{folder}/{file.name}", _why("no_sums"))
             return
         self._entries(file.parent, folder, entries)
         self._signature(file, f"{folder}/{file.name}")
         self._report.heads[sums.of_bytes(raw)] = f"{folder}/{file.name}"
         for item in sorted(file.parent.iterdir()):
             if not item.is_dir() and item.name not in entries and item.name not in (file.name, f"{file.name}.sig"):
-                self._report.add("added", f"{folder}/{item.name}", "in no list of sums")
+                self._report.add("added", f"{folder}/{item.name}", _why("unlisted"))
 
     def _loose(self, folder: str) -> None:
         """Files that lie where no half-day's sums can list them: beside the half-days, or in a folder of another name."""
@@ -261,4 +266,4 @@ class _Checker:
             inside = len(relative.parts) > 2 and "/".join(relative.parts[:2]) in half_days
             correction = relative.parts[0] == layout.CORRECTIONS and len(relative.parts) == 2
             if not inside and not correction and str(relative) not in papers:
-                self._report.add("added", f"{folder}/{relative.as_posix()}", "does not belong to the drive's layout")
+                self._report.add("added", f"{folder}/{relative.as_posix()}", _why("not_layout"))
