@@ -81,12 +81,13 @@ def _video(name: str, path: Path, detector: HeadDetector, interval: float, exact
         if not exactly:
             interval = min(interval, max(1.0, probe.duration / LOOKS))
         for at, picture in media.key_frames(path, interval):
-            now = quality.view(picture)
+            grey = quality.luma(picture)
+            now = quality.view(grey)
             if before is None or not quality.same(before, now):
                 still_since = at
             before = now
             count += 1
-            yield FileLook(name, round(at, 3), picture, look_at(picture, detector, still_s=at - still_since))
+            yield FileLook(name, round(at, 3), picture, look_at(picture, detector, still_s=at - still_since, grey=grey))
     except MediaError as error:
         raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
     if count == 0:

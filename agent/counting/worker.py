@@ -173,13 +173,14 @@ class Counter:
         self, segment: Segment, state: CameraState, picture: Picture, at: datetime, samples: quality.Samples | None
     ) -> None:
         assert self._detector is not None
-        now = quality.view(picture)
+        grey = quality.luma(picture)
+        now = quality.view(grey)
         if state.before is None or state.still_since is None or not quality.same(state.before, now):
             state.still_since = at
         state.before = now
         seen = look_at(
             picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
-            still_s=(at - state.still_since).total_seconds(),
+            still_s=(at - state.still_since).total_seconds(), grey=grey,
         )  # fmt: skip
         heard = quality.judge_sound(samples, sound.RATE)
         row = _row(segment, at, seen, heard, self._detector.version)
