@@ -13,6 +13,7 @@ from agent.commands import common
 from agent.counting import annotate, calibrate, files, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.look import Seen
+from agent.counting.quality import Limits
 from agent.errors import InputError
 from agent.settings import CountingSettings
 
@@ -56,17 +57,20 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     for name in args.files:
         try:
-            _count(args, name, detector, counting.interval)
+            _count(args, name, detector, counting)
         except InputError as error:
             common.say(f"site-agent: {error}")
             status = error.exit_status
     return status
 
 
-def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, interval: float) -> None:
+def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, counting: CountingSettings) -> None:
     seen: list[Seen] = []
     video = False
-    for look in files.looks(name, detector, args.interval or interval, exactly=args.interval is not None):
+    for look in files.looks(
+        name, detector, args.interval or counting.interval, exactly=args.interval is not None,
+        limits=Limits(**counting.limits.model_dump()),
+    ):  # fmt: skip
         common.emit(args, look.as_json())
         if not common.wants_json(args):
             sys.stdout.write(_line(look) + "\n")

@@ -37,10 +37,11 @@ def look_at(
     reference: quality.View | None = None,
     still_s: float = 0.0,
     grey: Grey | None = None,
+    limits: quality.Limits = quality.LIMITS,
 ) -> Seen:
     """`leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces). `grey`: the picture's
     luma, where the caller has made it already."""
-    verdict = quality.judge_picture(quality.luma(picture) if grey is None else grey, reference, still_s)
+    verdict = quality.judge_picture(quality.luma(picture) if grey is None else grey, reference, still_s, limits)
     found = detector.heads(picture)
     height, width = picture.shape[:2]
     every: list[Box] = [(*box, score) for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)]

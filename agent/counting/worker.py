@@ -60,10 +60,12 @@ class Counter:
         make_detector: Callable[[], HeadDetector],
         interval: float,
         leave_out: Mapping[str, Sequence[Polygon]] | None = None,
+        limits: quality.Limits = quality.LIMITS,
     ) -> None:
         self._catalog, self._clock, self._make_detector = catalog, clock, make_detector
         self._interval = timedelta(seconds=interval)
         self._leave_out = leave_out or {}
+        self._limits = limits
         self._states: dict[str, CameraState] = {}
         self._detector: HeadDetector | None = None
 
@@ -180,9 +182,9 @@ class Counter:
         state.before = now
         seen = look_at(
             picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
-            still_s=(at - state.still_since).total_seconds(), grey=grey,
+            still_s=(at - state.still_since).total_seconds(), grey=grey, limits=self._limits,
         )  # fmt: skip
-        heard = quality.judge_sound(samples, sound.RATE)
+        heard = quality.judge_sound(samples, sound.RATE, self._limits)
         row = _row(segment, at, seen, heard, self._detector.version)
         self._catalog.looks.add(self._calibrated(row))
         state.pictures.feed(seen.reason, at, segment)
