@@ -23,6 +23,7 @@ from agent.catalog import Catalog, copies
 from agent.clock import Clock, SystemClock, local_day
 from agent.counting import regions, weights
 from agent.counting.detector import OpenVinoDetector
+from agent.counting.quality import Limits
 from agent.counting.worker import Counter
 from agent.crew import Crew
 from agent.doctor.box import Box, of_settings
@@ -130,8 +131,9 @@ class App:
         own = self._settings.counting
         leave_out = regions.load(own.regions) if own.regions else None
         return Counter(
-            self._catalog, self._clock, lambda: OpenVinoDetector(self._weights, own.threads), own.interval, leave_out
-        )
+            self._catalog, self._clock, lambda: OpenVinoDetector(self._weights, own.threads), own.interval, leave_out,
+            Limits(**own.limits.model_dump()),
+        )  # fmt: skip
 
     def _copies(self, stop: threading.Event) -> None:
         """A copy of the catalog for each day, made within the hour."""

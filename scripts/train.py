@@ -18,12 +18,16 @@ import queue
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 os.environ.setdefault("YOLO_AUTOINSTALL", "False")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # Trainer has threads of its own
+CLS_GAIN = 1.0
+"""Twice ultralytics' weight of the score's loss: what is counted are scores, the box need not fit to the pixel."""
 _KEPT: list[object] = []
 PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
 
@@ -31,7 +35,8 @@ PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
 class Pictures:
     """Every picture decoded once into one memory-mapped file: cutting tiles from it costs no decoding."""
 
-    def __init__(self, folders: list[Path], cache: Path) -> None:
+    def __init__(self, folders: list[Path], cache: Path, more: dict[str, int]) -> None:
+        self.order: list[int] = []  # indices in one round of training, those that `more` names several times
         self.items: list[tuple[int, int, int]] = []  # offset, height, width
         self.heads: list[np.ndarray] = []  # N x 4 float32, xyxy pixels
         offset = 0
@@ -43,6 +48,8 @@ class Pictures:
                         continue
                     height, width = picture.shape[:2]
                     out.write(picture.tobytes())
+                    times = next((n for start, n in more.items() if path.name.startswith(start)), 1)
+                    self.order += [len(self.items)] * times
                     self.items.append((offset, height, width))
                     self.heads.append(_labels(folder / "labels" / f"{path.stem}.txt", width, height))
                     offset += height * width * 3
@@ -66,51 +73,72 @@ def _labels(path: Path, width: int, height: int) -> np.ndarray:
 def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
     """A `tile` x `tile` BGR picture and its boxes (xyxy pixels).
 
-    The median head gets a drawn size of 10 to 100 pixels, more where the picture would else not fill the tile.
+    The median head gets a drawn size of 8 to 110 pixels, more where the picture would else not fill the tile. One tile in
+    eight shows a place without heads, so that chair backs and lamps are learnt as well.
     """
     picture, heads = data.picture(index), data.heads[index]
     height, width = picture.shape[:2]
-    scale = rng.uniform(0.6, 2.0)
-    centre = (rng.uniform(0, width), rng.uniform(0, height))
+    scale, centre = rng.uniform(0.6, 2.0), (rng.uniform(0, width), rng.uniform(0, height))
     if len(heads):
         size = float(np.median(np.sqrt((heads[:, 2] - heads[:, 0]) * (heads[:, 3] - heads[:, 1]))))
-        scale = min(3.0, math.exp(rng.uniform(math.log(10), math.log(100))) / max(size, 1.0))
-        scale = max(scale, 0.8 * tile / max(width, height))  # not a stamp on an empty tile
-        if rng.random() < 0.8:
+        scale = min(3.0, math.exp(rng.uniform(math.log(8), math.log(110))) / max(size, 1.0))
+        scale = max(scale, tile / max(width, height))  # not a stamp on an empty tile
+        empty = _empty_place(heads, width, height, rng) if rng.random() < 0.125 else None
+        if empty:
+            centre, scale = empty[:2], max(scale, tile / empty[2])
+        elif rng.random() < 0.8:
             x1, y1, x2, y2 = heads[rng.randrange(len(heads))]
             reach = 0.4 * tile / scale
             centre = ((x1 + x2) / 2 + rng.uniform(-reach, reach), (y1 + y2) / 2 + rng.uniform(-reach, reach))
-    turn = rng.gauss(0, 4) if rng.random() < 0.8 else rng.uniform(-35, 35)
-    stretch = math.exp(rng.uniform(-0.12, 0.12))
-    flip = -1.0 if rng.random() < 0.5 else 1.0
-    c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    linear = np.array(
-        [[flip * scale * stretch * c, -flip * scale * stretch * s], [scale / stretch * s, scale / stretch * c]]
-    )
+    linear = _turned(scale, rng)
     shift = np.array([tile / 2, tile / 2]) - linear @ np.array(centre)
-    if not abs(turn) > 8:  # keep what the picture has inside the tile where it is large enough
-        shift = _keep_inside(linear, shift, width, height, tile)
-    matrix = np.hstack([linear, shift[:, None]])
+    shift = _keep_inside(linear, shift, width, height, tile)
     out = cv2.warpAffine(
         _smaller_source(picture, scale),
-        _for_source(matrix, scale),
+        _for_source(np.hstack([linear, shift[:, None]]), scale),
         (tile, tile),
         flags=cv2.INTER_LINEAR,
         borderValue=(114, 114, 114),
     )
-    if not len(heads):
-        return out, heads
-    cx, cy = (heads[:, 0] + heads[:, 2]) / 2, (heads[:, 1] + heads[:, 3]) / 2
-    w, h = (heads[:, 2] - heads[:, 0]) * scale * stretch, (heads[:, 3] - heads[:, 1]) * scale / stretch
-    middle = np.stack([cx, cy], 1) @ linear.T + shift
-    boxes = np.stack([middle[:, 0] - w / 2, middle[:, 1] - h / 2, middle[:, 0] + w / 2, middle[:, 1] + h / 2], 1)
-    clipped = boxes.clip(0, tile)
-    area = (clipped[:, 2] - clipped[:, 0]) * (clipped[:, 3] - clipped[:, 1])
-    seen = (area >= 0.4 * w * h) & (np.minimum(w, h) >= 4)
-    return out, clipped[seen].astype(np.float32)
+    return out, _moved(heads, linear, shift, tile) if len(heads) else heads
+
+
+def _empty_place(heads: np.ndarray, width: int, height: int, rng: random.Random) -> tuple[float, float, float] | None:
+    """Centre and side of a square without heads, of eight tries the largest; None where all are smaller than 128 pixels."""
+    best = None
+    for _ in range(8):
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        apart = np.maximum.reduce([heads[:, 0] - x, x - heads[:, 2], heads[:, 1] - y, y - heads[:, 3]])
+        side = 2 * float(apart.min())
+        if side >= 128 and (best is None or side > best[2]):
+            best = (x, y, side)
+    return best
+
+
+def _turned(scale: float, rng: random.Random) -> np.ndarray:
+    """A 2 x 2 map: mostly upright; some tilted, some any way round, as under a ceiling camera."""
+    kind = rng.random()
+    turn = rng.gauss(0, 4) if kind < 0.72 else rng.uniform(-45, 45) if kind < 0.86 else rng.uniform(-180, 180)
+    reach = 0.12 if rng.random() < 0.75 else 0.3
+    stretch = math.exp(rng.uniform(-reach, reach))
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+    across, down = scale * stretch, scale / stretch
+    return np.array([[flip * across * c, -flip * across * s], [down * s, down * c]])
+
+
+def _moved(heads: np.ndarray, linear: np.ndarray, shift: np.ndarray, tile: int) -> np.ndarray:
+    """Boxes round the ellipses that heads are, after the map; those of which a tile's edge leaves at least two fifths."""
+    middle = np.stack([heads[:, 0] + heads[:, 2], heads[:, 1] + heads[:, 3]], 1) / 2 @ linear.T + shift
+    half = np.sqrt(((heads[:, 2:] - heads[:, :2]) / 2) ** 2 @ (linear**2).T)
+    clipped = np.concatenate([middle - half, middle + half], 1).clip(0, tile)
+    area = (clipped[:, 2:] - clipped[:, :2]).prod(1)
+    seen = (area >= 0.4 * 4 * half.prod(1)) & (half.min(1) >= 2)
+    return clipped[seen].astype(np.float32)
 
 
 def _keep_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int, tile: int) -> np.ndarray:
+    """Let what the picture has fill the tile where it is large enough."""
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T + shift
     low, high = corners.min(0), corners.max(0)
     for axis in (0, 1):
@@ -136,19 +164,34 @@ def _for_source(matrix: np.ndarray, scale: float) -> np.ndarray:
     return out
 
 
+_CLOTH = ((235, 235, 235), (200, 160, 90), (215, 190, 130), (40, 40, 40), (150, 170, 90))
+"""Masks and caps as they are mostly seen: white, blues, black, green (BGR)."""
+
+
+def _cover(tile: np.ndarray, box: np.ndarray, rng: random.Random) -> None:
+    """Draw a mask or a cap over a part of a head, whichever way up it is, or the edge of a desk or a neighbour before it."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    wide, high = x2 - x1, y2 - y1
+    shade = rng.choice(_CLOTH) if rng.random() < 0.6 else tuple(rng.randrange(256) for _ in range(3))
+    shade = tuple(min(255, max(0, v + rng.randrange(-25, 26))) for v in shade)
+    kind = rng.random()
+    if kind < 0.75:
+        down = 0.72 if kind < 0.45 else 0.2  # a mask below the eyes, a cap above them
+        middle = ((x1 + x2) / 2 + rng.uniform(-0.1, 0.1) * wide, y1 + down * high)
+        cv2.ellipse(tile, (middle, (wide * 0.9, high * rng.uniform(0.4, 0.6)), rng.uniform(-15, 15)), shade, -1)
+    else:
+        part = rng.uniform(0.2, 0.5)
+        corners = [(x1, y2 - part * high, x2, y2), (x1, y1, x1 + part * wide, y2), (x2 - part * wide, y1, x2, y2)]
+        left, top, right, bottom = (round(v) for v in rng.choice(corners))
+        cv2.rectangle(tile, (left, top), (right, bottom), shade, -1)
+
+
 def disturb(tile: np.ndarray, boxes: np.ndarray, rng: random.Random, noise: np.random.Generator) -> np.ndarray:
     """Light, colour, infrared, blur, compression, sensor noise; some heads partly covered, as by masks and caps."""
-    for x1, y1, x2, y2 in boxes.astype(int):
-        if rng.random() < 0.05:
-            middle, part = (y1 + y2) // 2, (y2 - y1) // 2
-            top = middle if rng.random() < 0.6 else y1
-            shade = [rng.randrange(256)] * 3 if rng.random() < 0.5 else [rng.randrange(256) for _ in range(3)]
-            box = (
-                (float(x1 + x2) / 2, float(top + part / 2)),
-                (float(x2 - x1) * 0.9, float(part) * 1.1),
-                rng.uniform(-15, 15),
-            )
-            cv2.ellipse(tile, box, shade, -1)
+    share = rng.choice((0.0, 0.0, 0.05, 0.3))
+    for box in boxes:
+        if rng.random() < share:
+            _cover(tile, box, rng)
     hsv = cv2.cvtColor(tile, cv2.COLOR_BGR2HSV)
     value = np.arange(256, dtype=np.float32)
     light = np.clip(255 * (value / 255) ** math.exp(rng.uniform(-0.5, 0.5)) * rng.uniform(0.7, 1.25), 0, 255).astype(
@@ -159,7 +202,7 @@ def disturb(tile: np.ndarray, boxes: np.ndarray, rng: random.Random, noise: np.r
     tile = cv2.cvtColor(
         cv2.merge([cv2.LUT(p, t) for p, t in zip(cv2.split(hsv), (hue, colour, light), strict=True)]), cv2.COLOR_HSV2BGR
     )
-    if rng.random() < 0.1:
+    if rng.random() < 0.15:
         tile = cv2.cvtColor(cv2.cvtColor(tile, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if rng.random() < 0.2:
         tile = cv2.GaussianBlur(tile, (0, 0), rng.uniform(0.4, 1.6))
@@ -192,7 +235,7 @@ class Feeder(threading.Thread):
         self.data, self.tile, self.batch = data, tile, batch
         self.rng, self.noise = random.Random(seed), np.random.default_rng(seed)
         self.ready: queue.Queue[tuple[np.ndarray, list[np.ndarray]]] = queue.Queue(4)
-        self.mosaic_share = 0.25
+        self.mosaic_share = 0.3
 
     def run(self) -> None:
         order: list[int] = []
@@ -200,7 +243,7 @@ class Feeder(threading.Thread):
             tiles, boxes = [], []
             for _ in range(self.batch):
                 if len(order) < 5:
-                    order = self.rng.sample(range(len(self.data.items)), len(self.data.items))
+                    order = self.rng.sample(self.data.order, len(self.data.order))
                 if self.rng.random() < self.mosaic_share:
                     picture, heads = mosaic(
                         [cut_tile(self.data, order.pop(), self.tile // 2, self.rng) for _ in range(4)], self.tile
@@ -256,11 +299,27 @@ def load(weights: str) -> object:
 
     model = DetectionModel(weights, nc=1, verbose=False) if weights.endswith(".yaml") else YOLO(weights).model
     model = model.float().train()
-    model.args = DEFAULT_CFG
+    model.args = copy.copy(DEFAULT_CFG)
+    model.args.cls = CLS_GAIN
     model.names = {0: "head"}
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
+
+
+def freeze(model: object, layers: int) -> None:
+    """Leave the first `layers` as they are, and the running figures of batch normalisation everywhere: for a short training
+    from good weights, which then costs a fifth less and may go in small batches."""
+    import torch
+
+    if not layers:
+        return
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    for layer in model.model[:layers]:
+        for parameter in layer.parameters():
+            parameter.requires_grad_(False)
 
 
 def save(average: object, path: Path, note: dict[str, object]) -> None:
@@ -271,54 +330,107 @@ def save(average: object, path: Path, note: dict[str, object]) -> None:
     part.replace(path)
 
 
-def train(args: argparse.Namespace) -> None:
-    import torch
+class Trainer:
+    """The network, its moving average and its optimiser.
 
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
+    `threads` copies of the network each work on their share of a batch, on one thread each; their gradients are averaged.
+    On a busy machine that waits once a step, where threads inside an operation wait at the end of each operation.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        torch.manual_seed(args.seed)
+        self.args, self.kind = args, args.device.split(":")[0]
+        self.model = load(args.weights).to(args.device).to(memory_format=torch.channels_last)
+        freeze(self.model, args.freeze)
+        self.average = copy.deepcopy(self.model).eval()
+        self.copies = [self.model, *(copy.deepcopy(self.model) for _ in range(args.threads - 1))]
+        self.pool = ThreadPoolExecutor(args.threads)
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        decay, plain = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decay, "weight_decay": 5e-4}, {"params": plain, "weight_decay": 0.0}], lr=args.lr
+        )
+        self.steps = 0
+
+    def step(self, tiles: np.ndarray, boxes: list[np.ndarray], rate: float) -> list[float]:
+        """One batch at a learning rate; returns the losses (box, score, distribution)."""
+        import torch
+
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        shares = np.array_split(np.arange(len(tiles)), len(self.copies))
+        jobs = [(m, tiles[i[0] : i[-1] + 1], boxes[i[0] : i[-1] + 1]) for m, i in zip(self.copies, shares, strict=True)]
+        losses = list(self.pool.map(lambda job: self._share(*job), jobs))
+        others = [list(m.parameters()) for m in self.copies[1:]]
+        for number, parameter in enumerate(self.model.parameters()):
+            for other in others:
+                if parameter.grad is not None:
+                    parameter.grad += other[number].grad
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+        self.optimiser.step()
+        self.steps += 1
+        follow(self.average, self.model, 0.999 * (1 - math.exp(-self.steps / 300)))
+        with torch.no_grad():
+            for other in others:
+                for to, source in zip(other, self.model.parameters(), strict=True):
+                    to.copy_(source)
+        return np.mean(losses, 0).tolist()
+
+    def _share(self, model: object, tiles: np.ndarray, boxes: list[np.ndarray]) -> list[float]:
+        import torch
+
+        batch = as_batch(tiles, boxes, self.args.tile, self.args.device)
+        with torch.autocast(self.kind, dtype=torch.bfloat16):
+            found = model(batch["img"])
+        loss, _ = model.loss(batch, precise(found))
+        model.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        return (loss.detach() / len(tiles)).flatten().tolist()
+
+    def save(self) -> None:
+        save(self.average, self.args.out / "last.pt", vars(self.args) | {"step": self.steps})
+
+
+def train(args: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    model = load(args.weights).to(args.device).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).eval()
-    data = Pictures(args.data, args.out / "pictures.bin")
+    trainer = Trainer(args)
+    more = {name: int(times) for name, times in (pair.split("=") for pair in args.more)}
+    data = Pictures(args.data, args.out / "pictures.bin", more)
     print(f"{len(data.items)} pictures, {sum(len(h) for h in data.heads)} heads", flush=True)
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 5e-4}, {"params": plain, "weight_decay": 0.0}], lr=args.lr
-    )
     feeder = Feeder(data, args.tile, args.batch, args.seed)
     feeder.start()
     begun = saved = time.monotonic()
-    step, losses = 0, []
+    losses = []
     while (done := (time.monotonic() - begun) / (60 * args.minutes)) < 1:
-        rate = args.lr * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        rate = args.lr * min(1.0, (trainer.steps + 1) / args.warm_up) * (0.5 + 0.5 * math.cos(math.pi * done))
         if done > 0.8:
             feeder.mosaic_share = 0.0
-        tiles, boxes = feeder.ready.get()
-        batch = as_batch(tiles, boxes, args.tile, args.device)
-        with torch.autocast(args.device.split(":")[0], dtype=torch.bfloat16):
-            loss, _ = model(batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimiser.step()
-        step += 1
-        follow(average, model, 0.999 * (1 - math.exp(-step / 300)))
-        losses.append((loss.detach() / args.batch).flatten().tolist())
-        if step % 50 == 0:
-            print(
-                f"{done:6.1%} step {step} lr {rate:.2e} box/cls/dfl {np.mean(losses, 0).round(3).tolist()}", flush=True
-            )
+        losses.append(trainer.step(*feeder.ready.get(), rate))
+        if len(losses) == 50:
+            figures = np.mean(losses, 0).round(3).tolist()
+            print(f"{done:6.1%} step {trainer.steps} lr {rate:.2e} box/cls/dfl {figures}", flush=True)
             losses.clear()
         if time.monotonic() - saved > 180:
             saved = time.monotonic()
-            save(average, args.out / "last.pt", vars(args) | {"step": step})
-    save(average, args.out / "last.pt", vars(args) | {"step": step})
+            trainer.save()
+    trainer.save()
     (args.out / "pictures.bin").unlink()
-    print(f"done: {step} steps, {step * args.batch} tiles, {args.out / 'last.pt'}", flush=True)
+    print(f"done: {trainer.steps} steps, {trainer.steps * args.batch} tiles, {args.out / 'last.pt'}", flush=True)
+
+
+def precise(found: object) -> object:
+    """The network's output as float32: in bfloat16 the loss would place boxes to a quarter of a cell only."""
+    import torch
+
+    if isinstance(found, dict):
+        return {name: precise(part) for name, part in found.items()}
+    if isinstance(found, list | tuple):
+        return [precise(part) for part in found]
+    return found.float() if isinstance(found, torch.Tensor) else found
 
 
 def follow(average: object, model: object, decay: float) -> None:
@@ -339,11 +451,20 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for last.pt")
     parser.add_argument("--minutes", type=float, default=60, help="wall clock; the learning rate falls to zero over it")
+    parser.add_argument(
+        "--more",
+        nargs="*",
+        default=[],
+        metavar="START=TIMES",
+        help="pictures whose name begins so: this many times a round",
+    )
     parser.add_argument("--tile", type=int, default=512, help="pixels, a multiple of 32")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--warm-up", type=int, default=200, help="steps until the learning rate is reached")
+    parser.add_argument("--freeze", type=int, default=0, help="layers that are left as they are; see freeze()")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="copies of the network; 1 on a GPU")
     parser.add_argument("--seed", type=int, default=1)
     train(parser.parse_args())
 

@@ -1,8 +1,9 @@
-"""Fit what stands in `models/NAME.toml`: threshold, tilt, input size, and how far scores can be believed.
+"""Fit what stands in `models/NAME.toml`: what a candidate's figures say, input size, and how far their sum can be believed.
 
-`python scripts/tune.py --data FOLDER --model models/NAME.onnx [--sha256 …] [--sides 1024 1152 1280] [--write NAME.toml]`.
-FOLDER holds an `index.jsonl` as `scripts/bench count` takes it. Prints, for each input size, the error on pictures that
-took no part in the fit (five parts in turn), so that the figures are not those of the fit itself; writes the fit to all.
+`python scripts/tune.py --data FOLDER --model models/NAME.onnx [--sha256 …] [--sides 1024 1152] [--write NAME.toml]`.
+FOLDER holds an `index.jsonl` as `scripts/bench count` takes it, with `boxes` and `box_type` (head or person). Prints, for each
+input size, errors and intervals of pictures that took no part in the fit (five parts in turn), so that the figures are not
+those of the fit itself; writes the fit to all, of the last size that `--sides` names.
 """
 
 from __future__ import annotations
@@ -10,108 +11,187 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from agent.counting import weights
-from agent.counting.detector import LEVEL_PX, OpenVinoDetector
+from agent.counting import belief, weights
+from agent.counting.belief import Belief
+from agent.counting.detector import Heads, OpenVinoDetector
+from agent.counting.estimate import Doubt, look_interval
 from agent.counting.weights import Tuning
 
-THRESHOLDS = np.arange(0.16, 0.52, 0.01)
-TILTS = (0.0, 0.02, 0.04, 0.06, 0.08)
-SLOPES, MIDDLES, UNSEEN = (8, 10, 14, 20), (-0.05, 0.0, 0.05), (0.0, 0.02, 0.03, 0.05)
-WIDTHS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6)
 PARTS = 5
+RIDGE = 1.0
+OFFSETS = np.arange(-0.6, 0.61, 0.1)
+SURE = (0.3, 0.4, 0.5, 0.6)
+"""Higher would empty the hall at hand, and lose one lone person in five."""
+UNSEEN, WIDTHS = (0.0, 0.03, 0.05, 0.07), (0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 AIM = 0.88
 """Share of pictures whose true count the interval shall hold, in the fit."""
 
-Candidates = list[tuple[np.ndarray, np.ndarray]]
+
+@dataclass
+class Sample:
+    """One picture: the figures of its candidates, which of them are people, and how many people are there."""
+
+    figures: np.ndarray
+    people: np.ndarray
+    count: int
 
 
-def candidates(data: Path, entries: list[dict[str, object]], model: weights.Weights, side: int) -> Candidates:
-    """(scores, doublings of LEVEL_PX in the input) of every candidate of every picture."""
-    detector = OpenVinoDetector(replace(model, tuning=Tuning(first_side=side, most_side=side, tilt=0.0)))
+def samples(data: Path, entries: list[dict], model: weights.Weights, side: int, mirrored: bool) -> list[Sample]:
+    detector = OpenVinoDetector(replace(model, tuning=Tuning(first_side=side, most_side=side)))
     found = []
     for entry in entries:
-        picture = cv2.imdecode(np.fromfile(data / str(entry["file"]), np.uint8), cv2.IMREAD_COLOR)
-        heads = detector.heads(picture)
-        size = np.sqrt(np.prod(heads.boxes[:, 2:] - heads.boxes[:, :2], axis=1)) * side / max(picture.shape[:2])
-        found.append((heads.scores, np.log2(np.maximum(size, 1) / LEVEL_PX)))
+        picture = cv2.imdecode(np.fromfile(data / entry["file"], np.uint8), cv2.IMREAD_COLOR)
+        heads, scale = detector.scored(np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture, side)
+        if mirrored:
+            left, top, right, bottom = heads.boxes.T
+            heads = Heads(np.stack([picture.shape[1] - right, top, picture.shape[1] - left, bottom], 1), heads.scores)
+        figures = belief.figures(heads.boxes, heads.scores, scale)
+        found.append(Sample(figures, matched(entry, heads), int(entry["count"])))
     return found
 
 
-def fit_counts(found: Candidates, true: np.ndarray, parts: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """(threshold, tilt) fitted to all, and each picture's count by the fit to the other parts."""
-    grid = list(itertools.product(THRESHOLDS, TILTS))
-    counts = np.array([[int((s - tilt * d >= t).sum()) for s, d in found] for t, tilt in grid])
-    wrong = np.abs(counts - true)
+def matched(entry: dict, heads: Heads) -> np.ndarray:
+    """Which candidates are people: best first, each takes the marked head that it covers best, or the person in whose upper
+    part its middle lies."""
+    marked = np.array(entry["boxes"], float).reshape(-1, 4)
+    free, people = np.ones(len(marked), bool), np.zeros(len(heads), bool)
+    for i, box in enumerate(heads.boxes.astype(float)):
+        fitness = _on_person(box, marked) if entry["box_type"] == "person" else _on_head(box, marked)
+        fitness = np.where(free, fitness, 0)
+        if len(marked) and fitness.max() > 0:
+            free[fitness.argmax()], people[i] = False, True
+    return people
 
-    def cost(rows: np.ndarray) -> np.ndarray:
-        return wrong[:, rows].mean(1) + 10 * wrong[:, rows].sum(1) / max(1, true[rows].sum())
 
-    held = np.zeros(len(true), int)
+def _on_head(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
+    common = (np.minimum(box[2:], marked[:, 2:]) - np.maximum(box[:2], marked[:, :2])).clip(0).prod(1)
+    both = (box[2:] - box[:2]).prod() + (marked[:, 2:] - marked[:, :2]).prod(1) - common
+    share = common / both
+    return np.where(share >= 0.35, share, 0)
+
+
+def _on_person(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    wide, high = marked[:, 2] - marked[:, 0], marked[:, 3] - marked[:, 1]
+    across, down = (x - marked[:, 0]) / wide, (y - marked[:, 1]) / high
+    held = (across >= 0) & (across <= 1) & (down >= -0.05) & (down <= 0.45)
+    return np.where(held, 2 - np.abs(across - 0.5) - np.abs(down - 0.12), 0)
+
+
+def fit_belief(chosen: list[Sample]) -> Belief:
+    """Logistic regression (Newton's steps, a small ridge), then shifted so that the sums count best."""
+    x = np.concatenate([s.figures for s in chosen])
+    people = np.concatenate([s.people for s in chosen]).astype(float)
+    ridge = np.diag([1e-6] + [RIDGE] * (x.shape[1] - 1))
+    values = np.zeros(x.shape[1])
+    for _ in range(25):
+        chance = _logistic(x @ values)
+        slope = x.T @ (people - chance) - ridge @ values
+        values = values + np.linalg.solve((x.T * (chance * (1 - chance))) @ x + ridge, slope)
+    shift = np.eye(len(values))[0]
+    options = [values + by * shift for by in OFFSETS]
+    return Belief(*(round(float(v), 3) for v in min(options, key=lambda v: _cost(chosen, v))))
+
+
+def _logistic(total: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-total.clip(-30, 30)))
+
+
+def _cost(chosen: list[Sample], values: np.ndarray) -> float:
+    true = np.array([s.count for s in chosen])
+    wrong = np.abs(np.floor([_logistic(s.figures @ values).sum() + 0.5 for s in chosen]) - true)
+    return float(wrong.mean() + 10 * wrong.sum() / max(1, true.sum()))
+
+
+def chances(sample: Sample, told: Belief) -> list[float]:
+    return _logistic(sample.figures @ np.array(astuple(told))).tolist()
+
+
+def fit_doubt(chosen: list[Sample], told: Belief) -> Doubt:
+    """Empty rooms first: the `sure` with the fewest errors. Then the narrowest intervals that hold the true count in AIM of
+    the pictures."""
+    said = [chances(s, told) for s in chosen]
+    true = np.array([s.count for s in chosen])
+
+    def wrong(sure: float) -> float:
+        return float(
+            np.abs([look_interval(c, Doubt(sure, 0, 0))[0] - t for c, t in zip(said, true, strict=True)]).mean()
+        )
+
+    sure = min(SURE, key=lambda s: (wrong(s), -s))
+
+    def width(doubt: Doubt) -> float:
+        rows = np.array([look_interval(c, doubt) for c in said])
+        cover = ((rows[:, 1] <= true) & (true <= rows[:, 2])).mean()
+        half = (rows[:, 2] - rows[:, 1]) / 2 / np.maximum(1.0, 0.1 * rows[:, 0])
+        return 100 * max(0.0, AIM - cover) + 4 * half.mean()
+
+    return min((Doubt(sure, u, w) for u, w in itertools.product(UNSEEN, WIDTHS)), key=width)
+
+
+def held_back(all_samples: list[Sample], parts: np.ndarray) -> np.ndarray:
+    """(people, low, high) of each picture by the fit to the other parts."""
+    rows = np.zeros((len(all_samples), 3), int)
     for part in range(PARTS):
-        held[parts == part] = counts[int(np.argmin(cost(parts != part)))][parts == part]
-    threshold, tilt = grid[int(np.argmin(cost(parts >= 0)))]
-    return float(threshold), float(tilt), held
+        others = [s for s, p in zip(all_samples, parts, strict=True) if p != part]
+        told = fit_belief(others)
+        doubt = fit_doubt(others, told)
+        for i in np.flatnonzero(parts == part):
+            rows[i] = look_interval(chances(all_samples[i], told), doubt)
+    return rows
 
 
-def fit_intervals(scores: list[np.ndarray], threshold: float, true: np.ndarray, parts: np.ndarray) -> dict[str, float]:
-    """Doubt fitted to all: the narrowest intervals that hold the true count in AIM of the pictures. Prints the cover of
-    pictures that took no part."""
-    people = np.array([(s >= threshold).sum() for s in scores])
-    allowed = np.maximum(1.0, 0.1 * people)
-    options = []
-    for slope, middle, unseen, width in itertools.product(SLOPES, MIDDLES, UNSEEN, WIDTHS):
-        chance = [1 / (1 + np.exp(-slope * (s - threshold - middle))) for s in scores]
-        reach = width * np.sqrt(np.array([(c * (1 - c)).sum() for c in chance]) + (unseen * people) ** 2)
-        low, high = np.maximum(0, np.ceil(people - reach - 0.5)), np.floor(people + reach + 0.5)
-        doubt = {"slope": slope, "middle": round(threshold + middle, 3), "unseen": unseen, "width": width}
-        options.append((doubt, (low <= true) & (true <= high), (high - low) / 2))
-
-    def cost(option: tuple[dict[str, float], np.ndarray, np.ndarray], rows: np.ndarray) -> float:
-        _, cover, half = option
-        return float(100 * max(0.0, AIM - cover[rows].mean()) + 4 * (half[rows] / allowed[rows]).mean())
-
-    held_cover, held_half = np.zeros(len(true), bool), np.zeros(len(true))
-    for part in range(PARTS):
-        _, cover, half = min(options, key=lambda o: cost(o, parts != part))
-        held_cover[parts == part], held_half[parts == part] = cover[parts == part], half[parts == part]
+def report(name: str, rows: np.ndarray, true: np.ndarray, scenes: list[str]) -> None:
+    wrong, bias, some = np.abs(rows[:, 0] - true), rows[:, 0] - true, (true >= 1) & (true <= 60)
+    half, allowed = (rows[:, 2] - rows[:, 1]) / 2, np.maximum(1.0, 0.1 * rows[:, 0])
+    held = (rows[:, 1] <= true) & (true <= rows[:, 2])
     print(
-        f"  intervals, held back: {held_cover.mean():.1%} hold the true count, median half-width {np.median(held_half):.1f}"
-        f" (allowed {np.median(allowed):.1f})"
+        f"{name}, held back: MAE {wrong.mean():.2f}, relative {wrong.sum() / true.sum():.3f}; 1 to 60 people:"
+        f" {wrong[some].mean():.2f}, {wrong[some].sum() / true[some].sum():.3f}; intervals: {held.mean():.1%} hold the true"
+        f" count, median half-width {np.median(half):.1f} (allowed {np.median(allowed):.1f})"
     )
-    return min(options, key=lambda o: cost(o, parts >= 0))[0]
+    for scene in dict.fromkeys(scenes):
+        rows_of = np.array([s == scene for s in scenes])
+        print(f"    {scene[:40]:42}{wrong[rows_of].mean():6.2f}{bias[rows_of].mean():+6.2f}{held[rows_of].mean():7.1%}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fit threshold, tilt and intervals for a set of weights.")
+    parser = argparse.ArgumentParser(description="Fit belief, input size and intervals for a set of weights.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=weights.DEFAULT)
     parser.add_argument("--sha256", default="")
-    parser.add_argument("--sides", type=int, nargs="+", default=[1024, 1152, 1280])
+    parser.add_argument("--sides", type=int, nargs="+", default=[1024, 1152])
+    parser.add_argument("--mirror", action="store_true", help="fit to each picture and to its mirror image")
     parser.add_argument("--write", type=Path, help="write the fit of the last size that --sides names")
     args = parser.parse_args()
     lines = (args.data / "index.jsonl").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines if line.strip()]
+    scenes = [str(entry.get("scene", "")).split(",")[0] for entry in entries]
     true = np.array([int(entry["count"]) for entry in entries])
     parts = np.random.default_rng(0).permutation(len(true)) % PARTS
     model = weights.check(args.model, args.sha256)
     for side in args.sides:
-        found = candidates(args.data, entries, model, side)
-        threshold, tilt, held = fit_counts(found, true, parts)
-        wrong, some = np.abs(held - true), (true >= 1) & (true <= 60)
-        share = wrong[some].sum() / true[some].sum()
-        print(
-            f"{side} px: threshold {threshold:.2f}, tilt {tilt:.2f}; held back: MAE {wrong.mean():.2f}, relative"
-            f" {wrong.sum() / true.sum():.3f}; 1 to 60 people: {wrong[some].mean():.2f}, {share:.3f}"
-        )
-        doubt = fit_intervals([s - tilt * d for s, d in found], threshold, true, parts)
+        found = samples(args.data, entries, model, side, False)
+        report(f"{side} px", held_back(found, parts), true, scenes)
+        if args.mirror:
+            turned = samples(args.data, entries, model, side, True)
+            report(f"{side} px, mirrored", held_back(turned, parts), true, scenes)
+            found += turned
+            both = held_back(found, np.tile(parts, 2))
+            report(f"{side} px, fitted to both", both[: len(true)], true, scenes)
+            report(f"{side} px, fitted to both, mirrored", both[len(true) :], true, scenes)
+        told = fit_belief(found)
+        doubt = fit_doubt(found, told)
+        print(f"  fit to all: {told}, {doubt}")
     if args.write:
-        values = {"threshold": threshold, "tilt": tilt, "first_side": side, "most_side": side, **doubt}
+        values = {"first_side": side, "most_side": side}
+        values |= {f"believe_{name}": value for name, value in asdict(told).items()} | asdict(doubt)
         rows = [f"{key} = {value:g}" for key, value in values.items()]
         args.write.write_text(
             "# Written by scripts/tune.py; what it means: agent/counting/weights.py, Tuning.\n" + "\n".join(rows) + "\n"

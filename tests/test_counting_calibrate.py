@@ -20,28 +20,36 @@ from agent.model import Look, Session
 START = datetime(2026, 9, 1, 1, 0, tzinfo=UTC)
 
 
-def look(seconds: float, people: int, *, judged: bool = True) -> Look:
+def look(seconds: float, people: int, *, judged: bool = True, detector: str = "w1") -> Look:
     boxes = tuple((float(10 * i), 0.0, float(10 * i + 8), 8.0, 0.9) for i in range(people))
     at = START + timedelta(seconds=seconds)
-    return Look("cam1", "r1", "C1", date(2026, 9, 1), Session.AM, at, people, people, people, judged, boxes=boxes)
+    return Look(
+        "cam1", "r1", "C1", date(2026, 9, 1), Session.AM, at, people, people, people, judged, boxes=boxes, detector=detector
+    )  # fmt: skip
 
 
 def test_recall_is_sums_over_sums() -> None:
-    found = calibrate.fit([(18, 20), (20, 20), (16, 20)])
+    found = calibrate.fit([(18, 20), (20, 20), (16, 20)], "w1")
     assert found.recall == pytest.approx(0.9)
     assert 0.03 < found.error < 0.09
     assert (found.counts, found.people) == (3, 60)
-    assert Calibration.from_text(found.to_text()) == found
+    assert Calibration.of(found.to_text(), "w1") == found
+
+
+def test_it_says_nothing_of_other_weights() -> None:
+    text = calibrate.fit([(18, 20)] * 3, "w1").to_text()
+    assert Calibration.of(text, "w2") is None
+    assert Calibration.of(None, "w1") is None
 
 
 def test_agreement_by_chance_is_not_certainty() -> None:
-    assert calibrate.fit([(9, 10)] * 3).error > 0.05
+    assert calibrate.fit([(9, 10)] * 3, "w1").error > 0.05
 
 
 @pytest.mark.parametrize("pairs", [[], [(20, 20)] * 2, [(1, 1)] * 3, [(2, 20)] * 3, [(60, 20)] * 3, [(0, 10)] * 3])
 def test_too_few_or_too_far_is_refused(pairs: list[tuple[int, int]]) -> None:
     with pytest.raises(InputError):
-        calibrate.fit(pairs)
+        calibrate.fit(pairs, "w1")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +82,7 @@ def test_the_command_stores_it(tmp_path: Path) -> None:
     with Catalog(state / "catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
         for second in (0, 20, 40):
             catalog.looks.add(look(second, 9))
+        catalog.looks.add(look(600, 9, detector="w2"))
     # 09:00 in Shanghai is START
     hands = [f"--hand=2026-09-01T09:00:{s:02d}=10" for s in (0, 20, 40)]
     command = [sys.executable, "-m", "agent", "--config", str(config), "count", "--json", "--calibrate", "cam1"]
@@ -81,9 +90,13 @@ def test_the_command_stores_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["recall"] == 0.9
     with Catalog(state / "catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
-        stored = catalog.facts.get(calibrate.fact("cam1"))
-        assert stored is not None
-        assert Calibration.from_text(stored).counts == 3
+        stored = Calibration.of(catalog.facts.get(calibrate.fact("cam1")), "w1")
+        assert stored is not None and stored.counts == 3
+    mixed = subprocess.run(
+        [*command, *hands, "--hand=2026-09-01T09:10:00=10"], capture_output=True, text=True, timeout=60
+    )
+    assert mixed.returncode == 2
+    assert "w1, w2" in mixed.stderr
     late = subprocess.run([*command, "--hand=2026-09-01T11:00=10"], capture_output=True, text=True, timeout=60)
     assert late.returncode == 2
     assert "cam1" in late.stderr

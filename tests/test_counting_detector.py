@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.counting import annotate, weights
-from agent.counting.detector import Heads, OpenVinoDetector, better_side, fit, level, merge
+from agent.counting import annotate, belief, weights
+from agent.counting.belief import Belief
+from agent.counting.detector import Heads, OpenVinoDetector, better_side, fit, merge
 from agent.counting.look import look_at
 from agent.counting.weights import Tuning
 from agent.demo.scene import Classroom
@@ -53,7 +54,7 @@ def test_boxes_lie_on_the_heads_in_pixels_of_the_picture(detector: OpenVinoDetec
 def test_takes_any_size(detector: OpenVinoDetector, shape: tuple[int, int]) -> None:
     found = detector.heads(np.full((*shape, 3), 90, np.uint8))
     assert found.boxes.shape == (len(found), 4)
-    assert len(found) == 0 or found.scores.max() < detector.threshold
+    assert len(found) == 0 or found.scores.max() < detector.doubt.sure
 
 
 def test_same_picture_same_answer(detector: OpenVinoDetector, room: Classroom) -> None:
@@ -85,12 +86,45 @@ def test_merge_keeps_the_best_of_overlapping_boxes() -> None:
     assert len(merge(Heads(np.zeros((0, 4), np.float32), np.zeros(0, np.float32)), 0.45)) == 0
 
 
-def test_level_lowers_large_heads_and_lifts_small_ones() -> None:
-    boxes = np.array([[0, 0, 96, 96], [0, 0, 24, 24], [0, 0, 12, 12]], np.float32)
-    found = level(Heads(boxes, np.array([0.5, 0.4, 0.38], np.float32)), 1.0, 0.04)
-    assert found.scores.tolist() == pytest.approx([0.42, 0.42, 0.4], abs=1e-6)
-    assert {tuple(box) for box in found.boxes.tolist()} == {tuple(box) for box in boxes.tolist()}
-    assert level(Heads(boxes, np.array([0.01, 0.5, 0.99], np.float32)), 1.0, 0.5).scores.max() <= 1
+def boxes_of(*corners: tuple[float, float, float]) -> np.ndarray:
+    """Squares: left, top, side."""
+    return np.array([[x, y, x + side, y + side] for x, y, side in corners], np.float32)
+
+
+def test_belief_rises_with_the_score() -> None:
+    apart = boxes_of((0, 0, 24), (100, 0, 24), (200, 0, 24))
+    told = belief.tell(apart, np.array([0.8, 0.5, 0.2], np.float32), 1.0, Belief(base=0.0, score=2.0))
+    assert told.tolist() == pytest.approx([16 / 17, 0.5, 1 / 17], abs=1e-5)
+
+
+def test_a_box_within_a_better_one_is_believed_less() -> None:
+    boxes = boxes_of((0, 0, 24), (6, 6, 12), (100, 0, 24), (112, 0, 24))
+    scores = np.array([0.8, 0.3, 0.7, 0.3], np.float32)
+    assert belief.overlaps(boxes, scores).tolist() == pytest.approx([0, 1, 0, 0.5])
+    told = belief.tell(boxes, scores, 1.0, Belief(overlap=-2.0))
+    assert told[1] < told[3] < told[0]
+
+
+def test_heads_out_of_the_range_of_sure_ones_are_believed_less() -> None:
+    boxes = boxes_of(*((i * 300, 0, 24) for i in range(4)), (0, 400, 24), (400, 400, 96), (800, 400, 6))
+    scores = np.array([0.9, 0.9, 0.9, 0.9, 0.4, 0.4, 0.4], np.float32)
+    told = belief.tell(boxes, scores, 1.0, Belief(larger=-1.0, smaller=-1.0))
+    usual, large, small = told[4:].tolist()
+    assert large < usual > small
+    few = belief.tell(boxes[4:], scores[4:] - 0.2, 1.0, Belief(larger=-1.0, smaller=-1.0))
+    assert np.allclose(few, few[0]), "without sure heads no size is out of range"
+
+
+def test_no_candidate_no_figures() -> None:
+    nothing = np.zeros((0, 4), np.float32)
+    assert belief.tell(nothing, np.zeros(0, np.float32), 1.0, Belief()).shape == (0,)
+
+
+def test_large_pictures_are_halved_before_they_are_fitted() -> None:
+    fine = np.zeros((2160, 3840, 3), np.uint8)
+    fine[:, ::2] = 200  # stripes of one pixel: a mere resize would show them as coarse ones
+    pixels, _ = fit(fine, 1088)
+    assert pixels[0, 0, 10:600, 10:1000].std() < 0.02
 
 
 def test_small_heads_ask_for_a_larger_input() -> None:

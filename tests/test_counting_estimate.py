@@ -11,21 +11,27 @@ SQUARE = [(0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6)]
 
 
 @pytest.mark.parametrize(
-    ("scores", "people"), [([], 0), ([0.05], 0), ([0.9] * 5, 5), ([0.9, 0.31, 0.29], 2), ([0.3], 1)]
+    ("chances", "people"),
+    [([], 0), ([0.05], 0), ([1.0] * 5, 5), ([0.9, 0.5, 0.5], 2), ([0.9, 0.3, 0.3, 0.1], 2), ([0.6], 1), ([0.4] * 4, 0)],
 )
-def test_people_are_the_scores_from_the_threshold_on(scores: list[float], people: int) -> None:
-    found, low, high = look_interval(scores, 0.3, Doubt())
+def test_people_are_the_sum_of_the_chances(chances: list[float], people: int) -> None:
+    found, low, high = look_interval(chances, Doubt(sure=0.5))
     assert found == people
     assert 0 <= low <= people <= high
 
 
 def test_an_empty_room_is_certain() -> None:
-    assert look_interval([], 0.3, Doubt()) == (0, 0, 0)
+    assert look_interval([], Doubt()) == (0, 0, 0)
+
+
+def test_weak_heads_alone_leave_the_room_empty_but_not_surely_so() -> None:
+    assert look_interval([0.4] * 4, Doubt(sure=0.5)) == (0, 0, 3)
+    assert look_interval([0.6, *[0.4] * 4], Doubt(sure=0.5))[0] == 2
 
 
 def test_doubtful_heads_widen_the_interval() -> None:
-    _, low, high = look_interval([0.9] * 10, 0.3, Doubt())
-    _, wide_low, wide_high = look_interval([0.9] * 10 + [0.28] * 8, 0.3, Doubt())
+    _, low, high = look_interval([0.99] * 10, Doubt())
+    _, wide_low, wide_high = look_interval([0.99] * 10 + [0.5] * 8, Doubt())
     assert wide_high - wide_low > high - low
 
 

@@ -62,7 +62,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
         OpenVinoDetector(checked)
 
 
-@pytest.mark.parametrize("text", ["threshold = 'much'", "treshold = 0.3", "threshold ="])
+@pytest.mark.parametrize("text", ["sure = 'much'", "shure = 0.3", "sure ="])
 def test_wrong_tuning_is_refused(tmp_path: Path, text: str) -> None:
     folder = Path(shutil.copytree(MODEL.parent, tmp_path / "models"))
     (folder / MODEL.with_suffix(".toml").name).write_text(text)

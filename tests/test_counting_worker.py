@@ -17,7 +17,7 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.clock import Clock, SystemClock, Trust
-from agent.counting import weights
+from agent.counting import quality, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.worker import Counter
 from agent.demo.media import Writer, yuv_frame
@@ -90,6 +90,22 @@ def worker(catalog: Catalog, clock: Clock, detector: OpenVinoDetector, interval:
     counter = Counter(catalog, clock, lambda: detector, interval)
     counter.prepare()
     return counter
+
+
+def test_faults_begin_where_the_settings_say(
+    catalog: Catalog, clip: Path, tmp_path: Path, detector: OpenVinoDetector
+) -> None:
+    """The same good recording: with a limit that no lit room keeps, its looks are dark."""
+    (tmp_path / "083000.mp4").write_bytes(clip.read_bytes())
+    finished(catalog, tmp_path / "083000.mp4", START, 12)
+    strict = quality.Limits(dark_light=256)
+    catalog.segments.open(segment("083012.mp4", START + timedelta(seconds=12)))
+    counter = Counter(catalog, HandClock(START + timedelta(seconds=60)), lambda: detector, 4, limits=strict)
+    counter.prepare()
+    assert counter.run_once() > 0
+    looks = catalog.looks.of_half_day("C1", date(2026, 9, 1), Session.AM)
+    assert {(x.judged, x.reason) for x in looks} == {(False, "dark")}
+    assert looks[0].people == 3, "people are given all the same"
 
 
 def test_makes_up_late_looks_from_finished_recordings(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from agent import settings
+from agent.counting import quality
 from agent.errors import SettingsError
+from agent.settings import SeeingLimits
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"
 LEAST = 'county = "wenshui"\nsite = "s1"\nbox = "b1"\ninstitution = "学校"\n'
@@ -29,6 +32,10 @@ def _keys(model: type[BaseModel]) -> dict[str, object]:
         nested = isinstance(kind, type) and issubclass(kind, BaseModel)
         found[name] = _keys(kind) if nested else field.default  # type: ignore[arg-type]
     return found
+
+
+def test_the_limits_of_picture_and_sound_are_those_that_were_measured() -> None:
+    assert SeeingLimits().model_dump() == asdict(quality.LIMITS)
 
 
 def test_the_example_shows_every_key_with_its_default() -> None:

@@ -20,8 +20,9 @@ from agent.attendance.judge import Rules
 from agent.catalog.audit import hash_of_row
 from agent.clock import SystemClock
 from agent.inspection import table
-from agent.model import AlertKind, Lesson, Look, Room, Session
+from agent.model import AlertKind, Bench, Lesson, Look, Room, Session
 from agent.web import minute
+from agent.web.forms import group_lines, t
 from tests.clipping import CLASS, DAY, START, ZONE, Box, make_box
 from tests.webbing import EVIL, HALF, ID, Browser, Served, serving
 
@@ -289,6 +290,36 @@ def test_as_planned_is_what_rooms_held(
     if workshop is not None:
         look(box, workshop, "W1", "cam3")
     assert seen_at(box).as_planned is expected
+
+
+def with_practice(box: Box, *benches: Bench) -> None:
+    """All of the morning is practice in a room with these benches."""
+    room = replace(box.cls.rooms[0], kind="practice", benches=benches)
+    lessons = tuple(replace(x, kind="practice") if x.room_id == room.room_id else x for x in box.cls.lessons)
+    box.cls = replace(box.cls, rooms=(room, *box.cls.rooms[1:]), lessons=lessons)
+
+
+def said_of_groups(box: Box) -> list[str]:
+    return [line for one in seen_at(box).rooms for line in group_lines(one, t)]
+
+
+def test_practice_groups_of_a_room_without_benches_cannot_be_judged(box: Box) -> None:
+    look(box, 18)
+    assert said_of_groups(box) == []
+    with_practice(box)
+    assert said_of_groups(box) == ["教室：未划分工位，无法判断"]
+
+
+def test_practice_groups_are_counted_at_the_benches(box: Box) -> None:
+    left = Bench("1号工位", "cam1", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
+    with_practice(box, left, replace(left, name="2号工位", camera_id="cam2"))
+    heads = [(100.0 * i, 300.0, 100.0 * i + 40, 340.0, 0.9) for i in range(9)]  # six in the left half of 1200
+    for i in range(20):
+        at = START + timedelta(seconds=20 * i)
+        box.catalog.looks.add(
+            Look("cam1", "R101", ID, DAY, Session.AM, at, 9, 9, 9, True, None, tuple(heads), 1200, 800)
+        )
+    assert said_of_groups(box) == ["教室 1号工位：6 人（每组最多 5 人）", "教室 2号工位：无法判断"]
 
 
 def test_clear_and_complete(box: Box) -> None:

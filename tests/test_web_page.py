@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from agent.counting import calibrate
 from agent.inspection import manifest
 from tests.clipping import frames, make_box
 from tests.webbing import HALF, ID, Browser, Served, serving
@@ -78,6 +79,20 @@ def test_verify_on_the_page_finds_a_changed_drive(served: Served) -> None:
         assert "核验不通过" in verified.text
     finally:
         segment.write_bytes(data)
+
+
+def test_now_says_whether_a_camera_is_calibrated(served: Served) -> None:
+    browser, facts = served.signed_in(), served.box.catalog.facts
+    assert "未校准" in browser.open("/now").text
+    last = served.box.catalog.looks.last("cam1")
+    assert last is not None
+    counts = [(18, 20), (19, 20), (18, 20)]
+    facts.put(calibrate.fact("cam1"), calibrate.fit(counts, "other weights").to_text())
+    assert "未校准" in browser.open("/now").text
+    facts.put(calibrate.fact("cam1"), calibrate.fit(counts, last.detector).to_text())
+    page = browser.open("/now").text
+    assert "已校准（找回率 0.92 ± " in page
+    assert "未校准" not in page
 
 
 def test_now_shows_the_picture_that_is_being_recorded(served: Served) -> None:

@@ -13,6 +13,7 @@ from agent.commands import common
 from agent.counting import annotate, calibrate, files, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.look import Seen
+from agent.counting.quality import Limits
 from agent.errors import InputError
 from agent.settings import CountingSettings
 
@@ -56,17 +57,20 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     for name in args.files:
         try:
-            _count(args, name, detector, counting.interval)
+            _count(args, name, detector, counting)
         except InputError as error:
             common.say(f"site-agent: {error}")
             status = error.exit_status
     return status
 
 
-def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, interval: float) -> None:
+def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, counting: CountingSettings) -> None:
     seen: list[Seen] = []
     video = False
-    for look in files.looks(name, detector, args.interval or interval, exactly=args.interval is not None):
+    for look in files.looks(
+        name, detector, args.interval or counting.interval, exactly=args.interval is not None,
+        limits=Limits(**counting.limits.model_dump()),
+    ):  # fmt: skip
         common.emit(args, look.as_json())
         if not common.wants_json(args):
             sys.stdout.write(_line(look) + "\n")
@@ -84,7 +88,7 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, inte
 def _calibrate(args: argparse.Namespace) -> int:
     settings = common.settings(args)
     with common.catalog(settings) as catalog:
-        pairs = []
+        pairs, detectors = [], set()
         for given, people in args.hand:
             moment = given if given.tzinfo else given.replace(tzinfo=settings.zone)
             near = catalog.looks.since(args.calibrate, moment - calibrate.NEAR)
@@ -93,7 +97,10 @@ def _calibrate(args: argparse.Namespace) -> int:
                 raise InputError("counting.calibrate_no_look", camera_id=args.calibrate, moment=given.isoformat())
             # looks may be corrected already: the boxes are what was found
             pairs.append((len(look.boxes), people))
-        found = calibrate.fit(pairs)
+            detectors.add(look.detector)
+        if len(detectors) > 1:
+            raise InputError("counting.calibrate_mixed", versions=", ".join(sorted(detectors)))
+        found = calibrate.fit(pairs, next(iter(detectors), ""))
         catalog.facts.put(calibrate.fact(args.calibrate), found.to_text())
     common.emit(args, {"camera_id": args.calibrate, **asdict(found)})
     common.say(words.text("counting.calibrated", camera_id=args.calibrate, recall=found.recall, error=found.error))

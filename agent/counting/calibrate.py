@@ -21,19 +21,23 @@ SPREADS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`recall`: heads found for each person there; `error`: its standard error; from `counts` hand counts, `people` in all."""
+    """`recall`: heads found for each person there; `error`: its standard error; from `counts` hand counts, `people` in all.
+    `detector`: the weights that it was measured with; it says nothing of others."""
 
     recall: float
     error: float
     counts: int
     people: int
+    detector: str = ""
 
     def to_text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
-    def from_text(text: str) -> Calibration:
-        return Calibration(**json.loads(text))
+    def of(text: str | None, detector: str) -> Calibration | None:
+        """The stored one, where it was measured with these weights."""
+        found = Calibration(**json.loads(text)) if text else None
+        return found if found and found.detector == detector else None
 
     def apply(self, people: int, low: int, high: int) -> tuple[int, int, int]:
         """(people, low, high) of a look, corrected; the interval takes in that the recall itself is uncertain."""
@@ -60,7 +64,7 @@ def nearest(looks: Sequence[Look], moment: datetime) -> Look | None:
     return min(near, key=lambda x: abs(x.at - moment), default=None)
 
 
-def fit(pairs: Sequence[tuple[int, int]]) -> Calibration:
+def fit(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
     """From (heads found, counted by hand). The ratio estimator: sums over sums, its error from how pairs scatter round it.
 
     Raises InputError: too few counts or people to say anything, or a recall that no camera in order has.
@@ -74,4 +78,6 @@ def fit(pairs: Sequence[tuple[int, int]]) -> Calibration:
     scatter = sum((f - recall * h) ** 2 for f, h in pairs) * len(pairs) / (len(pairs) - 1)
     # a few pairs may agree by chance: never surer than that many independent people allow
     chance = max(recall * (1 - recall), 0.0) / people
-    return Calibration(round(recall, 4), round(math.sqrt(scatter / people**2 + chance), 4), len(pairs), people)
+    return Calibration(
+        round(recall, 4), round(math.sqrt(scatter / people**2 + chance), 4), len(pairs), people, detector
+    )

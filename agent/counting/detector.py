@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agent.counting import belief
 from agent.counting.estimate import Doubt
 from agent.counting.weights import Tuning, Weights
 from agent.errors import ModelError
@@ -26,15 +27,15 @@ from agent.media import Picture
 Floats = npt.NDArray[np.float32]
 _STRIDE = 32
 _FILL = 114
-LEVEL_PX = 24.0
+_SURE = 0.4
 _WEAKEST = 0.05
-"""Scores below this are dropped at once; what lies between this and the threshold still widens the interval."""
+"""The network's scores below this are dropped at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """`boxes`: N x 4 float32, x1 y1 x2 y2 in pixels of the picture; `scores`: N float32, 0 to 1, falling. Weak ones are in it:
-    those from the detector's threshold on count as people."""
+    """`boxes`: N x 4 float32, x1 y1 x2 y2 in pixels of the picture; `scores`: N float32, 0 to 1, falling. Weak ones are in it.
+    From a detector, scores are the probabilities that these are people."""
 
     boxes: Floats
     scores: Floats
@@ -48,10 +49,9 @@ class Heads:
 
 
 class HeadDetector(Protocol):
-    """`version` names the weights; `threshold` is the score from which a head counts; `doubt` how far scores are believed."""
+    """`version` names the weights; `doubt` says how far the sum of the probabilities is believed."""
 
     version: str
-    threshold: float
     doubt: Doubt
 
     def heads(self, picture: Picture) -> Heads:
@@ -75,8 +75,12 @@ class OpenVinoDetector:
         openvino = load_openvino()
         self.version = weights.version
         self.tuning = weights.tuning
-        self.threshold = weights.tuning.threshold
-        self.doubt = Doubt(weights.tuning.slope, weights.tuning.middle, weights.tuning.unseen, weights.tuning.width)
+        told = weights.tuning
+        self.belief = belief.Belief(
+            told.believe_base, told.believe_score, told.believe_overlap,
+            told.believe_size, told.believe_larger, told.believe_smaller,
+        )  # fmt: skip
+        self.doubt = Doubt(told.sure, told.unseen, told.width)
         self._lock = threading.Lock()
         try:
             core = openvino.Core()
@@ -92,11 +96,16 @@ class OpenVinoDetector:
             raise ModelError("counting.model_not_run", file=weights.path, detail=f"output {shape}, wanted [1,5,N]")
 
     def heads(self, picture: Picture) -> Heads:
-        found = self._at(picture, self.tuning.first_side)
-        side = better_side(found, max(picture.shape[:2]), self.tuning)
-        return found if side is None else self._at(picture, side)
+        side = self.tuning.first_side
+        found, scale = self.scored(picture, side)
+        better = better_side(found, max(picture.shape[:2]), self.tuning)
+        if better is not None:
+            found, scale = self.scored(picture, better)
+        chances = belief.tell(found.boxes, found.scores, scale, self.belief)
+        return Heads(found.boxes, chances).kept(np.argsort(-chances, kind="stable"))
 
-    def _at(self, picture: Picture, side: int) -> Heads:
+    def scored(self, picture: Picture, side: int) -> tuple[Heads, float]:
+        """Boxes with the network's own scores, at one input size, and the scale of the input."""
         pixels, scale = fit(picture, side)
         with self._lock:
             rows: Floats = self._request.infer({0: pixels})[0][0].T.copy()
@@ -107,8 +116,7 @@ class OpenVinoDetector:
         boxes = corners.clip(0, np.array([width, height, width, height])).astype(np.float32)
         size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         possible = (size > 0) & (size <= self.tuning.largest * min(height, width))
-        found = merge(Heads(boxes, rows[:, 4]).kept(possible), self.tuning.overlap)
-        return level(found, scale, self.tuning.tilt)
+        return merge(Heads(boxes, rows[:, 4]).kept(possible), self.tuning.overlap), scale
 
 
 def fit(picture: Picture, side: int) -> tuple[Floats, float]:
@@ -117,17 +125,13 @@ def fit(picture: Picture, side: int) -> tuple[Floats, float]:
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    # four times as fast as one resize by areas; halving by areas first keeps large pictures free of moiré
+    for _ in range(int(max(0.0, -math.log2(scale)))):
+        half = max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2)
+        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
     canvas = np.full((_up(inner[1]), _up(inner[0]), 3), _FILL, np.uint8)
-    canvas[: inner[1], : inner[0]] = cv2.resize(picture, inner, interpolation=how)
+    canvas[: inner[1], : inner[0]] = cv2.resize(picture, inner, interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True), np.float32), scale
-
-
-def level(found: Heads, scale: float, tilt: float) -> Heads:
-    """Scores that mean the same for small heads and large ones, so that one threshold serves both; see `Tuning.tilt`."""
-    size = np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)) * scale
-    scores = (found.scores - tilt * np.log2(np.maximum(size, 1.0) / LEVEL_PX)).clip(0, 1).astype(np.float32)
-    return Heads(found.boxes, scores).kept(np.argsort(-scores, kind="stable"))
 
 
 def _up(pixels: int) -> int:
@@ -138,11 +142,11 @@ def better_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
     """The long side of a second input, or None where the first serves.
 
     The first input shows how large heads are in this picture; where the median head is far from `head_px`, a second
-    input brings it there, within `most_side`.
+    input brings it there, within `most_side`. `found`: with the network's own scores.
     """
     if tuning.head_px <= 0:
         return None
-    sure = found.boxes[found.scores >= tuning.threshold]
+    sure = found.boxes[found.scores >= _SURE]
     if len(sure) < 3:
         return None
     sizes = np.sqrt((sure[:, 2] - sure[:, 0]) * (sure[:, 3] - sure[:, 1]))

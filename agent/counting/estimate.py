@@ -16,27 +16,28 @@ Box = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """How far the detector's scores can be believed (fitted, see docs/counting.md). A candidate of score s is a person with
-    probability 1 / (1 + exp(-(slope * (s - middle)))); `unseen` is the spread, as a share of the count, that no score shows;
-    `width` how many standard deviations the interval spans to each side."""
+    """How far a sum of probabilities can be believed (fitted, see docs/counting.md). `sure`: a picture in which no candidate
+    is a person with this probability is empty; `unseen`: the spread, as a share of the count, that no candidate shows;
+    `width`: how many standard deviations the interval spans to each side."""
 
-    slope: float = 14.0
-    middle: float = 0.30
+    sure: float = 0.5
     unseen: float = 0.05
     width: float = 1.5
 
 
-def look_interval(scores: Sequence[float], threshold: float, doubt: Doubt) -> tuple[int, int, int]:
-    """(people, low, high) of one picture from the scores of all candidates, weak ones included.
+def look_interval(chances: Sequence[float], doubt: Doubt) -> tuple[int, int, int]:
+    """(people, low, high) of one picture from the probabilities of all candidates, weak ones included.
 
-    `people` is the number of scores from `threshold` on; low <= people <= high.
+    `people` is their sum, rounded: two heads of which each is there with probability 0.5 are one person, where a threshold
+    would see none or two. low <= people <= high.
     """
-    people = sum(score >= threshold for score in scores)
-    chance = [1 / (1 + math.exp(-doubt.slope * (score - doubt.middle))) for score in scores]
-    spread = math.sqrt(sum(p * (1 - p) for p in chance) + (doubt.unseen * people) ** 2)
+    total = sum(chances)
+    people = math.floor(total + 0.5) if max(chances, default=0.0) >= doubt.sure else 0
+    spread = math.sqrt(sum(p * (1 - p) for p in chances) + (doubt.unseen * people) ** 2)
     reach = doubt.width * spread
     # half a person is no person: an empty room with no candidate stays 0 to 0
-    return people, max(0, math.ceil(people - reach - 0.5)), math.floor(people + reach + 0.5)
+    low, high = math.ceil(total - reach - 0.5), math.floor(total + reach + 0.5)
+    return people, max(0, min(people, low)), max(people, high)
 
 
 def summary(figures: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:

@@ -41,7 +41,14 @@ class FileLook:
         }  # fmt: skip
 
 
-def looks(name: str, detector: HeadDetector, interval: float, *, exactly: bool = False) -> Iterator[FileLook]:
+def looks(
+    name: str,
+    detector: HeadDetector,
+    interval: float,
+    *,
+    exactly: bool = False,
+    limits: quality.Limits = quality.LIMITS,
+) -> Iterator[FileLook]:
     """The looks at one file: one at a picture, one each `interval` seconds (at the key frame due) at a video.
 
     Unless `exactly`, a short video gets looks more often, so that some LOOKS of them support the estimate.
@@ -61,9 +68,9 @@ def looks(name: str, detector: HeadDetector, interval: float, *, exactly: bool =
         picture = _decode(path)
         if picture is None:
             raise InputError("counting.not_media", file=name, detail="damaged picture")
-        yield FileLook(name, None, picture, look_at(picture, detector))
+        yield FileLook(name, None, picture, look_at(picture, detector, limits=limits))
     else:
-        yield from _video(name, path, detector, interval, exactly)
+        yield from _video(name, path, detector, interval, exactly, limits)
 
 
 def _decode(path: Path) -> Picture | None:
@@ -72,7 +79,9 @@ def _decode(path: Path) -> Picture | None:
     return None if picture is None else np.asarray(picture, np.uint8)
 
 
-def _video(name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool) -> Iterator[FileLook]:
+def _video(
+    name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool, limits: quality.Limits
+) -> Iterator[FileLook]:
     count, before, still_since = 0, None, 0.0
     try:
         probe = media.probe(path)
@@ -81,12 +90,18 @@ def _video(name: str, path: Path, detector: HeadDetector, interval: float, exact
         if not exactly:
             interval = min(interval, max(1.0, probe.duration / LOOKS))
         for at, picture in media.key_frames(path, interval):
-            now = quality.view(picture)
+            grey = quality.luma(picture)
+            now = quality.view(grey)
             if before is None or not quality.same(before, now):
                 still_since = at
             before = now
             count += 1
-            yield FileLook(name, round(at, 3), picture, look_at(picture, detector, still_s=at - still_since))
+            yield FileLook(
+                name,
+                round(at, 3),
+                picture,
+                look_at(picture, detector, still_s=at - still_since, grey=grey, limits=limits),
+            )
     except MediaError as error:
         raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
     if count == 0:

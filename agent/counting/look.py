@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from agent.counting import estimate, quality
 from agent.counting.detector import HeadDetector
 from agent.counting.estimate import Box, Polygon
+from agent.counting.quality import Grey
 from agent.media import Picture
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look found. `boxes` are those that count (x1, y1, x2, y2, score, pixels); `people` is given even where the
-    picture cannot be judged. `candidates` holds every box, doubtful and left-out ones too: what a drawing has to blur."""
+    """What a look found. `boxes` are the `people` likeliest (x1, y1, x2, y2, probability; pixels); `people` is given even where
+    the picture cannot be judged. `candidates` holds every box, doubtful and left-out ones too: what a drawing has to blur."""
 
     people: int
     low: int
@@ -35,15 +36,18 @@ def look_at(
     leave_out: Sequence[Polygon] = (),
     reference: quality.View | None = None,
     still_s: float = 0.0,
+    grey: Grey | None = None,
+    limits: quality.Limits = quality.LIMITS,
 ) -> Seen:
-    """`leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces)."""
-    verdict = quality.judge_picture(picture, reference, still_s)
+    """`leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces). `grey`: the picture's
+    luma, where the caller has made it already."""
+    verdict = quality.judge_picture(quality.luma(picture) if grey is None else grey, reference, still_s, limits)
     found = detector.heads(picture)
     height, width = picture.shape[:2]
     every: list[Box] = [(*box, score) for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)]
     candidates = estimate.outside(every, leave_out, width, height)
-    people, low, high = estimate.look_interval([b[4] for b in candidates], detector.threshold, detector.doubt)
-    boxes = tuple(_rounded(b) for b in candidates if b[4] >= detector.threshold)
+    people, low, high = estimate.look_interval([b[4] for b in candidates], detector.doubt)
+    boxes = tuple(_rounded(b) for b in candidates[:people])
     judged, reason = verdict.judged, verdict.reason
     return Seen(people, low, high, judged, reason, boxes, width, height, verdict.measures, tuple(every))
 

@@ -25,12 +25,15 @@ import numpy.typing as npt
 from agent.media import Picture
 
 Plane = npt.NDArray[np.float32]
+Grey = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.float32]
 
 LONG_SIDE = 640
 SQUARE = 20
 VIEW = (64, 36)
 SHIFT = 2
+STEEPEST = 200.0  # a gradient is at most 255 * 4 * sqrt(2) / 8
+BINS = 4096
 EDGE_MOST = 12.0
 SILENCE_DBFS = -120.0
 CLIPPED_AT = 0.975  # the loudest sample of G.711 is 0.980 (mu-law) or 0.984 (A-law)
@@ -89,8 +92,11 @@ class View:
         return View((raw.reshape(VIEW[1], VIEW[0]) * (EDGE_MOST / 255)).astype(np.float32), np.zeros((0, 0), np.uint8))
 
 
-def luma(picture: Picture) -> npt.NDArray[np.uint8]:
-    """Grey picture with a long side of LONG_SIDE pixels."""
+def luma(picture: Picture | Grey) -> Grey:
+    """Grey picture with a long side of LONG_SIDE pixels. What is grey already is taken to be one: whoever asks for several
+    measures makes it once."""
+    if picture.ndim == 2:
+        return picture
     height, width = picture.shape[:2]
     scale = LONG_SIDE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -98,19 +104,20 @@ def luma(picture: Picture) -> npt.NDArray[np.uint8]:
     return np.asarray(grey, np.uint8)
 
 
-def view(picture: Picture) -> View:
+def view(picture: Picture | Grey) -> View:
     grey = luma(picture)
     edges = _gradient(_smooth(grey.astype(np.float32), 1.5))
     coarse = np.asarray(cv2.resize(np.minimum(edges, EDGE_MOST), VIEW, interpolation=cv2.INTER_AREA), np.float32)
     return View(coarse, np.asarray(cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8))
 
 
-def picture_measures(picture: Picture) -> dict[str, float]:
+def picture_measures(picture: Picture | Grey) -> dict[str, float]:
     """light, contrast, sharpness, flat; see the module's text."""
-    grey = luma(picture).astype(np.float32)
-    low, light, high = np.percentile(grey, (1, 95, 99))
-    fine = float(np.percentile(_gradient(grey), 99))
-    coarse = float(np.percentile(_gradient(_smooth(grey, 2)), 99))
+    whole = luma(picture)
+    low, light, high = (_percentile(whole, share, 256, 256) for share in (0.01, 0.95, 0.99))
+    grey = whole.astype(np.float32)
+    fine = _percentile(_gradient(grey), 0.99, STEEPEST, BINS)
+    coarse = _percentile(_gradient(_smooth(grey, 2)), 0.99, STEEPEST, BINS)
     rows, columns = grey.shape[0] // SQUARE, grey.shape[1] // SQUARE
     squares = grey[: rows * SQUARE, : columns * SQUARE].reshape(rows, SQUARE, columns, SQUARE)
     flat = float((squares.std(axis=(1, 3)) < 3).mean()) if squares.size else 1.0
@@ -118,11 +125,21 @@ def picture_measures(picture: Picture) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in figures.items()}
 
 
+def _percentile(plane: Grey | Plane, share: float, top: float, bins: int) -> float:
+    """From a histogram of 0 to `top`, straight within a bin: a tenth of the time that sorting takes."""
+    counts = cv2.calcHist([plane], [0], None, [bins], [0, top]).ravel()
+    below = np.cumsum(counts)
+    wanted = share * float(below[-1])
+    place = int(np.searchsorted(below, wanted))
+    within = (wanted - (below[place] - counts[place])) / max(counts[place], 1.0)
+    return float((place + within) * top / bins)
+
+
 def judge_picture(
-    picture: Picture, reference: View | None = None, still_s: float = 0.0, limits: Limits = LIMITS
+    picture: Picture | Grey, reference: View | None = None, still_s: float = 0.0, limits: Limits = LIMITS
 ) -> Verdict:
-    """One picture. `reference`: the camera's usual view; `still_s`: how long the picture has been the same. The first fault
-    in the order of their causes is the reason: a dark picture is also flat, a covered one also blurred."""
+    """One picture, or its `luma`. `reference`: the camera's usual view; `still_s`: how long the picture has been the same. The
+    first fault in the order of their causes is the reason: a dark picture is also flat, a covered one also blurred."""
     measures = picture_measures(picture) | {"still_s": still_s}
     if reference:
         measures["likeness"] = round(likeness(reference, view(picture)), 3)

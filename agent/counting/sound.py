@@ -20,7 +20,7 @@ def before(path: Path, seconds: float, length: float = 4.0) -> Samples | None:
     None where the file has no sound track; no samples where the track is silent because nothing was received. Works on a
     file that is still written. Raises MediaError.
     """
-    with media.opened(path) as container:
+    with media.opened(path, trusting=True) as container:
         if not container.streams.audio:
             return None
         sound = container.streams.audio[0]

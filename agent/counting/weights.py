@@ -18,23 +18,24 @@ _HOUSE = Path(__file__).resolve().parents[2]
 class Tuning:
     """What was measured for one set of weights (`<model>.toml` beside the model; see docs/counting.md).
 
-    `threshold`: score from which a box counts as a person. `overlap`: intersection over union from which two boxes are
-    one head. `first_side`, `most_side`: long side in pixels of the first and the largest input. `head_px`: the size at
-    which a head should be seen (pixels of the input), 0: one input is enough. `largest`: a box larger than this part of
-    the picture's short side is no head. `tilt`: what a score loses for each doubling of a head's size over 24 pixels of
-    the input (and gains for each halving): large heads are found with high scores, small true ones with low. `slope`,
-    `middle`, `unseen`, `width`: see `estimate.Doubt`.
+    `overlap`: intersection over union from which two boxes are one head. `first_side`, `most_side`: long side in pixels of
+    the first and the largest input. `head_px`: the size at which a head should be seen (pixels of the input), 0: one input is
+    enough. `largest`: a box larger than this part of the picture's short side is no head. `believe_…`: see `belief.Belief`.
+    `sure`, `unseen`, `width`: see `estimate.Doubt`.
     """
 
-    threshold: float = 0.30
     overlap: float = 0.45
     first_side: int = 1152
     most_side: int = 1152
     head_px: float = 0.0
     largest: float = 0.4
-    tilt: float = 0.0
-    slope: float = 14.0
-    middle: float = 0.30
+    believe_base: float = 0.85
+    believe_score: float = 1.0
+    believe_overlap: float = 0.0
+    believe_size: float = 0.0
+    believe_larger: float = 0.0
+    believe_smaller: float = 0.0
+    sure: float = 0.5
     unseen: float = 0.05
     width: float = 1.5
 

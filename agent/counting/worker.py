@@ -60,10 +60,12 @@ class Counter:
         make_detector: Callable[[], HeadDetector],
         interval: float,
         leave_out: Mapping[str, Sequence[Polygon]] | None = None,
+        limits: quality.Limits = quality.LIMITS,
     ) -> None:
         self._catalog, self._clock, self._make_detector = catalog, clock, make_detector
         self._interval = timedelta(seconds=interval)
         self._leave_out = leave_out or {}
+        self._limits = limits
         self._states: dict[str, CameraState] = {}
         self._detector: HeadDetector | None = None
 
@@ -174,15 +176,16 @@ class Counter:
         self, segment: Segment, state: CameraState, picture: Picture, at: datetime, samples: quality.Samples | None
     ) -> None:
         assert self._detector is not None
-        now = quality.view(picture)
+        grey = quality.luma(picture)
+        now = quality.view(grey)
         if state.before is None or state.still_since is None or not quality.same(state.before, now):
             state.still_since = at
         state.before = now
         seen = look_at(
             picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
-            still_s=(at - state.still_since).total_seconds(),
+            still_s=(at - state.still_since).total_seconds(), grey=grey, limits=self._limits,
         )  # fmt: skip
-        heard = quality.judge_sound(samples, sound.RATE)
+        heard = quality.judge_sound(samples, sound.RATE, self._limits)
         row = _row(segment, at, seen, heard, self._detector.version)
         self._catalog.looks.add(self._calibrated(row))
         state.pictures.feed(seen.reason, at, segment)
@@ -191,10 +194,9 @@ class Counter:
 
     def _calibrated(self, look: Look) -> Look:
         """The look as its camera's calibration corrects it; the recall stands among its measures."""
-        text = self._catalog.facts.get(calibrate.fact(look.camera_id))
-        if text is None:
+        calibration = calibrate.Calibration.of(self._catalog.facts.get(calibrate.fact(look.camera_id)), look.detector)
+        if calibration is None:
             return look
-        calibration = calibrate.Calibration.from_text(text)
         people, low, high = calibration.apply(look.people, look.low, look.high)
         measures = dict(look.quality) | {"recall": calibration.recall}
         return replace(look, people=people, low=low, high=high, quality=measures)

@@ -6,7 +6,7 @@ that the audit sees, and long answers are not cut off by a box.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +21,7 @@ from agent.errors import InputError
 from agent.inspection import chance, table
 from agent.model import Gap, Session, TrainingClass
 from agent.web import minute, trail
-from agent.web.minute import Minute
+from agent.web.minute import Minute, RoomSeen
 from agent.web.pages import clock_on, the_half_day
 from agent.web.site import Visit
 
@@ -102,8 +102,12 @@ def _present(v: Visit, seen: Minute) -> str:
 
 
 def _as_planned(seen: Minute) -> str:
-    if seen.as_planned is None:
-        return ""
+    said = [] if seen.as_planned is None else [t("form.yes" if seen.as_planned else "form.no") + "，" + _held(seen)]
+    groups = [line for one in seen.rooms for line in group_lines(one, t)]
+    return "\n".join(said + ([f"{t('web.groups')}：" + "；".join(groups)] if groups else []))
+
+
+def _held(seen: Minute) -> str:
     rooms = []
     for one in seen.rooms:
         if one.held is None or (one.lesson is None and not one.held):
@@ -111,7 +115,22 @@ def _as_planned(seen: Minute) -> str:
         plan = t(f"form.planned_{one.lesson.kind}" if one.lesson else "form.planned_nothing")
         rooms.append(t("form.room", room=one.room.name or one.room.room_id, plan=plan,
                        held=t("form.held" if one.held else "form.not_held")))  # fmt: skip
-    return t("form.yes" if seen.as_planned else "form.no") + "，" + "；".join(rooms)
+    return "；".join(rooms)
+
+
+def group_lines(seen: RoomSeen, say: Callable[..., str]) -> list[str]:
+    """How many are at each bench of a practice lesson's room; that nobody can tell where no benches are marked."""
+    if seen.lesson is None or seen.lesson.kind != "practice":
+        return []
+    room = seen.room.name or seen.room.room_id
+    if not seen.groups:
+        return [say("web.groups_undivided", room=room)]
+    return [
+        say("web.groups_unjudged", room=room, bench=bench.name)
+        if people is None
+        else say("web.groups_bench", room=room, bench=bench.name, people=people, limit=bench.limit)
+        for bench, people in seen.groups
+    ]
 
 
 def _video(v: Visit, seen: Minute) -> str:

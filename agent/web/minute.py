@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from agent.attendance import figures
-from agent.attendance.estimate import room_estimate
+from agent.attendance.alerting import at_bench
+from agent.attendance.estimate import covered, median_up, room_estimate
 from agent.attendance.judge import Block, Rules
 from agent.catalog import Catalog
 from agent.drive import gaps
-from agent.model import Alert, Gap, Lesson, Look, Room, Session, TrainingClass
+from agent.model import Alert, Bench, Gap, Lesson, Look, Room, Session, TrainingClass
 
 CLEAR_SHARE = 0.95
 """Video counts as clear where at least this part of its looks could be judged for people."""
@@ -21,11 +22,13 @@ _MARKS = ("picture.", "sound.")
 
 @dataclass(frozen=True, slots=True)
 class RoomSeen:
-    """`lesson` is what was planned there at the minute; `people` (staff included) None where it cannot be judged."""
+    """`lesson` is what was planned there at the minute; `people` (staff included) None where it cannot be judged.
+    `groups`: people at each of the room's benches, likewise."""
 
     room: Room
     lesson: Lesson | None
     people: int | None
+    groups: tuple[tuple[Bench, int | None], ...] = ()
 
     @property
     def held(self) -> bool | None:
@@ -115,4 +118,12 @@ def _room(
     start, end = (block.start, block.end) if block else (at, at + timedelta(minutes=1))
     seen = room_estimate(room, looks, start, end, reach_s=rules.reach_s, share=rules.block_share)
     lesson = next((x for x in on if x.room_id == room.room_id), None)
-    return RoomSeen(room, lesson, seen.people if seen else None)
+    groups = tuple((bench, _group(bench, looks, start, end, rules)) for bench in room.benches)
+    return RoomSeen(room, lesson, seen.people if seen else None, groups)
+
+
+def _group(bench: Bench, looks: Sequence[Look], start: datetime, end: datetime, rules: Rules) -> int | None:
+    mine = [x for x in looks if x.camera_id == bench.camera_id and x.judged and start <= x.at < end]
+    if not mine or covered(mine, start, end, rules.reach_s) < rules.block_share:
+        return None
+    return median_up((at_bench(bench, x), 1.0) for x in mine)

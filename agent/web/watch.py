@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent import clock as time
+from agent import words
 from agent.catalog import Catalog
+from agent.counting import calibrate
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import evidence, live
 from agent.inspection.clip import Plan, Request
@@ -184,6 +186,15 @@ def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: i
     return min(plans, key=lambda p: abs(p.span.start - begins))
 
 
+def calibrated(catalog: Catalog, camera_id: str) -> str:
+    """Whether a camera's headcounts are corrected by hand counts, and how far, in words."""
+    last = catalog.looks.last(camera_id)
+    found = calibrate.Calibration.of(catalog.facts.get(calibrate.fact(camera_id)), last.detector if last else "")
+    if found is None:
+        return words.text("web.uncalibrated")
+    return words.text("web.calibrated", recall=f"{found.recall:.2f}", error=f"{found.error:.2f}", n=found.counts)
+
+
 class Now:
     """Live pictures, each decoded at most every FRESH_S whoever asks."""
 
@@ -199,7 +210,8 @@ class Now:
         for camera in catalog.cameras.all():
             look = catalog.looks.last(camera.camera_id)
             writing = catalog.segments.opened(camera.camera_id)
-            cameras.append((camera, look, writing[-1] if writing else None))
+            told = calibrated(catalog, camera.camera_id)
+            cameras.append((camera, look, writing[-1] if writing else None, told))
         rooms = [x for c in site.classes() for x in c.lessons if not x.cancelled and x.start <= now < x.end]
         v.note_once("view.now")
         return v.page("now.html", now=now, cameras=cameras, drives=list(drives.values()), known=catalog.drives.all(),

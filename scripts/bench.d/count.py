@@ -175,7 +175,7 @@ def eight_cameras(detector: OpenVinoDetector) -> None:
         decoding = min(cpu(decode)[0] for _ in range(2)) * 8 / 8.0
     print(
         f"\neight 1080p25 cameras of 4 Mbit/s: looks each 20 s take {looking:.3f} cores,"
-        f" decoding for 5 pictures a second {decoding:.3f}: {decoding / looking:.0f} times as much"
+        f" decoding for 5 pictures a second {decoding:.3f}: {decoding / looking:.1f} times as much"
     )
 
 

@@ -1,0 +1,38 @@
+"""The weighted mean of two `.pt` of the same network: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5` (see docs/counting.md).
+
+Weights on the way from OLD to a short training from it: often better on strange pictures than either end.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import train  # the same folder: declares what a CPU torchvision lacks, and writes what ultralytics can load
+
+
+def mix(old: Path, new: Path, out: Path, share: float) -> None:
+    import torch
+
+    train.declare_torchvision()
+    one, two = (torch.load(path, weights_only=False)["model"].float() for path in (old, new))
+    values = one.state_dict()
+    for name, value in two.state_dict().items():
+        if value.dtype.is_floating_point:
+            values[name] = values[name] * (1 - share) + value * share
+    two.load_state_dict(values)
+    train.save(two, out, {"mixed": [old.name, new.name], "new": share})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Mix two weights of the same network.")
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--new", dest="share", type=float, default=0.5, help="share of NEW, 0 to 1")
+    args = parser.parse_args()
+    mix(args.old, args.new, args.out, args.share)
+
+
+if __name__ == "__main__":
+    main()
