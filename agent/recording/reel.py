@@ -230,12 +230,14 @@ class Reel:
             if not changed and not self._next_slot(self._now.started, moment):
                 return
         self._picture = picture
-        self._cut_soon = False
+        moved, self._cut_soon = self._cut_soon, False
         if plan is None:
             self.over = True
             self._end()
             return
-        self._begin(packet, at, plan, wall0, picture, moment, stepped)
+        # where stamps had to be moved, how far they lie apart says nothing of missing pictures
+        seam = float("inf") if moved else max(_SEAM, 2 * self._step)
+        self._begin(packet, at, plan, wall0, picture, moment, None if stepped else seam)
 
     def _wall0(self, offset: float, stepped: bool) -> float:
         """Wall clock at the time line's zero. It follows the camera's clock by small steps, one a segment."""
@@ -251,23 +253,26 @@ class Reel:
         return moment.timestamp() // length > started.timestamp() // length
 
     def _begin(
-        self, packet: av.Packet[Any], at: float, plan: Plan, wall0: float, picture: Picture, moment: datetime, stepped: bool
+        self, packet: av.Packet[Any], at: float, plan: Plan, wall0: float, picture: Picture, moment: datetime,
+        seam: float | None,
     ) -> None:  # fmt: skip
+        """Open the next segment. The one before ends where it begins if that is at most `seam` seconds after its last picture;
+        None: it ends with that picture in any case (the clock was stepped)."""
         previous = self._now
         opened = self._open(packet, at, plan, wall0, picture, moment)
         self._retire()
         self._now = opened
         if previous is None:
             return
-        if not stepped:
-            self._meet(previous, at + wall0 - previous.wall0)
+        if seam is not None:
+            self._meet(previous, at + wall0 - previous.wall0, seam)
         self._old, self._old_until = previous, self._clock.monotonic() + _LATE_SOUND
         if self._sound is None:
             self._retire()
 
-    def _meet(self, previous: _Open, begin: float) -> None:
+    def _meet(self, previous: _Open, begin: float, seam: float) -> None:
         """End `previous` where the next begins, unless pictures are missing between: no row claims what no file holds."""
-        if begin - previous.last_end <= max(_SEAM, 2 * self._step):
+        if begin - previous.last_end <= seam:
             previous.last_end = begin
         else:
             self._tell_hole(previous, begin)
