@@ -196,6 +196,14 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_finished(class_sit
     assert [s.start for s in box.catalog.segments.of_class("C1")] == [at("09:00"), at("09:02")]
     assert [s.start for s in box.catalog.segments.opened()] == [at("09:01")]
 
+    # a day later it is given up, so that its half-day can be closed; what lies there stays
+    box.clock.time = at("09:01") + timedelta(days=1)
+    recover(box.catalog, [box.drive], box.clock)
+    assert not box.catalog.segments.opened()
+    lost = box.catalog.events.last("segment.lost")
+    assert lost is not None and lost.detail["why"] == "unreadable"
+    assert (box.drive.root / done.path).with_name(".090100.mp4.part").exists()
+
 
 def test_facts_of_an_old_copy_say_nothing_of_the_last_run(class_site: Site) -> None:
     """The daily copy brought back a sign of life; segments of the drive are younger."""

@@ -26,6 +26,8 @@ from agent.recording.mp4 import boxes, drop_half_fragment, mend_header
 from agent.recording.writer import digest_of
 
 log = logging.getLogger(__name__)
+GIVE_UP = timedelta(days=1)
+"""Age from which the row of a file that cannot be read is given up: its half-day has to be closed some day."""
 
 
 def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Segment]:
@@ -53,7 +55,11 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
         try:
             segment = _recover_one(catalog, drive, row, clock)
         except OSError as error:
-            failed = os_error(error, drive.root)
+            drive.check()
+            if clock.now() - row.start < GIVE_UP:
+                failed = os_error(error, drive.root)
+            else:
+                _lost(catalog, row, clock, "unreadable")
             continue
         if segment:
             found.append(segment)
