@@ -81,25 +81,23 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
         video, sound = container.streams.video[0], container.streams.audio[0]
         stream = cast(LiveStream, SimpleNamespace(video=video, audio=sound))
         finisher = Finisher(CAMERA, catalog, clock)
-        syncer = Syncer(CAMERA, clock)
         finisher.start()
-        syncer.start()
         try:
             # nothing is to be saved from a power cut here
             options = Options(max_loss=10 * seconds, fragment_seconds=2)
-            reel = Reel(CAMERA, stream, lambda _: plan, drive, catalog, clock, options, finisher, syncer)
-            ticked = 0.0
-            for at, packet in packets(container, seconds):
-                clock.passed = at
-                if packet.stream_index == sound.index and chance.random() < lost:
-                    continue
-                reel.feed(packet, clock.monotonic())
-                if at - ticked > 0.3:
-                    ticked = at
-                    reel.tick(clock.monotonic())
-            reel.close()
+            with Syncer(CAMERA, clock) as syncer:
+                reel = Reel(CAMERA, stream, lambda _: plan, drive, catalog, clock, options, finisher, syncer)
+                ticked = 0.0
+                for at, packet in packets(container, seconds):
+                    clock.passed = at
+                    if packet.stream_index == sound.index and chance.random() < lost:
+                        continue
+                    reel.feed(packet, clock.monotonic())
+                    if at - ticked > 0.3:
+                        ticked = at
+                        reel.tick(clock.monotonic())
+                reel.close()
         finally:
-            syncer.close()
             finisher.close()
         return drive.root, catalog.segments.of_class(cls.class_id)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import av
 import pytest
@@ -18,13 +20,15 @@ from agent import media
 from agent.clock import SystemClock
 from agent.demo.media import make_clip
 from agent.drive import init
-from agent.errors import MediaError
+from agent.errors import DriveError, MediaError
 from agent.model import Segment, Session
 from agent.recording.mp4 import boxes, mend_header, whole_end
 from agent.recording.options import Source
 from agent.recording.parameters import joined, parameter_sets
 from agent.recording.recover import recover
+from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
+from agent.recording.writer import SegmentWriter
 from tests.recording_rig import Rig, breaks, camera, clip, indexes
 
 ROOT = Path(__file__).parent.parent
@@ -316,3 +320,28 @@ def test_last_key_frame_of_any_clip(tmp_path: Path) -> None:
     found = media.last_key_frame(path)
     assert found is not None and found[0] == pytest.approx(2)
     assert media.video_seconds(path) == pytest.approx(3)
+
+
+def test_a_failed_sync_is_raised_by_the_next_ask(tmp_path: Path) -> None:
+    drive = init(tmp_path, label="盘", institution="", clock=SystemClock())
+    reading, writing = os.pipe()
+
+    class Pipe:
+        """(made: nothing here has a disk that fails on demand; a pipe cannot be synced, so the kernel refuses)"""
+
+        def check_place(self) -> None: ...
+
+        def handle(self) -> int:
+            return os.dup(reading)
+
+    writers = cast(list[SegmentWriter], [Pipe()])
+    with Syncer("cam1", SystemClock()) as syncer:
+        assert syncer.ask(drive, writers)
+        with pytest.raises(DriveError):
+            for _ in range(200):
+                syncer.ask(drive, writers)
+                time.sleep(0.01)
+    with Syncer("cam1", SystemClock()) as syncer:
+        assert syncer.ask(drive, [])
+    os.close(reading)
+    os.close(writing)

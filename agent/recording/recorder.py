@@ -52,7 +52,6 @@ class Recorder:
         self._silence = SilenceWatch(camera_id, catalog, self._options.silent_seconds)
         self._budget = budget or Budget(clock)
         self._finisher = Finisher(camera_id, catalog, clock, finished, complain)
-        self._syncer = Syncer(camera_id, clock)
         self._complain = complain
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
@@ -62,13 +61,11 @@ class Recorder:
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: then the open segment is finished, some seconds later at most."""
         self._finisher.start()
-        self._syncer.start()
         try:
             while not stop.is_set():
                 self._clock.wait(stop, self._step(stop))
         finally:
             self._outage.close()
-            self._syncer.close()
             self._finisher.close()
 
     def _step(self, stop: threading.Event) -> float:
@@ -125,8 +122,8 @@ class Recorder:
     def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
         """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
         try:
-            with self._connect(source) as stream:
-                self._record(stream, source, drive, stop)
+            with self._connect(source) as stream, Syncer(self._camera_id, self._clock) as syncer:
+                self._record(stream, source, drive, syncer, stop)
         except CameraDenied as error:
             self._camera_failed("camera.down", error)
             return self._options.refused_pause
@@ -152,10 +149,12 @@ class Recorder:
             attempt.right()
             return stream
 
-    def _record(self, stream: LiveStream, source: Source, drive: Drive, stop: threading.Event) -> None:
+    def _record(
+        self, stream: LiveStream, source: Source, drive: Drive, syncer: Syncer, stop: threading.Event
+    ) -> None:  # fmt: skip
         reel = Reel(
             self._camera_id, stream, self._plan, drive, self._catalog, self._clock, self._options, self._finisher,
-            self._syncer,
+            syncer,
         )  # fmt: skip
         try:
             self._pump(stream, reel, source, stop)

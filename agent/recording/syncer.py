@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from contextlib import suppress
+from typing import Self
 
 from agent.clock import Clock
 from agent.drive import Drive
@@ -16,10 +17,12 @@ from agent.recording.writer import SegmentWriter
 
 PATIENCE = 10.0
 """Seconds that a sync may take before the drive is held to hang."""
+_LAST = 2.0
 
 
 class Syncer:
-    """One thread a recorder. One sync runs at a time; what went wrong in it is raised by the next `ask`."""
+    """One thread for one connection and its drive, as a context manager: what a drive did wrong must not be held against the
+    next. One sync runs at a time; what went wrong in it is raised by the next `ask`."""
 
     def __init__(self, camera_id: str, clock: Clock) -> None:
         self._clock = clock
@@ -28,10 +31,17 @@ class Syncer:
         self._idle.set()
         self._asked = 0.0
         self._failure: DriveError | None = None
-        self._thread = threading.Thread(target=self._run, name=f"sync-{camera_id}")
+        # daemon: stuck in the kernel on a dead disk it must not keep the process from ending
+        self._thread = threading.Thread(target=self._run, name=f"sync-{camera_id}", daemon=True)
 
-    def start(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the sync under way finish, unless it hangs; the end of a segment syncs for itself."""
+        self._queue.put(None)
+        self._thread.join(_LAST)
 
     def ask(self, drive: Drive, writers: list[SegmentWriter]) -> bool:
         """Have the files synced soon; False where the sync before is still under way. Raises DriveError: what that met,
@@ -49,11 +59,6 @@ class Syncer:
         self._idle.clear()
         self._queue.put((drive, [writer.handle() for writer in writers]))
         return True
-
-    def close(self) -> None:
-        """Finish the sync that is under way, then end."""
-        self._queue.put(None)
-        self._thread.join()
 
     def _run(self) -> None:
         while (job := self._queue.get()) is not None:
