@@ -74,7 +74,7 @@ def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple
     """A `tile` x `tile` BGR picture and its boxes (xyxy pixels).
 
     The median head gets a drawn size of 8 to 110 pixels, more where the picture would else not fill the tile. One tile in
-    eight shows a place without heads, so that chair backs and lamps are learnt as well.
+    six shows a place without heads, so that chair backs and lamps are learnt as well.
     """
     picture, heads = data.picture(index), data.heads[index]
     height, width = picture.shape[:2]
@@ -83,7 +83,7 @@ def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple
         size = float(np.median(np.sqrt((heads[:, 2] - heads[:, 0]) * (heads[:, 3] - heads[:, 1]))))
         scale = min(3.0, math.exp(rng.uniform(math.log(8), math.log(110))) / max(size, 1.0))
         scale = max(scale, tile / max(width, height))  # not a stamp on an empty tile
-        empty = _empty_place(heads, width, height, rng) if rng.random() < 0.125 else None
+        empty = _empty_place(heads, width, height, rng) if rng.random() < 1 / 6 else None
         if empty:
             centre, scale = empty[:2], max(scale, tile / empty[2])
         elif rng.random() < 0.8:
@@ -164,26 +164,66 @@ def _for_source(matrix: np.ndarray, scale: float) -> np.ndarray:
     return out
 
 
-_CLOTH = ((235, 235, 235), (200, 160, 90), (215, 190, 130), (40, 40, 40), (150, 170, 90))
-"""Masks and caps as they are mostly seen: white, blues, black, green (BGR)."""
+_CLOTH = (
+    (235, 235, 235),
+    (200, 160, 90),
+    (215, 190, 130),
+    (40, 40, 40),
+    (150, 170, 90),
+    (120, 150, 190),
+    (150, 150, 150),
+)
+"""Masks, caps and scarves as they are mostly seen: white, blues, black, green, beige, grey (BGR)."""
+_HELMETS = ((0, 200, 240), (40, 40, 210), (190, 90, 30), (240, 240, 240), (0, 120, 240))
 
 
 def _cover(tile: np.ndarray, box: np.ndarray, rng: random.Random) -> None:
-    """Draw a mask or a cap over a part of a head, whichever way up it is, or the edge of a desk or a neighbour before it."""
+    """Draw a mask, a cap, a helmet or a scarf over a head, or the edge of a desk or a neighbour before a part of it."""
     x1, y1, x2, y2 = (float(v) for v in box)
     wide, high = x2 - x1, y2 - y1
-    shade = rng.choice(_CLOTH) if rng.random() < 0.6 else tuple(rng.randrange(256) for _ in range(3))
-    shade = tuple(min(255, max(0, v + rng.randrange(-25, 26))) for v in shade)
     kind = rng.random()
-    if kind < 0.75:
-        down = 0.72 if kind < 0.45 else 0.2  # a mask below the eyes, a cap above them
-        middle = ((x1 + x2) / 2 + rng.uniform(-0.1, 0.1) * wide, y1 + down * high)
-        cv2.ellipse(tile, (middle, (wide * 0.9, high * rng.uniform(0.4, 0.6)), rng.uniform(-15, 15)), shade, -1)
+    shade = rng.choice(_HELMETS if 0.45 <= kind < 0.6 else _CLOTH)
+    shade = shade if rng.random() < 0.6 else tuple(rng.randrange(256) for _ in range(3))
+    shade = tuple(min(255, max(0, v + rng.randrange(-25, 26))) for v in shade)
+    middle, slant = ((x1 + x2) / 2 + rng.uniform(-0.1, 0.1) * wide, (y1 + y2) / 2), rng.uniform(-15, 15)
+    if kind < 0.3:  # a mask below the eyes
+        cv2.ellipse(tile, ((middle[0], y1 + 0.72 * high), (wide * 0.9, high * rng.uniform(0.4, 0.6)), slant), shade, -1)
+    elif kind < 0.6:  # a cap or a helmet above them
+        size = wide * rng.uniform(0.95, 1.15), high * rng.uniform(0.5, 0.8)
+        _clothe(tile, ((middle[0], y1 + 0.22 * high), size, slant), None, shade, rng)
+    elif kind < 0.85:  # a scarf or a hood, with a face in it or from behind
+        face = (middle[0] + rng.uniform(-0.25, 0.25) * wide, middle[1] + rng.uniform(0, 0.15) * high)
+        hole = (face, (wide * rng.uniform(0.4, 0.65), high * rng.uniform(0.45, 0.65)), slant)
+        size = wide * rng.uniform(1.0, 1.2), high * rng.uniform(1.05, 1.25)
+        _clothe(tile, (middle, size, slant), hole if rng.random() < 0.75 else None, shade, rng)
     else:
         part = rng.uniform(0.2, 0.5)
         corners = [(x1, y2 - part * high, x2, y2), (x1, y1, x1 + part * wide, y2), (x2 - part * wide, y1, x2, y2)]
         left, top, right, bottom = (round(v) for v in rng.choice(corners))
         cv2.rectangle(tile, (left, top), (right, bottom), shade, -1)
+
+
+Ellipse = tuple[tuple[float, float], tuple[float, float], float]
+
+
+def _clothe(tile: np.ndarray, over: Ellipse, hole: Ellipse | None, shade: tuple[int, ...], rng: random.Random) -> None:
+    """Cloth of a colour in an ellipse, darker towards one side, with folds and soft edges; `hole` stays as it was."""
+    reach = math.ceil(max(over[1]) / 2) + 2
+    left, top = max(0, int(over[0][0]) - reach), max(0, int(over[0][1]) - reach)
+    part = tile[top : int(over[0][1]) + reach, left : int(over[0][0]) + reach]
+    if min(part.shape[:2]) < 4:
+        return
+    mask = np.zeros(part.shape[:2], np.float32)
+    for (x, y), size, slant in [over] + ([hole] if hole else []):
+        cv2.ellipse(mask, ((x - left, y - top), size, slant), 0.0 if mask.any() else 1.0, -1)
+    mask = cv2.GaussianBlur(mask, (0, 0), max(0.5, reach / 30))[:, :, None]
+    y, x = np.mgrid[-1 : 1 : part.shape[0] * 1j, -1 : 1 : part.shape[1] * 1j]
+    turn, waves = rng.uniform(0, 2 * math.pi), rng.uniform(2, 9)
+    along, across = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
+    light = 0.9 + rng.uniform(0, 0.3) * along + rng.uniform(0, 0.12) * np.sin(waves * across + 2 * along)
+    dim = min(1.1, 0.4 + 0.6 * float(part.mean()) / 110)  # as light as its surroundings
+    cloth = np.clip(np.array(shade, np.float32) * dim * light[:, :, None], 0, 255)
+    part[:] = (part * (1 - mask) + cloth * mask).astype(np.uint8)
 
 
 def disturb(tile: np.ndarray, boxes: np.ndarray, rng: random.Random, noise: np.random.Generator) -> np.ndarray:

@@ -18,9 +18,9 @@ from agent.demo.media import make_clip
 from agent.demo.scene import make_classroom
 from tests.broker import Broker, Heard, Listener, needs_mosquitto
 from tests.contract_check import validate
-from tests.daemon import CLASS_ID, PASSWORD, Daemon
+from tests.daemon import CLASS_ID, PASSWORD, Daemon, alone_on_loopback
 
-pytestmark = needs_mosquitto
+pytestmark = [needs_mosquitto, alone_on_loopback]
 
 
 @pytest.fixture(scope="module")
