@@ -119,6 +119,17 @@ def test_heads_out_of_the_range_of_sure_ones_are_believed_less() -> None:
     assert np.allclose(few, few[0]), "without sure heads no size is out of range"
 
 
+def test_near_heads_may_be_larger_than_far_ones() -> None:
+    """Sure heads grow from 16 to 64 pixels down the picture: what is right for the front row is too large for the last."""
+    rows = [(i * 200, y, side) for y, side in ((0, 16), (200, 25), (400, 40), (600, 64)) for i in range(3)]
+    boxes = boxes_of(*rows, (700, 600, 64), (700, 0, 64), (900, 600, 16), (900, 0, 16))
+    scores = np.array([0.9] * len(rows) + [0.4] * 4, np.float32)
+    near_large, far_large, near_small, far_small = belief.tell(boxes, scores, 1.0, Belief(larger=-1.0, smaller=-1.0))[-4:]
+    assert near_large == pytest.approx(far_small, abs=0.01)
+    assert far_large < near_large - 0.1
+    assert near_small < far_small - 0.1
+
+
 def test_no_candidate_no_figures() -> None:
     nothing = np.zeros((0, 4), np.float32)
     assert belief.tell(nothing, np.zeros(0, np.float32), 1.0, Belief()).shape == (0,)
