@@ -28,7 +28,7 @@ RIDGE = 1.0
 OFFSETS = np.arange(-0.6, 0.61, 0.1)
 SURE = (0.3, 0.4, 0.5, 0.6)
 """Higher would empty the hall at hand, and lose one lone person in five."""
-UNSEEN, WIDTHS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08), np.arange(0.6, 2.05, 0.1).round(1)
+UNSEEN, WIDTHS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08), tuple(n / 10 for n in range(6, 21))
 AIM = 0.88
 """Share of pictures whose true count the interval shall hold, in the fit."""
 
