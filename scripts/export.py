@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 
 import train  # the same folder: declares what a CPU torchvision lacks
@@ -46,11 +47,13 @@ def export(weights: Path, out: Path, wanted: str | None) -> str:
     train.declare_torchvision()
     from ultralytics import YOLO
 
-    model = YOLO(str(weights))
-    number = pick_class(dict(model.names), wanted)
-    made = Path(str(model.export(format="onnx", dynamic=True, simplify=True, opset=17, verbose=False)))
-    keep_one_class(made, number, len(model.names))
-    shutil.move(made, out)
+    # ultralytics writes beside the weights it reads, over a file of the same name
+    with tempfile.TemporaryDirectory() as folder:
+        model = YOLO(str(shutil.copy(weights, folder)))
+        number = pick_class(dict(model.names), wanted)
+        made = Path(str(model.export(format="onnx", dynamic=True, simplify=True, opset=17, verbose=False)))
+        keep_one_class(made, number, len(model.names))
+        shutil.move(made, out)
     return hashlib.sha256(out.read_bytes()).hexdigest()
 
 

@@ -342,6 +342,7 @@ def load(weights: str) -> object:
     model.args = copy.copy(DEFAULT_CFG)
     model.args.cls = CLS_GAIN
     model.names = {0: "head"}
+    vars(model).pop("pt_path", None)  # weights shall not tell the paths of this machine
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
@@ -431,7 +432,8 @@ class Trainer:
         return (loss.detach() / len(tiles)).flatten().tolist()
 
     def save(self) -> None:
-        save(self.average, self.args.out / "last.pt", vars(self.args) | {"step": self.steps})
+        told = {k: v for k, v in vars(self.args).items() if isinstance(v, int | float) or k in ("more", "device")}
+        save(self.average, self.args.out / "last.pt", told | {"step": self.steps})
 
 
 def train(args: argparse.Namespace) -> None:
