@@ -124,7 +124,8 @@ def test_near_heads_may_be_larger_than_far_ones() -> None:
     rows = [(i * 200, y, side) for y, side in ((0, 16), (200, 25), (400, 40), (600, 64)) for i in range(3)]
     boxes = boxes_of(*rows, (700, 600, 64), (700, 0, 64), (900, 600, 16), (900, 0, 16))
     scores = np.array([0.9] * len(rows) + [0.4] * 4, np.float32)
-    near_large, far_large, near_small, far_small = belief.tell(boxes, scores, 1.0, Belief(larger=-1.0, smaller=-1.0))[-4:]
+    told = belief.tell(boxes, scores, 1.0, Belief(larger=-1.0, smaller=-1.0))
+    near_large, far_large, near_small, far_small = told[-4:]
     assert near_large == pytest.approx(far_small, abs=0.01)
     assert far_large < near_large - 0.1
     assert near_small < far_small - 0.1
