@@ -14,12 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agent.demo.show import daytime_zone
 
-alone_on_loopback = pytest.mark.xdist_group("a whole agent on the loopback addresses")
-"""Tests that start a `Daemon` beside other tests' virtual cameras: it would find those too."""
 PASSWORD = "camera-1"
 CLASS_ID = "T-1"
 

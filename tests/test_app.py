@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import random
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +20,17 @@ from agent.demo.media import make_clip
 from agent.demo.scene import make_classroom
 from tests.broker import Broker, Heard, Listener, needs_mosquitto
 from tests.contract_check import validate
-from tests.daemon import CLASS_ID, PASSWORD, Daemon, alone_on_loopback
+from tests.daemon import CLASS_ID, PASSWORD, Daemon
 
-pytestmark = [needs_mosquitto, alone_on_loopback]
+pytestmark = needs_mosquitto
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """One test at a time of all workers: each agent would find the others' cameras on the loopback addresses."""
+    with (Path(tempfile.gettempdir()) / "site-agent-test-app.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="module")
