@@ -23,7 +23,6 @@ from agent.catalog import Catalog, copies
 from agent.clock import Clock, SystemClock, local_day
 from agent.counting import regions, weights
 from agent.counting.detector import OpenVinoDetector
-from agent.counting.quality import Limits
 from agent.counting.worker import Counter
 from agent.crew import Crew
 from agent.doctor.box import Box, of_settings
@@ -132,7 +131,7 @@ class App:
         leave_out = regions.load(own.regions) if own.regions else None
         return Counter(
             self._catalog, self._clock, lambda: OpenVinoDetector(self._weights, own.threads), own.interval, leave_out,
-            Limits(**own.limits.model_dump()),
+            own.limits,
         )  # fmt: skip
 
     def _copies(self, stop: threading.Event) -> None:

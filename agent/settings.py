@@ -23,6 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from agent.counting.limits import Limits
 from agent.errors import SettingsError
 from agent.model import is_id
 from agent.settings_file import PREFIX
@@ -95,26 +96,13 @@ class RecordingSettings(Section):
     always: bool = False
 
 
-class SeeingLimits(Section):
-    """From where a measure of picture or sound is a fault; units and what was seen: docs/counting.md."""
-
-    dark_light: float = 45
-    washed_contrast: float = 45
-    covered_flat: float = 0.75
-    blurred_sharpness: float = 1.3
-    frozen_s: float = 60
-    moved_likeness: float = 0.25
-    silent_dbfs: float = -60
-    clipped_share: float = 0.002
-
-
 class CountingSettings(Section):
     interval: Annotated[float, Field(ge=1, le=300)] = 20
     model: Path = Path("models/head-yolo11n.onnx")
     sha256: str = ""
     threads: Annotated[int, Field(ge=1, le=16)] = 1
     regions: Path | None = None
-    limits: SeeingLimits = SeeingLimits()
+    limits: Limits = Limits()
 
 
 class AttendanceSettings(Section):

@@ -17,8 +17,9 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.clock import Clock, SystemClock, Trust
-from agent.counting import quality, weights
+from agent.counting import weights
 from agent.counting.detector import OpenVinoDetector
+from agent.counting.limits import Limits
 from agent.counting.worker import Counter
 from agent.demo.media import Writer, yuv_frame
 from agent.demo.scene import Classroom, make_classroom
@@ -98,7 +99,7 @@ def test_faults_begin_where_the_settings_say(
     """The same good recording: with a limit that no lit room keeps, its looks are dark."""
     (tmp_path / "083000.mp4").write_bytes(clip.read_bytes())
     finished(catalog, tmp_path / "083000.mp4", START, 12)
-    strict = quality.Limits(dark_light=256)
+    strict = Limits(dark_light=256)
     catalog.segments.open(segment("083012.mp4", START + timedelta(seconds=12)))
     counter = Counter(catalog, HandClock(START + timedelta(seconds=60)), lambda: detector, 4, limits=strict)
     counter.prepare()

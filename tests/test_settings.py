@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from agent import settings
-from agent.counting import quality
+from agent.counting.limits import Limits
 from agent.errors import SettingsError
-from agent.settings import SeeingLimits
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"
 LEAST = 'county = "wenshui"\nsite = "s1"\nbox = "b1"\ninstitution = "学校"\n'
@@ -34,8 +32,18 @@ def _keys(model: type[BaseModel]) -> dict[str, object]:
     return found
 
 
-def test_the_limits_of_picture_and_sound_are_those_that_were_measured() -> None:
-    assert SeeingLimits().model_dump() == asdict(quality.LIMITS)
+def test_an_unknown_limit_is_refused_in_the_file_and_in_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(LEAST + "[counting.limits]\ndark_light = 50\n", encoding="utf-8")
+    assert settings.load(file).counting.limits == Limits(dark_light=50)
+    file.write_text(LEAST + "[counting.limits]\ndark_lihgt = 50\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"counting\.limits\.dark_lihgt"):
+        settings.load(file)
+    file.write_text(LEAST, encoding="utf-8")
+    monkeypatch.setenv("SITE_AGENT_COUNTING__LIMITS__DARK_LIHGT", "50")
+    with pytest.raises(SettingsError, match=r"counting\.limits\.dark_lihgt"):
+        settings.load(file)
 
 
 def test_the_example_shows_every_key_with_its_default() -> None:

@@ -13,7 +13,6 @@ from agent.commands import common
 from agent.counting import annotate, calibrate, files, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.look import Seen
-from agent.counting.quality import Limits
 from agent.errors import InputError
 from agent.settings import CountingSettings
 
@@ -69,7 +68,7 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
     video = False
     for look in files.looks(
         name, detector, args.interval or counting.interval, exactly=args.interval is not None,
-        limits=Limits(**counting.limits.model_dump()),
+        limits=counting.limits,
     ):  # fmt: skip
         common.emit(args, look.as_json())
         if not common.wants_json(args):

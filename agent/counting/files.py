@@ -13,6 +13,7 @@ import numpy as np
 from agent import media
 from agent.counting import estimate, quality
 from agent.counting.detector import HeadDetector
+from agent.counting.limits import LIMITS, Limits
 from agent.counting.look import Seen, look_at
 from agent.errors import InputError, MediaError
 from agent.media import Picture
@@ -47,7 +48,7 @@ def looks(
     interval: float,
     *,
     exactly: bool = False,
-    limits: quality.Limits = quality.LIMITS,
+    limits: Limits = LIMITS,
 ) -> Iterator[FileLook]:
     """The looks at one file: one at a picture, one each `interval` seconds (at the key frame due) at a video.
 
@@ -80,7 +81,7 @@ def _decode(path: Path) -> Picture | None:
 
 
 def _video(
-    name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool, limits: quality.Limits
+    name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool, limits: Limits
 ) -> Iterator[FileLook]:
     count, before, still_since = 0, None, 0.0
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agent.counting import estimate, quality
 from agent.counting.detector import HeadDetector
 from agent.counting.estimate import Box, Polygon
+from agent.counting.limits import LIMITS, Limits
 from agent.counting.quality import Grey
 from agent.media import Picture
 
@@ -37,7 +38,7 @@ def look_at(
     reference: quality.View | None = None,
     still_s: float = 0.0,
     grey: Grey | None = None,
-    limits: quality.Limits = quality.LIMITS,
+    limits: Limits = LIMITS,
 ) -> Seen:
     """`leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces). `grey`: the picture's
     luma, where the caller has made it already."""

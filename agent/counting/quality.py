@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agent.counting.limits import LIMITS, Limits
 from agent.media import Picture
 
 Plane = npt.NDArray[np.float32]
@@ -40,23 +41,6 @@ CLIPPED_AT = 0.975  # the loudest sample of G.711 is 0.980 (mu-law) or 0.984 (A-
 RUN = 3
 STILL = 0.05
 SPEECH_HZ = (300.0, 3400.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """From where a measure counts as a fault. See the module's text for units and what was seen."""
-
-    dark_light: float = 45.0
-    washed_contrast: float = 45.0
-    covered_flat: float = 0.75
-    blurred_sharpness: float = 1.3
-    frozen_s: float = 60.0
-    moved_likeness: float = 0.25
-    silent_dbfs: float = -60.0
-    clipped_share: float = 0.002
-
-
-LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from agent.clock import Clock
 from agent.counting import calibrate, quality, sound, watch
 from agent.counting.detector import HeadDetector
 from agent.counting.estimate import Polygon
+from agent.counting.limits import LIMITS, Limits
 from agent.counting.look import Seen, look_at
 from agent.errors import MediaError
 from agent.media import Picture
@@ -60,7 +61,7 @@ class Counter:
         make_detector: Callable[[], HeadDetector],
         interval: float,
         leave_out: Mapping[str, Sequence[Polygon]] | None = None,
-        limits: quality.Limits = quality.LIMITS,
+        limits: Limits = LIMITS,
     ) -> None:
         self._catalog, self._clock, self._make_detector = catalog, clock, make_detector
         self._interval = timedelta(seconds=interval)
