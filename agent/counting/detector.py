@@ -127,9 +127,8 @@ def taking_pictures(model: Any) -> Any:
     told = steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
     told.set_color_format(process.ColorFormat.BGR)
     steps.input().model().set_layout(openvino.Layout("NCHW"))
-    steps.input().preprocess().convert_element_type(openvino.Type.f32).convert_color(process.ColorFormat.RGB).scale(
-        255.0
-    )
+    planes = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+    planes.convert_color(process.ColorFormat.RGB).scale(255.0)
     return steps.build()
 
 
