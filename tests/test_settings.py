@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     for section, keys in model.items():
         if isinstance(keys, dict):
             assert shown[section].keys() == keys.keys(), section
+    assert shown["counting"]["limits"] == asdict(Limits())
 
 
 def test_the_example_is_valid_and_its_values_are_the_defaults() -> None:

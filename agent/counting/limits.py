@@ -5,13 +5,12 @@ Apart from `quality`, so that whoever reads settings does without OpenCV.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from dataclasses import dataclass
 
 
-class Limits(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Limits:
     """Units and what was seen: `quality` and docs/counting.md."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dark_light: float = 45
     washed_contrast: float = 45
