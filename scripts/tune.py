@@ -154,7 +154,7 @@ def report(name: str, rows: np.ndarray, true: np.ndarray, scenes: list[str]) -> 
     print(
         f"{name}, held back: MAE {wrong.mean():.2f}, relative {wrong.sum() / true.sum():.3f}; 1 to 60 people:"
         f" {wrong[some].mean():.2f}, {wrong[some].sum() / true[some].sum():.3f}; intervals: {held.mean():.1%} hold the true"
-        f" count, median half-width {np.median(half):.1f} (allowed {np.median(allowed):.1f})"
+        f" count, median half-width {np.median(half):.1f}, over what is allowed {np.median(half / allowed):.2f}"
     )
     for scene in dict.fromkeys(scenes):
         rows_of = np.array([s == scene for s in scenes])

@@ -15,7 +15,7 @@ Picture measures are taken from the luma at a long side of 640 pixels, so that t
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -31,6 +31,7 @@ Samples = npt.NDArray[np.float32]
 
 LONG_SIDE = 640
 SQUARE = 20
+FLAT = 3.0
 VIEW = (64, 36)
 SHIFT = 2
 STEEPEST = 200.0  # a gradient is at most 255 * 4 * sqrt(2) / 8
@@ -98,25 +99,35 @@ def view(picture: Picture | Grey) -> View:
 def picture_measures(picture: Picture | Grey) -> dict[str, float]:
     """light, contrast, sharpness, flat; see the module's text."""
     whole = luma(picture)
-    low, light, high = (_percentile(whole, share, 256, 256) for share in (0.01, 0.95, 0.99))
+    low, light, high = _percentiles(whole, (0.01, 0.95, 0.99), 256, 256)
     grey = whole.astype(np.float32)
-    fine = _percentile(_gradient(grey), 0.99, STEEPEST, BINS)
-    coarse = _percentile(_gradient(_smooth(grey, 2)), 0.99, STEEPEST, BINS)
-    rows, columns = grey.shape[0] // SQUARE, grey.shape[1] // SQUARE
-    squares = grey[: rows * SQUARE, : columns * SQUARE].reshape(rows, SQUARE, columns, SQUARE)
-    flat = float((squares.std(axis=(1, 3)) < 3).mean()) if squares.size else 1.0
-    figures = {"light": light, "contrast": high - low, "sharpness": fine / max(coarse, 0.3), "flat": flat}
+    (fine,) = _percentiles(_gradient(grey), (0.99,), STEEPEST, BINS)
+    (coarse,) = _percentiles(_gradient(_smooth(grey, 2)), (0.99,), STEEPEST, BINS)
+    figures = {"light": light, "contrast": high - low, "sharpness": fine / max(coarse, 0.3), "flat": _flat(grey)}
     return {name: round(float(value), 3) for name, value in figures.items()}
 
 
-def _percentile(plane: Grey | Plane, share: float, top: float, bins: int) -> float:
+def _flat(grey: Plane) -> float:
+    """Share of the squares whose deviation is below FLAT; by means over squares, a quarter of the time of numpy's `std`."""
+    rows, columns = grey.shape[0] // SQUARE, grey.shape[1] // SQUARE
+    if not rows or not columns:
+        return 1.0
+    whole = grey[: rows * SQUARE, : columns * SQUARE]
+    mean, power = (cv2.resize(p, (columns, rows), interpolation=cv2.INTER_AREA) for p in (whole, whole * whole))
+    return float((power - mean * mean < FLAT * FLAT).mean())
+
+
+def _percentiles(plane: Grey | Plane, shares: Sequence[float], top: float, bins: int) -> list[float]:
     """From a histogram of 0 to `top`, straight within a bin: a tenth of the time that sorting takes."""
     counts = cv2.calcHist([plane], [0], None, [bins], [0, top]).ravel()
     below = np.cumsum(counts)
-    wanted = share * float(below[-1])
-    place = int(np.searchsorted(below, wanted))
-    within = (wanted - (below[place] - counts[place])) / max(counts[place], 1.0)
-    return float((place + within) * top / bins)
+    found = []
+    for share in shares:
+        wanted = share * float(below[-1])
+        place = int(np.searchsorted(below, wanted))
+        within = (wanted - (below[place] - counts[place])) / max(counts[place], 1.0)
+        found.append(float((place + within) * top / bins))
+    return found
 
 
 def judge_picture(
