@@ -1,5 +1,7 @@
 """The weighted mean of two `.pt` of the same network: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5` (see docs/counting.md).
 
+Where only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is NEW's.
+
 Weights on the way from OLD to a short training from it: often better on strange pictures than either end.
 """
 
@@ -16,10 +18,12 @@ def mix(old: Path, new: Path, out: Path, share: float) -> None:
 
     train.declare_torchvision()
     one, two = (torch.load(path, weights_only=False)["model"].float() for path in (old, new))
-    values = one.state_dict()
-    for name, value in two.state_dict().items():
-        if value.dtype.is_floating_point:
-            values[name] = values[name] * (1 - share) + value * share
+    values, old_values = two.state_dict(), one.state_dict()
+    boxes = f"model.{len(two.model) - 1}.cv2."
+    lightened = any(name not in values or values[name].shape != value.shape for name, value in old_values.items())
+    for name, value in values.items():
+        if value.dtype.is_floating_point and not (lightened and name.startswith(boxes)):
+            values[name] = old_values[name] * (1 - share) + value * share
     two.load_state_dict(values)
     train.save(two, out, {"mixed": [old.name, new.name], "new": share})
 
