@@ -33,8 +33,8 @@ def test_error_on_every_fourth_picture(detector: OpenVinoDetector) -> None:
         errors.append(abs(seen.people - entry["count"]))
         judged.append(seen.judged)
     assert all(judged)
-    assert sum(errors) / sum(entry["count"] for entry in entries) < 0.08
-    assert np.mean(errors) < 1.4
+    assert sum(errors) / sum(entry["count"] for entry in entries) < 0.07
+    assert np.mean(errors) < 1.25
 
 
 def test_classroom_clip(detector: OpenVinoDetector) -> None:
