@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import train  # the same folder: declares what a CPU torchvision lacks
+import network  # the same folder: declares what a CPU torchvision lacks
 
 
 def pick_class(names: dict[int, str], wanted: str | None) -> int:
@@ -44,7 +44,7 @@ def keep_one_class(path: Path, number: int, classes: int) -> None:
 
 def export(weights: Path, out: Path, wanted: str | None) -> str:
     """Write `out`; returns its sha256."""
-    train.declare_torchvision()
+    network.declare_torchvision()
     from ultralytics import YOLO
 
     # ultralytics writes beside the weights it reads, over a file of the same name

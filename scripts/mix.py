@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import train  # the same folder: declares what a CPU torchvision lacks, and writes what ultralytics can load
+import network  # the same folder: declares what a CPU torchvision lacks, and writes what ultralytics can load
 
 
 def mix(old: Path, new: Path, out: Path, share: float) -> None:
     import torch
 
-    train.declare_torchvision()
+    network.declare_torchvision()
     one, two = (torch.load(path, weights_only=False)["model"].float() for path in (old, new))
     values, old_values = two.state_dict(), one.state_dict()
     boxes = f"model.{len(two.model) - 1}.cv2."
@@ -25,7 +25,7 @@ def mix(old: Path, new: Path, out: Path, share: float) -> None:
         if value.dtype.is_floating_point and not (lightened and name.startswith(boxes)):
             values[name] = old_values[name] * (1 - share) + value * share
     two.load_state_dict(values)
-    train.save(two, out, {"mixed": [old.name, new.name], "new": share})
+    network.save(two, out, {"mixed": [old.name, new.name], "new": share})
 
 
 def main() -> None:

@@ -20,15 +20,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tiles import Feeder, Pictures  # the same folder
+from network import freeze, lighten, load, save  # the same folder
+from tiles import Feeder, Pictures
 
-os.environ.setdefault("YOLO_AUTOINSTALL", "False")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # Trainer has threads of its own
-CLS_GAIN = 1.0
-"""Twice ultralytics' weight of the score's loss: what is counted are scores, the box need not fit to the pixel."""
 ALONE = 0.08
 """Share of the time for which new layers learn alone, three times as fast: their first errors would harm what is good."""
-_KEPT: list[object] = []
 
 
 def as_batch(tiles: np.ndarray, boxes: list[np.ndarray], tile: int, device: str) -> dict[str, object]:
@@ -52,76 +49,6 @@ def as_batch(tiles: np.ndarray, boxes: list[np.ndarray], tile: int, device: str)
         "cls": torch.zeros(len(index), 1, device=device),
         "bboxes": torch.from_numpy(centre.astype(np.float32)).to(device),
     }
-
-
-def declare_torchvision() -> None:
-    """Some CPU builds of torchvision lack their compiled part: declare the operator that its import registers against."""
-    import torch
-
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _KEPT.append(library)  # the declaration lasts as long as this object
-
-
-def load(weights: str) -> object:
-    """The ultralytics model of a `.pt` (go on training) or `.yaml` (from random weights), float32, one class."""
-    declare_torchvision()
-    from ultralytics import YOLO
-    from ultralytics.nn.tasks import DetectionModel
-    from ultralytics.utils import DEFAULT_CFG
-
-    model = DetectionModel(weights, nc=1, verbose=False) if weights.endswith(".yaml") else YOLO(weights).model
-    model = model.float().train()
-    model.args = copy.copy(DEFAULT_CFG)
-    model.args.cls = CLS_GAIN
-    model.names = {0: "head"}
-    vars(model).pop("pt_path", None)  # weights shall not tell the paths of this machine
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
-    return model
-
-
-def freeze(model: object, layers: int) -> None:
-    """Leave the first `layers` as they are, and the running figures of batch normalisation everywhere: for a short training
-    from good weights, which then costs a fifth less and may go in small batches."""
-    import torch
-
-    if not layers:
-        return
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eval()
-    for layer in model.model[:layers]:
-        for parameter in layer.parameters():
-            parameter.requires_grad_(False)
-
-
-def lighten(model: object) -> bool:
-    """Give the box branch depthwise convolutions with random weights, as the score branch has: saves a seventh of the
-    network's time. False where that was done before."""
-    from torch import nn
-    from ultralytics.nn.modules.conv import Conv, DWConv
-
-    boxes = model.model[-1].cv2
-    if not isinstance(boxes[0][0], Conv):
-        return False
-    for number, branch in enumerate(boxes):
-        wide, narrow = branch[0].conv.in_channels, branch[0].conv.out_channels
-        one = nn.Sequential(DWConv(wide, wide, 3), Conv(wide, narrow, 1))
-        two = nn.Sequential(DWConv(narrow, narrow, 3), Conv(narrow, narrow, 1))
-        boxes[number] = nn.Sequential(one, two, branch[-1])
-    return True
-
-
-def save(average: object, path: Path, note: dict[str, object]) -> None:
-    import torch
-
-    part = path.with_suffix(".part")
-    torch.save({"model": copy.deepcopy(average).half(), "ema": None, "train_args": note, "epoch": -1}, part)
-    part.replace(path)
 
 
 class Trainer:
