@@ -16,7 +16,7 @@ RATE = 16000
 
 
 def before(path: Path, seconds: float, length: float = 4.0) -> Samples | None:
-    """Up to `length` seconds of mono sound (-1 to 1, at RATE) that end at `seconds` after the file's first frame.
+    """Up to `length` seconds of the loudest channel (-1 to 1, at RATE) that end at `seconds` after the file's first frame.
 
     None where the file has no sound track; no samples where the track is silent because nothing was received. Works on a
     file that is still written. Raises MediaError.
@@ -33,7 +33,7 @@ def before(path: Path, seconds: float, length: float = 4.0) -> Samples | None:
 
 
 def _samples(frames: Iterator[av.AudioFrame]) -> Samples:
-    """Mono float samples, resampled all at once: a quarter of the time that it takes frame by frame. Where the sound changes
+    """The loudest channel, resampled all at once: a quarter of the time that it takes frame by frame. Where the sound changes
     its form on the way, what comes after."""
     fifo, form = av.AudioFifo(), None
     for frame in frames:
@@ -45,8 +45,11 @@ def _samples(frames: Iterator[av.AudioFrame]) -> Samples:
     whole = fifo.read() if fifo.samples else None
     if whole is None:
         return np.zeros(0, np.float32)
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-    return np.concatenate([part.to_ndarray().reshape(-1) for part in resampler.resample(whole)])
+    # each channel by itself: mixed down, two that are alike would be 3 dB louder, and clipped where neither is
+    resampler = av.AudioResampler(format="fltp", layout=whole.layout, rate=RATE)
+    channels = np.concatenate([part.to_ndarray() for part in resampler.resample(whole)], axis=1)
+    loudest: Samples = channels[np.square(channels).sum(axis=1).argmax()]
+    return loudest
 
 
 def _decoded(container: Any, sound: Any, start: float, end: float) -> Iterator[av.AudioFrame]:
