@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Dressing:
+    """Shares of the tiles in which some heads are covered, and in which things that are no heads are strewn."""
+
+    covered: float = 0.5
+    strewn: float = 0.3
+
 
 Ellipse = tuple[tuple[float, float], tuple[float, float], float]
 """Centre, axes, slant in degrees, as OpenCV takes it."""
@@ -43,7 +53,7 @@ def _cover(tile: np.ndarray, box: np.ndarray, rng: random.Random) -> None:
         if rng.random() < 0.5:  # it falls over the shoulders
             fall = (middle[0], y2 + rng.uniform(-0.05, 0.3) * high), (wide * rng.uniform(1.2, 1.9), high * 0.9), slant
             over.append(fall)
-        _clothe(tile, over, hole if rng.random() < 0.8 else None, shade, rng)
+        _clothe(tile, over, hole if rng.random() < 0.6 else None, shade, rng)
     else:
         part = rng.uniform(0.2, 0.5)
         corners = [(x1, y2 - part * high, x2, y2), (x1, y1, x1 + part * wide, y2), (x2 - part * wide, y1, x2, y2)]
@@ -57,19 +67,26 @@ def _shade(usual: tuple[tuple[int, int, int], ...], rng: random.Random) -> tuple
 
 
 def _strew(tile: np.ndarray, boxes: np.ndarray, rng: random.Random) -> None:
-    """Things that are no heads, apart from all heads: chair backs, bags, lamps, of the colours of cloth and chairs."""
+    """Things that are no heads, apart from all heads: chair backs, bags, lamps, of the colours of cloth and chairs. Alike
+    ones stand in rows, smaller towards the far end, as chairs do."""
     usual = float(np.median(boxes[:, 2] - boxes[:, 0])) if len(boxes) else math.exp(rng.uniform(2.5, 4.5))
     for _ in range(rng.randint(1, 4)):
-        wide = usual * rng.uniform(0.6, 1.6)
-        high, x, y = wide * rng.uniform(0.5, 1.5), rng.uniform(0, tile.shape[1]), rng.uniform(0, tile.shape[0])
-        far = wide + usual / 2, 1.5 * max(wide, high) + usual / 2
-        across, down = np.abs(boxes[:, ::2].sum(1) / 2 - x), np.abs(boxes[:, 1::2].sum(1) / 2 - y)
-        if ((across < far[0]) & (down < far[1])).any():
-            continue
-        slant = rng.uniform(-20, 20)
-        grip = ((x, y - 0.2 * high), (0.4 * wide, 0.2 * high), slant) if rng.random() < 0.3 else None
-        shade = _shade(rng.choice((_CLOTH, _CHAIRS)), rng)
-        _clothe(tile, [((x, y), (wide, high), slant)], grip, shade, rng, rng.choice((2.0, 3.0, 5.0)))
+        wide = usual * rng.uniform(0.6, 1.8)
+        tall, slant, power = rng.uniform(0.5, 1.5), rng.uniform(-20, 20), rng.choice((2.0, 3.0, 5.0))
+        shade, gripped = _shade(rng.choice((_CLOTH, _CHAIRS)), rng), rng.random() < 0.3
+        x, y, way = rng.uniform(0, tile.shape[1]), rng.uniform(0, tile.shape[0]), rng.uniform(-0.6, 0.6)
+        smaller = rng.uniform(0.8, 1.0)
+        for _ in range(1 if rng.random() < 0.4 else rng.randint(2, 6)):
+            if _apart(boxes, x, y, wide, tall * wide, usual):
+                grip = ((x, y - 0.2 * tall * wide), (0.4 * wide, 0.2 * tall * wide), slant) if gripped else None
+                _clothe(tile, [((x, y), (wide, tall * wide), slant)], grip, shade, rng, power)
+            step = wide * rng.uniform(1.1, 1.5)
+            x, y, wide = x + step * math.cos(way), y + step * math.sin(way), wide * smaller
+
+
+def _apart(boxes: np.ndarray, x: float, y: float, wide: float, high: float, usual: float) -> bool:
+    across, down = np.abs(boxes[:, ::2].sum(1) / 2 - x), np.abs(boxes[:, 1::2].sum(1) / 2 - y)
+    return not ((across < wide + usual / 2) & (down < 1.5 * max(wide, high) + usual / 2)).any()
 
 
 def _outline(ellipse: Ellipse, power: float) -> np.ndarray:
@@ -111,12 +128,14 @@ def _clothe(
     part[:] = (part * (1 - mask) + cloth * mask).astype(np.uint8)
 
 
-def disturb(tile: np.ndarray, boxes: np.ndarray, rng: random.Random, noise: np.random.Generator) -> np.ndarray:
+def disturb(
+    tile: np.ndarray, boxes: np.ndarray, dressing: Dressing, rng: random.Random, noise: np.random.Generator
+) -> np.ndarray:
     """Light, colour, infrared, blur, compression, sensor noise; some heads partly covered, as by masks and scarves; things
     that are no heads."""
-    if rng.random() < 0.3:
+    if rng.random() < dressing.strewn:
         _strew(tile, boxes, rng)
-    share = rng.choice((0.0, 0.0, 0.05, 0.3))
+    share = rng.choice((0.05, 0.3)) if rng.random() < dressing.covered else 0.0
     for box in boxes:
         if rng.random() < share:
             _cover(tile, box, rng)

@@ -17,7 +17,7 @@ def mix(old: Path, new: Path, out: Path, share: float) -> None:
     import torch
 
     network.declare_torchvision()
-    one, two = (torch.load(path, weights_only=False)["model"].float() for path in (old, new))
+    one, two = (torch.load(path, map_location="cpu", weights_only=False)["model"].float() for path in (old, new))
     values, old_values = two.state_dict(), one.state_dict()
     boxes = f"model.{len(two.model) - 1}.cv2."
     lightened = any(name not in values or values[name].shape != value.shape for name, value in old_values.items())

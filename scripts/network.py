@@ -78,5 +78,6 @@ def save(average: object, path: Path, note: dict[str, object]) -> None:
     import torch
 
     part = path.with_suffix(".part")
-    torch.save({"model": copy.deepcopy(average).half(), "ema": None, "train_args": note, "epoch": -1}, part)
+    average = copy.deepcopy(average).cpu().half()  # for machines without a GPU as well
+    torch.save({"model": average, "ema": None, "train_args": note, "epoch": -1}, part)
     part.replace(path)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-import queue
+import multiprocessing
 import random
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-from dress import disturb  # the same folder
+import torch
+from dress import Dressing, disturb  # the same folder
+from torch.utils.data import IterableDataset, get_worker_info
 
 PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
 
@@ -157,29 +159,45 @@ def mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.nd
     return out, np.concatenate(boxes)
 
 
-class Feeder(threading.Thread):
-    """Cuts tiles ahead of the training."""
+class Batches(IterableDataset):  # type: ignore[misc]
+    """Batches without end for `torch.utils.data.DataLoader`: each of its processes cuts its own tiles.
 
-    def __init__(self, data: Pictures, tile: int, batch: int, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.data, self.tile, self.batch = data, tile, batch
-        self.rng, self.noise = random.Random(seed), np.random.default_rng(seed)
-        self.ready: queue.Queue[tuple[np.ndarray, list[np.ndarray]]] = queue.Queue(4)
-        self.mosaic_share = 0.3
+    A batch: `img` B x 3 x tile x tile uint8 RGB; for each head in it `batch_idx` (float32, which picture), `cls` (N x 1, 0)
+    and `bboxes` (N x 4 float32, centre x, centre y, width, height in parts of the tile).
+    """
 
-    def run(self) -> None:
+    def __init__(self, data: Pictures, tile: int, batch: int, seed: int, dressing: Dressing) -> None:
+        self.data, self.tile, self.batch, self.seed, self.dressing = data, tile, batch, seed, dressing
+        self.mosaic_share = multiprocessing.Value("d", 0.3)  # seen by all processes
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        cv2.setNumThreads(1)
+        worker = get_worker_info()
+        seed = 1000 * self.seed + (worker.id if worker else 0)
+        rng, noise = random.Random(seed), np.random.default_rng(seed)
         order: list[int] = []
         while True:
             tiles, boxes = [], []
             for _ in range(self.batch):
                 if len(order) < 5:
-                    order = self.rng.sample(self.data.order, len(self.data.order))
-                if self.rng.random() < self.mosaic_share:
-                    picture, heads = mosaic(
-                        [cut_tile(self.data, order.pop(), self.tile // 2, self.rng) for _ in range(4)], self.tile
-                    )
+                    order = rng.sample(self.data.order, len(self.data.order))
+                if rng.random() < self.mosaic_share.value:
+                    parts = [cut_tile(self.data, order.pop(), self.tile // 2, rng) for _ in range(4)]
+                    picture, heads = mosaic(parts, self.tile)
                 else:
-                    picture, heads = cut_tile(self.data, order.pop(), self.tile, self.rng)
-                tiles.append(disturb(picture, heads, self.rng, self.noise)[:, :, ::-1].transpose(2, 0, 1))
+                    picture, heads = cut_tile(self.data, order.pop(), self.tile, rng)
+                tiles.append(disturb(picture, heads, self.dressing, rng, noise)[:, :, ::-1].transpose(2, 0, 1))
                 boxes.append(heads)
-            self.ready.put((np.ascontiguousarray(np.stack(tiles)), boxes))
+            yield _as_batch(np.stack(tiles), boxes, self.tile)
+
+
+def _as_batch(tiles: np.ndarray, boxes: list[np.ndarray], tile: int) -> dict[str, torch.Tensor]:
+    index = np.concatenate([np.full(len(b), i, np.float32) for i, b in enumerate(boxes)])
+    flat = np.concatenate(boxes).reshape(-1, 4) / tile
+    centre = np.hstack([(flat[:, :2] + flat[:, 2:]) / 2, flat[:, 2:] - flat[:, :2]])
+    return {
+        "img": torch.from_numpy(np.ascontiguousarray(tiles)),
+        "batch_idx": torch.from_numpy(index),
+        "cls": torch.zeros(len(index), 1),
+        "bboxes": torch.from_numpy(centre.astype(np.float32)),
+    }

@@ -13,42 +13,36 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
-import numpy as np
-from network import freeze, lighten, load, save  # the same folder
-from tiles import Feeder, Pictures
+import torch
+from dress import Dressing  # the same folder
+from network import freeze, lighten, load, save
+from tiles import Batches, Pictures
+from torch.utils.data import DataLoader
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # Trainer has threads of its own
 ALONE = 0.08
 """Share of the time for which new layers learn alone, three times as fast: their first errors would harm what is good."""
 
 
-def as_batch(tiles: np.ndarray, boxes: list[np.ndarray], tile: int, device: str) -> dict[str, object]:
-    import torch
+def _on(batch: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
+    out = {name: part.to(device, non_blocking=True) for name, part in batch.items()}
+    return out | {"img": out["img"].float().div_(255).to(memory_format=torch.channels_last)}
 
-    index = np.concatenate([np.full(len(b), i, np.float32) for i, b in enumerate(boxes)])
-    flat = np.concatenate(boxes).reshape(-1, 4) / tile
-    centre = np.stack(
-        [
-            (flat[:, 0] + flat[:, 2]) / 2,
-            (flat[:, 1] + flat[:, 3]) / 2,
-            flat[:, 2] - flat[:, 0],
-            flat[:, 3] - flat[:, 1],
-        ],
-        1,
-    )
-    image = torch.from_numpy(tiles).to(device).float().div_(255).to(memory_format=torch.channels_last)
-    return {
-        "img": image,
-        "batch_idx": torch.from_numpy(index).to(device),
-        "cls": torch.zeros(len(index), 1, device=device),
-        "bboxes": torch.from_numpy(centre.astype(np.float32)).to(device),
-    }
+
+def _shares(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch.Tensor]]:
+    """The batch in `number` parts of whole pictures."""
+    if number == 1:
+        return [batch]
+    out, count = [], len(batch["img"])
+    for part in range(number):
+        first, last = part * count // number, (part + 1) * count // number
+        mine = (batch["batch_idx"] >= first) & (batch["batch_idx"] < last)
+        heads = {name: batch[name][mine] for name in ("batch_idx", "cls", "bboxes")}
+        out.append(heads | {"img": batch["img"][first:last], "batch_idx": heads["batch_idx"] - first})
+    return out
 
 
 class Trainer:
@@ -59,8 +53,6 @@ class Trainer:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        import torch
-
         torch.set_num_threads(1)
         torch.manual_seed(args.seed)
         self.args, self.kind = args, args.device.split(":")[0]
@@ -77,6 +69,8 @@ class Trainer:
             [{"params": decay, "weight_decay": 5e-4}, {"params": plain, "weight_decay": 0.0}], lr=args.lr
         )
         self.steps = 0
+        self.slow: tuple[torch.Tensor, ...] = ()
+        self.fast: tuple[torch.Tensor, ...] = ()
         self.resting: list[object] = []  # what learns nothing while new layers learn alone
         if new:
             self._rest()
@@ -102,15 +96,11 @@ class Trainer:
             for model in self.copies:
                 freeze(model, self.args.freeze)
 
-    def step(self, tiles: np.ndarray, boxes: list[np.ndarray], rate: float) -> list[float]:
+    def step(self, batch: dict[str, torch.Tensor], rate: float) -> torch.Tensor:
         """One batch at a learning rate; returns the losses (box, score, distribution)."""
-        import torch
-
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        shares = np.array_split(np.arange(len(tiles)), len(self.copies))
-        jobs = [(m, tiles[i[0] : i[-1] + 1], boxes[i[0] : i[-1] + 1]) for m, i in zip(self.copies, shares, strict=True)]
-        losses = list(self.pool.map(lambda job: self._share(*job), jobs))
+        losses = list(self.pool.map(self._share, self.copies, _shares(batch, len(self.copies))))
         others = [list(m.parameters()) for m in self.copies[1:]]
         for number, parameter in enumerate(self.model.parameters()):
             for other in others:
@@ -119,23 +109,29 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
         self.optimiser.step()
         self.steps += 1
-        follow(self.average, self.model, 0.999 * (1 - math.exp(-self.steps / 300)))
+        self._follow(0.999 * (1 - math.exp(-self.steps / 300)))
         with torch.no_grad():
             for other in others:
                 for to, source in zip(other, self.model.parameters(), strict=True):
                     to.copy_(source)
-        return np.mean(losses, 0).tolist()
+        return torch.stack(losses).mean(0)
 
-    def _share(self, model: object, tiles: np.ndarray, boxes: list[np.ndarray]) -> list[float]:
-        import torch
-
-        batch = as_batch(tiles, boxes, self.args.tile, self.args.device)
+    def _share(self, model: torch.nn.Module, part: dict[str, torch.Tensor]) -> torch.Tensor:
+        batch = _on(part, self.args.device)
         with torch.autocast(self.kind, dtype=torch.bfloat16):
             found = model(batch["img"])
         loss, _ = model.loss(batch, precise(found))
         model.zero_grad(set_to_none=True)
         loss.sum().backward()
-        return (loss.detach() / len(tiles)).flatten().tolist()
+        return (loss.detach() / len(batch["img"])).flatten()
+
+    def _follow(self, decay: float) -> None:
+        """Exponential moving average of weights and of the running figures of batch normalisation."""
+        if not self.slow:
+            pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
+            self.slow, self.fast = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
+        with torch.no_grad():
+            torch._foreach_lerp_(self.slow, self.fast, 1 - decay)  # one call: a GPU would wait for hundreds
 
     def save(self) -> None:
         told = {k: v for k, v in vars(self.args).items() if isinstance(v, int | float) or k in ("more", "device")}
@@ -143,14 +139,21 @@ class Trainer:
 
 
 def train(args: argparse.Namespace) -> None:
-    cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(args)
     more = {name: int(times) for name, times in (pair.split("=") for pair in args.more)}
     data = Pictures(args.data, args.out / "pictures.bin", more)
     print(f"{len(data.items)} pictures, {sum(len(h) for h in data.heads)} heads", flush=True)
-    feeder = Feeder(data, args.tile, args.batch, args.seed)
-    feeder.start()
+    batches = Batches(data, args.tile, args.batch, args.seed, Dressing(args.covered, args.strewn))
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=args.workers,
+        prefetch_factor=4,
+        pin_memory=args.device != "cpu",
+        multiprocessing_context="fork",
+    )
+    ready = iter(loader)  # its processes begin before a GPU is in use
+    trainer = Trainer(args)
     begun = saved = time.monotonic()
     losses = []
     while (done := (time.monotonic() - begun) / (60 * args.minutes)) < 1:
@@ -160,10 +163,10 @@ def train(args: argparse.Namespace) -> None:
             if done > ALONE:
                 trainer.wake()
         if done > 0.8:
-            feeder.mosaic_share = 0.0
-        losses.append(trainer.step(*feeder.ready.get(), rate))
+            batches.mosaic_share.value = 0.0
+        losses.append(trainer.step(next(ready), rate))
         if len(losses) == 50:
-            figures = np.mean(losses, 0).round(3).tolist()
+            figures = [round(v, 3) for v in torch.stack(losses).mean(0).tolist()]
             print(f"{done:6.1%} step {trainer.steps} lr {rate:.2e} box/cls/dfl {figures}", flush=True)
             losses.clear()
         if time.monotonic() - saved > 180:
@@ -176,23 +179,11 @@ def train(args: argparse.Namespace) -> None:
 
 def precise(found: object) -> object:
     """The network's output as float32: in bfloat16 the loss would place boxes to a quarter of a cell only."""
-    import torch
-
     if isinstance(found, dict):
         return {name: precise(part) for name, part in found.items()}
     if isinstance(found, list | tuple):
         return [precise(part) for part in found]
     return found.float() if isinstance(found, torch.Tensor) else found
-
-
-def follow(average: object, model: object, decay: float) -> None:
-    """Exponential moving average of weights and of the running figures of batch normalisation."""
-    import torch
-
-    with torch.no_grad():
-        for slow, fast in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-            if slow.dtype.is_floating_point:
-                slow.mul_(decay).add_(fast, alpha=1 - decay)
 
 
 def main() -> None:
@@ -218,6 +209,9 @@ def main() -> None:
     parser.add_argument("--light-boxes", action="store_true", help="a cheaper box branch; see lighten()")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=2, help="copies of the network; 1 on a GPU")
+    parser.add_argument("--workers", type=int, default=1, help="processes that cut tiles")
+    parser.add_argument("--covered", type=float, default=0.5, help="share of tiles in which heads are covered")
+    parser.add_argument("--strewn", type=float, default=0.3, help="share of tiles with things strewn that are no heads")
     parser.add_argument("--seed", type=int, default=1)
     train(parser.parse_args())
 

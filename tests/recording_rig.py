@@ -31,6 +31,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 CAMERA = "C1"
 FRAMES = 200
 """Pictures in one round of a clip: 8 s at 25 a second."""
+UNCUT = 1e7
+"""Length of segments where the clock shall cut none: with 300 s each test that meets a twelfth of an hour had one too many."""
 
 
 def training_class(class_id: str = "K1") -> TrainingClass:

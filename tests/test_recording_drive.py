@@ -10,7 +10,7 @@ import pytest
 from agent import media
 from agent.recording.options import Options, Source
 from tests.recording_drives import fill, loop_drive, needs_mount
-from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.recording_rig import UNCUT, Rig, breaks, camera, clip, indexes, recording, wait_for
 
 OPTIONS = Options(segment_seconds=2, max_loss=1, reserve_bytes=1 << 20)
 
@@ -47,7 +47,9 @@ def test_drive_pulled_under_the_open_file(clips: Path, tmp_path: Path) -> None:
 
 def test_folder_deleted_under_the_open_file(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path):
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, max_loss=1, reserve_bytes=1 << 20))
+        rig = Rig(
+            tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT, max_loss=1, reserve_bytes=1 << 20)
+        )
         with recording(rig):
             row = rig.catalog.segments.opened()[0]
             time.sleep(0.5)
@@ -78,7 +80,9 @@ def test_full_drive_keeps_what_it_has(clips: Path, tmp_path: Path) -> None:
 
 def test_nearly_full_drive_is_left_in_good_order(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path, 16) as mounted:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, max_loss=1, reserve_bytes=4 << 20))
+        rig = Rig(
+            tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT, max_loss=1, reserve_bytes=4 << 20)
+        )
         with recording(rig):
             time.sleep(0.5)
             fill(mounted.root / "ballast", leave=96 << 10)

@@ -17,7 +17,7 @@ from agent.attempts import ATTEMPTS
 from agent.demo.rtsp import RtspServer
 from agent.model import AlertKind
 from agent.recording.options import Options, Source
-from tests.recording_rig import CAMERA, Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.recording_rig import CAMERA, UNCUT, Rig, breaks, camera, clip, indexes, recording, wait_for
 
 QUICK = Options(segment_seconds=2, stall_seconds=2.5, offline_seconds=2, timeout=1.25, refused_pause=0.5)
 
@@ -186,7 +186,7 @@ def test_a_camera_with_too_many_viewers_is_no_wrong_password(tmp_path: Path) -> 
 
 def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT))
         with recording(rig):
             time.sleep(1.5)
             server.swap("main", clip(clips, "h264", "aac", (800, 448)))
@@ -231,7 +231,7 @@ def stand_still(server: RtspServer) -> None:
 def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -> None:
     """A new segment, not an end; the pictures go on, all of them, and lie where they arrived."""
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT))
         with recording(rig):
             begun = rig.clock.now()
             time.sleep(1.5)
@@ -251,7 +251,7 @@ def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -
 
 def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, timeout=1))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT, timeout=1))
         with recording(rig):
             time.sleep(1.2)
             server.faults("main").frozen = True
@@ -277,7 +277,7 @@ def claims(rig: Rig) -> list[float]:
 @pytest.mark.parametrize("jump", [-3600.0, -5.0, 5.0], ids=str)
 def test_stamps_that_jump_in_a_silence_hide_no_gap(jump: float, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, timeout=1))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT, timeout=1))
         with recording(rig):
             time.sleep(1.2)
             server.faults("main").frozen = True
@@ -316,7 +316,7 @@ def test_short_hole_at_a_cut_is_in_no_row(clips: Path, tmp_path: Path) -> None:
 
 def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300, timeout=1))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT, timeout=1))
         with recording(rig):
             time.sleep(1.2)
             server.faults("main").held = True

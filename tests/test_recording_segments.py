@@ -16,6 +16,7 @@ from agent.model import AlertKind
 from agent.recording.mp4 import boxes
 from agent.recording.options import Options, Source
 from tests.recording_rig import (
+    UNCUT,
     Rig,
     beeps,
     breaks,
@@ -107,7 +108,7 @@ def test_sound_whose_clock_drifts_stays_in_step(audio: str, clips: Path, tmp_pat
 
 def test_growing_segment_can_be_looked_at(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT))
         with recording(rig):
             time.sleep(3)
             row = rig.catalog.segments.opened(CAMERA_ID)[0]
@@ -157,7 +158,7 @@ class SteppedClock(SystemClock):
 def test_stepped_clock_hides_no_video(hours: int, clips: Path, tmp_path: Path) -> None:
     clock = SteppedClock()
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300), clock)
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT), clock)
         cls = training_class()
         rig.plan = cls, placement(cls, clock.now(), 3 * 3600)
         with recording(rig):
@@ -174,7 +175,7 @@ def test_stepped_clock_hides_no_video(hours: int, clips: Path, tmp_path: Path) -
 def test_second_that_comes_twice_gets_a_name_of_its_own(clips: Path, tmp_path: Path) -> None:
     clock = SteppedClock()
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300), clock)
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT), clock)
         for _ in range(2):
             begun = clock.now()
             with recording(rig):
@@ -188,7 +189,7 @@ def test_second_that_comes_twice_gets_a_name_of_its_own(clips: Path, tmp_path: P
 
 def test_plan_decides_where_and_until_when(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=300))
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT))
         cls, two = training_class(), training_class("K2")
         now = rig.clock.now()
         rig.plan = cls, placement(cls, now, 3)
