@@ -26,8 +26,7 @@ from agent.counting.weights import Tuning
 PARTS = 5
 RIDGE = 1.0
 OFFSETS = np.arange(-0.6, 0.61, 0.1)
-SURE = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
-"""Higher would empty the hall at hand, and lose one lone person in five."""
+SURE = tuple(n / 20 for n in range(6, 18))
 UNSEEN, WIDTHS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08), tuple(n / 10 for n in range(6, 21))
 AIM = 0.88
 """Share of pictures whose true count the interval shall hold, in the fit."""
