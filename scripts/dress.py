@@ -14,8 +14,8 @@ import numpy as np
 class Dressing:
     """Shares of the tiles in which some heads are covered, and in which things that are no heads are strewn."""
 
-    covered: float = 0.5
-    strewn: float = 0.3
+    covered: float
+    strewn: float
 
 
 Ellipse = tuple[tuple[float, float], tuple[float, float], float]

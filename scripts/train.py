@@ -213,7 +213,11 @@ def main() -> None:
     parser.add_argument("--covered", type=float, default=0.5, help="share of tiles in which heads are covered")
     parser.add_argument("--strewn", type=float, default=0.3, help="share of tiles with things strewn that are no heads")
     parser.add_argument("--seed", type=int, default=1)
-    train(parser.parse_args())
+    args = parser.parse_args()
+    for name in ("workers", "threads", "batch"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name}: at least 1")
+    train(args)
 
 
 if __name__ == "__main__":

@@ -57,11 +57,13 @@ def samples(data: Path, entries: list[dict], model: weights.Weights, side: int, 
 
 def matched(entry: dict, heads: Heads) -> np.ndarray:
     """Which candidates are people: best first, each takes the marked head that it covers best, or the person in whose upper
-    part its middle lies."""
+    part its middle lies; of one whom the picture's edge cuts off below, there may be little more than the head."""
     marked = np.array(entry["boxes"], float).reshape(-1, 4)
     free, people = np.ones(len(marked), bool), np.zeros(len(heads), bool)
     for i, box in enumerate(heads.boxes.astype(float)):
-        fitness = _on_person(box, marked) if entry["box_type"] == "person" else _on_head(box, marked)
+        fitness = _on_head(box, marked)
+        if entry["box_type"] == "person":
+            fitness = np.maximum(fitness, _on_person(box, marked))
         fitness = np.where(free, fitness, 0)
         if len(marked) and fitness.max() > 0:
             free[fitness.argmax()], people[i] = False, True
