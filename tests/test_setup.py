@@ -27,6 +27,7 @@ from agent.errors import SettingsError
 from agent.setup import mounts, writing
 from agent.setup.mounts import Partition
 from tests.broker import Broker, needs_mosquitto
+from tests.personalities import fresh_net
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"
 PASSWORD = "camera-1"
@@ -65,7 +66,7 @@ def fresh(tmp_path: Path) -> Fresh:
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualCamera]:
     film = make_clip(tmp_path_factory.mktemp("film") / "film.mp4", 8, (640, 360), 25, key_seconds=1)
-    with VirtualCamera(film, address="127.0.0.61", serial="SETUP1", model="VC-1", password=PASSWORD) as found:
+    with VirtualCamera(film, address=f"{fresh_net()}.61", serial="SETUP1", model="VC-1", password=PASSWORD) as found:
         yield found
 
 
@@ -157,7 +158,7 @@ def prepare(fresh: Fresh, camera: VirtualCamera) -> None:
     secret.write_text(PASSWORD)
     known = f'known = [{{camera_id = "front", address = "{camera.address}"}}]'
     fresh.config.write_text(fresh.config.read_text(encoding="utf-8").replace("known = []", known), encoding="utf-8")
-    fresh.setup("--network", "127.0.0.61/32", "--camera-password-file", str(secret), "--models", str(models))
+    fresh.setup("--network", f"{camera.address}/32", "--camera-password-file", str(secret), "--models", str(models))
 
 
 @needs_mosquitto
