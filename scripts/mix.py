@@ -30,8 +30,8 @@ def mix(old: Path, new: Path, out: Path, share: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Mix two weights of the same network.")
-    parser.add_argument("old", type=Path)
-    parser.add_argument("new", type=Path)
+    parser.add_argument("old", type=network.weights_file)
+    parser.add_argument("new", type=network.weights_file)
     parser.add_argument("out", type=Path)
     parser.add_argument("--new", dest="share", type=float, default=0.5, help="share of NEW, 0 to 1")
     args = parser.parse_args()

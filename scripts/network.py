@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import os
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("YOLO_AUTOINSTALL", "False")
@@ -22,6 +24,18 @@ def declare_torchvision() -> None:
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _KEPT.append(library)  # the declaration lasts as long as this object
+
+
+def weights_file(text: str) -> Path:
+    """An argument that names a `.pt`. Checked here: ultralytics looks for a missing one on the internet."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(
+            f"{text}: no such file; name a .pt that scripts/train or ultralytics has written"
+        )
+    if not zipfile.is_zipfile(path):
+        raise argparse.ArgumentTypeError(f"{text}: no weights as torch saves them; name another .pt")
+    return path
 
 
 def load(weights: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import multiprocessing
 import random
@@ -15,6 +16,19 @@ from dress import Dressing, disturb  # the same folder
 from torch.utils.data import IterableDataset, get_worker_info
 
 PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
+_HALVED = 0.6
+"""Pictures are halved before they are made smaller than this."""
+
+
+def training_folder(text: str) -> Path:
+    """An argument that names a folder with `images/` (and `labels/`, where there are heads in them)."""
+    folder = Path(text)
+    if not any(p.suffix.lower() in PICTURES for p in folder.glob("images/*")):
+        known = ", ".join(sorted(PICTURES))
+        raise argparse.ArgumentTypeError(
+            f"{text}: no pictures ({known}) in its images/; name a folder with images/ and labels/"
+        )
+    return folder
 
 
 class Pictures:
@@ -30,6 +44,7 @@ class Pictures:
                 for path in sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in PICTURES):
                     picture = cv2.imread(str(path))
                     if picture is None:
+                        print(f"left out, cannot be read: {path}", flush=True)
                         continue
                     height, width = picture.shape[:2]
                     out.write(picture.tobytes())
@@ -39,6 +54,7 @@ class Pictures:
                     self.heads.append(_labels(folder / "labels" / f"{path.stem}.txt", width, height))
                     offset += height * width * 3
         self.bytes = np.memmap(cache, np.uint8, "r")
+        cache.unlink()  # it stays readable while it is mapped, and nothing is left behind however the training ends
 
     def picture(self, index: int) -> np.ndarray:
         offset, height, width = self.items[index]
@@ -132,21 +148,13 @@ def _keep_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int,
     return shift
 
 
-def _halvings(scale: float) -> int:
-    return 1 if scale < 0.6 else 0
-
-
 def _smaller_source(picture: np.ndarray, scale: float) -> np.ndarray:
     """Halve by areas before a strong reduction, so that it does not alias."""
-    return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) if _halvings(scale) else picture
+    return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) if scale < _HALVED else picture
 
 
 def _for_source(matrix: np.ndarray, scale: float) -> np.ndarray:
-    if not _halvings(scale):
-        return matrix
-    out = matrix.copy()
-    out[:, :2] *= 2
-    return out
+    return matrix * np.array([2.0, 2.0, 1.0]) if scale < _HALVED else matrix
 
 
 def mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 from dress import Dressing  # the same folder
-from network import freeze, lighten, load, save
-from tiles import Batches, Pictures
+from network import freeze, lighten, load, save, weights_file
+from tiles import Batches, Pictures, training_folder
 from torch.utils.data import DataLoader
 
 ALONE = 0.08
@@ -34,8 +34,6 @@ def _on(batch: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
 
 def _shares(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch.Tensor]]:
     """The batch in `number` parts of whole pictures."""
-    if number == 1:
-        return [batch]
     out, count = [], len(batch["img"])
     for part in range(number):
         first, last = part * count // number, (part + 1) * count // number
@@ -140,8 +138,7 @@ class Trainer:
 
 def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
-    more = {name: int(times) for name, times in (pair.split("=") for pair in args.more)}
-    data = Pictures(args.data, args.out / "pictures.bin", more)
+    data = Pictures(args.data, args.out / "pictures.bin", dict(args.more))
     print(f"{len(data.items)} pictures, {sum(len(h) for h in data.heads)} heads", flush=True)
     batches = Batches(data, args.tile, args.batch, args.seed, Dressing(args.covered, args.strewn))
     loader = DataLoader(
@@ -173,7 +170,6 @@ def train(args: argparse.Namespace) -> None:
             saved = time.monotonic()
             trainer.save()
     trainer.save()
-    (args.out / "pictures.bin").unlink()
     print(f"done: {trainer.steps} steps, {trainer.steps * args.batch} tiles, {args.out / 'last.pt'}", flush=True)
 
 
@@ -186,16 +182,30 @@ def precise(found: object) -> object:
     return found.float() if isinstance(found, torch.Tensor) else found
 
 
-def main() -> None:
+def _start(text: str) -> str:
+    return text if text.endswith(".yaml") else str(weights_file(text))
+
+
+def _repeat(text: str) -> tuple[str, int]:
+    name, _, times = text.partition("=")
+    if not times.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: write START=TIMES, as in PartA=2")
+    return name, int(times)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the head detector on folders of images/ and labels/.")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with images/ and labels/")
     parser.add_argument(
-        "--weights", default="yolo11n.yaml", help=".pt to go on from, or a model .yaml for random weights"
+        "--data", type=training_folder, nargs="+", required=True, help="folders with images/ and labels/"
+    )
+    parser.add_argument(
+        "--weights", type=_start, default="yolo11n.yaml", help=".pt to go on from, or a model .yaml for random weights"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for last.pt")
     parser.add_argument("--minutes", type=float, default=60, help="wall clock; the learning rate falls to zero over it")
     parser.add_argument(
         "--more",
+        type=_repeat,
         nargs="*",
         default=[],
         metavar="START=TIMES",
@@ -210,15 +220,18 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=2, help="copies of the network; 1 on a GPU")
     parser.add_argument("--workers", type=int, default=1, help="processes that cut tiles")
-    parser.add_argument("--covered", type=float, default=0.5, help="share of tiles in which heads are covered")
-    parser.add_argument("--strewn", type=float, default=0.3, help="share of tiles with things strewn that are no heads")
+    parser.add_argument("--covered", type=float, default=0.65, help="share of tiles in which heads are covered")
+    parser.add_argument("--strewn", type=float, default=0.5, help="share of tiles with things strewn that are no heads")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    for name in ("workers", "threads", "batch"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name}: at least 1")
-    train(args)
+    if args.workers < 1 or args.threads < 1 or args.batch < args.threads:
+        parser.error("--workers and --threads: at least 1; --batch: at least as many as --threads")
+    if args.tile < 32 or args.tile % 32:
+        parser.error(f"--tile {args.tile}: a multiple of 32, as in 512 or 640")
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error(f"--device {args.device}: torch sees no GPU; leave it out, or install torch for CUDA")
+    return args
 
 
 if __name__ == "__main__":
-    main()
+    train(arguments())

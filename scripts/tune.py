@@ -22,11 +22,12 @@ from agent.counting.belief import Belief
 from agent.counting.detector import Heads, OpenVinoDetector
 from agent.counting.estimate import Doubt, look_interval
 from agent.counting.weights import Tuning
+from agent.errors import ModelError
 
 PARTS = 5
 RIDGE = 1.0
 OFFSETS = np.arange(-0.6, 0.61, 0.1)
-SURE = tuple(n / 20 for n in range(6, 18))
+SURE = tuple(n / 20 for n in range(6, 18))  # 0.3 to 0.85
 UNSEEN, WIDTHS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08), tuple(n / 10 for n in range(6, 21))
 AIM = 0.88
 """Share of pictures whose true count the interval shall hold, in the fit."""
@@ -173,12 +174,18 @@ def main() -> None:
     parser.add_argument("--mirror", action="store_true", help="fit to each picture and to its mirror image")
     parser.add_argument("--write", type=Path, help="write the fit of the last size that --sides names")
     args = parser.parse_args()
-    lines = (args.data / "index.jsonl").read_text(encoding="utf-8").splitlines()
+    index = args.data / "index.jsonl"
+    if not index.exists():
+        parser.error(f"--data {args.data}: there is no {index.name} in it")
+    try:
+        model = weights.check(args.model, args.sha256)
+    except ModelError as error:
+        parser.error(f"--model: {error}")
+    lines = index.read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines if line.strip()]
     scenes = [str(entry.get("scene", "")).split(",")[0] for entry in entries]
     true = np.array([int(entry["count"]) for entry in entries])
     parts = np.random.default_rng(0).permutation(len(true)) % PARTS
-    model = weights.check(args.model, args.sha256)
     for side in args.sides:
         found = samples(args.data, entries, model, side, False)
         report(f"{side} px", held_back(found, parts), true, scenes)

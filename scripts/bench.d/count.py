@@ -24,6 +24,7 @@ from agent.counting import files, sound, weights
 from agent.counting.detector import Heads, OpenVinoDetector, load_openvino, merge
 from agent.counting.look import look_at
 from agent.demo.media import make_clip
+from agent.errors import ModelError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SIZES = [
@@ -98,12 +99,18 @@ def main() -> int:
     parser.add_argument("--each", action="store_true", help="a JSON line for each picture too")
     args = parser.parse_args()
     index = args.data / "index.jsonl"
+    if not index.exists() and args.data != SHARED / "data":
+        parser.error(f"--data {args.data}: there is no {index.name} in it")
     if not index.exists():
         print(f"bench count: skipped, there is no {index.name} in the data folder; name one with --data")
         return 0
+    try:
+        model = weights.check(args.model, args.sha256)
+    except ModelError as error:
+        parser.error(f"--model: {error}")
     cv2.setNumThreads(args.threads)
     entries = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines() if line.strip()]
-    detector = OpenVinoDetector(weights.check(args.model, args.sha256), args.threads)
+    detector = OpenVinoDetector(model, args.threads)
     rival = Rival(args.rival, args.threads) if args.rival.exists() else None
     seen, rivals, ours_s, rival_s, wall_s = [], [], [], [], []
     for entry in entries:
