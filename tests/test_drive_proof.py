@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -113,6 +115,19 @@ def flip(path: Path) -> None:
     path.write_bytes(raw)
 
 
+def beside(box: Site, name: str) -> Path:
+    """A new folder in the class's folder."""
+    folder = class_path(box) / name
+    folder.mkdir()
+    return folder
+
+
+def elsewhere(box: Site, path: Path) -> None:
+    """Moved off the drive, a link in its place."""
+    path.rename(box.folder / "elsewhere")
+    path.symlink_to(box.folder / "elsewhere")
+
+
 def resign(box: Site, folder: Path, key_dir: Path | None) -> None:
     """What a forger does: new sums over what lies there now, signed with a key at hand."""
     entries = {name: chain.head_of(folder / name) for name in chain.files_below(folder)}
@@ -137,12 +152,75 @@ def resign(box: Site, folder: Path, key_dir: Path | None) -> None:
         ("chain_broken", lambda b: shutil.rmtree(one(b, "*/上午"))),
         ("chain_broken", lambda b: (one(b, "*/下午/CHAIN")).unlink()),
         ("unreadable", lambda b: one(b, "*/下午/SHA256SUMS").write_bytes(b"../../etc/passwd\n")),
+        ("missing", lambda b: one(b, "*/下午/SHA256SUMS").unlink()),
+        ("missing", lambda b: shutil.rmtree(one(b, "*/下午"))),
+        ("added", lambda b: (one(b, "*/上午") / "SHA256SUMS-0").write_bytes(b"x")),
+        ("added", lambda b: (one(b, "*/上午") / "SHA256SUMS-٣").write_bytes(b"x")),
+        ("added", lambda b: (one(b, "*/上午") / "SHA256SUMS-2.sig").write_bytes(b"x")),
+        ("added", lambda b: (b.drive.root / ".site-agent" / "假.mp4").write_bytes(b"x")),
+        ("added", lambda b: beside(b, "更正").joinpath("假.mp4").write_bytes(b"x")),
+        ("added", lambda b: beside(b, "更正").joinpath("20261124-080000-2.jsonl.sig").write_bytes(b"x")),
+        ("added", lambda b: elsewhere(b, class_path(b))),
     ],
 )
 def test_one_change_is_found(closed: Site, kind: str, act: Callable[[Site], None]) -> None:
     act(closed)
     report = verify.verify(closed.drive)
     assert kind in {p.kind for p in report.problems}, report.problems
+
+
+def instead(path: Path, make: Callable[[Path], None]) -> None:
+    path.unlink()
+    make(path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+@pytest.mark.parametrize(
+    "name", ["上午/SHA256SUMS", "上午/SHA256SUMS.sig", "上午/CHAIN", "上午/RECORD.jsonl", "上午/R1_cam1/090000.mp4"]
+)
+def test_what_is_no_file_is_told_and_the_rest_still_read(closed: Site, name: str, make: Callable[[Path], None]) -> None:
+    """A folder cannot be read and a pipe never ends: neither may keep the inspector from the other faults."""
+    instead(one(closed, f"*/{name}"), make)
+    flip(one(closed, "*/下午/*/*.mp4"))
+    found = {(p.kind, p.path.partition("2026-11-23/")[2]) for p in verify.verify(closed.drive).problems}
+    assert ("changed", "下午/R1_cam1/140000.mp4") in found
+    assert ("signature_bad" if name.endswith(".sig") else "unreadable", name) in found
+    assert not any(kind == "added" for kind, _ in found), "nobody added what a lost list had listed"
+    assert ("chain_broken", "下午/CHAIN") not in found or name.endswith("SUMS"), "the half-day before is there"
+
+
+def test_without_a_signature_the_journal_shows_a_rewritten_list(tmp_path: Path) -> None:
+    box = site(tmp_path, signed=False)
+    box.half_day(box.classes[0], Session.AM)
+    box.clock.time = at("09:30")
+    box.closer().run_once()
+    assert verify.verify(box.drive).ok
+    flip(one(box, "*/上午/*/*.mp4"))
+    resign(box, one(box, "*/上午"), None)
+    (problem,) = verify.verify(box.drive).problems
+    assert (problem.kind, problem.path.rpartition("/")[2]) == ("changed", "SHA256SUMS") and "日志" in problem.detail
+
+
+def test_the_journal_says_nothing_of_a_class_that_a_person_deleted(closed: Site) -> None:
+    shutil.rmtree(class_path(closed))
+    assert verify.verify(closed.drive).ok
+
+
+def test_names_neither_steer_the_terminal_nor_break_the_json(closed: Site) -> None:
+    folder = os.fsencode(one(closed, "*/上午"))
+    for name in ("录像.mp4".encode("gbk"), b"x\x1b[2K\r.mp4", "y\n完好.mp4".encode()):
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(b"x")
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "drive", "verify", str(closed.drive.root), "--json"], capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    names = [p["path"].rpartition("/")[2] for p in json.loads(done.stdout.decode("utf-8"))["problems"]]
+    assert sorted(map(os.fsencode, names)) == sorted(
+        ["录像.mp4".encode("gbk"), b"x\x1b[2K\r.mp4", "y\n完好.mp4".encode()]
+    )
+    assert b"\x1b" not in done.stderr and len(done.stderr.splitlines()) == 4
+    assert rb"x\x1b[2K\r.mp4" in done.stderr
 
 
 def test_what_lay_there_before_and_what_systems_put_there_is_no_addition(tmp_path: Path) -> None:
@@ -167,6 +245,8 @@ def test_a_forger_with_the_same_key_breaks_the_chain(closed: Site) -> None:
     folder = one(closed, "*/上午")
     one(closed, "*/上午/*/*.mp4").write_bytes(b"forged")
     resign(closed, folder, closed.key_dir)
+    assert {p.kind for p in verify.verify(closed.drive).problems} == {"chain_broken", "changed"}
+    shutil.rmtree(closed.drive.root / ".site-agent/journal")
     assert {p.kind for p in verify.verify(closed.drive).problems} == {"chain_broken"}
 
 
@@ -174,6 +254,7 @@ def test_only_an_anchor_shows_a_cut_end_and_another_key(closed: Site, tmp_path: 
     head = closed.catalog.chain.of_class("C1")[-1].head
     own = closed.drive.public_key
     shutil.rmtree(one(closed, "*/下午"))
+    shutil.rmtree(closed.drive.root / ".site-agent/journal")
     report = verify.verify(closed.drive)
     assert report.ok and not report.anchored
     report = verify.verify(closed.drive, heads=[head])

@@ -89,6 +89,32 @@ def test_a_paper_changed_after_the_seal_is_found(over: Site) -> None:
     assert {p.kind for p in verify.verify(over.drive).problems} == {"changed", "added"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("changed", "标签.txt"),
+        ("changed", "移交单.html"),
+        ("missing", "移交单.html"),
+        ("missing", ".site-agent/sealed.json"),
+    ],
+)
+def test_a_sealed_drives_own_papers_are_held_by_its_seal(over: Site, kind: str, name: str) -> None:
+    sealer(over, "李四").whole()
+    assert verify.verify(over.drive).ok
+    path = over.drive.root / name
+    if kind == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes() + b"x")
+    assert [(p.kind, p.path) for p in verify.verify(over.drive).problems] == [(kind, name)]
+
+
+def test_a_deleted_seal_of_a_class_is_told(over: Site) -> None:
+    sealer(over).one_class("C1")
+    (folder(over) / "SHA256SUMS").unlink()
+    assert [p.kind for p in verify.verify(over.drive).problems] == ["missing"]
+
+
 def test_a_later_correction_goes_to_a_new_signed_file(over: Site) -> None:
     sealer(over).one_class("C1")
     figures = over.catalog.attendance.get("C1", DAY, Session.AM)

@@ -96,21 +96,41 @@ def wants_json(args: argparse.Namespace) -> bool:
 
 
 def emit(args: argparse.Namespace, item: Mapping[str, Any]) -> None:
-    """One JSON line on standard output when --json was given; nothing otherwise."""
+    """One JSON line on standard output when --json was given; nothing otherwise. Bytes of a file's name that are no UTF-8
+    come as `\\udc…` escapes, as JSON can say them."""
     if wants_json(args):
-        sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
+        line = json.dumps(item, ensure_ascii=False)
+        sys.stdout.write((line if _is_text(line) else json.dumps(item)) + "\n")
         sys.stdout.flush()
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def say(text: str) -> None:
     """A message for the person, on standard error, so that standard output stays JSON alone."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text, keep="\n\t") + "\n")
     sys.stderr.flush()
+
+
+def printable(text: str, keep: str = "") -> str:
+    """What files and cameras call themselves must not steer the terminal: control characters stand as `\\x1b`."""
+    return "".join(repr(c)[1:-1] if c not in keep and _steers(c) else c for c in text)
+
+
+def _steers(char: str) -> bool:
+    kind = unicodedata.category(char)
+    return kind[0] == "C" or kind in ("Zl", "Zp")
 
 
 def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> str:
     """Aligned columns; a Chinese character takes two places."""
-    lines = [list(headings), *[list(row) for row in rows]]
+    lines = [list(headings), *[[printable(cell) for cell in row] for row in rows]]
     widths = [max(_width(line[i]) for line in lines) for i in range(len(headings))]
     return "\n".join(
         "  ".join(cell + " " * (widths[i] - _width(cell)) for i, cell in enumerate(line)).rstrip() for line in lines

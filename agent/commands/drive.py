@@ -140,9 +140,13 @@ def _verify(args: argparse.Namespace) -> int:
         report = verify.verify(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
     seconds = max(1e-3, time.monotonic() - began)
     for problem in report.problems:
-        common.say(words.text(f"drive.problem.{problem.kind}", path=problem.path or "—", detail=problem.detail))
+        common.say(
+            words.text(
+                f"drive.problem.{problem.kind}", path=common.printable(problem.path) or "—", detail=problem.detail
+            )
+        )
     for where in report.unclosed:
-        common.say(words.text("drive.unclosed", path=where))
+        common.say(words.text("drive.unclosed", path=common.printable(where)))
     if drive.public_key == "" and key is None:
         common.say(words.text("drive.verify_unsigned"))
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
@@ -194,7 +198,7 @@ def _rebuild(args: argparse.Namespace) -> int:
     with catalog:
         report = report or rebuild.restore(catalog, drive, clock)
     for path in (*report.lost, *report.unreadable):
-        common.say(words.text("drive.rebuild_left_out", path=path))
+        common.say(words.text("drive.rebuild_left_out", path=common.printable(path)))
     common.say(words.text("drive.rebuilt", file=file, rows=report.rows, read=report.read, lost=len(report.lost)))
     common.emit(args, {"catalog": str(file), **asdict(report)})
     return 0

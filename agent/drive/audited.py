@@ -50,7 +50,7 @@ def check(root: Path, folders: list[str]) -> Audited:
 def _rows(root: Path, folders: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     files = sorted((root / journal.FOLDER).glob("*.jsonl"))
     files += [path for folder in folders if (path := root / folder / layout.RECORD).is_file()]
-    for path in files:
+    for path in (p for p in files if p.is_file()):
         where = path.relative_to(root).as_posix()
         for change in journal.read(path.read_bytes()):
             if change.table == "audit":

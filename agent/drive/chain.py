@@ -6,7 +6,7 @@ the SHA256SUMS signs that; `sha256sum -c` reads the whole half-day with no path 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -94,17 +94,21 @@ def closings(class_path: Path, folder: PurePosixPath) -> list[Closed]:
 
 def all_closings(class_path: Path) -> list[Closed]:
     """Every closing of a class on this drive, by sequence (those without a link last). Raises OSError."""
-    found = [closed for folder in half_day_folders(class_path) for closed in closings(class_path, folder)]
+    return in_order(closed for folder in half_day_folders(class_path) for closed in closings(class_path, folder))
+
+
+def in_order(found: Iterable[Closed]) -> list[Closed]:
+    """By sequence, those without a link last."""
     return sorted(found, key=lambda c: c.link.sequence if c.link else 1 << 60)
 
 
 def _closed(class_path: Path, folder: PurePosixPath, part: int) -> Closed:
-    raw = (class_path / folder / layout.numbered(layout.SUMS, part)).read_bytes()
+    raw = sums.plain(class_path / folder / layout.numbered(layout.SUMS, part))
     link: Link | None = None
     listed: Mapping[str, str] | None = None
     try:
-        listed = sums.read(raw)
-        link = read((class_path / folder / layout.numbered(layout.CHAIN, part)).read_bytes())
+        listed = sums.read(raw) if raw else None
+        link = read(sums.plain(class_path / folder / layout.numbered(layout.CHAIN, part)))
     except (FileNotFoundError, ValueError):
         pass
     return Closed(folder, part, link, listed, sums.of_bytes(raw))

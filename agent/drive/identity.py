@@ -32,6 +32,8 @@ HARMLESS = {
     "lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100", ".DS_Store",
     ".TemporaryItems", ".DocumentRevisions-V100", ".Trash-0", ".Trash-1000",
 }  # fmt: skip
+# what the agent itself puts into its folder
+OWN_FILES = {"drive.json", "sealed.json", "sealed.json.sig", "probe", "journal"}
 FORCE_WORD = "保留原有文件"
 # ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
@@ -159,7 +161,7 @@ class Drive:
             return sorted(
                 entry.name
                 for entry in self.root.iterdir()
-                if entry.is_dir() and not entry.name.startswith(".") and "_第" in entry.name
+                if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".") and "_第" in entry.name
             )
         except OSError as error:
             raise os_error(error, self.root) from error

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
 from agent.clock import Clock, local_day
-from agent.drive import durable, layout
+from agent.drive import durable, layout, sums
 from agent.drive.identity import Drive, os_error
 from agent.model import Session
 
@@ -92,4 +92,4 @@ def read(data: bytes) -> Iterator[Change]:
 def of_drive(root: Path) -> Iterator[Change]:
     """Every row of a drive's journal, in order of days. Raises OSError."""
     for path in sorted((root / FOLDER).glob("*.jsonl")):
-        yield from read(path.read_bytes())
+        yield from read(sums.plain(path))

@@ -33,7 +33,9 @@ CLASS_FOLDER_CHARS = PATH_CHARS - len("/YYYY-MM-DD/上午/") - 65 - len("/.HHMMS
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\u0080-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-_SUMS = re.compile(r"SHA256SUMS(?:-(\d+))?\Z")
+# the names that `numbered` gives and no others: SHA256SUMS-01 or -0 are files like any
+_SUMS = re.compile(r"SHA256SUMS(?:-([2-9]|[1-9][0-9]+))?\Z")
+_CORRECTION = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]+\.jsonl\Z")
 _SEGMENT = re.compile(r"(\d{6})(-\d+)?\.mp4\Z")
 
 
@@ -127,6 +129,11 @@ def sums_part(name: str) -> int | None:
     """Which closing of the half-day a sums file belongs to (1, 2 …); None for other names."""
     match = _SUMS.match(name)
     return int(match[1] or 1) if match else None
+
+
+def is_correction(name: str) -> bool:
+    """Is it the name of a file of figures that were revised after the seal?"""
+    return _CORRECTION.match(name) is not None
 
 
 def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:

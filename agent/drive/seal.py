@@ -73,7 +73,8 @@ class Sealer:
             page = sheet.page(self.drive, published, now, self._zone(), self.to)
             durable.write_file(self.drive.root / layout.SHEET, page)
             durable.write_file(self.drive.root / layout.LABEL, self._label(now))
-            mark = {"sealed": time.stamp(now), "to": self.to, "heads": heads}
+            papers = {name: chain.head_of(self.drive.root / name) for name in (layout.LABEL, layout.SHEET)}
+            mark = {"sealed": time.stamp(now), "to": self.to, "heads": heads, "papers": papers}
             data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), seal_file(self.drive.root)
             key = closing.signing(self.drive, self.key_dir)
             if key:

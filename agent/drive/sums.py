@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def of_file(path: Path, progress: Progress | None = None) -> str:
             if progress:
                 progress(len(block))
     return digest.hexdigest()
+
+
+def plain(path: Path) -> bytes:
+    """A small file's bytes; b"" where a folder or a pipe has its name: the first cannot be read, the second never ends.
+    Raises OSError."""
+    return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else b""
 
 
 def of_bytes(data: bytes) -> str:

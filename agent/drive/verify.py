@@ -6,14 +6,20 @@ signed all anew. With `key` (the box's public key, kept elsewhere) and `heads` (
 
 from __future__ import annotations
 
+import errno
 import json
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path, PurePosixPath
 
 from agent import words
-from agent.drive import audited, chain, keys, layout, sums
-from agent.drive.identity import HARMLESS, Drive, os_error, seal_file
+from agent.drive import audited, chain, journal, keys, layout, sums
+from agent.drive.identity import HARMLESS, OWN_FILES, Drive, os_error, seal_file
+from agent.model import Session
+
+_SEALED_PAPERS = (layout.LABEL, layout.SHEET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ def verify(
         for folder in drive.class_folders():
             if only is None or layout.class_id_of(folder) == only:
                 _Checker(drive, report, public, progress).one_class(folder)
+        _journal(drive, report, only)
         if only is None:
             trail = audited.check(drive.root, drive.class_folders())
             report.audited = trail.entries
@@ -109,6 +116,33 @@ def _why(key: str, **params: object) -> str:
     return words.text(f"drive.detail.{key}", **params)
 
 
+def _journal(drive: Drive, report: Report, only: str | None) -> None:
+    """The drive's own journal knows what was closed on it: each list of sums must still be there, and be that one. Of a
+    class whose folder is gone nothing is said: a person may delete it after its years."""
+    closed = {
+        (str(x.row.get("class_id")), str(x.row.get("sequence"))): x.row
+        for x in journal.of_drive(drive.root)
+        if x.table == "chain" and x.row.get("drive_id") == drive.drive_id
+    }
+    for (class_id, _), row in closed.items():
+        folder = drive.find_class(class_id) if only in (None, class_id) else None
+        if folder is None or str(row.get("head")) in report.heads:
+            continue
+        try:
+            half_day = layout.half_day_folder(date.fromisoformat(row["date"]), Session(row["session"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+        where = f"{folder}/{half_day}"
+        lists = f"{where}/{layout.SUMS}"
+        if any(problem.path == lists for problem in report.problems):
+            continue
+        if (drive.root / lists).exists():
+            report.add("changed", lists, _why("other_than_journal"))
+        else:
+            report.add("missing", lists, _why("closed_by_journal"))
+            report.unclosed = [x for x in report.unclosed if x != where]
+
+
 class _Checker:
     def __init__(self, drive: Drive, report: Report, public: str, progress: Callable[[int], None] | None) -> None:
         self._drive = drive
@@ -118,9 +152,13 @@ class _Checker:
 
     def one_class(self, folder: str) -> None:
         path = self._drive.root / folder
+        closings: list[chain.Closed] = []
         for half_day in chain.half_day_folders(path):
-            self._half_day(folder, half_day)
-        self._links(folder, chain.all_closings(path))
+            try:
+                closings += self._half_day(folder, half_day)
+            except OSError as error:
+                self._report.add("unreadable", f"{folder}/{half_day}", error.strerror or "")
+        self._links(folder, chain.in_order(closings))
         self._final(folder)
         self._loose(folder)
 
@@ -130,6 +168,11 @@ class _Checker:
         for item in sorted(self._drive.root.iterdir()):
             if item.name not in own:
                 self._report.add("added", item.name, _why("not_layout"))
+        for item in sorted((self._drive.root / layout.SYSTEM).iterdir()):
+            if item.name not in OWN_FILES and not item.name.endswith(".part"):
+                self._report.add("added", self._drive.relative(item), _why("not_layout"))
+        if (self._drive.root / layout.SHEET).exists() and not seal_file(self._drive.root).exists():
+            self._report.add("missing", self._drive.relative(seal_file(self._drive.root)), _why("seal_gone"))
 
     def whole(self) -> None:
         """A drive sealed as a whole names every class that it held."""
@@ -137,10 +180,12 @@ class _Checker:
         where = self._drive.relative(file)
         self._signature(file, where)
         try:
-            heads = dict(json.loads(file.read_bytes())["heads"])
+            body = json.loads(sums.plain(file))
+            heads, papers = dict(body["heads"]), dict(body.get("papers", {}))
         except (ValueError, KeyError, TypeError):
             self._report.add("unreadable", where, _why("no_seal"))
             return
+        self._entries(self._drive.root, "", {name: papers[name] for name in _SEALED_PAPERS if name in papers})
         for folder, head in heads.items():
             if folder not in self._drive.class_folders():
                 self._report.add("missing", folder, _why("sealed_gone"))
@@ -150,7 +195,7 @@ class _Checker:
             if folder not in heads:
                 self._report.add("added", folder, _why("class_after_seal"))
 
-    def _half_day(self, folder: str, half_day: PurePosixPath) -> None:
+    def _half_day(self, folder: str, half_day: PurePosixPath) -> list[chain.Closed]:
         path, where = self._drive.root / folder / half_day, f"{folder}/{half_day}"
         closings = chain.closings(self._drive.root / folder, half_day)
         present = set(chain.files_below(path))
@@ -159,7 +204,7 @@ class _Checker:
                 self._report.unclosed.append(where)
             elif present:
                 self._report.add("added", where, _why("after_seal"))
-            return
+            return []
         self._report.half_days += 1
         listed: set[str] = set()
         for closed in closings:
@@ -172,24 +217,33 @@ class _Checker:
             listed |= closed.sums.keys()
             # a head counts for a class's chain only with what it stands on: its own sums
             self._report.heads[closed.head] = f"{where}/{name}"
-        for name in sorted(present - listed):
+        own = {layout.numbered(layout.SUMS, closed.part) for closed in closings}
+        lone = {x.name for x in path.iterdir() if x.suffix == ".sig" and layout.sums_part(x.stem) and x.stem not in own}
+        # what a list that nobody can read had listed is not added
+        unlisted = present - listed if all(closed.sums is not None for closed in closings) else set()
+        for name in sorted(unlisted | lone):
             self._report.add("added", f"{where}/{name}", _why("unlisted"))
+        return closings
 
     def _entries(self, path: Path, where: str, entries: Mapping[str, str]) -> None:
         for name, digest in entries.items():
+            told = f"{where}/{name}".removeprefix("/")
             try:
                 found = self._digest(path / name)
             except FileNotFoundError:
-                self._report.add("missing", f"{where}/{name}", _why("listed"))
+                self._report.add("missing", told, _why("listed"))
             except OSError as error:
-                self._report.add("unreadable", f"{where}/{name}", error.strerror or "")
+                self._report.add("unreadable", told, error.strerror or "")
             else:
                 if found != digest:
-                    self._report.add("changed", f"{where}/{name}", _why("sums", found=found, listed=digest))
+                    self._report.add("changed", told, _why("sums", found=found, listed=digest))
 
     def _digest(self, path: Path) -> str:
-        if path.is_symlink():
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
             raise FileNotFoundError(path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, _why("no_file"))
         self._report.checked += 1
         return sums.of_file(path, self._count)
 
@@ -204,7 +258,7 @@ class _Checker:
         signature = file.with_name(f"{file.name}.sig")
         if not signature.exists():
             self._report.add("signature_missing", f"{where}.sig", _why("unsigned"))
-        elif not keys.signed_by(file.read_bytes(), signature.read_bytes(), self._public):
+        elif not keys.signed_by(sums.plain(file), sums.plain(signature), self._public):
             self._report.add("signature_bad", f"{where}.sig", _why("bad_signature"))
 
     def _links(self, folder: str, closings: list[chain.Closed]) -> None:
@@ -226,7 +280,7 @@ class _Checker:
             elif before is not None and before.link and before.link.sequence == link.sequence - 1:
                 if link.previous != before.head:
                     self._report.add("chain_broken", where, _why("not_next"))
-            elif not first and here:
+            elif not first and here and link.previous not in self._report.heads:
                 self._report.add("chain_broken", where, _why("cut_out", number=link.sequence - 1))
             before = closed
 
@@ -236,11 +290,13 @@ class _Checker:
         file = path / layout.SUMS
         if file.exists():
             self._final_sums(folder, file)
+        elif (path / layout.SHEET).exists():
+            self._report.add("missing", f"{folder}/{layout.SUMS}", _why("seal_gone"))
         for correction in sorted((path / layout.CORRECTIONS).glob("*.jsonl")):
             self._signature(correction, f"{folder}/{layout.CORRECTIONS}/{correction.name}")
 
     def _final_sums(self, folder: str, file: Path) -> None:
-        raw = file.read_bytes()
+        raw = sums.plain(file)
         try:
             entries = sums.read(raw)
         except ValueError:
@@ -264,6 +320,13 @@ class _Checker:
             if item.is_dir() and not item.is_symlink():
                 continue
             inside = len(relative.parts) > 2 and "/".join(relative.parts[:2]) in half_days
-            correction = relative.parts[0] == layout.CORRECTIONS and len(relative.parts) == 2
+            correction = relative.parent == Path(layout.CORRECTIONS) and _is_correction(item)
             if not inside and not correction and str(relative) not in papers:
                 self._report.add("added", f"{folder}/{relative.as_posix()}", _why("not_layout"))
+
+
+def _is_correction(path: Path) -> bool:
+    """A file of revised figures, or the signature of one that is there."""
+    if path.suffix == ".sig":
+        return layout.is_correction(path.stem) and path.with_suffix("").exists()
+    return layout.is_correction(path.name)
