@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 from agent.demo.media import make_clip
 from agent.errors import MediaError
 from agent.inspection import boxes
-from agent.inspection.cut import Source, cut
+from agent.inspection.clip import Request
+from agent.inspection.cut import Source, Span, cut
 from agent.inspection.film import Film
-from tests.clipping import START, Box, beeps, copy_span, frames, make_box
+from tests.clipping import DAY, START, ZONE, Box, beeps, copy_span, frames, make_box
 
 FPS = 25
 
@@ -114,6 +116,35 @@ def test_a_file_cut_off_by_a_kill_is_used_as_far_as_it_goes(box: Box, material: 
     assert indices[: 9 * FPS] == list(range(9 * FPS))
     assert indices[-8 * FPS :] == list(range(12 * FPS, 20 * FPS))
     assert 2 <= made["gaps"][0]["seconds"] < 3
+
+
+def test_the_margin_behind_midnight_is_asked_for_by_its_own_day(box: Box, material: Path) -> None:
+    """The half-day's folder and date are those of the evening; the inspector asks by what the wall clock showed."""
+    midnight = datetime.combine(DAY + timedelta(days=1), time(), ZONE)
+    box.record(material, [0, 10, 20], at=midnight - timedelta(seconds=10))
+    done = box.command("clip", box.cls.class_id, "--on", f"{midnight:%Y-%m-%d}", "--from", "00:00:02", "--to", "00:00:08",
+                       "--out", str(box.out), "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shows(json.loads(done.stdout)["path"], 12 * FPS, 18 * FPS - 1)
+    (before,) = box.clips().plan(
+        Request(box.cls, Span(midnight - timedelta(seconds=6), midnight + timedelta(seconds=4)), "-")
+    )
+    assert before.holes == [] and len(before.cut.pieces) == 2
+
+
+def test_files_that_were_swapped_or_cut_short_show_nothing(box: Box, material: Path) -> None:
+    """They would play, under instants that they do not show; what is left is cut and the rest named."""
+    first, second, third, fourth = box.record(material, [0, 4, 10, 14, 20])
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    fourth.write_bytes(fourth.read_bytes()[:-2000])
+    (made,) = box.cut(0, 20)
+    assert [(round(g["seconds"]), g["reason"]) for g in made["gaps"]] == [(10, "file_damaged"), (6, "file_damaged")]
+    shows(made["path"], 10 * FPS, 14 * FPS - 1)
+    third.write_bytes(contents[1])
+    with pytest.raises(MediaError, match="drive verify"):
+        box.cut(0, 20)
 
 
 def test_a_change_of_codec_gives_a_file_each(box: Box, material: Path, hevc: Path) -> None:

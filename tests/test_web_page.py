@@ -77,6 +77,9 @@ def test_verify_on_the_page_finds_a_changed_drive(served: Served) -> None:
     try:
         verified = browser.submit(shown.url.removeprefix(browser.base) + "/verify", {"csrf": browser.token()})
         assert "核验不通过" in verified.text
+        segment.write_bytes(data[:-5000])
+        verified = browser.submit(shown.url.removeprefix(browser.base) + "/verify", {"csrf": browser.token()})
+        assert "核验不通过" in verified.text
     finally:
         segment.write_bytes(data)
 

@@ -124,9 +124,8 @@ class Clips:
 
     def _segments(self, request: Request) -> tuple[dict[str, list[Segment]], bool]:
         """Segments by camera, and whether one is being written just now."""
-        zone, class_id = self._catalog.zone, request.cls.class_id
-        day = time.local_day(request.span.start, zone)
-        found = evidence.segments(self._catalog, class_id, day, request.span, request.cameras)
+        class_id = request.cls.class_id
+        found = evidence.segments(self._catalog, class_id, request.span, request.cameras)
         writing = any(
             s.class_id == class_id
             and s.start < request.span.end

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from agent.catalog import Catalog
+from agent.clock import local_day
 from agent.drive import Drive
 from agent.errors import DriveError, MediaError
 from agent.inspection import boxes
 from agent.inspection.boxes import Track
 from agent.inspection.cut import Source, Span
 from agent.model import Segment
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,16 @@ def attached(roots: Iterable[Path]) -> dict[str, Drive]:
     return found
 
 
-def segments(
-    catalog: Catalog, class_id: str, day: date, span: Span, cameras: Iterable[str] = ()
-) -> dict[str, list[Segment]]:
+def segments(catalog: Catalog, class_id: str, span: Span, cameras: Iterable[str] = ()) -> dict[str, list[Segment]]:
     """Finished segments of a class that touch the span, by camera in order of time; of all its cameras unless named."""
     wanted = set(cameras)
     found: dict[str, list[Segment]] = {}
-    for segment in catalog.segments.of_class(class_id, day):
+    # a half-day's margin may lie behind midnight, or before that of its own day
+    first, last = local_day(span.start, catalog.zone) - _DAY, local_day(span.end, catalog.zone) + _DAY
+    days = [first + number * _DAY for number in range((last - first).days + 1)]
+    for segment in sorted(
+        (s for day in days for s in catalog.segments.of_class(class_id, day)), key=lambda s: (s.camera_id, s.start)
+    ):
         inside = segment.start < span.end and (segment.end is None or segment.end > span.start)
         if inside and (not wanted or segment.camera_id in wanted):
             found.setdefault(segment.camera_id, []).append(segment)
@@ -69,12 +75,16 @@ def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
             continue
         try:
             path = inside(drive.root, segment.path)
+            whole = segment.bytes in (None, path.stat().st_size)
             tracks = boxes.read(path)
         except FileNotFoundError:
             result.lost.append(Lost(segment, "file_missing"))
         except (MediaError, OSError):
             result.lost.append(Lost(segment, "file_damaged"))
         else:
+            if not whole:  # cut short, or another file under its name: it would show other instants than it says
+                result.lost.append(Lost(segment, "file_damaged"))
+                continue
             result.segments.append(segment)
             result.sources.append(Source(path, segment.start))
             result.tracks.append(tracks)
