@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as VariableError
 
 from agent.counting.limits import Limits
 from agent.errors import SettingsError
@@ -213,6 +214,11 @@ def load(file: Path) -> Settings:
         return FileSettings()
     except ValidationError as error:
         raise _clear(error, file) from None
+    except VariableError as error:
+        # its message names the section and never the value, which may be a secret
+        section = str(error).partition('"')[2].partition('"')[0]
+        names = sorted(n for n in os.environ if n.upper().startswith(f"{PREFIX}{section.upper()}"))
+        raise SettingsError("settings.not_json", names=", ".join(names)) from None
 
 
 def credentials(file: Path) -> tuple[Path | None, str]:

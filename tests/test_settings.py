@@ -104,6 +104,17 @@ def test_a_missing_key_and_a_missing_file_say_so(tmp_path: Path) -> None:
         settings.load(path)
 
 
+@pytest.mark.parametrize("name", ["SITE_AGENT_RECORDING__DRIVES", "SITE_AGENT_CAMERAS", "SITE_AGENT_COUNTING__LIMITS"])
+def test_a_variable_that_should_be_json_is_named_without_its_value(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, '{"password": "secret-word"')
+    with pytest.raises(SettingsError) as caught:
+        settings.load(file)
+    assert name in str(caught.value)
+    assert "secret-word" not in str(caught.value)
+
+
 def test_an_unknown_variable_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITE_AGENT_BUREAU__PASWORD", "secret-word")
     with pytest.raises(SettingsError) as caught:
