@@ -216,6 +216,14 @@ def test_verify_needs_no_settings_and_finds_every_change(box: Box, tmp_path: Pat
     keys.ensure(tmp_path / "other")
     (tmp_path / "other.pub").write_text(keys.public_key(tmp_path / "other"))
     assert verify("--key", str(tmp_path / "other.pub")) == (1, False, ["other_key"])
+    for text in (f"\ufeff{box.drive.public_key}\r\n", f'box namespaces="site-agent" {box.drive.public_key}\n'):
+        key.write_text(text, encoding="utf-8")
+        assert verify("--key", str(key)) == (0, True, [])
+    for text in ("", "ssh-ed25519 AAAA\n", "county = 1\n", f"{box.drive.public_key}\n{box.drive.public_key}\n"):
+        key.write_text(text, encoding="utf-8")
+        assert refused(box, "--verify", str(clip), "--key", str(key)) == (
+            2, f"site-agent: {key} is no OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)"
+        )  # fmt: skip
     data = clip.read_bytes()
     clip.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert verify() == (1, False, ["clip_changed"])

@@ -15,6 +15,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.commands import common
+from agent.drive import keys
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import chance, manifest
 from agent.inspection.clip import Clips, Options, Request
@@ -125,12 +126,7 @@ def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    key = None
-    if args.key:
-        try:
-            key = args.key.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError("clip.bad_key", file=args.key, detail=error) from None
+    key = keys.read_public(args.key) if args.key else None
     status = 0
     for file in args.verify:
         result = manifest.check(file, key)

@@ -15,7 +15,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock, local_day
 from agent.commands import common
-from agent.drive import Drive, identity, rebuild, seal, status, verify, watch
+from agent.drive import Drive, identity, keys, rebuild, seal, status, verify, watch
 from agent.drive.progress import Bar
 from agent.errors import DriveError, InputError
 from agent.model import TrainingClass
@@ -129,7 +129,7 @@ def _say_status(drive: Drive, body: dict[str, Any], old: list[status.ClassOnDriv
 
 def _verify(args: argparse.Namespace) -> int:
     drive = common.drive(args.dir)
-    key = _read_key(args.key) if args.key else None
+    key = keys.read_public(args.key) if args.key else None
     for head in args.head:
         if len(head) != 64 or any(c not in "0123456789abcdefABCDEF" for c in head):
             raise InputError("drive.bad_head", head=head[:80])
@@ -160,16 +160,6 @@ def _verify(args: argparse.Namespace) -> int:
         "problems": [asdict(p) for p in report.problems],
     })  # fmt: skip
     return 0 if report.ok else 1
-
-
-def _read_key(file: Path) -> str:
-    try:
-        line = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise InputError("drive.bad_key", file=file) from None
-    if not line.startswith("ssh-") or len(line.split()) < 2 or "\n" in line:
-        raise InputError("drive.bad_key", file=file)
-    return line
 
 
 def _seal(args: argparse.Namespace) -> int:

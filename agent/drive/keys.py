@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-from agent.errors import DriveError
+from agent.errors import DriveError, InputError
 
 NAMESPACE = "site-agent"
 PRINCIPAL = "box"
 KEY_FILE = "box_ed25519"
 _TIMEOUT_S = 60
+_PUBLIC = re.compile(r"(?:^|\s)((?:sk-)?ssh-[a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?=\s|$)")
 
 
 def ensure(key_dir: Path) -> str:
@@ -36,6 +38,24 @@ def public_key(key_dir: Path) -> str:
     except FileNotFoundError:
         return ""
     return normal(text)
+
+
+def read_public(file: Path) -> str:
+    """The public key in a file that a person names: one line as in `box.pub` or in `allowed_signers`, with or without what
+    Notepad puts before it. Raises InputError for anything else: a key that is none would blame the drive."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError):
+        raise InputError("drive.bad_key", file=file) from None
+    found = [match for line in lines if line.strip() and (match := _PUBLIC.search(line))]
+    if len(found) != 1 or sum(bool(line.strip()) for line in lines) != 1 or not _is_public(*found[0].groups()):
+        raise InputError("drive.bad_key", file=file)
+    return found[0][0].strip()
+
+
+def _is_public(kind: str, body: str) -> bool:
+    """The body says again of what kind it is, and ssh-keygen can read it."""
+    return _call("-l", "-f", "-", data=f"{kind} {body}\n".encode()).returncode == 0
 
 
 def normal(line: str) -> str:
