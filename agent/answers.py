@@ -58,7 +58,8 @@ class Answers:
         camera = asked.get("camera_id")
         request = Request(cls, Span(*bounds), "bureau", cameras=(str(camera),) if camera else ())
         begin, end = (f"{b:%H:%M:%S}" for b in bounds)
-        command = f"site-agent clip {cls.class_id} --on {day} --from {begin} --to {end} --out DIR"
+        only = f" --camera {camera}" if camera else ""
+        command = f"site-agent clip {cls.class_id} --on {day} --from {begin} --to {end}{only} --out DIR"
         return {"command": command, "clips": [self._clip(plan) for plan in self._clips.plan(request)]}
 
     def _class(self, asked: Mapping[str, Any]) -> TrainingClass:
