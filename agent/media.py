@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import av
+from av.stream import Disposition
 
 from agent.errors import MediaError
 
@@ -62,17 +63,20 @@ def opened(path: Path | str, *, trusting: bool = False) -> Iterator[av.container
     `trusting`: believe the file's header and decode nothing to check it, a tenth of the time: for our own recordings.
     """
     try:
-        with av.open(str(path), options={"probesize": "32"} if trusting else {}) as container:
+        # `file:`: a colon in a name is no protocol. Titles may be in any encoding (GBK), and nobody reads them
+        options = {"probesize": "32"} if trusting else {}
+        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
         raise MediaError("media.unreadable", file=path, detail=error.strerror or error) from error
 
 
 def video_of(container: av.container.InputContainer, path: Path | str) -> av.VideoStream:
-    """The first video stream. Raises MediaError where there is none."""
-    if not container.streams.video:
+    """The first video stream; the cover picture of a song is none. Raises MediaError where there is none."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
         raise MediaError("media.no_video", file=path)
-    stream = container.streams.video[0]
+    stream = streams[0]
     stream.codec_context.thread_count = 1
     return stream
 
@@ -135,8 +139,7 @@ def key_frames(path: Path | str, every: float = 0.0) -> Iterator[tuple[float, Pi
     with opened(path) as container:
         video = video_of(container, path)
         due = float("-inf")
-        for packet in _packets(container, video):
-            at = _seconds(packet, video)
+        for at, packet in _timed(container, video):
             if not packet.is_keyframe or at < due:
                 continue
             picture = _picture(video, packet)
@@ -162,8 +165,19 @@ def last_key_frame(path: Path | str) -> tuple[float, Picture] | None:
     return key_frame_at(path, 10**9)
 
 
-def _packets(container: av.container.InputContainer, *streams: Any) -> Iterator[av.Packet[Any]]:
-    """Packets with data, up to the end or to the first that cannot be read (a file cut off in a fragment)."""
+def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, av.Packet[Any]]]:
+    """(seconds after the first frame, packet). A bare H.264 or H.265 stream has no times, and some recorders write few: there
+    the rate tells."""
+    step = 1 / float(video.guessed_rate or 25)
+    at = -step
+    for packet in _packets(container, video, timeless=True):
+        at = at + step if packet.pts is None else _seconds(packet, video)
+        yield at, packet
+
+
+def _packets(container: av.container.InputContainer, *streams: Any, timeless: bool = False) -> Iterator[av.Packet[Any]]:
+    """Packets with data (and a time, unless `timeless`), up to the end or to the first that cannot be read (a file cut off in
+    a fragment)."""
     packets = container.demux(*streams)
     while True:
         try:
@@ -172,7 +186,7 @@ def _packets(container: av.container.InputContainer, *streams: Any) -> Iterator[
             return
         if packet is None:
             return
-        if packet.size and packet.pts is not None:
+        if packet.size and (timeless or packet.pts is not None):
             yield packet
 
 
@@ -191,5 +205,12 @@ def _picture(video: av.VideoStream, packet: av.Packet[Any]) -> Picture | None:
     context.flush_buffers()
     if not frames:
         return None
-    picture: Picture = frames[0].to_ndarray(format="bgr24")
-    return picture if picture.flags.c_contiguous else picture.copy()
+    return _upright(frames[0].to_ndarray(format="bgr24"), frames[0].rotation)
+
+
+def _upright(picture: Picture, rotation: int) -> Picture:
+    """As a player shows it: a telephone held on its side says by how many degrees (anticlockwise) to turn its pictures."""
+    turned = picture
+    for _ in range(round(rotation / 90) % 4):
+        turned = turned.swapaxes(0, 1)[::-1]
+    return turned if turned.flags.c_contiguous else turned.copy()

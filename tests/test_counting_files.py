@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
+from agent import media
 from agent.demo.scene import Classroom, make_classroom
 
 FIELDS = ["file", "t", "people", "low", "high", "judged", "reason", "boxes"]
@@ -108,3 +111,48 @@ def test_a_folder_that_cannot_be_written_is_named(material: Path) -> None:
 def test_wrong_interval(material: Path, value: str) -> None:
     status, lines, errors = count("--json", f"--interval={value}", material / "class.mp4")
     assert (status, lines, len(errors)) == (2, [], 1)
+
+
+TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+"""The matrix of an MP4 track whose pictures a player turns clockwise by so many degrees."""
+
+
+@pytest.mark.parametrize("degrees", TURNS)
+def test_a_film_of_a_telephone_held_on_its_side_is_seen_upright(material: Path, tmp_path: Path, degrees: int) -> None:
+    film = bytearray((material / "class.mp4").read_bytes())
+    a, b, c, d = (one << 16 for one in TURNS[degrees])
+    place = film.index(b"tkhd") + 44
+    film[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(film)
+    lying = next(media.key_frames(material / "class.mp4"))[1]
+    assert np.array_equal(next(media.key_frames(tmp_path / "turned.mp4"))[1], np.rot90(lying, -degrees // 90))
+
+
+def copied(source: Path, to: Path, **options: Any) -> Path:
+    """The film of a recording in another container."""
+    with av.open(str(source)) as film, av.open(str(to), "w", **options) as out:
+        out.metadata["title"] = "教室"
+        stream = out.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(film.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    return to
+
+
+def test_a_bare_stream_without_times_is_counted(material: Path, tmp_path: Path) -> None:
+    bare = copied(material / "class.mp4", tmp_path / "class.h264", format="h264")
+    lines = count("--json", "--interval=4", bare)[1]
+    assert [(line["t"], line["people"]) for line in lines] == [(0.0, 4), (4.0, 4)]
+
+
+def test_a_title_in_gbk_is_no_fault(material: Path, tmp_path: Path) -> None:
+    titled = copied(material / "class.mp4", tmp_path / "a.mkv", metadata_encoding="gbk")
+    assert "教室".encode("gbk") in titled.read_bytes()
+    assert len(count("--json", titled)[1]) == 4
+
+
+def test_a_colon_in_a_name_is_no_protocol(material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cam1-10:30.mp4").write_bytes((material / "class.mp4").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert next(media.key_frames("cam1-10:30.mp4"))[0] == 0

@@ -14,9 +14,11 @@ import pytest
 
 from agent import media
 from agent.attempts import ATTEMPTS
+from agent.demo import rtsp
 from agent.demo.rtsp import RtspServer
 from agent.model import AlertKind
 from agent.recording.options import Options, Source
+from agent.recording.stream import LiveStream
 from tests.recording_rig import CAMERA, UNCUT, Rig, breaks, camera, clip, indexes, recording, wait_for
 
 QUICK = Options(segment_seconds=2, stall_seconds=2.5, offline_seconds=2, timeout=1.25, refused_pause=0.5)
@@ -182,6 +184,20 @@ def test_a_camera_with_too_many_viewers_is_no_wrong_password(tmp_path: Path) -> 
             rig.stop()
             server.shutdown()
     assert alert is not None and "观看者已满" in alert.message
+
+
+def test_a_session_name_in_gbk_is_no_fault(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It once ended the agent, and with it the recording of every other camera."""
+    send = rtsp._Connection.send
+    name = "s=教室一".encode("gbk")
+    monkeypatch.setattr(rtsp._Connection, "send", lambda self, data: send(self, data.replace(b"s=camera", name)))
+    server = RtspServer({"main": clip(clips, "h264", "aac")})
+    server.start()
+    try:
+        with LiveStream(Source(server.url("main")), 3.0) as stream:
+            assert stream.read() is not None
+    finally:
+        server.stop()
 
 
 def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ class LiveStream:
             "timeout": str(round(timeout * 1e6)),
         }  # fmt: skip
         try:
-            self._container = av.open(source.address(), options=options)
+            # a camera may call its session anything, in GBK too
+            self._container = av.open(source.address(), options=options, metadata_errors="replace")
         except av.error.HTTPUnauthorizedError:
             # from None: FFmpeg's error carries the URL with the password
             raise CameraDenied("recording.denied", url=self._url) from None
