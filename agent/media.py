@@ -148,6 +148,17 @@ def key_frames(path: Path | str, every: float = 0.0) -> Iterator[tuple[float, Pi
                 yield at, picture
 
 
+def still(path: Path | str) -> Picture | None:
+    """The one picture of a file such as HEIC; None where it is damaged. Raises MediaError, also where it is cut into tiles,
+    which would be taken for pictures of their own."""
+    with opened(path) as container:
+        video = video_of(container, path)
+        if video.disposition & Disposition.dependent:
+            raise MediaError("media.tiles", file=path)
+        packet = next(_packets(container, video), None)
+        return _picture(video, packet) if packet else None
+
+
 def key_frame_at(path: Path | str, seconds: float) -> tuple[float, Picture] | None:
     """The last key frame at or before `seconds` after a recording's first frame: (its seconds, picture); None where there is
     none."""

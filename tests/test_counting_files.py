@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +158,41 @@ def test_a_colon_in_a_name_is_no_protocol(material: Path, tmp_path: Path, monkey
     (tmp_path / "cam1-10:30.mp4").write_bytes((material / "class.mp4").read_bytes())
     monkeypatch.chdir(tmp_path)
     assert next(media.key_frames("cam1-10:30.mp4"))[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["ppm", "pgm", "jp2", "avif", "webp"])
+def test_a_picture_of_any_kind_has_no_time(material: Path, tmp_path: Path, suffix: str) -> None:
+    picture = cv2.imdecode(np.fromfile(material / "教室 5人.png", np.uint8), cv2.IMREAD_COLOR)
+    flat = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) if suffix == "pgm" else picture
+    (tmp_path / f"a.{suffix}").write_bytes(cv2.imencode(f".{suffix}", flat)[1].tobytes())
+    _, lines, errors = count("--json", tmp_path / f"a.{suffix}")
+    assert ([(line["t"], line["people"]) for line in lines], errors) == ([(None, 5)], [])
+
+
+TILES = zlib.decompress(
+    base64.b85decode(
+        "c-"
+        "n1IJ5B>J5FOh=SSTVXKw2Rb5kvu^;szF^0l^(u_LGbhC)Tn;p(Ek~R5Uc404Pza&~XFmv{aNSg2LF@T_7;>c>LZx|7HNdi_=S^G2R0*8#Ved02"
+        "}Ej^<if9R@hFmH5d$1n6oN|K9LMS!4=_SY<B}f&`=;OZH=>h1<SxQuJVH`ltq-}Cy1TcAwj-MAmUa*n$|_&p8ZYozogsOOfYnp7)*6>*a%HxC_"
+        "bYJx)gh~_kamY-"
+        "8fP0116v2F+fF}(&?UJWj38!fv^f;M{U5BPs!bV#^y5j8~ugb_rsls4qq!vOTF4jsx#6rHrPw@w5jNt6+Aal_GOiM)nE_ZL#34eXl$A5Xms8qD"
+        "xT<b0o=`km#&Fi$0UmL9)+lzB;&I(!IpMCgQacuSn?)EZ+FAr=nJg!Q_T"
+    )
+)
+"""A grey HEIC picture of two tiles, as telephones write them (libheif 1.23)."""
+
+
+def test_a_picture_in_tiles_is_not_counted_by_its_first_tile(material: Path, tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.heic").write_bytes(TILES)
+    status, lines, errors = count("--json", tmp_path / "IMG_1.heic")
+    assert (status, lines) == (2, [])
+    assert "JPEG" in errors[0]
+
+
+def test_what_cannot_even_be_opened_does_not_keep_the_others_from_being_counted(material: Path, tmp_path: Path) -> None:
+    size = struct.pack(">II5B", 60000, 60000, 8, 2, 0, 0, 0)
+    head = struct.pack(">I", len(size)) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))
+    (tmp_path / "vast.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head)
+    status, lines, errors = count("--json", tmp_path / "vast.png", "长" * 100, material / "教室 5人.png")
+    assert (status, [line["people"] for line in lines]) == (2, [5])
+    assert len([line for line in errors if line.startswith("site-agent: ")]) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,18 @@ from agent.errors import InputError, MediaError
 from agent.media import Picture
 
 LOOKS = 10
-_PICTURE_SIGNS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"GIF8")
+_PICTURE_SIGNS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"GIF8",
+    b"\0\0\0\x0cjP  ",
+    b"\xff\x4f\xff\x51",
+)
+_PICTURE_BRANDS = (b"WEBP", b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 # FFmpeg takes any text for a picture in letters
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
 
@@ -56,27 +67,44 @@ def looks(
     Raises InputError where it is missing, a folder, or neither picture nor video.
     """
     path = Path(name)
-    if path.is_dir():
-        raise InputError("counting.is_folder", file=name)
     try:
+        if path.is_dir():
+            raise InputError("counting.is_folder", file=name)
         with path.open("rb") as file:
             head = file.read(16)
+        read = _reader(head)
+        picture = read(path) if read else None
     except FileNotFoundError:
         raise InputError("counting.no_file", file=name) from None
     except OSError as error:
         raise InputError("counting.not_media", file=name, detail=error.strerror) from None
-    if head.startswith(_PICTURE_SIGNS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        picture = _decode(path)
-        if picture is None:
-            raise InputError("counting.not_media", file=name, detail="damaged picture")
-        yield FileLook(name, None, picture, look_at(picture, detector, limits=limits))
-    else:
+    except MediaError as error:
+        raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
+    if read is None:
         yield from _video(name, path, detector, interval, exactly, limits)
+    elif picture is None:
+        raise InputError("counting.not_media", file=name, detail="damaged picture")
+    else:
+        yield FileLook(name, None, picture, look_at(picture, detector, limits=limits))
+
+
+def _reader(head: bytes) -> Callable[[Path], Picture | None] | None:
+    """What reads a file that begins like this as one picture; None where it is taken for a video."""
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return media.still
+    # P1 to P6: the portable bitmaps, greymaps and pixmaps
+    portable = head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()
+    branded = (head[:4] == b"RIFF" or head[4:8] == b"ftyp") and head[8:12] in _PICTURE_BRANDS
+    return _decode if portable or branded or head.startswith(_PICTURE_SIGNS) else None
 
 
 def _decode(path: Path) -> Picture | None:
     # not cv2.imread: it takes no path that the locale cannot encode, and complains on its own
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    try:
+        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        # more pixels than it takes
+        return None
     return None if picture is None else np.asarray(picture, np.uint8)
 
 
