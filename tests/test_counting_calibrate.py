@@ -101,3 +101,10 @@ def test_the_command_stores_it(tmp_path: Path) -> None:
     assert late.returncode == 2
     assert "cam1" in late.stderr
     assert subprocess.run([*command, "--hand=ten"], capture_output=True, timeout=60).returncode == 2
+    # 09:00:02 falls on the look of 09:00:00: two looks in all
+    again = [*hands[:2], "--hand=2026-09-01T09:00:02=10"]
+    twice = subprocess.run([*command, *again], capture_output=True, text=True, timeout=60)
+    assert twice.returncode == 2
+    assert "2026-09-01T09:00:02" in twice.stderr
+    long_ago = subprocess.run([*command, "--hand=0001-01-01=10"], capture_output=True, text=True, timeout=60)
+    assert (long_ago.returncode, len(long_ago.stderr.splitlines())) == (2, 1)

@@ -40,9 +40,10 @@ def _seconds(text: str) -> float:
 def _hand(text: str) -> tuple[datetime, int]:
     """`2026-09-01T09:30:00=23`; local time of the site unless it has an offset."""
     moment, _, people = text.rpartition("=")
-    if not people.isascii() or not people.isdigit():
+    when = datetime.fromisoformat(moment)
+    if not people.isascii() or not people.isdigit() or not 2000 <= when.year < 2100:
         raise argparse.ArgumentTypeError(text)
-    return datetime.fromisoformat(moment), int(people)
+    return when, int(people)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,13 +88,16 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
 def _calibrate(args: argparse.Namespace) -> int:
     settings = common.settings(args)
     with common.catalog(settings) as catalog:
-        pairs, detectors = [], set()
+        pairs, detectors, used = [], set(), set()
         for given, people in args.hand:
             moment = given if given.tzinfo else given.replace(tzinfo=settings.zone)
             near = catalog.looks.since(args.calibrate, moment - calibrate.NEAR)
             look = calibrate.nearest(near, moment)
             if look is None:
                 raise InputError("counting.calibrate_no_look", camera_id=args.calibrate, moment=given.isoformat())
+            if look.at in used:
+                raise InputError("counting.calibrate_twice", moment=given.isoformat())
+            used.add(look.at)
             # looks may be corrected already: the boxes are what was found
             pairs.append((len(look.boxes), people))
             detectors.add(look.detector)
