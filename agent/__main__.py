@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import pkgutil
@@ -50,6 +51,9 @@ def _child(shared: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; errors of the project become one line on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a name on a stick may be GBK: written as JSON writes it, \udcXX, instead of a crash
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
     words.use(_language(arguments))
     args = parser(arguments).parse_args(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -196,3 +197,13 @@ def test_what_cannot_even_be_opened_does_not_keep_the_others_from_being_counted(
     status, lines, errors = count("--json", tmp_path / "vast.png", "长" * 100, material / "教室 5人.png")
     assert (status, [line["people"] for line in lines]) == (2, [5])
     assert len([line for line in errors if line.startswith("site-agent: ")]) == 2
+
+
+def test_a_name_in_gbk_is_given_back_in_any_locale(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as zh_CN.UTF-8 has it
+    named = tmp_path / os.fsdecode("教室.png".encode("gbk"))
+    named.write_bytes((material / "教室 5人.png").read_bytes())
+    assert [(line["file"], line["people"]) for line in count("--json", named)[1]] == [(str(named), 5)]
+    assert count(named)[0] == 0
