@@ -34,8 +34,12 @@ class Looks:
         )
         return [_look(row) for row in rows]
 
-    def last(self, camera_id: str) -> Look | None:
-        row = self._store.row("select * from looks where camera_id = ? order by at desc limit 1", [camera_id])
+    def last(self, camera_id: str, until: datetime | None = None) -> Look | None:
+        """The newest look of a camera, at or before `until`."""
+        row = self._store.row(
+            "select * from looks where camera_id = :cam and (:until is null or at <= :until) order by at desc limit 1",
+            {"cam": camera_id, "until": clock.stamp(until) if until else None},
+        )
         return _look(row) if row else None
 
     def since(self, camera_id: str, start: datetime) -> list[Look]:

@@ -40,11 +40,11 @@ class Fault:
         It opens when the fault was there from `since` on for `hold`, and closes when it was absent for `hold`.
         """
         if present:
-            self.since = self.since or at
+            self.since = min(self.since or at, at)
             self.gone = None
             changed = not self.open and at - self.since >= hold
         else:
-            self.gone = self.gone or at
+            self.gone = min(self.gone or at, at)
             changed = self.open and at - self.gone >= hold
             if not self.open:
                 self.since = None

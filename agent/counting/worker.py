@@ -29,6 +29,8 @@ from agent.model import Look, Segment
 _YOUNG = timedelta(seconds=10)
 TICK_S = 1.0
 LATEST = timedelta(minutes=10)
+STEPPED = timedelta(minutes=1)
+"""Where the next look is due later than this after its interval, the clock was put back."""
 ACCEPT_VIEW = timedelta(minutes=30)
 SAVE_VIEW_LOOKS = 30
 NICE = 15
@@ -104,22 +106,29 @@ class Counter:
         """The segment and instant of a camera's next look, if it is due and there is video of it."""
         now = self._clock.now()
         state = self._state(camera_id)
+        if state.due and state.due - now > self._interval + STEPPED:
+            state.due = self._due(camera_id)
         start = max(state.due or now - LATEST, now - LATEST)
         segments = self._catalog.segments.between(camera_id, start, now, finished=False)
-        for segment in segments:
-            wanted = max(start, segment.start)
-            if wanted <= now and (segment.end is None or wanted < segment.end):
-                return segment, wanted
-        return None
+        ready = [
+            (segment, wanted) for segment in segments
+            if (wanted := max(start, segment.start)) <= now and (segment.end is None or wanted < segment.end)
+        ]  # fmt: skip
+        # two of the same instant, where the clock was put back: the one begun last is of now
+        return min(ready, key=lambda pair: (pair[1], -pair[0].segment_id), default=None)
+
+    def _due(self, camera_id: str) -> datetime | None:
+        """By the looks so far. Those that lie ahead are of before the clock was put back."""
+        last = self._catalog.looks.last(camera_id, until=self._clock.now())
+        return last.at + self._interval if last else None
 
     def _state(self, camera_id: str) -> CameraState:
         if camera_id not in self._states:
-            last = self._catalog.looks.last(camera_id)
             text = self._catalog.facts.get(_fact(camera_id))
             self._states[camera_id] = CameraState(
                 watch.Watch(self._catalog, camera_id, watch.PICTURE, watch.PICTURE_HOLD),
                 watch.Watch(self._catalog, camera_id, watch.SOUND, watch.SOUND_HOLD),
-                due=last.at + self._interval if last else None,
+                due=self._due(camera_id),
                 reference=quality.View.from_text(text) if text else None,
             )
         return self._states[camera_id]
@@ -158,7 +167,7 @@ class Counter:
         found = (
             media.key_frame_at(path, (wanted - segment.start).total_seconds()) if late else media.last_key_frame(path)
         )
-        last = self._catalog.looks.last(segment.camera_id)
+        last = self._catalog.looks.last(segment.camera_id, until=self._clock.now())
         if found is None:
             return None
         seconds, picture = found
@@ -181,6 +190,7 @@ class Counter:
         now = quality.view(grey)
         if state.before is None or state.still_since is None or not quality.same(state.before, now):
             state.still_since = at
+        state.still_since = min(state.still_since, at)
         state.before = now
         seen = look_at(
             picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
@@ -205,7 +215,7 @@ class Counter:
     def _remember(self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime) -> None:
         """Let the reference view follow slowly; a view that stays moved becomes the new one."""
         if seen.reason == "moved":
-            state.moved_since = state.moved_since or at
+            state.moved_since = min(state.moved_since or at, at)
             if at - state.moved_since < ACCEPT_VIEW:
                 return
             state.reference = None
