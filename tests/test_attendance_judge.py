@@ -180,6 +180,7 @@ FINDINGS: list[tuple[str, Any, list[tuple[str, str, str]]]] = [
     ("fourteen minutes late", steps(("08:30", 3), ("08:40", 31)), []),
     ("late", steps(("08:30", 4), ("08:50", 31)), [("late_start", "08:30", "08:50")]),
     ("early end", steps(("08:30", 31), ("11:30", 3)), [("early_end", "11:30", "11:50")]),
+    ("out for five minutes, then unseen", steps(("08:30", 31), ("11:30", 3), ("11:35", None)), []),
     ("interrupted", steps(("08:30", 31), ("09:00", 5), ("09:30", 30)), [("interrupted", "09:00", "09:30")]),
     ("nobody", steps(("08:30", 1)), [("empty", "08:30", "11:50")]),
     ("too many", steps(("08:30", 31), ("11:00", 40)), [("over", "11:00", "11:50")]),

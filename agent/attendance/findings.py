@@ -59,11 +59,11 @@ def _late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list
 
 
 def _early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]:
+    """From the first judged block after the class was last seen; a short glimpse before the camera went proves nothing."""
     after = [b for b in curve[gone:] if b.present is not None]
-    if not after:
+    if not after or sum(b.seconds for b in after) < rules.early_s:
         return []
-    finding = Finding("early_end", after[0].start, curve[-1].end)
-    return [finding] if finding.seconds >= rules.early_s else []
+    return [Finding("early_end", after[0].start, curve[-1].end)]
 
 
 def _runs(kind: FindingKind, curve: Sequence[Block], wanted: Callable[[int], bool], least_s: float) -> list[Finding]:
