@@ -25,6 +25,8 @@ COLUMNS: Mapping[str, str] = {
     "staff_in_room": "staff_in_room",
 }  # fmt: skip
 _SESSION = re.compile(r"(上午|下午|晚上|am|pm|ev)")
+_EARLIEST = {"下午": 10, "pm": 10, "晚上": 12, "ev": 12}
+"""An afternoon that begins before this hour is 下午 2时 for 14:00: it would be recorded in the night."""
 _SPAN = re.compile(
     r"(\d{1,2}(?:[:时点]\d{0,2}(?:[:分]\d{0,2})?)?分?)(?:[-–—−~～至到]+)(\d{1,2}(?:[:时点]\d{0,2}(?:[:分]\d{0,2})?)?分?)"
 )
@@ -108,6 +110,9 @@ def _lesson(values: Mapping[str, Any], report: Report, where: tuple[str | int, .
     entry |= {key: time_text(values[key]) for key in ("start", "end") if key in values}
     if not entry:
         return None
+    start = as_time(entry.get("start"))
+    if start and start.hour < _EARLIEST.get(half.lower(), 0):
+        report.add((*where, "start"), "classes.twelve_hours", session=half, start=start, hour=start.hour + 12)
     if span and not times and "start" not in entry:
         report.add((*where, "time"), "classes.not_span", value=shown(span))
         entry |= {"start": "0:00", "end": "0:01"}  # reported once; stands in so that the row's other cells are checked
