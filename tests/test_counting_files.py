@@ -207,3 +207,21 @@ def test_a_name_in_gbk_is_given_back_in_any_locale(
     named.write_bytes((material / "教室 5人.png").read_bytes())
     assert [(line["file"], line["people"]) for line in count("--json", named)[1]] == [(str(named), 5)]
     assert count(named)[0] == 0
+
+
+INDEXES = {
+    "names no picture": "\n",
+    "line 1": "{oops",
+    "line 2": '{"file": "a.png", "count": 5}\n{"file": "a.png"}',
+    "gone.png": '{"file": "gone.png", "count": 5}',
+    "no picture that can be read": '{"file": "index.jsonl", "count": 5}',
+}
+
+
+@pytest.mark.parametrize("told", INDEXES)
+def test_the_bench_names_what_is_wrong_with_an_index(tmp_path: Path, told: str) -> None:
+    (tmp_path / "index.jsonl").write_text(INDEXES[told])
+    (tmp_path / "a.png").write_bytes(b"")
+    command = [sys.executable, "scripts/bench.d/count.py", "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, told in done.stderr, "Traceback" in done.stderr) == (2, True, False)

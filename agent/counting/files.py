@@ -95,10 +95,11 @@ def _reader(head: bytes) -> Callable[[Path], Picture | None] | None:
     # P1 to P6: the portable bitmaps, greymaps and pixmaps
     portable = head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()
     branded = (head[:4] == b"RIFF" or head[4:8] == b"ftyp") and head[8:12] in _PICTURE_BRANDS
-    return _decode if portable or branded or head.startswith(_PICTURE_SIGNS) else None
+    return decode if portable or branded or head.startswith(_PICTURE_SIGNS) else None
 
 
-def _decode(path: Path) -> Picture | None:
+def decode(path: Path) -> Picture | None:
+    """A picture file as it is to be held; None where it is damaged or none. Raises OSError."""
     # not cv2.imread: it takes no path that the locale cannot encode, and complains on its own
     try:
         picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)

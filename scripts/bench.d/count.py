@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -109,12 +110,17 @@ def main() -> int:
     except ModelError as error:
         parser.error(f"--model: {error}")
     cv2.setNumThreads(args.threads)
-    entries = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        entries = read_index(index)
+    except ValueError as error:
+        parser.error(f"--data: {error}")
     detector = OpenVinoDetector(model, args.threads)
     rival = Rival(args.rival, args.threads) if args.rival.exists() else None
     seen, rivals, ours_s, rival_s, wall_s = [], [], [], [], []
     for entry in entries:
-        picture = cv2.imdecode(np.fromfile(args.data / entry["file"], np.uint8), cv2.IMREAD_COLOR)
+        picture = files.decode(args.data / entry["file"])
+        if picture is None:
+            parser.error(f"--data: {args.data / entry['file']} is no picture that can be read")
         begun = time.perf_counter()
         spent, found = cpu(lambda picture=picture: look_at(picture, detector))
         wall_s.append(time.perf_counter() - begun)
@@ -157,6 +163,31 @@ def main() -> int:
     videos(args.data, detector)
     eight_cameras(detector)
     return 0
+
+
+def read_index(index: Path) -> list[dict[str, Any]]:
+    """The pictures of an index. Raises ValueError for the first line that is wrong, and where there is none."""
+    try:
+        lines = index.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{index}: {error}") from None
+    entries = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            right = isinstance(entry["file"], str) and type(entry["count"]) is int and entry["count"] >= 0
+        except (ValueError, KeyError, TypeError):
+            right = False
+        if not right:
+            raise ValueError(f"{index} line {number}: wanted an object with file (text) and count (a whole number)")
+        if not (index.parent / entry["file"]).is_file():
+            raise ValueError(f"{index} line {number}: there is no file {entry['file']}")
+        entries.append(entry)
+    if not entries:
+        raise ValueError(f"{index} names no picture")
+    return entries
 
 
 def eight_cameras(detector: OpenVinoDetector) -> None:
