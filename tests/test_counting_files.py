@@ -104,6 +104,13 @@ def test_drawings_never_overwrite(material: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["教室 5人-2.jpg", "教室 5人.jpg"]
 
 
+def test_a_long_name_can_be_drawn_too(material: Path, tmp_path: Path) -> None:
+    film = tmp_path / f"{'长' * 83}.mp4"
+    film.write_bytes((material / "class.mp4").read_bytes())
+    assert count(film, "--interval=9", "--annotate", tmp_path / "drawn")[0] == 0
+    assert [p.suffix for p in (tmp_path / "drawn").iterdir()] == [".jpg"]
+
+
 def test_a_folder_that_cannot_be_written_is_named(material: Path) -> None:
     status, _, errors = count(material / "教室 5人.png", "--annotate", material / "notes.txt" / "x")
     assert status == 2

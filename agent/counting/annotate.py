@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from agent.media import Picture
 
 _GRAINS = 5
 _MARGIN = 0.25
+_LONGEST = 200
+"""Bytes of a name that are kept: a file's own may fill what the system allows."""
 _COLOUR = (60, 200, 60)
 
 
@@ -45,7 +48,10 @@ def save(folder: Path, name: str, t: float | None, picture: Picture) -> Path:
 
     Raises InputError where the folder cannot be made or written.
     """
-    stem = Path(name).stem + ("" if t is None else f"_{t:07.1f}s")
+    stem = Path(name).stem
+    while len(os.fsencode(stem)) > _LONGEST:
+        stem = stem[:-1]
+    stem += "" if t is None else f"_{t:07.1f}s"
     coded = np.asarray(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]).tobytes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
