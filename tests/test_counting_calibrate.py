@@ -108,3 +108,12 @@ def test_the_command_stores_it(tmp_path: Path) -> None:
     assert "2026-09-01T09:00:02" in twice.stderr
     long_ago = subprocess.run([*command, "--hand=0001-01-01=10"], capture_output=True, text=True, timeout=60)
     assert (long_ago.returncode, len(long_ago.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "given", [["--hand=2026-09-01T09:00=10"], ["--calibrate", ""], ["--calibrate", "cam1", "a.mp4"]]
+)
+def test_calibrating_by_halves_is_wrong_usage(given: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "agent", "count", *given], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "--calibrate" in done.stderr and len(done.stderr.splitlines()) == 1

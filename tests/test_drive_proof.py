@@ -201,6 +201,15 @@ def test_without_a_signature_the_journal_shows_a_rewritten_list(tmp_path: Path) 
     assert (problem.kind, problem.path.rpartition("/")[2]) == ("changed", "SHA256SUMS") and "日志" in problem.detail
 
 
+def test_a_signed_drive_does_not_pass_for_an_unsigned_one(closed: Site) -> None:
+    file = closed.drive.root / ".site-agent" / "drive.json"
+    body = json.loads(file.read_bytes())
+    assert body["public_key"]
+    file.write_text(json.dumps(body | {"public_key": ""}), encoding="utf-8")
+    report = verify.verify(Drive.open(closed.drive.root))
+    assert {p.kind for p in report.problems} == {"signature_bad"}
+
+
 def test_the_journal_says_nothing_of_a_class_that_a_person_deleted(closed: Site) -> None:
     shutil.rmtree(class_path(closed))
     assert verify.verify(closed.drive).ok

@@ -47,7 +47,7 @@ def _hand(text: str) -> tuple[datetime, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.calibrate:
+    if args.calibrate is not None or args.hand:
         return _calibrate(args)
     if not args.files:
         raise InputError("counting.no_files")
@@ -86,6 +86,8 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
 
 
 def _calibrate(args: argparse.Namespace) -> int:
+    if args.files or not args.calibrate:
+        raise InputError("counting.calibrate_wanted")
     settings = common.settings(args)
     with common.catalog(settings) as catalog:
         pairs, detectors, used = [], set(), set()

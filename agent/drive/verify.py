@@ -253,10 +253,11 @@ class _Checker:
             self._progress(size)
 
     def _signature(self, file: Path, where: str) -> None:
-        if not self._public:
-            return
         signature = file.with_name(f"{file.name}.sig")
-        if not signature.exists():
+        if not self._public:
+            if signature.exists():  # a drive without a key never had one: the key was taken out of drive.json
+                self._report.add("signature_bad", f"{where}.sig", _why("key_gone"))
+        elif not signature.exists():
             self._report.add("signature_missing", f"{where}.sig", _why("unsigned"))
         elif not keys.signed_by(sums.plain(file), sums.plain(signature), self._public):
             self._report.add("signature_bad", f"{where}.sig", _why("bad_signature"))
