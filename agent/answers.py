@@ -34,7 +34,8 @@ class Answers:
 
     def count(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The newest look of each camera, of one room, camera or class where asked for. `fresh` is false when it is old."""
-        looks = [look for c in self._catalog.cameras.all() if (look := self._catalog.looks.last(c.camera_id))]
+        now, last = self._clock.now(), self._catalog.looks.last
+        looks = [look for c in self._catalog.cameras.all() if (look := last(c.camera_id, now))]
         wanted = {k: asked[k] for k in ("room_id", "camera_id", "class_id") if asked.get(k)}
         chosen = [x for x in looks if all(getattr(x, k) == v for k, v in wanted.items())]
         return {"looks": [self._look(x) for x in chosen]}

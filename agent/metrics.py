@@ -60,7 +60,7 @@ class BoxCollector(Collector):
                 offset.add_metric(name, camera.clock_offset_s)
             done = self._catalog.segments.between(camera.camera_id, now - _MINUTE, now)
             size.add_metric(name, sum(s.bytes or 0 for s in done if s.end and s.end > now - _MINUTE))
-            look = self._catalog.looks.last(camera.camera_id)
+            look = self._catalog.looks.last(camera.camera_id, now)
             if look is not None and look.judged:
                 people.add_metric(name, look.people)
         yield from (up, admitted, offset, size, people)

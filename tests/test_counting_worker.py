@@ -23,7 +23,7 @@ from agent.counting.limits import Limits
 from agent.counting.worker import Counter
 from agent.demo.media import Writer, yuv_frame
 from agent.demo.scene import Classroom, make_classroom
-from agent.model import AlertKind, Segment, Session
+from agent.model import AlertKind, Camera, Segment, Session, Verdict
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
 GROWING = {
@@ -327,3 +327,24 @@ def test_left_out_parts_are_not_counted(
     counter.prepare()
     counter.run_once()
     assert [x.people for x in catalog.looks.since("cam1", START)] == [0]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=8), timedelta(days=3650)])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_put_back_does_not_end_the_counting(
+    catalog: Catalog, clip: Path, tmp_path: Path, detector: OpenVinoDetector, ahead: timedelta, restarted: bool
+) -> None:
+    """A box whose clock was ahead until the network told it the time (a real-time clock in local time is 8 h ahead)."""
+    catalog.cameras.put(Camera("cam1", "127.0.0.1", verdict=Verdict.ADMITTED), START)
+    for name in ("ahead.mp4", "right.mp4"):
+        (tmp_path / name).write_bytes(clip.read_bytes())
+    clock = HandClock(START + ahead + timedelta(seconds=30))
+    finished(catalog, tmp_path / "ahead.mp4", START + ahead, 12)
+    counter = worker(catalog, clock, detector)
+    assert counter.run_once() == 3
+    finished(catalog, tmp_path / "right.mp4", START, 12)
+    clock.time = START + timedelta(seconds=30)
+    if restarted:
+        counter = worker(catalog, clock, detector)
+    assert counter.run_once() == 3
+    assert len(catalog.looks.since("cam1", START)) == 6

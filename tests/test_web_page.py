@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_verify_on_the_page_finds_a_changed_drive(served: Served) -> None:
 def test_now_says_whether_a_camera_is_calibrated(served: Served) -> None:
     browser, facts = served.signed_in(), served.box.catalog.facts
     assert "未校准" in browser.open("/now").text
-    last = served.box.catalog.looks.last("cam1")
+    last = served.box.catalog.looks.last("cam1", datetime.now(UTC))
     assert last is not None
     counts = [(18, 20), (19, 20), (18, 20)]
     facts.put(calibrate.fact("cam1"), calibrate.fit(counts, "other weights").to_text())

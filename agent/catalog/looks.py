@@ -34,11 +34,11 @@ class Looks:
         )
         return [_look(row) for row in rows]
 
-    def last(self, camera_id: str, until: datetime | None = None) -> Look | None:
-        """The newest look of a camera, at or before `until`."""
+    def last(self, camera_id: str, now: datetime) -> Look | None:
+        """The newest at or before `now`: what a clock that was ahead has left behind it says nothing of today."""
         row = self._store.row(
-            "select * from looks where camera_id = :cam and (:until is null or at <= :until) order by at desc limit 1",
-            {"cam": camera_id, "until": clock.stamp(until) if until else None},
+            "select * from looks where camera_id = ? and at <= ? order by at desc limit 1",
+            [camera_id, clock.stamp(now)],
         )
         return _look(row) if row else None
 

@@ -119,7 +119,7 @@ class Counter:
 
     def _due(self, camera_id: str) -> datetime | None:
         """By the looks so far. Those that lie ahead are of before the clock was put back."""
-        last = self._catalog.looks.last(camera_id, until=self._clock.now())
+        last = self._catalog.looks.last(camera_id, self._clock.now())
         return last.at + self._interval if last else None
 
     def _state(self, camera_id: str) -> CameraState:
@@ -167,7 +167,7 @@ class Counter:
         found = (
             media.key_frame_at(path, (wanted - segment.start).total_seconds()) if late else media.last_key_frame(path)
         )
-        last = self._catalog.looks.last(segment.camera_id, until=self._clock.now())
+        last = self._catalog.looks.last(segment.camera_id, self._clock.now())
         if found is None:
             return None
         seconds, picture = found

@@ -244,8 +244,9 @@ def cameras(v: Visit, given: Given) -> Any:
 
 def _camera(v: Visit, c: Camera) -> dict[str, Any]:
     writing = v.site.catalog.segments.opened(c.camera_id)
-    look = v.site.catalog.looks.last(c.camera_id)
-    fresh = look is not None and v.site.clock.now() - look.at < timedelta(minutes=10)
+    now = v.site.clock.now()
+    look = v.site.catalog.looks.last(c.camera_id, now)
+    fresh = look is not None and now - look.at < timedelta(minutes=10)
     return {
         "camera_id": c.camera_id,
         "serial": c.serial,

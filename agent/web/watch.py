@@ -196,9 +196,9 @@ def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: i
     return min(plans, key=lambda p: abs(p.span.start - begins))
 
 
-def calibrated(catalog: Catalog, camera_id: str) -> str:
+def calibrated(catalog: Catalog, camera_id: str, now: datetime) -> str:
     """Whether a camera's headcounts are corrected by hand counts, and how far, in words."""
-    last = catalog.looks.last(camera_id)
+    last = catalog.looks.last(camera_id, now)
     found = calibrate.Calibration.of(catalog.facts.get(calibrate.fact(camera_id)), last.detector if last else "")
     if found is None:
         return words.text("web.uncalibrated")
@@ -218,9 +218,9 @@ class Now:
         drives = evidence.attached(site.options.drives)
         cameras = []
         for camera in catalog.cameras.all():
-            look = catalog.looks.last(camera.camera_id)
+            look = catalog.looks.last(camera.camera_id, now)
             writing = catalog.segments.opened(camera.camera_id)
-            told = calibrated(catalog, camera.camera_id)
+            told = calibrated(catalog, camera.camera_id, now)
             cameras.append((camera, look, writing[-1] if writing else None, told))
         rooms = [x for c in site.classes() for x in c.lessons if not x.cancelled and x.start <= now < x.end]
         v.note_once("view.now")
