@@ -1,7 +1,7 @@
 """Threads with names: started in order, watched, joined in reverse.
 
-A worker that ends by an error which is not the project's own is a bug: the whole process then stops in order with status 1, and
-systemd starts it again.
+A worker that ends by an error is a bug: the whole process then stops in order with status 1, and systemd starts it again. But a
+catalog that is blocked (its disk is full, a command holds it) is nobody's bug: the worker begins again a little later.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import threading
 import time
 from collections.abc import Callable
 
+from agent.errors import CatalogBlocked
+
 log = logging.getLogger(__name__)
 Work = Callable[[threading.Event], None]
 
 
 class Crew:
-    """`failed` is set as soon as one worker broke."""
+    """`failed` is set as soon as one worker broke; `pause_s` is how long one waits whom the catalog turned away."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event, pause_s: float = 5.0) -> None:
         self._stop = stop
+        self._pause_s = pause_s
         self._threads: dict[str, threading.Thread] = {}
         self._lock = threading.Lock()
         self.failed = threading.Event()
@@ -48,8 +51,17 @@ class Crew:
 
     def _run(self, name: str, work: Work) -> None:
         try:
-            work(self._stop)
+            while self._turned_away(work):
+                self._stop.wait(self._pause_s)
         except Exception:  # a thread's outermost edge: log, stop everything, let systemd restart
             log.exception("worker %s broke; stopping", name)
             self.failed.set()
             self._stop.set()
+
+    def _turned_away(self, work: Work) -> bool:
+        try:
+            work(self._stop)
+        except CatalogBlocked as error:
+            log.warning("%s", error)
+            return not self._stop.is_set()
+        return False

@@ -10,6 +10,7 @@ SiteAgentError
 ├── MediaError            a file or stream is not the video it should be
 ├── DriveError            the drive is missing, wrong, full, broken; `kind` is the alert kind
 ├── CatalogError          the database
+│   └── CatalogBlocked    nothing is wrong with it, but it cannot be used just now: disk full, held by somebody, no right to it
 ├── ModelError            the detector's model file
 │   └── ModelMissing      the settings name a file that is not there      exit status 2
 └── BureauError           the broker or what it sent
@@ -71,6 +72,10 @@ class DriveError(SiteAgentError):
 
 
 class CatalogError(SiteAgentError):
+    pass
+
+
+class CatalogBlocked(CatalogError):
     pass
 
 

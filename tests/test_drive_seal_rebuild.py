@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from agent.__main__ import main
 from agent.catalog import Catalog
 from agent.drive import Drive, gaps, layout, rebuild, verify
 from agent.drive.seal import Sealer
-from agent.errors import DriveError, InputError
+from agent.errors import CatalogBlocked, DriveError, InputError
 from agent.model import AlertKind, Session
 from agent.recording.recover import recover
 from tests.drive_kit import DAY, ZONE, Site, at, new_drive, site, training_class, video
@@ -417,3 +419,21 @@ def test_the_commands(over: Site, tmp_path: Path, capsys: pytest.CaptureFixture[
     sealed = run("drive", "seal", away, "--key-dir", tmp_path / "keys", "--to", "人社局", "--json")
     assert sealed[0] == 0 and json.loads(sealed[1])["whole"] is True
     assert json.loads(run("drive", "status", away, "--json")[1])["state"] == "sealed"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
+def test_a_database_that_may_not_be_read_is_not_set_aside(over: Site) -> None:
+    """One that root put back from a copy: the agent says so and does not take it for damaged."""
+    with tempfile.TemporaryDirectory() as name:
+        folder_of_state = Path(name)
+        folder_of_state.chmod(0o777)
+        path = folder_of_state / "catalog.db"
+        Catalog(path, ZONE).close()
+        path.chmod(0o600)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(CatalogBlocked, match="权限"):
+                rebuild.open_or_rebuild(path, ZONE, [], over.clock)
+        finally:
+            os.seteuid(0)
+        assert [p.name for p in folder_of_state.iterdir()] == ["catalog.db"]

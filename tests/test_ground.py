@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,8 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent import clock, words
+from agent.catalog import Catalog
 from agent.crew import Crew
-from agent.errors import SettingsError
+from agent.errors import CatalogBlocked, SettingsError
 from agent.model import Session, is_id
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -120,6 +122,47 @@ def test_a_broken_worker_stops_the_crew() -> None:
     assert stop.wait(5)
     assert crew.failed.is_set()
     assert crew.join(5) == []
+
+
+def test_a_catalog_that_somebody_holds_stops_no_worker(tmp_path: Path) -> None:
+    """As where the disk of the database is full: the sign of life fails, and comes again when it can."""
+    stop = threading.Event()
+    crew = Crew(stop, pause_s=0.1)
+    with Catalog(tmp_path / "catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
+        catalog.store.db.execute("pragma busy_timeout = 50")
+        holder = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)
+        holder.execute("begin immediate")
+        tried: list[CatalogBlocked] = []
+
+        def works(event: threading.Event) -> None:
+            while not event.wait(0.02):
+                try:
+                    catalog.facts.put("alive", "yes")
+                except CatalogBlocked as error:
+                    tried.append(error)
+                    raise
+
+        crew.start("works", works)
+        while len(tried) < 2:
+            assert not stop.wait(0.02), "the agent would end"
+        assert "占用" in str(tried[0])
+        holder.execute("rollback")
+        holder.close()
+        while catalog.facts.get("alive") is None:
+            assert not stop.wait(0.02)
+        stop.set()
+        assert crew.join(5) == []
+    assert not crew.failed.is_set()
+
+
+def test_a_full_disk_is_told_as_one_and_is_no_damage(tmp_path: Path) -> None:
+    with Catalog(tmp_path / "catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
+        pages = catalog.store.row("pragma page_count")
+        assert pages is not None
+        catalog.store.db.execute(f"pragma max_page_count = {pages['page_count']}")
+        with pytest.raises(CatalogBlocked, match="已满"):
+            catalog.facts.put("much", "x" * 1_000_000)
+        assert catalog.store.damage() is None
 
 
 def test_a_worker_that_hangs_is_named() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import socketserver
+import sqlite3
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -342,3 +343,27 @@ def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
     (only,) = rig.segments()
     assert breaks(indexes(rig.path(only))) == []
     assert not rig.events("stream.stalled")
+
+
+def test_a_held_catalog_leaves_no_row_open_and_ends_no_recorder(clips: Path, tmp_path: Path) -> None:
+    """An open row counts as video up to now and keeps its half-day from being closed: it must not wait for a restart."""
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=2, first_pause=0.2))
+        rig.catalog.store.db.execute("pragma busy_timeout = 50")
+        with recording(rig):
+            wait_for(rig.segments, "no segment was finished")
+            holder = sqlite3.connect(tmp_path / "catalog.db", isolation_level=None)
+            holder.execute("begin immediate")
+            # a drive that fails at the same time cannot be told either
+            away = tmp_path / "away"
+            time.sleep(3)
+            rig.root.rename(away)
+            time.sleep(1.5)
+            away.rename(rig.root)
+            holder.execute("rollback")
+            holder.close()
+            freed = datetime.now(UTC)
+            wait_for(lambda: [s for s in rig.segments() if s.start > freed], "does not come back")
+            wait_for(lambda: len(rig.catalog.segments.opened()) <= 1, "rows stay open")
+    assert not rig.catalog.segments.opened()
+    assert all(rig.path(s).exists() for s in rig.segments())

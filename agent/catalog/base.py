@@ -14,15 +14,21 @@ from typing import Any
 from agent import clock
 from agent.catalog.library import Database
 from agent.catalog.schema import migrations
-from agent.errors import CatalogError
+from agent.errors import CatalogBlocked, CatalogError
 
 Row = Mapping[str, Any]
+# what SQLite says of the disk, of rights and of other processes, and not of the database
+_BLOCKED = {
+    sqlite3.SQLITE_FULL: "catalog.full", sqlite3.SQLITE_BUSY: "catalog.locked", sqlite3.SQLITE_LOCKED: "catalog.locked",
+    sqlite3.SQLITE_READONLY: "catalog.unusable", sqlite3.SQLITE_CANTOPEN: "catalog.unusable",
+    sqlite3.SQLITE_PERM: "catalog.unusable",
+}  # fmt: skip
 
 
 class Store:
     """One SQLite file, one connection, one lock: writers take turns inside the process, WAL lets others read meanwhile.
 
-    Raises CatalogError where the file cannot be opened or is no database.
+    Raises CatalogError where the file is no database, CatalogBlocked where it cannot be opened just now.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +43,7 @@ class Store:
             connection.execute("pragma synchronous = full")
             migrations.apply(self.db)
         except sqlite3.Error as error:
-            raise CatalogError("catalog.broken", file=path, detail=error) from error
+            raise _trouble(error, path) from error
 
     def close(self) -> None:
         with self.lock:
@@ -76,18 +82,27 @@ class Store:
                     with self.db.atomic():
                         yield self.db
             except sqlite3.OperationalError as error:
-                raise CatalogError("catalog.broken", file=self.path, detail=error) from error
+                raise _trouble(error, self.path) from error
 
     def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         with self.lock:
             try:
                 return [dict(row) for row in self.db.conn.execute(sql, parameters)]
             except sqlite3.DatabaseError as error:
-                raise CatalogError("catalog.broken", file=self.path, detail=error) from error
+                raise _trouble(error, self.path) from error
 
     def row(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
         found = self.rows(sql, parameters)
         return found[0] if found else None
+
+
+def _trouble(error: sqlite3.Error, file: Path) -> CatalogError:
+    """CatalogBlocked where the database itself may be well."""
+    # the lower byte is the kind, the rest its details
+    key = _BLOCKED.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return (
+        CatalogBlocked(key, file=file, detail=error) if key else CatalogError("catalog.broken", file=file, detail=error)
+    )
 
 
 def dump(value: object) -> str:

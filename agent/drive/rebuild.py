@@ -18,7 +18,7 @@ from agent.catalog.changes import Change
 from agent.clock import Clock, parse, stamp
 from agent.drive import chain, journal, layout, sums
 from agent.drive.identity import Drive, os_error
-from agent.errors import CatalogError, MediaError
+from agent.errors import CatalogBlocked, CatalogError, MediaError
 from agent.model import Segment, Session
 
 _NIGHT_ENDS = 6
@@ -64,6 +64,9 @@ def set_aside(path: Path, clock: Clock) -> Path:
 def _sound(path: Path, zone: ZoneInfo) -> Catalog | None:
     try:
         catalog = Catalog(path, zone)
+    except CatalogBlocked:
+        # a full disk or a wrong owner is no damage: what is in it must not be put aside for that
+        raise
     except CatalogError:
         return None
     if catalog.store.damage() is None:

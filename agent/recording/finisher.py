@@ -31,6 +31,7 @@ class Job:
 
 class Finisher:
     """One thread a recorder. `finished` is told of each segment once its row is finished, `complain` of a drive that fails.
+    `left`: something was not finished, so that its row is still open; it is taken up with the next segment, or by `recover`.
     Hold `opening` from writing an open row until its file exists: recovery takes a row without a file for a lost one."""
 
     def __init__(
@@ -41,6 +42,7 @@ class Finisher:
         self._complain = complain
         self._queue: queue.SimpleQueue[Job | Drive | None] = queue.SimpleQueue()
         self.opening = threading.Lock()
+        self.left = False
         self._thread = threading.Thread(target=self._run, name=f"finish-{camera_id}")
 
     def start(self) -> None:
@@ -60,18 +62,25 @@ class Finisher:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
+            drive = item.writer.drive if isinstance(item, Job) else item
             try:
                 if isinstance(item, Job):
                     self._finish(item)
-                else:
-                    with self.opening:
-                        rows = open_rows(self._catalog, item, self._camera_id)
-                    recover_rows(self._catalog, item, rows, self._clock)
+                if self.left or not isinstance(item, Job):
+                    self._take_up(drive)
             except SiteAgentError as error:
                 # the row stays open, so recovery takes it up when drive and catalog are well again
+                # where the drive failed, its return is what recovery waits for
+                self.left = not isinstance(error, DriveError)
                 log.warning("%s: %s", self._camera_id, error)
                 if self._complain and isinstance(error, DriveError):
-                    self._complain(item.writer.drive if isinstance(item, Job) else item, error)
+                    self._complain(drive, error)
+
+    def _take_up(self, drive: Drive) -> None:
+        with self.opening:
+            rows = open_rows(self._catalog, drive, self._camera_id)
+        recover_rows(self._catalog, drive, rows, self._clock)
+        self.left = False
 
     def _finish(self, job: Job) -> None:
         size, digest = job.writer.commit()

@@ -74,8 +74,8 @@ class Outage:
         pause = self._offline_seconds - (self._clock.now() - since).total_seconds()
         while not self._clock.wait(over, max(0.2, pause)):
             now = self._clock.now()
-            plan = self._plan(now)
             try:
+                plan = self._plan(now)
                 if plan and self.warn(now, plan, why):
                     return
             except CatalogError as error:

@@ -70,6 +70,14 @@ class Recorder:
 
     def _step(self, stop: threading.Event) -> float:
         """One attempt to record; returns the seconds to wait before the next."""
+        try:
+            return self._try(stop)
+        except SiteAgentError as error:
+            # the catalog is in trouble: nothing can be told to it, so the log has to do
+            log.warning("%s: %s", self._camera_id, error)
+            return self._longer_pause()
+
+    def _try(self, stop: threading.Event) -> float:
         now = self._clock.now()
         drive: Drive | None = None
         try:
@@ -90,10 +98,6 @@ class Recorder:
             if self._complain and drive is not None:
                 self._complain(drive, error)
             return self._drive_failed(error)
-        except SiteAgentError as error:
-            # the catalog is in trouble: nothing can be told to it, so the log has to do
-            log.warning("%s: %s", self._camera_id, error)
-            return self._longer_pause()
 
     def _no_source(self, now: datetime, plan: Plan) -> None:
         """Refused, or not there: the ledger keeps them apart. The first search after the start is given its time."""
@@ -106,14 +110,14 @@ class Recorder:
             self._outage.warn(now, plan, why)
 
     def _recover(self, drive: Drive) -> None:
-        """Finish what was left open on `drive`, once after each start and each return of the drive."""
-        if drive != self._recovered:
+        """Finish what was left open on `drive`, once after each start, each return of the drive and each failed finish."""
+        if drive != self._recovered or self._finisher.left:
             self._finisher.recover(drive)
             self._recovered = drive
 
     def _recover_idle(self) -> None:
         """The same outside the plan, where a missing drive is nobody's trouble."""
-        if self._recovered is None:
+        if self._recovered is None or self._finisher.left:
             with suppress(DriveError):
                 drive = self._drive()
                 drive.check()
