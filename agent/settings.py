@@ -14,46 +14,77 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
-from pydantic_settings import SettingsError as VariableError
+from pydantic_settings import SettingsError as SourceError
 
+from agent import words
 from agent.counting.limits import Limits
 from agent.errors import SettingsError
 from agent.model import is_id
+from agent.settings_faults import check_environment, clear
 from agent.settings_file import PREFIX
 
 
 def _check_id(value: str) -> str:
     if not is_id(value):
-        raise ValueError("letters, digits and hyphens only, at most 32, first a letter or digit")
+        raise ValueError(words.text("settings.expected.id"))
     return value
 
 
 def _check_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError("no such time zone; Asia/Shanghai is one") from error
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones, such as Asia
+        raise ValueError(words.text("settings.expected.zone")) from error
     return value
 
 
 def _check_network(value: str) -> str:
-    ipaddress.ip_network(value)  # its message names the fault
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(words.text("settings.expected.network", value=value)) from error
+    return value
+
+
+def _check_host(value: str) -> str:
+    """A name or an address: the port, and whether TLS is used, stand in keys of their own."""
+    if not value or "/" in value or value.isspace() or value.count(":") == 1:
+        raise ValueError(words.text("settings.expected.host"))
+    return value
+
+
+def _check_place(value: Path) -> Path:
+    """A relative path would be another one in each folder from which somebody calls."""
+    if not value.is_absolute():
+        raise ValueError(words.text("settings.expected.absolute"))
     return value
 
 
 Id = Annotated[str, AfterValidator(_check_id)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Network = Annotated[str, AfterValidator(_check_network)]
+Host = Annotated[str, AfterValidator(_check_host)]
+Place = Annotated[Path, AfterValidator(_check_place)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(gt=0)]
+# no wait is longer than a day: `inf` is a float too, and no clock can wait for it
+Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
 class Section(BaseModel):
@@ -72,7 +103,7 @@ class KnownCamera(Section):
     @model_validator(mode="after")
     def _has_a_handle(self) -> KnownCamera:
         if not self.serial and not self.address:
-            raise ValueError("give serial or address")
+            raise ValueError(words.text("settings.expected.handle"))
         return self
 
 
@@ -88,13 +119,33 @@ class CameraSettings(Section):
     set_clock: bool = False
     known: tuple[KnownCamera, ...] = ()
 
+    @field_validator("known")
+    @classmethod
+    def _once_each(cls, known: tuple[KnownCamera, ...]) -> tuple[KnownCamera, ...]:
+        """Of two entries for one camera, or one name, only the first would count, without a word."""
+        for key in ("camera_id", "serial", "address"):
+            # folders of exFAT and NTFS do not tell A from a
+            given = [value.casefold() for entry in known if (value := getattr(entry, key))]
+            twice = next((value for value in given if given.count(value) > 1), None)
+            if twice:
+                raise ValueError(words.text("settings.expected.once", key=key, value=twice))
+        return known
+
 
 class RecordingSettings(Section):
-    drives: tuple[Path, ...] = (Path("/media/evidence"),)
+    drives: Annotated[tuple[Place, ...], Field(min_length=1)] = (Path("/media/evidence"),)
     segment_seconds: Annotated[int, Field(ge=2, le=3600)] = 300
     max_loss: Annotated[float, Field(ge=0.5, le=60)] = 2.0
-    stall_s: Annotated[float, Field(ge=2)] = 10
+    stall_s: Annotated[float, Field(ge=2, le=86400)] = 10
     always: bool = False
+
+    @field_validator("drives")
+    @classmethod
+    def _once_each(cls, drives: tuple[Path, ...]) -> tuple[Path, ...]:
+        twice = next((drive for drive in drives if drives.count(drive) > 1), None)
+        if twice:
+            raise ValueError(words.text("settings.expected.once", key="drives", value=twice))
+        return drives
 
 
 class CountingSettings(Section):
@@ -109,14 +160,14 @@ class CountingSettings(Section):
 class AttendanceSettings(Section):
     shortfall_ratio: Share = 0.8
     window_s: Seconds = 300
-    hold_s: Annotated[float, Field(ge=0)] = 300
+    hold_s: Annotated[float, Field(ge=0, le=86400)] = 300
     interval_s: Seconds = 30
     alerts_per_hour: Annotated[int, Field(ge=1)] = 30
 
 
 class BureauSettings(Section):
     enabled: bool = True
-    host: str = "localhost"
+    host: Host = "localhost"
     port: Annotated[int, Field(ge=1, le=65535)] = 8883
     protocol: Literal["5", "3.1.1"] = "5"
     tls: bool = True
@@ -159,7 +210,7 @@ class Settings(BaseSettings):
     institution: str = Field(min_length=1)
     language: Literal["zh", "en"] = "zh"
     timezone: Zone = "Asia/Shanghai"
-    state_dir: Path = Path("/var/lib/site-agent")
+    state_dir: Place = Path("/var/lib/site-agent")
     cameras: CameraSettings = CameraSettings()
     recording: RecordingSettings = RecordingSettings()
     counting: CountingSettings = CountingSettings()
@@ -187,7 +238,7 @@ class Settings(BaseSettings):
 
 def load(file: Path) -> Settings:
     """Read `file` with the environment over it. Raises SettingsError naming the file, the key and the mend."""
-    _check_file(file)
+    table = table_of(file)
 
     class FileSettings(Settings):
         @classmethod
@@ -207,18 +258,15 @@ def load(file: Path) -> Settings:
                 secrets_prefix=prefix,
                 secrets_nested_delimiter=".",
             )
-            return env_settings, secrets, TomlConfigSettingsSource(settings_cls, toml_file=file)
+            return env_settings, secrets, InitSettingsSource(settings_cls, table)
 
-    _check_environment()
+    check_environment(Settings)
     try:
         return FileSettings()
     except ValidationError as error:
-        raise _clear(error, file) from None
-    except VariableError as error:
-        # its message names the section and never the value, which may be a secret
-        section = str(error).partition('"')[2].partition('"')[0]
-        names = sorted(n for n in os.environ if n.upper().startswith(f"{PREFIX}{section.upper()}"))
-        raise SettingsError("settings.not_json", names=", ".join(names)) from None
+        raise clear(error, file, Settings) from None
+    except SourceError as error:
+        raise SettingsError("settings.bad", file=file, key="-", detail=error) from None
 
 
 def credentials(file: Path) -> tuple[Path | None, str]:
@@ -232,32 +280,21 @@ def credentials(file: Path) -> tuple[Path | None, str]:
     return (beside if os.access(beside, os.R_OK | os.X_OK) else None), ""
 
 
-def _check_file(file: Path) -> None:
+def text_of(file: Path) -> str:
+    """The file's text, without the mark that Windows puts before it. Raises SettingsError."""
     try:
-        tomllib.loads(file.read_text(encoding="utf-8"))
+        return file.read_bytes().decode("utf-8-sig")
+    except PermissionError:
+        raise SettingsError("settings.no_right", file=file) from None
     except OSError as error:
         raise SettingsError("settings.no_file", file=file, detail=error.strerror) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError("settings.not_utf8", file=file) from None
+
+
+def table_of(file: Path) -> dict[str, Any]:
+    """What the file says, unchecked. Raises SettingsError."""
+    try:
+        return tomllib.loads(text_of(file))
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
-
-
-def _check_environment() -> None:
-    """A misspelt variable would be ignored without a word: refuse those of our prefix that name no setting."""
-    for name in os.environ:
-        if not name.upper().startswith(PREFIX):
-            continue
-        first, _, rest = name.upper()[len(PREFIX) :].lower().partition("__")
-        field = Settings.model_fields.get(first)
-        section = field.annotation if field else None
-        inner = rest.split("__")[0]
-        nested = isinstance(section, type) and issubclass(section, Section)
-        if field is None or (rest and (not nested or inner not in section.model_fields)):  # type: ignore[union-attr]
-            raise SettingsError("settings.unknown_variable", name=name)
-
-
-def _clear(error: ValidationError, file: Path) -> SettingsError:
-    """The first fault in our words. Values are left out: they may be secrets."""
-    first: Any = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    kind = {"missing": "settings.missing", "extra_forbidden": "settings.unknown"}.get(first["type"], "settings.bad")
-    return SettingsError(kind, file=file, key=key or "-", detail=first["msg"].removeprefix("Value error, "))

@@ -17,7 +17,7 @@ def language_of(file: Path) -> Literal["zh", "en"]:
     value = os.environ.get(PREFIX + "LANGUAGE")
     if value is None:
         try:
-            value = tomllib.loads(file.read_text(encoding="utf-8")).get("language")
+            value = tomllib.loads(file.read_bytes().decode("utf-8-sig")).get("language")
         except (OSError, ValueError):
             value = None
     return "en" if value == "en" else "zh"

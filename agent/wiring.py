@@ -74,12 +74,18 @@ class ClassBook:
 
 
 def credentials(settings: Settings, known: KnownCamera | None = None) -> Credentials | None:
-    """A camera's own account, else the common one, else none."""
-    if known and known.username:
-        return Credentials(known.username, known.password.get_secret_value())
+    """A camera's own account, else the common one, else none. A password of its own is for the common user name, where the
+    entry gives no other."""
     common = settings.cameras
+    own = known.password.get_secret_value() if known else ""
+    if known and (known.username or (own and common.username)):
+        return Credentials(known.username or common.username, own)
     password = common.password.get_secret_value()
     return Credentials(common.username, password) if common.username and password else None
+
+
+def _own(settings: Settings, known: KnownCamera) -> Credentials | None:
+    return credentials(settings, known) if known.username or known.password.get_secret_value() else None
 
 
 def for_cameras(settings: Settings) -> camera_options.Options:
@@ -87,10 +93,7 @@ def for_cameras(settings: Settings) -> camera_options.Options:
     return camera_options.Options(
         networks=own.networks,
         credentials=credentials(settings),
-        known=tuple(
-            camera_options.Known(k.camera_id, k.serial, k.address, credentials(settings, k) if k.username else None)
-            for k in own.known
-        ),
+        known=tuple(camera_options.Known(k.camera_id, k.serial, k.address, _own(settings, k)) for k in own.known),
         timeout_s=own.timeout_s,
         search_interval_s=own.search_interval_s,
         clock_bound_s=own.clock_bound_s,

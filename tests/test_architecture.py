@@ -19,7 +19,7 @@ LAYERS = [
     {"media", "drive", "ledger", "life", "attempts"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
-    {"settings", "settings_file"},
+    {"settings", "settings_file", "settings_faults"},
     {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics"},
     {"app", "demo"},
     {"commands", "__main__"},
@@ -30,7 +30,8 @@ DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
     "paho": {"bureau", "demo"}, "amqtt": {"demo"}, "cv2": {"counting"}, "openvino": {"counting"}, "onnxruntime": {"counting"},
-    "sqlite3": {"catalog"}, "sqlite_utils": {"catalog"}, "pydantic": {"settings"}, "pydantic_settings": {"settings"},
+    "sqlite3": {"catalog"}, "sqlite_utils": {"catalog"},
+    "pydantic": {"settings", "settings_faults"}, "pydantic_settings": {"settings"},
     "prometheus_client": {"metrics"}, "tomlkit": {"setup"},
     "starlette": {"web"}, "uvicorn": {"web"}, "jinja2": {"web"}, "argon2": {"web"}, "openpyxl": {"attendance", "inspection"},
 }  # fmt: skip

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from agent import words
 from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget
-from agent.cameras import Credentials, admission, auth, discovery, health, networks, soap
+from agent.cameras import Credentials, admission, auth, discovery, health, model_list, networks, soap
 from agent.cameras.admission import Requirement
 from agent.cameras.auth import challenge
 from agent.cameras.device import Description
@@ -125,6 +125,17 @@ def test_a_bad_list_is_named_with_key_and_mend(text: str, named: str, language: 
 )
 def test_maker_and_model(model: str, maker: str, verdict: Verdict) -> None:
     assert admission.judge(replace(CAMERA, model=model, manufacturer=maker), models()).verdict is verdict
+
+
+def test_a_list_from_windows_is_read_and_one_in_another_encoding_says_so(tmp_path: Path) -> None:
+    """With garbled names nothing would be on the list, and each camera would be refused for its model."""
+    file = tmp_path / "camera-models.toml"
+    text = '[[camera]]\r\nmanufacturer = "海康威视"\r\nmodel = "*"\r\n'
+    file.write_bytes(text.encode("utf-8-sig"))
+    assert model_list.load(file).approved.models[0].manufacturer == "海康威视"
+    file.write_bytes(text.encode("gbk"))
+    with pytest.raises(SettingsError, match="另存为 UTF-8"):
+        model_list.load(file)
 
 
 def test_patterns_and_regular_expressions_in_the_list_are_plain_text() -> None:

@@ -12,7 +12,7 @@ from agent.errors import SettingsError
 
 def test_polygons_by_camera(tmp_path: Path) -> None:
     file = tmp_path / "regions.toml"
-    file.write_text("[cam-1]\nleave_out = [[[0, 0], [1, 0], [0.5, 0.5]]]\n[cam-2]\nleave_out = []\n")
+    file.write_text("[cam-1]\nleave_out = [[[0, 0], [1, 0], [0.5, 0.5]]]\n[cam-2]\nleave_out = []\n", "utf-8-sig")
     assert regions.load(file) == {"cam-1": [[(0.0, 0.0), (1.0, 0.0), (0.5, 0.5)]], "cam-2": []}
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from agent import settings
+from agent import settings, wiring
 from agent.counting.limits import Limits
 from agent.errors import SettingsError
+from agent.settings_file import language_of
+from agent.setup import writing
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"
 LEAST = 'county = "wenshui"\nsite = "s1"\nbox = "b1"\ninstitution = "学校"\n'
@@ -83,6 +85,22 @@ def test_the_environment_wins_and_leaves_its_neighbours(file: Path, monkeypatch:
         ("timezone = 'Mars/Base'\n", ("agent.toml", "timezone")),
         ("[cameras]\nnetworks = ['10.0.0.0/99']\n", ("agent.toml", "cameras.networks.0")),
         ("= broken", ("agent.toml",)),
+        ("timezone = 'Asia'\n", ("agent.toml", "timezone", "Asia/Shanghai")),
+        ("[recording]\nsegment_second = 60\n", ("recording.segment_second", "segment_seconds？")),
+        ("[camera]\nusername = 'x'\n", ("cameras？",)),
+        ("[counting.limits]\ndark_lihgt = 50\n", ("counting.limits.dark_lihgt", "dark_light？")),
+        ("[[cameras.known]]\ncamera_id = 'a'\nserial = '1'\npasword = 'Geheim'\n", ("known.0.pasword", "password？")),
+        ("cameras = 'x'\n", ("cameras", "[cameras]")),
+        ("[recording]\ndrives = '/media/evidence'\n", ("recording.drives", "列表")),
+        ("[recording]\ndrives = []\n", ("recording.drives", "不能为空")),
+        ("[recording]\ndrives = ['media/evidence']\n", ("recording.drives.0", "完整路径")),
+        ("[recording]\ndrives = ['/media/a', '/media/a/']\n", ("recording.drives", "/media/a")),
+        ("state_dir = ''\n", ("state_dir", "完整路径")),
+        ("[bureau]\nheartbeat_s = inf\n", ("bureau.heartbeat_s", "86400")),
+        ("[bureau]\nhost = 'mqtt://x'\n", ("bureau.host", "port")),
+        ("[bureau]\ntls = 'maybe'\n", ("bureau.tls", "true")),
+        ("language = 'de'\n", ("language", "'zh' / 'en'")),
+        ("[cameras]\npassword = ['Geheim']\n", ("cameras.password", "引号")),
     ],
 )
 def test_a_fault_names_file_and_key(file: Path, text: str, words: tuple[str, ...]) -> None:
@@ -91,8 +109,80 @@ def test_a_fault_names_file_and_key(file: Path, text: str, words: tuple[str, ...
         settings.load(file)
     message = str(caught.value)
     assert "\n" not in message
+    assert "Geheim" not in message
+    assert "should be" not in message, "the library's words are no Chinese"
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize("key", ["camera_id", "serial", "address"])
+def test_a_camera_that_stands_there_twice_is_refused(file: Path, key: str) -> None:
+    """Only the first would count: the second camera would be recorded under another name, without a word."""
+    entries = [{"camera_id": "front", "serial": "1", "address": "10.0.0.1"}, {"camera_id": "back", "serial": "2"}]
+    entries[1]["address"] = "10.0.0.2"
+    entries[1][key] = entries[0][key].upper()
+    tables = ["".join(f'{k} = "{v}"\n' for k, v in entry.items()) for entry in entries]
+    file.write_text(LEAST + "".join(f"[[cameras.known]]\n{table}" for table in tables), encoding="utf-8")
+    with pytest.raises(SettingsError, match=f"cameras.known.*{key} {entries[0][key]}"):
+        settings.load(file)
+
+
+def test_a_file_from_windows_is_read_and_one_in_another_encoding_says_so(file: Path) -> None:
+    text = LEAST.replace("学校", "文水县培训中心") + 'language = "en"\n'
+    file.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert settings.load(file).institution == "文水县培训中心"
+    assert language_of(file) == "en"
+    assert writing.change(file, {"site": "s2"}).site == "s2"
+    file.write_bytes(text.encode("gbk"))
+    with pytest.raises(SettingsError, match="另存为 UTF-8"):
+        settings.load(file)
+    file.write_bytes(text.replace("\n", "\r").encode())
+    with pytest.raises(SettingsError, match="TOML"):
+        settings.load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SITE_AGENT_BUREAU__PORT", "abc"),
+        ("SITE_AGENT_BUREAU", "abc"),
+        ("SITE_AGENT_RECORDING__DRIVES", "/media/evidence"),
+        ("SITE_AGENT_CAMERAS__NETWORKS", '["10.0.0.0/99"]'),
+        ("SITE_AGENT_COUNTING__LIMITS", "Geheim"),
+        ("SITE_AGENT_TIMEZONE", "Asia"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_not_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(file)
+    message = str(caught.value)
+    assert name in message and "agent.toml" not in message
+    assert "Geheim" not in message
+
+
+@pytest.mark.parametrize(
+    ("entry", "account"),
+    [
+        ("", ("admin", "common")),
+        ('password = "own"', ("admin", "own")),
+        ('username = "other"\npassword = "own"', ("other", "own")),
+    ],
+)
+def test_a_camera_has_its_own_password_with_or_without_a_user_name(
+    file: Path, entry: str, account: tuple[str, str]
+) -> None:
+    file.write_text(
+        LEAST + '[cameras]\npassword = "common"\n[[cameras.known]]\ncamera_id = "front"\nserial = "1"\n' + entry,
+        encoding="utf-8",
+    )
+    loaded = settings.load(file)
+    found = wiring.credentials(loaded, loaded.cameras.known[0])
+    assert found is not None and (found.username, found.password) == account
+    (known,) = wiring.for_cameras(loaded).known
+    assert known.credentials == (found if entry else None), "the search uses the same"
 
 
 def test_a_missing_key_and_a_missing_file_say_so(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_value_that_will_not_do_changes_nothing(fresh: Fresh) -> None:
 
 def test_passwords_go_to_the_credentials_alone(fresh: Fresh) -> None:
     given = fresh.folder / "password"
-    given.write_text("Example-5\n", encoding="utf-8")
+    given.write_text("Example-5\r\n", encoding="utf-8-sig")  # as Windows writes it
     done = fresh.setup("--camera-password-file", str(given), "--broker-password-file", str(given))
     kept = fresh.config.parent / "credentials"
     assert kept.stat().st_mode & 0o777 == 0o700

@@ -30,12 +30,12 @@ def load(file: Path, key: str = "", copy: Path | None = None) -> Loaded:
     neither."""
     try:
         text, signature = _read(file, key)
-        approved = admission.parse(text.decode("utf-8", "replace"), file)
+        approved = admission.parse(_decoded(text, file), file)
     except SettingsError as error:
         if copy is None or not copy.exists():
             raise
         text, _ = _read(copy, key)
-        return Loaded(admission.parse(text.decode("utf-8", "replace"), copy), error)
+        return Loaded(admission.parse(_decoded(text, copy), copy), error)
     if copy is not None:
         _keep(copy, text, signature)
     return Loaded(approved)
@@ -90,6 +90,14 @@ def _read(file: Path, key: str) -> tuple[bytes, bytes]:
     if not _is_signed(text, signature, key):
         raise SettingsError("cameras.list_bad_signature", file=file)
     return text, signature
+
+
+def _decoded(text: bytes, file: Path) -> str:
+    """With names that were saved in another encoding, no camera would be on the list, and nothing would say why."""
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError("settings.not_utf8", file=file) from None
 
 
 def _is_signed(text: bytes, signature: bytes, key: str) -> bool:

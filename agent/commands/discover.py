@@ -105,7 +105,7 @@ def _credentials(args: argparse.Namespace, settings: Settings | None) -> Credent
     username = args.username or (settings.cameras.username if settings else told)
     if args.password_file:
         try:
-            return Credentials(username, args.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
+            return Credentials(username, args.password_file.read_text(encoding="utf-8-sig").rstrip("\r\n"))
         except (OSError, UnicodeDecodeError) as error:
             detail = getattr(error, "strerror", None) or "UTF-8"
             raise InputError("cameras.password_file", file=args.password_file, detail=detail) from None

@@ -195,7 +195,7 @@ class Setup:
         """Passwords come from a file or the keyboard, never from the arguments, which every process can read."""
         if file is not None:
             try:
-                typed = file.read_text(encoding="utf-8").rstrip("\r\n")
+                typed = file.read_text(encoding="utf-8-sig").rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError("setup.cannot_read", file=file, detail=type(error).__name__) from None
         if typed:

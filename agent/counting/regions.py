@@ -18,7 +18,7 @@ from agent.model import is_id
 def load(file: Path) -> dict[str, list[Polygon]]:
     """Polygons by camera ID. Raises SettingsError naming the file and the place."""
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError("counting.regions_unreadable", file=file, detail=error.strerror) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

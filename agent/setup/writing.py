@@ -26,10 +26,8 @@ def change(file: Path, values: Mapping[str, Any]) -> Settings:
     The file is replaced only by one that the agent accepts, whole or not at all; owner and mode stay. Raises SettingsError.
     """
     try:
-        document = tomlkit.parse((file if file.exists() else EXAMPLE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError("settings.no_file", file=file, detail=error.strerror) from None
-    except (TOMLKitError, UnicodeDecodeError) as error:
+        document = tomlkit.parse(settings.text_of(file if file.exists() else EXAMPLE))
+    except TOMLKitError as error:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
     for name, value in values.items():
         section, _, key = name.rpartition(".")

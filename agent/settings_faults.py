@@ -1,0 +1,104 @@
+"""What is wrong with settings, in one line: the file's key or the environment's variable, and the mend. Values never stand in
+it: they may be secrets."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from agent import words
+from agent.errors import SettingsError
+from agent.settings_file import PREFIX
+
+
+def check_environment(model: type[BaseModel]) -> None:
+    """A misspelt variable would be ignored without a word: refuse those of our prefix that name no setting."""
+    for name in os.environ:
+        if not name.upper().startswith(PREFIX):
+            continue
+        first, _, rest = name.upper()[len(PREFIX) :].lower().partition("__")
+        field = model.model_fields.get(first)
+        kind: Any = field.annotation if field else None
+        if field and rest:
+            inside = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+            field = inside.get(rest.split("__")[0])
+            kind = field.annotation if field else None
+        if field is None:
+            raise SettingsError("settings.unknown_variable", name=name)
+        if "__" not in rest and (get_origin(kind) is tuple or _has_keys(kind)):
+            _check_json(name)
+
+
+def _has_keys(kind: Any) -> bool:
+    return is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def _check_json(name: str) -> None:
+    """Lists and tables stand in the environment as JSON."""
+    try:
+        json.loads(os.environ[name])
+    except ValueError:
+        raise SettingsError("settings.not_json", name=name) from None
+
+
+def clear(error: ValidationError, file: Path, model: type[BaseModel]) -> SettingsError:
+    """The first fault in our words. Values are left out: they may be secrets."""
+    first: Any = error.errors(include_input=False, include_url=False)[0]
+    place, kind = first["loc"], first["type"]
+    key = ".".join(str(part) for part in place) or "-"
+    if kind == "missing":
+        return SettingsError("settings.missing", file=file, key=key)
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        near = difflib.get_close_matches(str(place[-1]), _neighbours(place, model), 1)
+        return SettingsError(
+            "settings.misspelt" if near else "settings.unknown", file=file, key=key, near="".join(near)
+        )
+    variable = _variable_of(place)
+    if variable:
+        return SettingsError("settings.bad_variable", name=variable, detail=_detail(first))
+    return SettingsError("settings.bad", file=file, key=key, detail=_detail(first))
+
+
+_EXPECTED = {
+    "string_type": "text", "path_type": "text", "model_type": "table", "dataclass_type": "table", "tuple_type": "list",
+    "float_parsing": "number", "float_type": "number", "int_parsing": "whole", "int_type": "whole",
+    "int_from_float": "whole", "bool_parsing": "flag", "bool_type": "flag", "literal_error": "choice",
+    "greater_than": "more", "greater_than_equal": "least", "less_than_equal": "most", "string_too_short": "something",
+    "too_short": "something",
+}  # fmt: skip
+
+
+def _detail(fault: Any) -> str:
+    """What was expected instead. Of the library's own words only those are used for which there are none of ours."""
+    name = _EXPECTED.get(fault["type"])
+    if name is None:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    context = fault.get("ctx", {})
+    bound = next((context[k] for k in ("gt", "ge", "le") if k in context), "")
+    return words.text(
+        f"settings.expected.{name}", bound=bound, choices=context.get("expected", "").replace(" or ", " / ")
+    )
+
+
+def _neighbours(place: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """The keys that may stand beside the last of `place`."""
+    kind: Any = model
+    for part in place[:-1]:
+        kind = get_args(kind)[0] if isinstance(part, int) else kind.model_fields[part].annotation
+    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
+
+
+def _variable_of(place: tuple[int | str, ...]) -> str | None:
+    """The environment's variable that sets what stands at `place`, None where it is the file that does."""
+    ours = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+    for length in range(len(place), 0, -1):
+        name = ours.get(PREFIX + "__".join(map(str, place[:length])).upper())
+        if name is not None:
+            return name
+    return None
