@@ -138,8 +138,8 @@ class App:
         """A copy of the catalog for each day, made within the hour."""
         while not stop.is_set():
             day = local_day(self._clock.now(), self._catalog.zone)
-            last = copies.newest(self._settings.copies_dir)
-            if last is None or f"{day:%Y%m%d}" not in last.name:
+            # not the newest: a clock that was ahead has left one of a day that is yet to come
+            if not copies.of_day(self._settings.copies_dir, day).exists():
                 try:
                     copies.make(self._catalog.store, self._settings.copies_dir, day)
                 except CatalogError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import sqlite3
+import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -53,3 +56,44 @@ def test_a_copy_that_cannot_be_made_or_read_says_so(tmp_path: Path) -> None:
         with pytest.raises(CatalogError):
             copies.take_back(catalog.store, tmp_path / "junk.db")
         catalog.facts.put("still", "works")
+
+
+def test_nobody_waits_for_a_copy(tmp_path: Path) -> None:
+    """A database of years takes minutes: recorders and the watchdog's feeder use the catalog meanwhile."""
+    with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
+        catalog.facts.put("name", "value")
+        copying = threading.Thread(target=copies.make, args=(catalog.store, tmp_path / "copies", NOW.date()))
+        with catalog.store.write():
+            copying.start()
+            copying.join(10)
+            assert not copying.is_alive(), "the copy waits for a writer, so writers wait for the copy"
+    assert copies.of_day(tmp_path / "copies", NOW.date()).exists()
+
+
+def test_half_a_copy_stays_neither_after_a_power_cut_nor_on_a_full_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for name in ("catalog-20261101.part", "catalog-20261101.part-journal"):
+        (folder / name).write_bytes(b"x")
+    with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
+        last = copies.make(catalog.store, folder, NOW.date())
+        assert list(folder.iterdir()) == [last]
+        catalog.facts.put("much", "x" * 3_000_000)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+        try:
+            with pytest.raises(CatalogError, match="copies"):
+                copies.make(catalog.store, folder, NOW.date() + timedelta(days=1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+        assert list(folder.iterdir()) == [last]
+
+
+def test_copies_of_days_to_come_push_out_none_of_today(tmp_path: Path) -> None:
+    with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
+        for number in range(copies.KEPT + 1):
+            copies.make(catalog.store, tmp_path / "copies", date(2099, 1, 1) + timedelta(days=number))
+        assert copies.make(catalog.store, tmp_path / "copies", NOW.date()).exists()
+    assert len(list((tmp_path / "copies").iterdir())) == copies.KEPT

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing, suppress
 from datetime import date
 from pathlib import Path
 
@@ -18,22 +19,38 @@ KEPT = 7
 _ONLY_HERE = ("accounts", "tokens", "facts")
 
 
+def of_day(folder: Path, day: date) -> Path:
+    """Where the copy of a day lies, if there is one."""
+    return folder / f"catalog-{day:%Y%m%d}.db"
+
+
 def make(store: Store, folder: Path, day: date) -> Path:
-    """Copy the database as of now, while others write; the oldest copies beyond KEPT go. Raises CatalogError."""
-    final = folder / f"catalog-{day:%Y%m%d}.db"
+    """Copy the database as of now, while others write; the oldest copies beyond KEPT go. Raises CatalogError.
+
+    By a connection of its own: a database of years takes minutes, for which no recorder may wait."""
+    final = of_day(folder, day)
     part = final.with_suffix(".part")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        with sqlite3.connect(part) as target, store.lock:
-            store.db.conn.backup(target)
-        target.close()
+        _drop_parts(folder)
+        with closing(sqlite3.connect(store.path, timeout=10)) as source, closing(sqlite3.connect(part)) as target:
+            source.backup(target)
         part.chmod(0o600)
         part.replace(final)
-        for old in sorted(folder.glob("catalog-*.db"))[:-KEPT]:
+        for old in sorted(path for path in folder.glob("catalog-*.db") if path != final)[: 1 - KEPT]:
             old.unlink()
     except (OSError, sqlite3.Error) as error:
+        # half a copy would take the room that a full disk lacks
+        with suppress(OSError):
+            _drop_parts(folder)
         raise CatalogError("catalog.no_copy", folder=folder, detail=error) from error
     return final
+
+
+def _drop_parts(folder: Path) -> None:
+    """What a power cut or a full disk left of earlier copies."""
+    for left in folder.glob("catalog-*.part*"):
+        left.unlink()
 
 
 def newest(folder: Path) -> Path | None:
