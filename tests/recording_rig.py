@@ -35,6 +35,15 @@ UNCUT = 1e7
 """Length of segments where the clock shall cut none: with 300 s each test that meets a twelfth of an hour had one too many."""
 
 
+class SteppedClock(SystemClock):
+    """The machine's clock, and somebody who moves it."""
+
+    moved = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.moved
+
+
 def training_class(class_id: str = "K1") -> TrainingClass:
     today = datetime.now(ZONE).date()
     return TrainingClass(

@@ -15,12 +15,26 @@ import pytest
 
 from agent import media
 from agent.attempts import ATTEMPTS
+from agent.clock import SystemClock
 from agent.demo import rtsp
 from agent.demo.rtsp import RtspServer
 from agent.model import AlertKind
 from agent.recording.options import Options, Source
 from agent.recording.stream import LiveStream
-from tests.recording_rig import CAMERA, UNCUT, Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.recording_rig import (
+    CAMERA,
+    UNCUT,
+    Rig,
+    SteppedClock,
+    breaks,
+    camera,
+    clip,
+    indexes,
+    placement,
+    recording,
+    training_class,
+    wait_for,
+)
 
 QUICK = Options(segment_seconds=2, stall_seconds=2.5, offline_seconds=2, timeout=1.25, refused_pause=0.5)
 
@@ -367,3 +381,19 @@ def test_a_held_catalog_leaves_no_row_open_and_ends_no_recorder(clips: Path, tmp
             wait_for(lambda: len(rig.catalog.segments.opened()) <= 1, "rows stay open")
     assert not rig.catalog.segments.opened()
     assert all(rig.path(s).exists() for s in rig.segments())
+
+
+def test_a_clock_put_back_does_not_put_the_alert_off(tmp_path: Path) -> None:
+    """A box whose clock was 8 h ahead until the network told it the time, with a camera that is not there."""
+    clock = SteppedClock()
+    clock.moved = timedelta(hours=8)
+    rig = Rig(tmp_path, Source("rtsp://127.0.0.1:9/main"), QUICK, clock)
+    cls = training_class()
+    rig.plan = cls, placement(cls, SystemClock().now() - timedelta(hours=1), 12 * 3600)
+    rig.start()
+    try:
+        wait_for(lambda: rig.events("camera.down"), "nothing is noticed")
+        clock.moved = timedelta()
+        wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert", 8)
+    finally:
+        rig.stop()

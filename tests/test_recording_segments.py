@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from agent import media
-from agent.clock import SystemClock
 from agent.model import AlertKind
 from agent.recording.mp4 import boxes
 from agent.recording.options import Options, Source
 from tests.recording_rig import (
     UNCUT,
     Rig,
+    SteppedClock,
     beeps,
     breaks,
     camera,
@@ -143,15 +143,6 @@ def test_sound_that_falls_silent_does_not_hold_the_picture(clips: Path, tmp_path
             server.faults("main").send_audio = True
             wait_for(lambda: not rig.catalog.alerts.open_one(AlertKind.SOUND_MISSING, CAMERA_ID), "not cleared")
     assert breaks([n for s in rig.segments() for n in indexes(rig.path(s))]) == []
-
-
-class SteppedClock(SystemClock):
-    """The machine's clock, and somebody who moves it."""
-
-    moved = timedelta()
-
-    def now(self) -> datetime:
-        return super().now() + self.moved
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

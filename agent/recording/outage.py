@@ -90,6 +90,8 @@ class Outage:
     def _warn(self, now: datetime, plan: Plan, why: str) -> bool:
         if self.since is None or self.kind not in _CAMERAS_OWN:
             return False
+        # the clock was put back: hours would pass until a time ahead lies half a minute behind
+        self.since = min(self.since, now)
         begun = max(self.since, plan[1].start)
         if (now - begun).total_seconds() < self._offline_seconds:
             return False
