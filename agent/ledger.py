@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from agent.catalog.events import Event
+from agent.clock import parse
 from agent.model import Gap, GapReason, Segment
 from agent.schedule import Placement
 
@@ -141,7 +142,8 @@ def _reason(event: Event, place: Placement) -> GapReason | None:
 def _extent(event: Event, events: Sequence[Event], now: datetime) -> tuple[datetime, datetime]:
     if event.kind == "clock.stepped":
         skipped = timedelta(seconds=max(0.0, float(event.detail.get("seconds", 0))))
-        return event.at - skipped - STEP_SLACK, event.at + STEP_SLACK
+        begin = parse(str(event.detail["from"])) if "from" in event.detail else event.at - skipped
+        return begin - STEP_SLACK, event.at + STEP_SLACK
     if REASONS[event.kind] == "schedule":
         # the class became known, or was changed, when it had begun
         return event.at - PLAN_REACH, event.at

@@ -40,11 +40,13 @@ class Life:
         self._machine_boot = machine_boot or MACHINE_BOOT_FILE.read_text(encoding="ascii").strip()
         self._offset: float | None = None
         self._step: datetime | None = None
+        self._before: datetime | None = None
 
     def begin(self, version: str) -> None:
         """Write the start down and, where the last run did not end in order, what happened meanwhile."""
         now = self._clock.now()
         past = self._past()
+        self._before = past.last if past else None
         if past is not None and past.crashed:
             self._crashed(past, now)
         elif past is not None:
@@ -104,7 +106,10 @@ class Life:
         offset = now.timestamp() - self._clock.monotonic()
         before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > STEP_S:
-            detail = {"seconds": round(offset - before, 3)}
+            detail: dict[str, object] = {"seconds": round(offset - before, 3)}
+            if self._before is not None and now - timedelta(seconds=offset - before) < self._before < now:
+                # a box without a clock of its own began in 1970: what lies before its last run was not skipped
+                detail["from"] = clock_module.stamp(self._before)
             self._catalog.events.add("clock.stepped", now, detail=detail)
             message = words.text("life.stepped", seconds=f"{offset - before:+.1f}")
             self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)

@@ -6,7 +6,7 @@ import socket
 import struct
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from agent.life import Life
 from agent.model import AlertKind, Camera, Session, Verdict
 from agent.recording.options import Options, Source
 from agent.recording.recover import recover
-from tests.drive_kit import Site, at, site, video
+from tests.drive_kit import Site, StillClock, at, site, video
 from tests.recording_rig import CAMERA, Rig, wait_for
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -90,6 +90,29 @@ def test_a_rebuilt_catalog_knows_how_the_last_run_ended(
     assert reasons(catalog, box, "09:10") == [("09:03:00", "09:07:01", reason)]
     assert [a.kind for a in catalog.alerts.recent()] == [AlertKind.AGENT_RESTARTED]
     catalog.close()
+
+
+def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Site) -> None:
+    """Without a clock of its own each start steps over all the years; only the time since its last run was skipped."""
+    box = class_site
+    box.clock.time = at("08:50")
+    Life(box.catalog, box.clock, machine_boot="a").begin("1")
+    box.record(box.classes[0], "cam1", Session.AM, at("08:50"), at("09:02"))
+    number = box.catalog.events.add("camera.down", at("09:02"), camera_id="cam1")
+    box.catalog.events.end(number, at("09:05"))
+    box.record(box.classes[0], "cam1", Session.AM, at("09:05"), at("09:06"))
+    box.clock.time = at("09:06")
+    Life(box.catalog, box.clock, machine_boot="a").end()
+    clock = StillClock(datetime(1970, 1, 1, tzinfo=UTC))
+    life = Life(box.catalog, clock, machine_boot="b")
+    life.begin("1")
+    life.run_once()
+    clock.time = at("09:08")
+    life.run_once()
+    box.record(box.classes[0], "cam1", Session.AM, at("09:08"), at("09:10"))
+    assert reasons(box.catalog, box, "09:10") == [
+        ("09:02:00", "09:05:00", "camera_offline"), ("09:06:00", "09:08:00", "clock_step")
+    ]  # fmt: skip
 
 
 def without_source(tmp_path: Path) -> Rig:
