@@ -9,7 +9,7 @@ import threading
 import uuid
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent import __version__, attempts, notify, wiring, words
@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 STOP_S = 14.0
 _NEW_CAMERAS_S = 1.0
 _COPY_CHECK_S = 3600.0
+_UNREPORTED_KEPT = timedelta(days=30)
 
 
 class App:
@@ -97,6 +98,8 @@ class App:
         if self._link:
             crew.start("bureau", self._link.run)
             crew.start("heartbeat", self._heartbeat.run)
+        else:
+            crew.start("unreported", self._unreported)
         closer = HalfDayCloser(catalog, now, self._book.all, self._drives.healthy, wiring.for_closer(settings))
         crew.start("closer", closer.run)
         crew.start("attendance", AttendanceWatch(catalog, self._book.all, now, wiring.for_attendance(settings)).run)
@@ -144,6 +147,12 @@ class App:
                     copies.make(self._catalog.store, self._settings.copies_dir, day)
                 except CatalogError as error:
                     log.warning("%s", error)
+            self._clock.wait(stop, _COPY_CHECK_S)
+
+    def _unreported(self, stop: threading.Event) -> None:
+        """Where nothing is reported, messages wait a while for somebody to set the bureau up, and not for ever."""
+        while not stop.is_set():
+            self._catalog.outbox.drop(self._clock.now() - _UNREPORTED_KEPT)
             self._clock.wait(stop, _COPY_CHECK_S)
 
     def _recorders(self, crew: Crew, stop: threading.Event) -> None:

@@ -9,12 +9,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import av
 import pytest
 
+from agent.catalog import Catalog
 from agent.demo.camera import VirtualCamera
 from agent.demo.media import make_clip
 from agent.demo.scene import make_classroom
@@ -195,3 +198,20 @@ def test_a_wrong_password_is_told_and_does_not_lock_the_camera(tmp_path: Path, f
         told = [data(h) for h in ears.heard if "/alert/camera." in h.topic]
         assert any("密码" in alert["message"] for alert in told), told
         assert PASSWORD not in daemon.log()
+
+
+def test_what_is_not_reported_does_not_pile_up(tmp_path: Path) -> None:
+    """Without a bureau nobody fetches messages: a year of them is a hundred megabytes. The newest state is kept."""
+    now = datetime.now(UTC)
+    with Daemon(tmp_path, None) as daemon, Catalog(tmp_path / "state/catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
+        for days, topic in ((60, "attendance/A/2026-01-01/am"), (31, "alert/camera.offline"), (1, "alert/drive.full")):
+            retained = topic.startswith("attendance")
+            catalog.outbox.put(topic, "x", {}, now - timedelta(days=days), retained=retained)
+        daemon.start()
+        daemon.until(lambda: len(old(catalog, now)) == 0, 10)
+        assert "alert/drive.full" in [m.topic for m in catalog.outbox.waiting()]
+        assert [m.topic for m in catalog.outbox.remembered("attendance/")] == ["attendance/A/2026-01-01/am"]
+
+
+def old(catalog: Catalog, now: datetime) -> list[str]:
+    return [m.topic for m in catalog.outbox.waiting() if m.created_at < now - timedelta(days=30)]

@@ -106,6 +106,13 @@ class Outbox:
             )
             return int(cursor.rowcount)
 
+    def drop(self, before: datetime) -> int:
+        """Give up messages that nobody fetches; return how many. The newest of each retained topic is remembered all the
+        same."""
+        with self._store.write() as db:
+            cursor = db.execute("delete from outbox where created_at < ?", [clock.stamp(before)])
+            return int(cursor.rowcount)
+
     def size(self) -> int:
         row = self._store.row("select count(*) as n from outbox")
         return int(row["n"]) if row else 0
