@@ -7,15 +7,13 @@ The only reader of config/ and the environment. Unknown keys are refused; passwo
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,55 +34,9 @@ from pydantic_settings import SettingsError as SourceError
 from agent import words
 from agent.counting.limits import Limits
 from agent.errors import SettingsError
-from agent.model import is_id
 from agent.settings_faults import check_environment, clear
 from agent.settings_file import PREFIX
-
-
-def _check_id(value: str) -> str:
-    if not is_id(value):
-        raise ValueError(words.text("settings.expected.id"))
-    return value
-
-
-def _check_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones, such as Asia
-        raise ValueError(words.text("settings.expected.zone")) from error
-    return value
-
-
-def _check_network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError as error:
-        raise ValueError(words.text("settings.expected.network", value=value)) from error
-    return value
-
-
-def _check_host(value: str) -> str:
-    """A name or an address: the port, and whether TLS is used, stand in keys of their own."""
-    if not value or "/" in value or value.isspace() or value.count(":") == 1:
-        raise ValueError(words.text("settings.expected.host"))
-    return value
-
-
-def _check_place(value: Path) -> Path:
-    """A relative path would be another one in each folder from which somebody calls."""
-    if not value.is_absolute():
-        raise ValueError(words.text("settings.expected.absolute"))
-    return value
-
-
-Id = Annotated[str, AfterValidator(_check_id)]
-Zone = Annotated[str, AfterValidator(_check_zone)]
-Network = Annotated[str, AfterValidator(_check_network)]
-Host = Annotated[str, AfterValidator(_check_host)]
-Place = Annotated[Path, AfterValidator(_check_place)]
-Share = Annotated[float, Field(ge=0, le=1)]
-# no wait is longer than a day: `inf` is a float too, and no clock can wait for it
-Seconds = Annotated[float, Field(gt=0, le=86400)]
+from agent.settings_values import Host, Id, Key, Network, Place, Seconds, Share, Zone
 
 
 class Section(BaseModel):
@@ -110,7 +62,7 @@ class KnownCamera(Section):
 class CameraSettings(Section):
     networks: tuple[Network, ...] = ()
     model_list: Path = Path("/etc/site-agent/camera-models.toml")
-    model_list_key: str = ""
+    model_list_key: Key = ""
     username: str = "admin"
     password: SecretStr = SecretStr("")
     search_interval_s: Seconds = 300
@@ -177,7 +129,7 @@ class BureauSettings(Section):
     username: str = ""
     password: SecretStr = SecretStr("")
     heartbeat_s: Seconds = 60
-    signing_key: str = ""
+    signing_key: Key = ""
 
 
 class RetentionSettings(Section):

@@ -19,7 +19,7 @@ LAYERS = [
     {"media", "drive", "ledger", "life", "attempts"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
-    {"settings", "settings_file", "settings_faults"},
+    {"settings", "settings_file", "settings_faults", "settings_values"},
     {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics"},
     {"app", "demo"},
     {"commands", "__main__"},
@@ -31,7 +31,7 @@ DOORS = {
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
     "paho": {"bureau", "demo"}, "amqtt": {"demo"}, "cv2": {"counting"}, "openvino": {"counting"}, "onnxruntime": {"counting"},
     "sqlite3": {"catalog"}, "sqlite_utils": {"catalog"},
-    "pydantic": {"settings", "settings_faults"}, "pydantic_settings": {"settings"},
+    "pydantic": {"settings", "settings_faults", "settings_values"}, "pydantic_settings": {"settings"},
     "prometheus_client": {"metrics"}, "tomlkit": {"setup"},
     "starlette": {"web"}, "uvicorn": {"web"}, "jinja2": {"web"}, "argon2": {"web"}, "openpyxl": {"attendance", "inspection"},
 }  # fmt: skip

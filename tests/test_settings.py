@@ -99,6 +99,7 @@ def test_the_environment_wins_and_leaves_its_neighbours(file: Path, monkeypatch:
         ("[bureau]\nheartbeat_s = inf\n", ("bureau.heartbeat_s", "86400")),
         ("[bureau]\nhost = 'mqtt://x'\n", ("bureau.host", "port")),
         ("[bureau]\ntls = 'maybe'\n", ("bureau.tls", "true")),
+        ("[bureau]\nsigning_key = 'bureau.pub'\n", ("bureau.signing_key", "公钥")),
         ("language = 'de'\n", ("language", "'zh' / 'en'")),
         ("[cameras]\npassword = ['Geheim']\n", ("cameras.password", "引号")),
     ],

@@ -97,6 +97,19 @@ def test_a_value_that_will_not_do_changes_nothing(fresh: Fresh) -> None:
     assert fresh.config.read_bytes() == before
 
 
+def test_a_file_that_is_not_there_or_not_what_it_should_be_changes_nothing(fresh: Fresh) -> None:
+    """The service would not start with such a CA certificate, nor admit a camera by such a list."""
+    before, empty = fresh.config.read_bytes(), fresh.folder / "empty"
+    empty.write_text("\n", encoding="utf-8")
+    for flag in ("--models", "--ca-file", "--camera-password-file"):
+        for file in (fresh.folder / "nothing.toml", fresh.folder, empty):
+            done = fresh.setup(flag, str(file), status=2)
+            assert str(file) in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    fresh.setup("--signing-key", "bureau.pub", status=2)
+    assert fresh.config.read_bytes() == before
+    assert not list(fresh.config.parent.glob("bureau-ca.pem")) + list(fresh.config.parent.glob("camera-models.toml"))
+
+
 def test_passwords_go_to_the_credentials_alone(fresh: Fresh) -> None:
     given = fresh.folder / "password"
     given.write_text("Example-5\r\n", encoding="utf-8-sig")  # as Windows writes it

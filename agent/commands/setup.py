@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import words
+from agent.cameras import model_list
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.commands import classes as classes_command
@@ -179,14 +180,16 @@ class Setup:
         if args.no_tls:
             values["bureau.tls"] = False
         if args.ca_file:
-            target = self._file.parent / "bureau-ca.pem"
+            target = self._file.absolute().parent / "bureau-ca.pem"
+            steps.check_authority(self._settings(), args.ca_file)
             writing.put_file(args.ca_file, target)
             values["bureau.ca_file"] = str(target)
         if getattr(args, "language", None):
             values["language"] = args.language
         if args.models:
-            target = self._settings().cameras.model_list
-            writing.put_file(args.models, target)
+            cameras = self._settings().cameras
+            model_list.load(args.models, args.model_list_key or cameras.model_list_key)
+            writing.put_file(args.models, cameras.model_list)
         self._password("cameras.password", args.camera_password, args.camera_password_file)
         self._password("bureau.password", args.broker_password, args.broker_password_file)
         return writing.change(self._file, values) if values else common.settings(args)
@@ -198,6 +201,8 @@ class Setup:
                 typed = file.read_text(encoding="utf-8-sig").rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError("setup.cannot_read", file=file, detail=type(error).__name__) from None
+            if not typed:
+                raise InputError("setup.empty_password", file=file)
         if typed:
             kept = writing.put_password(self._file, name, typed)
             common.say(words.text("setup.password", file=kept))

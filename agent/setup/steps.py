@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from agent import wiring
-from agent.bureau.connection import Connection
+from agent.bureau.connection import Connection, tls_context
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
@@ -101,6 +101,11 @@ def _give(root: Path, owner: tuple[int, int]) -> None:
             os.chown(root, *owner)
             os.chown(root / "标签.txt", *owner)
         mounts.hand_over(root / ".site-agent", *owner)
+
+
+def check_authority(settings: Settings, file: Path) -> None:
+    """Raises SettingsError where `file` holds no certificates: with it in the settings the agent would not start."""
+    tls_context(replace(wiring.for_bureau(settings), ca_file=file, certificate_file=None))
 
 
 def test_broker(settings: Settings) -> None:

@@ -86,6 +86,10 @@ def put_password(file: Path, name: str, password: str) -> Path:
 def put_file(source: Path, target: Path) -> None:
     """Copy a file that the settings point at, with its signature where there is one beside it. Raises InputError."""
     try:
+        source.open("rb").close()
+    except OSError as error:
+        raise InputError("setup.cannot_read", file=source, detail=error.strerror) from None
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for one, two in ((source, target), (Path(f"{source}.sig"), Path(f"{target}.sig"))):
             if one.exists() and one.resolve() != two.resolve():

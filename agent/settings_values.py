@@ -1,0 +1,75 @@
+"""What the values of settings must be, as types that check themselves."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field
+
+from agent import words
+from agent.model import is_id
+
+
+def _check_id(value: str) -> str:
+    if not is_id(value):
+        raise ValueError(words.text("settings.expected.id"))
+    return value
+
+
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of zones, such as Asia
+        raise ValueError(words.text("settings.expected.zone")) from error
+    return value
+
+
+def _check_network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(words.text("settings.expected.network", value=value)) from error
+    return value
+
+
+def _check_host(value: str) -> str:
+    """A name or an address: the port, and whether TLS is used, stand in keys of their own."""
+    if not value or "/" in value or value.isspace() or value.count(":") == 1:
+        raise ValueError(words.text("settings.expected.host"))
+    return value
+
+
+def _check_place(value: Path) -> Path:
+    """A relative path would be another one in each folder from which somebody calls."""
+    if not value.is_absolute():
+        raise ValueError(words.text("settings.expected.absolute"))
+    return value
+
+
+Id = Annotated[str, AfterValidator(_check_id)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+Network = Annotated[str, AfterValidator(_check_network)]
+
+
+def _check_key(value: str) -> str:
+    """An OpenSSH public key in one line. With a file's name in its place every signature would be a bad one."""
+    kind, blob, *_ = [*value.split(), "", ""]
+    try:
+        inside = base64.b64decode(blob, validate=True)
+    except ValueError:
+        inside = b""
+    if value and (not kind or inside[4 : 4 + len(kind)] != kind.encode()):
+        raise ValueError(words.text("settings.expected.key"))
+    return value
+
+
+Key = Annotated[str, AfterValidator(_check_key)]
+Host = Annotated[str, AfterValidator(_check_host)]
+Place = Annotated[Path, AfterValidator(_check_place)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# no wait is longer than a day: `inf` is a float too, and no clock can wait for it
+Seconds = Annotated[float, Field(gt=0, le=86400)]
