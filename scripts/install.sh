@@ -22,8 +22,9 @@ parse() {
   while [ $# -gt 0 ]; do
     case $1 in
       --upgrade|--uninstall) mode=${1#--} ;;
-      --wheels) wheels=${2:?}; shift ;;
-      --language) language=${2:?}; shift ;;
+      --wheels) [ -n "${2:-}" ] || die "--wheels 后面要写文件夹" "--wheels needs a folder" 2; wheels=$2; shift ;;
+      --language)
+        case ${2:-} in zh|en) language=$2 ;; *) die "--language 只能是 zh 或 en" "--language is zh or en" 2 ;; esac; shift ;;
       --yes) yes=1 ;;
       --start) start=1 ;;
       *) sed -n '2,8p' "$0" >&2; exit 2 ;;

@@ -101,3 +101,10 @@ def test_the_scripts_are_sound(script: str) -> None:
     path = ROOT / "scripts" / script
     assert subprocess.run(["bash", "-n", str(path)], capture_output=True).returncode == 0
     assert path.stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("arguments", [("--language", "de"), ("--language",), ("--wheels",)])
+def test_the_installer_refuses_a_wrong_option_before_it_writes_it_into_the_settings(arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(["bash", str(ROOT / "scripts/install.sh"), *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr and len(done.stderr.splitlines()) == 1
