@@ -267,7 +267,7 @@ def open_catalog(settings: Settings, the_clock: Clock) -> Catalog:
     catalog, report = rebuild.open_or_rebuild(settings.catalog_file, settings.zone, _own_drives(settings), the_clock)
     if report is None:
         return catalog
-    copy = copies.newest(settings.copies_dir)
+    copy = copies.newest(settings.copies_dir, local_day(the_clock.now(), settings.zone))
     rows = report.rows + (copies.take_back(catalog.store, copy) if copy else 0)
     if rows:
         catalog.events.add("catalog.rebuilt", the_clock.now(), detail={"rows": rows})

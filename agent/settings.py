@@ -32,11 +32,11 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from agent import words
-from agent.counting.limits import Limits
+from agent.counting.limits import LIMITS
 from agent.errors import SettingsError
 from agent.settings_faults import check_environment, clear
 from agent.settings_file import PREFIX
-from agent.settings_values import Host, Id, Key, Network, Place, Seconds, Share, Zone
+from agent.settings_values import CheckedLimits, Host, Id, Key, Network, Place, Seconds, Share, Zone
 
 
 class Section(BaseModel):
@@ -106,7 +106,7 @@ class CountingSettings(Section):
     sha256: str = ""
     threads: Annotated[int, Field(ge=1, le=16)] = 1
     regions: Path | None = None
-    limits: Limits = Limits()
+    limits: CheckedLimits = LIMITS
 
 
 class AttendanceSettings(Section):

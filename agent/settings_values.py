@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field
 
 from agent import words
+from agent.counting.limits import Limits
 from agent.model import is_id
 
 
@@ -73,3 +76,15 @@ Place = Annotated[Path, AfterValidator(_check_place)]
 Share = Annotated[float, Field(ge=0, le=1)]
 # no wait is longer than a day: `inf` is a float too, and no clock can wait for it
 Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+def _check_limits(value: Limits) -> Limits:
+    """With `nan` a fault would never be found, and below the measure's own range neither."""
+    for name, limit in asdict(value).items():
+        if not math.isfinite(limit) or (limit < 0 and name not in _BELOW_ZERO):
+            raise ValueError(words.text("settings.expected.limit", name=name))
+    return value
+
+
+_BELOW_ZERO = ("silent_dbfs", "moved_likeness")
+CheckedLimits = Annotated[Limits, AfterValidator(_check_limits)]

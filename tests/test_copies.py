@@ -6,6 +6,7 @@ import resource
 import signal
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ def test_a_copy_is_whole_private_and_the_oldest_goes(tmp_path: Path) -> None:
         for number in range(copies.KEPT + 2):
             last = copies.make(catalog.store, tmp_path / "copies", date(2026, 11, 1) + timedelta(days=number))
     assert len(list((tmp_path / "copies").iterdir())) == copies.KEPT
-    assert copies.newest(tmp_path / "copies") == last
+    assert copies.newest(tmp_path / "copies", date(2026, 12, 1)) == last
     assert last.stat().st_mode & 0o777 == 0o600
     connection = sqlite3.connect(last)
     assert connection.execute("select value from facts where name = 'name'").fetchone() == ("value",)
@@ -97,3 +98,16 @@ def test_copies_of_days_to_come_push_out_none_of_today(tmp_path: Path) -> None:
             copies.make(catalog.store, tmp_path / "copies", date(2099, 1, 1) + timedelta(days=number))
         assert copies.make(catalog.store, tmp_path / "copies", NOW.date()).exists()
     assert len(list((tmp_path / "copies").iterdir())) == copies.KEPT
+    assert copies.newest(tmp_path / "copies", NOW.date()) == copies.of_day(tmp_path / "copies", NOW.date())
+
+
+def test_a_copy_holds_all_tables_but_looks_as_of_one_instant(tmp_path: Path) -> None:
+    with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
+        catalog.events.add("kept", NOW)
+        copy = copies.make(catalog.store, tmp_path / "copies", NOW.date())
+        question = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'"
+        whole = {row["name"] for row in catalog.store.rows(question)}
+    with closing(sqlite3.connect(copy)) as connection:
+        there = {name for (name,) in connection.execute(question)}
+        assert [kind for (kind,) in connection.execute("select kind from events")] == ["kept"]
+    assert whole - there == {"looks"}

@@ -179,26 +179,6 @@ def test_a_missing_file_is_no_end(
     assert sum("x.mp4" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_counting_goes_on_where_the_clock_was_put_back(
-    catalog: Catalog, clip: Path, tmp_path: Path, detector: OpenVinoDetector
-) -> None:
-    """A look of an hour that has not come yet keeps nobody from looking now, nor does a restart."""
-    ahead = START + timedelta(hours=1)
-    for name, start in (("093000.mp4", ahead), ("083000.mp4", START)):
-        (tmp_path / name).write_bytes(clip.read_bytes())
-        finished(catalog, tmp_path / name, start, 12)
-    clock = HandClock(ahead + timedelta(seconds=60))
-    catalog.segments.open(segment("093012.mp4", ahead + timedelta(seconds=12)))
-    counter = worker(catalog, clock, detector)
-    assert counter.run_once() == 3
-    clock.time = START + timedelta(seconds=6)
-    assert counter.run_once() == 2
-    clock.time = START + timedelta(seconds=60)
-    assert worker(catalog, clock, detector).run_once() == 1
-    looks = catalog.looks.of_half_day("C1", date(2026, 9, 1), Session.AM)
-    assert [(x.at - START).total_seconds() for x in looks] == [0.0, 4.0, 8.0, 3600.0, 3604.0, 3608.0]
-
-
 def test_where_the_clock_was_put_back_the_newer_video_counts(
     catalog: Catalog, clip: Path, tmp_path: Path, detector: OpenVinoDetector
 ) -> None:

@@ -89,6 +89,8 @@ def test_the_environment_wins_and_leaves_its_neighbours(file: Path, monkeypatch:
         ("[recording]\nsegment_second = 60\n", ("recording.segment_second", "segment_seconds？")),
         ("[camera]\nusername = 'x'\n", ("cameras？",)),
         ("[counting.limits]\ndark_lihgt = 50\n", ("counting.limits.dark_lihgt", "dark_light？")),
+        ("[counting.limits]\nfrozen_s = nan\n", ("counting.limits", "frozen_s")),
+        ("[counting.limits]\ndark_light = -1\n", ("counting.limits", "dark_light")),
         ("[[cameras.known]]\ncamera_id = 'a'\nserial = '1'\npasword = 'Geheim'\n", ("known.0.pasword", "password？")),
         ("cameras = 'x'\n", ("cameras", "[cameras]")),
         ("[recording]\ndrives = '/media/evidence'\n", ("recording.drives", "列表")),

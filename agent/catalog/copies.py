@@ -1,7 +1,8 @@
 """Daily copies of the database on the box's own disk, and what is taken back from one when the database is lost.
 
 A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts and alerts not yet acknowledged stand
-only here.
+only here. Looks are left out: after years they
+are nearly all of the database, which KEPT copies would multiply.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from agent.catalog.base import Store
 from agent.errors import CatalogError
 
 KEPT = 7
+_LEFT_OUT = "looks"
 _ONLY_HERE = ("accounts", "tokens", "facts")
 
 
@@ -33,8 +35,7 @@ def make(store: Store, folder: Path, day: date) -> Path:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         _drop_parts(folder)
-        with closing(sqlite3.connect(store.path, timeout=10)) as source, closing(sqlite3.connect(part)) as target:
-            source.backup(target)
+        _copy(store.path, part)
         part.chmod(0o600)
         part.replace(final)
         for old in sorted(path for path in folder.glob("catalog-*.db") if path != final)[: 1 - KEPT]:
@@ -47,14 +48,29 @@ def make(store: Store, folder: Path, day: date) -> Path:
     return final
 
 
+def _copy(source: Path, target: Path) -> None:
+    """The tables as of one instant. Indices are left to the database that takes rows back."""
+    with closing(sqlite3.connect(target, timeout=10, isolation_level=None)) as copy:
+        copy.execute("attach ? as whole", [os.fspath(source)])
+        copy.execute("begin")
+        tables = copy.execute("select name, sql from whole.sqlite_master where type = 'table'").fetchall()
+        for name, made_by in tables:
+            if name != _LEFT_OUT and not name.startswith("sqlite_"):
+                copy.execute(made_by)
+                copy.execute(f'insert into main."{name}" select * from whole."{name}"')  # noqa: S608 - own names
+        copy.execute("commit")
+
+
 def _drop_parts(folder: Path) -> None:
     """What a power cut or a full disk left of earlier copies."""
     for left in folder.glob("catalog-*.part*"):
         left.unlink()
 
 
-def newest(folder: Path) -> Path | None:
-    return max(folder.glob("catalog-*.db"), default=None)
+def newest(folder: Path, today: date) -> Path | None:
+    """Of today or before; one of a day to come, which a clock that was ahead has left, only where there is no other."""
+    there = sorted(folder.glob("catalog-*.db"))
+    return max((path for path in there if path <= of_day(folder, today)), default=there[-1] if there else None)
 
 
 def take_back(store: Store, file: Path) -> int:
