@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import requests
 
 from agent.counting import calibrate
 from agent.inspection import manifest
-from tests.clipping import frames, make_box
+from tests.clipping import START, frames, make_box
 from tests.webbing import HALF, ID, Browser, Served, serving
 
 
@@ -83,6 +83,30 @@ def test_verify_on_the_page_finds_a_changed_drive(served: Served) -> None:
         assert "核验不通过" in verified.text
     finally:
         segment.write_bytes(data)
+
+
+def test_a_clip_of_a_class_that_is_being_recorded_stays_what_it_was(served: Served) -> None:
+    """What was recorded after it was cut changes neither its bytes nor what the drive says about it."""
+    browser, box = served.signed_in(), served.box
+    begins = START + timedelta(minutes=50)
+    box.record(box.root / "material.mp4", [0, 10], at=begins)
+    fields = {"camera": "cam1", "from": "09:50:03", "to": "09:50:18", "why": "", "csrf": browser.token()}
+    shown = browser.submit(HALF + "/clips", fields)
+    video = re.search(r'href="(/clips/[^"]+\.mp4)\?save=1"', shown.text)
+    assert video
+    before = browser.open(video[1]).content
+    (later,) = box.record(box.root / "material.mp4", [10, 20], at=begins)
+    assert browser.open(video[1]).content == before
+    verify = shown.url.removeprefix(browser.base) + "/verify"
+    assert "核验通过" in browser.submit(verify, {"csrf": browser.token()}).text
+    both = browser.submit(HALF + "/clips", fields)
+    lost = later.rename(later.with_suffix(".away"))
+    try:
+        video = re.search(r'href="(/clips/[^"]+\.mp4)\?save=1"', both.text)
+        assert video
+        assert browser.open(video[1]).status_code == 503, "half of it would pass for the whole"
+    finally:
+        lost.rename(later)
 
 
 def test_now_says_whether_a_camera_is_calibrated(served: Served) -> None:

@@ -42,7 +42,8 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Request:
     """`who` and `why` go into manifest and audit; `draw` says how a random moment was drawn. `exact` begins at the asked
-    frame by encoding the first pictures anew; `h264` encodes all pictures for players that know no H.265."""
+    frame by encoding the first pictures anew; `h264` encodes all pictures for players that know no H.265. `files` (drive ID,
+    path) are those that a manifest names: only they are used, so that what was recorded since changes nothing."""
 
     cls: TrainingClass
     span: Span
@@ -52,6 +53,7 @@ class Request:
     draw: Mapping[str, Any] | None = None
     exact: bool = False
     h264: bool = False
+    files: frozenset[tuple[str, str]] | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +109,8 @@ class Clips:
     def plan(self, request: Request) -> list[Plan]:
         """The files that answer a request, by camera and time; nothing is written.
 
-        Raises InputError where there is no video in the span, MediaError where there is but no drive that holds it.
+        Raises InputError where there is no video in the span, MediaError where there is but no drive that holds it; of
+        named `files` all are needed.
         """
         _check(request)
         found, gone = self._segments(request)
@@ -118,7 +121,7 @@ class Clips:
             footage = evidence.footage(rows, drives)
             lost += footage.lost
             plans += self._plans(request, camera_id, footage)
-        if not plans:
+        if not plans or (request.files is not None and lost):
             self._complain(request, lost, gone)
         return plans
 
@@ -126,6 +129,9 @@ class Clips:
         """Segments by camera, and whether one is being written just now."""
         class_id = request.cls.class_id
         found = evidence.segments(self._catalog, class_id, request.span, request.cameras)
+        if request.files is not None:
+            kept = {c: [s for s in rows if (s.drive_id, s.path) in request.files] for c, rows in found.items()}
+            found = {c: rows for c, rows in kept.items() if rows}
         writing = any(
             s.class_id == class_id
             and s.start < request.span.end

@@ -188,10 +188,12 @@ def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
 
 
 def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> Plan:
-    """The plan that a manifest came from: the same request gives the same bytes."""
+    """The plan that a manifest came from: the same request of the same files gives the same bytes, also where a class was
+    being recorded when it was cut, or a drive was away that is back."""
     body = bodies[number]
     span = Span(datetime.fromisoformat(body["asked"]["start"]), datetime.fromisoformat(body["asked"]["end"]))
-    plans = v.site.clips.plan(Request(cls, span, v.who, cameras=(body["camera_id"],)))
+    files = frozenset((s["drive_id"], s["path"]) for s in body["sources"])
+    plans = v.site.clips.plan(Request(cls, span, v.who, cameras=(body["camera_id"],), files=files))
     begins = datetime.fromisoformat(body["given"]["start"])
     return min(plans, key=lambda p: abs(p.span.start - begins))
 
