@@ -99,6 +99,8 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: Box) -> None:
         ((ID, *SPAN, "--camera", "cam9"), 2, "no video"),
         ((ID, "--on", "2025-03-11", "--from", "08:30", "--to", "09:00"), 2, "no video"),
         ((ID, "--on", "2025-13-10", "--from", "08:30", "--to", "09:00"), 2, "no date"),
+        ((ID, "--on", "9999-12-31", "--from", "08:30", "--to", "24:00"), 2, "no date"),
+        ((ID, "--on", "0001-01-01", "--from", "00:00", "--to", "09:00"), 2, "no date"),
         ((ID, "--on", "2025-03-10", "--from", "25:30", "--to", "09:00"), 2, "no time of day"),
         ((ID, "--on", "2025-03-10", "--from", "9.30", "--to", "09:00"), 2, "no time of day"),
         ((ID, "--on", "2025-03-10", "--from", "09:30", "--to", "09:30"), 2, "not after"),

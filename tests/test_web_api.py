@@ -235,6 +235,7 @@ def test_wrong_questions(program: Program, path: str, status: int, code: str) ->
      (CLIP | {"why": "x" * 201}, 400, "api.bad_argument"), (CLIP | {"why": None, "x": 1}, 400, "api.bad_argument"),
      (CLIP | {"why": "\ud800"}, 400, "api.bad_body"), (CLIP | {"camera_id": "../x"}, 400, "api.bad_argument"),
      (CLIP | {"to": "12:00"}, 422, "web.long_clip"), (CLIP | {"to": "08:00"}, 422, "clip.backwards"),
+     (CLIP | {"date": "9999-12-31"}, 422, "clip.bad_date"), (CLIP | {"date": "0001-01-01"}, 422, "clip.bad_date"),
      (CLIP | {"date": "2025-03-11"}, 422, "clip.no_video"), (CLIP | {"why": "x" * 70_000}, 413, "api.too_large")],
 )  # fmt: skip
 def test_wrong_clips(program: Program, served: Served, body: object, status: int, code: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import requests
 
 from agent.counting import calibrate
 from agent.inspection import manifest
-from tests.clipping import START, frames, make_box
+from agent.model import Lesson, Session
+from tests.clipping import DAY, START, frames, make_box
 from tests.webbing import HALF, ID, Browser, Served, serving
 
 
@@ -107,6 +110,67 @@ def test_a_clip_of_a_class_that_is_being_recorded_stays_what_it_was(served: Serv
         assert browser.open(video[1]).status_code == 503, "half of it would pass for the whole"
     finally:
         lost.rename(later)
+
+
+def test_what_lies_behind_midnight_is_of_the_evening(served: Served) -> None:
+    """00:00:03 on the page of an evening that ends at 23:55 is its margin, not the night before its morning."""
+    browser, box = served.signed_in(), served.box
+    late = START.replace(hour=22), START.replace(hour=23, minute=55)
+    whole, box.cls = (
+        box.cls,
+        replace(box.cls, lessons=(*box.cls.lessons, Lesson(DAY, Session.EV, *late, "R101", "theory"))),
+    )
+    try:
+        box.record(box.root / "material.mp4", [0, 10, 20], at=START.replace(hour=23, minute=59, second=50))
+        evening = HALF.removesuffix("am") + "ev"
+        page = browser.open(evening, params={"camera": "cam1", "at": "00:00:03"})
+        source = re.search(r'<video[^>]* src="([^"#]+)#t=([0-9.]+)"', page.text)
+        assert source and "2025-03-11 00:00:03" in page.text
+        film = box.root / "midnight.mp4"
+        film.write_bytes(browser.open(source[1]).content)
+        first = frames(film)[0][1]
+        assert first is not None and first + float(source[2]) * 25 == 13 * 25
+        earlier = re.search(r'href="([^"]+)#play">[^<]*前', page.text)
+        assert earlier and earlier[1].endswith("at=23:50:03")
+        fields = {"camera": "cam1", "from": "23:59:52", "to": "00:00:04", "why": "", "csrf": browser.token()}
+        shown = browser.submit(evening + "/clips", fields)
+        assert shown.status_code == 200 and "23:59:52 – 00:00:04" in shown.text
+    finally:
+        box.cls = whole
+
+
+def test_where_the_sound_stops_the_page_goes_on_behind_the_change(served: Served) -> None:
+    """The rest is another film: "later" leads to it, and only what was sent counts as watched."""
+    browser, box = served.signed_in(), served.box
+    begins = START + timedelta(minutes=55)
+    box.record(box.root / "material.mp4", [0, 10], at=begins)
+    box.record(box.root / "material.mp4", [10, 20], at=begins, sound=False)
+    page = browser.open(HALF, params={"camera": "cam1", "at": "09:55:02"})
+    source = re.search(r'<video[^>]* src="([^"#]+)#', page.text)
+    assert source and source[1].endswith("/095502-095510.mp4")
+    browser.open(source[1])
+    assert box.catalog.audit.of_object(ID, "watch")[-1].detail["end"] == "2025-03-10T09:55:10.000+08:00"
+    later = re.search(r'href="([^"]+)#play">[^<]*后', page.text)
+    assert later and later[1].endswith("at=09:55:10")
+    rest = re.search(r'<video[^>]* src="([^"#]+)#', browser.open(html.unescape(later[1])).text)
+    assert rest
+    film = box.root / "rest.mp4"
+    film.write_bytes(browser.open(rest[1]).content)
+    assert frames(film)[0][1] == 10 * 25
+
+
+def test_what_was_not_there_was_not_watched(served: Served) -> None:
+    browser = served.signed_in()
+    before = len(served.box.catalog.audit.of_object(ID, "watch"))
+    assert browser.open(f"/play/{ID}/2025-03-10/cam1/100000-100500.mp4").status_code == 400
+    assert len(served.box.catalog.audit.of_object(ID, "watch")) == before
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_no_day_is_too_far(served: Served, day: str) -> None:
+    browser = served.signed_in()
+    for span in ("235000-235959", "000000-000100", "235959-000100"):
+        assert browser.open(f"/play/{ID}/{day}/cam1/{span}.mp4").status_code in (400, 404)
 
 
 def test_now_says_whether_a_camera_is_calibrated(served: Served) -> None:

@@ -110,6 +110,8 @@ def _span(args: argparse.Namespace, zone: ZoneInfo) -> Span:
         day = date.fromisoformat(args.on)
     except ValueError:
         raise InputError("clip.bad_date", value=args.on) from None
+    if not 1970 <= day.year < 9999:
+        raise InputError("clip.bad_date", value=args.on)
     start, end = _moment(day, args.start or "00:00", zone), _moment(day, args.end or "24:00", zone)
     if end <= start:
         raise InputError("clip.backwards")

@@ -22,7 +22,7 @@ from agent.inspection import chance, table
 from agent.model import Gap, Session, TrainingClass
 from agent.web import minute, trail
 from agent.web.minute import Minute, RoomSeen
-from agent.web.pages import clock_on, the_half_day
+from agent.web.pages import moment_of, the_half_day
 from agent.web.site import Visit
 
 FORM_11 = (
@@ -66,7 +66,7 @@ def print_form_11(v: Visit) -> Response:
 def _minute(v: Visit, text: str) -> Minute:
     cls = v.the_class()
     day, session = the_half_day(v, cls)
-    at = clock_on(day, text, v)
+    at = moment_of(cls, day, session, text, v)
     if at is None:
         raise InputError("clip.bad_time", value=text[:20])
     now = v.site.clock.now()

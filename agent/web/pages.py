@@ -25,6 +25,7 @@ from agent.web.site import Visit
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
 _LISTED = 200
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def one_class(v: Visit) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """`url` is empty where there is nothing to play: `fault` says why. `h265`: many browsers cannot play it."""
+    """`url` is empty where there is nothing to play: `fault` says why; `later` and `earlier` where they lead beyond the
+    half-day's own hours. `h265`: many browsers cannot play it."""
 
     camera_id: str
     at: datetime
@@ -158,21 +160,44 @@ def clock_on(day: date, text: str, v: Visit) -> datetime | None:
     return datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=v.site.catalog.zone)
 
 
+def moment_of(cls: TrainingClass, day: date, session: Session, text: str, v: Visit) -> datetime | None:
+    """HH:MM[:SS] of a half-day, whose margins may lie beyond midnight; None where it is no time."""
+    at = clock_on(day, text, v)
+    if at is None:
+        return None
+    span = charts.axis(cls.lessons_of(day, session), schedule.MARGIN)
+    near = (at, at + _DAY, at - _DAY)
+    return next((x for x in near if span.start <= x <= span.end), at)
+
+
 def _playing(v: Visit, cls: TrainingClass, day: date, session: Session) -> Playing | None:
-    camera, at = v.query("camera"), clock_on(day, v.query("at"), v)
+    camera, at = v.query("camera"), moment_of(cls, day, session, v.query("at"), v)
     if not camera or at is None:
         return None
-    end = min(at + PLAY, at.replace(hour=23, minute=59, second=59))
-    page = f"/classes/{cls.class_id}/{day}/{session.value}?camera={quote(camera)}&at="
-    later, earlier = page + f"{end:%H:%M:%S}#play", page + f"{at - PLAY:%H:%M:%S}#play"
     try:
-        plan = v.site.clips.plan(Request(cls, Span(at, end), v.who, cameras=(camera,)))[0]
+        plans = v.site.clips.plan(Request(cls, Span(at, at + PLAY), v.who, cameras=(camera,)))
     except SiteAgentError as error:
+        earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, at + PLAY))
         return Playing(camera, at, "", later, earlier, v.t(error.key, **error.params))
+    # where picture or sound change their kind, the rest is another film
+    end = min(at + PLAY, _next_second(plans[1].span.start.astimezone(at.tzinfo))) if len(plans) > 1 else at + PLAY
+    earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, end))
     # the clip begins at the key frame before: the browser skips to the instant
-    skip = max(0.0, (at - plan.span.start).total_seconds())
-    url = f"/play/{cls.class_id}/{day}/{camera}/{at:%H%M%S}-{end:%H%M%S}.mp4#t={skip:.2f}"
-    return Playing(camera, at, url, later, earlier, "", plan.cut.video.codec not in ("avc1", "avc3"))
+    skip = max(0.0, (at - plans[0].span.start).total_seconds())
+    url = f"/play/{cls.class_id}/{at:%Y-%m-%d}/{camera}/{at:%H%M%S}-{end:%H%M%S}.mp4#t={skip:.2f}"
+    return Playing(camera, at, url, later, earlier, "", plans[0].cut.video.codec not in ("avc1", "avc3"))
+
+
+def _link(v: Visit, cls: TrainingClass, day: date, session: Session, camera: str, at: datetime) -> str:
+    """To the half-day's page, playing from `at`; "" where the page would take the time of day for another day's."""
+    text = f"{at:%H:%M:%S}"
+    if moment_of(cls, day, session, text, v) != at:
+        return ""
+    return f"/classes/{cls.class_id}/{day}/{session.value}?camera={quote(camera)}&at={text}#play"
+
+
+def _next_second(at: datetime) -> datetime:
+    return at + timedelta(microseconds=-at.microsecond % 1_000_000)
 
 
 def audit(v: Visit) -> Response:

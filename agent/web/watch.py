@@ -26,13 +26,14 @@ from agent.inspection.cut import Span
 from agent.inspection.live import Still
 from agent.model import TrainingClass, is_id
 from agent.web import health
-from agent.web.pages import clock_on
+from agent.web.pages import clock_on, moment_of, the_half_day
 from agent.web.ranges import respond
 from agent.web.site import Site, Visit
 
 _SPAN = re.compile(r"(\d{6})-(\d{6})\Z")
 _CLIP_ID = re.compile(r"[0-9a-f]{24}\Z")
 LONGEST = timedelta(hours=2)
+_DAY = timedelta(days=1)
 FRESH_S = 2.0
 
 
@@ -46,12 +47,14 @@ def play(v: Visit) -> Response:
         raise HTTPException(404) from None
     camera = v.request.path_params["camera_id"]
     start, end = (clock_on(day, x, v) for x in match.groups()) if match else (None, None)
+    if start is not None and end is not None and end < start and day < date.max:
+        end += _DAY  # behind midnight
     if start is None or end is None or not is_id(camera) or not timedelta(0) < end - start <= LONGEST:
         raise HTTPException(404)
     zone = v.site.catalog.zone
-    span = {"camera_id": camera, "start": time.rfc3339(start, zone), "end": time.rfc3339(end, zone)}
-    v.note_once("watch", cls.class_id, span)
     plan = v.site.clips.plan(Request(cls, Span(start, end), v.who, cameras=(camera,)))[0]
+    span = {"camera_id": camera, "start": time.rfc3339(start, zone), "end": time.rfc3339(end, zone)}
+    v.note_once("watch", cls.class_id, span)  # only of what there is: the sheet of video looked at is made of it
     return respond(v.request, plan.film, _tag(plan), {})
 
 
@@ -65,11 +68,8 @@ def _tag(plan: Plan) -> str:
 def cut(v: Visit) -> Response:
     """Cut clips out of a half-day: manifests are written and signed now, the clips themselves stay where they lie."""
     cls = v.the_class()
-    try:
-        day = date.fromisoformat(v.request.path_params["day"])
-    except ValueError:
-        raise HTTPException(404) from None
-    start, end = clock_on(day, v.form.get("from", ""), v), clock_on(day, v.form.get("to", ""), v)
+    day, session = the_half_day(v, cls)
+    start, end = (moment_of(cls, day, session, v.form.get(name, ""), v) for name in ("from", "to"))
     if start is None or end is None:
         raise InputError("clip.bad_time", value=f"{v.form.get('from', '')[:20]} – {v.form.get('to', '')[:20]}")
     camera = v.form.get("camera", "")
