@@ -205,6 +205,58 @@ def test_both_languages(served: Served) -> None:
     assert "Attendance curve" in page.text
 
 
+def _switched(browser: Browser, shown: requests.Response) -> requests.Response:
+    """Follow the page's own link to the other language."""
+    link = re.search(r'href="(/language/[^"]+)"', shown.text)
+    assert link
+    return browser.open(html.unescape(link[1]))
+
+
+def test_the_other_language_shows_the_same_page(served: Served) -> None:
+    browser = served.signed_in()
+    playing = browser.open(HALF, params={"camera": "cam1", "at": "09:00:05"})
+    assert _switched(browser, playing).url == playing.url
+    form = browser.open(HALF + "/form11", params={"at": "09:00"})
+    assert _switched(browser, form).url == form.url
+    printed = browser.submit(
+        HALF + "/form11", {"moment": "09:00", "csrf": browser.token()}, headers={"Referer": form.url}
+    )
+    assert _switched(browser, printed).url == form.url
+    elsewhere = browser.submit(
+        HALF + "/form11", {"moment": "09:00", "csrf": browser.token()}, headers={"Referer": "https://evil.example/x"}
+    )
+    assert _switched(browser, elsewhere).url == browser.base + "/"
+    stranger = served.browser()
+    asked = stranger.open(HALF, params={"camera": "cam1", "at": "09:00:05"})
+    assert _switched(stranger, asked).url == asked.url
+
+
+def test_who_looked_at_a_clip_or_the_audit_stands_in_the_audit(served: Served) -> None:
+    browser, bureau = served.signed_in(), served.signed_in("bureau")
+    fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:08", "why": "", "csrf": browser.token()}
+    shown = browser.submit(HALF + "/clips", fields)
+    bureau.open(shown.url.removeprefix(browser.base))
+    bureau.open("/audit")
+    clip_id = shown.url.rsplit("/", 1)[1]
+    seen = [e.who for e in served.box.catalog.audit.of_object(ID, "view.clip") if e.detail["clip"] == clip_id]
+    assert [who.split("@")[0] for who in seen] == ["the-inspector", "the-bureau"]
+    assert "view.audit" in served.actions()
+
+
+def test_a_state_disk_that_takes_nothing_is_said_in_words(served: Served) -> None:
+    browser, clips = served.signed_in(), served.page.site.options.folder / "clips"
+    aside = clips.rename(clips.with_name("aside")) if clips.exists() else None
+    clips.write_text("no folder", encoding="utf-8")
+    try:
+        fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:08", "why": "", "csrf": browser.token()}
+        answer = browser.submit(HALF + "/clips", fields)
+        assert answer.status_code == 503 and "写不进" in answer.text
+    finally:
+        clips.unlink()
+        if aside:
+            aside.rename(clips)
+
+
 @pytest.mark.parametrize(
     "path", ["/", f"/classes/{ID}", HALF, f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4", "/now", "/now/cam1.jpg", "/audit",
              "/clips/" + "0" * 24, HALF + "/form11?at=09:00", f"/classes/{ID}/review", f"/classes/{ID}/archive",

@@ -199,6 +199,15 @@ class Visit:
     def error(self, status: int, text: str) -> Response:
         return self.page("error.html", status, status_code=status, text=text)
 
+    @property
+    def here(self) -> str:
+        """The page to come back to: this one, or for the answer to a form the page that the form stood on."""
+        url = urlsplit(str(self.request.url))
+        if self.request.method == "POST":
+            form = urlsplit(self.request.headers.get("referer", ""))
+            url = form if form.netloc == self.request.headers.get("host") else urlsplit("/")
+        return url.path + (f"?{url.query}" if url.query else "")
+
     def go(self, path: str) -> Response:
         return RedirectResponse(path, status_code=303)
 

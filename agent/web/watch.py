@@ -78,17 +78,21 @@ def cut(v: Visit) -> Response:
 
 
 def make(v: Visit, cls: TrainingClass, span: Span, cameras: tuple[str, ...], why: str) -> str:
-    """Write and sign the papers of a clip, return its ID. Raises InputError, MediaError."""
+    """Write and sign the papers of a clip, return its ID. Raises InputError, MediaError, SiteAgentError where they cannot be
+    written."""
     if span.end - span.start > LONGEST:
         raise InputError("web.long_clip")
     plans = v.site.clips.plan(Request(cls, span, v.who, why, cameras))
     clip_id = secrets.token_hex(12)
     folder = _folder(v.site, clip_id)
-    folder.mkdir(parents=True)
     try:
+        folder.mkdir(parents=True)
         for number, plan in enumerate(plans, 1):
             _keep(v, plan, folder, number)
-    except (SiteAgentError, OSError):
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise SiteAgentError("clip.cannot_write", path=folder, detail=error.strerror or error) from error
+    except SiteAgentError:
         shutil.rmtree(folder)
         raise
     return clip_id
@@ -122,9 +126,11 @@ def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
 
 def show(v: Visit) -> Response:
     """What was cut, with its proof, to download, verify and print."""
-    bodies = manifests(v.site, v.request.path_params["clip_id"])
-    return v.page("clip.html", bodies=bodies, clip_id=v.request.path_params["clip_id"], checked=None,
-                  cls=_class(v, bodies))  # fmt: skip
+    clip_id = v.request.path_params["clip_id"]
+    bodies = manifests(v.site, clip_id)
+    cls = _class(v, bodies)
+    v.note_once("view.clip", cls.class_id, {"clip": clip_id})
+    return v.page("clip.html", bodies=bodies, clip_id=clip_id, checked=None, cls=cls)
 
 
 def verify(v: Visit) -> Response:
