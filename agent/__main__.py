@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from agent import __version__, commands, settings_file, words
 from agent.commands import common
-from agent.errors import SiteAgentError
+from agent.errors import InputError, SiteAgentError
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     words.use(_language(arguments))
     args = parser(arguments).parse_args(arguments)
     try:
+        _all_text(args)
         return int(args.run(args))
     except SiteAgentError as error:
         common.say(f"site-agent: {error}")
@@ -71,6 +72,15 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     finally:
         logging.shutdown()
+
+
+def _all_text(args: argparse.Namespace) -> None:
+    """A terminal that writes GBK gives bytes that are no text: they would stop in the middle of a database. Names of files
+    may be such bytes. Raises InputError."""
+    for given in vars(args).values():
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, str) and not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value):
+                raise InputError("commands.not_text", value=value[:40])
 
 
 def _language(arguments: list[str]) -> words.Language:

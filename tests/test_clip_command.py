@@ -108,7 +108,13 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: Box) -> None:
         ((ID, "--random", "0"), 2, "above zero"),
         ((ID, "--random", "3"), 2, "seed"),
         ((ID, "--random", "3", "--seconds", "3600", "--seed", "x"), 2, "not enough lesson time"),
+        ((ID, "--random", "1000", "--seconds", "60", "--seed", "x"), 2, "not enough lesson time"),
+        ((ID, "--random", "1001", "--seconds", "1", "--seed", "x"), 2, "at most 1000"),
         ((ID, "--random", "x"), 2, "invalid int"),
+        ((os.fsdecode("班".encode("gbk")), *SPAN), 2, "no UTF-8 text"),
+        ((ID, *SPAN, "--why", os.fsdecode("检查".encode("gbk"))), 2, "no UTF-8 text"),
+        ((ID, *SPAN, "--camera", os.fsdecode(b"\xbc")), 2, "no UTF-8 text"),
+        ((ID, "--random", "1", "--seed", os.fsdecode("种子".encode("gbk"))), 2, "no UTF-8 text"),
     ],
 )
 def test_wrong_input_is_one_clear_line(box: Box, arguments: tuple[str, ...], status: int, word: str) -> None:

@@ -24,6 +24,7 @@ from agent.model import TrainingClass
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
 _LONGEST_S = 3600
+_MOST_DRAWN = 1000
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -93,7 +94,7 @@ def _requests(args: argparse.Namespace, catalog: Catalog, cls: TrainingClass) ->
         span = _span(args, catalog.zone)
         yield Request(cls, span, who, args.why, cameras, exact=args.exact, h264=args.h264)
         return
-    if args.seconds > _LONGEST_S:
+    if args.seconds > _LONGEST_S or args.random > _MOST_DRAWN:
         raise InputError("clip.bad_draw")
     within = _span(args, catalog.zone) if args.on else None
     found = chance.drawn(

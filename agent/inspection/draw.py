@@ -8,6 +8,7 @@ overlap an earlier one in the same room is passed over; drawing goes on until N 
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -40,16 +41,24 @@ def population(lessons: Iterable[Lesson], seconds: int, within: Span) -> list[tu
 
 
 def moments(lessons: Sequence[tuple[Lesson, Span]], class_id: str, count: int, seconds: int, seed: str) -> list[Moment]:
-    """At most `count` moments in the order drawn; fewer where the lesson time does not hold so many side by side."""
+    """At most `count` moments in the order drawn; fewer (at once none) where the lesson time does not hold so many side by
+    side."""
+    if count * seconds > sum(span.seconds for _, span in lessons):
+        return []
     offers = [int(span.seconds) - seconds + 1 for _, span in lessons]
     total = sum(offers)
     found: list[Moment] = []
+    taken: dict[str, list[datetime]] = {}
     draw = 0
     while total and len(found) < count and draw < TRIES * count:
         number = int.from_bytes(hashlib.sha256(f"{seed}\n{class_id}\n{draw}".encode()).digest(), "big") % total
         moment = _moment(draw, number, lessons, offers, seconds)
-        if not any(_clash(moment, other) for other in found):
+        starts = taken.setdefault(moment.lesson.room_id, [])
+        place = bisect.bisect(starts, moment.span.start)
+        beside = starts[max(0, place - 1) : place + 1]
+        if all(abs(other - moment.span.start) >= timedelta(seconds=seconds) for other in beside):
             found.append(moment)
+            starts.insert(place, moment.span.start)
         draw += 1
     return found
 
@@ -63,8 +72,3 @@ def _moment(
             return Moment(draw, lesson, Span(start, start + timedelta(seconds=seconds)))
         number -= offer
     raise AssertionError("a number below the total lies in one of the lessons")
-
-
-def _clash(one: Moment, two: Moment) -> bool:
-    same = one.lesson.room_id == two.lesson.room_id
-    return same and one.span.start < two.span.end and two.span.start < one.span.end
