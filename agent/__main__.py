@@ -77,7 +77,9 @@ def main(argv: list[str] | None = None) -> int:
 def _all_text(args: argparse.Namespace) -> None:
     """A terminal that writes GBK gives bytes that are no text: they would stop in the middle of a database. Names of files
     may be such bytes. Raises InputError."""
-    for given in vars(args).values():
+    for name, given in vars(args).items():
+        if name == "files":
+            continue
         for value in given if isinstance(given, list) else [given]:
             if isinstance(value, str) and not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value):
                 raise InputError("commands.not_text", value=value[:40])
