@@ -6,10 +6,11 @@ ten seconds until a stall is noticed, the moments of reconnecting) goes to its n
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from agent.catalog.events import Event
 from agent.clock import parse
@@ -76,20 +77,42 @@ def gaps(
     by_camera: dict[str, list[Segment]] = {}
     for segment in segments:
         by_camera.setdefault(segment.camera_id, []).append(segment)
+    shelves = {camera: _Shelf.of(rows, now) for camera, rows in by_camera.items()}
     found: list[Gap] = []
     for place in sorted(planned, key=lambda p: (p.camera_id, p.start)):
         span = (place.start, min(place.end, now))
         if span[1] <= span[0]:
             continue
-        reasons = causes(events, place, now)
+        shelf = shelves.get(place.camera_id)
+        holes = uncovered(span, shelf.near(*span) if shelf else (), now=now, frame=frame)
+        reasons = causes(events, place, now) if holes else []
         if down_since is not None:
             reasons = [Cause(down_since, now, "agent_down", None, None, -1), *reasons]
-        for hole in uncovered(span, by_camera.get(place.camera_id, ()), now=now, frame=frame):
+        for hole in holes:
             found += [
                 Gap(place.camera_id, place.date, place.session, start, end, reason, event)
                 for start, end, reason, event in explain(hole, reasons)
             ]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """A camera's segments by start: a class of half a year has tens of thousands, of which a half-day touches a few.
+    `ends[i]` is the latest end among the first i + 1."""
+
+    segments: list[Segment]
+    starts: list[datetime]
+    ends: list[datetime]
+
+    @classmethod
+    def of(cls, segments: Iterable[Segment], now: datetime) -> _Shelf:
+        rows = sorted(segments, key=lambda s: s.start)
+        return cls(rows, [s.start for s in rows], list(accumulate((s.end or now for s in rows), max)))
+
+    def near(self, start: datetime, end: datetime) -> list[Segment]:
+        """All that touch [start, end), and perhaps some beside."""
+        return self.segments[bisect_right(self.ends, start) : bisect_left(self.starts, end)]
 
 
 def uncovered(

@@ -46,8 +46,12 @@ class Span:
 def spans(cls: TrainingClass) -> list[Span]:
     """Planned time of a class: one span a half-day, room and camera, in order of time."""
     found: list[Span] = []
+    held: dict[tuple[date, Session], list[Lesson]] = {}
+    for lesson in sorted(cls.lessons, key=lambda x: x.start):
+        if not lesson.cancelled:
+            held.setdefault((lesson.date, lesson.session), []).append(lesson)
     for day, session in cls.half_days():
-        lessons = cls.lessons_of(day, session)
+        lessons = held[day, session]
         for room in cls.rooms:
             mine = tuple(x for x in lessons if x.room_id == room.room_id)
             if not mine:
@@ -95,12 +99,15 @@ def planned(classes: Iterable[TrainingClass], class_id: str) -> list[Placement]:
     if not mine:
         return []
     near = _near(everything, min(s.start for s in mine), max(s.end for s in mine))
-    places = {camera: placements(near, camera) for camera in {s.camera_id for s in mine}}
+    places: dict[tuple[object, ...], list[Placement]] = {}
+    for camera in {s.camera_id for s in mine}:
+        for place in placements(near, camera):
+            places.setdefault((camera, *_key(place)), []).append(place)
     found = []
     for span in mine:
-        for place in places[span.camera_id]:
+        for place in places.get((span.camera_id, *_key(span)), []):
             start, end = max(place.start, span.start), min(place.end, span.end)
-            if _key(place) == _key(span) and end > start:
+            if end > start:
                 found.append(replace(place, start=start, end=end))
     return found
 

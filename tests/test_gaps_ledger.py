@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -201,3 +203,19 @@ def test_recorded_and_gaps_make_the_plan(recorded: list[tuple[int, int]], troubl
         assert edge <= gap.start < gap.end <= at("10:00")
         assert gap.reason in ledger.REASONS.values()
         edge = gap.end
+
+
+def test_the_ledger_of_a_long_class_is_soon_made() -> None:
+    days, length = [timedelta(days=n) for n in range(1500)], timedelta(minutes=10)
+    plan = [replace(place(), date=DAY + d, start=at("09:00") + d, end=at("10:00") + d) for d in days]
+    films = [
+        replace(segment("09:00", None), start=at("09:00") + d + n * length, end=at("09:00") + d + (n + 1) * length)
+        for d in days
+        for n in range(6)
+        if (d.days, n) != (7, 3)
+    ]
+    open_one = replace(segment("09:00", None), start=at("09:20") + days[-1], end=None)
+    begun = time.process_time()
+    found = ledger.gaps(plan, [*reversed(films), open_one], [], now=at("09:55") + days[-1])
+    assert time.process_time() - begun < 1.0
+    assert [(g.date, g.seconds) for g in found] == [(DAY + days[7], 600.0)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from agent.model import Amendment, Lesson, Room, Session, TrainingClass
@@ -105,3 +107,21 @@ def test_an_amendment_rules_from_its_half_day_on() -> None:
     assert one.expected_on(DAY, Session.AM) == 30
     assert one.expected_on(DAY, Session.PM) == 29
     assert one.expected_on(DAY + timedelta(days=1), Session.AM) == 29
+
+
+def test_the_plan_of_a_long_class_is_soon_read() -> None:
+    """Pages and commands ask for it, the recorder each second: twice the days may not take four times as long."""
+    rows = [
+        replace(lesson(start, end, session=half), date=DAY + day * i, start=at(start) + day * i, end=at(end) + day * i)
+        for day in (timedelta(days=1),)
+        for i in range(1500)
+        for half, start, end in (
+            (Session.AM, "08:30", "09:15"),
+            (Session.AM, "09:30", "11:30"),
+            (Session.PM, "14:00", "17:00"),
+        )
+    ]
+    begun = time.process_time()
+    found = planned([make("A", *rows)], "A")
+    assert time.process_time() - begun < 1.5
+    assert len(found) == 1500 * 2 * 2
