@@ -167,3 +167,8 @@ def test_the_operator_finds_every_alert_in_the_pages_own_words(language: words.L
         assert row, kind.value
         assert words.text_in(language, f"web.alert.{kind.value}") in row
         assert len(row.split("|")[3].strip()) > 4, f"{kind.value}: what is to be done?"
+
+
+@pytest.mark.parametrize("book", ["inspector", "installer"])
+def test_what_cannot_be_judged_is_called_as_the_page_calls_it(book: str) -> None:
+    assert f"“{words.text_in('zh', 'web.unjudged')}”" in (BOOKS / f"{book}.zh.md").read_text(encoding="utf-8")

@@ -157,7 +157,9 @@ def test_wrong_draws(served: Served, wrong: dict[str, str]) -> None:
     browser = served.signed_in()
     body = {"count": "1", "seconds": "30", "seed": "s", "csrf": browser.token()} | wrong
     before = len(served.box.catalog.audit.of_object(ID, "clip.draw"))
-    assert browser.submit(f"/classes/{ID}/draw", body).status_code == 400
+    answer = browser.submit(f"/classes/{ID}/draw", body)
+    assert answer.status_code == 400
+    assert "--random" not in answer.text, "a page has no options"
     assert len(served.box.catalog.audit.of_object(ID, "clip.draw")) == before
 
 

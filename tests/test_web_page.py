@@ -231,6 +231,15 @@ def test_the_other_language_shows_the_same_page(served: Served) -> None:
     assert _switched(stranger, asked).url == asked.url
 
 
+def test_who_signs_in_again_comes_back_to_the_form(served: Served) -> None:
+    browser = served.signed_in()
+    form = browser.open(HALF + "/form11", params={"at": "09:00"})
+    browser.cookies.clear()
+    asked = browser.submit(HALF + "/form11", {"moment": "09:00"}, headers={"Referer": form.url})
+    target = re.search(r'name="next" value="([^"]*)"', asked.text)
+    assert target and browser.base + html.unescape(target[1]) == form.url
+
+
 def test_who_looked_at_a_clip_or_the_audit_stands_in_the_audit(served: Served) -> None:
     browser, bureau = served.signed_in(), served.signed_in("bureau")
     fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:08", "why": "", "csrf": browser.token()}

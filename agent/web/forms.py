@@ -193,7 +193,7 @@ def draw(v: Visit) -> Response:
     cls = v.the_class()
     counts = [v.form.get(name, "") for name in ("count", "seconds")]
     if not all(x.isascii() and x.isdigit() and len(x) < 5 for x in counts):
-        raise InputError("clip.bad_draw")
+        raise InputError("web.bad_draw", most=_MOST_DRAWN)
     count, seconds = (int(x) for x in counts)
     if not (0 < count <= _MOST_DRAWN and 0 < seconds <= 600):
         raise InputError("web.bad_draw", most=_MOST_DRAWN)

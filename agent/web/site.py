@@ -119,11 +119,7 @@ class Site:
         if roles is None:
             return handler(visit)
         if visit.me is None:
-            if request.method == "POST":
-                return visit.go("/sign-in")
-            return visit.go(
-                "/sign-in?next=" + quote(request.url.path + ("?" + request.url.query if request.url.query else ""))
-            )
+            return visit.go("/sign-in?next=" + quote(visit.here))
         if request.method == "POST" and not secrets.compare_digest(
             form.get("csrf", "").encode(), visit.me.csrf.encode()
         ):
