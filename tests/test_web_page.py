@@ -231,6 +231,16 @@ def test_the_other_language_shows_the_same_page(served: Served) -> None:
     assert _switched(stranger, asked).url == asked.url
 
 
+def test_a_manifest_that_a_power_cut_emptied_is_said_in_words(served: Served) -> None:
+    browser = served.signed_in()
+    fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:08", "why": "", "csrf": browser.token()}
+    shown = browser.submit(HALF + "/clips", fields).url
+    for paper in (served.page.site.options.folder / "clips" / shown.rsplit("/", 1)[1]).glob("*.json"):
+        paper.write_bytes(b"")
+    answer = browser.open(shown.removeprefix(browser.base))
+    assert answer.status_code == 503 and "清单" in answer.text
+
+
 def test_who_signs_in_again_comes_back_to_the_form(served: Served) -> None:
     browser = served.signed_in()
     form = browser.open(HALF + "/form11", params={"at": "09:00"})

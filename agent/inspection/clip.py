@@ -258,14 +258,18 @@ class Clips:
             number += 1
 
     def write_papers(self, clip: Path, body: Mapping[str, Any]) -> None:
-        """The manifest of `clip` beside it, signed where the box has a key. Raises OSError, DriveError."""
+        """The manifest of `clip` beside it, signed where the box has a key; both on the disk when the audit names them. Raises
+        OSError, DriveError."""
         raw, paper = manifest.encode(body), manifest.path_for(clip)
-        with paper.open("xb") as file:
-            file.write(raw)
+        papers = {paper: raw}
         if self._public_key():
             assert self._options.key_dir is not None
-            with manifest.signature_for(paper).open("xb") as file:
-                file.write(keys.sign(raw, self._options.key_dir))
+            papers[manifest.signature_for(paper)] = keys.sign(raw, self._options.key_dir)
+        for path, data in papers.items():
+            with path.open("xb") as file:
+                file.write(data)
+            durable.sync_file(path)
+        durable.sync_folder(paper.parent)
 
     def _public_key(self) -> str:
         return keys.public_key(self._options.key_dir) if self._options.key_dir else ""

@@ -117,11 +117,19 @@ def _folder(site: Site, clip_id: str) -> Path:
 
 
 def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
-    """Those of a clip. Raises HTTPException 404."""
+    """Those of a clip. Raises HTTPException 404, SiteAgentError where one cannot be read."""
     folder = _folder(site, clip_id)
     if not _CLIP_ID.match(clip_id) or not folder.is_dir():
         raise HTTPException(404)
-    return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    return [_manifest(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SiteAgentError("clip.manifest_bad", file=path.name, detail=path.name) from error
+    return body
 
 
 def show(v: Visit) -> Response:
