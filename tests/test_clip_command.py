@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import ChainLink
+from agent.clock import SystemClock
 from agent.demo.media import make_clip
 from agent.drive import keys
 from agent.model import Segment, Session
@@ -187,6 +188,10 @@ def test_a_segment_being_written_is_a_gap_that_says_so(box: Box) -> None:
     code, line = refused(box, ID, "--on", "2025-03-10", "--from", "09:00:21", "--to", "09:00:30", "--out", str(box.out))
     assert code == 2
     assert "being recorded" in line
+    tomorrow = ("--on", f"{SystemClock().now() + timedelta(days=2):%Y-%m-%d}", "--from", "09:00", "--to", "09:10")
+    assert "no video" in refused(box, ID, *tomorrow, "--out", str(box.out))[1], (
+        "to try again in a few minutes is no help"
+    )
 
 
 @pytest.mark.parametrize("name", ["../secret.mp4", "/etc/passwd", "a/../../secret.mp4", "link/secret.mp4", "hard.mp4"])

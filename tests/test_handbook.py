@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from PIL import Image
 
 from agent import words
+from agent.__main__ import parser
 from agent.model import AlertKind
 from tests.handbook_box import ID, Office, draw_film, office
 
@@ -172,3 +174,9 @@ def test_the_operator_finds_every_alert_in_the_pages_own_words(language: words.L
 @pytest.mark.parametrize("book", ["inspector", "installer"])
 def test_what_cannot_be_judged_is_called_as_the_page_calls_it(book: str) -> None:
     assert f"“{words.text_in('zh', 'web.unjudged')}”" in (BOOKS / f"{book}.zh.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("book", sorted(path.name for path in BOOKS.glob("*.md")))
+def test_every_command_of_a_handbook_can_be_typed_as_it_stands(book: str) -> None:
+    for line in re.findall(r"`(?:sudo )?site-agent ([^`]+)`", (BOOKS / book).read_text(encoding="utf-8")):
+        parser(shlex.split(line)).parse_args(shlex.split(line))

@@ -135,6 +135,7 @@ class Clips:
         writing = any(
             s.class_id == class_id
             and s.start < request.span.end
+            and request.span.start <= self._clock.now()
             and (not request.cameras or s.camera_id in request.cameras)
             for s in self._catalog.segments.opened()
         )
