@@ -150,6 +150,8 @@ def test_patterns_and_regular_expressions_in_the_list_are_plain_text() -> None:
         ("5.7.3", "", "V5.7.3 build 220112", True),
         ("5.7.4", "", "V5.7.3 build 220112", False),
         ("5.10", "", "5.9.9", False),
+        ("5.7.0", "", "V5.7", True),
+        ("5.7.1", "", "V5.7", False),
         ("", "5.7", "5.7.99", True),
         ("", "5.7", "5.8.0", False),
         ("", "5", "V5.99", True),

@@ -17,7 +17,7 @@ import pytest
 from agent.cameras import CameraWatch, Credentials, Known, Options
 from agent.catalog import Catalog
 from agent.clock import SystemClock
-from agent.demo.onvif_state import DeviceState
+from agent.demo.onvif_state import DeviceState, VideoEncoder
 from agent.demo.personality import Personality
 from agent.model import AlertKind, Camera, Verdict
 from tests.personalities import ALL, PASSWORD, USERNAME, Simulated, fresh_net
@@ -93,6 +93,40 @@ def test_rows_alerts_and_messages(catalog: Catalog, options: Options) -> None:
     assert told["camera/cam1"].retained and told["camera/cam1"].data["verdict"] == "admitted"
     assert told["camera/cam2"].data["reasons"] == list(bad.reasons)
     assert PASSWORD not in str(catalog.store.rows("select * from cameras")) + str(told)
+
+
+def test_a_profile_without_a_stream_does_not_cost_the_others(catalog: Catalog, options: Options) -> None:
+    with camera(3) as device:
+        device.state.video.append(VideoEncoder("snapshot", width=320, height=240))
+        watch(catalog, options).search()
+    found = the(catalog, "cam1")
+    assert ([s.name for s in found.streams], found.verdict) == (["main", "sub"], Verdict.ADMITTED)
+
+
+def test_the_profile_that_is_recorded_is_one_that_can_be(catalog: Catalog, options: Options) -> None:
+    with camera(4) as device:
+        device.state.video = [VideoEncoder("main", "JPEG", 1920, 1080), VideoEncoder("sub")]
+        watch(catalog, options).search()
+        device.state.video = [VideoEncoder("main"), VideoEncoder("gone", width=1920, height=1080)]
+        watch(catalog, options).search()
+    found = the(catalog, "cam1")
+    # where the largest has no stream now, what was recorded stays it
+    assert [s.name for s in found.streams] == ["sub", "main"] and found.verdict is Verdict.FAULTY
+
+
+def test_two_cameras_of_one_serial_do_not_take_turns(catalog: Catalog, options: Options) -> None:
+    """One name was now at one address, now at the other: pictures of one room under the name of another."""
+    one, two = camera(5, "123456"), camera(6, "123456")
+    with one, two:
+        met = [watch(catalog, options).search()[0] for _ in range(4)]
+        assert len({c.address for c in met}) == 1 and len(catalog.cameras.all()) == 1
+        other = next(f"{d.address}:{d.device.port}" for d in (one, two) if d.address not in met[0].address)
+        assert met[-1].verdict is Verdict.FAULTY and other in " ".join(met[-1].reasons)
+        named = [Known(f"room{n}", address=f"{d.address}:{d.device.port}") for n, d in enumerate((one, two), 1)]
+        for _ in range(2):
+            watch(catalog, replace(options, known=tuple(named))).search()
+    found = {c.camera_id: (c.address, c.verdict, c.reasons) for c in catalog.cameras.all()}
+    assert found == {k.camera_id: (k.address, Verdict.ADMITTED, ()) for k in named}
 
 
 def test_names_stay_across_moves_and_restarts(catalog: Catalog, options: Options) -> None:

@@ -150,10 +150,10 @@ def _same(pattern: str, value: str) -> bool:
 def _firmware_fits(firmware: str, model: ApprovedModel) -> bool:
     if not model.firmware_min and not model.firmware_max:
         return True
-    have = _version(firmware)
+    have, least = _version(firmware), _version(model.firmware_min)
     return bool(
         have
-        and (not model.firmware_min or have >= _version(model.firmware_min))
+        and (have + (0,) * (len(least) - len(have)) >= least)
         and (not model.firmware_max or have[: len(_version(model.firmware_max))] <= _version(model.firmware_max))
     )
 

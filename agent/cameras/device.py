@@ -18,6 +18,7 @@ _CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG
 _SOUND = {
     "AAC": "aac", "MP4A-LATM": "aac", "MPEG4-GENERIC": "aac", "G711": "g711", "PCMU": "g711", "PCMA": "g711", "G726": "g726",
 }  # fmt: skip
+_NOT_RECORDED = ("jpeg", "mpeg4")
 _PROFILE_LIMIT = 8
 
 
@@ -87,7 +88,7 @@ def services(session: Session, transport: Transport) -> dict[str, str]:
 
 
 def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
-    """Streams by picture size, the largest (the one that is recorded) first. Media2 tells of H.265, which Media cannot."""
+    """Streams by picture size, the largest that can be recorded first: it is. Media2 tells of H.265, which Media cannot."""
     known = services(session, transport)
     for namespace in (soap.MEDIA2, soap.MEDIA):
         if namespace == soap.MEDIA2 and namespace not in known:
@@ -101,7 +102,7 @@ def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
                 raise
             continue
         if found:
-            return tuple(sorted(found, key=lambda s: -(s.width or 0) * (s.height or 0)))
+            return tuple(found)
     raise CameraError("cameras.no_profile")
 
 
@@ -112,11 +113,22 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
         request = soap.request(namespace, "GetProfiles")
     answer = session.send(request, f"{namespace}/GetProfiles", url=url)
     profiles = [p for p in answer if soap.local(p) == "Profiles"] if answer is not None else []
-    for profile in profiles[:_PROFILE_LIMIT]:
-        stream = _stream(profile)
-        token = profile.get("token", "")
-        if stream is not None and token:
+    told = [(s, token) for p in profiles if (s := _stream(p)) is not None and (token := p.get("token", ""))]
+    told.sort(key=lambda pair: rank(pair[0].codec, (pair[0].width or 0) * (pair[0].height or 0)), reverse=True)
+    for number, (stream, token) in enumerate(told[:_PROFILE_LIMIT]):
+        try:
             yield replace(stream, uri=_stream_uri(session, transport, namespace, url, token))
+        except (CameraUnreachable, CameraDenied):
+            raise
+        except CameraError:
+            # a profile that somebody added and that has no stream; but nothing stands in for the one that is recorded
+            if number == 0:
+                raise
+
+
+def rank(codec: str | None, pixels: float) -> tuple[bool, float]:
+    """By which the stream is chosen that is recorded: the largest of those that can be."""
+    return codec not in _NOT_RECORDED, pixels
 
 
 def _stream(profile: Element) -> Stream | None:
@@ -130,14 +142,13 @@ def _stream(profile: Element) -> Stream | None:
     )
     if video is None:
         return None
-    encoding = soap.text(video, "Encoding").upper()
     sound = soap.text(audio, "Encoding").upper()
     # Media keeps it in an element named after a codec, Media2 in an attribute
     gop = next((e.text or "" for e in soap.everywhere(video, "GovLength")), video.get("GovLength", ""))
     return Stream(
         name=soap.text(profile, "Name", limit=64) or soap.clean(profile.get("token", ""), 64),
         uri="",
-        codec=_CODECS.get(encoding, encoding.lower()[:16] or None),
+        codec=codec_of(video),
         width=_whole(soap.number(video, "Resolution", "Width")),
         height=_whole(soap.number(video, "Resolution", "Height")),
         fps=soap.number(video, "RateControl", "FrameRateLimit"),
@@ -145,6 +156,12 @@ def _stream(profile: Element) -> Stream | None:
         bitrate_kbps=_whole(soap.number(video, "RateControl", "BitrateLimit")),
         audio=_SOUND.get(sound, sound.lower()[:16]) if sound else None,
     )
+
+
+def codec_of(video: Element) -> str | None:
+    """What a video encoder configuration encodes, by the project's name; None where it does not say."""
+    encoding = soap.text(video, "Encoding").upper()
+    return _CODECS.get(encoding, encoding.lower()[:16] or None)
 
 
 def _stream_uri(session: Session, transport: Transport, namespace: str, url: str, token: str) -> str:

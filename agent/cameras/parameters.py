@@ -13,7 +13,7 @@ from datetime import UTC
 from agent import words
 from agent.cameras import soap
 from agent.cameras.admission import Requirement
-from agent.cameras.device import Description, services
+from agent.cameras.device import Description, codec_of, rank, services
 from agent.cameras.session import Session
 from agent.cameras.soap import Element
 from agent.cameras.transport import Transport
@@ -78,19 +78,19 @@ class _Media:
         return Change(words.text(f"cameras.parameter.{what}"), before, after, apply)
 
     def _main_profile(self) -> tuple[Element | None, Element | None]:
-        """Video and audio encoder configuration of the profile with the largest picture."""
+        """Video and audio encoder configuration of the profile that is recorded."""
         media2 = self._namespace == soap.MEDIA2
         texts = {"Type": "All"} if media2 else {}
         request = soap.plain_request(self._namespace, "GetProfiles", **texts)
         answer = self._session.send(request, f"{self._namespace}/GetProfiles", url=self._url)
-        best: tuple[float, Element | None, Element | None] = (-1, None, None)
+        best: tuple[tuple[bool, float], Element | None, Element | None] = ((False, -1), None, None)
         for profile in soap.everywhere(answer, "Profiles"):
             inside = soap.child(profile, "Configurations") if media2 else profile
             suffix = "" if media2 else "Configuration"
             video = soap.child(inside, "VideoEncoder" + suffix)
             width, height = (soap.number(video, "Resolution", side) or 0 for side in ("Width", "Height"))
-            if video is not None and width * height > best[0]:
-                best = (width * height, video, soap.child(inside, "AudioEncoder" + suffix))
+            if video is not None and rank(codec_of(video), width * height) > best[0]:
+                best = (rank(codec_of(video), width * height), video, soap.child(inside, "AudioEncoder" + suffix))
         return best[1], best[2]
 
     def _set_codec(self, encoding: str) -> None:

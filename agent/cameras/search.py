@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from agent.attempts import Budget
@@ -28,13 +28,15 @@ _SEARCH = 4  # exchanges' worth of time for everybody, after the window
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One camera as a search met it: described, or the error that stood in the way. `address` is `host` or `host:port`
-    as a person would type it; `dropped` are addresses in its reply that may not be contacted."""
+    as a person would type it; `dropped` are addresses in its reply that may not be contacted; `twins` are addresses of other
+    devices that say the same serial."""
 
     endpoint: str
     address: str
     description: Description | None = None
     error: CameraError | None = None
     dropped: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -64,9 +66,12 @@ class Finder:
         self._window = window
         self._end = float("inf")
 
-    def find(self, known: Iterable[str] = (), endpoints: Collection[str] = ()) -> list[Sighting]:
+    def find(
+        self, known: Iterable[str] = (), endpoints: Collection[str] = (), named: Collection[str] = ()
+    ) -> list[Sighting]:
         """Everybody met, by address; each camera once. `known` are addresses (`host` or `host:port`) that are asked even
-        where they do not answer a probe; they, and those of the known `endpoints`, wait for nobody. Ends in any case
+        where they do not answer a probe; they, and those of the known `endpoints`, wait for nobody. What answers at two of
+        the addresses `named` by the settings is two cameras, whatever its serial. Ends in any case
         after the window and five exchanges' time; what a stopped search met is not worth believing."""
         hosts = list(dict.fromkeys(known))
         familiar = {_host(host) for host in hosts}
@@ -84,7 +89,7 @@ class Finder:
             silent = [h for h in hosts if h not in met and self.networks.holds(_host(h))]
             looks += [ours.submit(self.look, discovery.direct(host)) for host in silent]
             sightings = [look.result() for look in looks]
-        return sorted(_merged(sightings), key=lambda s: (_order(s.host), s.address))
+        return sorted(_merged(sightings, set(endpoints) - {""}, named), key=lambda s: (_order(s.host), s.address))
 
     def session(self, url: str, match: Match) -> Session:
         """A conversation with the device of `match` at `url`."""
@@ -115,15 +120,28 @@ class Finder:
         return Sighting(match.endpoint, address, error=error, dropped=match.dropped)
 
 
-def _merged(sightings: Iterable[Sighting]) -> Iterator[Sighting]:
-    """A camera with two network cards answers twice: endpoints were merged by the probe, serials are merged here."""
-    serials: set[str] = set()
-    for sighting in sorted(sightings, key=lambda s: s.description is None):
+def _merged(sightings: Iterable[Sighting], endpoints: Collection[str], named: Collection[str]) -> Iterator[Sighting]:
+    """A camera with two network cards answers twice: endpoints were merged by the probe, serials are merged here. Two cameras
+    of one serial look the same but for their endpoints: the one that is known stays it, and the other is told."""
+
+    def is_named(sighting: Sighting) -> bool:
+        return sighting.address in named or sighting.host in named
+
+    kept: dict[str, list[Sighting]] = {}
+    for sighting in sorted(
+        sightings, key=lambda s: (s.description is None, not is_named(s), s.endpoint not in endpoints)
+    ):
         serial = sighting.description.serial if sighting.description else ""
-        if serial and serial in serials:
-            continue
-        serials.add(serial)
-        yield sighting
+        same = kept.setdefault(serial, [])
+        if not serial or not same or (is_named(sighting) and all(s.host != sighting.host for s in same)):
+            same.append(sighting)
+        elif all(_is_another(sighting, s) for s in same):
+            same[0] = replace(same[0], twins=(*same[0].twins, sighting.address))
+    yield from (sighting for same in kept.values() for sighting in same)
+
+
+def _is_another(one: Sighting, other: Sighting) -> bool:
+    return one.host != other.host and "" not in (one.endpoint, other.endpoint) and one.endpoint != other.endpoint
 
 
 def _host(address: str) -> str:

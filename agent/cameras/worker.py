@@ -92,7 +92,8 @@ class CameraWatch:
         finder = self._finder(stop)
         cameras = self._catalog.cameras.all()
         addresses = [*self._known_addresses(finder), *[c.address for c in cameras if c.streams]]
-        sightings = finder.find(addresses, [c.endpoint for c in cameras])
+        named = {known.address for known in self._options.known if known.address}
+        sightings = finder.find(addresses, [c.endpoint for c in cameras], named)
         if stop.is_set():
             return []
         found = self._named(sightings)
@@ -179,7 +180,7 @@ class CameraWatch:
                 clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock else None,
                 up=before.up if before else False,
             )  # fmt: skip
-            judged = self._deferred(camera.camera_id, before, self._judge(camera, found, approved))
+            judged = self._deferred(camera.camera_id, before, self._judge(camera, found, approved, sighting.twins))
             camera = replace(camera, verdict=judged.verdict, reasons=judged.reasons)
         if camera.verdict is not Verdict.UNREACHABLE:
             self._reporter.take(camera, before, named.replaces)
@@ -187,13 +188,15 @@ class CameraWatch:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
 
-    def _judge(self, camera: Camera, found: Description, approved: ModelList) -> Judgement:
-        """By the camera's words, and by what it really delivers while it is recorded."""
+    def _judge(self, camera: Camera, found: Description, approved: ModelList, twins: tuple[str, ...]) -> Judgement:
+        """By the camera's words, by what it really delivers while it is recorded, and by whether it is the only one."""
         judged = admission.judge(found, approved)
-        if not judged.verdict.recordable or not camera.up:
+        if not judged.verdict.recordable:
             return judged
-        state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
-        more = tuple(health.faults(state, admission.requirement_of(found, approved)))
+        more = tuple(words.text("cameras.twin", address=address, serial=found.serial) for address in twins)
+        if camera.up:
+            state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
+            more += tuple(health.faults(state, admission.requirement_of(found, approved)))
         return Judgement(Verdict.FAULTY, (*judged.reasons, *more)) if more else judged
 
     def _unspoken(self, named: Named) -> Camera:

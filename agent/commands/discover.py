@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     finder = Finder(where, clock, Budget(clock), credentials, exchange, args.timeout)
     begun = clock.monotonic()
     addresses += [k.address for k in known if k.address and where.holds(k.address.partition(":")[0])]
-    named = name_all(finder.find(addresses), known, cameras)
+    by_address = {k.address for k in known if k.address}
+    named = name_all(finder.find(addresses, [c.endpoint for c in cameras], by_address), known, cameras)
     seen = [_Seen(n, _judge(n.sighting, approved)) for n in named]
     _show(args, seen, clock.monotonic() - begun)
     return _fix(args, seen, finder, approved) if args.fix else 0
