@@ -8,6 +8,7 @@ import socketserver
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import pytest
 from agent import media
 from agent.attempts import ATTEMPTS
 from agent.clock import SystemClock
-from agent.demo import rtsp
+from agent.demo import rtp, rtsp
 from agent.demo.rtsp import RtspServer
+from agent.demo.source import Sample, Track
+from agent.demo.stream import Stream
 from agent.model import AlertKind
 from agent.recording.options import Options, Source
 from agent.recording.stream import LiveStream
@@ -213,6 +216,96 @@ def test_a_session_name_in_gbk_is_no_fault(clips: Path, monkeypatch: pytest.Monk
             assert stream.read() is not None
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(("told", "named"), [(b"JPEG", "jpeg"), (b"WXYZ", "?")])
+def test_a_codec_that_cannot_be_recorded_is_told(
+    told: bytes, named: str, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first was recorded nowhere and told nobody, the second ended the agent."""
+    send = rtsp._Connection.send
+    monkeypatch.setattr(rtsp._Connection, "send", lambda self, data: send(self, data.replace(b"H264/", told + b"/")))
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), QUICK)
+        rig.start()
+        try:
+            wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+            alert = rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
+        finally:
+            rig.stop()
+    assert alert is not None and f"视频编码是 {named}" in alert.message
+    assert rig.events("camera.down")
+
+
+def test_pictures_without_a_key_frame_are_told(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can begin with them; the connection stands all the while, and goes on when a key frame comes."""
+    send, keys = Stream._send, threading.Event()
+
+    def without_keys(self: Stream, sample: Sample, at: float) -> None:
+        for client in self.clients:
+            client.waiting = False
+        if keys.is_set() or not (sample.kind == "video" and sample.key):
+            send(self, sample, at)
+
+    monkeypatch.setattr(Stream, "_send", without_keys)
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, Source(server.url("main")), QUICK)
+        rig.start()
+        try:
+            wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+            assert not rig.catalog.segments.opened()
+            keys.set()
+            wait_for(lambda: rig.catalog.segments.opened(), "does not begin")
+            wait_for(lambda: not rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "alert stays")
+        finally:
+            rig.stop()
+    (event,) = rig.events("stream.stalled")
+    assert event.until is not None and event.until <= rig.segments()[0].start + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("codec", "left_out"), [("h264", 7), ("h264", 8), ("hevc", 32)], ids=["no SPS", "no PPS", "no VPS"]
+)
+def test_parameter_sets_of_which_some_come_once_are_enough(
+    codec: str, left_out: int, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are in the session's description, and before key frames only some."""
+    send = rtp.payloads
+
+    def payloads(sample: Sample, track: Track) -> Iterator[bytes]:
+        kind = (lambda unit: unit[0] & 31) if codec == "h264" else (lambda unit: unit[0] >> 1 & 63)
+        return (part for part in send(sample, track) if sample.kind == "audio" or kind(part) != left_out)
+
+    monkeypatch.setattr(rtp, "payloads", payloads)
+    with (
+        camera(clip(clips, codec, "aac")) as server,
+        recording(Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=1))) as rig,
+    ):
+        wait_for(lambda: len(rig.segments()) > 1, "no second segment")
+    assert breaks(all_indexes(rig)) == []
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds"), [(1.3, 8), pytest.param(0.8, 45, marks=[pytest.mark.long, pytest.mark.minutes(1)])]
+)
+def test_stamps_that_run_fast_or_slow_do_not_run_away_from_the_clock(
+    pace: float, seconds: float, clips: Path, tmp_path: Path
+) -> None:
+    """Firmware that counts pictures instead of time. In an hour a tenth too slow were six minutes of gap at the end, and every
+    picture was named a wrong time."""
+    with camera(clip(clips, "h264", None)) as server:
+        server.faults("main").pace = pace
+        rig = Rig(tmp_path, Source(server.url("main")), Options(segment_seconds=UNCUT))
+        with recording(rig):
+            time.sleep(seconds)
+        ended = datetime.now(UTC)
+    assert breaks(all_indexes(rig)) == []
+    assert gap(rig) == 0
+    last = rig.segments()[-1].end
+    # the quickest way from the camera is known some twenty seconds late, where it grows
+    late = 1.6 + max(0.0, 1 - pace) * 20
+    assert last is not None and abs(last - ended) < timedelta(seconds=late)
+    assert not rig.events("stream.stalled")
 
 
 def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> None:

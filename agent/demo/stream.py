@@ -41,6 +41,7 @@ class Faults:
     report_offset   seconds added to the wall clock in sender reports (the camera's clock is wrong)
     repeat          RTP timestamps stand still
     shift           seconds added to the RTP timestamps, by kind
+    pace            how fast RTP timestamps run: below 1 where firmware counts pictures and makes fewer than it says
     sound_gains     share by which the clock of the sound runs fast: its RTP timestamps gain on those of the picture
     """
 
@@ -53,6 +54,7 @@ class Faults:
     report_offset: float = 0.0
     repeat: bool = False
     shift: dict[Kind, float] = field(default_factory=lambda: {"video": 0.0, "audio": 0.0})
+    pace: float = 1.0
     sound_gains: float = 0.0
 
 
@@ -188,7 +190,7 @@ class Stream:
     def _timestamp(self, kind: Kind, media: float) -> int:
         track = self.source.track(kind)
         clock = track.clock if track else 90_000
-        rate = 1 + self.faults.sound_gains if kind == "audio" else 1.0
+        rate = self.faults.pace * (1 + self.faults.sound_gains if kind == "audio" else 1.0)
         return self._senders[kind].origin + round((media * rate + self.faults.shift[kind]) * clock)
 
     def _report(self, client: Sink, media: float) -> None:

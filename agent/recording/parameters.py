@@ -55,10 +55,15 @@ def picture_of(packet: av.Packet[Any], codec: str, known: Picture | None) -> Pic
 
     A change is rare, so the new size is read from the decoded picture.
     """
-    sets = parameter_sets(bytes(packet), codec)
-    if known and known.width and (not sets or sets == parameter_sets(known.extradata, codec)):
+    sets, before = (
+        parameter_sets(bytes(packet), codec),
+        parameter_sets(known.extradata, codec) if known else frozenset(),
+    )
+    if known and known.width and sets <= before:
         return known
-    extradata = joined(sets, codec) if sets else known.extradata if known else b""
+    # some cameras repeat one kind alone, or tell another only when the stream is set up
+    kinds = {_kind(unit[0], codec) for unit in sets}
+    extradata = joined(sets | {unit for unit in before if _kind(unit[0], codec) not in kinds}, codec)
     context: Any = av.CodecContext.create(codec, "r")
     context.thread_count = 1
     context.extradata = extradata or None

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent import words
 from agent.attempts import Budget
@@ -207,10 +207,20 @@ class Recorder:
         plan = self._plan(now)
         if plan is None:
             return
-        if not reel.recording and self._outage.kind:
-            self._outage.warn(now, plan, words.text("recording.no_key_frame"))
+        if not reel.recording:
+            self._no_key_frame(now, plan, arrival - reel.began)
         elif reel.recording and source.audio_required:
             self._silence.see(now, plan, arrival - reel.last_sound, reel.has_sound)
+
+    def _no_key_frame(self, now: datetime, plan: Plan, lasting: float) -> None:
+        """Pictures come and nothing can begin with them, for `lasting` seconds of this connection. It stays: key frames may be
+        far apart, and each new connection would begin in between."""
+        why = words.text("recording.no_key_frame")
+        if self._outage.kind:
+            self._outage.warn(now, plan, why)
+        elif lasting >= self._options.stall_seconds:
+            self._outage.begin("stream.stalled", now - timedelta(seconds=lasting), why)
+            log.warning("%s: %s", self._camera_id, why)
 
     def _camera_failed(self, kind: str, error: CameraError) -> None:
         now = self._clock.now()

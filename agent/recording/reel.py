@@ -24,7 +24,7 @@ from agent.recording.finisher import Finisher, Job
 from agent.recording.options import Options
 from agent.recording.parameters import Picture, picture_of
 from agent.recording.sound import sound_of
-from agent.recording.stream import LiveStream
+from agent.recording.stream import LiveStream, sender_time
 from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
 from agent.recording.writer import SegmentWriter
@@ -37,6 +37,8 @@ _SEAM = 0.2
 """Seconds without a picture before a cut that may be a picture sent late; from there on it is a hole."""
 _SLEW = 0.02
 _STEP = 0.5
+_DRIFT = 1.0
+"""Seconds by which the camera's stamps may run slow or fast until a new segment puts them right."""
 _SOUND_BACK = 1.0
 _MAX_PENDING = 50
 
@@ -59,8 +61,8 @@ class _Open:
 class Reel:
     """Feed it every packet of `stream`, with its arrival on the monotonic clock. Raises DriveError, CatalogError.
 
-    `last_video` and `last_sound` are arrivals of the newest packets; `hole` is the stretch without pictures that `feed`
-    has just found, None otherwise.
+    `began` is when the connection did, `last_video` and `last_sound` are arrivals of the newest packets; `hole` is the
+    stretch without pictures that `feed` has just found, None otherwise.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class Reel:
         self._cut_soon = False
         self._synced = clock.monotonic()
         self._wall_minus_mono = self._offset()
-        self.last_video = self.last_sound = clock.monotonic()
+        self.began = self.last_video = self.last_sound = clock.monotonic()
         self.hole: tuple[datetime, datetime] | None = None
         self.over = False
 
@@ -222,11 +224,17 @@ class Reel:
         offset = self._offset()
         stepped = abs(offset - self._wall_minus_mono) > _STEP
         self._wall_minus_mono = offset
-        wall0 = self._wall0(offset, stepped)
+        wall0, drifted = self._wall0(offset, stepped)
         moment = _instant(wall0 + at)
         plan = self._plan(moment)
         if self._now is not None and plan is not None:
-            changed = stepped or self._cut_soon or picture != self._now.picture or _key(plan) != _key(self._now.plan)
+            changed = (
+                stepped
+                or drifted
+                or self._cut_soon
+                or picture != self._now.picture
+                or _key(plan) != _key(self._now.plan)
+            )
             if not changed and not self._next_slot(self._now.started, moment):
                 return
         self._picture = picture
@@ -239,14 +247,16 @@ class Reel:
         seam = float("inf") if moved else max(_SEAM, 2 * self._step)
         self._begin(packet, at, plan, wall0, picture, moment, None if stepped else seam)
 
-    def _wall0(self, offset: float, stepped: bool) -> float:
-        """Wall clock at the time line's zero. It follows the camera's clock by small steps, one a segment."""
-        if self._now is None:
-            return offset + self._video_line.floor
+    def _wall0(self, offset: float, stepped: bool) -> tuple[float, bool]:
+        """Wall clock at the time line's zero, and whether the stamps have drifted too far from it. It follows the camera's
+        clock by small steps, one a segment; firmware that counts pictures instead of time runs away from that."""
         wanted = offset + self._video_line.floor
-        if stepped:
-            return wanted
-        return self._now.wall0 + max(-_SLEW, min(_SLEW, wanted - self._now.wall0))
+        if self._now is None or stepped:
+            return wanted, False
+        behind = wanted - self._now.wall0
+        if abs(behind) > _DRIFT:
+            return wanted, True
+        return self._now.wall0 + max(-_SLEW, min(_SLEW, behind)), False
 
     def _next_slot(self, started: datetime, moment: datetime) -> bool:
         length = self._options.segment_seconds
@@ -265,14 +275,15 @@ class Reel:
         if previous is None:
             return
         if seam is not None:
-            self._meet(previous, at + wall0 - previous.wall0, seam)
+            self._meet(previous, at, wall0, seam)
         self._old, self._old_until = previous, self._clock.monotonic() + _LATE_SOUND
         if self._sound is None:
             self._retire()
 
-    def _meet(self, previous: _Open, begin: float, seam: float) -> None:
+    def _meet(self, previous: _Open, at: float, wall0: float, seam: float) -> None:
         """End `previous` where the next begins, unless pictures are missing between: no row claims what no file holds."""
-        if begin - previous.last_end <= seam:
+        begin = at + wall0 - previous.wall0
+        if at - previous.last_end <= seam:
             previous.last_end = begin
         else:
             self._tell_hole(previous, begin)
@@ -382,11 +393,3 @@ def _instant(seconds: float) -> datetime:
 def _key(plan: Plan) -> tuple[object, ...]:
     place = plan[1]
     return place.class_id, place.date, place.session, place.room_id
-
-
-def sender_time(packet: av.Packet[Any]) -> datetime | None:
-    """When the camera says that it sent this picture (RTCP sender report), None where it does not."""
-    if not packet.has_sidedata("prft"):
-        return None
-    micros = int.from_bytes(bytes(packet.get_sidedata("prft"))[:8], "little", signed=True)
-    return _instant(0) + timedelta(microseconds=micros)

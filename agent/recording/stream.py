@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import av
 
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.media import codec_name
 from agent.recording.options import Source
+
+_RECORDABLE = ("h264", "h265")
 
 
 class LiveStream:
     """A playing stream. `video` is its picture, `audio` its sound or None. Use as a context manager.
 
     Raises CameraDenied where the password is refused (`recording.denied`) or the account may not watch, or not now
-    (`recording.forbidden`, which is no wrong password), CameraUnreachable where nobody answers or no picture is offered.
+    (`recording.forbidden`, which is no wrong password), CameraUnreachable where nobody answers, or no picture is offered
+    that can be recorded.
     """
 
     def __init__(self, source: Source, timeout: float) -> None:
@@ -39,6 +44,10 @@ class LiveStream:
             self.close()
             raise CameraUnreachable("recording.no_video", url=self._url)
         self.video: av.VideoStream = self._container.streams.video[0]
+        codec = codec_name(self.video.codec_context.name) if self.video.codec_context else "?"
+        if codec not in _RECORDABLE:
+            self.close()
+            raise CameraUnreachable("recording.codec", url=self._url, codec=codec)
         self.audio: av.AudioStream | None = self._container.streams.audio[0] if self._container.streams.audio else None
         self._packets = self._demux()
 
@@ -75,3 +84,11 @@ class LiveStream:
 
 def _cause(error: av.FFmpegError) -> str:
     return error.strerror or type(error).__name__
+
+
+def sender_time(packet: av.Packet[Any]) -> datetime | None:
+    """When the camera says that it sent this picture (RTCP sender report), None where it does not."""
+    if not packet.has_sidedata("prft"):
+        return None
+    micros = int.from_bytes(bytes(packet.get_sidedata("prft"))[:8], "little", signed=True)
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
