@@ -68,9 +68,22 @@ class TestTimeline:
         line.place(500 + 50 * STEP, 100.08 + 50 * STEP)  # came 80 ms late
         for n in range(51, 80):
             line.place(500 + n * STEP, 100 + n * STEP)
-        line.settle()
+        line.settle(500 + 80 * STEP, 100 + 80 * STEP)
         placed = line.place(500 + 80 * STEP, 100 + 80 * STEP)
         assert placed is not None and not placed.broken
+        assert placed.at == pytest.approx(80 * STEP)
+
+    @pytest.mark.parametrize("jump", [-1e9, -20, 20, 1e9])
+    def test_a_stamp_that_jumps_where_the_stream_would_settle_is_moved_too(self, jump: float) -> None:
+        """It was believed, and no sound of the connection lay beside its pictures from then on."""
+        line = Timeline()
+        for n in range(50):
+            line.place(n * STEP, 100 + n * STEP)
+        for n in range(50, 80):
+            line.place(500 + n * STEP, 100 + n * STEP)
+        line.settle(500 + jump + 80 * STEP, 100 + 80 * STEP)
+        placed = line.place(500 + jump + 80 * STEP, 100 + 80 * STEP)
+        assert placed is not None and placed.broken
         assert placed.at == pytest.approx(80 * STEP)
 
     def test_small_step_back_of_sound_is_left_out(self) -> None:

@@ -174,7 +174,7 @@ class Reel:
     def _place_video(self, packet: av.Packet[Any], arrival: float) -> None:
         assert packet.pts is not None and packet.dts is not None
         if packet.is_keyframe and self._cut_soon:
-            self._video_line.settle()
+            self._video_line.settle(packet.dts * self._tick, arrival)
         before = self._video_line.last
         placed = self._video_line.place(packet.dts * self._tick, arrival)
         if placed is None:
@@ -283,7 +283,7 @@ class Reel:
     def _meet(self, previous: _Open, at: float, wall0: float, seam: float) -> None:
         """End `previous` where the next begins, unless pictures are missing between: no row claims what no file holds."""
         begin = at + wall0 - previous.wall0
-        if at - previous.last_end <= seam:
+        if min(at, begin) - previous.last_end <= seam:
             previous.last_end = begin
         else:
             self._tell_hole(previous, begin)

@@ -63,9 +63,11 @@ class Timeline:
         self._last = at
         return Placed(at, self._shift, broken)
 
-    def settle(self) -> None:
-        """Before a new segment: put the stream, if it was moved, where its quickest packet since then says."""
-        if self._wanted is not None and self._unbroken >= 10:
+    def settle(self, stamp: float, arrival: float) -> None:
+        """Before a new segment that begins with `stamp`: put the stream, if it was moved, where its quickest packet since then
+        says. Not where this very stamp has jumped again: `place` compares it with what was before."""
+        follows = -JUMP <= arrival - stamp - self._raw < WINDOW
+        if self._wanted is not None and self._unbroken >= 10 and follows:
             self._shift = self._raw - self._wanted
             self._wanted = None
             self._last = None
