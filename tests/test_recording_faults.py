@@ -180,6 +180,32 @@ def test_wrong_password_is_told_stays_secret_and_is_tried_three_times(
     assert "s3cr3t" not in told
 
 
+def test_a_digest_that_cannot_be_answered_is_no_wrong_password(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password was never given, and yet called wrong three times; then the camera was left alone for an hour."""
+    usual, strange = RtspServer.challenge, threading.Event()
+    strange.set()
+
+    def challenge(server: RtspServer) -> str:
+        md5 = usual(server)
+        return f"{md5}, algorithm=SHA-256\nWWW-Authenticate: {md5}" if strange.is_set() else md5
+
+    monkeypatch.setattr(RtspServer, "challenge", challenge)
+    with camera(clip(clips, "h264", "aac"), username="admin", password="right") as server:
+        rig = Rig(tmp_path, Source(server.url("main"), "admin", "right"), QUICK)
+        rig.start()
+        try:
+            wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
+            wait_for(lambda: server.refused > 3 * ATTEMPTS, "not asked again")
+            alert = rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
+            strange.clear()
+            wait_for(lambda: rig.catalog.segments.opened(), "does not begin")
+        finally:
+            rig.stop()
+    assert server.wrong == 0 and alert is not None and "SHA-256" in alert.message
+
+
 def test_a_camera_with_too_many_viewers_is_no_wrong_password(tmp_path: Path) -> None:
     """RTSP 403: it is asked again and again, since that cannot lock anybody out."""
     asked: list[bytes] = []

@@ -10,6 +10,7 @@ import av
 
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 from agent.media import codec_name
+from agent.recording.challenge import foreign_digest
 from agent.recording.options import Source
 
 _RECORDABLE = ("h264", "h265")
@@ -18,9 +19,9 @@ _RECORDABLE = ("h264", "h265")
 class LiveStream:
     """A playing stream. `video` is its picture, `audio` its sound or None. Use as a context manager.
 
-    Raises CameraDenied where the password is refused (`recording.denied`) or the account may not watch, or not now
-    (`recording.forbidden`, which is no wrong password), CameraUnreachable where nobody answers, or no picture is offered
-    that can be recorded.
+    Raises CameraDenied where the password is refused (`recording.denied`), and where it is not: the account may not watch, or
+    not now (`recording.forbidden`), or the camera asks in a way that cannot be answered (`recording.digest`). Raises
+    CameraUnreachable where nobody answers or no picture is offered that can be recorded.
     """
 
     def __init__(self, source: Source, timeout: float) -> None:
@@ -34,6 +35,8 @@ class LiveStream:
             # a camera may call its session anything, in GBK too
             self._container = av.open(source.address(), options=options, metadata_errors="replace")
         except av.error.HTTPUnauthorizedError:
+            if algorithm := foreign_digest(self._url, timeout):
+                raise CameraDenied("recording.digest", url=self._url, algorithm=algorithm) from None
             # from None: FFmpeg's error carries the URL with the password
             raise CameraDenied("recording.denied", url=self._url) from None
         except av.error.HTTPForbiddenError:
