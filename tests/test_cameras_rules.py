@@ -138,6 +138,12 @@ def test_a_list_from_windows_is_read_and_one_in_another_encoding_says_so(tmp_pat
         model_list.load(file)
 
 
+def test_a_name_with_two_spaces_is_found_as_the_camera_says_it() -> None:
+    told = soap.parse(b"<d><Model>VC  1 </Model></d>")
+    approved = admission.parse('[[camera]]\nmanufacturer = "*"\nmodel = "VC  1"\n', "list")
+    assert admission.judge(replace(CAMERA, model=soap.text(told, "Model")), approved).verdict is Verdict.ADMITTED
+
+
 def test_patterns_and_regular_expressions_in_the_list_are_plain_text() -> None:
     approved = admission.parse('[[camera]]\nmanufacturer = "E*"\nmodel = "VC-[1].*"\n', "list")
     assert admission.judge(replace(CAMERA, model="VC-[1].7"), approved).verdict is Verdict.ADMITTED

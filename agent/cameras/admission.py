@@ -142,8 +142,8 @@ def _plain(value: float | None, unit: str = "") -> str | None:
 
 
 def _same(pattern: str, value: str) -> bool:
-    """Exact but for case and outer spaces; `*` stands for anything."""
-    parts = (re.escape(part) for part in pattern.strip().split("*"))
+    """Exact but for case, outer spaces and how many lie inside (a camera's are read as one); `*` stands for anything."""
+    parts = (re.escape(part) for part in " ".join(pattern.split()).split("*"))
     return re.fullmatch(".*".join(parts), value.strip(), re.IGNORECASE) is not None
 
 
