@@ -173,6 +173,16 @@ def test_a_camera_serves_one_class_at_a_time(catalog: Catalog) -> None:
     catalog.close()
 
 
+def test_what_the_bureau_brings_again_is_not_compared_with_all_other_classes(catalog: Catalog) -> None:
+    """On each connection the broker brings every class that is approved: after years there are hundreds."""
+    mine = body(lesson("08:30", "10:00"))
+    catalog.classes.put("C1", accept(catalog, mine, at("08:00")), "bureau", at("08:00"))
+    catalog.classes.put("C2", {"class_id": "C2"}, "file", at("08:00"))  # whoever reads it stumbles
+    stored = catalog.classes.get("C1")
+    assert stored is not None
+    assert accept(catalog, mine, at("08:10")) == stored.body
+
+
 def test_attendance_prints_what_was_published_with_what_stands_behind_it(run: Run, catalog: Catalog) -> None:
     cls = take(
         catalog,
