@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from agent.bureau import BureauLink, Options
 from agent.catalog import Catalog
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.model import AlertKind, Camera, TrainingClass, Verdict
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -47,10 +47,11 @@ class Box:
         accept_class: Callable[[Mapping[str, Any]], Mapping[str, Any]] = accept_any,
         classes: Callable[[], list[TrainingClass]] = list,
         boot_id: str = "boot-1",
+        clock: Clock | None = None,
     ) -> None:
         self.catalog = Catalog(folder / "catalog.db", ZONE)
         self.link = BureauLink(
-            self.catalog, SystemClock(), given, boot_id=boot_id, version="0.1.0", classes=classes,
+            self.catalog, clock or SystemClock(), given, boot_id=boot_id, version="0.1.0", classes=classes,
             accept_class=accept_class, requests=requests or {},
         )  # fmt: skip
         self._stop = threading.Event()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -225,6 +226,37 @@ def test_no_answer_in_another_voice(tmp_path: Path) -> None:
         assert "response" not in json.loads(bureau.on("/state")[-1].payload)["type"]
 
 
+@needs_mosquitto
+def test_a_question_that_cannot_be_answered_ends_no_connection(tmp_path: Path) -> None:
+    """An empty response topic, an ID that is no text, an answer larger than the broker takes."""
+    small = Broker(tmp_path / "broker", settings="allow_anonymous true\nmax_packet_size 3000")
+    with small as broker, Listener(broker, "#") as bureau:
+        box = Box(tmp_path, options(broker.port), requests={"count": lambda _: {"people": "9" * 6000}})
+        with box:
+            bureau.wait(lambda: bureau.on("/state"))
+            say(bureau, "request/count", b"{}", to="")
+            assert bureau.wait(lambda: errors(bureau))[0]["code"] == "bureau.response_topic"
+            say(bureau, "request/count", b'{"specversion": "1.0", "id": "\\ud800", "data": {}}', to="reply/half")
+            _, data = bureau.wait(lambda: answers(bureau, "reply/half"))[0]
+            assert data["error"]["code"] == "bureau.not_json"
+            say(bureau, "request/count", b"{}", to="reply/large")
+            _, data = bureau.wait(lambda: answers(bureau, "reply/large"))[0]
+            assert data["error"]["code"] == "bureau.answer_too_large"
+        states = [json.loads(h.payload)["data"]["state"] for h in bureau.on("/state")]
+        assert states == ["online", "stopped"]
+
+
+@needs_mosquitto
+def test_two_boxes_of_one_name_do_not_chase_each_other(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
+        given = options(broker.port, pause_min_s=0.05, pause_max_s=10)
+        (tmp_path / "other").mkdir()
+        with Box(tmp_path, given), Box(tmp_path / "other", given, boot_id="boot-2"):
+            time.sleep(3)
+        births = [h for h in bureau.on("/state") if b'"online"' in h.payload]
+        assert 2 <= len(births) < 20
+
+
 # a broker that misbehaves
 
 Behave = Callable[[socket.socket], None]
@@ -302,6 +334,59 @@ def test_bad_broker_costs_nothing_but_time(tmp_path: Path, behave: Behave, word:
             assert len(waiting) == 3, "alert, open alerts, attendance"
             begun = time.monotonic()
         assert time.monotonic() - begun < 10
+
+
+def strict_broker(most: int, worst: list[int]) -> Behave:
+    """Takes `most` messages at a time, as its welcome says, and acknowledges slowly; notes how many it was given."""
+
+    def behave(sock: socket.socket) -> None:
+        sock.sendall(bytes([0x20, 6, 0, 0, 3, 0x21, 0, most]))
+        sock.settimeout(0.05)
+        data, waiting = b"", deque[bytes]()
+        while True:
+            try:
+                received = sock.recv(65536)
+                if not received:
+                    return
+                data += received
+            except TimeoutError:
+                if waiting:
+                    sock.sendall(bytes([0x40, 2]) + waiting.popleft())
+            while (packet := cut(data)) is not None:
+                kind, body, data = packet
+                if kind == 8:
+                    sock.sendall(bytes([0x90, 6]) + body[:2] + bytes([0, 1, 1, 1]))
+                if kind == 3:
+                    length = int.from_bytes(body[:2], "big")
+                    waiting.append(body[2 + length : 4 + length])
+                    worst.append(len(waiting))
+
+    return behave
+
+
+def cut(data: bytes) -> tuple[int, bytes, bytes] | None:
+    """The first MQTT packet: kind, body, what follows; None where it is not all there."""
+    length = 0
+    for at, byte in enumerate(data[1:5]):
+        length |= (byte & 127) << (7 * at)
+        if byte < 128:
+            begin = at + 2
+            whole = len(data) >= begin + length
+            return (data[0] >> 4, data[begin : begin + length], data[begin + length :]) if whole else None
+    return None
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_is_under_way_than_the_broker_takes(tmp_path: Path, most: int) -> None:
+    worst: list[int] = []
+    with bad_broker(strict_broker(most, worst)) as port:
+        box = Box(tmp_path, options(port))
+        for number in range(4):
+            box.alarm(number)
+        with box:
+            eventually(lambda: box.catalog.outbox.size() == 0)
+        assert len(worst) == 7, "open alerts, birth, four alerts, goodbye"
+        assert max(worst) == most
 
 
 # shapes alone

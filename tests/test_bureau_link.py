@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +228,43 @@ def test_an_old_will_does_not_stand(tmp_path: Path) -> None:
         bureau.client.publish(f"{PREFIX}/state", will, qos=1, retain=True)
         bureau.wait(lambda: states(bureau) == ["online", "offline", "online"])
         assert json.loads(join_now(broker)[f"{PREFIX}/state"].payload)["data"]["state"] == "online"
+
+
+class SteppedClock(SystemClock):
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_back = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() - self.put_back
+
+
+def test_what_is_sent_at_once_is_no_replay_though_the_clock_was_put_back(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
+        box = Box(tmp_path, options(broker.port), clock=clock)
+        box.alarm(1)
+        with box:
+            bureau.wait(lambda: bureau.on("/alert/camera.offline"))
+            clock.put_back = timedelta(hours=1)
+            box.catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, "cam1", clock.now())
+            bureau.wait(lambda: len(bureau.on("/alert/camera.offline")) == 2)
+        before, live = events(bureau.on("/alert/camera.offline"))
+        assert (before["data"]["replayed"], live["data"]["replayed"]) == (True, False)
+
+
+def test_a_second_will_soon_after_the_first_does_not_stand_either(tmp_path: Path) -> None:
+    with (
+        Broker(tmp_path / "broker") as broker,
+        Listener(broker, f"{PREFIX}/#") as bureau,
+        Box(tmp_path, options(broker.port)),
+    ):
+        birth = bureau.wait(lambda: bureau.on("/state"))[0]
+        will = birth.payload.replace(b'"online"', b'"offline"')
+        for number in (1, 2):
+            bureau.client.publish(f"{PREFIX}/state", will, qos=1, retain=True)
+            bureau.wait(lambda n=number: len(bureau.on("/state")) >= 2 * n)
+        bureau.wait(lambda: states(bureau)[-1] == "online" and states(bureau).count("offline") == 2)
 
 
 def test_attendance_is_retained_until_30_days_after_the_class(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def _object(payload: bytes) -> dict[str, Any]:
     try:
         # a nesting of thousands would end the parser in a RecursionError deep inside
         value = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+        # half a surrogate pair, written as an escape: no text that could be sent or stored
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BureauError("bureau.not_json") from error
     if not isinstance(value, dict) or _depth(value) > DEEPEST:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _MOST_REQUESTS = 8
 _LARGEST_ANSWER = 512 * 1024
+_PACKET_HEAD = 64
 _REMEMBERED = 1000
 _ERROR_KEPT = timedelta(days=1)
 
@@ -64,6 +65,8 @@ class Desk:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bureau-request")
         self._places = threading.BoundedSemaphore(_MOST_REQUESTS)
         self.answers: deque[Answer] = deque()
+        self.largest: int | None = None
+        """What the broker takes in one packet; it ends the connection where more is sent."""
 
     def close(self) -> None:
         """Forget requests that have not begun."""
@@ -153,20 +156,27 @@ class Desk:
     def _answer(self, message: Received, name: str, request_id: str | None, outcome: Mapping[str, Any]) -> None:
         data = {"request": name, "request_id": request_id, **outcome}
         payload = self._wrap("response", f"request/{name}", data)
-        if len(payload) > _LARGEST_ANSWER:
+        topic = self._answer_topic(message, name)
+        if len(payload) > self._room(topic, message.correlation):
             failure = _failure(BureauError("bureau.answer_too_large", name=name))
             payload = self._wrap("response", f"request/{name}", {"request": name, "request_id": request_id, **failure})
-        self.answers.append(Answer(self._answer_topic(message, name), payload, message.correlation))
+        self.answers.append(Answer(topic, payload, message.correlation))
+
+    def _room(self, topic: str, correlation: bytes | None) -> int:
+        if self.largest is None:
+            return _LARGEST_ANSWER
+        return min(_LARGEST_ANSWER, self.largest - len(topic.encode()) - len(correlation or b"") - _PACKET_HEAD)
 
     def _answer_topic(self, message: Received, name: str) -> str:
         """Where the asker wants it; where it names no topic (MQTT 3.1.1), `response/{name}` of the box. Raises BureauError
-        for a topic by which the box would speak in another voice: wildcards, `$`, a box's own topics."""
+        for a topic by which the box would speak in another voice: wildcards, `$`, a box's own topics; and for an empty
+        one, for which the broker would end the connection."""
         own = f"{self._options.prefix}/response/"
         topic = message.response_topic
         if topic is None:
             return own + name
         reserved = topic.startswith((f"{ROOT}/", "$")) and not topic.startswith(own)
-        if reserved or not topic.isprintable() or len(topic) > 256 or set("+#") & set(topic):
+        if reserved or not topic.isprintable() or not 0 < len(topic) <= 256 or set("+#") & set(topic):
             raise BureauError("bureau.response_topic", topic=shapes.shown(topic), own=own)
         return topic
 

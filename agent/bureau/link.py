@@ -66,6 +66,7 @@ class BureauLink:
         self._status = LinkStatus(False, clock.now(), None)
         self._since = clock.now()
         self._reborn = 0.0
+        self._rebirth_due = False
         self._acknowledged = False
 
     def status(self) -> LinkStatus:
@@ -76,12 +77,14 @@ class BureauLink:
         waits = pauses(self._options)
         try:
             while not stop.is_set():
-                self._acknowledged = False
+                self._acknowledged, begun = False, time.monotonic()
                 try:
                     self._run_once(stop)
                 except SiteAgentError as error:
                     self._lost(error)
-                    if self._acknowledged:  # a broker that only says welcome is not yet well
+                    # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,
+                    # as two boxes of one name make it do
+                    if self._acknowledged and time.monotonic() - begun > self._options.pause_max_s:
                         waits = pauses(self._options)
                     self._clock.wait(stop, next(waits))
         finally:
@@ -96,6 +99,7 @@ class BureauLink:
         try:
             connection.open()
             self._welcome()
+            self._rebirth_due, self._desk.largest = False, connection.largest
             connection.subscribe([self._topic(t) for t in ("classes/+", "request/+", "state")])
             pump = Pump(connection, self._catalog, self._clock, self._options, lambda: self._birth(connection))
             self._mirror.start()
@@ -108,38 +112,47 @@ class BureauLink:
     def _turn(self, connection: Connection, pump: Pump, timeout: float) -> None:
         connection.step(timeout)
         while connection.inbox:
-            self._take(connection.inbox.popleft(), connection, pump)
+            self._take(connection.inbox.popleft(), pump)
         while connection.refused_topics:
             log.warning("%s", words.text("bureau.subscribe_refused", topic=connection.refused_topics.pop()))
-        while self._desk.answers:
+        self._be_born_again(connection, pump)
+        while self._desk.answers and pump.has_room():
             answer = self._desk.answers.popleft()
             pump.track(connection.publish(answer.topic, answer.payload, retain=False, correlation=answer.correlation))
         self._mirror.step()
         pump.step()
         self._acknowledged = pump.acknowledged > 0
 
-    def _take(self, message: Received, connection: Connection, pump: Pump) -> None:
+    def _take(self, message: Received, pump: Pump) -> None:
         if message.topic == self._topic("state"):
             if pump.born and not message.retained:
-                self._check_state(message, connection, pump)
+                self._check_state(message)
         else:
             self._desk.take(message)
 
-    def _check_state(self, message: Received, connection: Connection, pump: Pump) -> None:
-        """An old connection's will that arrives after the birth must not stand: be born again."""
+    def _check_state(self, message: Received) -> None:
+        """An old connection's will that arrives after the birth must not stand."""
         try:
             state = unwrap(message.payload).body.get("state") if message.payload else None
         except BureauError:
             state = None
-        if state != "online" and time.monotonic() - self._reborn > _REBIRTH_S:
-            self._reborn = time.monotonic()
+        self._rebirth_due = state != "online"
+
+    def _be_born_again(self, connection: Connection, pump: Pump) -> None:
+        if self._rebirth_due and pump.has_room() and time.monotonic() - self._reborn > _REBIRTH_S:
+            self._rebirth_due, self._reborn = False, time.monotonic()
             pump.track(self._birth(connection))
 
     def _goodbye(self, connection: Connection, pump: Pump) -> bool:
         """Publish `stopped` and wait a little for what is under way; True where the broker has `stopped`."""
+        deadline = time.monotonic() + _GOODBYE_S
+        while not pump.has_room() and time.monotonic() < deadline:
+            connection.step(0.1)
+            pump.take_acks()
+        if not pump.has_room():
+            return False
         mid = connection.publish(self._topic("state"), self._state("stopped", self._clock.now()), retain=True)
         pump.track(mid)
-        deadline = time.monotonic() + _GOODBYE_S
         while pump.under_way() and time.monotonic() < deadline:
             connection.step(0.1)
             pump.take_acks()

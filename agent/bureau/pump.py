@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Set
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from agent.bureau.connection import Connection
 from agent.bureau.envelope import wrap
@@ -35,7 +35,7 @@ class Pump:
         self._clock = clock
         self._options = options
         self._birth = birth
-        self._connected_at = clock.now()
+        self._before = catalog.outbox.last()
         self._flight: dict[int, tuple[float, Message | None]] = {}
         self._blocked: set[str] = set()
         self._retry_at: float | None = None
@@ -50,13 +50,18 @@ class Pump:
         if self._retry_at is not None and time.monotonic() >= self._retry_at:
             self._retry_at = None
             self._blocked.clear()
-            self._messages = self._rest()
-        while len(self._flight) < self._connection.window:
+            if self.born:
+                self._messages = self._rest()
+        while self.has_room():
             message = next(self._messages)
             if message is None:
                 return
             if message.topic not in self._blocked:
                 self._send(message)
+
+    def has_room(self) -> bool:
+        """Whether one more message may be under way; a broker ends the connection where it is sent more than it takes."""
+        return len(self._flight) < self._connection.window
 
     def track(self, mid: int) -> None:
         """Count a message that is not from the outbox (birth, answer) as under way."""
@@ -74,6 +79,7 @@ class Pump:
             cursor = rows[-1].seq
         self.track(self._birth())
         self.born = True
+        yield None  # the birth has taken a place under way
         yield from self._rest()
 
     def _rest(self) -> Iterator[Message | None]:
@@ -100,7 +106,7 @@ class Pump:
     def _payload(self, message: Message) -> bytes:
         if message.type == "":
             return b""
-        replayed = message.seq > 0 and self._is_late(message.created_at)
+        replayed = message.seq > 0 and self._is_late(message)
         data = message.data
         if message.type in _TELL_REPLAYED and isinstance(data, dict):
             data = {**data, "replayed": replayed}
@@ -109,9 +115,10 @@ class Pump:
             at=message.created_at, zone=self._catalog.zone, data=data, replayed=replayed,
         )  # fmt: skip
 
-    def _is_late(self, created_at: datetime) -> bool:
-        age = self._clock.now() - created_at
-        return created_at < self._connected_at or age > timedelta(seconds=self._options.late_s)
+    def _is_late(self, message: Message) -> bool:
+        """Made before this connection (by number: the clock may have been put back since), or some time ago."""
+        age = self._clock.now() - message.created_at
+        return message.seq <= self._before or age > timedelta(seconds=self._options.late_s)
 
     def take_acks(self) -> None:
         """Delete what the broker has acknowledged, in one transaction: on a slow disk each one costs milliseconds."""

@@ -117,6 +117,11 @@ class Outbox:
         row = self._store.row("select count(*) as n from outbox")
         return int(row["n"]) if row else 0
 
+    def last(self) -> int:
+        """The number of the newest message ever queued."""
+        row = self._store.row("select seq from sqlite_sequence where name = 'outbox'")
+        return int(row["seq"]) if row else 0
+
     def oldest(self) -> datetime | None:
         """Since when the first of the waiting messages waits."""
         row = self._store.row("select min(created_at) as at from outbox")
