@@ -47,6 +47,8 @@ class Life:
         now = self._clock.now()
         past = self._past()
         self._before = past.last if past else None
+        if self._catalog.alerts.open_one(AlertKind.CLOCK_STEPPED, "clock"):
+            self._step = now  # told by the run before, which can no longer clear it
         if past is not None and past.crashed:
             self._crashed(past, now)
         elif past is not None:

@@ -20,6 +20,7 @@ from agent.life import Life
 from agent.model import AlertKind, Camera, Session, Verdict
 from agent.recording.options import Options, Source
 from agent.recording.recover import recover
+from tests.attendance_made import HandClock
 from tests.drive_kit import Site, StillClock, at, site, video
 from tests.recording_rig import CAMERA, Rig, wait_for
 
@@ -113,6 +114,33 @@ def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Site)
     assert reasons(box.catalog, box, "09:10") == [
         ("09:02:00", "09:05:00", "camera_offline"), ("09:06:00", "09:08:00", "clock_step")
     ]  # fmt: skip
+
+
+def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_after_it(class_site: Site) -> None:
+    box, clock = class_site, HandClock(at("08:50"))
+    life = Life(box.catalog, clock, machine_boot="a")
+    life.begin("1")
+    life.run_once()
+    clock.moment += timedelta(hours=1)
+    life.run_once()
+    assert [a.kind for a in box.catalog.alerts.opened()] == [AlertKind.CLOCK_STEPPED]
+    life = Life(box.catalog, clock, machine_boot="a")
+    life.begin("1")
+    for _ in range(3):
+        clock.go(301)
+        life.run_once()
+    assert box.catalog.alerts.opened() == []
+
+
+def test_a_matter_that_comes_back_is_another_alert(class_site: Site) -> None:
+    """Camera away since the lesson began, met by a search, and still not recorded: the beginning is the same."""
+    alerts, told = class_site.catalog.alerts, []
+    for minute in ("09:01", "09:03"):
+        told.append(alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam1", "away", at(minute), since=at("09:00")))
+        alerts.clear(AlertKind.CAMERA_OFFLINE, "cam1", at(minute) + timedelta(minutes=1))
+    assert [a.state for a in told] == ["raised", "raised"]
+    assert told[0].alert_id != told[1].alert_id
+    assert len(alerts.recent()) == 2
 
 
 def without_source(tmp_path: Path) -> Rig:

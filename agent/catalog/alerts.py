@@ -50,7 +50,7 @@ class Alerts:
                 return known
             begin = known.since if known else since or at
             alert = Alert(
-                alert_id=known.alert_id if known else _alert_id(kind, subject, begin), kind=kind,
+                alert_id=known.alert_id if known else self._new_id(kind, subject, begin), kind=kind,
                 state="updated" if known else "raised", severity=severity or SEVERITY.get(kind, "warning"),
                 since=begin, at=at, message=message, subject=subject, class_id=class_id, date=day, session=session,
                 camera_id=camera_id, evidence=evidence or {},
@@ -80,6 +80,13 @@ class Alerts:
             assert alert is not None
             self._tell(alert)
             return alert
+
+    def _new_id(self, kind: AlertKind, subject: str, since: datetime) -> str:
+        """From what the alert is about; a matter that was cleared and comes back with the same beginning is another alert."""
+        number = 0
+        while self.get(found := _alert_id(kind, subject, since, number)) is not None:
+            number += 1
+        return found
 
     def open_one(self, kind: AlertKind, subject: str) -> Alert | None:
         row = self._store.row(
@@ -126,8 +133,9 @@ class Alerts:
         self.publish_open(alert.at)
 
 
-def _alert_id(kind: AlertKind, subject: str, since: datetime) -> str:
-    return hashlib.sha256(f"{kind.value}\n{subject}\n{clock.stamp(since)}".encode()).hexdigest()[:32]
+def _alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> str:
+    again = f"\n{number}" if number else ""
+    return hashlib.sha256(f"{kind.value}\n{subject}\n{clock.stamp(since)}{again}".encode()).hexdigest()[:32]
 
 
 def _alert(row: Row) -> Alert:
