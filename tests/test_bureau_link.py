@@ -18,6 +18,8 @@ import pytest
 
 from agent.bureau import Heartbeat, Options
 from agent.bureau.heartbeat import recorded_s
+from agent.bureau.mirror import Mirror
+from agent.cameras.report import Reporter
 from agent.catalog import Catalog, ChainLink
 from agent.clock import SystemClock, parse
 from agent.model import AlertKind, Segment, Session
@@ -265,6 +267,25 @@ def test_a_second_will_soon_after_the_first_does_not_stand_either(tmp_path: Path
             bureau.client.publish(f"{PREFIX}/state", will, qos=1, retain=True)
             bureau.wait(lambda n=number: len(bureau.on("/state")) >= 2 * n)
         bureau.wait(lambda: states(bureau)[-1] == "online" and states(bureau).count("offline") == 2)
+
+
+def test_a_camera_s_change_is_told_once_whoever_notices_it_first(tmp_path: Path) -> None:
+    """The camera watch tells it with each search, the link looks every two seconds."""
+    box = Box(tmp_path, options(1))
+    tellers = [Reporter(box.catalog, SystemClock(), clock_bound_s=5).publish,
+               Mirror(box.catalog, SystemClock(), options(1), list).start]  # fmt: skip
+    for up in (True, False, True):
+        box.camera(up=up)
+        for tell in tellers:
+            tell()
+        told = [m for m in box.catalog.outbox.waiting() if m.type == "camera"]
+        assert len(told) == 1, "this change, as it was told first"
+        box.catalog.outbox.done(told[0].seq)
+        for tell in reversed(tellers):
+            tell()
+        assert not [m for m in box.catalog.outbox.waiting() if m.type == "camera"]
+        tellers.reverse()
+    box.catalog.close()
 
 
 def test_attendance_is_retained_until_30_days_after_the_class(tmp_path: Path) -> None:

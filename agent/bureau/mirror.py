@@ -63,10 +63,11 @@ class Mirror:
 
 
 def camera_data(camera: Camera) -> dict[str, Any]:
-    """The contract's camera object."""
+    """The contract's camera object, as the camera watch tells it too."""
     return {
         "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
-        "model": camera.model, "verdict": camera.verdict.value, "reasons": list(camera.reasons), "up": camera.up,
+        "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
+        "reasons": list(camera.reasons), "up": camera.up,
     }  # fmt: skip
 
 

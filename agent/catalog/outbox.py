@@ -48,10 +48,13 @@ class Outbox:
         retained: bool = False,
         expires_at: datetime | None = None,
     ) -> None:
-        """Queue a message. A retained one is also remembered, for brokers that come back empty."""
+        """Queue a message. A retained one is also remembered, for brokers that come back empty; a state that was told already
+        is not told again."""
         event_id, text = str(uuid.uuid4()), dump(data)
         with self._store.write() as db:
             if retained and topic.startswith(_STATES):
+                if self._is_told(topic, text):
+                    return
                 db.execute("delete from outbox where topic = ?", [topic])
             if retained:
                 db.execute(
@@ -65,6 +68,11 @@ class Outbox:
                 [event_id, topic, type_, text, int(retained), clock.stamp(at),
                  clock.stamp(expires_at) if expires_at else None],
             )  # fmt: skip
+
+    def _is_told(self, topic: str, data: str) -> bool:
+        """Whether a state's newest message, waiting or delivered, says the same: several may notice one change."""
+        row = self._store.row("select data from retained where topic = ?", [topic])
+        return row is not None and row["data"] == data
 
     def forget(self, topic: str, at: datetime) -> None:
         """The retained message of a topic has served its time: remove it here and, by an empty message, at the broker."""
