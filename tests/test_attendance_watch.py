@@ -17,7 +17,7 @@ from agent.bureau.envelope import wrap
 from agent.catalog import Catalog
 from agent.errors import ClassFileError
 from agent.model import AlertKind, Bench, Look, Session, TrainingClass
-from tests.attendance_made import DAY, PRACTICE, THEORY, ZONE, HandClock, a_class, at, lesson, look, steps
+from tests.attendance_made import DAY, PRACTICE, THEORY, ZONE, HandClock, a_class, at, body, lesson, look, looks, steps
 from tests.contract_check import validate
 
 MORNING = (lesson("08:30", "10:00"), lesson("10:20", "11:50"))
@@ -151,6 +151,26 @@ def test_looks_that_come_late_revise_it(site: Callable[..., Site]) -> None:
     assert box.figures()["revision"] == 2
 
 
+def test_a_restart_leaves_half_days_that_lie_far_back_unless_their_class_was_imported_meanwhile(
+    site: Callable[..., Site],
+) -> None:
+    """A year of them takes minutes to judge, in which nobody would watch the class under way."""
+    box = site()
+    box.catalog.classes.put("C1", body(*MORNING), "file", at("08:00"))
+    box.until("11:55", steps(("08:00", 26)), every=60)
+    assert (box.figures()["status"], box.figures()["revision"]) == ("final", before := box.figures()["revision"])
+    for moment in looks(at("08:30"), at("11:50"), 28, every=7):
+        box.catalog.looks.add(moment)
+    box.clock.go(3 * 86_400)
+    box.restart()
+    box.watch.run_once()
+    assert box.figures()["revision"] == before
+    box.catalog.classes.put("C1", body(*MORNING), "file", box.clock.now())
+    box.restart()
+    box.watch.run_once()
+    assert (box.figures()["status"], box.figures()["revision"]) == ("revised", before + 1)
+
+
 def test_an_amendment_revises_and_a_cancelled_half_day_is_withdrawn(site: Callable[..., Site]) -> None:
     box = site()
     box.until("11:55", steps(("08:00", 26)), every=60)
@@ -210,6 +230,27 @@ def test_breaks_raise_nothing_and_the_end_closes_everything(site: Callable[..., 
     assert [t[:2] for t in box.told()] == [("shortfall", "raised")]
     box.until("11:51", steps(("10:20", 12)))
     assert [t[:2] for t in box.told()] == [("shortfall", "raised"), ("shortfall", "cleared")]
+
+
+def test_what_was_seen_before_a_break_does_not_count_for_the_hold_time_after_it(site: Callable[..., Site]) -> None:
+    box = site(lesson("08:30", "10:00"), lesson("10:20:10", "11:50"))
+    people = steps(("08:00", 31), ("09:57", 40), ("10:22", 31))
+    box.until("10:20", people)
+    box.catalog.looks.add(look(at("10:20:12"), 40))
+    box.until("10:40", people)
+    assert box.told() == []
+
+
+def test_alerts_of_a_clock_that_was_ahead_mute_none_of_today(site: Callable[..., Site]) -> None:
+    box, ahead = site(options=Options(window_s=60, hold_s=60, alerts_per_hour=1)), at("09:00") + timedelta(days=1)
+    subject = f"C1/{DAY}/am"
+    box.catalog.alerts.raise_(AlertKind.ATTENDANCE_OVER, subject, "ahead", ahead, class_id="C1")
+    box.until("09:10", steps(("08:00", 30), ("09:00", 19)))
+    assert ("shortfall", "raised", "09:01") in box.told(), "not among the alerts of this hour"
+    box.catalog.alerts.raise_(AlertKind.ATTENDANCE_SHORTFALL, subject, "ahead", ahead)
+    box.until("09:20", steps(("08:00", 18)))
+    shortfall = [t[1] for t in box.told() if t[0] == "shortfall"]
+    assert shortfall == ["raised", "updated", "updated"], "the second one is today's"
 
 
 def test_an_empty_room_a_late_start_an_early_end(site: Callable[..., Site]) -> None:

@@ -181,3 +181,7 @@ class Holds:
         if monotonic - waiting.began < self.hold_s:
             return None
         return "raise" if holds else "clear"
+
+    def keep(self, asked: set[Key]) -> None:
+        """Waiting ends where nobody asks any more: in a break nothing is seen."""
+        self.pending = {key: waiting for key, waiting in self.pending.items() if key in asked}

@@ -6,6 +6,7 @@ hold times begin anew.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -18,11 +19,12 @@ from agent.attendance import evidence
 from agent.attendance.alerting import KINDS, Condition, Holds, Thresholds, conditions, subject_of
 from agent.attendance.judge import HalfDay, Rules, Status, as_object, judge
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.clock import Clock, stamp
 from agent.errors import SiteAgentError
-from agent.model import Alert, Look, Session, TrainingClass
+from agent.model import Alert, AlertKind, Look, Session, TrainingClass
 
 log = logging.getLogger(__name__)
+_JUDGED = "attendance.judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class AttendanceWatch:
         self._published: dict[Key, float] = {}
         self._checked: dict[Key, tuple[TrainingClass, float]] = {}
         self._held_back: dict[Key, int] = {}
+        # the version (import) of each class by which all its ended half-days have been judged
+        self._versions: dict[str, str] = json.loads(catalog.facts.get(_JUDGED) or "{}")
 
     def run(self, stop: threading.Event) -> None:
         failed = ""
@@ -86,26 +90,61 @@ class AttendanceWatch:
     def run_once(self) -> None:
         """One round over all classes. Raises the project's own errors (catalog, class body)."""
         now = self._clock.now()
+        imported = self._catalog.classes.imported()  # before the classes: what is imported meanwhile is judged again
         under_way: set[str] = set()
+        asked: set[tuple[AlertKind, str]] = set()
+        ended: dict[str, list[tuple[TrainingClass, date, Session, datetime]]] = {}
         for cls in self._classes():
+            ended[cls.class_id] = []
             for day, session in cls.half_days():
                 lessons = [x for x in cls.lessons_of(day, session) if cls.room(x.room_id).cameras]
                 if not lessons or now < lessons[0].start:
                     continue
                 end = max(x.end for x in lessons)
                 if now < end:
-                    under_way.add(self._under_way(cls, day, session, now))
+                    under_way.add(self._under_way(cls, day, session, now, asked))
                 elif now >= end + timedelta(seconds=self._options.grace_s):
-                    self._ended(cls, day, session, now, end)
+                    ended[cls.class_id].append((cls, day, session, end))
             self._withdrawn(cls, now)
+        self._holds.keep(asked)
         self._close_alerts(under_way, now)
+        for class_id, half_days in ended.items():
+            self._all_ended(half_days, now, imported.get(class_id))
 
-    def _under_way(self, cls: TrainingClass, day: date, session: Session, now: datetime) -> str:
+    def _under_way(
+        self, cls: TrainingClass, day: date, session: Session, now: datetime, asked: set[tuple[AlertKind, str]]
+    ) -> str:
         half, looks = self._judge(cls, day, session, now)
         self._publish(half, now)
         for condition in conditions(cls, half, looks, now, self._options.thresholds):
+            asked.add((condition.kind, condition.subject))
             self._alert(cls, half, condition, now)
         return subject_of(half)
+
+    def _all_ended(
+        self, half_days: list[tuple[TrainingClass, date, Session, datetime]], now: datetime, imported: datetime | None
+    ) -> None:
+        """The half-days of one class that are over. After a restart those that lie far back are left as they are: a year of
+        them takes minutes to judge, and nothing but an import changes them."""
+        if not half_days:
+            return
+        class_id, version = half_days[0][0].class_id, stamp(imported) if imported else ""
+        judged = bool(version) and self._versions.get(class_id) == version
+        for cls, day, session, end in half_days:
+            key = (class_id, day, session)
+            if judged and key not in self._checked and self._is_settled(key, end, now):
+                self._checked[key] = (cls, self._clock.monotonic())
+            else:
+                self._ended(cls, day, session, now, end)
+        if version and not judged:
+            self._versions[class_id] = version
+            self._catalog.facts.put(_JUDGED, json.dumps(self._versions))
+
+    def _is_settled(self, key: Key, end: datetime, now: datetime) -> bool:
+        if (now - end).total_seconds() < self._options.recheck_s:
+            return False
+        stored = self._catalog.attendance.get(*key)
+        return stored is not None and stored["status"] != "provisional"
 
     def _ended(self, cls: TrainingClass, day: date, session: Session, now: datetime, end: datetime) -> None:
         """Make it final; look again where the class was amended, or for a while in case looks come late."""
@@ -159,7 +198,8 @@ class AttendanceWatch:
             alerts.clear(*key, now)
         elif step == "raise" and not self._over_limit(half, key, now):
             self._raise(cls, half, condition, condition.since or self._holds.pending[key].at, now)
-        elif known and condition.holds and (now - known.at).total_seconds() >= self._options.update_s:
+        # a clock that was put back makes it due, too
+        elif known and condition.holds and not 0 <= (now - known.at).total_seconds() < self._options.update_s:
             self._raise(cls, half, condition, known.since, now)
 
     def _raise(self, cls: TrainingClass, half: HalfDay, condition: Condition, since: datetime, now: datetime) -> Alert:
@@ -175,7 +215,7 @@ class AttendanceWatch:
     def _over_limit(self, half: HalfDay, key: tuple[Any, str], now: datetime) -> bool:
         """True where this class has had its alerts of the hour; what is held back is counted once."""
         hour = now - timedelta(hours=1)
-        recent = [a for a in self._catalog.alerts.of_class(half.class_id) if a.kind in KINDS and a.since > hour]
+        recent = [a for a in self._catalog.alerts.of_class(half.class_id) if a.kind in KINDS and hour < a.since <= now]
         if len(recent) < self._options.alerts_per_hour:
             return False
         waiting = self._holds.pending[key]
