@@ -336,8 +336,9 @@ def test_bad_broker_costs_nothing_but_time(tmp_path: Path, behave: Behave, word:
         assert time.monotonic() - begun < 10
 
 
-def strict_broker(most: int, worst: list[int]) -> Behave:
-    """Takes `most` messages at a time, as its welcome says, and acknowledges slowly; notes how many it was given."""
+def strict_broker(most: int, worst: list[int], topics: list[str], *, full: bool = False) -> Behave:
+    """Takes `most` messages at a time, as its welcome says, and acknowledges slowly; notes how many it was given. `full`: the
+    first is refused."""
 
     def behave(sock: socket.socket) -> None:
         sock.sendall(bytes([0x20, 6, 0, 0, 3, 0x21, 0, most]))
@@ -351,13 +352,15 @@ def strict_broker(most: int, worst: list[int]) -> Behave:
                 data += received
             except TimeoutError:
                 if waiting:
-                    sock.sendall(bytes([0x40, 2]) + waiting.popleft())
+                    refused = full and len(topics) == 1
+                    sock.sendall(bytes([0x40, 3 if refused else 2]) + waiting.popleft() + b"\x97" * refused)
             while (packet := cut(data)) is not None:
                 kind, body, data = packet
                 if kind == 8:
                     sock.sendall(bytes([0x90, 6]) + body[:2] + bytes([0, 1, 1, 1]))
                 if kind == 3:
                     length = int.from_bytes(body[:2], "big")
+                    topics.append(body[2 : 2 + length].decode())
                     waiting.append(body[2 + length : 4 + length])
                     worst.append(len(waiting))
 
@@ -379,7 +382,7 @@ def cut(data: bytes) -> tuple[int, bytes, bytes] | None:
 @pytest.mark.parametrize("most", [1, 2])
 def test_no_more_is_under_way_than_the_broker_takes(tmp_path: Path, most: int) -> None:
     worst: list[int] = []
-    with bad_broker(strict_broker(most, worst)) as port:
+    with bad_broker(strict_broker(most, worst, [])) as port:
         box = Box(tmp_path, options(port))
         for number in range(4):
             box.alarm(number)
@@ -387,6 +390,18 @@ def test_no_more_is_under_way_than_the_broker_takes(tmp_path: Path, most: int) -
             eventually(lambda: box.catalog.outbox.size() == 0)
         assert len(worst) == 7, "open alerts, birth, four alerts, goodbye"
         assert max(worst) == most
+
+
+def test_a_refused_state_keeps_the_box_from_no_birth(tmp_path: Path) -> None:
+    """The pause after a refusal is over before all retained messages are brought."""
+    topics: list[str] = []
+    with bad_broker(strict_broker(1, [], topics, full=True)) as port:
+        box = Box(tmp_path, options(port, refused_pause_s=0.2))
+        for number in range(10):
+            box.attend(1, f"C-{number}")
+        with box:
+            eventually(lambda: f"{PREFIX}/state" in topics, 5)
+            eventually(lambda: box.catalog.outbox.size() == 0)
 
 
 # shapes alone
