@@ -264,11 +264,14 @@ class OnlyOne:
 
 def open_catalog(settings: Settings, the_clock: Clock) -> Catalog:
     """The box's catalog; one that is missing or damaged is made again from the attached drives, and that is told."""
-    catalog, report = rebuild.open_or_rebuild(settings.catalog_file, settings.zone, _own_drives(settings), the_clock)
-    if report is None:
-        return catalog
-    copy = copies.newest(settings.copies_dir, local_day(the_clock.now(), settings.zone))
-    rows = report.rows + (copies.take_back(catalog.store, copy) if copy else 0)
+    with notify.more_time():
+        catalog, report = rebuild.open_or_rebuild(
+            settings.catalog_file, settings.zone, _own_drives(settings), the_clock
+        )
+        if report is None:
+            return catalog
+        copy = copies.newest(settings.copies_dir, local_day(the_clock.now(), settings.zone))
+        rows = report.rows + (copies.take_back(catalog.store, copy) if copy else 0)
     if rows:
         catalog.events.add("catalog.rebuilt", the_clock.now(), detail={"rows": rows})
         log.warning("%s", words.text("run.rebuilt", file=settings.catalog_file, rows=rows))

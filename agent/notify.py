@@ -1,11 +1,17 @@
-"""What systemd is told (sd_notify(3)): READY, STATUS, WATCHDOG, STOPPING. Silent where no service manager listens."""
+"""What systemd is told (sd_notify(3)): EXTEND_TIMEOUT_USEC, READY, STATUS, WATCHDOG, STOPPING. Silent where no
+service manager listens."""
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _PATIENCE_S = 0.5
+_EXTENSION = "EXTEND_TIMEOUT_USEC=60000000"
+_LONGEST_S = 3600.0
 
 
 def tell(*lines: str) -> None:
@@ -22,6 +28,27 @@ def tell(*lines: str) -> None:
             channel.sendto("\n".join(lines).encode(), target)
     except OSError:
         return
+
+
+@contextmanager
+def more_time(every_s: float = 15.0) -> Iterator[None]:
+    """Ask the manager again and again for another minute while the body runs, an hour at most: looking through a database of
+    years, or making it again from the drives, takes longer than a start may."""
+    over = threading.Event()
+
+    def ask() -> None:
+        for _ in range(int(_LONGEST_S / every_s)):
+            tell(_EXTENSION)
+            if over.wait(every_s):
+                return
+
+    asking = threading.Thread(target=ask, name="more-time")
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
 
 
 def watchdog_s() -> float | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from agent import notify
+from agent.app import open_catalog
+from agent.clock import SystemClock
+from agent.settings import Settings
 from agent.setup import mounts
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +99,39 @@ def test_the_unit_says_what_the_agent_does() -> None:
 def test_no_notification_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify.tell("READY=1")
+
+
+def test_a_long_start_asks_for_more_time_until_it_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with notify.more_time(every_s=0.02):
+            time.sleep(0.3)
+        asked = heard(manager)
+        assert len(asked) > 3
+        assert set(asked) == {"EXTEND_TIMEOUT_USEC=60000000"}
+        time.sleep(0.1)
+        assert heard(manager) == []
+
+
+def test_opening_the_database_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(county="c", site="s", box="b", institution="i", state_dir=tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        open_catalog(settings, SystemClock()).close()
+        assert heard(manager)[0].startswith("EXTEND_TIMEOUT_USEC=")
+
+
+def heard(manager: socket.socket) -> list[str]:
+    found = []
+    while True:
+        try:
+            found.append(manager.recv(4096).decode())
+        except BlockingIOError:
+            return found
 
 
 @pytest.mark.parametrize("script", ["install.sh", "wheelhouse"])
