@@ -22,7 +22,7 @@ def options(port: int, **more: Any) -> Options:
     """Anonymous, unencrypted, quick to come back; the rest as in service."""
     given: dict[str, Any] = {
         "county": "wenshui", "site": "site1", "box": "box1", "host": "127.0.0.1", "port": port, "tls": False,
-        "pause_min_s": 0.1, "pause_max_s": 0.5, "poll_s": 0.02, "mirror_s": 0.1, "connect_timeout_s": 3,
+        "pause_min_s": 0.1, "pause_max_s": 0.5, "steady_s": 1, "poll_s": 0.02, "mirror_s": 0.1, "connect_timeout_s": 3,
     }  # fmt: skip
     return Options(**{**given, **more})
 

@@ -249,7 +249,7 @@ def test_a_question_that_cannot_be_answered_ends_no_connection(tmp_path: Path) -
 @needs_mosquitto
 def test_two_boxes_of_one_name_do_not_chase_each_other(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        given = options(broker.port, pause_min_s=0.05, pause_max_s=10)
+        given = options(broker.port, pause_min_s=0.05, pause_max_s=10, steady_s=10)
         (tmp_path / "other").mkdir()
         with Box(tmp_path, given), Box(tmp_path / "other", given, boot_id="boot-2"):
             time.sleep(3)

@@ -84,7 +84,7 @@ class BureauLink:
                     self._lost(error)
                     # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,
                     # as two boxes of one name make it do
-                    if self._acknowledged and time.monotonic() - begun > self._options.pause_max_s:
+                    if self._acknowledged and time.monotonic() - begun > self._options.steady_s:
                         waits = pauses(self._options)
                     self._clock.wait(stop, next(waits))
         finally:

@@ -16,7 +16,7 @@ ROOT = "training/v1"
 class Options:
     """Seconds end in `_s`, sizes in `_bytes`. `ca_file` pins the CA: with it no other one is believed. `password` and key
     never show in texts. `signing_key` (`ssh-ed25519 AAAA…`) makes an approved class need that key's signature.
-    `session_expiry_s` 0 keeps no session at the broker."""
+    `session_expiry_s` 0 keeps no session at the broker. After a connection of `steady_s` pauses begin small again."""
 
     county: str
     site: str
@@ -38,6 +38,7 @@ class Options:
     ack_timeout_s: float = 20
     pause_min_s: float = 1
     pause_max_s: float = 60
+    steady_s: float = 10
     refused_pause_s: float = 60
     poll_s: float = 0.25
     mirror_s: float = 2
