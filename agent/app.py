@@ -75,6 +75,7 @@ class App:
         crew = Crew(stop)
         bound_heap()
         self._life.begin(__version__)
+        self._clear_other_drives()
         # one look at the drives first, so that recorders do not begin with a false alarm
         self._drives.run_once()
         self._start(crew)
@@ -89,6 +90,13 @@ class App:
         if crew.failed.is_set():
             log.error("%s", words.text("run.broke"))
         return 1 if crew.failed.is_set() or self.late else 0
+
+    def _clear_other_drives(self) -> None:
+        """Nobody watches a mount point any more that the settings no longer name: its alert would stay open for ever."""
+        named = {str(root) for root in self._settings.recording.drives}
+        for alert in self._catalog.alerts.opened():
+            if alert.kind.value.startswith("drive.") and alert.subject.startswith("/") and alert.subject not in named:
+                self._catalog.alerts.clear(alert.kind, alert.subject, self._clock.now())
 
     def _start(self, crew: Crew) -> None:
         settings, catalog, now = self._settings, self._catalog, self._clock

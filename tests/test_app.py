@@ -21,6 +21,7 @@ from agent.catalog import Catalog
 from agent.demo.camera import VirtualCamera
 from agent.demo.media import make_clip
 from agent.demo.scene import make_classroom
+from agent.model import AlertKind
 from tests.broker import Broker, Heard, Listener, needs_mosquitto
 from tests.contract_check import validate
 from tests.daemon import CLASS_ID, PASSWORD, Daemon
@@ -211,6 +212,15 @@ def test_what_is_not_reported_does_not_pile_up(tmp_path: Path) -> None:
         daemon.until(lambda: len(old(catalog, now)) == 0, 10)
         assert "alert/drive.full" in [m.topic for m in catalog.outbox.waiting()]
         assert "attendance/A/2026-01-01/am" in [m.topic for m in catalog.outbox.remembered("attendance/")]
+
+
+def test_a_mount_point_that_the_settings_no_longer_name_is_missed_no_longer(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    with Daemon(tmp_path, None) as daemon, Catalog(tmp_path / "state/catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
+        for subject in ("/media/before", str(daemon.drive), "reread d-1"):
+            catalog.alerts.raise_(AlertKind.DRIVE_ERROR, subject, "broken", now)
+        daemon.start()
+        daemon.until(lambda: [a.subject for a in catalog.alerts.opened()] == ["reread d-1"], 10)
 
 
 def old(catalog: Catalog, now: datetime) -> list[str]:
