@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -274,6 +276,31 @@ def test_a_damaged_database_is_set_aside(over: Site, tmp_path: Path, harm: str) 
     assert report is not None and dump(catalog) == before
     assert [p for p in tmp_path.iterdir() if ".damaged-" in p.name]
     catalog.close()
+
+
+def test_a_rebuild_that_was_killed_goes_on_at_the_next_start(over: Site, tmp_path: Path) -> None:
+    """Whatever lies there then is a sound database of which half is missing."""
+    over.catalog.close()
+    (tmp_path / "catalog.db").unlink()
+    child = os.fork()
+    if child == 0:
+
+        def killed() -> Iterator[Drive]:
+            os.kill(os.getpid(), signal.SIGKILL)
+            yield over.drive
+
+        rebuild.open_or_rebuild(tmp_path / "catalog.db", ZONE, killed(), over.clock)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert (tmp_path / "catalog.db").exists()
+    for expected in (True, False):
+        catalog, report = rebuild.open_or_rebuild(tmp_path / "catalog.db", ZONE, [over.drive], over.clock)
+        assert (report is not None) == expected
+        assert catalog.segments.by_path(over.drive.drive_id, first_path(over))
+        catalog.close()
+
+
+def first_path(over: Site) -> str:
+    return over.drive.relative(min(over.drive.root.glob("*/*/*/*/[!.]*.mp4")))
 
 
 def test_a_sound_database_is_left_alone(over: Site, tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ def run(args: argparse.Namespace) -> int:
     settings = common.settings(args)
     logs.begin()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     common.make_state_dir(settings)
+    # until the catalog is open a signal ends the process at once: all of that is done again at the next start
     with OnlyOne(settings), open_catalog(settings, SystemClock()) as catalog:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         app = App(settings, catalog, file=common.config_file(args))
         status = app.run(stop)
     if app.late:

@@ -6,6 +6,7 @@ What is on the drive decides: a row without its file is left out, a file without
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -37,17 +38,24 @@ class Report:
 
 def open_or_rebuild(path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: Clock) -> tuple[Catalog, Report | None]:
     """Open the catalog; one that is damaged is set aside (`…damaged-YYYYMMDDHHMMSS`), one that is missing or set aside is
-    rebuilt from `drives`. The report is None where nothing had to be done. Raises CatalogError, DriveError."""
+    rebuilt from `drives`. The report is None where nothing had to be done. Raises CatalogError, DriveError.
+
+    While one is rebuilt a file beside it says so: who is killed meanwhile goes on at the next start."""
+    half_made = path.with_name(f"{path.name}.half-made")
     fresh = not path.exists()
     catalog = None if fresh else _sound(path, zone)
-    if catalog is not None:
+    if catalog is not None and not half_made.exists():
         return catalog, None
-    if not fresh:
-        set_aside(path, clock)
-    catalog = Catalog(path, zone)
+    if catalog is None:
+        with suppress(OSError):  # where nothing can be written the catalog says why
+            half_made.touch()
+        if not fresh:
+            set_aside(path, clock)
+        catalog = Catalog(path, zone)
     report = Report()
     for drive in drives:
         report = _sum(report, restore(catalog, drive, clock))
+    half_made.unlink(missing_ok=True)
     return catalog, report
 
 
