@@ -181,6 +181,22 @@ def test_offline_is_raised_and_cleared_and_streams_count_as_presence(catalog: Ca
     assert open_alerts(catalog) == []
 
 
+def test_an_answer_without_pictures_ends_no_outage(catalog: Catalog, options: Options) -> None:
+    """A frozen camera answers every search: each would clear what the recorder says, to be told again a moment later."""
+    busy = {"cam1": True}
+    watcher = watch(catalog, options, lambda camera_id: busy.get(camera_id, False))
+    with camera(41):
+        watcher.search()
+        catalog.alerts.raise_(
+            AlertKind.CAMERA_OFFLINE, "cam1", "no pictures", SystemClock().now(), class_id="C1", camera_id="cam1"
+        )
+        watcher.search()
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_OFFLINE, "cam1")]
+        busy.clear()
+        watcher.search()
+        assert open_alerts(catalog) == []
+
+
 def test_a_worse_list_waits_for_the_class(catalog: Catalog, options: Options) -> None:
     busy = {"cam1": True}
     watcher = watch(catalog, options, lambda camera_id: busy.get(camera_id, False))

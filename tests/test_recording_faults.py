@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from agent import media
 from agent.attempts import ATTEMPTS
+from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.demo import rtp, rtsp
 from agent.demo.rtsp import RtspServer
@@ -23,6 +25,7 @@ from agent.demo.source import Sample, Track
 from agent.demo.stream import Stream
 from agent.model import AlertKind
 from agent.recording.options import Options, Source
+from agent.recording.outage import Outage
 from agent.recording.stream import LiveStream
 from tests.recording_rig import (
     CAMERA,
@@ -500,6 +503,19 @@ def test_a_held_catalog_leaves_no_row_open_and_ends_no_recorder(clips: Path, tmp
             wait_for(lambda: len(rig.catalog.segments.opened()) <= 1, "rows stay open")
     assert not rig.catalog.segments.opened()
     assert all(rig.path(s).exists() for s in rig.segments())
+
+
+def test_one_outage_is_one_message_in_whatever_words_its_attempts_fail(tmp_path: Path) -> None:
+    catalog, clock = Catalog(tmp_path / "catalog.db", ZoneInfo("Asia/Shanghai")), SteppedClock()
+    cls = training_class()
+    plan = cls, placement(cls, clock.now() - timedelta(hours=1), 12 * 3600)
+    outage = Outage(CAMERA, catalog, clock, lambda _: plan, offline_seconds=0)
+    outage.begin("stream.stalled", clock.now(), "no pictures")
+    for why in ("no pictures", "no key frame") * 3:
+        assert outage.warn(clock.now(), plan, why)
+    outage.end(clock.now())
+    assert [m.data["state"] for m in catalog.outbox.waiting() if m.type == "alert"] == ["raised", "cleared"]
+    catalog.close()
 
 
 def test_a_clock_put_back_does_not_put_the_alert_off(tmp_path: Path) -> None:

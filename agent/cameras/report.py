@@ -26,8 +26,8 @@ class Reporter:
         self._clock_bound_s = clock_bound_s
         self._published: dict[str, Mapping[str, Any]] = {}
 
-    def take(self, camera: Camera, before: Camera | None, replaces: Camera | None) -> None:
-        """A camera that answered, with its verdict."""
+    def take(self, camera: Camera, before: Camera | None, replaces: Camera | None, *, busy: bool = False) -> None:
+        """A camera that answered, with its verdict. `busy`: its recorder is at work, and knows better whether pictures come."""
         now = self._clock.now()
         if replaces is not None:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
@@ -46,7 +46,9 @@ class Reporter:
             self._catalog.events.add("camera.moved", now, camera_id=camera.camera_id, detail=move)
         self._alert(AlertKind.CAMERA_REFUSED, camera, camera.verdict is Verdict.REFUSED)
         self._alert(AlertKind.CAMERA_FAULTY, camera, camera.verdict is Verdict.FAULTY)
-        self._alert(AlertKind.CAMERA_OFFLINE, camera, False)
+        offline = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, camera.camera_id)
+        if offline and not (busy and offline.class_id):
+            self._alert(AlertKind.CAMERA_OFFLINE, camera, False)
         offset = camera.clock_offset_s
         wrong = offset is not None and abs(offset) > self._clock_bound_s
         # rounded, so that a drifting clock is one alert and not one a search

@@ -183,7 +183,7 @@ class CameraWatch:
             judged = self._deferred(camera.camera_id, before, self._judge(camera, found, approved, sighting.twins))
             camera = replace(camera, verdict=judged.verdict, reasons=judged.reasons)
         if camera.verdict is not Verdict.UNREACHABLE:
-            self._reporter.take(camera, before, named.replaces)
+            self._reporter.take(camera, before, named.replaces, busy=self._busy(camera.camera_id))
         elif before is None:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera

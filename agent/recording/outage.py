@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent import words
 from agent.catalog import Catalog
@@ -15,6 +15,7 @@ from agent.model import AlertKind
 from agent.recording.reel import Plan
 
 log = logging.getLogger(__name__)
+_TOLD_AGAIN = timedelta(minutes=15)
 _CAMERAS_OWN = ("camera.down", "stream.stalled")
 
 
@@ -95,6 +96,9 @@ class Outage:
         begun = max(self.since, plan[1].start)
         if (now - begun).total_seconds() < self._offline_seconds:
             return False
+        told = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, self._camera_id)
+        if told and told.class_id and timedelta() <= now - told.at < _TOLD_AGAIN:
+            return True  # each attempt fails in words of its own
         place = plan[1]
         self._catalog.alerts.raise_(
             AlertKind.CAMERA_OFFLINE, self._camera_id,
