@@ -21,6 +21,8 @@ from agent.errors import CameraDenied
 
 ATTEMPTS = 3
 PAUSE_S = 3600.0
+RESTING = "cameras.resting"
+"""Key of the error of a camera that is not asked for a while."""
 _FACT = "cameras.attempts"
 _TOLD_S = 900.0  # steps in which the rest of the pause is told: an alert is no stopwatch
 Door = Literal["onvif", "rtsp"]
@@ -75,7 +77,7 @@ class Budget:
             if wrong + waiting >= ATTEMPTS and not trusted:
                 left = max(entry.last for entry in known) + PAUSE_S - self._clock.monotonic()
                 minutes = math.ceil(left / _TOLD_S) * round(_TOLD_S / 60)
-                raise CameraDenied("cameras.resting", attempts=wrong, minutes=minutes)
+                raise CameraDenied(RESTING, attempts=wrong, minutes=minutes)
             self._under_way.update(names)
         try:
             yield Attempt(self, door, names, account)

@@ -139,7 +139,7 @@ def test_settings_give_names_networks_and_passwords(tmp_path: Path, capsys: pyte
 
 
 def wrong() -> Simulated:
-    video = [VideoEncoder("main", encoding="JPEG", gop=250), VideoEncoder("sub")]
+    video = [VideoEncoder("main", "JPEG", 1920, 1080, gop=250), VideoEncoder("sub")]
     models = {"time_type": "Manual", "ntp": ["192.0.2.1"], "video": video, "audio": [AudioEncoder("audio", "G726")]}
     return device(9, **models)
 

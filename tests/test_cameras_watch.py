@@ -103,9 +103,9 @@ def test_a_profile_without_a_stream_does_not_cost_the_others(catalog: Catalog, o
     assert ([s.name for s in found.streams], found.verdict) == (["main", "sub"], Verdict.ADMITTED)
 
 
-def test_the_profile_that_is_recorded_is_one_that_can_be(catalog: Catalog, options: Options) -> None:
+def test_of_equal_pictures_the_one_that_can_be_recorded_is(catalog: Catalog, options: Options) -> None:
     with camera(4) as device:
-        device.state.video = [VideoEncoder("main", "JPEG", 1920, 1080), VideoEncoder("sub")]
+        device.state.video = [VideoEncoder("main", "JPEG"), VideoEncoder("sub")]
         watch(catalog, options).search()
         device.state.video = [VideoEncoder("main"), VideoEncoder("gone", width=1920, height=1080)]
         watch(catalog, options).search()

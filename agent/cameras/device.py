@@ -88,7 +88,7 @@ def services(session: Session, transport: Transport) -> dict[str, str]:
 
 
 def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
-    """Streams by picture size, the largest that can be recorded first: it is. Media2 tells of H.265, which Media cannot."""
+    """Streams by picture size, the largest (the one that is recorded) first. Media2 tells of H.265, which Media cannot."""
     known = services(session, transport)
     for namespace in (soap.MEDIA2, soap.MEDIA):
         if namespace == soap.MEDIA2 and namespace not in known:
@@ -126,9 +126,16 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
                 raise
 
 
-def rank(codec: str | None, pixels: float) -> tuple[bool, float]:
-    """By which the stream is chosen that is recorded: the largest of those that can be."""
-    return codec not in _NOT_RECORDED, pixels
+def rank(codec: str | None, pixels: float) -> tuple[float, bool]:
+    """By which the main stream is chosen: the largest picture, of equal ones the codec that can be recorded. A main stream of
+    another codec is told and set by `--fix`; a small one recorded in its place would be nobody's wish."""
+    return pixels, codec not in _NOT_RECORDED
+
+
+def codec_of(video: Element) -> str | None:
+    """What a video encoder configuration encodes, by the project's name; None where it does not say."""
+    encoding = soap.text(video, "Encoding").upper()
+    return _CODECS.get(encoding, encoding.lower()[:16] or None)
 
 
 def _stream(profile: Element) -> Stream | None:
@@ -156,12 +163,6 @@ def _stream(profile: Element) -> Stream | None:
         bitrate_kbps=_whole(soap.number(video, "RateControl", "BitrateLimit")),
         audio=_SOUND.get(sound, sound.lower()[:16]) if sound else None,
     )
-
-
-def codec_of(video: Element) -> str | None:
-    """What a video encoder configuration encodes, by the project's name; None where it does not say."""
-    encoding = soap.text(video, "Encoding").upper()
-    return _CODECS.get(encoding, encoding.lower()[:16] or None)
 
 
 def _stream_uri(session: Session, transport: Transport, namespace: str, url: str, token: str) -> str:

@@ -78,19 +78,19 @@ class _Media:
         return Change(words.text(f"cameras.parameter.{what}"), before, after, apply)
 
     def _main_profile(self) -> tuple[Element | None, Element | None]:
-        """Video and audio encoder configuration of the profile that is recorded."""
+        """Video and audio encoder configuration of the main stream's profile."""
         media2 = self._namespace == soap.MEDIA2
         texts = {"Type": "All"} if media2 else {}
         request = soap.plain_request(self._namespace, "GetProfiles", **texts)
         answer = self._session.send(request, f"{self._namespace}/GetProfiles", url=self._url)
-        best: tuple[tuple[bool, float], Element | None, Element | None] = ((False, -1), None, None)
+        best: tuple[tuple[float, bool], Element | None, Element | None] = ((-1, False), None, None)
         for profile in soap.everywhere(answer, "Profiles"):
             inside = soap.child(profile, "Configurations") if media2 else profile
             suffix = "" if media2 else "Configuration"
             video = soap.child(inside, "VideoEncoder" + suffix)
             width, height = (soap.number(video, "Resolution", side) or 0 for side in ("Width", "Height"))
-            if video is not None and rank(codec_of(video), width * height) > best[0]:
-                best = (rank(codec_of(video), width * height), video, soap.child(inside, "AudioEncoder" + suffix))
+            if video is not None and (mine := rank(codec_of(video), width * height)) > best[0]:
+                best = (mine, video, soap.child(inside, "AudioEncoder" + suffix))
         return best[1], best[2]
 
     def _set_codec(self, encoding: str) -> None:

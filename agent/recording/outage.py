@@ -38,6 +38,7 @@ class Outage:
         self._event: int | None = None
         self.kind: str | None = None
         self.since: datetime | None = None
+        self._rest_told = False
 
     def begin(self, kind: str, at: datetime, detail: str, drive_id: str | None = None) -> bool:
         """Trouble of `kind` since `at`; True where that is news. Trouble of another kind ends with it."""
@@ -83,12 +84,13 @@ class Outage:
                 log.warning("%s: %s", self._camera_id, error)
             pause = 1.0
 
-    def warn(self, now: datetime, plan: Plan, why: str) -> bool:
-        """Raise `camera.offline` where the stream has been away for long enough in planned time; True where it has."""
+    def warn(self, now: datetime, plan: Plan, why: str, *, rests: bool = False) -> bool:
+        """Raise `camera.offline` where the stream has been away for long enough in planned time; True where it has. `rests`:
+        nothing is tried for a while, since the password was wrong too often; the installer has to hear of that."""
         with self._lock:
-            return self._warn(now, plan, why)
+            return self._warn(now, plan, why, rests)
 
-    def _warn(self, now: datetime, plan: Plan, why: str) -> bool:
+    def _warn(self, now: datetime, plan: Plan, why: str, rests: bool) -> bool:
         if self.since is None or self.kind not in _CAMERAS_OWN:
             return False
         # the clock was put back: hours would pass until a time ahead lies half a minute behind
@@ -97,8 +99,10 @@ class Outage:
         if (now - begun).total_seconds() < self._offline_seconds:
             return False
         told = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, self._camera_id)
-        if told and told.class_id and timedelta() <= now - told.at < _TOLD_AGAIN:
+        news = rests and not self._rest_told
+        if told and told.class_id and not news and timedelta() <= now - told.at < _TOLD_AGAIN:
             return True  # each attempt fails in words of its own
+        self._rest_told = rests
         place = plan[1]
         self._catalog.alerts.raise_(
             AlertKind.CAMERA_OFFLINE, self._camera_id,
@@ -114,6 +118,7 @@ class Outage:
             if self._event is not None:
                 self._catalog.events.end(self._event, at)
             self._event = self.kind = self.since = None
+            self._rest_told = False
             self._catalog.cameras.set_up(self._camera_id, True)
             self._catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, self._camera_id, at)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from agent import words
-from agent.attempts import Budget
+from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
@@ -230,7 +230,7 @@ class Recorder:
         self._catalog.cameras.ask(self._camera_id, now)
         plan = self._plan(now)
         if plan:
-            self._outage.warn(now, plan, str(error))
+            self._outage.warn(now, plan, str(error), rests=error.key == RESTING)
 
     def _drive_failed(self, error: DriveError) -> float:
         if self._outage.begin(error.kind, self._clock.now(), str(error)):
