@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import resource
 import selectors
 import shutil
@@ -165,7 +166,7 @@ def hear(body: bytes, seen: Counter[str], delays: list[float]) -> bytes:
     if sent > 0:
         begin = payload.index(b'"id":"') + 6
         seen[payload[begin : payload.index(b'"', begin)].decode()] += 1
-        delays.append(time.monotonic() - float(payload[sent + 7 : payload.index(b"}", sent)]))
+        delays.append(time.monotonic() - float(re.split(rb"[,}]", payload[sent + 7 :], maxsplit=1)[0]))
     return packet(PUBACK, body[2 + size : 4 + size])
 
 
