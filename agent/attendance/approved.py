@@ -85,9 +85,8 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
         else:
             _refuse_silent_changes(known, cls, zone, at, name)
             cls = with_cameras(cls, known) if source == "bureau" else cls
-            if (
-                cls == known
-            ):  # a broker brings all that is approved each time: nothing to compare with all other classes
+            if cls == known:
+                # a broker brings all that is approved each time: nothing to compare with all other classes
                 return Taken(cls, source, False, lost)
     _refuse_conflicts(cls, (parse(r.body, zone, r.class_id) for r in catalog.classes.all()), zone, name)
     held: Source = "bureau" if source == "bureau" or (row and row.source == "bureau") else "file"

@@ -96,20 +96,10 @@ def wants_json(args: argparse.Namespace) -> bool:
 
 
 def emit(args: argparse.Namespace, item: Mapping[str, Any]) -> None:
-    """One JSON line on standard output when --json was given; nothing otherwise. Bytes of a file's name that are no UTF-8
-    come as `\\udc…` escapes, as JSON can say them."""
+    """One JSON line on standard output when --json was given; nothing otherwise."""
     if wants_json(args):
-        line = json.dumps(item, ensure_ascii=False)
-        sys.stdout.write((line if _is_text(line) else json.dumps(item)) + "\n")
+        sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
         sys.stdout.flush()
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def say(text: str) -> None:

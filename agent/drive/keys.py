@@ -44,13 +44,13 @@ def read_public(file: Path) -> str:
     """The public key in a file that a person names: one line as in `box.pub` or in `allowed_signers`, with or without what
     Notepad puts before it. Raises InputError for anything else: a key that is none would blame the drive."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
+        line = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
         raise InputError("drive.bad_key", file=file) from None
-    found = [match for line in lines if line.strip() and (match := _PUBLIC.search(line))]
-    if len(found) != 1 or sum(bool(line.strip()) for line in lines) != 1 or not _is_public(*found[0].groups()):
+    found = None if "\n" in line else _PUBLIC.search(line)
+    if found is None or not _is_public(*found.groups()):
         raise InputError("drive.bad_key", file=file)
-    return found[0][0].strip()
+    return found[0].strip()
 
 
 def _is_public(kind: str, body: str) -> bool:

@@ -315,9 +315,8 @@ class Clips:
 
 
 def _check(request: Request) -> None:
-    if (
-        not 1970 <= request.span.start.year <= request.span.end.year < 9999
-    ):  # and a day before and behind it can be asked for
+    # a day before and one behind can be asked for
+    if not 1970 <= request.span.start.year <= request.span.end.year < 9999:
         raise InputError("clip.bad_date", value=request.span.start.date())
     if request.span.end <= request.span.start:
         raise InputError("clip.backwards")
