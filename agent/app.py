@@ -18,6 +18,7 @@ from agent.attendance import approved
 from agent.attendance.watch import AttendanceWatch
 from agent.bureau.heartbeat import Heartbeat
 from agent.bureau.link import BureauLink
+from agent.cameras.identity import IdentityCheck
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog, copies
 from agent.clock import Clock, SystemClock, local_day
@@ -64,6 +65,7 @@ class App:
         self._book = wiring.ClassBook(catalog)
         self._life = Life(catalog, self._clock)
         self._budget = attempts.kept(catalog, self._clock)
+        self._identity = IdentityCheck(catalog, self._clock, wiring.for_cameras(settings), self._budget)
         self.late: list[str] = []
         self._weights = weights.check(settings.counting.model, settings.counting.sha256)
         self._drives = DriveWatch(catalog, self._clock, self._book.all, wiring.for_drives(settings))
@@ -193,6 +195,7 @@ class App:
             options=wiring.for_recording(self._settings),
             budget=self._budget,
             complain=self._drives.complain,
+            identify=lambda: self._identity.ask(camera_id),
         )
 
     def _plan(self, camera_id: str, moment: datetime) -> wiring.Plan | None:
@@ -202,9 +205,9 @@ class App:
         return self._book.plan(camera_id, moment)
 
     def _source(self, camera_id: str) -> Source | None:
-        """The admitted camera's main stream with its account; None while it is not admitted."""
+        """The admitted camera's main stream with its account; None while it may not be recorded."""
         camera = self._catalog.cameras.get(camera_id)
-        if camera is None or not camera.verdict.recordable or camera.main_stream is None:
+        if camera is None or not camera.recordable or camera.main_stream is None:
             return None
         known = next((k for k in self._settings.cameras.known if k.camera_id == camera_id), None)
         account = wiring.credentials(self._settings, known)
@@ -215,6 +218,7 @@ class App:
             account.password if account else "",
             audio_required=stream.audio is not None,
             names=tuple(name for name in (camera.endpoint, camera.address) if name),
+            serial=camera.identity,
         )
 
     def _file_of(self, segment: Segment) -> Path | None:

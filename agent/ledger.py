@@ -34,6 +34,7 @@ REASONS: Mapping[str, GapReason] = {
     "drive.wrong": "drive_missing",
     "drive.read_only": "drive_missing",
     "drive.error": "drive_missing",
+    "camera.exchanged": "camera_exchanged",
     "camera.verdict": "camera_offline",
     "camera.refused": "not_admitted",
     "stream.stalled": "stream_stalled",
@@ -43,7 +44,7 @@ REASONS: Mapping[str, GapReason] = {
 }
 _RANK = {kind: rank for rank, kind in enumerate(REASONS)}
 # an event that a crash left open is over when the agent starts again, or when the next trouble of the camera begins
-_TROUBLES = {"camera.refused", "stream.stalled", "camera.down"}
+_TROUBLES = {"camera.refused", "stream.stalled", "camera.down", "camera.exchanged"}
 # the search's verdict holds until the next one
 _VERDICTS: Mapping[str, GapReason] = {"refused": "not_admitted", "unreachable": "camera_offline"}
 
@@ -158,7 +159,9 @@ def _reason(event: Event, place: Placement) -> GapReason | None:
     if reason == "schedule" and event.detail.get("class_id") != place.class_id:
         return None
     if event.kind == "camera.verdict":
-        return _VERDICTS.get(str(event.detail.get("verdict")))
+        verdict = str(event.detail.get("verdict"))
+        # another unit stood in its place, which did not take over its name
+        return "camera_exchanged" if event.detail.get("successor") else _VERDICTS.get(verdict)
     return reason
 
 

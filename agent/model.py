@@ -63,6 +63,8 @@ class AlertKind(StrEnum):
     CAMERA_REFUSED = "camera.refused"
     CAMERA_FAULTY = "camera.faulty"
     CAMERA_CLOCK = "camera.clock"
+    CAMERA_EXCHANGED = "camera.exchanged"
+    CAMERA_UNVERIFIED = "camera.unverified"
     PICTURE_DARK = "picture.dark"
     PICTURE_BLURRED = "picture.blurred"
     PICTURE_COVERED = "picture.covered"
@@ -197,7 +199,13 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What is known of one camera. `serial` and names come from the wire: data, never a topic or a path."""
+    """What is known of one camera. `serial` and names come from the wire: data, never a topic or a path.
+
+    `url` is the device service that told its identity, `checked_at` when model and serial were last read there and agreed
+    with this row, `connected_at` when the recorder began the connection that it has or had last. `accepted` is the identity
+    that was accepted under this name; `judged` the last verdict other than unreachable; `successor` the ID of another camera
+    that answers in its place now.
+    """
 
     camera_id: str
     address: str
@@ -212,10 +220,49 @@ class Camera:
     streams: tuple[Stream, ...] = ()
     clock_offset_s: float | None = None
     up: bool = False
+    url: str = ""
+    accepted: str = ""
+    judged: Verdict = Verdict.UNREACHABLE
+    successor: str = ""
+    checked_at: datetime | None = None
+    connected_at: datetime | None = None
+
+    @property
+    def identity(self) -> str:
+        """The serial; where it is empty, the hardware ID."""
+        return self.serial or self.hardware_id
+
+    @property
+    def recordable(self) -> bool:
+        """Whether its stream may be recorded: also where its ONVIF service is silent, unless another unit is in its place."""
+        verdict = self.judged if self.verdict is Verdict.UNREACHABLE else self.verdict
+        return verdict.recordable and not self.successor
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether another unit than the accepted one stands under this name."""
+        return bool(self.accepted) and self.accepted != self.identity
+
+    @property
+    def unverified_since(self) -> datetime | None:
+        """The last check of the identity, where it was not read on the connection that is being recorded; else None."""
+        if not self.up or self.connected_at is None:
+            return None
+        if self.checked_at is None:
+            return self.connected_at
+        return self.checked_at if self.checked_at < self.connected_at else None
 
     @property
     def main_stream(self) -> Stream | None:
         return self.streams[0] if self.streams else None
+
+
+class UnitCheck(StrEnum):
+    """What a question for a camera's identity found: its own unit, another one, or no answer."""
+
+    SAME = "same"
+    OTHER = "other"
+    SILENT = "silent"
 
 
 Trust = Literal["trusted", "free", "unknown"]
@@ -225,7 +272,8 @@ Trust = Literal["trusted", "free", "unknown"]
 class Segment:
     """One recorded file. `path` is relative to the drive's root, with `/`. While it is open, `temporary` is the path
     that exists and `end`, `bytes`, `sha256` are None. `start` is the instant of the first video frame, `end` that of
-    the end of the last."""
+    the end of the last. `serial` is the camera's that was recorded; `unchecked_since` the last check of its identity
+    where it could not be read on this connection, else None."""
 
     segment_id: int
     drive_id: str
@@ -247,6 +295,8 @@ class Segment:
     audio_codec: str | None = None
     trust: Trust = "unknown"
     sender_time: datetime | None = None
+    serial: str = ""
+    unchecked_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +340,7 @@ class Gap:
 
 GapReason = Literal[
     "camera_offline", "stream_stalled", "drive_missing", "drive_full", "agent_down", "power_loss", "clock_step",
-    "not_admitted", "schedule",
+    "not_admitted", "camera_exchanged", "schedule",
 ]  # fmt: skip
 
 

@@ -14,11 +14,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.cameras import CameraWatch, Credentials, Known, Options
+from agent.cameras import CameraWatch, Credentials, Known, Options, exchange
 from agent.catalog import Catalog
+from agent.catalog.views import Confirmation
 from agent.clock import SystemClock
 from agent.demo.onvif_state import DeviceState, VideoEncoder
 from agent.demo.personality import Personality
+from agent.errors import InputError
 from agent.model import AlertKind, Camera, Verdict
 from tests.personalities import ALL, PASSWORD, USERNAME, Simulated, fresh_net
 
@@ -249,24 +251,115 @@ def test_an_exchanged_camera_is_named_as_such(catalog: Catalog, options: Options
     assert event and event.detail["old_serial"] == "OLD"
 
 
-def test_a_new_camera_in_the_place_of_one_that_is_gone(catalog: Catalog, options: Options) -> None:
-    watcher = watch(catalog, options)
-    device = camera(52, "OLD")
-    with device:
+def confirmed(catalog: Catalog, camera_id: str, serial: str) -> None:
+    catalog.views.confirm(Confirmation(camera_id, serial, "Wang", SystemClock().now(), f"{camera_id}.jpg"))
+
+
+@pytest.mark.parametrize("busy", [True, False])
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_unit_of_the_same_model_takes_over_the_name_until_it_is_accepted(
+    catalog: Catalog, options: Options, busy: bool, streams: bool
+) -> None:
+    watcher = watch(catalog, options, lambda _: busy)
+    with camera(52, "OLD") as device:
         watcher.search()
+        confirmed(catalog, "cam1", "OLD")
+        catalog.cameras.set_up("cam1", streams)
         device.state.serial = "NEW"
+        for _ in range(2):
+            watcher.search()
+        found = the(catalog, "cam1")
+        assert [c.camera_id for c in catalog.cameras.all()] == ["cam1"]
+        assert (found.serial, found.accepted, found.exchanged, found.verdict) == ("NEW", "OLD", True, Verdict.ADMITTED)
+        alert = catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, "cam1")
+        assert alert and alert.severity == "critical" and alert.evidence["old_serial"] == "OLD"
+        assert "NEW" in alert.message and "cameras accept cam1" in alert.message
+        assert catalog.views.state(found) == "changed"
+        told = [m for m in catalog.outbox.waiting() if m.topic == "camera/cam1"]
+        assert (told[-1].data["serial"], told[-1].data["accepted_serial"]) == ("NEW", "OLD")
+        exchange.accept(catalog, SystemClock(), "cam1", "li")
         watcher.search()
+    assert not the(catalog, "cam1").exchanged and open_alerts(catalog) == []
+    assert catalog.views.state(the(catalog, "cam1")) == "changed", "nobody has looked at the new one's picture"
+    with pytest.raises(InputError, match="cam1"):
+        exchange.accept(catalog, SystemClock(), "cam1", "li")
+    assert [e.action for e in catalog.audit.recent(5)] == ["camera.accept"]
+
+
+def test_the_unit_that_belongs_there_comes_back(catalog: Catalog, options: Options) -> None:
+    """On loan for repair: the one that stood in keeps no name, and a confirmation from before does not come back."""
+    watcher = watch(catalog, options)
+    with camera(52, "OLD") as device:
         watcher.search()
-    old, new = catalog.cameras.all()
-    assert (old.camera_id, old.verdict, new.camera_id, new.verdict) == (
-        "cam1",
-        Verdict.UNREACHABLE,
-        "cam2",
-        Verdict.ADMITTED,
-    )
-    assert "cam1" in " ".join(new.reasons)
-    offline = catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, "cam1")
-    assert offline and "cam2" in offline.message
+        confirmed(catalog, "cam1", "OLD")
+        device.state.serial = "LENT"
+        watcher.search()
+        device.state.serial = "OLD"
+        with camera(56, "LENT"):
+            watcher.search()
+        assert {c.camera_id: c.serial for c in catalog.cameras.all()} == {"cam1": "OLD", "cam2": "LENT"}
+        assert open_alerts(catalog) == [] and catalog.views.state(the(catalog, "cam1")) == "changed"
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({"serial": "NEW", "model": "VC-66"}, Verdict.REFUSED),
+        ({"serial": "NEW", "model": "VC-9"}, Verdict.ADMITTED),
+        ({"serial": "", "model": "VC-66"}, Verdict.REFUSED),
+    ],
+)
+@pytest.mark.parametrize("busy", [True, False])
+def test_another_model_in_its_place_ends_the_recording_under_the_old_name(
+    catalog: Catalog, options: Options, change: dict[str, str], verdict: Verdict, busy: bool
+) -> None:
+    options.model_list.write_text(LIST + '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-9"\n', encoding="utf-8")
+    watcher = watch(catalog, options, lambda _: busy)
+    with camera(57, "OLD") as device:
+        watcher.search()
+        confirmed(catalog, "cam1", "OLD")
+        catalog.cameras.set_up("cam1", True)
+        vars(device.state).update(change)
+        for _ in range(2):
+            watcher.search()
+        old, new = the(catalog, "cam1"), the(catalog, "cam2")
+        assert (old.serial, old.verdict, old.successor) == ("OLD", Verdict.UNREACHABLE, "cam2")
+        assert (new.verdict, new.model) == (verdict, change["model"])
+        exchanged = catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, "cam1")
+        assert exchanged and change["model"] in exchanged.message
+        vars(device.state).update(serial="OLD", model="VC-1")
+        watcher.search()
+    back = the(catalog, "cam1")
+    assert (back.verdict, back.successor) == (Verdict.ADMITTED, "")
+    assert catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, "cam1") is None
+    assert catalog.views.state(back) == "changed"
+
+
+def test_a_serial_in_the_settings_means_that_unit_and_no_other(catalog: Catalog, options: Options) -> None:
+    with camera(58, "OLD") as device:
+        at = f"{Net.at}.58:{device.device.port}"
+        for known in (Known("front", serial="OLD"), Known("front", serial="OLD", address=at)):
+            watcher = watch(catalog, replace(options, known=(known,)))
+            device.state.serial = "OLD"
+            watcher.search()
+            for serial in ("NEW", ""):
+                device.state.serial = serial
+                watcher.search()
+                front = the(catalog, "front")
+                assert (front.serial, front.verdict) == ("OLD", Verdict.UNREACHABLE)
+                assert catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, "front")
+
+
+def test_addresses_that_change_hands_are_no_exchange(catalog: Catalog, options: Options) -> None:
+    """After a power cut DHCP gave the first camera's address to the second, which was up sooner."""
+    watcher = watch(catalog, options)
+    with camera(64, "A"), camera(65, "B"):
+        watcher.search()
+    with camera(64, "B"):
+        for _ in range(3):
+            watcher.search()
+    assert {c.serial: c.camera_id for c in catalog.cameras.all()} == {"A": "cam1", "B": "cam2"}
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_OFFLINE, "cam1")]
 
 
 @pytest.mark.parametrize("by", ["serial", "address", "endpoint"])

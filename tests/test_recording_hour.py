@@ -22,6 +22,7 @@ from agent.demo.media import make_clip
 from agent.drive import init
 from agent.model import Segment
 from agent.recording.finisher import Finisher
+from agent.recording.identity import RecordedUnit
 from agent.recording.options import Options
 from agent.recording.reel import Reel
 from agent.recording.stream import LiveStream
@@ -86,7 +87,18 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
             # nothing is to be saved from a power cut here
             options = Options(max_loss=10 * seconds, fragment_seconds=2)
             with Syncer(CAMERA, clock) as syncer:
-                reel = Reel(CAMERA, stream, lambda _: plan, drive, catalog, clock, options, finisher, syncer)
+                reel = Reel(
+                    CAMERA,
+                    stream,
+                    lambda _: plan,
+                    drive,
+                    catalog,
+                    clock,
+                    options,
+                    finisher,
+                    syncer,
+                    RecordedUnit(catalog, CAMERA, "", clock.now()),
+                )
                 ticked = 0.0
                 for at, packet in packets(container, seconds):
                     clock.passed = at

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any
 
 from agent import clock as clocks
 from agent.bureau.options import Options
 from agent.catalog import Catalog
+from agent.catalog.cameras import camera_data
 from agent.clock import Clock
-from agent.model import Camera, TrainingClass
+from agent.model import TrainingClass
 
 ATTENDANCE_KEPT = timedelta(days=30)
 _HOUR_S = 3600
@@ -49,7 +49,7 @@ class Mirror:
     def _cameras(self) -> None:
         told = {m.topic: m.data for m in self._catalog.outbox.remembered("camera/")}
         for camera in self._catalog.cameras.all():
-            topic, data = f"camera/{camera.camera_id}", camera_data(camera)
+            topic, data = f"camera/{camera.camera_id}", camera_data(camera, self._catalog.zone)
             if told.get(topic) != data:
                 self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
 
@@ -60,15 +60,6 @@ class Mirror:
             _, class_id, day, _ = message.topic.split("/")
             if today > last_days.get(class_id, date.fromisoformat(day)) + ATTENDANCE_KEPT:
                 self._catalog.outbox.forget(message.topic, self._clock.now())
-
-
-def camera_data(camera: Camera) -> dict[str, Any]:
-    """The contract's camera object, as the camera watch tells it too."""
-    return {
-        "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
-        "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
-        "reasons": list(camera.reasons), "up": camera.up,
-    }  # fmt: skip
 
 
 def last_day(cls: TrainingClass) -> date:

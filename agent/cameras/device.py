@@ -49,6 +49,18 @@ class Description:
 def describe(session: Session, transport: Transport) -> Description:
     """Ask everything that admission needs. Raises CameraUnreachable, CameraDenied, CameraError where the identity cannot be
     had; what is missing beyond that is left out and judged later."""
+    description, told = identify(session)
+    time_source = _time_source(session, told)
+    try:
+        streams = read_streams(session, transport)
+        problem = ""
+    except CameraError as error:
+        streams, problem = (), str(error)
+    return replace(description, time_source=time_source, streams=streams, ntp=_ntp(session), stream_problem=problem)
+
+
+def identify(session: Session) -> tuple[Description, Element | None]:
+    """Ask for maker, model and serial alone; with them SystemDateAndTime where it was told. Raises as `describe`."""
     told = session.read_clock()
     found = session.call(soap.DEVICE, "GetDeviceInformation")
     description = Description(
@@ -60,14 +72,8 @@ def describe(session: Session, transport: Transport) -> Description:
         serial=soap.text(found, "SerialNumber", limit=64),
         hardware_id=soap.text(found, "HardwareId", limit=64),
         clock=session.camera_clock,
-        time_source=_time_source(session, told),
     )
-    try:
-        streams = read_streams(session, transport)
-        problem = ""
-    except CameraError as error:
-        streams, problem = (), str(error)
-    return replace(description, streams=streams, ntp=_ntp(session), stream_problem=problem)
+    return description, told
 
 
 def services(session: Session, transport: Transport) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from agent.cameras import exchange
 from agent.cameras.auth import Credentials
+from agent.cameras.device import Description
 from agent.cameras.discovery import Match
 from agent.cameras.options import Known
 from agent.cameras.search import Sighting
@@ -38,14 +40,24 @@ def credentials_for(
 
 
 def name_all(
-    sightings: Sequence[Sighting], known: Sequence[Known], cameras: Sequence[Camera], retired: Collection[str] = ()
+    sightings: Sequence[Sighting],
+    known: Sequence[Known],
+    cameras: Sequence[Camera],
+    retired: Collection[str] = (),
+    admitted: Callable[[Description], bool] = lambda found: False,
 ) -> list[Named]:
-    """Give every sighting its ID: the settings' by serial or address, the catalog's by identity, else the next free
-    `camN`, of which none that was `retired` is given out again: its recordings are of another camera."""
+    """Give every sighting its ID: the settings' by serial or address, the catalog's by identity, that of the camera whose
+    place an `admitted` unit of the same model has taken, else the next free `camN`, of which none that was `retired` is
+    given out again: its recordings are of another camera."""
     by_id = {camera.camera_id: camera for camera in cameras}
     reserved = {k.camera_id for k in known}
     taken: dict[str, Sighting] = {}
-    for rule in (_by_settings, _by_identity, _by_endpoint):
+
+    def by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+        found = sighting.description
+        return _by_place(sighting, known, cameras) if found is not None and admitted(found) else None
+
+    for rule in (_by_settings, _by_acceptance, _by_identity, _by_endpoint, by_place):
         for sighting in sightings:
             if sighting in taken.values():
                 continue
@@ -82,8 +94,38 @@ def _by_settings(sighting: Sighting, known: Sequence[Known], cameras: Sequence[C
         if entry.serial and found and found.serial == entry.serial:
             return entry.camera_id
     for entry in known:
-        if entry.address in (sighting.address, sighting.host) and not (entry.serial and found and found.serial):
+        # a serial in the settings means that unit and no other, one that tells no serial included
+        if entry.address in (sighting.address, sighting.host) and not (entry.serial and found):
             return entry.camera_id
+    return None
+
+
+def _by_acceptance(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+    """The unit that belongs under a name comes back to it from another that has stood in for it."""
+    found = sighting.description
+    if found is None or not found.identity:
+        return None
+    return _only(c.camera_id for c in cameras if c.exchanged and c.accepted == found.identity)
+
+
+def _by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+    """The camera of the same model whose place this unit has taken."""
+    found = sighting.description
+    if found is None:
+        return None
+    pinned = {k.camera_id for k in known if k.serial}
+    here = [c for c in cameras if exchange.may_succeed(c, sighting.address, found, pinned)]
+    return _only(c.camera_id for c in ([c for c in here if not c.successor] or here))
+
+
+def successor_of(camera: Camera, found: Iterable[Named]) -> Named | None:
+    """Who answers in the place of a camera that was not met itself; None where nobody does."""
+    for named in found:
+        told = named.sighting.description
+        if told is None or named.camera_id == camera.camera_id or told.identity == camera.identity:
+            continue
+        if exchange.in_place_of(camera, named.sighting.address, told):
+            return named
     return None
 
 
@@ -103,8 +145,9 @@ def _by_identity(sighting: Sighting, known: Sequence[Known], cameras: Sequence[C
 
 def _by_endpoint(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
     """A camera that would not, or did not yet, tell its serial."""
-    serial = sighting.description.serial if sighting.description else ""
-    agreeing = [c for c in cameras if not serial or not c.serial or c.serial == serial]
+    found = sighting.description
+    # one that tells no serial although this camera has one is another unit
+    agreeing = [c for c in cameras if found is None or not c.serial or c.serial == found.serial]
     if sighting.endpoint:
         return _only(c.camera_id for c in agreeing if c.endpoint == sighting.endpoint)
     return _only(c.camera_id for c in agreeing if c.address == sighting.address)

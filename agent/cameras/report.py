@@ -10,13 +10,17 @@ from datetime import timedelta
 from typing import Any
 
 from agent import words
+from agent.cameras import exchange
 from agent.catalog import Catalog
+from agent.catalog.cameras import camera_data
 from agent.clock import Clock
 from agent.model import AlertKind, Camera, Verdict
 
 log = logging.getLogger(__name__)
 _RETIRED = "cameras.retired"
 _REPLACED_FOR = timedelta(days=7)
+_UNVERIFIED = timedelta(minutes=3)
+"""How long a camera may be recorded whose identity could not be read before that is an alert: a reboot takes a minute."""
 
 
 class Reporter:
@@ -25,15 +29,32 @@ class Reporter:
         self._clock = clock
         self._clock_bound_s = clock_bound_s
         self._published: dict[str, Mapping[str, Any]] = {}
+        self._unverified: dict[str, bool] = {}
 
-    def take(self, camera: Camera, before: Camera | None, replaces: Camera | None, *, busy: bool = False) -> None:
-        """A camera that answered, with its verdict. `busy`: its recorder is at work, and knows better whether pictures come."""
+    def take(
+        self,
+        camera: Camera,
+        before: Camera | None,
+        replaces: Camera | None,
+        *,
+        busy: bool = False,
+        identified: bool = True,
+    ) -> None:
+        """Write down a camera that answered, with its verdict.
+
+        `identified`: with model and serial too. `busy`: its recorder is at work, and knows better whether pictures come.
+        """
         now = self._clock.now()
         if replaces is not None:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
             self._catalog.events.add("camera.replaced", now, camera_id=camera.camera_id, detail=change)
         camera = replace(camera, reasons=(*camera.reasons, *self._replacement(camera)))
         self._catalog.cameras.put(camera, now)
+        if identified:
+            self._catalog.cameras.checked(camera.camera_id, camera.identity, now)
+        if before is not None and before.identity not in ("", camera.identity):
+            exchange.note(self._catalog, camera, before, now)
+        exchange.tell(self._catalog, camera, now)
         if before is None or before.verdict is not camera.verdict:
             was = before.verdict.value if before else None
             detail: dict[str, Any] = {"was": was, "verdict": camera.verdict.value, "reasons": list(camera.reasons)}
@@ -72,14 +93,30 @@ class Reporter:
         """IDs that cameras had and lost."""
         return list(json.loads(self._catalog.facts.get(_RETIRED) or "[]"))
 
+    def displace(self, camera: Camera, successor: str, *, wanted: bool, moved: bool) -> None:
+        """Another unit answers where this camera was, and does not take over its name. `moved`: one that had an address of
+        its own before, as addresses given by DHCP change hands."""
+        other = self._catalog.cameras.get(successor)
+        if other is None:
+            self.unmet(camera)
+            return
+        news = camera.successor != successor
+        self._lost(replace(camera, successor=successor), exchange.reason(camera, other), wanted)
+        if news and wanted and not moved:
+            exchange.tell_displaced(self._catalog, camera, other, self._clock.now())
+
     def lose(self, camera: Camera, *, wanted: bool) -> None:
         """A camera that no longer answers and whose stream is down; `wanted` ones raise an alert."""
-        reason = self._loss(camera)
+        where = {"camera_id": camera.camera_id, "address": camera.address}
+        self._lost(camera, words.text("cameras.lost", **where), wanted)
+
+    def _lost(self, camera: Camera, reason: str, wanted: bool) -> None:
         seen = self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now()
         lost = replace(camera, verdict=Verdict.UNREACHABLE, reasons=(reason,))
         self._catalog.cameras.put(lost, seen)
         if camera.verdict is not Verdict.UNREACHABLE:
-            detail = {"was": camera.verdict.value, "verdict": lost.verdict.value, "reasons": [reason]}
+            detail: dict[str, Any] = {"was": camera.verdict.value, "verdict": lost.verdict.value, "reasons": [reason]}
+            detail |= {"successor": camera.successor} if camera.successor else {}
             self._catalog.events.add("camera.verdict", self._clock.now(), camera_id=camera.camera_id, detail=detail)
             log.info("%s (%s): %s", camera.camera_id, camera.address, lost.verdict.value)
         for kind in (AlertKind.CAMERA_REFUSED, AlertKind.CAMERA_FAULTY, AlertKind.CAMERA_CLOCK):
@@ -87,30 +124,34 @@ class Reporter:
         if wanted:
             self._alert(AlertKind.CAMERA_OFFLINE, lost, True)
 
-    def _loss(self, camera: Camera) -> str:
-        """In words; where another camera is at the address now, it was probably exchanged."""
-        where = {"camera_id": camera.camera_id, "address": camera.address}
-        for other in self._catalog.cameras.all():
-            if other.address == camera.address and other.camera_id != camera.camera_id and other.serial:
-                return words.text("cameras.lost_replaced", successor=other.camera_id, serial=other.serial, **where)
-        return words.text("cameras.lost", **where)
-
-    def ask_again(self, camera: Camera) -> None:
-        """Not met this time: the recorder's wish is answered, and it may wish again."""
+    def unmet(self, camera: Camera) -> None:
+        """Not met this time: the recorder's wish is answered, and it may wish again. What is recorded is not unreachable."""
+        if camera.up and camera.verdict is Verdict.UNREACHABLE and camera.recordable:
+            camera = replace(camera, verdict=camera.judged, reasons=())
         self._catalog.cameras.put(camera, self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now())
 
     def publish(self) -> None:
         """Renew the retained message of each camera of which something changed, `up` included (the recorder's mark)."""
         for camera in self._catalog.cameras.all():
-            data = {
-                "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
-                "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
-                "reasons": list(camera.reasons), "up": camera.up,
-            }  # fmt: skip
+            self._watch_identity(camera)
+            data = camera_data(camera, self._catalog.zone)
             if self._published.get(camera.camera_id) != data:
                 topic = f"camera/{camera.camera_id}"
                 self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
                 self._published[camera.camera_id] = data
+
+    def _watch_identity(self, camera: Camera) -> None:
+        """Keep `camera.unverified` true: recorded for minutes, and nobody could ask which unit it is."""
+        since, now = camera.unverified_since, self._clock.now()
+        if since is None or camera.connected_at is None:
+            if self._unverified.pop(camera.camera_id, True):
+                self._alert(AlertKind.CAMERA_UNVERIFIED, camera, False)
+            self._unverified[camera.camera_id] = False
+        elif now - camera.connected_at >= _UNVERIFIED:
+            at = since.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M:%S")
+            text = words.text("cameras.unverified", camera_id=camera.camera_id, address=camera.address, since=at)
+            self._alert(AlertKind.CAMERA_UNVERIFIED, camera, True, text)
+            self._unverified[camera.camera_id] = True
 
     def _replacement(self, camera: Camera) -> list[str]:
         """Named for a week: long enough for whoever plans the rooms to notice."""

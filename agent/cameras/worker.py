@@ -18,7 +18,7 @@ from agent.cameras.device import Description
 from agent.cameras.discovery import Match
 from agent.cameras.model_list import Watched
 from agent.cameras.options import Options
-from agent.cameras.registry import Named, credentials_for, former, name_all
+from agent.cameras.registry import Named, credentials_for, former, name_all, successor_of
 from agent.cameras.report import Reporter
 from agent.cameras.search import Finder, Sighting
 from agent.catalog import Catalog
@@ -96,7 +96,7 @@ class CameraWatch:
         sightings = finder.find(addresses, [c.endpoint for c in cameras], named)
         if stop.is_set():
             return []
-        found = self._named(sightings)
+        found = self._named(sightings, approved)
         met = [self._take(named, approved, finder) for named in self._worth_taking(found, len(cameras))]
         answered = {c.camera_id for c in met if c.verdict is not Verdict.UNREACHABLE}
         for camera in self._catalog.cameras.all():
@@ -104,18 +104,24 @@ class CameraWatch:
                 0 if camera.camera_id in answered else self._misses.get(camera.camera_id, 0) + 1
             )
             if camera.camera_id not in answered:
-                self._miss(camera)
+                self._miss(camera, found)
         self._reporter.publish()
         return met
 
-    def _named(self, sightings: list[Sighting]) -> list[Named]:
+    def _named(self, sightings: list[Sighting], approved: ModelList) -> list[Named]:
         """With the names that the settings give now; rows under earlier ones are carried over."""
         known, cameras, retired = self._options.known, self._catalog.cameras.all(), self._reporter.retired()
-        found = name_all(sightings, known, cameras, retired)
+
+        def admitted(found: Description) -> bool:
+            return admission.judge(found, approved).verdict.recordable
+
+        found = name_all(sightings, known, cameras, retired, admitted)
         renamed = [(row, named.camera_id) for named in found for row in former(named, known, cameras)]
         for row, camera_id in renamed:
             self._reporter.rename(row, camera_id)
-        return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired()) if renamed else found
+        if not renamed:
+            return found
+        return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted)
 
     def _rename_known(self) -> None:
         """What the settings name by serial, before any recorder takes up the old name."""
@@ -173,17 +179,23 @@ class CameraWatch:
             camera = self._unspoken(named)
         else:
             self._correct_clock(named, finder)
+            exchanged = before is not None and before.identity not in ("", found.identity)
+            kept = before.streams if before and not exchanged else ()
             camera = Camera(
                 camera_id=named.camera_id, address=sighting.address, endpoint=sighting.endpoint,
                 manufacturer=found.manufacturer, model=found.model, firmware=found.firmware, serial=found.serial,
-                hardware_id=found.hardware_id, streams=found.streams or (before.streams if before else ()),
+                hardware_id=found.hardware_id, streams=found.streams or kept, url=found.url,
+                accepted=before.accepted if before else "",
                 clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock else None,
                 up=before.up if before else False,
             )  # fmt: skip
-            judged = self._deferred(camera.camera_id, before, self._judge(camera, found, approved, sighting.twins))
+            judged = self._judge(camera, found, approved, sighting.twins)
+            # what is put off is a change of the list or of a password, never another unit
+            judged = judged if exchanged else self._deferred(camera.camera_id, before, judged)
             camera = replace(camera, verdict=judged.verdict, reasons=judged.reasons)
         if camera.verdict is not Verdict.UNREACHABLE:
-            self._reporter.take(camera, before, named.replaces, busy=self._busy(camera.camera_id))
+            busy = self._busy(camera.camera_id)
+            self._reporter.take(camera, before, named.replaces, busy=busy, identified=found is not None)
         elif before is None:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
@@ -219,13 +231,19 @@ class CameraWatch:
             return judged
         return Judgement(Verdict.FAULTY, tuple(words.text("cameras.after_class", reason=r) for r in judged.reasons))
 
-    def _miss(self, camera: Camera) -> None:
-        """It was not met. What streams is not unreachable, whatever its ONVIF service does."""
-        if self._misses[camera.camera_id] >= _MISSES and not camera.up:
+    def _miss(self, camera: Camera, found: list[Named]) -> None:
+        """It was not met. What streams is not unreachable, whatever its ONVIF service does, unless another unit answers
+        where it is recorded from."""
+        wanted = camera.verdict.recordable or self._is_named(camera.camera_id)
+        other = successor_of(camera, found)
+        if other is not None and camera.identity:
+            known_elsewhere = other.before is not None and other.before.address != other.sighting.address
+            self._reporter.displace(camera, other.camera_id, wanted=wanted, moved=known_elsewhere)
+        elif self._misses[camera.camera_id] >= _MISSES and not camera.up:
             # a stranger that was refused and left is nobody's loss
-            self._reporter.lose(camera, wanted=camera.verdict.recordable or self._is_named(camera.camera_id))
+            self._reporter.lose(camera, wanted=wanted)
         else:
-            self._reporter.ask_again(camera)
+            self._reporter.unmet(camera)
 
     def _pause(self) -> float:
         """Seconds to the next search: few while a camera that should be there is not, more when it stays away."""

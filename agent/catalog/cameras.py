@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from agent import clock
 from agent.catalog.base import Row, Store, dump, moment
@@ -16,20 +18,30 @@ class Cameras:
         self._store = store
 
     def put(self, camera: Camera, seen_at: datetime) -> None:
-        """Insert or replace what is known; `up` and the recorder's marks of a known camera stay as they are."""
+        """Insert or replace what is known.
+
+        Of a known camera `up`, `connected_at` (the recorder's), `checked_at` and `accepted` stay as they are, `url` where the
+        new one is empty, `judged` where the new verdict is that it cannot be reached.
+        """
+        values = {
+            "camera_id": camera.camera_id, "endpoint": camera.endpoint, "address": camera.address,
+            "manufacturer": camera.manufacturer, "model": camera.model, "firmware": camera.firmware,
+            "serial": camera.serial, "hardware_id": camera.hardware_id, "verdict": camera.verdict.value,
+            "reasons": dump(list(camera.reasons)), "streams": dump([asdict(s) for s in camera.streams]),
+            "clock_offset_s": camera.clock_offset_s, "up": int(camera.up), "seen_at": clock.stamp(seen_at),
+            "judged": camera.verdict.value, "url": camera.url, "accepted": camera.accepted or camera.identity,
+            "successor": camera.successor,
+        }  # fmt: skip
+        sets = ", ".join(f"{name} = excluded.{name}" for name in values if name not in _KEPT)
         with self._store.write() as db:
             db.execute(
-                "insert into cameras (camera_id, endpoint, address, manufacturer, model, firmware, serial, hardware_id,"
-                " verdict, reasons, streams, clock_offset_s, up, seen_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " on conflict (camera_id) do update set endpoint = excluded.endpoint, address = excluded.address,"
-                " manufacturer = excluded.manufacturer, model = excluded.model, firmware = excluded.firmware,"
-                " serial = excluded.serial, hardware_id = excluded.hardware_id, verdict = excluded.verdict,"
-                " reasons = excluded.reasons, streams = excluded.streams, clock_offset_s = excluded.clock_offset_s,"
-                " seen_at = excluded.seen_at, asked_at = null",
-                [camera.camera_id, camera.endpoint, camera.address, camera.manufacturer, camera.model, camera.firmware,
-                 camera.serial, camera.hardware_id, camera.verdict.value, dump(list(camera.reasons)),
-                 dump([asdict(s) for s in camera.streams]), camera.clock_offset_s, int(camera.up), clock.stamp(seen_at)],
-            )  # fmt: skip
+                f"insert into cameras ({', '.join(values)}) values ({', '.join(f':{name}' for name in values)})"  # noqa: S608 - own names
+                f" on conflict (camera_id) do update set {sets}, asked_at = null,"
+                " url = coalesce(nullif(excluded.url, ''), url),"
+                f" judged = case excluded.verdict when '{Verdict.UNREACHABLE.value}' then judged else excluded.verdict end,"
+                " accepted = coalesce(nullif(accepted, ''), excluded.accepted)",
+                values,
+            )
 
     def rename(self, old: str, new: str) -> None:
         """The same camera under another ID; where that has a row already, the old one goes. Segments and looks keep the
@@ -60,6 +72,30 @@ class Cameras:
             )
             return cursor.rowcount > 0
 
+    def connected(self, camera_id: str, at: datetime) -> None:
+        """The recorder begins a connection; a check of the identity made for it counts from `at` on."""
+        with self._store.write() as db:
+            db.execute("update cameras set connected_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
+
+    def checked(self, camera_id: str, identity: str, at: datetime) -> None:
+        """Model and serial were read where the camera is recorded from, and agreed with its row."""
+        with self._store.write() as db:
+            # a clock that was put back must not make a check older than the connection that it was made on
+            db.execute(
+                "update cameras set checked_at = max(?, coalesce(connected_at, '')) where camera_id = ?"
+                " and ? = case when serial != '' then serial else hardware_id end",
+                [clock.stamp(at), camera_id, identity],
+            )
+
+    def accept(self, camera_id: str) -> None:
+        """The unit that stands under this name now belongs there."""
+        with self._store.write() as db:
+            db.execute(
+                "update cameras set accepted = case when serial != '' then serial else hardware_id end"
+                " where camera_id = ?",
+                [camera_id],
+            )
+
     def ask(self, camera_id: str, at: datetime) -> None:
         """The recorder lost this camera and wants a fresh search."""
         with self._store.write() as db:
@@ -73,11 +109,26 @@ class Cameras:
         return moment(row["seen_at"]) if row else None
 
 
+def camera_data(camera: Camera, zone: ZoneInfo) -> dict[str, Any]:
+    """The contract's camera object (docs/schemas/camera.json), times in `zone`."""
+    since = camera.unverified_since
+    return {
+        "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
+        "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
+        "reasons": list(camera.reasons), "up": camera.up, "exchanged": camera.exchanged,
+        "accepted_serial": camera.accepted, "unverified_since": clock.rfc3339(since, zone) if since else None,
+    }  # fmt: skip
+
+
+_KEPT = ("camera_id", "up", "judged", "url", "accepted")
+
+
 def _camera(row: Row) -> Camera:
     return Camera(
         camera_id=row["camera_id"], address=row["address"], endpoint=row["endpoint"], manufacturer=row["manufacturer"],
         model=row["model"], firmware=row["firmware"], serial=row["serial"], hardware_id=row["hardware_id"],
         verdict=Verdict(row["verdict"]), reasons=tuple(json.loads(row["reasons"])),
         streams=tuple(Stream(**s) for s in json.loads(row["streams"])), clock_offset_s=row["clock_offset_s"],
-        up=bool(row["up"]),
+        up=bool(row["up"]), url=row["url"], accepted=row["accepted"], judged=Verdict(row["judged"]), successor=row["successor"],
+        checked_at=moment(row["checked_at"]), connected_at=moment(row["connected_at"]),
     )  # fmt: skip

@@ -128,3 +128,16 @@ def m005_tokens(db: Database) -> None:
     )
     db.execute("create index audit_by_object on audit (object, id)")
     db.execute("create index alerts_by_class on alerts (class_id, since)")
+
+
+@migrations()
+def m006_identity(db: Database) -> None:
+    """Which unit stands under a camera's name, when that was last read from it, and which was recorded."""
+    for column in ("url text not null default ''", "accepted text not null default ''",
+                   "judged text not null default 'unreachable'", "successor text not null default ''", "checked_at text",
+                   "connected_at text"):  # fmt: skip
+        db.execute(f"alter table cameras add column {column}")
+    db.execute("update cameras set judged = verdict")
+    db.execute("update cameras set accepted = case when serial != '' then serial else hardware_id end")
+    db.execute("alter table segments add column serial text not null default ''")
+    db.execute("alter table segments add column unchecked_since text")

@@ -37,6 +37,14 @@ class Segments:
         with self._store.write() as db:
             db.execute("update segments set path = ? where id = ? and state = 'open'", [path, segment_id])
 
+    def verified(self, camera_id: str, since: datetime) -> None:
+        """The camera's identity was read on the connection that began at `since`: so what it is writing is of that unit."""
+        with self._store.write() as db:
+            db.execute(
+                "update segments set unchecked_since = null where camera_id = ? and state = 'open' and start >= ?",
+                [camera_id, clock.stamp(since)],
+            )
+
     def drop(self, segment_id: int) -> None:
         """Forget an open row whose file never held a frame."""
         with self._store.write() as db:
@@ -108,7 +116,8 @@ def _values(segment: Segment) -> dict[str, Any]:
         "end": clock.stamp(segment.end) if segment.end else None, "bytes": segment.bytes, "sha256": segment.sha256,
         "video_codec": segment.video_codec, "width": segment.width, "height": segment.height,
         "audio_codec": segment.audio_codec, "trust": segment.trust,
-        "sender_time": clock.stamp(segment.sender_time) if segment.sender_time else None,
+        "sender_time": clock.stamp(segment.sender_time) if segment.sender_time else None, "serial": segment.serial,
+        "unchecked_since": clock.stamp(segment.unchecked_since) if segment.unchecked_since else None,
     }  # fmt: skip
 
 
@@ -119,4 +128,5 @@ def _segment(row: Row) -> Segment:
         room_id=row["room_id"], camera_id=row["camera_id"], start=clock.parse(row["start"]), end=moment(row["end"]),
         bytes=row["bytes"], sha256=row["sha256"], video_codec=row["video_codec"], width=row["width"],
         height=row["height"], audio_codec=row["audio_codec"], trust=row["trust"], sender_time=moment(row["sender_time"]),
+        serial=row["serial"], unchecked_since=moment(row["unchecked_since"]),
     )  # fmt: skip

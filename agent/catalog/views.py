@@ -51,6 +51,6 @@ class Views:
         known = self.confirmed(camera.camera_id)
         if known is None:
             return "open"
-        moved = self._events.last("picture.view_accepted", camera.camera_id)
-        gone = known.serial != camera.serial or (moved is not None and moved.at > known.at)
+        ends = [self._events.last(kind, camera.camera_id) for kind in ("picture.view_accepted", "camera.unit_changed")]
+        gone = known.serial != camera.serial or any(e is not None and e.at > known.at for e in ends)
         return "changed" if gone else "confirmed"

@@ -22,6 +22,7 @@ def check(box: Box) -> list[Finding]:
     known = {c.camera_id for c in cameras}
     found = [bad("cameras", "critical", "cameras.none")] if not cameras else []
     found += [_camera(box, c, c.camera_id in planned) for c in cameras]
+    found += [f for c in cameras if (f := identity(box, c))]
     found += [bad(f"cameras.{c}", "critical", "cameras.unknown", camera_id=c) for c in sorted(planned - known)]
     return [_model_list(box), *found]
 
@@ -43,6 +44,18 @@ def _camera(box: Box, camera: Camera, planned: bool) -> Finding:
     stream = camera.main_stream
     size = f"{stream.width or '?'}×{stream.height or '?'} {stream.codec or '?'}" if stream else "?"
     return good(name, "cameras.ok", camera_id=camera.camera_id, address=camera.address, model=camera.model, size=size)
+
+
+def identity(box: Box, camera: Camera) -> Finding | None:
+    """Whether the unit that is recorded under this name is the one that was accepted; None where all is well."""
+    name = f"cameras.{camera.camera_id}.identity"
+    if camera.exchanged and camera.verdict.recordable:
+        shown = {"camera_id": camera.camera_id, "old": camera.accepted, "serial": camera.identity or "?"}
+        return bad(name, "critical", "cameras.exchanged", **shown)
+    if camera.unverified_since:
+        since = camera.unverified_since.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
+        return bad(name, "warning", "cameras.unverified", camera_id=camera.camera_id, since=since)
+    return None
 
 
 def _model_list(box: Box) -> Finding:

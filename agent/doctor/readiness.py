@@ -7,6 +7,7 @@ from typing import Any
 
 from agent import clock
 from agent.catalog import Catalog
+from agent.doctor import cameras as cameras_check
 from agent.doctor import drives, plan
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, exit_status, good
@@ -44,6 +45,7 @@ def _room(box: Box, catalog: Catalog, room: Room, cameras: dict[str, Camera]) ->
     if admitted and not any(c.main_stream and c.main_stream.audio for c in admitted):
         found.append(bad(f"{name}.sound", "critical", "class.no_sound", room=room.name))
     found += [f for c in admitted if (f := _view(catalog, c, room))]
+    found += [f for c in admitted if (f := cameras_check.identity(box, c))]
     shown_ids = ", ".join(c.camera_id for c in admitted)
     return found or [good(name, "class.room_ok", room=room.name, cameras=shown_ids)]
 

@@ -198,6 +198,9 @@ def _from_file(
         bytes=path.stat().st_size if written else None, sha256=sums.of_file(path) if written else None,
         video_codec=probe.video, width=probe.width, height=probe.height,
         audio_codec=probe.audio, trust=begun.row["trust"] if begun else "unknown",
+        # a row of an earlier version names none
+        serial=begun.row.get("serial", "") if begun else "",
+        unchecked_since=parse(begun.row["unchecked_since"]) if begun and begun.row.get("unchecked_since") else None,
     )  # fmt: skip
 
 

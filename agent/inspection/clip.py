@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -288,7 +288,8 @@ class Clips:
                      "video": one.video.codec if plan.encoded != "all" else "avc1",
                      "sound": one.sound.codec if one.sound else None, "encoded_anew": plan.encoded},
             "class_id": request.cls.class_id, "project": request.cls.project, "institution": request.cls.institution,
-            "camera_id": plan.camera_id, "room_id": plan.footage.segments[used[0]].room_id,
+            "camera_id": plan.camera_id, "serials": _serials(plan.footage.segments[i] for i in used),
+            "room_id": plan.footage.segments[used[0]].room_id,
             "asked": span(request.span), "given": span(plan.span),
             "pieces": [{"source": used.index(p.source), **span(p.span), "at_s": round(p.at, 3)} for p in one.pieces],
             "sources": [self._source(plan.footage.segments[i]) for i in used],
@@ -310,8 +311,15 @@ class Clips:
         return {
             "drive_id": segment.drive_id, "path": segment.path, "sha256": segment.sha256, "bytes": segment.bytes,
             "start": time.rfc3339(segment.start, zone),
-            "end": time.rfc3339(segment.end, zone) if segment.end else None, "clock": segment.trust, "chain": chain,
+            "end": time.rfc3339(segment.end, zone) if segment.end else None, "clock": segment.trust,
+            "serial": segment.serial or None, "chain": chain,
+            "unchecked_since": time.rfc3339(segment.unchecked_since, zone) if segment.unchecked_since else None,
         }  # fmt: skip
+
+
+def _serials(segments: Iterable[Segment]) -> list[str]:
+    """The serials of the units that were recorded, each once, in order of time; those of earlier versions are not known."""
+    return list(dict.fromkeys(s.serial for s in segments if s.serial))
 
 
 def _check(request: Request) -> None:

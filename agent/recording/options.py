@@ -22,6 +22,7 @@ class Options:
     refused_pause      after a refused password: cameras lock out who tries too often
     reserve_bytes      recording stops in good order while the drive has this much left (of a small drive a hundredth):
                        what is open must be finished
+    identity_wait      how long a new connection waits for the camera to tell its model and serial
     nap                rest after the stream had to be waited for: most of the cost of recording is waking up
     """
 
@@ -37,19 +38,22 @@ class Options:
     last_pause: float = 5.0
     refused_pause: float = 30.0
     reserve_bytes: int = 256 * 2**20
+    identity_wait: float = 1.0
     nap: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """A camera's stream. `url` never carries credentials; `audio_required` raises an alert where there is no sound;
-    `names` tell the camera in the attempt budget (its endpoint, its address)."""
+    `names` tell the camera in the attempt budget (its endpoint, its address); `serial` is the unit that is expected there.
+    """
 
     url: str
     username: str = ""
     password: str = field(default="", repr=False)
     audio_required: bool = False
     names: tuple[str, ...] = ()
+    serial: str = ""
 
     @staticmethod
     def of(url: str, *, audio_required: bool = False) -> Source:

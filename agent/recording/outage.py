@@ -16,11 +16,11 @@ from agent.recording.reel import Plan
 
 log = logging.getLogger(__name__)
 _TOLD_AGAIN = timedelta(minutes=15)
-_CAMERAS_OWN = ("camera.down", "stream.stalled")
+_CAMERAS_OWN = ("camera.down", "stream.stalled", "camera.exchanged")
 
 
 class Outage:
-    """The trouble of one camera. Kinds of its events: camera.down, stream.stalled, camera.refused, drive.*
+    """The trouble of one camera. Kinds of its events: camera.down, stream.stalled, camera.exchanged, camera.refused, drive.*
 
     The alert goes out on time although the recorder may sit in a call that a hung camera does not answer: a thread of its
     own waits for that instant, from the begin of the trouble to its end.

@@ -14,8 +14,9 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
 from agent.errors import CameraDenied, CameraError, DriveError, SiteAgentError
-from agent.model import Segment, Verdict
+from agent.model import Segment, UnitCheck, Verdict
 from agent.recording.finisher import Finisher
+from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
 from agent.recording.reel import Plan, Reel, check_space
@@ -32,12 +33,21 @@ class Stalled(CameraError):
     """No picture for too long although the connection stands."""
 
 
+class Exchanged(CameraError):
+    """Another unit answers where the camera was recorded from."""
+
+
+class Withdrawn(CameraError):
+    """The camera may not be recorded any more."""
+
+
 class Recorder:
     """Records one camera. Give every camera one, and run it in a thread of its own.
 
     `source`: the admitted camera's stream, None while it is not admitted. `plan`: what the camera records for at an
     instant, None outside the plan. `drive`: the drive to write to; raises DriveError. `finished` hears of each segment.
     `budget` is shared with whoever else gives passwords to cameras. `complain` hears of a drive that could not be written to.
+    `identify` asks which unit answers where the stream comes from, before each connection.
     """
 
     def __init__(
@@ -45,6 +55,7 @@ class Recorder:
         drive: Callable[[], Drive], catalog: Catalog, clock: Clock, options: Options | None = None,
         finished: Callable[[Segment], None] | None = None, budget: Budget | None = None,
         complain: Callable[[Drive, DriveError], None] | None = None,
+        identify: Callable[[], UnitCheck] | None = None,
     ) -> None:  # fmt: skip
         self._camera_id, self._source, self._plan, self._drive = camera_id, source, plan, drive
         self._catalog, self._clock, self._options = catalog, clock, options or Options()
@@ -53,6 +64,7 @@ class Recorder:
         self._budget = budget or Budget(clock)
         self._finisher = Finisher(camera_id, catalog, clock, finished, complain)
         self._complain = complain
+        self._question = UnitQuestion(camera_id, identify)
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
         self._last_picture: datetime | None = None
@@ -100,9 +112,13 @@ class Recorder:
             return self._drive_failed(error)
 
     def _no_source(self, now: datetime, plan: Plan) -> None:
-        """Refused, or not there: the ledger keeps them apart. The first search after the start is given its time."""
+        """Refused, exchanged, or not there: the ledger keeps them apart. The first search after the start gets its time."""
         camera = self._catalog.cameras.get(self._camera_id)
-        if camera is not None and camera.verdict is Verdict.REFUSED:
+        if camera is not None and camera.successor:
+            why = "; ".join(camera.reasons)
+            self._outage.begin("camera.exchanged", now, why)
+            self._outage.warn(now, plan, why)
+        elif camera is not None and camera.verdict is Verdict.REFUSED:
             self._outage.begin("camera.refused", now, "not admitted")
         elif camera is not None or self._clock.monotonic() - self._started >= self._options.offline_seconds:
             why = words.text("recording.not_found")
@@ -126,8 +142,14 @@ class Recorder:
     def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
         """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
         try:
+            unit = self._unit(source)
             with self._connect(source) as stream, Syncer(self._camera_id, self._clock) as syncer:
-                self._record(stream, source, drive, syncer, stop)
+                self._record(stream, source, drive, syncer, unit, stop)
+        except Withdrawn as error:
+            log.info("%s: %s", self._camera_id, error)
+            return 0.0
+        except Exchanged as error:
+            self._camera_failed("camera.exchanged", error)
         except CameraDenied as error:
             self._camera_failed("camera.down", error)
             return self._options.refused_pause
@@ -138,6 +160,14 @@ class Recorder:
         else:
             return 0.0
         return self._longer_pause()
+
+    def _unit(self, source: Source) -> RecordedUnit:
+        """The unit that is about to be recorded. Raises Exchanged where another one answers in its place."""
+        since = self._clock.now()
+        if self._question.put(self._options.identity_wait) is UnitCheck.OTHER:
+            raise Exchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
+        self._catalog.cameras.connected(self._camera_id, since)
+        return RecordedUnit(self._catalog, self._camera_id, source.serial, since)
 
     def _connect(self, source: Source) -> LiveStream:
         """A wrong password counts against the camera's budget, which its web services share."""
@@ -154,19 +184,19 @@ class Recorder:
             return stream
 
     def _record(
-        self, stream: LiveStream, source: Source, drive: Drive, syncer: Syncer, stop: threading.Event
+        self, stream: LiveStream, source: Source, drive: Drive, syncer: Syncer, unit: RecordedUnit, stop: threading.Event
     ) -> None:  # fmt: skip
         reel = Reel(
             self._camera_id, stream, self._plan, drive, self._catalog, self._clock, self._options, self._finisher,
-            syncer,
+            syncer, unit,
         )  # fmt: skip
         try:
-            self._pump(stream, reel, source, stop)
+            self._pump(stream, reel, source, unit, stop)
         finally:
             self._last_picture = reel.end_of_video() or self._last_picture
             reel.close()
 
-    def _pump(self, stream: LiveStream, reel: Reel, source: Source, stop: threading.Event) -> None:
+    def _pump(self, stream: LiveStream, reel: Reel, source: Source, unit: RecordedUnit, stop: threading.Event) -> None:
         options, monotonic = self._options, self._clock.monotonic
         recording, next_tick, next_watch = False, 0.0, 0.0
         while not (stop.is_set() or reel.over):
@@ -192,9 +222,19 @@ class Recorder:
                 raise Stalled("recording.stalled", url=source.url, seconds=round(options.stall_seconds))
             if arrival >= next_watch:
                 next_watch = arrival + _POLL
+                self._check_unit(source, unit)
                 self._watch(reel, source, arrival)
             if waited:
                 self._clock.wait(stop, options.nap)
+
+    def _check_unit(self, source: Source, unit: RecordedUnit) -> None:
+        """Once a second: is this still the camera that may be recorded under this name? Raises Exchanged, Withdrawn."""
+        now = self._source()
+        if self._question.other or (now is not None and now.serial != source.serial):
+            raise Exchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
+        if now is None:
+            raise Withdrawn("recording.withdrawn", url=source.url)
+        unit.unchecked_since()
 
     def _begun(self) -> None:
         self._pause = self._options.first_pause

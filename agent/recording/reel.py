@@ -21,6 +21,7 @@ from agent.drive import Drive, layout
 from agent.errors import DriveError
 from agent.model import Segment, TrainingClass
 from agent.recording.finisher import Finisher, Job
+from agent.recording.identity import RecordedUnit
 from agent.recording.options import Options
 from agent.recording.parameters import Picture, picture_of
 from agent.recording.sound import sound_of
@@ -67,11 +68,11 @@ class Reel:
 
     def __init__(
         self, camera_id: str, stream: LiveStream, plan: Callable[[datetime], Plan | None], drive: Drive,
-        catalog: Catalog, clock: Clock, options: Options, finisher: Finisher, syncer: Syncer,
+        catalog: Catalog, clock: Clock, options: Options, finisher: Finisher, syncer: Syncer, unit: RecordedUnit,
     ) -> None:  # fmt: skip
         self._camera_id, self._stream, self._plan, self._drive = camera_id, stream, plan, drive
         self._catalog, self._clock, self._options = catalog, clock, options
-        self._finisher, self._syncer = finisher, syncer
+        self._finisher, self._syncer, self._unit = finisher, syncer, unit
         self._sound = sound_of(stream.audio)
         self._codec = stream.video.codec_context.name
         context = stream.video.codec_context
@@ -303,7 +304,7 @@ class Reel:
             room_id=placement.room_id, camera_id=self._camera_id, start=moment,
             video_codec="h265" if picture.codec == "hevc" else picture.codec, width=picture.width, height=picture.height,
             audio_codec=self._sound.codec if self._sound else None, trust=self._clock.trust(),
-            sender_time=sender_time(packet),
+            sender_time=sender_time(packet), serial=self._unit.serial, unchecked_since=self._unit.unchecked_since(),
         )  # fmt: skip
         with self._finisher.opening:
             segment_id = self._catalog.segments.open(row)

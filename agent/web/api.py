@@ -141,6 +141,8 @@ def _segment(v: Visit, s: Segment) -> dict[str, Any]:
         "height": s.height,
         "sound": s.audio_codec,
         "clock": s.trust,
+        "serial": s.serial or None,
+        "unchecked_since": rfc3339(s.unchecked_since, zone) if s.unchecked_since else None,
     }
 
 
@@ -255,6 +257,9 @@ def _camera(v: Visit, c: Camera) -> dict[str, Any]:
         "verdict": c.verdict.value,
         "reasons": list(c.reasons),
         "up": c.up,
+        "exchanged": c.exchanged,
+        "accepted_serial": c.accepted,
+        "unverified_since": rfc3339(c.unverified_since, v.site.catalog.zone) if c.unverified_since else None,
         "class_id": writing[-1].class_id if writing else None,
         "picture": f"{BASE}/cameras/{c.camera_id}/now.jpg" if writing else None,
         "look": _look(v, look) if look and fresh else None,

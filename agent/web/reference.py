@@ -9,6 +9,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from agent.cameras import exchange
 from agent.catalog.views import Confirmation, State
 from agent.model import Camera, is_id
 from agent.web.site import Visit
@@ -53,6 +54,17 @@ def confirm(v: Visit) -> Response:
     by = v.me.name if v.me else ""
     v.site.catalog.views.confirm(Confirmation(camera.camera_id, camera.serial, by, v.site.clock.now(), name))
     v.note("reference.confirm", camera.camera_id, {"picture": name})
+    return v.go("/reference")
+
+
+def accept(v: Visit) -> Response:
+    """The exchanged unit that was shown belongs here: one that came meanwhile must be looked at again."""
+    camera = v.site.catalog.cameras.get(v.request.path_params["camera_id"])
+    if camera is None:
+        raise HTTPException(404)
+    if not camera.exchanged or v.form.get("serial") != camera.identity:
+        raise HTTPException(400)
+    exchange.accept(v.site.catalog, v.site.clock, camera.camera_id, v.me.name if v.me else "")
     return v.go("/reference")
 
 

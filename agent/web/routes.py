@@ -40,6 +40,7 @@ def application(site: Site) -> ASGIApp:
             ("GET", "/reference", reference.page, ()),
             ("GET", "/reference/{camera_id}.jpg", reference.picture, ()),
             ("POST", "/reference/{camera_id}", reference.confirm, ("operator",)),
+            ("POST", "/reference/{camera_id}/accept", reference.accept, ("operator", "bureau")),
             ("GET", "/audit", pages.audit, ("bureau",)),
         ],
         [openapi.route(table), *calls.routes(site, table)],

@@ -1,0 +1,74 @@
+"""Who answers where a camera is recorded from: model and serial, asked for at each new connection."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from agent.attempts import Budget
+from agent.cameras import discovery, networks
+from agent.cameras.auth import Credentials
+from agent.cameras.device import Description, identify
+from agent.cameras.exchange import same_model
+from agent.cameras.networks import with_host
+from agent.cameras.options import Options
+from agent.cameras.registry import credentials_for
+from agent.cameras.search import Finder
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import CameraError, InputError
+from agent.model import Camera, UnitCheck
+
+log = logging.getLogger(__name__)
+_TIMEOUT_S = 3.0
+"""For one exchange: who records waits for it, and a later search asks more patiently."""
+
+
+class IdentityCheck:
+    """Asks one camera at a time; several threads may use one object. `budget` is shared with whoever gives passwords."""
+
+    def __init__(self, catalog: Catalog, clock: Clock, options: Options, budget: Budget) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._options = replace(options, timeout_s=min(options.timeout_s, _TIMEOUT_S))
+        self._budget = budget
+
+    def ask(self, camera_id: str) -> UnitCheck:
+        """Whether the unit of `camera_id` answers where its stream comes from; what was found is written down.
+
+        Where it is another unit, a fresh search is asked for.
+        """
+        camera = self._catalog.cameras.get(camera_id)
+        if camera is None or not camera.identity:
+            return UnitCheck.SILENT
+        try:
+            found = self._identity(camera)
+        except CameraError as error:
+            log.debug("%s: %s", camera_id, error)
+            return UnitCheck.SILENT
+        except InputError:
+            # the settings' networks are gone from this machine just now
+            return UnitCheck.SILENT
+        now = self._clock.now()
+        if found.identity == camera.identity and same_model(camera, found):
+            self._catalog.cameras.checked(camera_id, found.identity, now)
+            return UnitCheck.SAME
+        self._catalog.cameras.ask(camera_id, now)
+        return UnitCheck.OTHER
+
+    def _identity(self, camera: Camera) -> Description:
+        """What the device says of itself at the very host that sends the stream. Raises CameraError, InputError."""
+        url = camera.url or discovery.direct(camera.address).urls[0]
+        host = urlsplit(camera.main_stream.uri).hostname if camera.main_stream else None
+        match = discovery.Match(
+            camera.endpoint, camera.address.partition(":")[0], (with_host(url, host) if host else url,)
+        )
+        options = self._options
+        where = networks.choose(options.networks, options.interfaces)
+
+        def account(match: discovery.Match) -> Credentials | None:
+            return credentials_for(match, options.known, self._catalog.cameras.all(), options.credentials)
+
+        finder = Finder(where, self._clock, self._budget, account, options.timeout_s)
+        return identify(finder.session(match.urls[0], match))[0]

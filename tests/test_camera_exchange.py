@@ -1,0 +1,171 @@
+"""Another unit at a camera's address, ports, path and password, under a running agent: what is recorded, and what is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.catalog import Catalog
+from agent.demo.camera import VirtualCamera
+from agent.demo.media import make_clip
+from agent.model import Segment
+from tests.broker import Broker, Listener, needs_mosquitto
+from tests.contract_check import validate
+from tests.daemon import CLASS_ID, PASSWORD, Daemon
+from tests.faults import data, zone_of
+from tests.personalities import fresh_net
+
+pytestmark = needs_mosquitto
+ONVIF, RTSP = 8000, 5554
+SOON = 15.0
+"""Seconds in which every place must say the same."""
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", 16, (320, 192), 25, key_seconds=1)
+
+
+class Place:
+    """One address in the classroom and the unit that hangs there."""
+
+    def __init__(self, film: Path, address: str, daemon: Daemon, ears: Listener) -> None:
+        self.film, self.address, self.daemon, self.ears = film, address, daemon, ears
+        self.unit: VirtualCamera | None = None
+
+    def hang(self, serial: str, model: str = "VC-1") -> VirtualCamera:
+        """Take down what hangs there, if anything does, and put up another unit."""
+        self.take_down()
+        self.unit = VirtualCamera(
+            self.film,
+            address=self.address,
+            serial=serial,
+            model=model,
+            password=PASSWORD,
+            rtsp_port=RTSP,
+            onvif_port=ONVIF,
+        ).start()
+        return self.unit
+
+    def take_down(self) -> None:
+        if self.unit:
+            self.unit.stop()
+        self.unit = None
+
+    def segments(self) -> list[Segment]:
+        with Catalog(self.daemon.folder / "state/catalog.db", zone_of(self.daemon)) as catalog:
+            rows = catalog.store.rows("select id from segments order by id")
+            return [s for r in rows if (s := catalog.segments.get(r["id"]))]
+
+    def alerts(self, kind: str) -> list[dict[str, Any]]:
+        return [data(h) for h in self.ears.on(f"alert/{kind}")]
+
+    def camera(self, camera_id: str = "cam1") -> dict[str, Any]:
+        """The newest message about a camera."""
+        heard = self.ears.on(f"/camera/{camera_id}")
+        return data(heard[-1]) if heard else {}
+
+    def doctor(self, *more: str) -> dict[str, dict[str, Any]]:
+        done = self.daemon.run("doctor", "--json", *more)
+        return {f["check"]: f for f in map(json.loads, done.stdout.splitlines())}
+
+
+@contextmanager
+def classroom(folder: Path, film: Path, known: str = "") -> Iterator[Place]:
+    """A lesson is on and cam1, serial FIRST, is being recorded."""
+    net = fresh_net()
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("SITE_AGENT_CAMERAS__NETWORKS", json.dumps([f"{net}.0/24"]))
+        broker = stack.enter_context(Broker(folder / "broker"))
+        ears = stack.enter_context(Listener(broker))
+        daemon = stack.enter_context(Daemon(folder, broker.port, more=known))
+        place = Place(film, f"{net}.9", daemon, ears)
+        stack.callback(place.take_down)
+        place.hang("FIRST")
+        daemon.start()
+        daemon.until(lambda: len(daemon.videos()) >= 1, 40)
+        yield place
+        assert daemon.stop() == 0
+        for heard in ears.heard:
+            validate(heard.topic, heard.payload)
+        assert PASSWORD not in daemon.log()
+
+
+@pytest.mark.parametrize("known", ["", '[[cameras.known]]\ncamera_id = "cam1"\nserial = "FIRST"\n'])
+def test_a_refused_model_is_not_recorded_under_the_old_name(tmp_path: Path, film: Path, known: str) -> None:
+    with classroom(tmp_path, film, known) as place:
+        begun = time.time()
+        place.hang("SECOND", "OTHER-9")
+        place.ears.wait(lambda: place.alerts("camera.exchanged"), SOON)
+        place.ears.wait(lambda: place.camera()["verdict"] == "unreachable" and not place.camera()["up"], SOON)
+        place.ears.wait(lambda: place.camera("cam2").get("verdict") == "refused", SOON)
+        doctor = place.doctor()
+        assert doctor["cameras.cam1"]["severity"] == "critical" and "SECOND" in doctor["cameras.cam1"]["finding"]
+        ready = place.doctor("--class", CLASS_ID)
+        assert any(f["severity"] == "critical" and "cam1" in f["finding"] for f in ready.values())
+        # nothing of the other unit lies anywhere, and the ledger says why
+        time.sleep(6)
+        assert {s.serial for s in place.segments()} == {"FIRST"}
+        assert all(s.start.timestamp() < begun + 1 for s in place.segments())
+        assert place.daemon.parts() == []
+        assert place.daemon.json("gaps", CLASS_ID)[-1]["reason"] == "camera_exchanged"
+        place.ears.wait(lambda: place.alerts("camera.offline"), 45)
+        # after a restart too
+        assert place.daemon.stop() == 0
+        place.daemon.start()
+        time.sleep(8)
+        assert {s.serial for s in place.segments()} == {"FIRST"} and place.daemon.parts() == []
+
+
+def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, film: Path) -> None:
+    with classroom(tmp_path, film) as place:
+        place.hang("SECOND")
+        begun = time.monotonic()
+        place.ears.wait(lambda: place.alerts("camera.exchanged"), SOON)
+        place.daemon.until(lambda: any(s.serial == "SECOND" for s in place.segments()), SOON)
+        assert time.monotonic() - begun < SOON
+        assert all(s.camera_id == "cam1" and s.unchecked_since is None for s in place.segments())
+        told = place.ears.wait(lambda: [c for c in [place.camera()] if c["up"] and c["exchanged"]], SOON)[0]
+        assert (told["serial"], told["accepted_serial"], told["verdict"]) == ("SECOND", "FIRST", "admitted")
+        doctor = place.doctor()
+        assert "SECOND" in doctor["cameras.cam1.identity"]["finding"]
+        assert "class.view.cam1" in place.doctor("--class", CLASS_ID)
+        assert place.daemon.json("cameras", "accept", "cam1")[0]["serial"] == "SECOND"
+        place.ears.wait(lambda: place.alerts("camera.exchanged")[-1]["state"] == "cleared", SOON)
+        assert "cameras.cam1.identity" not in place.doctor()
+        place.daemon.until(lambda: {"FIRST", "SECOND"} <= {s.serial for s in place.segments() if s.end}, SOON)
+        # the drive says which unit each file is of
+        listing = place.daemon.until(
+            lambda: [p for p in place.daemon.drive.rglob("清单.csv") if "SECOND" in p.read_text()], 30
+        )
+        assert "FIRST" in listing[0].read_text(encoding="utf-8")
+
+
+def test_where_only_the_stream_answers_it_is_recorded_and_marked(tmp_path: Path, film: Path) -> None:
+    """The evidence comes first; that nobody could ask which unit it is stands in each row."""
+    with classroom(tmp_path, film) as place:
+        unit = place.hang("FIRST")
+        place.daemon.until(lambda: place.segments()[-1].state == "open", SOON)
+        unit._services(False)
+        unit.drop()
+        checked = time.time()
+        place.daemon.until(lambda: place.segments()[-1].unchecked_since, SOON)
+        marked = place.segments()[-1]
+        assert marked.serial == "FIRST" and marked.unchecked_since and marked.unchecked_since.timestamp() < checked
+        place.ears.wait(lambda: place.camera()["unverified_since"], SOON)
+        assert place.camera()["up"]
+        doctor = place.doctor()
+        assert doctor["cameras.cam1.identity"]["severity"] == "warning", doctor
+        place.daemon.until(lambda: [s for s in place.segments() if s.unchecked_since and s.state == "finished"], SOON)
+        # the service answers again: from then on the rows are clear
+        unit._services(True)
+        place.ears.wait(lambda: place.camera()["unverified_since"] is None, SOON)
+        place.daemon.until(lambda: place.segments()[-1].unchecked_since is None, SOON)
+        assert place.alerts("camera.exchanged") == []
