@@ -12,9 +12,11 @@ from pathlib import Path
 
 import requests
 
+from agent.catalog.accounts import SignedIn
 from agent.clock import SystemClock
 from agent.demo.media import make_clip
 from agent.model import AlertKind, Camera, Look, Segment, Session, Verdict
+from agent.web.access import new_password
 from agent.web.options import Options
 from agent.web.server import PageServer
 from tests.clipping import CLASS, DAY, START, Box, copy_span, make_box
@@ -57,12 +59,23 @@ class Served:
 
     def signed_in(self, role: str = "inspector") -> Browser:
         browser = self.browser()
-        password = self.page.site.access.make(f"the-{role}", role)  # type: ignore[arg-type]
+        password = own_password(self.page, f"the-{role}", role)
         assert browser.sign_in(f"the-{role}", password).status_code == 200
         return browser
 
     def actions(self) -> list[str]:
         return [e.action for e in reversed(self.box.catalog.audit.recent(1000))]
+
+
+def own_password(page: PageServer, name: str, role: str) -> str:
+    """Make an account and give it a password of the person's own; return that."""
+    access = page.site.access
+    handed_over, own = access.make(name, role), new_password()  # type: ignore[arg-type]
+    now = page.site.clock.now()
+    token = access.change_password(SignedIn(name, role, "", now), handed_over, own, "-")  # type: ignore[arg-type]
+    assert token
+    page.site.catalog.accounts.sign_out(token)
+    return own
 
 
 @contextmanager

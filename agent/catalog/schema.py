@@ -128,3 +128,16 @@ def m005_tokens(db: Database) -> None:
     )
     db.execute("create index audit_by_object on audit (object, id)")
     db.execute("create index alerts_by_class on alerts (class_id, since)")
+
+
+@migrations()
+def m006_accounts_kept(db: Database) -> None:
+    """Who made an account, when it was last used, whether it is disabled, whether its password is one that was handed over.
+
+    Accounts of earlier versions have a password that somebody read off a screen: they are asked for one of their own too.
+    """
+    for column in ("created_by text not null default ''", "used_at text", "disabled_at text",
+                   "must_change integer not null default 1"):  # fmt: skip
+        db.execute(f"alter table accounts add column {column}")
+    for column in ("created_by text not null default ''", "used_at text"):
+        db.execute(f"alter table tokens add column {column}")
