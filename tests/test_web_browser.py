@@ -14,7 +14,7 @@ import pytest
 
 from agent.inspection import manifest
 from tests.clipping import frames
-from tests.webbing import HALF, ID, Served, serving
+from tests.webbing import HALF, ID, Served, own_password, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -61,7 +61,7 @@ def page(chromium: sync_api.Browser, served: Served) -> Iterator[sync_api.Page]:
 
 def sign_in(page: sync_api.Page, served: Served, role: str = "inspector") -> None:
     name = f"看-{role}"
-    password = served.page.site.access.make(name, role)  # type: ignore[arg-type]
+    password = own_password(served.page, name, role)
     page.goto("/")
     page.get_by_label("账号").fill(name)
     page.get_by_label("密码").fill(password)

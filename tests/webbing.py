@@ -41,12 +41,24 @@ class Browser(requests.Session):
         return self.post(self.base + path, fields, timeout=20, **options)  # type: ignore[arg-type]
 
     def token(self) -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.open("/").text)
-        assert found
-        return found[1]
+        return csrf_of(self.open("/").text)
 
     def sign_in(self, name: str, password: str) -> requests.Response:
         return self.submit("/sign-in", {"name": name, "password": password})
+
+    def first_sign_in(self, name: str, password: str) -> str:
+        """Sign in with a password that was handed over, and choose another, which is returned."""
+        form, own = self.sign_in(name, password), new_password()
+        assert form.url.startswith(self.base + "/password"), form.url
+        fields = {"old": password, "new": own, "again": own, "csrf": csrf_of(form.text)}
+        assert self.submit("/password", fields).url == self.base + "/"
+        return own
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found
+    return found[1]
 
 
 class Served:

@@ -1,0 +1,47 @@
+"""The box's own addresses, as far as somebody may type one to reach the page, and what a certificate can name."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+
+from agent.cameras import networks
+
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\Z")
+_IPV6 = Path("/proc/net/if_inet6")
+_TEMPORARY, _DUPLICATE, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
+_PASSING = _TEMPORARY | _DUPLICATE | _DEPRECATED | _TENTATIVE
+
+
+def own_addresses() -> list[str]:
+    """IPv4 and IPv6 addresses of all interfaces, those of the loopback and passing ones left out.
+
+    Link-local IPv4 (169.254.x.x) is kept: a laptop that is plugged in directly gets there. Link-local IPv6 is left out: it
+    means nothing without the name of an interface, which no certificate can hold.
+    """
+    found = [str(i.ip) for i in networks.own_addresses() if not i.ip.is_loopback]
+    return sorted(set(found + _ipv6()))
+
+
+def _ipv6() -> list[str]:
+    """Out of the kernel's table: address, interface, prefix, scope, flags (hexadecimal), name."""
+    try:
+        rows = [line.split() for line in _IPV6.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return []  # a kernel without IPv6
+    found = [IPv6Address(int(row[0], 16)) for row in rows if len(row) == 6 and not int(row[4], 16) & _PASSING]
+    return [str(a) for a in found if not (a.is_loopback or a.is_link_local or a.is_multicast)]
+
+
+def address_in(text: str) -> str:
+    """An IP address in its usual form, "" where it is none."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return ""
+
+
+def is_server_name(text: str) -> bool:
+    """Whether a certificate can name it: a host's name or an IP address."""
+    return bool(address_in(text) or _NAME.match(text))
