@@ -6,14 +6,11 @@ import os
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import requests
 
 from agent.web.certificate import certificate, names
 from agent.web.options import Options
@@ -100,7 +97,7 @@ def test_the_authority_is_of_no_use_against_other_names(tmp_path: Path) -> None:
 
 
 def test_it_is_renewed_before_its_end_and_the_authority_before_that(tmp_path: Path) -> None:
-    pem, key = certificate(options(tmp_path), NOW)
+    pem, _ = certificate(options(tmp_path), NOW)
     first, authority = pem.read_bytes(), pem.with_name("page-ca.pem").read_bytes()
     certificate(options(tmp_path), NOW + timedelta(days=300))
     assert pem.read_bytes() == first
@@ -170,7 +167,7 @@ def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
 
 
 MOVE = """
-import subprocess, sys, threading, time
+import socket, ssl, subprocess, sys, threading, time
 from pathlib import Path
 from agent.catalog import Catalog
 from agent.clock import SystemClock
@@ -184,13 +181,14 @@ def curl(url):
     return subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", folder / "copy.pem", url],
                           capture_output=True, text=True, timeout=30).stdout
 certificate_kept.EVERY_S = 0.5
-ip("link", "set", "lo", "up"); ip("link", "add", "dum0", "type", "veth", "peer", "name", "dum1"); ip("link", "set", "dum0", "up"); ip("link", "set", "dum1", "up")
+ip("link", "set", "lo", "up"); ip("link", "add", "dum0", "type", "veth", "peer", "name", "dum1")
+ip("link", "set", "dum0", "up"); ip("link", "set", "dum1", "up")
 ip("addr", "add", "10.77.0.1/24", "dev", "dum0")
-page = PageServer(Catalog(folder / "c.db", ZoneInfo("UTC")), SystemClock(), Options(folder / "page", (), host="::", port=0), lambda: [])
+options = Options(folder / "page", (), host="::", port=0)
+page = PageServer(Catalog(folder / "c.db", ZoneInfo("UTC")), SystemClock(), options, lambda: [])
 (folder / "copy.pem").write_bytes((folder / "page/tls/page-ca.pem").read_bytes())
 port, stop = page._socket.getsockname()[1], threading.Event()
 thread = threading.Thread(target=page.run, args=(stop,)); thread.start()
-import socket, ssl
 context = ssl.create_default_context(cafile=folder / "copy.pem")
 held = context.wrap_socket(socket.create_connection(("10.77.0.1", port)), server_hostname="10.77.0.1")
 print(curl(f"https://10.77.0.1:{port}/sign-in"))
