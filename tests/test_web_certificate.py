@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from agent.clock import SystemClock
+from agent.errors import InputError
 from agent.web.certificate import certificate, names
+from agent.web.certificate_kept import Certificate
 from agent.web.options import Options
 from tests.webbing import Served, serving
 
@@ -164,6 +170,49 @@ def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
     own = Options(tmp_path / "box", (), certificate=given[0], key=given[1])
     assert certificate(own, NOW + timedelta(days=1000)) == given
     assert not (tmp_path / "box").exists()
+    for half in (Options(tmp_path, (), certificate=given[0]), Options(tmp_path, (), key=given[1])):
+        with pytest.raises(InputError):
+            certificate(half, NOW)
+
+
+def test_a_given_pair_that_is_renewed_is_served_without_a_restart(tmp_path: Path) -> None:
+    """Half of the new pair, or nonsense, is not: the old one stays."""
+    given, other = certificate(options(tmp_path / "first"), NOW), certificate(options(tmp_path / "second"), NOW)
+    kept = Certificate(Options(tmp_path / "box", (), certificate=given[0], key=given[1]), SystemClock())
+    first = served_by(kept)
+    assert first == ssl.PEM_cert_to_DER_cert(given[0].read_text().split("-----END")[0] + END)
+    for step in (b"nonsense", other[0].read_bytes()):
+        given[0].write_bytes(step)
+        kept.look()
+        assert served_by(kept) == first
+    given[1].write_bytes(other[1].read_bytes())
+    kept.look()
+    assert served_by(kept) == ssl.PEM_cert_to_DER_cert(other[0].read_text().split("-----END")[0] + END)
+
+
+END = "-----END CERTIFICATE-----"
+
+
+def served_by(kept: Certificate) -> bytes | None:
+    """The certificate that a client is shown, in DER."""
+    begun = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    kept.serve(begun)
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    with suppress(ssl.SSLError):
+        begun.load_cert_chain(*kept.pair)
+    ours, theirs = socket.socketpair()
+    found: list[bytes | None] = []
+
+    def ask() -> None:
+        with asking.wrap_socket(theirs) as client:
+            found.append(client.getpeercert(binary_form=True))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    with begun.wrap_socket(ours, server_side=True):
+        thread.join(10)
+    return found[0]
 
 
 MOVE = """

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.errors import SiteAgentError
+from agent.errors import InputError, SiteAgentError
 from agent.web.addresses import address_in, is_server_name, own_addresses
 from agent.web.options import Options
 
@@ -48,10 +48,12 @@ class _Files:
 def certificate(options: Options, now: datetime) -> Pair:
     """(certificate, key): those given, else the box's own, made anew where its addresses changed or its end is near.
 
-    Raises SiteAgentError where it cannot be made.
+    Raises SiteAgentError where it cannot be made, InputError where only one of the two files is given.
     """
     if options.certificate and options.key:
         return options.certificate, options.key
+    if options.certificate or options.key:
+        raise InputError("web.half_certificate")
     files = _Files(options.folder / "tls")
     try:
         with _alone(files.folder):
