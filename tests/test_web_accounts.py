@@ -16,7 +16,11 @@ from agent.catalog import Catalog, copies
 from agent.clock import SystemClock
 from agent.model import AlertKind
 from agent.web.access import SHORTEST_PASSWORD, TOUCH, Access, new_password
+from tests.broker import Broker, Listener, needs_mosquitto
 from tests.clipping import ZONE, Box, make_box
+from tests.contract_check import validate
+from tests.daemon import Daemon
+from tests.test_app import data
 from tests.webbing import HALF, ID, Browser, Served, csrf_of, own_password, serving
 
 LONG = "an evening in the reading room"
@@ -373,3 +377,20 @@ def test_a_password_that_was_replaced_while_it_was_checked_begins_no_session(box
     assert not accounts.sign_in(new_password(), stale, "c", now, now + timedelta(hours=1))
     accounts.disable("raced", now, "shell")
     assert not accounts.sign_in(new_password(), accounts.the("raced"), "c", now, now + timedelta(hours=1))
+
+
+@needs_mosquitto
+def test_the_bureau_hears_of_it_from_the_running_agent_and_from_the_next_start(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker") as broker, Listener(broker) as ears, Daemon(tmp_path, broker.port) as daemon:
+        daemon.environment["SITE_AGENT_CAMERAS__NETWORKS"] = '["127.0.0.99/32"]'  # other tests' cameras may be about
+        daemon.json("serve", "--account", "wang")
+        daemon.start()
+        ears.wait(lambda: len(ears.on("/alert/account.changed")) == 2, 40)
+        daemon.json("serve", "--account", "wang")
+        ears.wait(lambda: len(ears.on("/alert/account.changed")) == 4, 20)
+        for heard in ears.on("/alert/account.changed"):
+            validate(heard.topic, heard.payload)
+        seen = [(data(h)["state"], data(h)["evidence"]["act"], data(h)["evidence"]["by"]) for h in
+                ears.on("/alert/account.changed")]  # fmt: skip
+        assert seen == [(state, act, "shell") for act in ("made", "reset") for state in ("raised", "cleared")]
+        assert daemon.stop() == 0

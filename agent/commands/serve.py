@@ -127,7 +127,7 @@ def _accounts(args: argparse.Namespace, catalog: Catalog) -> int:
                            "until": _moment(catalog, k.expires_at)})  # fmt: skip
     if common.wants_json(args):
         return 0
-    rows = [[a.name, a.role, _shown(catalog, a.created_at), _by(a.created_by), _shown(catalog, a.used_at), _state(a)]
+    rows = [[a.name, a.role, _shown(catalog, a.created_at), _by(a.created_by), _shown(catalog, a.used_at), _state(catalog, a)]
             for a in accounts]  # fmt: skip
     sys.stdout.write(common.table(rows, words.text("web.accounts_headings").split(",")) + "\n")
     if tokens:
@@ -149,7 +149,7 @@ def _by(who: str) -> str:
     return words.text("web.by_command") if who == COMMAND else who or "-"
 
 
-def _state(account: Account) -> str:
+def _state(catalog: Catalog, account: Account) -> str:
     if account.disabled_at:
-        return words.text("web.account_disabled", at=f"{account.disabled_at:%Y-%m-%d}")
+        return words.text("web.account_disabled", at=_shown(catalog, account.disabled_at))
     return words.text("web.account_must_change" if account.must_change else "web.account_good")
