@@ -258,3 +258,29 @@ def test_a_box_that_gets_another_address_while_it_runs(tmp_path: Path) -> None:
         ["unshare", "--net", sys.executable, "-c", MOVE, tmp_path], capture_output=True, text=True, timeout=120
     )
     assert done.stdout.split() == ["200", "200", "200", "200"], done.stderr[-3000:]
+
+
+ADDRESSES = """
+ip link set lo up; ip addr add 10.78.0.3/32 dev lo; ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up
+ip addr add 10.0.0.0/31 dev v0; ip addr add 172.16.5.9/12 dev v0; ip addr add 169.254.7.7/16 dev v1
+ip addr add fd00:1::5/64 dev v0 nodad; ip addr add 192.168.1.2/24 dev v1; ip addr add 192.168.1.3/24 dev v1
+mount -t proc -o subset=pid proc /proc
+exec "$0" -c "from agent.web.addresses import own_addresses; print(*own_addresses())"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own needs root")
+def test_own_addresses_as_a_hardened_unit_sees_them() -> None:
+    """Secondary ones, host routes and both ends of a /31 too; no loopback, no link-local IPv6."""
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-ec", ADDRESSES, sys.executable], capture_output=True, text=True
+    )
+    assert done.stdout.split() == [
+        "10.0.0.0",
+        "10.78.0.3",
+        "169.254.7.7",
+        "172.16.5.9",
+        "192.168.1.2",
+        "192.168.1.3",
+        "fd00:1::5",
+    ], done.stderr

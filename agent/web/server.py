@@ -62,13 +62,8 @@ class PageServer:
 
         watcher = threading.Thread(target=watch, name="page-stop")
         watcher.start()
-        keeper = (
-            threading.Thread(target=self._certificate.run, args=(done,), name="page-certificate")
-            if self._certificate
-            else None
-        )
-        if keeper:
-            keeper.start()
+        keeper = threading.Thread(target=self._keep_certificate, args=(done,), name="page-certificate")
+        keeper.start()
         log.info("%s", words.text("web.serving", url=self.url))
         try:
             # not in the main thread uvicorn leaves signals alone
@@ -76,9 +71,12 @@ class PageServer:
         finally:
             done.set()
             watcher.join()
-            if keeper:
-                keeper.join()
+            keeper.join(1)
             self._socket.close()
+
+    def _keep_certificate(self, done: threading.Event) -> None:
+        if self._certificate:
+            self._certificate.run(done)
 
 
 def _listen(host: str, port: int) -> socket.socket:
