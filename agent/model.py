@@ -82,6 +82,7 @@ class AlertKind(StrEnum):
     DRIVE_FULL = "drive.full"
     CLOCK_STEPPED = "clock.stepped"
     AGENT_RESTARTED = "agent.restarted"
+    ACCOUNT_CHANGED = "account.changed"
 
 
 Severity = Literal["info", "warning", "critical"]

@@ -36,7 +36,7 @@ from agent.counting.limits import LIMITS
 from agent.errors import SettingsError
 from agent.settings_faults import check_environment, clear
 from agent.settings_file import PREFIX
-from agent.settings_values import CheckedLimits, Host, Id, Key, Network, Place, Seconds, Share, Zone
+from agent.settings_values import CheckedLimits, Host, Id, Key, Network, Place, Seconds, ServerName, Share, Zone
 
 
 class Section(BaseModel):
@@ -142,6 +142,7 @@ class ServeSettings(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 8443
     certificate_file: Path | None = None
     key_file: Path | None = None
+    names: tuple[ServerName, ...] = ()
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9464
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 from agent import words
 from agent.counting.limits import Limits
 from agent.model import is_id
+from agent.web.addresses import is_server_name
 
 
 def _check_id(value: str) -> str:
@@ -53,7 +54,15 @@ def _check_place(value: Path) -> Path:
     return value
 
 
+def _check_server_name(value: str) -> str:
+    """What a certificate can name: a host's name or an address; no wildcard, no port."""
+    if not is_server_name(value):
+        raise ValueError(words.text("settings.expected.server_name"))
+    return value
+
+
 Id = Annotated[str, AfterValidator(_check_id)]
+ServerName = Annotated[str, AfterValidator(_check_server_name)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Network = Annotated[str, AfterValidator(_check_network)]
 

@@ -170,5 +170,6 @@ def for_page(settings: Settings) -> page_options.Options:
         port=own.port,
         certificate=own.certificate_file,
         key=own.key_file,
+        names=own.names,
         rules=Rules.for_looks_every(settings.counting.interval),
     )

@@ -23,6 +23,7 @@ from agent.web.options import Options
 from agent.web.server import PageServer
 from tests.clipping import CLASS, DAY, ZONE, Box, make_box
 from tests.drive_kit import StillClock
+from tests.webbing import own_password
 
 ID = str(CLASS["class_id"])
 LESSONS = [
@@ -48,8 +49,8 @@ class Office:
     page: PageServer
 
     def account(self, name: str, role: str) -> str:
-        """The new account's password."""
-        return self.page.site.access.make(name, role)  # type: ignore[arg-type]
+        """The new account's own password."""
+        return own_password(self.page, name, role)
 
 
 def draw_film(path: Path) -> Path:

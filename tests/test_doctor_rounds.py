@@ -204,7 +204,7 @@ def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> Non
         base, certificate = f"https://127.0.0.1:{port}", daemon.folder / "state/page/tls/page.pem"
         browser = Browser(base, certificate)
         password = daemon.json("serve", "--account", "ban", "--role", "operator")[0]["password"]
-        assert browser.sign_in("ban", password).status_code == 200
+        browser.first_sign_in("ban", password)
         page = browser.open("/health").text
         assert "没有找到任何摄像机" in page
         assert "请检查摄像机供电与网线" in page

@@ -178,7 +178,7 @@ def test_without_a_good_token_nothing_is_said(served: Served, path: str) -> None
 def test_tokens_end(served: Served) -> None:
     now = SystemClock().now()
     accounts = served.box.catalog.accounts
-    accounts.put_token("o" * 43, "old", "bureau", now - timedelta(days=2), now - timedelta(seconds=1))
+    accounts.put_token("o" * 43, "old", "bureau", now - timedelta(days=2), now - timedelta(seconds=1), "shell")
     assert is_problem(Program(served, "o" * 43).open("/classes"), 401, "api.unauthorised")
     token, _ = served.page.site.access.make_token("soon", "inspector", 1)
     program = Program(served, token)
@@ -186,7 +186,7 @@ def test_tokens_end(served: Served) -> None:
     assert is_problem(program.open("/audit"), 403, "api.forbidden")
     other, _ = served.page.site.access.make_token("soon", "inspector", 1)
     assert program.open("/classes").status_code == 401, "one of the same name takes its place"
-    assert accounts.drop_token("soon")
+    assert accounts.drop_token("soon", now, "shell")
     assert Program(served, other).open("/classes").status_code == 401
     assert token not in served.box.catalog.store.path.read_bytes().decode("latin-1")
 

@@ -14,7 +14,7 @@ import pytest
 
 from agent.inspection import manifest
 from tests.clipping import frames
-from tests.webbing import HALF, ID, Served, serving
+from tests.webbing import HALF, ID, Served, own_password, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -61,7 +61,7 @@ def page(chromium: sync_api.Browser, served: Served) -> Iterator[sync_api.Page]:
 
 def sign_in(page: sync_api.Page, served: Served, role: str = "inspector") -> None:
     name = f"看-{role}"
-    password = served.page.site.access.make(name, role)  # type: ignore[arg-type]
+    password = own_password(served.page, name, role)
     page.goto("/")
     page.get_by_label("账号").fill(name)
     page.get_by_label("密码").fill(password)
@@ -124,7 +124,7 @@ PAGES = {
     "sign-in": "/sign-in", "classes": "/", "class": f"/classes/{ID}", "now": "/now",
     "half-day": f"{HALF}?camera=cam1&at=09:00:05",
     "form11": f"{HALF}/form11?at=09:02", "review": f"/classes/{ID}/review?all=1", "archive": f"/classes/{ID}/archive",
-    "audit": "/audit", "health": "/health", "reference": "/reference",
+    "audit": "/audit", "health": "/health", "reference": "/reference", "password": "/password", "accounts": "/accounts",
 }  # fmt: skip
 
 
@@ -157,6 +157,40 @@ def test_every_page_fits_its_screen(page: sync_api.Page, served: Served, tmp_pat
     _shoot(page, shots / f"review-print-{width}.png")
     page.goto("/language/en?back=" + HALF)
     _shoot(page, shots / f"english-{width}.png")
+
+
+def test_a_handed_over_password_is_changed_and_an_account_made(
+    page: sync_api.Page, served: Served, tmp_path: Path
+) -> None:
+    shots = Path(os.environ.get("PAGE_SHOTS") or tmp_path)
+    password = served.page.site.access.make("新领导", "bureau")
+    page.goto("/now")
+    page.get_by_label("账号").fill("新领导")
+    page.get_by_label("密码").fill(password)
+    page.get_by_role("button", name="登录").click()
+    page.wait_for_url(re.compile("/password"))
+    page.get_by_label("原密码").fill(password)
+    page.get_by_label("新密码", exact=True).fill("太短")
+    page.get_by_label("再输入一次新密码").fill("太短")
+    _shoot(page, shots / "must-change.png")
+    page.get_by_role("button", name="修改密码").click()
+    assert "/password" in page.url, "the browser itself tells of a short one"
+    for label in ("新密码", "再输入一次新密码"):
+        page.get_by_label(label, exact=True).fill("阅览室里的一个安静夜晚")
+    page.get_by_role("button", name="修改密码").click()
+    page.wait_for_url("**/now")
+    page.get_by_role("link", name="账号", exact=True).click()
+    page.get_by_role("link", name="账号管理").click()
+    page.get_by_label("账号").fill("检查员李")
+    page.get_by_label("角色").select_option("inspector")
+    page.get_by_role("button", name="新建").click()
+    assert len(page.locator("code.secret").inner_text()) == 16
+    _shoot(page, shots / "account-made.png")
+    row = page.get_by_role("row", name="检查员李")
+    row.get_by_role("button", name="停用").click()
+    assert "已停用" in page.get_by_role("row", name="检查员李").inner_text()
+    page.get_by_role("row", name="检查员李").get_by_role("button", name="启用").click()
+    assert "待本人改密" in page.get_by_role("row", name="检查员李").inner_text()
 
 
 def _shoot(page: sync_api.Page, file: Path) -> None:

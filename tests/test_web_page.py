@@ -286,7 +286,7 @@ def test_nothing_is_shown_to_who_is_not_signed_in(served: Served, path: str) -> 
     answer = browser.open(path, allow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["Location"].startswith("/sign-in?next=")
-    browser.cookies.set("__Host-session", "forged", secure=True)
+    browser.cookies.set(served.page.site.cookie, "forged", secure=True)
     assert browser.open(path, allow_redirects=False).status_code == 303
     assert browser.submit(HALF + "/clips", {"from": "09:00"}, allow_redirects=False).status_code == 303
 
@@ -363,7 +363,7 @@ def test_headers_of_every_answer(served: Served) -> None:
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "server" not in headers
-    cookie = next(c for c in browser.cookies if c.name == "__Host-session")
+    cookie = next(c for c in browser.cookies if c.name == served.page.site.cookie)
     assert cookie.secure
     assert cookie.has_nonstandard_attr("HttpOnly")
     assert cookie.get_nonstandard_attr("SameSite") == "strict"

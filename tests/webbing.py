@@ -12,9 +12,11 @@ from pathlib import Path
 
 import requests
 
+from agent.catalog.accounts import SignedIn
 from agent.clock import SystemClock
 from agent.demo.media import make_clip
 from agent.model import AlertKind, Camera, Look, Segment, Session, Verdict
+from agent.web.access import new_password
 from agent.web.options import Options
 from agent.web.server import PageServer
 from tests.clipping import CLASS, DAY, START, Box, copy_span, make_box
@@ -39,12 +41,24 @@ class Browser(requests.Session):
         return self.post(self.base + path, fields, timeout=20, **options)  # type: ignore[arg-type]
 
     def token(self) -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.open("/").text)
-        assert found
-        return found[1]
+        return csrf_of(self.open("/").text)
 
     def sign_in(self, name: str, password: str) -> requests.Response:
         return self.submit("/sign-in", {"name": name, "password": password})
+
+    def first_sign_in(self, name: str, password: str) -> str:
+        """Sign in with a password that was handed over, and choose another, which is returned."""
+        form, own = self.sign_in(name, password), new_password()
+        assert form.url.startswith(self.base + "/password"), form.url
+        fields = {"old": password, "new": own, "again": own, "csrf": csrf_of(form.text)}
+        assert self.submit("/password", fields).url == self.base + "/"
+        return own
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found
+    return found[1]
 
 
 class Served:
@@ -57,12 +71,23 @@ class Served:
 
     def signed_in(self, role: str = "inspector") -> Browser:
         browser = self.browser()
-        password = self.page.site.access.make(f"the-{role}", role)  # type: ignore[arg-type]
+        password = own_password(self.page, f"the-{role}", role)
         assert browser.sign_in(f"the-{role}", password).status_code == 200
         return browser
 
     def actions(self) -> list[str]:
         return [e.action for e in reversed(self.box.catalog.audit.recent(1000))]
+
+
+def own_password(page: PageServer, name: str, role: str) -> str:
+    """Make an account and give it a password of the person's own; return that."""
+    access = page.site.access
+    handed_over, own = access.make(name, role), new_password()  # type: ignore[arg-type]
+    now = page.site.clock.now()
+    token = access.change_password(SignedIn(name, role, "", now), handed_over, own, "-")  # type: ignore[arg-type]
+    assert token
+    page.site.catalog.accounts.sign_out(token)
+    return own
 
 
 @contextmanager

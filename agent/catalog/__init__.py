@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
+from agent.catalog.account_changes import Changed
 from agent.catalog.accounts import Account, Accounts
 from agent.catalog.alerts import Alerts
 from agent.catalog.audit import Audit, AuditEntry
@@ -45,7 +46,7 @@ class Catalog:
         self.views = Views(self.facts, self.events)
         self.changes = Changes(self.store)
         self.audit = Audit(self.store)
-        self.accounts = Accounts(self.store)
+        self.accounts = Accounts(self.store, Changed(self.store, self.alerts, self.events, self.audit))
 
     def close(self) -> None:
         self.store.close()

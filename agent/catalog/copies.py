@@ -95,10 +95,16 @@ def _insert(connection: sqlite3.Connection) -> int:
     before = connection.total_changes
     for name in _ONLY_HERE:
         if name in there:
-            connection.execute(f"insert or ignore into main.{name} select * from old.{name}")  # noqa: S608 - own names
+            # by name: a copy that an older version made lacks the columns that came since
+            shared = ", ".join(sorted(_columns(connection, "old", name) & _columns(connection, "main", name)))
+            connection.execute(f"insert or ignore into main.{name} ({shared}) select {shared} from old.{name}")  # noqa: S608
     columns = "event_id, topic, type, data, retained, created_at, expires_at"
     if "outbox" in there:
         connection.execute(
             f"insert or ignore into main.outbox ({columns}) select {columns} from old.outbox where retained = 0"  # noqa: S608
         )
     return connection.total_changes - before
+
+
+def _columns(connection: sqlite3.Connection, schema: str, table: str) -> set[str]:
+    return {row[0] for row in connection.execute("select name from pragma_table_info(?, ?)", [table, schema])}

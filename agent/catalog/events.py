@@ -64,11 +64,13 @@ class Events:
     def traces(self) -> tuple[datetime, datetime] | None:
         """The earliest and the latest instant at which the agent of this catalog did something; None for a new one.
 
-        What others do while it does not run (import a class, make the catalog again) begins the time but does not end it.
+        What others do while it does not run (import a class, change an account, make the catalog again) begins the time but
+        does not end it.
         """
         row = self._store.row(
             "select min(at) as first, max(at) filter (where worked) as last from ("
-            " select at, kind not in ('catalog.rebuilt', 'class.imported', 'class.approved') as worked from events"
+            " select at, kind not in ('catalog.rebuilt', 'class.imported', 'class.approved', 'account.changed') as worked"
+            " from events"
             ' union all select coalesce("end", start), 1 from segments union all select at, 1 from looks)'
         )
         if row is None or row["first"] is None:

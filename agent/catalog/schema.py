@@ -141,3 +141,16 @@ def m006_identity(db: Database) -> None:
     db.execute("update cameras set accepted = case when serial != '' then serial else hardware_id end")
     db.execute("alter table segments add column serial text not null default ''")
     db.execute("alter table segments add column unchecked_since text")
+
+
+@migrations()
+def m007_accounts_kept(db: Database) -> None:
+    """Who made an account, when it was last used, whether it is disabled, whether its password is one that was handed over.
+
+    Accounts of earlier versions have a password that somebody read off a screen: they are asked for one of their own too.
+    """
+    for column in ("created_by text not null default ''", "used_at text", "disabled_at text",
+                   "must_change integer not null default 1"):  # fmt: skip
+        db.execute(f"alter table accounts add column {column}")
+    for column in ("created_by text not null default ''", "used_at text"):
+        db.execute(f"alter table tokens add column {column}")

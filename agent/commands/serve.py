@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import re
 import signal
+import sys
 import threading
+from datetime import datetime
 
 from agent import logs, words
 from agent.catalog import Catalog
-from agent.catalog.accounts import ROLES
+from agent.catalog.account_changes import COMMAND
+from agent.catalog.accounts import ROLES, Account, Role
 from agent.clock import SystemClock, rfc3339
 from agent.commands import common
 from agent.errors import InputError
-from agent.web.access import Access
+from agent.web.access import Access, account_name, typed_name
 from agent.web.server import PageServer
 from agent.wiring import ClassBook, for_page
 
 _LONGEST_DAYS = 366
-_NAME = re.compile(r"[\w.\-]{1,32}\Z")
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("serve", help=words.text("web.help"), description=words.text("web.help"))
-    parser.add_argument("--account", metavar="NAME", help=words.text("web.help_account"))
-    parser.add_argument("--token", metavar="NAME", help=words.text("web.help_token"))
+    acts = parser.add_mutually_exclusive_group()
+    acts.add_argument("--account", metavar="NAME", help=words.text("web.help_account"))
+    acts.add_argument("--token", metavar="NAME", help=words.text("web.help_token"))
     parser.add_argument("--days", type=int, default=90, metavar="N", help=words.text("web.help_days"))
-    parser.add_argument("--revoke", metavar="NAME", help=words.text("web.help_revoke"))
-    parser.add_argument("--role", choices=ROLES, default="inspector", help=words.text("web.help_role"))
+    acts.add_argument("--revoke", metavar="NAME", help=words.text("web.help_revoke"))
+    acts.add_argument("--accounts", action="store_true", help=words.text("web.help_accounts"))
+    acts.add_argument("--disable", metavar="NAME", help=words.text("web.help_disable"))
+    acts.add_argument("--enable", metavar="NAME", help=words.text("web.help_enable"))
+    parser.add_argument("--role", choices=ROLES, help=words.text("web.help_role"))
     parser.set_defaults(run=run)
 
 
@@ -40,6 +45,12 @@ def run(args: argparse.Namespace) -> int:
             return _token(args, catalog)
         if args.revoke is not None:
             return _revoke(args, catalog)
+        if args.accounts:
+            return _accounts(args, catalog)
+        if args.disable is not None:
+            return _disable(args, catalog)
+        if args.enable is not None:
+            return _enable(args, catalog)
         logs.begin()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,39 +66,90 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _named(name: str) -> str:
-    if not _NAME.match(name):
-        raise InputError("web.bad_account", name=repr(name)[1:-1][:64])
-    return name
-
-
 def _account(args: argparse.Namespace, catalog: Catalog) -> int:
-    clock, name = SystemClock(), _named(args.account)
-    password = Access(catalog, clock).make(name, args.role)
-    catalog.audit.add(clock.now(), "shell", "account", name, {"role": args.role})
-    common.emit(args, {"account": name, "role": args.role, "password": password})
+    name = account_name(args.account)
+    password = Access(catalog, SystemClock()).make(name, args.role)
+    role = catalog.accounts.the(name).role
+    common.emit(args, {"account": name, "role": role, "password": password})
     if not common.wants_json(args):
-        common.say(words.text("web.account_made", name=name, role=args.role, password=password))
+        common.say(words.text("web.account_made", name=name, role=role, password=password))
     return 0
 
 
 def _token(args: argparse.Namespace, catalog: Catalog) -> int:
-    clock, name = SystemClock(), _named(args.token)
+    name = account_name(args.token)
+    role: Role = args.role or "inspector"
     if not 1 <= args.days <= _LONGEST_DAYS:
         raise InputError("web.bad_days", days=args.days)
-    token, until = Access(catalog, clock).make_token(name, args.role, args.days)
+    token, until = Access(catalog, SystemClock()).make_token(name, role, args.days)
     ends = rfc3339(until, catalog.zone)
-    catalog.audit.add(clock.now(), "shell", "token", name, {"role": args.role, "until": ends})
-    common.emit(args, {"token_name": name, "role": args.role, "until": ends, "token": token})
+    common.emit(args, {"token_name": name, "role": role, "until": ends, "token": token})
     if not common.wants_json(args):
-        common.say(words.text("web.token_made", name=name, role=args.role, until=ends, token=token))
+        common.say(words.text("web.token_made", name=name, role=role, until=ends, token=token))
     return 0
 
 
 def _revoke(args: argparse.Namespace, catalog: Catalog) -> int:
-    if not catalog.accounts.drop_token(args.revoke):
+    if not catalog.accounts.drop_token(args.revoke, SystemClock().now(), COMMAND):
         raise InputError("web.no_token", name=repr(args.revoke)[1:-1][:64])
-    catalog.audit.add(SystemClock().now(), "shell", "token.revoke", args.revoke)
     common.emit(args, {"token_name": args.revoke, "revoked": True})
     common.say(words.text("web.token_ended", name=args.revoke))
     return 0
+
+
+def _disable(args: argparse.Namespace, catalog: Catalog) -> int:
+    account = catalog.accounts.disable(_known(catalog, args.disable), SystemClock().now(), COMMAND)
+    common.emit(args, {"account": account.name, "role": account.role, "disabled": True})
+    common.say(words.text("web.account_is_disabled", name=account.name))
+    return 0
+
+
+def _enable(args: argparse.Namespace, catalog: Catalog) -> int:
+    account = catalog.accounts.enable(_known(catalog, args.enable), SystemClock().now(), COMMAND)
+    common.emit(args, {"account": account.name, "role": account.role, "disabled": False})
+    common.say(words.text("web.account_is_enabled", name=account.name))
+    return 0
+
+
+def _known(catalog: Catalog, given: str) -> str:
+    return given if catalog.accounts.get(given) else typed_name(given)
+
+
+def _accounts(args: argparse.Namespace, catalog: Catalog) -> int:
+    accounts, tokens = catalog.accounts.all(), catalog.accounts.tokens(SystemClock().now())
+    for a in accounts:
+        common.emit(args, {"account": a.name, "role": a.role, "created": _moment(catalog, a.created_at),
+                           "created_by": a.created_by, "last_use": _moment(catalog, a.used_at),
+                           "disabled": a.disabled_at is not None, "must_change": a.must_change})  # fmt: skip
+    for k in tokens:
+        common.emit(args, {"token_name": k.name, "role": k.role, "created": _moment(catalog, k.created_at),
+                           "created_by": k.created_by, "last_use": _moment(catalog, k.used_at),
+                           "until": _moment(catalog, k.expires_at)})  # fmt: skip
+    if common.wants_json(args):
+        return 0
+    rows = [[a.name, a.role, _shown(catalog, a.created_at), _by(a.created_by), _shown(catalog, a.used_at), _state(catalog, a)]
+            for a in accounts]  # fmt: skip
+    sys.stdout.write(common.table(rows, words.text("web.accounts_headings").split(",")) + "\n")
+    if tokens:
+        rows = [[k.name, k.role, _shown(catalog, k.created_at), _by(k.created_by), _shown(catalog, k.used_at),
+                 _shown(catalog, k.expires_at)] for k in tokens]  # fmt: skip
+        sys.stdout.write("\n" + common.table(rows, words.text("web.tokens_headings").split(",")) + "\n")
+    return 0
+
+
+def _moment(catalog: Catalog, at: datetime | None) -> str | None:
+    return rfc3339(at, catalog.zone) if at else None
+
+
+def _shown(catalog: Catalog, at: datetime | None) -> str:
+    return f"{at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" if at else "-"
+
+
+def _by(who: str) -> str:
+    return words.text("web.by_command") if who == COMMAND else who or "-"
+
+
+def _state(catalog: Catalog, account: Account) -> str:
+    if account.disabled_at:
+        return words.text("web.account_disabled", at=_shown(catalog, account.disabled_at))
+    return words.text("web.account_must_change" if account.must_change else "web.account_good")

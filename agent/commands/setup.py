@@ -155,7 +155,6 @@ class Setup:
             raise InputError("setup.bad_account")
         with self._catalog(settings) as catalog:
             password = Access(catalog, self._clock).make(name, "operator")
-            catalog.audit.add(self._clock.now(), "shell", "account", name, {"role": "operator"})
         port = settings.serve.port
         self._tell({"step": "account", "account": name, "password": password}, "setup.account", name=name,
                    password=password, port=port)  # fmt: skip

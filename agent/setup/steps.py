@@ -15,7 +15,7 @@ from agent.bureau.connection import Connection, tls_context
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
-from agent.clock import Clock
+from agent.clock import Clock, SystemClock
 from agent.counting import annotate
 from agent.drive import Drive, identity, keys
 from agent.errors import BureauError, CameraUnreachable, InputError
@@ -25,7 +25,7 @@ from agent.recording.options import Source
 from agent.recording.stream import LiveStream
 from agent.settings import Settings
 from agent.setup import mounts
-from agent.web import server
+from agent.web import certificate
 
 _PACKETS = 2000
 
@@ -33,7 +33,7 @@ _PACKETS = 2000
 def make_keys(settings: Settings) -> str:
     """The box's key and the page's certificate, made where there are none; the key's public line. Raises SiteAgentError."""
     if settings.serve.enabled:
-        server.certificate(wiring.for_page(settings))
+        certificate.certificate(wiring.for_page(settings), SystemClock().now())
     return keys.ensure(settings.key_dir)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
+import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,22 +13,51 @@ from datetime import datetime, timedelta
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from agent.catalog import Catalog
-from agent.catalog.accounts import Role, SignedIn
+from agent.catalog import Account, Catalog
+from agent.catalog.account_changes import COMMAND
+from agent.catalog.accounts import Role, SignedIn, Token
 from agent.clock import Clock
+from agent.errors import InputError
 
 LASTS = timedelta(hours=2)
 TOUCH = timedelta(minutes=5)
+SHORTEST_PASSWORD = 10
+LONGEST_PASSWORD = 200
 FREE_TRIES = 5
 FIRST_WAIT_S = 30.0
 LONGEST_WAIT_S = 900.0
 _REMEMBERED = 10_000
 _ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
+_NAME = re.compile(r"\w[\w.\-]{0,31}\Z")
 
 
 def new_password() -> str:
     """Sixteen characters that a person can read off a screen (93 bits)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+def typed_name(text: str) -> str:
+    """A name as a person types it; an input method may have made its letters wide."""
+    return unicodedata.normalize("NFKC", text.strip())[:64]
+
+
+def account_name(text: str) -> str:
+    """A name for a new account or token. Raises InputError."""
+    name = typed_name(text)
+    if not _NAME.match(name):
+        raise InputError("accounts.bad_name", name=repr(text)[1:-1][:64])
+    return name
+
+
+def check_password(account: Account, old: str, new: str) -> None:
+    """Refuse a password that guesses would find. Raises InputError."""
+    if not SHORTEST_PASSWORD <= len(new) <= LONGEST_PASSWORD:
+        raise InputError("accounts.password_length", least=SHORTEST_PASSWORD, most=LONGEST_PASSWORD)
+    if new == old:
+        raise InputError("accounts.password_same")
+    rest = new.casefold().replace(account.name.casefold(), "")
+    if len(set(new)) < 4 or len(rest) < SHORTEST_PASSWORD // 2:
+        raise InputError("accounts.password_simple")
 
 
 @dataclass(slots=True)
@@ -79,34 +110,75 @@ class Access:
         self._turn = threading.Semaphore(1)
         self.throttle = Throttle(clock)
 
-    def make(self, name: str, role: Role) -> str:
-        """Make an account or give it a new password; return the password, which is nowhere else."""
+    def make(self, name: str, role: Role | None = None, by: str = COMMAND) -> str:
+        """Make an account or give it a new password; return the password, which is nowhere else.
+
+        Whoever signs in with it must choose another. `role` None keeps an account's role. Raises InputError.
+        """
         password = new_password()
-        self._catalog.accounts.put(name, role, self._hasher.hash(password), self._clock.now())
+        self._catalog.accounts.put(name, role, self._hasher.hash(password), self._clock.now(), by)
         return password
 
-    def make_token(self, name: str, role: Role, days: int) -> tuple[str, datetime]:
+    def make_token(self, name: str, role: Role, days: int, by: str = COMMAND) -> tuple[str, datetime]:
         """A token for a program and when it ends; it is nowhere else."""
         token, now = secrets.token_urlsafe(32), self._clock.now()
         until = now + timedelta(days=days)
-        self._catalog.accounts.put_token(token, name, role, now, until)
+        self._catalog.accounts.put_token(token, name, role, now, until, by)
         return token, until
 
     def sign_in(self, name: str, password: str, address: str) -> str | None:
-        """A session's token, or None: wrong name or password. The caller asks the throttle first."""
+        """A session's token, or None: wrong name or password. The caller asks the throttle first.
+
+        Raises InputError where the password is right and the account disabled.
+        """
         account = self._catalog.accounts.get(name)
+        if not self._matches(name, account, password, address) or account is None:
+            return None
+        if account.disabled_at is not None:
+            raise InputError("accounts.you_are_disabled", name=account.name)
+        return self._begin(account)
+
+    def change_password(self, me: SignedIn, old: str, new: str, address: str) -> str | None:
+        """The person's own password; all sessions end and the token of a new one is returned. None: the old one is wrong.
+
+        The caller asks the throttle first. Raises InputError where the new one will not do.
+        """
+        account = self._catalog.accounts.the(me.name)
+        if not self._matches(me.name, account, old, address):
+            return None
+        check_password(account, old, new)
+        with self._turn:
+            hashed = self._hasher.hash(new)
+        if not self._catalog.accounts.own_password(account, hashed, self._clock.now(), f"{me.name}@{address}"):
+            return None
+        return self._begin(self._catalog.accounts.the(me.name))
+
+    def _matches(self, name: str, account: Account | None, password: str, address: str) -> bool:
+        """Whether it is the account's password; the throttle learns of it."""
+        keys = f"name {name}", f"address {address}"
         with self._turn:  # each check takes 19 MiB: one at a time, recording comes first
             try:
                 self._hasher.verify(account.password if account else self._nobody, password)
             except (VerificationError, InvalidHashError):
                 account = None
         if account is None:
-            self.throttle.failed(f"name {name}", f"address {address}")
-            return None
-        self.throttle.passed(f"name {name}", f"address {address}")
+            self.throttle.failed(*keys)
+            return False
+        self.throttle.passed(*keys)
+        return True
+
+    def _begin(self, account: Account) -> str | None:
         token, now = secrets.token_urlsafe(32), self._clock.now()
-        self._catalog.accounts.sign_in(token, name, secrets.token_urlsafe(32), now, now + LASTS)
-        return token
+        begun = self._catalog.accounts.sign_in(token, account, secrets.token_urlsafe(32), now, now + LASTS)
+        return token if begun else None
+
+    def token(self, text: str) -> Token | None:
+        """Whose it is, if it is still good; that it was used is kept."""
+        now = self._clock.now()
+        found = self._catalog.accounts.token(text, now)
+        if found and (found.used_at is None or now - found.used_at > TOUCH):
+            self._catalog.accounts.token_used(text, now)
+        return found
 
     def session(self, token: str) -> SignedIn | None:
         """Whose it is; a session that is used lasts on."""

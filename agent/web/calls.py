@@ -114,7 +114,7 @@ def _visit(site: Site, op: Operation, request: Request) -> Visit:
     """Who calls. Raises Problem 401, 403."""
     match = _BEARER.match(request.headers.get("authorization", ""))
     now = site.clock.now()
-    token = site.catalog.accounts.token(match[1], now) if match else None
+    token = site.access.token(match[1]) if match else None
     visit = Visit(site, request, {}, SignedIn(f"token:{token.name}", token.role, "", now) if token else None)
     if token is None:
         visit.note_once("refused", BASE, {"reason": "api.unauthorised"})

@@ -13,7 +13,7 @@ from agent.attendance.judge import Rules
 class Options:
     """`folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to look under;
     `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on
-    the loopback only; `port` 0 lets the system choose."""
+    the loopback only; `port` 0 lets the system choose; `names` are more host names and addresses for its own certificate."""
 
     folder: Path
     drives: tuple[Path, ...]
@@ -26,4 +26,5 @@ class Options:
     tls: bool = True
     certificate: Path | None = None
     key: Path | None = None
+    names: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)

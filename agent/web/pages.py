@@ -9,17 +9,18 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from agent import clock as time
 from agent import schedule
 from agent.attendance import figures
 from agent.drive import gaps
-from agent.errors import SiteAgentError
+from agent.errors import InputError, SiteAgentError
 from agent.inspection.clip import Request
 from agent.inspection.cut import Span
 from agent.model import Gap, Segment, Session, TrainingClass
-from agent.web import charts
+from agent.web import charts, cookies
+from agent.web.access import LONGEST_PASSWORD, typed_name
 from agent.web.site import Visit
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
@@ -216,24 +217,23 @@ def sign_in_form(v: Visit) -> Response:
 
 
 def sign_in(v: Visit) -> Response:
-    name, target = v.form.get("name", "").strip()[:64], v.form.get("next", "")
+    name, target = typed_name(v.form.get("name", "")), v.form.get("next", "")
     wait = v.site.access.throttle.wait_s(f"name {name}", f"address {v.address}")
     fault, status = "", 401
     token = None
     if wait > 0:
         fault, status = v.t("web.wait", seconds=round(wait + 0.5)), 429
     else:
-        token = v.site.access.sign_in(name, v.form.get("password", "")[:200], v.address)
-        fault = "" if token else v.t("web.wrong_password")
+        try:
+            token = v.site.access.sign_in(name, v.form.get("password", "")[:LONGEST_PASSWORD], v.address)
+            fault = "" if token else v.t("web.wrong_password")
+        except InputError as error:
+            fault, status = v.t(error.key, **error.params), 403
     if token is None:
         (v.note_once if wait > 0 else v.note)("sign-in.refused", name, {"throttled": wait > 0})
         return v.page("sign_in.html", status, next=target, fault=fault, none=False)
     v.site.catalog.audit.add(v.site.clock.now(), f"{name}@{v.address}", "sign-in")
-    # only a path of this site: `//host` and `/\host` would lead elsewhere
-    safe = re.match(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z", target) is not None
-    answer = RedirectResponse(target if safe else "/", status_code=303)
-    answer.set_cookie(v.site.cookie, token, httponly=True, secure=v.site.options.tls, samesite="strict", path="/")
-    return answer
+    return cookies.begin(v.site.cookie, token, target, tls=v.site.options.tls)
 
 
 def sign_out(v: Visit) -> Response:
@@ -246,9 +246,7 @@ def sign_out(v: Visit) -> Response:
 
 def language(v: Visit) -> Response:
     """Switch, and back to the page that asked."""
-    back = v.query("back")
-    safe = re.match(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z", back) is not None
-    answer = RedirectResponse(back if safe else "/", status_code=303)
+    answer = v.go(cookies.own_path(v.query("back")))
     chosen = "en" if v.request.path_params["lang"] == "en" else "zh"
     answer.set_cookie("language", chosen, max_age=10**7, secure=v.site.options.tls, samesite="lax", path="/")
     return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp
 
-from agent.web import calls, forms, health, openapi, operations, pages, reference, watch
+from agent.web import account_pages, calls, forms, health, openapi, operations, pages, reference, watch
 from agent.web.site import Site
 
 
@@ -17,6 +17,13 @@ def application(site: Site) -> ASGIApp:
             ("POST", "/sign-in", pages.sign_in, None),
             ("GET", "/language/{lang}", pages.language, None),
             ("POST", "/sign-out", pages.sign_out, ()),
+            ("GET", "/password", account_pages.password_form, ()),
+            ("POST", "/password", account_pages.change_password, ()),
+            ("GET", "/accounts", account_pages.accounts, account_pages.MANAGERS),
+            ("POST", "/accounts", account_pages.make, account_pages.MANAGERS),
+            ("POST", "/accounts/reset", account_pages.reset, account_pages.MANAGERS),
+            ("POST", "/accounts/disable", account_pages.disable, account_pages.MANAGERS),
+            ("POST", "/accounts/enable", account_pages.enable, account_pages.MANAGERS),
             ("GET", "/", pages.classes, ()),
             ("GET", "/classes/{class_id}", pages.one_class, ()),
             ("GET", "/classes/{class_id}/{day}/{session}", pages.half_day, ()),

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import uvicorn
 
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.errors import InputError, SiteAgentError
+from agent.errors import InputError
 from agent.model import TrainingClass
+from agent.web.certificate_kept import Certificate
 from agent.web.options import Options
 from agent.web.routes import application
 from agent.web.site import Site
 
 log = logging.getLogger(__name__)
-_DAYS = 3650
 _STOP_S = 2
 _MOST_CONNECTIONS = 200
 
@@ -35,14 +32,16 @@ class PageServer:
     ) -> None:
         self.site = Site(catalog, clock, options, classes)
         self._options = options
-        pair = certificate(options) if options.tls else None
+        self._certificate = Certificate(options, clock) if options.tls else None
+        pair = self._certificate.pair if self._certificate else None
         self._config = uvicorn.Config(
             application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
             http="h11", ws="none", limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_STOP_S,
             ssl_certfile=pair[0] if pair else None, ssl_keyfile=pair[1] if pair else None,
         )  # fmt: skip
-        if pair:
-            _check(*pair)
+        if self._certificate:
+            self._config.load()
+            self._certificate.serve(self._config.ssl)
         self._socket = _listen(options.host, options.port)
 
     @property
@@ -63,6 +62,8 @@ class PageServer:
 
         watcher = threading.Thread(target=watch, name="page-stop")
         watcher.start()
+        keeper = threading.Thread(target=self._keep_certificate, args=(done,), name="page-certificate")
+        keeper.start()
         log.info("%s", words.text("web.serving", url=self.url))
         try:
             # not in the main thread uvicorn leaves signals alone
@@ -70,7 +71,12 @@ class PageServer:
         finally:
             done.set()
             watcher.join()
+            keeper.join(1)
             self._socket.close()
+
+    def _keep_certificate(self, done: threading.Event) -> None:
+        if self._certificate:
+            self._certificate.run(done)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -85,33 +91,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise InputError("web.port_taken", host=host, port=port, detail=error.strerror or error) from None
     return listener
-
-
-def _check(certificate: Path, key: Path) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError("web.bad_certificate", file=certificate, detail=error.strerror or error) from None
-
-
-def certificate(options: Options) -> tuple[Path, Path]:
-    """(certificate, key): those given, else a pair of the box's own, made once. Raises SiteAgentError."""
-    if options.certificate and options.key:
-        return options.certificate, options.key
-    folder = options.folder / "tls"
-    pem, key = folder / "page.pem", folder / "page.key"
-    if pem.exists() and key.exists():
-        return pem, key
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = socket.gethostname()[:60] or "site-agent"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(_DAYS),
-        "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},DNS:localhost,IP:127.0.0.1", "-keyout", str(key),
-        "-out", str(pem),
-    ]  # fmt: skip
-    try:
-        subprocess.run(command, capture_output=True, timeout=60, check=True)
-        key.chmod(0o600)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise SiteAgentError("web.no_openssl", detail=error) from error
-    return pem, key

@@ -29,7 +29,7 @@ from agent.clock import Clock
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import clip
 from agent.model import TrainingClass
-from agent.web import problems
+from agent.web import cookies, problems
 from agent.web.access import Access
 from agent.web.options import Options
 from agent.web.problems import Problem
@@ -39,6 +39,7 @@ Handler = Callable[["Visit"], Response]
 _LARGEST_FORM = 64 << 10
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
+_BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
 _STATIC = {"site.css": "text/css", "icon.png": "image/png"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; form-action 'self';"
@@ -77,10 +78,10 @@ class Site:
                 self._noted.popitem(last=False)
             return True
 
-    @property
+    @cached_property
     def cookie(self) -> str:
-        """The prefix makes browsers refuse it from other paths and without TLS."""
-        return "__Host-session" if self.options.tls else "session"
+        """The session cookie's name."""
+        return cookies.session_name(self.catalog, self.options)
 
     @cached_property
     def templates(self) -> jinja2.Environment:
@@ -124,6 +125,8 @@ class Site:
             form.get("csrf", "").encode(), visit.me.csrf.encode()
         ):
             return self._refuse(visit, "web.forged")
+        if visit.me.must_change and request.url.path not in _BEFORE_OWN_PASSWORD:
+            return visit.own_password_first()
         if roles and visit.me.role not in roles:
             return self._refuse(visit, "web.not_yours")
         return handler(visit)
@@ -206,6 +209,12 @@ class Visit:
 
     def go(self, path: str) -> Response:
         return RedirectResponse(path, status_code=303)
+
+    def own_password_first(self) -> Response:
+        """A page leads to the form of the own password; a file or a form's answer would be lost on the way and is refused."""
+        if self.request.method == "GET" and "." not in self.request.url.path.rsplit("/", 1)[-1]:
+            return self.go("/password?next=" + quote(self.here))
+        return self.error(403, self.t("web.own_password_first"))
 
     def note(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
         """Into the audit."""

@@ -173,7 +173,7 @@ class Asker:
         self.thread = threading.Thread(target=self.server.run, args=(self.stop,))
         self.thread.start()
         self.browser = Browser(self.server.url, options.folder / "tls" / "page.pem")
-        self.browser.sign_in("bench", self.server.site.access.make("bench", "bureau"))
+        self.browser.first_sign_in("bench", self.server.site.access.make("bench", "bureau"))
         self.token = self.browser.token()
         self.half = f"/classes/{box.cls.class_id}/{DAY}/am"
         self.clip = ""
