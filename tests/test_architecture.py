@@ -16,7 +16,7 @@ LAYERS = [
     {"words"},
     {"errors", "clock", "model", "notify", "crew"},
     {"schedule", "catalog"},
-    {"media", "drive", "ledger", "life", "attempts"},
+    {"media", "drive", "ledger", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 from agent import words
+from agent.cameras import retire
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.model import AlertKind, Camera, Verdict
 
 log = logging.getLogger(__name__)
-_RETIRED = "cameras.retired"
 _REPLACED_FOR = timedelta(days=7)
 
 
@@ -33,7 +32,10 @@ class Reporter:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
             self._catalog.events.add("camera.replaced", now, camera_id=camera.camera_id, detail=change)
         camera = replace(camera, reasons=(*camera.reasons, *self._replacement(camera)))
-        self._catalog.cameras.put(camera, now)
+        if before is None:
+            self._catalog.cameras.put(camera, now)
+        elif not self._catalog.cameras.renew(camera, now):
+            return
         if before is None or before.verdict is not camera.verdict:
             was = before.verdict.value if before else None
             detail: dict[str, Any] = {"was": was, "verdict": camera.verdict.value, "reasons": list(camera.reasons)}
@@ -60,24 +62,21 @@ class Reporter:
         now, old = self._clock.now(), camera.camera_id
         self._catalog.cameras.rename(old, camera_id)
         self._catalog.events.add("camera.renamed", now, camera_id=camera_id, detail={"was": old})
-        self._catalog.facts.put(_RETIRED, json.dumps(sorted({*self.retired(), old} - {camera_id})))
-        for alert in self._catalog.alerts.opened():
-            if alert.subject == old and alert.camera_id == old:
-                self._catalog.alerts.clear(alert.kind, old, now)
-        self._catalog.outbox.forget(f"camera/{old}", now)
+        retire.retire(self._catalog, old, now, but=(camera_id,))
         self._published.pop(old, None)
         log.info("%s is now %s", old, camera_id)
 
     def retired(self) -> list[str]:
         """IDs that cameras had and lost."""
-        return list(json.loads(self._catalog.facts.get(_RETIRED) or "[]"))
+        return retire.retired(self._catalog)
 
     def lose(self, camera: Camera, *, wanted: bool) -> None:
         """A camera that no longer answers and whose stream is down; `wanted` ones raise an alert."""
         reason = self._loss(camera)
         seen = self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now()
         lost = replace(camera, verdict=Verdict.UNREACHABLE, reasons=(reason,))
-        self._catalog.cameras.put(lost, seen)
+        if not self._catalog.cameras.renew(lost, seen):
+            return
         if camera.verdict is not Verdict.UNREACHABLE:
             detail = {"was": camera.verdict.value, "verdict": lost.verdict.value, "reasons": [reason]}
             self._catalog.events.add("camera.verdict", self._clock.now(), camera_id=camera.camera_id, detail=detail)
@@ -97,7 +96,7 @@ class Reporter:
 
     def ask_again(self, camera: Camera) -> None:
         """Not met this time: the recorder's wish is answered, and it may wish again."""
-        self._catalog.cameras.put(camera, self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now())
+        self._catalog.cameras.renew(camera, self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now())
 
     def publish(self) -> None:
         """Renew the retained message of each camera of which something changed, `up` included (the recorder's mark)."""

@@ -61,6 +61,11 @@ class Source:
         clean = urlunsplit(parts._replace(netloc=host))
         return Source(clean, unquote(parts.username or ""), unquote(parts.password or ""), audio_required)
 
+    @property
+    def host(self) -> str:
+        """`host` or `host:port`, as discovery names the same camera."""
+        return urlsplit(self.url).netloc.removesuffix(":554")
+
     def address(self) -> str:
         """The URL with credentials, as FFmpeg wants it: for opening only, never for a text."""
         if not self.username:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from agent import words
+from agent import attempts, words
 from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
@@ -19,7 +19,7 @@ from agent.recording.finisher import Finisher
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
 from agent.recording.reel import Plan, Reel, check_space
-from agent.recording.stream import LiveStream
+from agent.recording.stream import LiveStream, connect
 from agent.recording.syncer import Syncer
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Recorder:
         self._catalog, self._clock, self._options = catalog, clock, options or Options()
         self._outage = Outage(camera_id, catalog, clock, plan, self._options.offline_seconds)
         self._silence = SilenceWatch(camera_id, catalog, self._options.silent_seconds)
-        self._budget = budget or Budget(clock)
+        self._budget = budget or attempts.alone(clock)
         self._finisher = Finisher(camera_id, catalog, clock, finished, complain)
         self._complain = complain
         self._pause = self._options.first_pause
@@ -126,7 +126,10 @@ class Recorder:
     def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
         """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
         try:
-            with self._connect(source) as stream, Syncer(self._camera_id, self._clock) as syncer:
+            with (
+                connect(source, self._options.timeout, self._budget) as stream,
+                Syncer(self._camera_id, self._clock) as syncer,
+            ):
                 self._record(stream, source, drive, syncer, stop)
         except CameraDenied as error:
             self._camera_failed("camera.down", error)
@@ -138,20 +141,6 @@ class Recorder:
         else:
             return 0.0
         return self._longer_pause()
-
-    def _connect(self, source: Source) -> LiveStream:
-        """A wrong password counts against the camera's budget, which its web services share."""
-        if not source.username:
-            return LiveStream(source, self._options.timeout)
-        with self._budget.attempt("rtsp", source.names or (source.url,), source) as attempt:
-            try:
-                stream = LiveStream(source, self._options.timeout)
-            except CameraDenied as error:
-                if error.key == "recording.denied":
-                    attempt.wrong()
-                raise
-            attempt.right()
-            return stream
 
     def _record(
         self, stream: LiveStream, source: Source, drive: Drive, syncer: Syncer, stop: threading.Event

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import wiring
+from agent import attempts, wiring
+from agent.attempts import Budget
 from agent.bureau.connection import Connection, tls_context
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
@@ -22,7 +23,7 @@ from agent.errors import BureauError, CameraUnreachable, InputError
 from agent.media import Picture
 from agent.model import Camera, Verdict
 from agent.recording.options import Source
-from agent.recording.stream import LiveStream
+from agent.recording.stream import connect
 from agent.settings import Settings
 from agent.setup import mounts
 from agent.web import server
@@ -42,23 +43,18 @@ def find_cameras(settings: Settings, catalog: Catalog, clock: Clock) -> list[Cam
     return CameraWatch(catalog, clock, wiring.for_cameras(settings)).search()
 
 
-def still(settings: Settings, camera: Camera) -> Path:
+def still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camera) -> Path:
     """A fresh picture of an admitted (or faulty) camera in the state folder's `reference/`. Raises CameraError, InputError."""
-    if camera.main_stream is None:
+    source = wiring.source(settings, camera)
+    if source is None:
         raise InputError("setup.no_stream", camera_id=camera.camera_id)
-    known = next((k for k in settings.cameras.known if k.camera_id == camera.camera_id), None)
-    account = wiring.credentials(settings, known)
-    source = Source(
-        camera.main_stream.uri, account.username if account else "", account.password if account else "",
-        audio_required=False,
-    )  # fmt: skip
-    picture = _first_picture(source, settings.cameras.timeout_s)
+    picture = _first_picture(source, settings.cameras.timeout_s, attempts.kept(catalog, clock))
     return annotate.save(settings.state_dir / "reference", camera.camera_id, None, picture)
 
 
-def _first_picture(source: Source, timeout: float) -> Picture:
+def _first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
     """The first key frame of a stream. Raises CameraError."""
-    with LiveStream(source, timeout) as stream:
+    with connect(source, timeout, budget) as stream:
         started = False
         for _ in range(_PACKETS):
             packet = stream.read()
