@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import __version__, clock, words
+from agent import __version__, clock, schedule, words
 from agent.bureau import Options
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
@@ -23,7 +23,7 @@ from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.drive import Drive, init, keys
 from agent.life import Life
-from agent.model import AlertKind, Camera, Stream, Verdict
+from agent.model import AlertKind, Camera, Segment, Session, Stream, Verdict
 from tests.broker import Broker, free_port, needs_mosquitto
 from tests.drive_kit import ZONE, StillClock, at, training_class
 
@@ -252,7 +252,59 @@ def test_open_alerts_are_told_and_class_matters_left_out(box: Box) -> None:
     assert [f.check for f in found] == ["alert.sound.silent.cam1"]
 
 
+def recording(box: Box, *camera_ids: str) -> None:
+    assert box.catalog is not None
+    for camera_id in camera_ids:
+        box.catalog.segments.open(
+            Segment(0, "D", f"{camera_id}.mp4", f"{camera_id}.part", "open", "C1", NOW.date(), Session.AM, "R1", camera_id,
+                    NOW)
+        )  # fmt: skip
+
+
+def test_only_what_is_recorded_is_said_to_be(box: Box) -> None:
+    """A camera that is gone, a drive that is gone, a service that was killed: the course plan alone records nothing."""
+    assert box.catalog is not None
+    due = sorted(c for room in box.classes[0].rooms for c in room.cameras)
+    due = [c for c in due if schedule.placement_at(box.classes, c, NOW)]
+    (found,) = plan.check(box)
+    assert (found.check, found.severity) == ("schedule", "info") and all(c in found.finding for c in due)
+    recording(box, *due)
+    (found,) = plan.check(box)
+    assert found.severity == "ok" and all(c in found.finding for c in due)
+    box.catalog.cameras.put(
+        camera(due[0], verdict=Verdict.UNREACHABLE, reasons=("没有回应；看电源",), address="10.9.9.9:80"), NOW
+    )
+    box.catalog.cameras.set_up(due[0], False)
+    box.catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, due[0], "没有回应；看电源", NOW, camera_id=due[0])
+    found_all = list(examine.examine(replace(box, deep=False)))
+    assert not [f for f in found_all if f.severity == "ok" and f.check == "schedule" and due[0] in f.finding]
+    red = [f for f in found_all if f.severity == "critical" and due[0] in f.check]
+    assert [f.check for f in red] == [f"cameras.{due[0]}"], "one fault is one red line"
+    assert red[0].finding.count("10.9.9.9") == 1
+    (found,) = plan.check(replace(box, now=NOW + timedelta(minutes=2)))
+    assert found.severity == "info", "the service shows no sign of life"
+
+
+@pytest.mark.parametrize(
+    "reason", ["没有回应；看电源", "10.9.9.9:80 没有回应（拒绝连接）；看电源", "10.9.9.9 在 5 秒内没有答完；看网络"]
+)
+def test_the_address_of_a_camera_is_told_once(box: Box, reason: str) -> None:
+    assert box.catalog is not None
+    name = box.classes[0].rooms[0].cameras[0]
+    address = "10.9.9.9:80" if ":80" in reason else "10.9.9.9"
+    box.catalog.cameras.put(camera(name, verdict=Verdict.UNREACHABLE, reasons=(reason,), address=address), NOW)
+    line = by_check(cameras.check(box))[f"cameras.{name}"].finding
+    assert line.count("10.9.9.9") == 1 and line.count(name) == 1, line
+
+
+def test_a_camera_that_no_class_wants_can_be_forgotten(box: Box) -> None:
+    assert box.catalog is not None
+    box.catalog.cameras.put(camera("cam9", verdict=Verdict.UNREACHABLE, reasons=("没有回应；看电源",)), NOW)
+    assert "cameras forget cam9" in by_check(cameras.check(box))["cameras.cam9"].mend
+
+
 def test_schedule(box: Box) -> None:
+    recording(box, *(c for room in box.classes[0].rooms for c in room.cameras))
     assert severity(plan.check(box), "schedule") == "ok"
     assert severity(plan.check(replace(box, classes=())), "schedule") == "warning"
     rooms = tuple(replace(r, cameras=()) for r in box.classes[0].rooms)

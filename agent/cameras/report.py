@@ -88,11 +88,10 @@ class Reporter:
 
     def _loss(self, camera: Camera) -> str:
         """In words; where another camera is at the address now, it was probably exchanged."""
-        where = {"camera_id": camera.camera_id, "address": camera.address}
         for other in self._catalog.cameras.all():
             if other.address == camera.address and other.camera_id != camera.camera_id and other.serial:
-                return words.text("cameras.lost_replaced", successor=other.camera_id, serial=other.serial, **where)
-        return words.text("cameras.lost", **where)
+                return words.text("cameras.lost_replaced", successor=other.camera_id, serial=other.serial)
+        return words.text("cameras.lost")
 
     def ask_again(self, camera: Camera) -> None:
         """Not met this time: the recorder's wish is answered, and it may wish again."""
@@ -100,7 +99,9 @@ class Reporter:
 
     def publish(self) -> None:
         """Renew the retained message of each camera of which something changed, `up` included (the recorder's mark)."""
-        for camera in self._catalog.cameras.all():
+        cameras = self._catalog.cameras.all()
+        self._published = {c.camera_id: self._published.get(c.camera_id, {}) for c in cameras}
+        for camera in cameras:
             data = {
                 "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
                 "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
@@ -108,7 +109,9 @@ class Reporter:
             }  # fmt: skip
             if self._published.get(camera.camera_id) != data:
                 topic = f"camera/{camera.camera_id}"
-                self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
+                with self._catalog.store.write():
+                    if self._catalog.cameras.get(camera.camera_id):  # not forgotten just now
+                        self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
                 self._published[camera.camera_id] = data
 
     def _replacement(self, camera: Camera) -> list[str]:

@@ -28,13 +28,14 @@ def check(box: Box) -> list[Finding]:
 
 def _camera(box: Box, camera: Camera, planned: bool) -> Finding:
     name = f"cameras.{camera.camera_id}"
+    if camera.verdict is Verdict.UNREACHABLE and not planned:
+        return bad(name, "critical", "cameras.gone", camera_id=camera.camera_id, address=camera.address)
     if camera.verdict is not Verdict.ADMITTED:
         severity: Severity = _SEVERITY[camera.verdict]
         if camera.verdict is Verdict.REFUSED and planned:
             severity = "critical"
         line = "；".join(camera.reasons) or words.text(f"cameras.verdict.{camera.verdict.value}")
-        where = words.text("doctor.cameras.where", camera_id=camera.camera_id, address=camera.address)
-        return of_line(name, severity, f"{where}{line.removeprefix(camera.camera_id).lstrip(' :：')}")
+        return of_line(name, severity, _where(camera, line) + line)
     if schedule.placement_at(box.classes, camera.camera_id, box.now) and not camera.up:
         return bad(name, "critical", "cameras.not_recording", camera_id=camera.camera_id, address=camera.address)
     offset = camera.clock_offset_s
@@ -43,6 +44,12 @@ def _camera(box: Box, camera: Camera, planned: bool) -> Finding:
     stream = camera.main_stream
     size = f"{stream.width or '?'}×{stream.height or '?'} {stream.codec or '?'}" if stream else "?"
     return good(name, "cameras.ok", camera_id=camera.camera_id, address=camera.address, model=camera.model, size=size)
+
+
+def _where(camera: Camera, line: str) -> str:
+    """Which camera `line` is about, with the address where that does not tell it already."""
+    key = "doctor.cameras.named" if camera.address in line else "doctor.cameras.where"
+    return words.text(key, camera_id=camera.camera_id, address=camera.address)
 
 
 def _model_list(box: Box) -> Finding:

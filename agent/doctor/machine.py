@@ -26,13 +26,20 @@ KNOWN_DEBIAN = ("12", "13")
 _GIGABYTE = 1_000_000_000
 
 
+def is_running(box: Box) -> bool:
+    """Whether the service has shown a sign of life just now."""
+    last = box.catalog.facts.get("alive") if box.catalog else None
+    stopped = box.catalog is not None and box.catalog.facts.get("stopped")
+    return last is not None and not stopped and box.now - clock.parse(last) <= ALIVE
+
+
 def service(box: Box) -> list[Finding]:
     last = box.catalog.facts.get("alive") if box.catalog else None
     if last is None:
         return [bad("service", "critical", "service.never")]
     at = clock.parse(last)
     shown = at.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
-    if box.now - at > ALIVE or (box.catalog and box.catalog.facts.get("stopped")):
+    if not is_running(box):
         return [bad("service", "critical", "service.down", at=shown)]
     return [good("service", "service.ok", version=box.version)]
 
