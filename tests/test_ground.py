@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -108,6 +109,31 @@ def test_wrong_input_is_one_line_and_status_2(arguments: tuple[str, ...]) -> Non
     assert "Traceback" not in done.stderr
     assert re.search("[一-龥]", done.stderr)
     assert not re.search("[一-龥]", site_agent("--language", "en", *arguments).stderr)
+
+
+@pytest.mark.parametrize("package", ["amqtt", "PIL", "openpyxl"])
+def test_a_package_that_is_missing_is_one_line(tmp_path: Path, package: str) -> None:
+    """As on a box, where the packages of the demo are not installed."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nclass Gone:\n    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {package!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\nsys.meta_path.insert(0, Gone())\n",
+        encoding="utf-8",
+    )
+    command = "classes" if package == "openpyxl" else "demo"
+    asked = ["classes", "template", "--out", str(tmp_path / "out")] if command == "classes" else ["demo"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", *asked], capture_output=True, text=True, timeout=60, env=environment
+    )
+    name = {"PIL": "pillow"}.get(package, package)
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert f"pip install {name}" in done.stderr and sys.executable in done.stderr
+    if command == "demo":
+        listed = subprocess.run(
+            [sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, timeout=60, env=environment
+        )
+        assert listed.returncode == 0 and "demo" in listed.stdout
 
 
 def test_a_broken_worker_stops_the_crew() -> None:
