@@ -295,6 +295,21 @@ def test_the_address_of_a_camera_is_told_once(box: Box, reason: str) -> None:
     assert line.count("10.9.9.9") == 1 and line.count(name) == 1, line
 
 
+def test_classes_that_nobody_signed_are_named(box: Box) -> None:
+    assert box.catalog is not None
+    key = (keys.ensure(box.key_dir)).strip()
+    bureau = Options("c", "s", "b", port=free_port(), tls=False)
+    plain = replace(box, bureau=bureau, deep=False)
+    assert severity(link.check(plain), "bureau.signing") == "info"
+    for class_id, source in (("M1", "bureau"), ("M2", "bureau"), ("F1", "file")):
+        box.catalog.classes.put(class_id, {}, source, NOW)
+    found = by_check(link.check(plain))["bureau.signing"]
+    assert found.severity == "warning" and "M1, M2" in found.finding and "F1" not in found.finding
+    assert "--signing-key" in found.mend
+    signed = replace(plain, bureau=replace(bureau, signing_key=key))
+    assert "bureau.signing" not in by_check(link.check(signed))
+
+
 def test_a_camera_that_no_class_wants_can_be_forgotten(box: Box) -> None:
     assert box.catalog is not None
     box.catalog.cameras.put(camera("cam9", verdict=Verdict.UNREACHABLE, reasons=("没有回应；看电源",)), NOW)

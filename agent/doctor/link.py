@@ -27,7 +27,18 @@ def check(box: Box) -> list[Finding]:
         return [bad("bureau", "info", "bureau.off"), *found]
     first = _broker(box.bureau) if box.link is None else _standing(box.bureau, box.link)
     peer = _peer(box.bureau, box.now) if box.deep else []
-    return [first, *peer, *found, *_outbox(box)]
+    return [first, *peer, *_signing(box, box.bureau), *found, *_outbox(box)]
+
+
+def _signing(box: Box, options: Options) -> list[Finding]:
+    """Without the bureau's key whoever may publish at the broker decides which classes there are, and for how many."""
+    if options.signing_key:
+        return []
+    rows = box.catalog.classes.all() if box.catalog else []
+    taken = ", ".join(row.class_id for row in rows if row.source == "bureau")
+    if not taken:
+        return [bad("bureau.signing", "info", "bureau.no_key")]
+    return [bad("bureau.signing", "warning", "bureau.unsigned_classes", classes=taken)]
 
 
 def _standing(options: Options, link: LinkStatus) -> Finding:
