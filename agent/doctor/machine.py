@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import stat
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -130,12 +129,3 @@ def alerts(box: Box) -> list[Finding]:
     mine = [a for a in opened if not a.kind.value.startswith(("attendance.", "practice."))]
     found = [of_line(f"alert.{a.kind.value}.{a.subject}", a.severity, a.message) for a in mine]
     return found or [good("alert", "alert.none")]
-
-
-def first_line(*command: str) -> str:
-    """What a program says about itself; "" where it is missing or fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""

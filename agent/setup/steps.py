@@ -12,14 +12,15 @@ import numpy as np
 
 from agent import attempts, wiring
 from agent.attempts import Budget
-from agent.bureau.connection import Connection, tls_context
+from agent.bureau import probe
+from agent.bureau.connection import tls_context
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
 from agent.clock import Clock
 from agent.counting import annotate
 from agent.drive import Drive, identity, keys
-from agent.errors import BureauError, CameraUnreachable, InputError
+from agent.errors import CameraUnreachable, InputError
 from agent.media import Picture
 from agent.model import Camera, Verdict
 from agent.recording.options import Source
@@ -106,13 +107,7 @@ def check_authority(settings: Settings, file: Path) -> None:
 
 def test_broker(settings: Settings) -> None:
     """Sign in once, as the service will. Raises BureauError, SettingsError."""
-    options = replace(wiring.for_bureau(settings), session_expiry_s=0)
-    connection = Connection(options, client_id=f"{options.client_id}-setup", will=None)
-    try:
-        connection.open()
-    finally:
-        with suppress(BureauError):
-            connection.close(clean=True)
+    probe(wiring.for_bureau(settings), "setup")
 
 
 def restart_service() -> bool:
