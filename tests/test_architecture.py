@@ -14,7 +14,7 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "notify", "crew", "resources"},
+    {"errors", "clock", "model", "notify", "crew", "resources", "defaults"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
-PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "resources"}
+PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "resources", "defaults"}
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
