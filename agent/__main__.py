@@ -15,6 +15,15 @@ from agent import __version__, commands, settings_file, words
 from agent.commands import common
 from agent.errors import InputError, SiteAgentError
 
+PACKAGES = {
+    "PIL": "pillow",
+    "argon2": "argon2-cffi",
+    "cv2": "opencv-python",
+    "onvif": "onvif-zeep",
+    "paho": "paho-mqtt",
+}
+"""Packages that are installed under another name than they are imported by."""
+
 
 class Parser(argparse.ArgumentParser):
     """argparse whose complaints are one line in the user's language."""
@@ -56,13 +65,19 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
     words.use(_language(arguments))
-    args = parser(arguments).parse_args(arguments)
     try:
+        args = parser(arguments).parse_args(arguments)
         _all_text(args)
         return int(args.run(args))
     except SiteAgentError as error:
         common.say(f"site-agent: {error}")
         return error.exit_status
+    except ModuleNotFoundError as error:
+        package = (error.name or "agent").partition(".")[0]
+        if package == "agent":
+            raise
+        common.say(words.text("commands.no_package", package=PACKAGES.get(package, package), python=sys.executable))
+        return 1
     except KeyboardInterrupt:
         common.say(words.text("commands.interrupted"))
         return 1

@@ -207,19 +207,7 @@ class App:
     def _source(self, camera_id: str) -> Source | None:
         """The admitted camera's main stream with its account; None while it may not be recorded."""
         camera = self._catalog.cameras.get(camera_id)
-        if camera is None or not camera.recordable or camera.main_stream is None:
-            return None
-        known = next((k for k in self._settings.cameras.known if k.camera_id == camera_id), None)
-        account = wiring.credentials(self._settings, known)
-        stream = camera.main_stream
-        return Source(
-            stream.uri,
-            account.username if account else "",
-            account.password if account else "",
-            audio_required=stream.audio is not None,
-            names=tuple(name for name in (camera.endpoint, camera.address) if name),
-            serial=camera.identity,
-        )
+        return wiring.source(self._settings, camera) if camera and camera.recordable else None
 
     def _file_of(self, segment: Segment) -> Path | None:
         """Where a segment lies, on whichever of its drives is attached and well."""

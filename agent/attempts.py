@@ -1,30 +1,39 @@
 """How often a camera's password may be tried. Cameras lock themselves after a few wrong ones, for everybody: so after three
-wrong answers, at whichever of its doors, a camera is asked again only when the settings change or an hour has passed."""
+wrong answers, at whichever of its doors, a camera is asked again only when the settings change or an hour has passed.
+
+The counts are shared by all processes of a box: each change is one transaction of a `Store` that other processes wait for.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from agent.attempts_store import InCatalog, InFile, Memory, Store
 from agent.catalog import Catalog
 from agent.clock import Clock, parse, stamp
-from agent.errors import CameraDenied
+from agent.errors import CameraDenied, CameraUnreachable
 
 ATTEMPTS = 3
 PAUSE_S = 3600.0
 RESTING = "cameras.resting"
 """Key of the error of a camera that is not asked for a while."""
-_FACT = "cameras.attempts"
 _TOLD_S = 900.0  # steps in which the rest of the pause is told: an alert is no stopwatch
+_OPEN_S = 60.0  # an attempt that was not ended by then belongs to a process that was killed
+_PATIENCE_S = 2.0  # for the attempts of others that are under way: a search must be able to stop within three seconds
+_POLL_S = 0.05
+_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 Door = Literal["onvif", "rtsp"]
 
 
@@ -40,120 +49,237 @@ class Account(Protocol):
 
 @dataclass(slots=True)
 class _Entry:
-    """Wrong answers at each door with the account of `proof`, the last at `last` (monotonic); `accepted` are the doors
-    that took the same account since."""
+    """Wrong answers at each door of the camera `name` with the account of `proof`, the last at `last` (monotonic);
+    `accepted` are the doors that took the same account since, `open` attempts under way: when each counts no more."""
 
+    name: str
     proof: str
     last: float
     wrong: Counter[str] = field(default_factory=Counter)
     accepted: set[str] = field(default_factory=set)
+    open: dict[str, float] = field(default_factory=dict)
+
+    def matters(self, now: float) -> bool:
+        """Drop what has lapsed; True where anything is left."""
+        self.open = {t: end for t, end in self.open.items() if now < end <= now + _OPEN_S and _is_alive(t)}
+        if self.last + PAUSE_S <= now:
+            self.wrong.clear()
+        return bool(self.open or self.wrong.total())
 
 
 class Budget:
-    """Counts wrong answers a camera. Intervals are on the monotonic clock; `state` and `save` carry the counts over a
-    restart, which must not become a way to lock a camera out. One object serves all threads and both doors."""
+    """Counts wrong answers a camera. Intervals are on the monotonic clock, which all processes of one boot share. Without
+    a `store` the counts are those of this object alone. One object serves all threads and both doors."""
 
-    def __init__(self, clock: Clock, state: str | None = None, save: Callable[[str], None] | None = None) -> None:
+    def __init__(self, clock: Clock, store: Store | None = None) -> None:
         self._clock = clock
-        self._save = save
+        self._store = store or Memory()
         self._lock = threading.Lock()
-        self._salt = secrets.token_bytes(16)
+        self._boot = _boot()
+        self._process = _process(os.getpid()) or f"{os.getpid()}."
+        self._salt = ""
         self._proofs: dict[tuple[str, str], str] = {}
-        self._entries: dict[str, _Entry] = {}
-        self._under_way: Counter[str] = Counter()
-        if state:
-            self._load(json.loads(state))
+        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._text: str | None = None
+        self._trusted: set[tuple[Door, str, str]] = set()
 
     @contextmanager
     def attempt(self, door: Door, names: Collection[str], account: Account) -> Iterator[Attempt]:
         """One try of a password at a camera; say in it how it ended, or nothing where there was no answer. `names` are all
-        that tell the camera: endpoint, address. Raises CameraDenied where the try must wait."""
-        with self._lock:
-            known = self._of(names, account)
-            wrong = max((entry.wrong.total() for entry in known), default=0)
-            # an answer that is still out counts as a wrong one, once there was one
-            waiting = max((self._under_way[name] for name in names), default=0) if wrong else 0
-            trusted = any(door in entry.accepted for entry in known)
-            if wrong + waiting >= ATTEMPTS and not trusted:
-                left = max(entry.last for entry in known) + PAUSE_S - self._clock.monotonic()
-                minutes = math.ceil(left / _TOLD_S) * round(_TOLD_S / 60)
-                raise CameraDenied(RESTING, attempts=wrong, minutes=minutes)
-            self._under_way.update(names)
+        that tell the camera: endpoint, address. Raises CameraDenied where the try must wait, CameraUnreachable where
+        others are trying the same."""
+        token = self._begin(door, names, account)
         try:
-            yield Attempt(self, door, names, account)
+            yield Attempt(self, door, names, account, token)
         finally:
-            with self._lock:
-                self._under_way.subtract(names)
-                self._under_way = +self._under_way
+            if token:
+                self._end(token)
 
-    def wrong(self, door: Door, names: Collection[str], account: Account) -> int:
+    def wrong(self, door: Door, names: Collection[str], account: Account, token: str = "") -> int:
         """Count a wrong answer; returns how many tries are left."""
-        with self._lock:
-            known, now = self._of(names, account), self._clock.monotonic()
+        with self._changing():
+            now, proof = self._clock.monotonic(), self._proof(account)
+            known = self._of(names, proof)
             counts = Counter({d: max(entry.wrong[d] for entry in known) for entry in known for d in entry.wrong})
             counts[door] += 1
             accepted = {d for entry in known for d in entry.accepted} - {door}
-            self._entries = {n: e for n, e in self._entries.items() if e.last + PAUSE_S > now}
             for name in names:
-                self._entries[name] = _Entry(self._proof(account), now, counts.copy(), set(accepted))
-            self._store()
+                entry = self._entries.setdefault((name, proof), _Entry(name, proof, now))
+                entry.last, entry.wrong, entry.accepted = now, counts.copy(), set(accepted)
+                entry.open.pop(token, None)
+                self._trusted.discard((door, name, proof))
             return max(0, ATTEMPTS - counts.total())
 
-    def right(self, door: Door, names: Collection[str], account: Account) -> None:
-        """The camera accepted an answer. What is wrong at its other door stays counted."""
+    def right(self, door: Door, names: Collection[str], account: Account, token: str = "") -> None:
+        """The camera accepted an answer. What is wrong at its other door, or of another account, stays counted."""
         with self._lock:
-            changed = False
-            for name in names:
-                entry = self._entries.get(name)
-                if entry is None or (door in entry.accepted and entry.proof == self._proof(account)):
-                    continue
-                changed = True
+            self._refresh(self._store.read())
+            proof = self._proof(account) if self._salt else ""
+            trusted = {(door, name, proof) for name in names}
+            if trusted <= self._trusted and all(door in entry.accepted for entry in self._of(names, proof)):
+                return
+        with self._changing():
+            proof = self._proof(account)
+            for entry in self._of(names, proof):
                 del entry.wrong[door]
                 entry.accepted.add(door)
-                if entry.proof != self._proof(account) or not entry.wrong.total():
-                    del self._entries[name]
-            if changed:
-                self._store()
+                entry.open.pop(token, None)
+            self._trusted |= {(door, name, proof) for name in names}
 
-    def _of(self, names: Collection[str], account: Account) -> list[_Entry]:
+    def _begin(self, door: Door, names: Collection[str], account: Account) -> str:
+        """Take one of the tries that are left; returns its token, empty where none needs to be taken."""
+        if self._is_trusted(door, names, account):
+            return ""
+        end = self._clock.monotonic() + _PATIENCE_S
+        while True:
+            with self._changing():
+                now, proof = self._clock.monotonic(), self._proof(account)
+                known = self._of(names, proof)
+                wrong = max((entry.wrong.total() for entry in known), default=0)
+                # an answer that is still out may turn out to be a wrong one
+                waiting = max((len(entry.open) for entry in known), default=0)
+                if wrong + waiting < ATTEMPTS or any(door in entry.accepted for entry in known):
+                    token = f"{self._process}-{secrets.token_hex(8)}"
+                    for name in names:
+                        entry = self._entries.setdefault((name, proof), _Entry(name, proof, now))
+                        entry.open[token] = now + _OPEN_S
+                    return token
+                if wrong >= ATTEMPTS or (now >= end and wrong):
+                    left = max(entry.last for entry in known if entry.wrong) + PAUSE_S - now
+                    minutes = math.ceil(left / _TOLD_S) * round(_TOLD_S / 60)
+                    raise CameraDenied(RESTING, attempts=wrong, minutes=minutes)
+                if now >= end:
+                    raise CameraUnreachable("cameras.tried_by_others")
+            self._clock.wait(threading.Event(), _POLL_S)
+
+    def _is_trusted(self, door: Door, names: Collection[str], account: Account) -> bool:
+        """Whether this process has seen the camera take the account, and nobody has seen it refused since."""
+        with self._lock:
+            self._refresh(self._store.read())
+            if not self._salt:
+                return False
+            proof = self._proof(account)
+            held = [entry for entry in self._of(names, proof) if entry.wrong]
+            return not held and any((door, name, proof) in self._trusted for name in names)
+
+    def _end(self, token: str) -> None:
+        """Give back a try that was not settled."""
+        with self._lock:
+            if not any(token in entry.open for entry in self._entries.values()):
+                return
+        with self._changing():
+            for entry in self._entries.values():
+                entry.open.pop(token, None)
+
+    def _of(self, names: Collection[str], proof: str) -> list[_Entry]:
         """What is held against this account at this camera and has not lapsed."""
         now = self._clock.monotonic()
-        entries = [self._entries[name] for name in names if name in self._entries]
-        return [e for e in entries if e.last + PAUSE_S > now and e.proof == self._proof(account)]
+        found = (self._entries.get((name, proof)) for name in names)
+        return [entry for entry in found if entry and entry.matters(now)]
 
     def _proof(self, account: Account) -> str:
         """Tells whether the settings changed without keeping what they were; slow to guess from."""
         key = account.username, account.password
         if key not in self._proofs:
-            self._proofs[key] = hashlib.scrypt(
-                "\0".join(key).encode(), salt=self._salt, n=16384, r=8, p=1, dklen=16
-            ).hex()
+            salt = bytes.fromhex(self._salt)
+            self._proofs[key] = hashlib.scrypt("\0".join(key).encode(), salt=salt, n=16384, r=8, p=1, dklen=16).hex()
         return self._proofs[key]
 
-    def _store(self) -> None:
-        if self._save:
-            now, at = self._clock.monotonic(), self._clock.now()
-            entries = {
-                name: {"proof": e.proof, "last": stamp(at - timedelta(seconds=now - e.last)), "wrong": e.wrong,
-                       "accepted": sorted(e.accepted)}
-                for name, e in self._entries.items()
-            }  # fmt: skip
-            self._save(json.dumps({"salt": self._salt.hex(), "entries": entries}))
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Read, change and write the counts with every other process kept out."""
+        with self._lock, self._store.change() as state:
+            self._refresh(state.text)
+            if not self._salt:
+                self._salt = secrets.token_hex(16)
+            yield
+            now = self._clock.monotonic()
+            self._entries = {key: e for key, e in self._entries.items() if e.matters(now)}
+            self._text = state.text = self._dump(now)
 
-    def _load(self, state: Mapping[str, Any]) -> None:
-        self._salt = bytes.fromhex(state["salt"])
-        for name, e in state["entries"].items():
-            last = self._clock.monotonic() - self._age(parse(e["last"]))
-            self._entries[name] = _Entry(e["proof"], last, Counter(e["wrong"]), set(e["accepted"]))
+    def _dump(self, now: float) -> str:
+        at = self._clock.now()
+        entries = [
+            {"name": e.name, "proof": e.proof, "boot": self._boot, "monotonic": e.last,
+             "last": stamp(at - timedelta(seconds=now - e.last)), "wrong": e.wrong, "accepted": sorted(e.accepted),
+             "open": e.open}
+            for e in self._entries.values()
+        ]  # fmt: skip
+        return json.dumps({"salt": self._salt, "entries": entries})
+
+    def _refresh(self, text: str | None) -> None:
+        """Take over what other processes have counted."""
+        if text == self._text:
+            return
+        self._text = text
+        try:
+            state = json.loads(text or "{}")
+            salt, entries = str(state.get("salt", "")), [self._entry(e) for e in _rows(state.get("entries", ()))]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            salt, entries = "", []  # a file that was cut off by a full disk
+        if salt != self._salt:
+            self._salt = salt
+            self._proofs.clear()
+            self._trusted.clear()
+        self._entries = {(e.name, e.proof): e for e in entries}
+
+    def _entry(self, e: Mapping[str, Any]) -> _Entry:
+        now, last = self._clock.monotonic(), e.get("monotonic", math.inf)
+        same = e.get("boot") == self._boot and last <= now
+        if not same:  # of an earlier boot: what is left of its hour by the wall clock
+            last = now - self._age(parse(e["last"]))
+        return _Entry(
+            e["name"], e["proof"], last, Counter(e["wrong"]), set(e["accepted"]), e.get("open", {}) if same else {}
+        )
 
     def _age(self, last: datetime) -> float:
         """Seconds since then by the wall clock, which may have stepped: never more than a pause, never the future."""
         return min(PAUSE_S, max(0.0, (self._clock.now() - last).total_seconds()))
 
 
+def _rows(entries: Any) -> list[Mapping[str, Any]]:
+    """Version 0.1 kept one entry for each name."""
+    return [{"name": n, **e} for n, e in entries.items()] if isinstance(entries, dict) else list(entries)
+
+
+def _boot() -> str:
+    """Which start of the machine this is: the monotonic clock counts from there."""
+    try:
+        return _BOOT_FILE.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _process(pid: int) -> str:
+    """A process in one word: its number and the instant of its start, since numbers are given out again; empty where
+    there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return f"{pid}.{stat.rpartition(')')[2].split()[19]}"
+
+
+def _is_alive(token: str) -> bool:
+    """Whether the process that took a try still runs; one that was killed ends no attempt."""
+    process = token.partition("-")[0]
+    return bool(process) and _process(int(process.partition(".")[0])) == process
+
+
 def kept(catalog: Catalog, clock: Clock) -> Budget:
-    """The box's budget, kept in its catalog: one object for all that talk to cameras."""
-    return Budget(clock, catalog.facts.get(_FACT), lambda state: catalog.facts.put(_FACT, state))
+    """The box's budget, kept in its catalog: service and commands share it."""
+    return Budget(clock, InCatalog(catalog))
+
+
+def alone(clock: Clock) -> Budget:
+    """Counts of this process alone, for whoever gives no password."""
+    return Budget(clock)
+
+
+def of_user(clock: Clock) -> Budget:
+    """The budget of who runs a command without a catalog, kept in a file of theirs over all runs. Its use raises InputError
+    where there is no place for the file."""
+    return Budget(clock, InFile())
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +290,11 @@ class Attempt:
     door: Door
     names: Collection[str]
     account: Account = field(repr=False)
+    token: str = ""
 
     def wrong(self) -> int:
         """Refused; returns how many tries are left."""
-        return self.budget.wrong(self.door, self.names, self.account)
+        return self.budget.wrong(self.door, self.names, self.account, self.token)
 
     def right(self) -> None:
-        self.budget.right(self.door, self.names, self.account)
+        self.budget.right(self.door, self.names, self.account, self.token)

@@ -49,9 +49,3 @@ def more_time(every_s: float = 15.0) -> Iterator[None]:
     finally:
         over.set()
         asking.join()
-
-
-def watchdog_s() -> float | None:
-    """Seconds within which systemd wants a sign of life, or None where no watchdog is set."""
-    microseconds = os.environ.get("WATCHDOG_USEC", "")
-    return int(microseconds) / 1e6 if microseconds.isdigit() else None

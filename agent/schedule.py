@@ -129,8 +129,3 @@ def _near(classes: Iterable[TrainingClass], start: datetime, end: datetime) -> l
     five years of classes asks each second."""
     first, last = start - _FAR, end + _FAR
     return [c for c in classes if any(x.start <= last and x.end >= first for x in c.lessons)]
-
-
-def lessons_at(cls: TrainingClass, moment: datetime) -> list[Lesson]:
-    """Lessons under way at `moment` (half-open spans)."""
-    return [x for x in cls.lessons if not x.cancelled and x.start <= moment < x.end]

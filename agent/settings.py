@@ -31,7 +31,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
-from agent import words
+from agent import defaults, words
 from agent.counting.limits import LIMITS
 from agent.errors import SettingsError
 from agent.settings_faults import check_environment, clear
@@ -61,13 +61,13 @@ class KnownCamera(Section):
 
 class CameraSettings(Section):
     networks: tuple[Network, ...] = ()
-    model_list: Path = Path("/etc/site-agent/camera-models.toml")
+    model_list: Path = defaults.CAMERA_MODEL_LIST
     model_list_key: Key = ""
     username: str = "admin"
     password: SecretStr = SecretStr("")
-    search_interval_s: Seconds = 300
-    timeout_s: Seconds = 5
-    clock_bound_s: Seconds = 60
+    search_interval_s: Seconds = defaults.CAMERA_SEARCH_S
+    timeout_s: Seconds = defaults.CAMERA_TIMEOUT_S
+    clock_bound_s: Seconds = defaults.CAMERA_CLOCK_BOUND_S
     set_clock: bool = False
     known: tuple[KnownCamera, ...] = ()
 
@@ -86,9 +86,9 @@ class CameraSettings(Section):
 
 class RecordingSettings(Section):
     drives: Annotated[tuple[Place, ...], Field(min_length=1)] = (Path("/media/evidence"),)
-    segment_seconds: Annotated[int, Field(ge=2, le=3600)] = 300
-    max_loss: Annotated[float, Field(ge=0.5, le=60)] = 2.0
-    stall_s: Annotated[float, Field(ge=2, le=86400)] = 10
+    segment_seconds: Annotated[int, Field(ge=2, le=3600)] = defaults.SEGMENT_S
+    max_loss: Annotated[float, Field(ge=0.5, le=60)] = defaults.SYNC_S
+    stall_s: Annotated[float, Field(ge=2, le=86400)] = defaults.STALL_S
     always: bool = False
 
     @field_validator("drives")
@@ -110,17 +110,17 @@ class CountingSettings(Section):
 
 
 class AttendanceSettings(Section):
-    shortfall_ratio: Share = 0.8
-    window_s: Seconds = 300
-    hold_s: Annotated[float, Field(ge=0, le=86400)] = 300
-    interval_s: Seconds = 30
-    alerts_per_hour: Annotated[int, Field(ge=1)] = 30
+    shortfall_ratio: Share = defaults.SHORTFALL_RATIO
+    window_s: Seconds = defaults.ALERT_WINDOW_S
+    hold_s: Annotated[float, Field(ge=0, le=86400)] = defaults.ALERT_HOLD_S
+    interval_s: Seconds = defaults.JUDGE_EVERY_S
+    alerts_per_hour: Annotated[int, Field(ge=1)] = defaults.ALERTS_PER_HOUR
 
 
 class BureauSettings(Section):
     enabled: bool = True
-    host: Host = "localhost"
-    port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    host: Host = defaults.BROKER_HOST
+    port: Annotated[int, Field(ge=1, le=65535)] = defaults.BROKER_PORT
     protocol: Literal["5", "3.1.1"] = "5"
     tls: bool = True
     ca_file: Path | None = None
@@ -128,7 +128,7 @@ class BureauSettings(Section):
     key_file: Path | None = None
     username: str = ""
     password: SecretStr = SecretStr("")
-    heartbeat_s: Seconds = 60
+    heartbeat_s: Seconds = defaults.HEARTBEAT_S
     signing_key: Key = ""
 
 
@@ -139,7 +139,7 @@ class RetentionSettings(Section):
 class ServeSettings(Section):
     enabled: bool = True
     host: str = "0.0.0.0"  # noqa: S104 - the page is for the bureau's intranet; TLS and sign-in guard it
-    port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    port: Annotated[int, Field(ge=1, le=65535)] = defaults.PAGE_PORT
     certificate_file: Path | None = None
     key_file: Path | None = None
     names: tuple[ServerName, ...] = ()

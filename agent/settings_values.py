@@ -67,7 +67,7 @@ Zone = Annotated[str, AfterValidator(_check_zone)]
 Network = Annotated[str, AfterValidator(_check_network)]
 
 
-def _check_key(value: str) -> str:
+def check_key(value: str) -> str:
     """An OpenSSH public key in one line. With a file's name in its place every signature would be a bad one."""
     kind, blob, *_ = [*value.split(), "", ""]
     try:
@@ -79,7 +79,7 @@ def _check_key(value: str) -> str:
     return value
 
 
-Key = Annotated[str, AfterValidator(_check_key)]
+Key = Annotated[str, AfterValidator(check_key)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Place = Annotated[Path, AfterValidator(_check_place)]
 Share = Annotated[float, Field(ge=0, le=1)]

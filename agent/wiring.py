@@ -17,7 +17,7 @@ from agent.drive import closer as drive_closer
 from agent.drive import keys
 from agent.drive import watch as drive_watch
 from agent.inspection import clip
-from agent.model import Session, TrainingClass
+from agent.model import Camera, Session, TrainingClass
 from agent.recording import options as recording_options
 from agent.schedule import Placement
 from agent.settings import KnownCamera, Settings
@@ -88,7 +88,30 @@ def _own(settings: Settings, known: KnownCamera) -> Credentials | None:
     return credentials(settings, known) if known.username or known.password.get_secret_value() else None
 
 
-def for_cameras(settings: Settings) -> camera_options.Options:
+def account(settings: Settings, camera_id: str) -> Credentials | None:
+    """What a camera that is known by its ID is asked with."""
+    return credentials(settings, next((k for k in settings.cameras.known if k.camera_id == camera_id), None))
+
+
+def source(settings: Settings, camera: Camera) -> recording_options.Source | None:
+    """A camera's main stream with its account; None where it has none."""
+    stream, found = camera.main_stream, account(settings, camera.camera_id)
+    if stream is None:
+        return None
+    return recording_options.Source(
+        stream.uri,
+        found.username if found else "",
+        found.password if found else "",
+        audio_required=stream.audio is not None,
+        names=tuple(name for name in (camera.endpoint, camera.address) if name),
+        serial=camera.identity,
+    )
+
+
+def for_cameras(settings: Settings | None) -> camera_options.Options:
+    """Without settings: the defaults and no account."""
+    if settings is None:
+        return camera_options.Options()
     own = settings.cameras
     return camera_options.Options(
         networks=own.networks,

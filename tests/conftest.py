@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import time
@@ -68,6 +69,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("long tests")
     for name, outcome, seconds in sorted(_took):
         terminalreporter.write_line(f"{outcome:8} {seconds:8.1f} s  {name}")
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong passwords that a test gives must not count for the developer, nor for the next test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{next(_NUMBERS)}"))
+
+
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(autouse=True)

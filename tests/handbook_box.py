@@ -72,7 +72,7 @@ def office(root: Path, language: words.Language, film: Path) -> Iterator[Office]
     clock = StillClock(NOW)
     page = PageServer(
         box.catalog, clock, Options(root / "state/page", (box.drive.root,), root / "state/keys", "box-1",
-                                    "示例职业培训学校", language, port=0), lambda: [cls],
+                                    "示例职业培训学校", language, host="127.0.0.1", port=0), lambda: [cls],
     )  # fmt: skip
     stop = threading.Event()
     thread = threading.Thread(target=page.run, args=(stop,))

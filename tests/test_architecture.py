@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -14,9 +15,9 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "notify", "crew"},
+    {"errors", "clock", "model", "notify", "crew", "resources", "defaults"},
     {"schedule", "catalog"},
-    {"media", "drive", "ledger", "life", "attempts"},
+    {"media", "drive", "ledger", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
@@ -25,7 +26,7 @@ LAYERS = [
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
-PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger"}
+PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "resources", "defaults"}
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
@@ -85,6 +86,16 @@ def test_importing_does_nothing(path: Path) -> None:
 def test_modules_stay_readable(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= 400, f"{path.name} has {lines} lines"
+
+
+def test_the_table_of_design_is_these_layers() -> None:
+    table = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("| room | what | may import |")[2]
+    rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()[2:]]
+    rooms = [[name.removesuffix("/") for name in re.findall(r"`([\w/]+)`", row)] for row in rows]
+    assert sorted(name for row in rooms for name in row) == sorted(name for layer in LAYERS for name in layer)
+    levels = [{level(name) for name in row} for row in rooms]
+    assert all(len(found) == 1 for found in levels) and levels == sorted(levels, key=max)
+    assert {room(path) for path in FILES} - {"__init__"} == {name for layer in LAYERS for name in layer}
 
 
 def test_every_word_stands_in_both_languages_with_the_same_blanks() -> None:

@@ -41,9 +41,15 @@ def found(kinds: list[str], *more: str) -> tuple[dict[str, dict[str, object]], l
 
 
 def test_personalities_on_two_interfaces() -> None:
-    lines, addresses, took = found(["decent", "digest-sha256", "clock-8h", "odd-action"])
+    lines, addresses, _ = found(["decent", "digest-sha256", "clock-8h", "odd-action"])
     assert sorted(lines) == sorted(addresses)
     assert {line["verdict"] for line in lines.values()} == {"admitted"}
+
+
+@pytest.mark.long
+def test_four_cameras_are_told_within_five_seconds() -> None:
+    """The whole command, process start included; on a machine that has nothing else to do."""
+    took = found(["decent", "digest-sha256", "clock-8h", "odd-action"])[2]
     assert took < 5, f"{took:.1f} s"
 
 
@@ -52,13 +58,12 @@ def test_ipycam() -> None:
     key-frame interval."""
     if importlib.util.find_spec("ipycam") is None:
         pytest.skip("ipycam is not installed (pip install ipycam)")
-    lines, addresses, took = found(["ipycam", "ipycam", "decent", "ipycam"], "--language", "en")
+    lines, addresses, _ = found(["ipycam", "ipycam", "decent", "ipycam"], "--language", "en")
     assert sorted(lines) == sorted(addresses)
     theirs = lines[addresses[0]]
     assert (theirs["manufacturer"], theirs["model"], theirs["serial"]) == ("PythonCam", "VirtualCam-1", "PY-0")
     assert theirs["verdict"] == "refused" and "VirtualCam-1" in str(theirs["reasons"])
     assert f"rtsp://{addresses[0]}:8554/" in str(theirs["streams"])
-    assert took < 5, f"{took:.1f} s"
 
 
 @pytest.mark.long

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import words
-from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget
+from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget, Memory
 from agent.cameras import Credentials, admission, auth, discovery, health, model_list, networks, soap
 from agent.cameras.admission import Requirement
 from agent.cameras.auth import challenge
@@ -400,14 +400,15 @@ def test_three_wrong_answers_then_an_hour() -> None:
 
 
 def test_a_clock_step_does_not_shorten_the_hour_and_a_restart_keeps_the_count() -> None:
-    clock, kept = HandClock(), list[str]()
-    budget = Budget(clock, None, kept.append)
+    clock, kept = HandClock(), Memory()
+    budget = Budget(clock, kept)
     assert tries(budget, clock) == ATTEMPTS
-    clock.at += timedelta(days=3)
-    assert tries(budget, clock) == 0
-    clock.at -= timedelta(days=3)
-    assert tries(Budget(clock, kept[-1]), clock) == 0
-    assert "pw" not in kept[-1] and set(json.loads(kept[-1])) == {"salt", "entries"}
+    for days in (3, -6, 3):
+        clock.at += timedelta(days=days)
+        assert tries(budget, clock) == 0
+        assert tries(Budget(clock, kept), clock) == 0
+    text = kept.read()
+    assert text and '"pw"' not in text and set(json.loads(text)) == {"salt", "entries"}
 
 
 def test_a_right_answer_clears_the_count() -> None:
@@ -422,8 +423,8 @@ def test_a_right_answer_clears_the_count() -> None:
 
 def test_a_right_answer_at_one_door_leaves_the_other_counted() -> None:
     """Else a stream that refuses what the web service takes would be tried for ever."""
-    clock, kept = HandClock(), list[str]()
-    budget, account = Budget(clock, None, kept.append), Credentials("u", "pw")
+    clock, kept = HandClock(), Memory()
+    budget, account = Budget(clock, kept), Credentials("u", "pw")
     for _ in range(ATTEMPTS):
         with budget.attempt("onvif", ("cam",), account) as attempt:
             attempt.right()
@@ -431,7 +432,7 @@ def test_a_right_answer_at_one_door_leaves_the_other_counted() -> None:
             attempt.wrong()
         with budget.attempt("onvif", ("cam",), account) as attempt:
             attempt.right()
-    for held in (budget, Budget(clock, kept[-1])):
+    for held in (budget, Budget(clock, kept)):
         with pytest.raises(CameraDenied), held.attempt("rtsp", ("cam",), account):
             raise AssertionError("tried a fourth time")
         with held.attempt("onvif", ("cam",), account) as attempt:

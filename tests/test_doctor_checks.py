@@ -23,7 +23,7 @@ from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.drive import Drive, init, keys
 from agent.life import Life
-from agent.model import AlertKind, Camera, Stream, Verdict
+from agent.model import AlertKind, Camera, Segment, Session, Stream, Verdict
 from tests.broker import Broker, free_port, needs_mosquitto
 from tests.drive_kit import ZONE, StillClock, at, training_class
 
@@ -252,7 +252,72 @@ def test_open_alerts_are_told_and_class_matters_left_out(box: Box) -> None:
     assert [f.check for f in found] == ["alert.sound.silent.cam1"]
 
 
+def recording(box: Box, *camera_ids: str) -> None:
+    assert box.catalog is not None
+    for camera_id in camera_ids:
+        box.catalog.segments.open(
+            Segment(0, "D", f"{camera_id}.mp4", f"{camera_id}.part", "open", "C1", NOW.date(), Session.AM, "R1", camera_id,
+                    NOW)
+        )  # fmt: skip
+
+
+def test_only_what_is_recorded_is_said_to_be(box: Box) -> None:
+    """A camera that is gone, a drive that is gone, a service that was killed: the course plan alone records nothing."""
+    assert box.catalog is not None
+    dead, lesson = "cam2", replace(box, now=at("09:05"), deep=False)
+    (found,) = plan.check(lesson)
+    assert (found.check, found.severity) == ("schedule", "info") and "cam1, cam2" in found.finding
+    recording(box, "cam1", "cam2")
+    (found,) = plan.check(lesson)
+    assert found.severity == "ok" and "cam1, cam2" in found.finding
+    (found,) = plan.check(replace(box, now=at("14:05")))
+    assert found.severity == "info", "the service has shown no sign of life for hours"
+    lost = camera(dead, verdict=Verdict.UNREACHABLE, reasons=("没有回应；看电源",), address="10.9.9.9:80")
+    box.catalog.cameras.put(lost, NOW)
+    box.catalog.cameras.set_up(dead, False)
+    box.catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, dead, "没有回应；看电源", NOW, camera_id=dead)
+    told = list(examine.examine(lesson))
+    assert not [f for f in told if f.severity == "ok" and dead in f.finding]
+    assert by_check(told)["schedule"].finding == "正在按课程计划录像：cam1；应录而没有录像：cam2"
+    red = [f for f in told if f.severity == "critical" and dead in f.check]
+    assert [f.check for f in red] == [f"cameras.{dead}"], "one fault is one red line"
+
+
+@pytest.mark.parametrize(
+    "reason", ["没有回应；看电源", "10.9.9.9:80 没有回应（拒绝连接）；看电源", "10.9.9.9 在 5 秒内没有答完；看网络"]
+)
+def test_the_address_of_a_camera_is_told_once(box: Box, reason: str) -> None:
+    assert box.catalog is not None
+    name = box.classes[0].rooms[0].cameras[0]
+    address = "10.9.9.9:80" if ":80" in reason else "10.9.9.9"
+    box.catalog.cameras.put(camera(name, verdict=Verdict.UNREACHABLE, reasons=(reason,), address=address), NOW)
+    line = by_check(cameras.check(box))[f"cameras.{name}"].finding
+    assert line.count("10.9.9.9") == 1 and line.count(name) == 1, line
+
+
+def test_classes_that_nobody_signed_are_named(box: Box) -> None:
+    assert box.catalog is not None
+    key = (keys.ensure(box.key_dir)).strip()
+    bureau = Options("c", "s", "b", port=free_port(), tls=False)
+    plain = replace(box, bureau=bureau, deep=False)
+    assert severity(link.check(plain), "bureau.signing") == "info"
+    for class_id, source in (("M1", "bureau"), ("M2", "bureau"), ("F1", "file")):
+        box.catalog.classes.put(class_id, {}, source, NOW)
+    found = by_check(link.check(plain))["bureau.signing"]
+    assert found.severity == "warning" and "M1, M2" in found.finding and "F1" not in found.finding
+    assert "--signing-key" in found.mend
+    signed = replace(plain, bureau=replace(bureau, signing_key=key))
+    assert "bureau.signing" not in by_check(link.check(signed))
+
+
+def test_a_camera_that_no_class_wants_can_be_forgotten(box: Box) -> None:
+    assert box.catalog is not None
+    box.catalog.cameras.put(camera("cam9", verdict=Verdict.UNREACHABLE, reasons=("没有回应；看电源",)), NOW)
+    assert "cameras forget cam9" in by_check(cameras.check(box))["cameras.cam9"].mend
+
+
 def test_schedule(box: Box) -> None:
+    recording(box, *(c for room in box.classes[0].rooms for c in room.cameras))
     assert severity(plan.check(box), "schedule") == "ok"
     assert severity(plan.check(replace(box, classes=())), "schedule") == "warning"
     rooms = tuple(replace(r, cameras=()) for r in box.classes[0].rooms)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import sqlite3
+import string
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -110,6 +114,31 @@ def test_wrong_input_is_one_line_and_status_2(arguments: tuple[str, ...]) -> Non
     assert not re.search("[一-龥]", site_agent("--language", "en", *arguments).stderr)
 
 
+@pytest.mark.parametrize("package", ["amqtt", "PIL", "openpyxl"])
+def test_a_package_that_is_missing_is_one_line(tmp_path: Path, package: str) -> None:
+    """As on a box, where the packages of the demo are not installed."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nclass Gone:\n    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {package!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\nsys.meta_path.insert(0, Gone())\n",
+        encoding="utf-8",
+    )
+    command = "classes" if package == "openpyxl" else "demo"
+    asked = ["classes", "template", "--out", str(tmp_path / "out")] if command == "classes" else ["demo"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", *asked], capture_output=True, text=True, timeout=60, env=environment
+    )
+    name = {"PIL": "pillow"}.get(package, package)
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert f"pip install {name}" in done.stderr and sys.executable in done.stderr
+    if command == "demo":
+        listed = subprocess.run(
+            [sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, timeout=60, env=environment
+        )
+        assert listed.returncode == 0 and "demo" in listed.stdout
+
+
 def test_a_broken_worker_stops_the_crew() -> None:
     stop = threading.Event()
     crew = Crew(stop)
@@ -181,7 +210,7 @@ def test_help_lists_every_command_of_the_contract() -> None:
         assert name in text
 
 
-def test_no_word_is_unused_and_no_used_word_is_missing() -> None:
+def test_no_word_is_unused() -> None:
     source = "\n".join(p.read_text(encoding="utf-8") for p in (Path(words.__file__).parent.parent).rglob("*.py"))
     source += "\n".join(p.read_text(encoding="utf-8") for p in (Path(words.__file__).parent.parent).rglob("*.html"))
     known = set(words.catalogue())
@@ -191,3 +220,51 @@ def test_no_word_is_unused_and_no_used_word_is_missing() -> None:
     open_ended += tuple(re.findall(r"""["']([a-z_]+\.[a-z_.]*[._])["']""", source))
     unused = {k for k in known if k not in asked and not k.startswith(open_ended)}
     assert unused == set()
+
+
+def test_no_used_word_is_missing_and_every_blank_is_filled() -> None:
+    """Keys that stand in the source as constants; those made from a part that varies are the other tests' matter."""
+    known, root = words.catalogue(), Path(words.__file__).parent.parent
+    errors = set(re.findall(r"class (\w+)\(", (root / "errors.py").read_text(encoding="utf-8")))
+    errors |= {"Stalled", "Problem", "SoapFault"}
+    seen, wrong = 0, []
+    for file in root.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            for key in _keys_of(call, errors, in_doctor="doctor" in file.parts):
+                seen += 1
+                if key not in known:
+                    wrong.append(f"{file.name}:{call.lineno} {key}")
+                elif all(k.arg for k in call.keywords):
+                    missing = _blanks(known[key]) - {k.arg for k in call.keywords}
+                    wrong += [f"{file.name}:{call.lineno} {key} {missing}"] if missing else []
+    for file in root.rglob("*.html"):
+        asked = re.findall(r"""\bt\(\s*["']([a-z_]+\.[a-z_.0-9]+)["']""", file.read_text(encoding="utf-8"))
+        wrong += [f"{file.name} {key}" for key in asked if key not in known and not key.endswith((".", "_"))]
+        seen += len(asked)
+    assert wrong == [] and seen > 600
+
+
+def _keys_of(call: ast.Call, errors: set[str], *, in_doctor: bool) -> list[str]:
+    """The keys that a call asks the catalogue for."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    place = 2 if name == "bad" else 1 if name in ("good", "text_in", "Problem") else 0
+    doctor = in_doctor and name in ("good", "bad")
+    of_words = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "words"
+    asks = name in errors or doctor or (of_words and name in ("text", "text_in"))
+    if not asks or len(call.args) <= place:
+        return []
+    given = call.args[place]
+    parts = (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,)
+    keys = [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str) and "." in p.value]
+    return [f"doctor.{key}" for key in keys] if doctor else keys
+
+
+def _blanks(entry: Mapping[str, str]) -> set[str]:
+    return {
+        re.split(r"[.\[!:]", blank)[0]
+        for text in entry.values()
+        for _, blank, _, _ in string.Formatter().parse(text)
+        if blank
+    }

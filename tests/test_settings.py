@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pydantic import BaseModel
 
 from agent import settings, wiring
+from agent.attendance import watch as attendance_watch
+from agent.bureau import options as bureau_options
+from agent.cameras import options as camera_options
 from agent.counting.limits import Limits
 from agent.errors import SettingsError
+from agent.recording import options as recording_options
 from agent.settings_file import language_of
 from agent.setup import writing
+from agent.web import options as page_options
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"
 LEAST = 'county = "wenshui"\nsite = "s1"\nbox = "b1"\ninstitution = "学校"\n'
@@ -66,6 +74,43 @@ def test_the_example_is_valid_and_its_values_are_the_defaults() -> None:
     for name, field in settings.Settings.model_fields.items():
         if not field.is_required():
             assert getattr(loaded, name) == field.default, name
+
+
+STAGES = {
+    settings.CameraSettings: camera_options, settings.RecordingSettings: recording_options,
+    settings.AttendanceSettings: attendance_watch, settings.BureauSettings: bureau_options,
+    settings.ServeSettings: page_options,
+}  # fmt: skip
+OTHER_NAMES = {"stall_seconds": "stall_s", "every_s": "interval_s"}
+
+
+@pytest.mark.parametrize("section", STAGES, ids=lambda s: s.__name__)
+def test_a_default_stands_in_one_place(section: type[settings.Section]) -> None:
+    """In `agent/defaults.py`. Written twice they had drifted: tests tried 12 alerts an hour, boxes ran with 30."""
+    module = STAGES[section]
+    ours = {name: field for name, field in section.model_fields.items() if name != "credentials"}
+    seen = 0
+    for field in dataclasses.fields(module.Options):
+        name = OTHER_NAMES.get(field.name, field.name)
+        if name not in ours or field.default is dataclasses.MISSING or name == "password":
+            continue
+        seen += 1
+        assert field.default == ours[name].default, name
+        if field.default not in ("", (), None, True, False) and name != "protocol":
+            for file, cls, key in ((module, "Options", field.name), (settings, section.__name__, name)):
+                assert _written(file, cls, key).startswith("defaults."), f"{cls}.{key}"
+    assert seen >= 1
+
+
+def _written(module: ModuleType, cls: str, name: str) -> str:
+    """What stands in the source as the default of a class's field."""
+    assert module.__file__
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls)
+    line = next(
+        n for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and n.target.id == name
+    )
+    return ast.unparse(line.value) if line.value else ""
 
 
 def test_the_environment_wins_and_leaves_its_neighbours(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

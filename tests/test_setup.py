@@ -26,11 +26,12 @@ from agent.drive.identity import FORCE_WORD
 from agent.errors import SettingsError
 from agent.setup import mounts, writing
 from agent.setup.mounts import Partition
-from tests.broker import Broker, needs_mosquitto
+from tests.broker import Broker, free_port, needs_mosquitto
 from tests.personalities import fresh_net
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"
 PASSWORD = "camera-1"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
 
 class Fresh:
@@ -202,9 +203,13 @@ def test_the_guide_asks_and_writes(fresh: Fresh, camera: VirtualCamera) -> None:
     prepare(fresh, camera)
     answers = {
         "county": "gaoyuan", "site's ID": "s2", "box's ID": "b2", "institution": "演示学校", "look at": "y",
-        "who conf": "李老师", "evidence drive": "0", "reporting": "n", "start the": "n",
+        "who conf": "李老师", "evidence drive": "0", "broker (host": f"127.0.0.1:{free_port()}", "start the": "n",
+        "for signing classes": KEY,
     }  # fmt: skip
     said, status = converse(fresh, answers)
+    assert status == 1 and "cannot be reached" in said, said
+    assert fresh.settings().bureau.signing_key == KEY
+    said, status = converse(fresh, answers | {"reporting": "n"})
     assert status == 0, said
     found = fresh.settings()
     assert (found.county, found.site, found.box, found.institution) == ("gaoyuan", "s2", "b2", "演示学校")

@@ -111,7 +111,14 @@ def serving(root: Path, *, tls: bool = True) -> Iterator[Served]:
     rooms = tuple(replace(room, cameras=("cam8",)) for room in box.cls.rooms)
     evil = replace(box.cls, rooms=rooms, class_id="EVIL", project=EVIL, place=EVIL, occupation=EVIL, institution=EVIL)
     options = Options(
-        root / "state" / "page", (box.drive.root,), root / "state" / "keys", "box-1", "学校", port=0, tls=tls
+        root / "state" / "page",
+        (box.drive.root,),
+        root / "state" / "keys",
+        "box-1",
+        "学校",
+        host="127.0.0.1",
+        port=0,
+        tls=tls,
     )
     page = PageServer(box.catalog, SystemClock(), options, lambda: [box.cls, evil])
     stop = threading.Event()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from agent import words
+from agent import defaults, words
 from agent.attendance import evidence
 from agent.attendance.alerting import KINDS, Condition, Holds, Thresholds, conditions, subject_of
 from agent.attendance.judge import HalfDay, Rules, Status, as_object, judge
@@ -34,19 +34,19 @@ class Options:
     `publish_s`, and with nothing but the clock changed each `refresh_s`."""
 
     rules: Rules = field(default_factory=Rules)
-    every_s: float = 30.0
+    every_s: float = defaults.JUDGE_EVERY_S
     grace_s: float = 180.0
     publish_s: float = 60.0
     refresh_s: float = 300.0
     recheck_s: float = 172_800.0
-    window_s: float = 300.0
-    hold_s: float = 300.0
-    shortfall_ratio: float = 0.8
+    window_s: float = defaults.ALERT_WINDOW_S
+    hold_s: float = defaults.ALERT_HOLD_S
+    shortfall_ratio: float = defaults.SHORTFALL_RATIO
     settle_s: float = 300.0
     stale_s: float = 600.0
     update_s: float = 900.0
     """An open alert tells its new figure at most this often."""
-    alerts_per_hour: int = 12
+    alerts_per_hour: int = defaults.ALERTS_PER_HOUR
     """For one class. What goes beyond is counted, and the next alert and an event tell how many."""
     back_off_s: float = 30.0
 

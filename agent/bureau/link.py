@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -188,15 +189,17 @@ class BureauLink:
             self._status = LinkStatus(False, since, problem)
 
 
-def probe(options: Options) -> None:
-    """Connect once and leave, under a client ID of its own. Raises BureauError saying why it cannot be done."""
+def probe(options: Options, name: str = "probe") -> None:
+    """Sign in once as the service does and leave, under a client ID of its own (it ends in `name`), so that the service's
+    session is left alone. Raises BureauError, SettingsError saying why it cannot be done."""
     options.check()
     once = replace(options, session_expiry_s=0)
-    connection = Connection(once, client_id=f"{options.client_id}-probe", will=None)
+    connection = Connection(once, client_id=f"{options.client_id}-{name}", will=None)
     try:
         connection.open()
     finally:
-        connection.close(clean=True)
+        with suppress(BureauError):
+            connection.close(clean=True)
 
 
 def pauses(options: Options) -> Iterator[float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agent import defaults
 from agent.errors import SettingsError
 from agent.model import is_id
 
@@ -21,8 +22,8 @@ class Options:
     county: str
     site: str
     box: str
-    host: str = "localhost"
-    port: int = 8883
+    host: str = defaults.BROKER_HOST
+    port: int = defaults.BROKER_PORT
     protocol: Literal["5", "3.1.1"] = "5"
     tls: bool = True
     ca_file: Path | None = None
@@ -43,7 +44,7 @@ class Options:
     poll_s: float = 0.25
     mirror_s: float = 2
     late_s: float = 30
-    heartbeat_s: float = 60
+    heartbeat_s: float = defaults.HEARTBEAT_S
     heartbeat_keep_s: float = 300
     max_class_bytes: int = 256 * 1024
     max_request_bytes: int = 16 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -60,8 +60,16 @@ class Judgement:
     reasons: tuple[str, ...] = ()
 
 
-def judge(camera: Description, approved: ModelList) -> Judgement:
-    """Refused when no line of the list names maker, model and firmware; faulty when a parameter differs; else admitted."""
+def judge(camera: Description, approved: ModelList, twins: Collection[str] = ()) -> Judgement:
+    """Refused when no line of the list names maker, model and firmware; faulty when a parameter differs or other devices
+    (at the addresses `twins`) say the same serial; else admitted."""
+    judged = _judge(camera, approved)
+    more = tuple(words.text("cameras.twin", address=address, serial=camera.serial) for address in twins)
+    verdict = Verdict.FAULTY if more and judged.verdict.recordable else judged.verdict
+    return Judgement(verdict, (*judged.reasons, *more))
+
+
+def _judge(camera: Description, approved: ModelList) -> Judgement:
     if not approved.models:
         return Judgement(Verdict.REFUSED, (words.text("cameras.no_list"),))
     if not camera.model:

@@ -63,15 +63,14 @@ def tell_displaced(catalog: Catalog, camera: Camera, other: Camera, now: datetim
         "successor": other.camera_id,
     }
     catalog.events.add(EVENT, now, camera_id=camera.camera_id, detail=detail)
-    _raise(catalog, camera, reason(camera, other), now, detail)
+    text = f"{camera.camera_id} ({camera.address}): {reason(other)}"
+    _raise(catalog, camera, text, now, detail)
 
 
-def reason(camera: Camera, other: Camera) -> str:
-    """Why nothing is recorded under the name of `camera`, in the box's language."""
-    return words.text(
-        "cameras.displaced", camera_id=camera.camera_id, address=camera.address, successor=other.camera_id,
-        serial=other.identity or "?", model=other.model or "?",
-    )  # fmt: skip
+def reason(other: Camera) -> str:
+    """Why nothing is recorded from the camera in whose place `other` answers, in the box's language."""
+    shown = {"serial": other.identity or "?", "model": other.model or "?"}
+    return words.text("cameras.displaced", successor=other.camera_id, **shown)
 
 
 def accept(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Camera:

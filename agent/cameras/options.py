@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from agent import defaults
 from agent.cameras.auth import Credentials
 
 
@@ -31,12 +32,12 @@ class Options:
     credentials: Credentials | None = None
     known: tuple[Known, ...] = ()
     window_s: float = 2.0
-    timeout_s: float = 5.0
-    search_interval_s: float = 300.0
+    timeout_s: float = defaults.CAMERA_TIMEOUT_S
+    search_interval_s: float = defaults.CAMERA_SEARCH_S
     retry_s: float = 5.0
-    clock_bound_s: float = 60.0
+    clock_bound_s: float = defaults.CAMERA_CLOCK_BOUND_S
     set_clock: bool = False
-    model_list: Path = field(default=Path("/etc/site-agent/camera-models.toml"))
+    model_list: Path = defaults.CAMERA_MODEL_LIST
     model_list_key: str = ""
     list_copy: Path | None = None
     camera_limit: int = 64

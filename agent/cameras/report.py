@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,14 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from agent import words
-from agent.cameras import exchange
+from agent.cameras import exchange, retire
 from agent.catalog import Catalog
 from agent.catalog.cameras import camera_data
 from agent.clock import Clock
 from agent.model import AlertKind, Camera, Verdict
 
 log = logging.getLogger(__name__)
-_RETIRED = "cameras.retired"
 _REPLACED_FOR = timedelta(days=7)
 _UNVERIFIED = timedelta(minutes=3)
 """How long a camera may be recorded whose identity could not be read before that is an alert: a reboot takes a minute."""
@@ -49,7 +47,10 @@ class Reporter:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
             self._catalog.events.add("camera.replaced", now, camera_id=camera.camera_id, detail=change)
         camera = replace(camera, reasons=(*camera.reasons, *self._replacement(camera)))
-        self._catalog.cameras.put(camera, now)
+        if before is None:
+            self._catalog.cameras.put(camera, now)
+        elif not self._catalog.cameras.renew(camera, now):
+            return
         if identified:
             self._catalog.cameras.checked(camera.camera_id, camera.identity, now)
         if before is not None and before.identity not in ("", camera.identity):
@@ -81,17 +82,13 @@ class Reporter:
         now, old = self._clock.now(), camera.camera_id
         self._catalog.cameras.rename(old, camera_id)
         self._catalog.events.add("camera.renamed", now, camera_id=camera_id, detail={"was": old})
-        self._catalog.facts.put(_RETIRED, json.dumps(sorted({*self.retired(), old} - {camera_id})))
-        for alert in self._catalog.alerts.opened():
-            if alert.subject == old and alert.camera_id == old:
-                self._catalog.alerts.clear(alert.kind, old, now)
-        self._catalog.outbox.forget(f"camera/{old}", now)
+        retire.retire(self._catalog, old, now, but=(camera_id,))
         self._published.pop(old, None)
         log.info("%s is now %s", old, camera_id)
 
     def retired(self) -> list[str]:
         """IDs that cameras had and lost."""
-        return list(json.loads(self._catalog.facts.get(_RETIRED) or "[]"))
+        return retire.retired(self._catalog)
 
     def displace(self, camera: Camera, successor: str, *, wanted: bool, moved: bool) -> None:
         """Another unit answers where this camera was, and does not take over its name. `moved`: one that had an address of
@@ -101,19 +98,19 @@ class Reporter:
             self.unmet(camera)
             return
         news = camera.successor != successor
-        self._lost(replace(camera, successor=successor), exchange.reason(camera, other), wanted)
+        self._lost(replace(camera, successor=successor), exchange.reason(other), wanted)
         if news and wanted and not moved:
             exchange.tell_displaced(self._catalog, camera, other, self._clock.now())
 
     def lose(self, camera: Camera, *, wanted: bool) -> None:
         """A camera that no longer answers and whose stream is down; `wanted` ones raise an alert."""
-        where = {"camera_id": camera.camera_id, "address": camera.address}
-        self._lost(camera, words.text("cameras.lost", **where), wanted)
+        self._lost(camera, words.text("cameras.lost"), wanted)
 
     def _lost(self, camera: Camera, reason: str, wanted: bool) -> None:
         seen = self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now()
         lost = replace(camera, verdict=Verdict.UNREACHABLE, reasons=(reason,))
-        self._catalog.cameras.put(lost, seen)
+        if not self._catalog.cameras.renew(lost, seen):
+            return
         if camera.verdict is not Verdict.UNREACHABLE:
             detail: dict[str, Any] = {"was": camera.verdict.value, "verdict": lost.verdict.value, "reasons": [reason]}
             detail |= {"successor": camera.successor} if camera.successor else {}
@@ -128,16 +125,20 @@ class Reporter:
         """Not met this time: the recorder's wish is answered, and it may wish again. What is recorded is not unreachable."""
         if camera.up and camera.verdict is Verdict.UNREACHABLE and camera.recordable:
             camera = replace(camera, verdict=camera.judged, reasons=())
-        self._catalog.cameras.put(camera, self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now())
+        self._catalog.cameras.renew(camera, self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now())
 
     def publish(self) -> None:
         """Renew the retained message of each camera of which something changed, `up` included (the recorder's mark)."""
-        for camera in self._catalog.cameras.all():
+        cameras = self._catalog.cameras.all()
+        self._published = {c.camera_id: self._published.get(c.camera_id, {}) for c in cameras}
+        for camera in cameras:
             self._watch_identity(camera)
             data = camera_data(camera, self._catalog.zone)
             if self._published.get(camera.camera_id) != data:
                 topic = f"camera/{camera.camera_id}"
-                self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
+                with self._catalog.store.write():
+                    if self._catalog.cameras.get(camera.camera_id):  # not forgotten just now
+                        self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
                 self._published[camera.camera_id] = data
 
     def _watch_identity(self, camera: Camera) -> None:

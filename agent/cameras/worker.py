@@ -104,7 +104,8 @@ class CameraWatch:
                 0 if camera.camera_id in answered else self._misses.get(camera.camera_id, 0) + 1
             )
             if camera.camera_id not in answered:
-                self._miss(camera, found)
+                with self._catalog.store.write():
+                    self._miss(camera, found)
         self._reporter.publish()
         return met
 
@@ -195,20 +196,19 @@ class CameraWatch:
             camera = replace(camera, verdict=judged.verdict, reasons=judged.reasons)
         if camera.verdict is not Verdict.UNREACHABLE:
             busy = self._busy(camera.camera_id)
-            self._reporter.take(camera, before, named.replaces, busy=busy, identified=found is not None)
+            with self._catalog.store.write():  # `cameras forget` comes before it or after it
+                self._reporter.take(camera, before, named.replaces, busy=busy, identified=found is not None)
         elif before is None:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
 
     def _judge(self, camera: Camera, found: Description, approved: ModelList, twins: tuple[str, ...]) -> Judgement:
         """By the camera's words, by what it really delivers while it is recorded, and by whether it is the only one."""
-        judged = admission.judge(found, approved)
-        if not judged.verdict.recordable:
+        judged = admission.judge(found, approved, twins)
+        if not judged.verdict.recordable or not camera.up:
             return judged
-        more = tuple(words.text("cameras.twin", address=address, serial=found.serial) for address in twins)
-        if camera.up:
-            state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
-            more += tuple(health.faults(state, admission.requirement_of(found, approved)))
+        state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
+        more = tuple(health.faults(state, admission.requirement_of(found, approved)))
         return Judgement(Verdict.FAULTY, (*judged.reasons, *more)) if more else judged
 
     def _unspoken(self, named: Named) -> Camera:

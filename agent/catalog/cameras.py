@@ -43,6 +43,19 @@ class Cameras:
                 values,
             )
 
+    def renew(self, camera: Camera, seen_at: datetime) -> bool:
+        """As `put`, for a camera that is known; False where its row was removed meanwhile, and stays so."""
+        with self._store.write():
+            if self.get(camera.camera_id) is None:
+                return False
+            self.put(camera, seen_at)
+            return True
+
+    def remove(self, camera_id: str) -> None:
+        """Its segments and looks stay."""
+        with self._store.write() as db:
+            db.execute("delete from cameras where camera_id = ?", [camera_id])
+
     def rename(self, old: str, new: str) -> None:
         """The same camera under another ID; where that has a row already, the old one goes. Segments and looks keep the
         ID under which they were taken."""
@@ -55,10 +68,6 @@ class Cameras:
 
     def get(self, camera_id: str) -> Camera | None:
         row = self._store.row("select * from cameras where camera_id = ?", [camera_id])
-        return _camera(row) if row else None
-
-    def by_serial(self, serial: str) -> Camera | None:
-        row = self._store.row("select * from cameras where serial = ? and serial != ''", [serial])
         return _camera(row) if row else None
 
     def all(self) -> list[Camera]:

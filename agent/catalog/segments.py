@@ -104,9 +104,6 @@ class Segments:
         )
         return int(row["n"]) if row else 0
 
-    def classes_with_video(self) -> list[str]:
-        return [r["class_id"] for r in self._store.rows("select distinct class_id from segments order by class_id")]
-
 
 def _values(segment: Segment) -> dict[str, Any]:
     return {

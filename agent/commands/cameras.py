@@ -1,55 +1,120 @@
-"""`site-agent cameras`: list, accept ID."""
+"""`site-agent cameras`: list what the box knows, accept ID, forget ID. Discovering is `site-agent discover`."""
 
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from agent import words
-from agent.cameras import exchange
+from agent import clock, words
+from agent.cameras import exchange, retire
+from agent.catalog import Catalog
 from agent.catalog.cameras import camera_data
 from agent.clock import SystemClock
 from agent.commands import common
+from agent.errors import InputError
+from agent.model import Camera
+from agent.settings import Settings
+
+_COLUMNS = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "up", "seen_at", "reasons")
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("cameras", help=words.text("cameras.help"))
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help=words.text("cameras.help_list")).set_defaults(run=list_all)
-    accepting = actions.add_parser("accept", help=words.text("cameras.help_accept"))
-    accepting.add_argument("camera_id", metavar="ID")
-    accepting.set_defaults(run=accept)
+    for name, action in _ACTIONS.items():
+        one = actions.add_parser(name, help=words.text(f"cameras.help_{name}"))
+        one.add_argument("camera_id", metavar="CAMERA_ID")
+        one.set_defaults(run=_of_one(action))
+
+
+Action = Callable[[argparse.Namespace, Settings, Catalog, Camera], int]
+
+
+def _of_one(action: Action) -> Callable[[argparse.Namespace], int]:
+    """The command of an action that is done to one camera of the catalog."""
+
+    def run(args: argparse.Namespace) -> int:
+        settings = common.settings(args)
+        with common.catalog(settings) as catalog:
+            camera = catalog.cameras.get(args.camera_id)
+            if camera is None:
+                known = ", ".join(c.camera_id for c in catalog.cameras.all()) or "-"
+                raise InputError("cameras.no_such", camera_id=args.camera_id[:64], known=known)
+            return action(args, settings, catalog, camera)
+
+    return run
 
 
 def list_all(args: argparse.Namespace) -> int:
-    """Every camera that the box knows, as the service last saw it."""
+    """A line a camera, as the service last saw it."""
     settings = common.settings(args)
-    rows = []
     with common.catalog(settings) as catalog:
-        for camera in catalog.cameras.all():
-            common.emit(args, {**camera_data(camera, settings.zone), "address": camera.address})
-            verdict = words.text(f"cameras.verdict.{camera.verdict.value}")
-            rows.append([camera.camera_id, camera.address, camera.model, camera.identity, verdict,
-                         "; ".join(camera.reasons) or "-"])  # fmt: skip
-    if rows and not common.wants_json(args):
-        columns = ("camera_id", "address", "model", "serial", "verdict", "reasons")
-        headings = [words.text(f"cameras.table.{name}") for name in columns]
-        sys.stdout.write(common.table(rows, headings) + "\n")
+        lines = [_line(catalog, camera) for camera in catalog.cameras.all()]
+    for line in lines:
+        common.emit(args, line)
+    if not lines:
+        common.say(words.text("cameras.none_known"))
+    elif not common.wants_json(args):
+        rows = [[_cell(line, column) for column in _COLUMNS] for line in lines]
+        sys.stdout.write(common.table(rows, [words.text(f"cameras.table.{c}") for c in _COLUMNS]) + "\n")
     return 0
 
 
-def accept(args: argparse.Namespace) -> int:
-    """The exchanged unit under this name belongs there."""
-    settings = common.settings(args)
-    with common.catalog(settings) as catalog:
-        camera = exchange.accept(catalog, SystemClock(), args.camera_id, _who())
-        common.emit(args, camera_data(catalog.cameras.get(camera.camera_id) or camera, settings.zone))
+def _line(catalog: Catalog, camera: Camera) -> dict[str, Any]:
+    seen = catalog.cameras.seen_at(camera.camera_id)
+    return {
+        **camera_data(camera, catalog.zone), "address": camera.address,
+        "seen_at": clock.rfc3339(seen, catalog.zone) if seen else None,
+    }  # fmt: skip
+
+
+def _cell(line: Mapping[str, Any], column: str) -> str:
+    value = line[column]
+    if column == "verdict":
+        return words.text(f"cameras.verdict.{value}")
+    if column == "up":
+        return words.text("cameras.up" if value else "cameras.down")
+    if column == "reasons":
+        return "; ".join(value) or "-"
+    return (str(value)[:16].replace("T", " ") if column == "seen_at" else str(value)) if value else "-"
+
+
+def accept(args: argparse.Namespace, settings: Settings, catalog: Catalog, camera: Camera) -> int:
+    """The unit that stands under this name now belongs there. Raises InputError where it is the accepted one."""
+    exchange.accept(catalog, SystemClock(), camera.camera_id, common.who())
+    common.emit(args, _line(catalog, catalog.cameras.get(camera.camera_id) or camera))
     common.say(words.text("cameras.accepted_now", camera_id=camera.camera_id, serial=camera.identity or "?"))
     return 0
 
 
-def _who() -> str:
-    """Who typed it, as far as the machine knows."""
-    return f"shell:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+def forget(args: argparse.Namespace, settings: Settings, catalog: Catalog, camera: Camera) -> int:
+    """Take a camera that does not come back out of the box's books. What was recorded from it stays, and its ID is not
+    given out again. Raises InputError where a class or the settings still count on it."""
+    camera_id, now = camera.camera_id, SystemClock().now()
+    with catalog.store.write():  # no class is imported between the look and the deed
+        _check_unused(settings, catalog, camera_id)
+        retire.forget(catalog, camera_id, now, common.who())
+    common.emit(args, {"camera_id": camera_id, "serial": camera.serial, "address": camera.address, "forgotten": True})
+    common.say(words.text("cameras.forgotten", camera_id=camera_id))
+    return 0
+
+
+def _check_unused(settings: Settings, catalog: Catalog, camera_id: str) -> None:
+    classes = common.classes(catalog)
+    ids = {cls.class_id for cls in classes}
+    recorded = [s.class_id for s in catalog.segments.opened(camera_id) if s.class_id in ids]
+    if recorded:
+        raise InputError("cameras.is_recorded", camera_id=camera_id, class_id=recorded[0])
+    if any(known.camera_id == camera_id for known in settings.cameras.known):
+        raise InputError("cameras.is_known", camera_id=camera_id)
+    today = clock.local_day(SystemClock().now(), catalog.zone)
+    for cls in classes:
+        room = next((room for room in cls.rooms if camera_id in room.cameras), None)
+        if room is not None and cls.last_day >= today:
+            raise InputError("cameras.is_planned", camera_id=camera_id, class_id=cls.class_id, room=room.name)
+
+
+_ACTIONS: Mapping[str, Action] = {"accept": accept, "forget": forget}

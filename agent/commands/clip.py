@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -86,7 +84,7 @@ def _cut(args: argparse.Namespace, clips: Clips, request: Request) -> int:
 
 
 def _requests(args: argparse.Namespace, catalog: Catalog, cls: TrainingClass) -> Iterator[Request]:
-    who = f"shell:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    who = common.who()
     cameras = tuple(dict.fromkeys(args.cameras))
     if args.random is None:
         if not (args.on and args.start and args.end):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,6 +91,11 @@ def drive(root: Path) -> Drive:
         if error.kind == "drive.missing":
             raise InputError(error.key, **error.params) from None
         raise
+
+
+def who() -> str:
+    """Who typed the command, as far as the machine knows, for audit and clips."""
+    return f"shell:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 
 def wants_json(args: argparse.Namespace) -> bool:

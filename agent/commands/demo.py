@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from agent.commands.common import say
-from agent.demo.show import Show
 from agent.errors import InputError
 
 
@@ -20,5 +19,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     if args.video and not args.video.is_file():
         raise InputError("demo.no_video", file=args.video)
+    # here and not above: the demo's own packages are not on an installed box, and --help names its commands all the same
+    from agent.demo.show import Show
+
     folder = Path(tempfile.mkdtemp(prefix="site-agent-demo-"))
     return Show(folder, args.video, say).run()

@@ -7,13 +7,14 @@ import getpass
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent import words
+from agent import attempts, wiring, words
 from agent.attempts import Budget
-from agent.cameras import Credentials, Known, admission, model_list, networks, parameters
+from agent.cameras import Credentials, Options, admission, model_list, networks, parameters, retire
 from agent.cameras.admission import Judgement, ModelList, Requirement
 from agent.cameras.device import Description, describe
 from agent.cameras.discovery import Match
@@ -22,12 +23,13 @@ from agent.cameras.parameters import Change
 from agent.cameras.registry import Named, credentials_for, name_all
 from agent.cameras.search import Finder, Sighting
 from agent.catalog import Catalog
-from agent.clock import SystemClock
+from agent.clock import Clock, SystemClock
 from agent.commands import common
-from agent.errors import CameraError, InputError, SettingsError
+from agent.errors import CameraError, CatalogBlocked, InputError
 from agent.model import Camera
 from agent.settings import Settings
 from agent.settings_file import PREFIX
+from agent.setup import mounts
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,40 +56,60 @@ class _Seen:
     judgement: Judgement
 
 
+@dataclass(frozen=True)
+class _Memory:
+    """What the box remembers, so that cameras have the same names, and the same tries left, here as in the service."""
+
+    budget: Budget
+    cameras: list[Camera]
+    retired: list[str]
+
+
 def run(args: argparse.Namespace) -> int:
     settings = common.settings_if_any(args)
     if not 0.2 <= args.timeout <= 60:
         raise InputError("discover.bad_timeout")
-    approved = _models(args, settings)
     where, addresses = _where(args, settings)
-    cameras, known = _remembered(settings)
-    usual, clock = _credentials(args, settings), SystemClock()
+    options, clock = _options(args, settings), SystemClock()
+    approved = _models(args, settings, options)
+    with ExitStack() as stack:
+        memory = _remembered(settings, options, clock, stack)
 
-    def credentials(match: Match) -> Credentials | None:
-        return credentials_for(match, known, cameras, usual)
+        def credentials(match: Match) -> Credentials | None:
+            return credentials_for(match, options.known, memory.cameras, options.credentials)
 
-    exchange = settings.cameras.timeout_s if settings else 5.0
-    finder = Finder(where, clock, Budget(clock), credentials, exchange, args.timeout)
-    begun = clock.monotonic()
-    addresses += [k.address for k in known if k.address and where.holds(k.address.partition(":")[0])]
-    by_address = {k.address for k in known if k.address}
-    named = name_all(finder.find(addresses, [c.endpoint for c in cameras], by_address), known, cameras)
-    seen = [_Seen(n, _judge(n.sighting, approved)) for n in named]
-    _show(args, seen, clock.monotonic() - begun)
-    return _fix(args, seen, finder, approved) if args.fix else 0
+        finder = Finder(where, clock, memory.budget, credentials, options.timeout_s, args.timeout)
+        begun = clock.monotonic()
+        by_address = {k.address for k in options.known if k.address}
+        known = [*by_address, *(c.address for c in memory.cameras if c.streams)]
+        addresses += [address for address in known if where.holds(address.partition(":")[0])]
+        sightings = finder.find(addresses, [c.endpoint for c in memory.cameras], by_address)
+        named = name_all(
+            sightings,
+            options.known,
+            memory.cameras,
+            memory.retired,
+            lambda found: admission.judge(found, approved).verdict.recordable,
+        )
+        seen = [_Seen(n, _judge(n.sighting, approved)) for n in named]
+        _show(args, seen, clock.monotonic() - begun)
+        return _fix(args, seen, finder, approved) if args.fix else 0
 
 
-def _models(args: argparse.Namespace, settings: Settings | None) -> ModelList:
+def _options(args: argparse.Namespace, settings: Settings | None) -> Options:
+    """As the service has them; what the user names here goes before."""
+    return replace(wiring.for_cameras(settings), credentials=_credentials(args, settings))
+
+
+def _models(args: argparse.Namespace, settings: Settings | None, options: Options) -> ModelList:
     """The list that the user named, else that of the settings; none is an empty one, by which nothing is admitted."""
     if args.models:
         return model_list.load(args.models).approved
     if settings is None:
         return ModelList()
-    try:
-        loaded = model_list.load(settings.cameras.model_list, settings.cameras.model_list_key)
-    except SettingsError as error:
-        common.say(str(error))
-        return ModelList()
+    loaded = model_list.Watched(options.model_list, options.model_list_key, options.list_copy).current()
+    if loaded.problem:
+        common.say(str(loaded.problem))
     return loaded.approved
 
 
@@ -115,26 +137,35 @@ def _credentials(args: argparse.Namespace, settings: Settings | None) -> Credent
         password = settings.cameras.password.get_secret_value()
     if not password and args.username and sys.stdin.isatty():
         password = getpass.getpass(words.text("cameras.password_prompt", username=username))
-    return Credentials(username, password) if password else None
+    return Credentials(username, password) if username and password else None
 
 
-def _remembered(settings: Settings | None) -> tuple[list[Camera], list[Known]]:
-    """The names that the box has given already, so that they are the same here."""
-    if settings is None:
-        return [], []
-    known = [
-        Known(k.camera_id, k.serial, k.address, Credentials(k.username, secret) if secret else None)
-        for k, secret in ((k, k.password.get_secret_value()) for k in settings.cameras.known)
-    ]
-    if not os.access(settings.catalog_file, os.W_OK):
-        return [], known
-    with Catalog(settings.catalog_file, settings.zone) as catalog:
-        return catalog.cameras.all(), known
+def _remembered(settings: Settings | None, options: Options, clock: Clock, stack: ExitStack) -> _Memory:
+    """From the box's catalog. Where there is none, or none that may be written to, the user's own file counts the tries."""
+    catalog = _catalog(settings) if settings else None
+    if catalog is not None:
+        stack.enter_context(catalog)
+        retired = retire.retired(catalog)
+        return _Memory(attempts.kept(catalog, clock), catalog.cameras.all(), retired)
+    needed = options.credentials or any(k.credentials for k in options.known)
+    return _Memory(attempts.of_user(clock) if needed else attempts.alone(clock), [], [])
+
+
+def _catalog(settings: Settings) -> Catalog | None:
+    """The catalog, made where there is none: else the service would not know what has been tried before its first start."""
+    try:
+        catalog = common.catalog(settings)
+    except (CatalogBlocked, InputError) as error:
+        common.say(words.text("discover.no_catalog", detail=str(error)))
+        return None
+    if owner := mounts.service_ids():
+        mounts.hand_over(settings.state_dir, *owner)
+    return catalog
 
 
 def _judge(sighting: Sighting, approved: ModelList) -> Judgement:
     if sighting.description is not None:
-        return admission.judge(sighting.description, approved)
+        return admission.judge(sighting.description, approved, sighting.twins)
     assert sighting.error is not None
     return admission.judge_error(sighting.error)
 

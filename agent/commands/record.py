@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from agent import attempts, words
 from agent import clock as time
-from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.commands.common import drive as the_drive
@@ -70,6 +70,7 @@ def _record(
 ) -> list[str]:  # fmt: skip
     """Returns the cameras of which nothing was recorded."""
     clock = SystemClock()
+    budget = attempts.of_user(clock) if any(source.username for source in sources) else None
     recorded: set[str] = set()
 
     def finished(segment: Segment) -> None:
@@ -83,7 +84,7 @@ def _record(
         plan = cls, _placement(cls, camera_id, clock.now())
         recorder = Recorder(
             camera_id, _always(source), _always(plan), _always(drive),
-            catalog, clock, Options(segment_seconds=args.segment_seconds), finished,
+            catalog, clock, Options(segment_seconds=args.segment_seconds), finished, budget,
         )  # fmt: skip
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:

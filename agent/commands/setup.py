@@ -211,7 +211,7 @@ class Setup:
         found = steps.find_cameras(settings, catalog, self._clock)
         pictured, rows = [], []
         for camera in found:
-            picture, problem = self._still(settings, camera)
+            picture, problem = self._still(settings, catalog, camera)
             if picture is not None:
                 pictured.append(camera)
             verdict = words.text(f"cameras.verdict.{camera.verdict.value}")
@@ -229,11 +229,11 @@ class Setup:
             self._status = 1
         return pictured
 
-    def _still(self, settings: Settings, camera: Camera) -> tuple[Path | None, str]:
+    def _still(self, settings: Settings, catalog: Catalog, camera: Camera) -> tuple[Path | None, str]:
         if not camera.verdict.recordable:
             return None, ""
         try:
-            return steps.still(settings, camera), ""
+            return steps.still(settings, catalog, self._clock, camera), ""
         except CameraError as error:
             return None, str(error)
 
@@ -241,7 +241,7 @@ class Setup:
         camera = catalog.cameras.get(camera_id)
         if camera is None:
             raise InputError("setup.no_camera", camera_id=camera_id)
-        picture = steps.still(settings, camera)
+        picture = steps.still(settings, catalog, self._clock, camera)
         common.say(words.text("setup.look", camera_id=camera_id, file=picture))
         by = self._args.confirm
         if not by and sys.stdin.isatty() and guide.yes("confirm", default=False, camera_id=camera_id):

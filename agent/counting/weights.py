@@ -7,11 +7,11 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from agent import resources
 from agent.errors import ModelError, ModelMissing
 
 DEFAULT = Path("models/head-yolo11n.onnx")
 SUMS = "SHA256SUMS"
-_HOUSE = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
 
 
 def _find(path: Path) -> Path:
-    beside = _HOUSE / path
-    return beside if not path.is_absolute() and not path.exists() and beside.exists() else path
+    return path if path.is_absolute() or path.exists() else resources.find(path)
 
 
 def _listed(model: Path) -> str:

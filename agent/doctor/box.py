@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent import __version__, wiring
+from agent import __version__, defaults, wiring
 from agent.bureau import LinkStatus, Options
 from agent.catalog import Catalog
 from agent.clock import Clock
@@ -36,7 +36,7 @@ class Box:
     model_sha256: str
     model_list: Path
     model_list_key: str = ""
-    clock_bound_s: float = 60.0
+    clock_bound_s: float = defaults.CAMERA_CLOCK_BOUND_S
     bureau: Options | None = None
     certificates: tuple[tuple[str, Path], ...] = ()
     catalog: Catalog | None = None

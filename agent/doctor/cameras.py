@@ -29,13 +29,14 @@ def check(box: Box) -> list[Finding]:
 
 def _camera(box: Box, camera: Camera, planned: bool) -> Finding:
     name = f"cameras.{camera.camera_id}"
+    if camera.verdict is Verdict.UNREACHABLE and not planned:
+        return bad(name, "critical", "cameras.gone", camera_id=camera.camera_id, address=camera.address)
     if camera.verdict is not Verdict.ADMITTED:
         severity: Severity = _SEVERITY[camera.verdict]
         if camera.verdict is Verdict.REFUSED and planned:
             severity = "critical"
         line = "；".join(camera.reasons) or words.text(f"cameras.verdict.{camera.verdict.value}")
-        where = words.text("doctor.cameras.where", camera_id=camera.camera_id, address=camera.address)
-        return of_line(name, severity, f"{where}{line.removeprefix(camera.camera_id).lstrip(' :：')}")
+        return of_line(name, severity, _where(camera, line) + line)
     if schedule.placement_at(box.classes, camera.camera_id, box.now) and not camera.up:
         return bad(name, "critical", "cameras.not_recording", camera_id=camera.camera_id, address=camera.address)
     offset = camera.clock_offset_s
@@ -56,6 +57,12 @@ def identity(box: Box, camera: Camera) -> Finding | None:
         since = camera.unverified_since.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
         return bad(name, "warning", "cameras.unverified", camera_id=camera.camera_id, since=since)
     return None
+
+
+def _where(camera: Camera, line: str) -> str:
+    """Which camera `line` is about, with the address where that does not tell it already."""
+    key = "doctor.cameras.named" if camera.address in line else "doctor.cameras.where"
+    return words.text(key, camera_id=camera.camera_id, address=camera.address)
 
 
 def _model_list(box: Box) -> Finding:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 
 from agent.doctor import cameras, drives, link, machine, plan
 from agent.doctor.box import Box
-from agent.doctor.finding import Finding, bad, of_error
+from agent.doctor.finding import ORDER, Finding, Severity, bad, of_error
 from agent.errors import SiteAgentError
 
 Check = Callable[[Box], list[Finding]]
@@ -22,9 +23,20 @@ CHECKS: Mapping[str, Check] = {
 
 def examine(box: Box, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S) -> Iterator[Finding]:
     """Findings as they come. `only` names checks; empty: all. No check is waited for longer than `patience_s`."""
+    told: dict[str, Severity] = {}
     for name, check in CHECKS.items():
         if not only or name in only:
-            yield from bounded(name, lambda check=check: check(box), patience_s)  # type: ignore[misc]
+            for found in bounded(name, lambda check=check: check(box), patience_s):  # type: ignore[misc]
+                if not _is_repeated(found, told):
+                    yield found
+                told[found.check] = found.severity
+
+
+def _is_repeated(found: Finding, told: Mapping[str, Severity]) -> bool:
+    """The alert of a camera whose own line says the same, and no less: one fault is one line."""
+    of_camera = re.fullmatch(r"alert\.camera\.(?:offline|refused|faulty|clock)\.(.+)", found.check)
+    line = told.get(f"cameras.{of_camera[1]}", "ok") if of_camera else "ok"
+    return of_camera is not None and ORDER.index(line) >= ORDER.index(found.severity)
 
 
 def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> list[Finding]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
-from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.bureau.connection import Connection, tls_context
-from agent.bureau.link import LinkStatus
+from agent.bureau.connection import tls_context
+from agent.bureau.link import LinkStatus, probe
 from agent.bureau.options import Options
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
@@ -27,7 +25,18 @@ def check(box: Box) -> list[Finding]:
         return [bad("bureau", "info", "bureau.off"), *found]
     first = _broker(box.bureau) if box.link is None else _standing(box.bureau, box.link)
     peer = _peer(box.bureau, box.now) if box.deep else []
-    return [first, *peer, *found, *_outbox(box)]
+    return [first, *peer, *_signing(box, box.bureau), *found, *_outbox(box)]
+
+
+def _signing(box: Box, options: Options) -> list[Finding]:
+    """Without the bureau's key whoever may publish at the broker decides which classes there are, and for how many."""
+    if options.signing_key:
+        return []
+    rows = box.catalog.classes.all() if box.catalog else []
+    taken = ", ".join(row.class_id for row in rows if row.source == "bureau")
+    if not taken:
+        return [bad("bureau.signing", "info", "bureau.no_key")]
+    return [bad("bureau.signing", "warning", "bureau.unsigned_classes", classes=taken)]
 
 
 def _standing(options: Options, link: LinkStatus) -> Finding:
@@ -40,17 +49,10 @@ def _standing(options: Options, link: LinkStatus) -> Finding:
 
 
 def _broker(options: Options) -> Finding:
-    """Sign in as the service does, under a name of its own so that the service's session is left alone."""
-    connection, once = None, replace(options, session_expiry_s=0)
     try:
-        connection = Connection(once, client_id=f"{options.client_id}-doctor", will=None)
-        connection.open()
+        probe(options, "doctor")
     except (BureauError, SettingsError) as error:
         return of_error("bureau", "critical", error)
-    finally:
-        if connection is not None:
-            with suppress(BureauError):
-                connection.close(clean=True)
     return good("bureau", "bureau.ok", host=options.host, port=options.port)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import stat
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,13 +25,20 @@ KNOWN_DEBIAN = ("12", "13")
 _GIGABYTE = 1_000_000_000
 
 
+def is_running(box: Box) -> bool:
+    """Whether the service has shown a sign of life just now."""
+    last = box.catalog.facts.get("alive") if box.catalog else None
+    stopped = box.catalog is not None and box.catalog.facts.get("stopped")
+    return last is not None and not stopped and box.now - clock.parse(last) <= ALIVE
+
+
 def service(box: Box) -> list[Finding]:
     last = box.catalog.facts.get("alive") if box.catalog else None
     if last is None:
         return [bad("service", "critical", "service.never")]
     at = clock.parse(last)
     shown = at.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
-    if box.now - at > ALIVE or (box.catalog and box.catalog.facts.get("stopped")):
+    if not is_running(box):
         return [bad("service", "critical", "service.down", at=shown)]
     return [good("service", "service.ok", version=box.version)]
 
@@ -123,12 +129,3 @@ def alerts(box: Box) -> list[Finding]:
     mine = [a for a in opened if not a.kind.value.startswith(("attendance.", "practice."))]
     found = [of_line(f"alert.{a.kind.value}.{a.subject}", a.severity, a.message) for a in mine]
     return found or [good("alert", "alert.none")]
-
-
-def first_line(*command: str) -> str:
-    """What a program says about itself; "" where it is missing or fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from agent import clock, schedule
+from agent.doctor import machine
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, good
 from agent.model import TrainingClass
@@ -18,15 +19,31 @@ def check(box: Box) -> list[Finding]:
     found = [f for cls in current for f in _class(cls)]
     cameras = {c for cls in current for room in cls.rooms for c in room.cameras}
     starts = [s for c in cameras if (s := schedule.next_start(current, c, box.now))]
-    running = [c for c in cameras if schedule.placement_at(current, c, box.now)]
-    if running:
-        found.append(good("schedule", "schedule.running", cameras=", ".join(sorted(running))))
+    due = {c for c in cameras if schedule.placement_at(current, c, box.now)}
+    if due:
+        found.append(_running(due, due & recorded(box)))
     elif starts:
         begin = min(starts).astimezone(box.zone).strftime("%Y-%m-%d %H:%M")
         found.append(good("schedule", "schedule.next", count=len(current), begin=begin))
     else:
         found.append(bad("schedule", "warning", "schedule.over"))
     return found
+
+
+def recorded(box: Box) -> set[str]:
+    """Cameras of which pictures are being written now: what the course plan wants and what happens are two things."""
+    if box.catalog is None or not machine.is_running(box):
+        return set()
+    writing = {segment.camera_id for segment in box.catalog.segments.opened()}
+    return {c.camera_id for c in box.catalog.cameras.all() if c.up and c.camera_id in writing}
+
+
+def _running(due: set[str], running: set[str]) -> Finding:
+    """The fault itself stands with the camera, drive or service that has it: one fault is one red line."""
+    shown = {"cameras": ", ".join(sorted(running)), "missing": ", ".join(sorted(due - running))}
+    if due == running:
+        return good("schedule", "schedule.running", **shown)
+    return bad("schedule", "info", "schedule.partly" if running else "schedule.not_running", **shown)
 
 
 def _class(cls: TrainingClass) -> list[Finding]:

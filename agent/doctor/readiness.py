@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent import clock
+from agent import clock, schedule
 from agent.catalog import Catalog
 from agent.doctor import cameras as cameras_check
 from agent.doctor import drives, plan
@@ -44,6 +44,13 @@ def _room(box: Box, catalog: Catalog, room: Room, cameras: dict[str, Camera]) ->
         found.append(bad(name, "critical", "class.no_camera", room=room.name))
     if admitted and not any(c.main_stream and c.main_stream.audio for c in admitted):
         found.append(bad(f"{name}.sound", "critical", "class.no_sound", room=room.name))
+    found += [
+        bad(
+            f"class.camera.{c.camera_id}", "critical", "cameras.not_recording", camera_id=c.camera_id, address=c.address
+        )
+        for c in admitted
+        if not c.up and schedule.placement_at(box.classes, c.camera_id, box.now)
+    ]
     found += [f for c in admitted if (f := _view(catalog, c, room))]
     found += [f for c in admitted if (f := cameras_check.identity(box, c))]
     shown_ids = ", ".join(c.camera_id for c in admitted)

@@ -25,7 +25,6 @@ MAX_INDEX = 256 << 20
 """Bytes of one index box that are believed; an hour of 25 frames and 47 sound packets a second needs 3 MB."""
 MAX_SAMPLES = 20_000_000
 MAX_RUN = 100_000
-CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mvex", b"moof", b"traf"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from agent import defaults
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -26,10 +28,10 @@ class Options:
     nap                rest after the stream had to be waited for: most of the cost of recording is waking up
     """
 
-    segment_seconds: float = 300.0
-    max_loss: float = 2.0
+    segment_seconds: float = defaults.SEGMENT_S
+    max_loss: float = defaults.SYNC_S
     fragment_seconds: float = 0.3
-    stall_seconds: float = 10.0
+    stall_seconds: float = defaults.STALL_S
     hole_seconds: float = 2.0
     offline_seconds: float = 30.0
     silent_seconds: float = 30.0
@@ -64,6 +66,11 @@ class Source:
         host = parts.netloc.rpartition("@")[2]
         clean = urlunsplit(parts._replace(netloc=host))
         return Source(clean, unquote(parts.username or ""), unquote(parts.password or ""), audio_required)
+
+    @property
+    def host(self) -> str:
+        """`host` or `host:port`, as discovery names the same camera."""
+        return urlsplit(self.url).netloc.removesuffix(":554")
 
     def address(self) -> str:
         """The URL with credentials, as FFmpeg wants it: for opening only, never for a text."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from agent import words
+from agent import attempts, words
 from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
@@ -20,7 +20,7 @@ from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
 from agent.recording.reel import Plan, Reel, check_space
-from agent.recording.stream import LiveStream
+from agent.recording.stream import LiveStream, connect
 from agent.recording.syncer import Syncer
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Recorder:
         self._catalog, self._clock, self._options = catalog, clock, options or Options()
         self._outage = Outage(camera_id, catalog, clock, plan, self._options.offline_seconds)
         self._silence = SilenceWatch(camera_id, catalog, self._options.silent_seconds)
-        self._budget = budget or Budget(clock)
+        self._budget = budget or attempts.alone(clock)
         self._finisher = Finisher(camera_id, catalog, clock, finished, complain)
         self._complain = complain
         self._question = UnitQuestion(camera_id, identify)
@@ -143,7 +143,10 @@ class Recorder:
         """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
         try:
             unit = self._unit(source)
-            with self._connect(source) as stream, Syncer(self._camera_id, self._clock) as syncer:
+            with (
+                connect(source, self._options.timeout, self._budget) as stream,
+                Syncer(self._camera_id, self._clock) as syncer,
+            ):
                 self._record(stream, source, drive, syncer, unit, stop)
         except Withdrawn as error:
             log.info("%s: %s", self._camera_id, error)
@@ -168,20 +171,6 @@ class Recorder:
             raise Exchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
         self._catalog.cameras.connected(self._camera_id, since)
         return RecordedUnit(self._catalog, self._camera_id, source.serial, since)
-
-    def _connect(self, source: Source) -> LiveStream:
-        """A wrong password counts against the camera's budget, which its web services share."""
-        if not source.username:
-            return LiveStream(source, self._options.timeout)
-        with self._budget.attempt("rtsp", source.names or (source.url,), source) as attempt:
-            try:
-                stream = LiveStream(source, self._options.timeout)
-            except CameraDenied as error:
-                if error.key == "recording.denied":
-                    attempt.wrong()
-                raise
-            attempt.right()
-            return stream
 
     def _record(
         self, stream: LiveStream, source: Source, drive: Drive, syncer: Syncer, unit: RecordedUnit, stop: threading.Event

@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 
+from agent.attempts import Budget
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 from agent.media import codec_name
 from agent.recording.challenge import foreign_digest
@@ -83,6 +84,22 @@ class LiveStream:
 
     def _demux(self) -> Iterator[av.Packet[Any]]:
         return self._container.demux([s for s in (self.video, self.audio) if s is not None])
+
+
+def connect(source: Source, timeout: float, budget: Budget) -> LiveStream:
+    """Open a stream. A wrong password counts against the camera's budget, which its web services share. Raises as
+    LiveStream does, and CameraDenied where the password may not be tried now."""
+    if not source.username:
+        return LiveStream(source, timeout)
+    with budget.attempt("rtsp", source.names or (source.host,), source) as attempt:
+        try:
+            stream = LiveStream(source, timeout)
+        except CameraDenied as error:
+            if error.key == "recording.denied":
+                attempt.wrong()
+            raise
+        attempt.right()
+        return stream
 
 
 def _cause(error: av.FFmpegError) -> str:

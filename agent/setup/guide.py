@@ -14,6 +14,7 @@ from agent.drive.identity import FORCE_WORD
 from agent.errors import InputError
 from agent.model import is_id
 from agent.settings import Settings
+from agent.settings_values import check_key
 from agent.setup import mounts
 
 
@@ -95,6 +96,15 @@ def bureau(args: argparse.Namespace, settings: Settings) -> None:
     args.broker_password = getpass.getpass(words.text("setup.ask.broker_password") + " ") or None
     ca = ask("ca_file", str(settings.bureau.ca_file or ""), lambda a: not a or Path(a).is_file())
     args.ca_file = Path(ca) if ca else None
+    args.signing_key = ask("signing_key", settings.bureau.signing_key, _is_key)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        check_key(text)
+    except ValueError:
+        return False
+    return True
 
 
 def training_class(args: argparse.Namespace) -> None:

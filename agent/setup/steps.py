@@ -10,19 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import wiring
-from agent.bureau.connection import Connection, tls_context
+from agent import attempts, wiring
+from agent.attempts import Budget
+from agent.bureau import probe
+from agent.bureau.connection import tls_context
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
 from agent.clock import Clock, SystemClock
 from agent.counting import annotate
 from agent.drive import Drive, identity, keys
-from agent.errors import BureauError, CameraUnreachable, InputError
+from agent.errors import CameraUnreachable, InputError
 from agent.media import Picture
 from agent.model import Camera, Verdict
 from agent.recording.options import Source
-from agent.recording.stream import LiveStream
+from agent.recording.stream import connect
 from agent.settings import Settings
 from agent.setup import mounts
 from agent.web import certificate
@@ -42,23 +44,18 @@ def find_cameras(settings: Settings, catalog: Catalog, clock: Clock) -> list[Cam
     return CameraWatch(catalog, clock, wiring.for_cameras(settings)).search()
 
 
-def still(settings: Settings, camera: Camera) -> Path:
+def still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camera) -> Path:
     """A fresh picture of an admitted (or faulty) camera in the state folder's `reference/`. Raises CameraError, InputError."""
-    if camera.main_stream is None:
+    source = wiring.source(settings, camera)
+    if source is None:
         raise InputError("setup.no_stream", camera_id=camera.camera_id)
-    known = next((k for k in settings.cameras.known if k.camera_id == camera.camera_id), None)
-    account = wiring.credentials(settings, known)
-    source = Source(
-        camera.main_stream.uri, account.username if account else "", account.password if account else "",
-        audio_required=False,
-    )  # fmt: skip
-    picture = _first_picture(source, settings.cameras.timeout_s)
+    picture = _first_picture(source, settings.cameras.timeout_s, attempts.kept(catalog, clock))
     return annotate.save(settings.state_dir / "reference", camera.camera_id, None, picture)
 
 
-def _first_picture(source: Source, timeout: float) -> Picture:
+def _first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
     """The first key frame of a stream. Raises CameraError."""
-    with LiveStream(source, timeout) as stream:
+    with connect(source, timeout, budget) as stream:
         started = False
         for _ in range(_PACKETS):
             packet = stream.read()
@@ -110,13 +107,7 @@ def check_authority(settings: Settings, file: Path) -> None:
 
 def test_broker(settings: Settings) -> None:
     """Sign in once, as the service will. Raises BureauError, SettingsError."""
-    options = replace(wiring.for_bureau(settings), session_expiry_s=0)
-    connection = Connection(options, client_id=f"{options.client_id}-setup", will=None)
-    try:
-        connection.open()
-    finally:
-        with suppress(BureauError):
-            connection.close(clean=True)
+    probe(wiring.for_bureau(settings), "setup")
 
 
 def restart_service() -> bool:

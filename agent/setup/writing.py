@@ -12,12 +12,12 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from agent import settings
+from agent import resources, settings
 from agent.drive import durable
 from agent.errors import InputError, SettingsError
 from agent.settings import Settings
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "agent.example.toml"
+EXAMPLE = Path("config", "agent.example.toml")
 
 
 def change(file: Path, values: Mapping[str, Any]) -> Settings:
@@ -26,7 +26,7 @@ def change(file: Path, values: Mapping[str, Any]) -> Settings:
     The file is replaced only by one that the agent accepts, whole or not at all; owner and mode stay. Raises SettingsError.
     """
     try:
-        document = tomlkit.parse(settings.text_of(file if file.exists() else EXAMPLE))
+        document = tomlkit.parse(settings.text_of(file if file.exists() else resources.find(EXAMPLE)))
     except TOMLKitError as error:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
     for name, value in values.items():

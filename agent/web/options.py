@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agent import defaults
 from agent.attendance.judge import Rules
 
 
@@ -21,8 +22,8 @@ class Options:
     box: str = ""
     institution: str = ""
     language: Literal["zh", "en"] = "zh"
-    host: str = "127.0.0.1"
-    port: int = 8443
+    host: str = field(kw_only=True)
+    port: int = defaults.PAGE_PORT
     tls: bool = True
     certificate: Path | None = None
     key: Path | None = None

@@ -167,7 +167,14 @@ class Asker:
 
     def __init__(self, box: Box) -> None:
         self.box = box
-        options = Options(box.root / "state" / "page", (box.drive.root,), box.root / "state" / "keys", "box-1", port=0)
+        options = Options(
+            box.root / "state" / "page",
+            (box.drive.root,),
+            box.root / "state" / "keys",
+            "box-1",
+            host="127.0.0.1",
+            port=0,
+        )
         self.server = PageServer(box.catalog, SystemClock(), options, ClassBook(box.catalog).all)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.server.run, args=(self.stop,))

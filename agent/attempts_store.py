@@ -1,0 +1,130 @@
+"""Where the counts of wrong passwords are kept (see `agent/attempts.py`): each change is one transaction, for which other
+threads and processes wait."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.catalog import Catalog
+from agent.errors import InputError
+
+_FACT = "cameras.attempts"
+_FILE = "camera-attempts.json"
+
+
+@dataclass(slots=True)
+class State:
+    """The stored text inside a transaction; what `text` holds at its end is kept."""
+
+    text: str | None = None
+
+
+class Store(Protocol):
+    """Where the counts are kept. Both raise SiteAgentError where they cannot be had."""
+
+    def read(self) -> str | None: ...
+
+    def change(self) -> AbstractContextManager[State]:
+        """A transaction: other threads and processes wait until it is over."""
+
+
+class Memory:
+    """Counts of this process alone."""
+
+    def __init__(self) -> None:
+        self._state = State()
+
+    def read(self) -> str | None:
+        return self._state.text
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        yield self._state
+
+
+class InCatalog:
+    """Counts in the box's catalog, which service and commands share."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def read(self) -> str | None:
+        return self._catalog.facts.get(_FACT)
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        with self._catalog.store.write():
+            before = self.read()
+            state = State(before)
+            yield state
+            if state.text is not None and state.text != before:
+                self._catalog.facts.put(_FACT, state.text)
+
+
+class InFile:
+    """Counts in a file of the user, for commands that need no settings file and so have no catalog."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or _folder() / _FILE
+
+    def read(self) -> str | None:
+        with self._locked(fcntl.LOCK_SH) as file:
+            return _content(file)
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        with self._locked(fcntl.LOCK_EX) as file:
+            state = State(_content(file))
+            yield state
+            data = (state.text or "").encode()
+            try:
+                os.ftruncate(file, os.pwrite(file, data, 0))
+            except OSError as error:
+                raise self._trouble(error) from None
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[int]:
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise self._trouble(error) from None
+        try:
+            fcntl.flock(file, how)
+            yield file
+        finally:
+            os.close(file)
+
+    def _trouble(self, error: OSError) -> InputError:
+        return InputError("cameras.no_attempts_file", file=self._path, detail=error.strerror)
+
+
+def _content(file: int) -> str | None:
+    return os.pread(file, os.fstat(file).st_size, 0).decode("utf-8", "replace") or None
+
+
+def _folder() -> Path:
+    """The user's folder for state (XDG Base Directory Specification); where they have none, one in the temporary folder
+    that is theirs alone."""
+    named = os.environ.get("XDG_STATE_HOME", "")
+    with contextlib.suppress(RuntimeError, OSError):
+        folder = (Path(named) if named else Path.home() / ".local" / "state") / "site-agent"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    folder = Path(tempfile.gettempdir(), f"site-agent-{os.geteuid()}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owner = folder.lstat().st_uid
+    except OSError as error:
+        raise InputError("cameras.no_attempts_file", file=folder, detail=error.strerror) from None
+    if owner != os.geteuid() or folder.is_symlink():
+        raise InputError("cameras.no_attempts_file", file=folder, detail="owner")
+    return folder

@@ -1,0 +1,41 @@
+"""IDs that are never given out again: what was recorded under one is of the camera that had it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+
+from agent.catalog import Catalog
+
+_FACT = "cameras.retired"
+
+
+def retired(catalog: Catalog) -> list[str]:
+    """IDs that cameras had and lost."""
+    return list(json.loads(catalog.facts.get(_FACT) or "[]"))
+
+
+def retire(catalog: Catalog, camera_id: str, now: datetime, *, but: Collection[str] = ()) -> None:
+    """Of a camera without a row any more nothing stays but what was recorded: its alerts are cleared and its retained
+    message is removed. IDs in `but` are in use again."""
+    with catalog.store.write():
+        catalog.facts.put(_FACT, json.dumps(sorted({*retired(catalog), camera_id} - set(but))))
+        for alert in catalog.alerts.opened():
+            if camera_id == alert.camera_id:
+                catalog.alerts.clear(alert.kind, alert.subject, now)
+        catalog.outbox.forget(f"camera/{camera_id}", now)
+
+
+def forget(catalog: Catalog, camera_id: str, now: datetime, who: str) -> None:
+    """Take a camera out of the catalog; event and audit entry say who did it. A search that is under way does not bring
+    it back (`Cameras.renew`)."""
+    with catalog.store.write():
+        camera = catalog.cameras.get(camera_id)
+        if camera is None:
+            return
+        catalog.cameras.remove(camera_id)
+        retire(catalog, camera_id, now)
+        what = {"serial": camera.serial, "address": camera.address, "model": camera.model}
+        catalog.events.add("camera.forgotten", now, camera_id=camera_id, detail={**what, "by": who})
+        catalog.audit.add(now, who, "camera.forget", camera_id, what)
