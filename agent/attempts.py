@@ -61,6 +61,7 @@ class Budget:
         self._proofs: dict[tuple[str, str], str] = {}
         self._entries: dict[str, _Entry] = {}
         self._under_way: Counter[str] = Counter()
+        self._by_box_time: set[str] = set()
         if state:
             self._load(json.loads(state))
 
@@ -114,6 +115,16 @@ class Budget:
                     del self._entries[name]
             if changed:
                 self._store()
+
+    def note_time(self, names: Collection[str], by_box: bool) -> None:
+        """A camera took a proof by the box's time, though it tells another (or no longer does): the other one first would be
+        a wrong answer each time. Not kept over a restart."""
+        with self._lock:
+            self._by_box_time = self._by_box_time | set(names) if by_box else self._by_box_time - set(names)
+
+    def by_box_time(self, names: Collection[str]) -> bool:
+        with self._lock:
+            return not self._by_box_time.isdisjoint(names)
 
     def _of(self, names: Collection[str], account: Account) -> list[_Entry]:
         """What is held against this account at this camera and has not lapsed."""

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from agent import words
 from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget
-from agent.cameras import Credentials, admission, auth, discovery, health, model_list, networks, soap
+from agent.cameras import Credentials, admission, auth, discovery, health, markup, model_list, networks, soap
 from agent.cameras.admission import Requirement
 from agent.cameras.auth import challenge
 from agent.cameras.device import Description
@@ -139,7 +139,7 @@ def test_a_list_from_windows_is_read_and_one_in_another_encoding_says_so(tmp_pat
 
 
 def test_a_name_with_two_spaces_is_found_as_the_camera_says_it() -> None:
-    told = soap.parse(b"<d><Model>VC  1 </Model></d>")
+    told = markup.parse(b"<d><Model>VC  1 </Model></d>")
     approved = admission.parse('[[camera]]\nmanufacturer = "*"\nmodel = "VC  1"\n', "list")
     assert admission.judge(replace(CAMERA, model=soap.text(told, "Model")), approved).verdict is Verdict.ADMITTED
 
@@ -332,11 +332,11 @@ def test_clean_text_is_printable_and_bounded(text: str) -> None:
 
 
 def test_reading_xml_loads_nothing_and_expands_nothing() -> None:
-    assert soap.parse(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>') is None
-    assert soap.parse('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16")) is None
-    assert soap.parse(b"") is None and soap.parse(b"plain") is None
-    broken = soap.parse("<a><b>摄像</b><c>\x01".encode("gbk"))
-    assert broken is None or soap.local(broken) == "a"
+    assert markup.parse(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>') is None
+    assert markup.parse('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16")) is None
+    assert markup.parse(b"") is None and markup.parse(b"plain") is None
+    broken = markup.parse("<a><b>摄像</b><c>\x01".encode("gbk"))
+    assert broken is None or markup.local(broken) == "a"
 
 
 def test_importing_the_stage_leaves_logging_and_environment_alone() -> None:

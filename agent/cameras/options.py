@@ -7,6 +7,8 @@ from pathlib import Path
 
 from agent.cameras.auth import Credentials
 
+CLOCK_BOUND_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -34,7 +36,7 @@ class Options:
     timeout_s: float = 5.0
     search_interval_s: float = 300.0
     retry_s: float = 5.0
-    clock_bound_s: float = 60.0
+    clock_bound_s: float = CLOCK_BOUND_S
     set_clock: bool = False
     model_list: Path = field(default=Path("/etc/site-agent/camera-models.toml"))
     model_list_key: str = ""
