@@ -129,6 +129,8 @@ def test_personality(name: str, seen: dict[str, tuple[Case, Simulated, Sighting,
         assert found and found.clock and abs(found.clock.offset(SystemClock()) - case.extra["offset"]) < 3
     if "codec" in case.extra:
         assert found and found.streams[0].codec == case.extra["codec"]
+    if "uri" in case.extra:
+        assert found and found.streams[0].uri == f"rtsp://{camera.address}:554/{case.extra['uri']}"
     if case.extra.get("clean"):
         assert found and len(found.model) <= 64 and found.model.isprintable()
     assert bool(sighting.dropped) == bool(case.extra.get("dropped"))
@@ -146,6 +148,38 @@ def test_nobody_is_contacted_outside_the_networks(
 
 def test_sha256_is_preferred(seen: dict[str, tuple[Case, Simulated, Sighting, float]]) -> None:
     assert seen["digest-both"][1].device.refused == 0
+
+
+def test_a_camera_that_tells_a_wrong_time_costs_one_wrong_answer_and_no_more() -> None:
+    """Its own lock counts what it refuses: the clock that was right is tried first from then on."""
+    with ALL["local-as-utc"].make(address := next(_addresses)) as camera:
+        camera.device.personality.lockout = 3
+        budget = Budget(SystemClock())
+        for _ in range(5):
+            searcher = finder(address, window=0.35, budget=budget)
+            assert judged(searcher.find()[0]).verdict.value == "admitted"
+        assert camera.device.refused == 1
+
+
+def test_a_wrong_password_and_a_wrong_time_are_both_named_within_the_three_tries() -> None:
+    with ALL["local-as-utc"].make(address := next(_addresses)) as camera:
+        budget = Budget(SystemClock())
+        said = [judged(finder(address, password="no", window=0.35, budget=budget).find()[0]) for _ in range(4)]
+        assert camera.device.refused == ATTEMPTS
+    assert pattern("cameras.wrong_or_offset").fullmatch(said[0].reasons[0]) and "+36000" in said[0].reasons[0]
+    assert pattern("cameras.resting").fullmatch(said[-1].reasons[0])
+
+
+@pytest.mark.parametrize("how", ["{host}:{port}", "https://{host}:{port}", "https://{host}:{port}/onvif/x"])
+def test_a_camera_that_speaks_https_alone_is_found_by_its_address(how: str) -> None:
+    with ALL["https-only"].make(address := next(_addresses)) as camera:
+        camera.discovery.stop()
+        searcher = finder(address, window=0.3)
+        host = networks.host_of(how.format(host=address, port=camera.device.port), searcher.networks)
+        found = searcher.find([host])
+    assert [judged(s).verdict.value for s in found] == ["admitted"]
+    assert found[0].address == f"{address}:{camera.device.port}"
+    assert networks.host_of(f"https://{address}", searcher.networks) == f"{address}:443"
 
 
 @pytest.mark.parametrize("name", ["digest-only", "token-only", "nonce-once", "digest-sha256"])

@@ -56,10 +56,11 @@ def http_date(headers: Message) -> datetime | None:
 def complaint(camera_id: str, offset: float) -> str:
     """The sentence about a clock that is off by so many seconds; rounded, so that a drifting clock is one alert and not one a
     search."""
-    if zone := zone_error(offset):
-        return words.text("cameras.clock_zone", camera_id=camera_id, zone=zone)
     # two significant places: 28801.3 is 29000, 61.7 is 62
-    return words.text("cameras.clock", camera_id=camera_id, seconds=f"{float(f'{offset:.2g}'):+.0f}")
+    seconds = f"{float(f'{offset:.2g}'):+.0f}"
+    if zone := zone_error(offset):
+        return words.text("cameras.clock_zone", camera_id=camera_id, seconds=seconds, zone=zone)
+    return words.text("cameras.clock", camera_id=camera_id, seconds=seconds)
 
 
 def zone_error(offset: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from agent import words
 from agent.cameras.camera_clock import complaint
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.clock import Clock, is_set
 from agent.model import AlertKind, Camera, Verdict
 
 log = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ class Reporter:
             self._alert(AlertKind.CAMERA_OFFLINE, camera, False)
         offset = camera.clock_offset_s
         wrong = offset is not None and abs(offset) > self._clock_bound_s
-        # a box that was never told the time cannot say whose clock is wrong
-        if self._clock.trust() != "unknown":
+        # a box that has no time itself cannot say whose clock is wrong
+        if is_set(self._clock):
             self._alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
 
     def rename(self, camera: Camera, camera_id: str) -> None:
