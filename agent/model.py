@@ -80,6 +80,7 @@ class AlertKind(StrEnum):
     DRIVE_FULL = "drive.full"
     CLOCK_STEPPED = "clock.stepped"
     AGENT_RESTARTED = "agent.restarted"
+    BOX_DUPLICATE = "box.duplicate"
 
 
 Severity = Literal["info", "warning", "critical"]

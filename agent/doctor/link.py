@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent.bureau import warnings
 from agent.bureau.connection import Connection, tls_context
+from agent.bureau.diagnose import explained
 from agent.bureau.link import LinkStatus
 from agent.bureau.options import Options
 from agent.doctor.box import Box
@@ -26,8 +28,9 @@ def check(box: Box) -> list[Finding]:
     if box.bureau is None:
         return [bad("bureau", "info", "bureau.off"), *found]
     first = _broker(box.bureau) if box.link is None else _standing(box.bureau, box.link)
+    more = [_warning(error) for error in warnings.kept(box.catalog)] if box.catalog else []
     peer = _peer(box.bureau, box.now) if box.deep else []
-    return [first, *peer, *found, *_outbox(box)]
+    return [first, *more, *peer, *found, *_outbox(box)]
 
 
 def _standing(options: Options, link: LinkStatus) -> Finding:
@@ -39,13 +42,22 @@ def _standing(options: Options, link: LinkStatus) -> Finding:
     return of_line("bureau", "critical", link.problem)
 
 
+def _warning(error: BureauError) -> Finding:
+    """What is wrong though there is a connection."""
+    if error.key == "bureau.taken_over":
+        return of_error("bureau.duplicate", "critical", error)
+    return of_error(f"bureau.topic.{error.params['topic']}", "warning", error)
+
+
 def _broker(options: Options) -> Finding:
     """Sign in as the service does, under a name of its own so that the service's session is left alone."""
     connection, once = None, replace(options, session_expiry_s=0)
     try:
         connection = Connection(once, client_id=f"{options.client_id}-doctor", will=None)
         connection.open()
-    except (BureauError, SettingsError) as error:
+    except BureauError as error:
+        return of_error("bureau", "critical", explained(error, options))
+    except SettingsError as error:
         return of_error("bureau", "critical", error)
     finally:
         if connection is not None:
