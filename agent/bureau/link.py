@@ -61,7 +61,7 @@ class BureauLink:
         self._clock = clock
         self._options = options
         self._own = OwnState(catalog, clock, options, boot_id=boot_id, version=version)
-        self._suspects = Suspects(options.refused_pause_s)
+        self._suspects = Suspects(options.aside_pause_s)
         self._hunting = False
         self._warnings = Warnings(catalog)
         self._mirror = Mirror(catalog, clock, options, classes)

@@ -75,7 +75,7 @@ class Pump:
             message = next(self._messages)
             if message is None:
                 return
-            if not self._is_left_alone(message.topic):
+            if message.topic not in self._blocked:
                 self._send(message)
 
     def has_room(self) -> bool:
@@ -98,11 +98,11 @@ class Pump:
         """A line for each topic that the broker refused."""
         return list(self._blocked.values())
 
-    def _is_left_alone(self, topic: str) -> bool:
-        until = self._suspects.set_aside_until(topic)
+    def _is_set_aside(self, topic: str, size: int | None = None) -> bool:
+        until = self._suspects.set_aside_until(topic, size)
         if until is not None:
             self._retry_at = min(until, self._retry_at or until)
-        return until is not None or topic in self._blocked
+        return until is not None
 
     def _in_order(self) -> Iterator[Message | None]:
         yield from self._catalog.outbox.remembered(settled=True)
@@ -110,7 +110,7 @@ class Pump:
         while rows := self._catalog.outbox.waiting(cursor, retained=True):
             yield from rows
             cursor = rows[-1].seq
-        if not self._is_left_alone("state"):
+        if not self._is_set_aside("state"):
             self.track(*self._birth())
         self.born = True
         yield None  # the birth has taken a place under way
@@ -129,12 +129,15 @@ class Pump:
 
     def _send(self, message: Message) -> None:
         payload = self._payload(message)
+        newest = message.retained and message.latest
+        if self._is_set_aside(message.topic, len(payload) if newest else None):
+            return
         largest = self._connection.largest
         if largest is not None and len(payload) + _PACKET_OVERHEAD > largest:
             self._block(message.topic, BureauError("bureau.too_large", topic=message.topic, size=len(payload)))
             return
         topic = f"{self._options.prefix}/{message.topic}"
-        mid = self._connection.publish(topic, payload, retain=message.retained and message.latest)
+        mid = self._connection.publish(topic, payload, retain=newest)
         self._flight[mid] = _UnderWay(time.monotonic(), Sent(message.topic, len(payload)), message)
 
     def _payload(self, message: Message) -> bytes:

@@ -61,9 +61,12 @@ class Suspects:
         hunted = now - self._last < _HUNT_S and any(count >= BREAKS for count in self._breaks.values())
         return hunted or any(a.until <= now < a.until + _HUNT_S for a in self._aside.values())
 
-    def set_aside_until(self, topic: str) -> float | None:
-        """Monotonic; None where the topic may be sent."""
+    def set_aside_until(self, topic: str, size: int | None = None) -> float | None:
+        """Monotonic; None where the topic may be sent. `size` of a message that stands for all before it: a smaller one than
+        that which broke the link may be tried at once."""
         aside = self._aside.get(topic)
+        if aside and size is not None and size < aside.size:
+            aside.until = min(aside.until, time.monotonic())
         return aside.until if aside and time.monotonic() < aside.until else None
 
     def acknowledged(self, topic: str) -> None:
