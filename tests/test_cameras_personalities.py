@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from agent.cameras import Credentials, admission, networks
 from agent.cameras.admission import Judgement
 from agent.cameras.search import Finder, Sighting
 from agent.clock import SystemClock
+from agent.demo.onvif_device import OnvifDevice, _Handler
+from agent.demo.onvif_operations import Fault
+from agent.demo.personality import Personality
 from tests.personalities import ALL, NOWHERE, PASSWORD, USERNAME, Case, Simulated, cases, fresh_net
 
 DOCS = Path(__file__).parent.parent / "docs" / "cameras.md"
@@ -159,6 +163,52 @@ def test_a_camera_that_tells_a_wrong_time_costs_one_wrong_answer_and_no_more() -
             searcher = finder(address, window=0.35, budget=budget)
             assert judged(searcher.find()[0]).verdict.value == "admitted"
         assert camera.device.refused == 1
+
+
+def test_a_user_with_few_rights_is_no_wrong_password() -> None:
+    """The camera took the password a moment ago; what it refuses is the operation."""
+
+    class FewRights(OnvifDevice):
+        def answer(self, operation: str, request: ET.Element) -> str:
+            if operation in ("GetServices", "GetCapabilities", "GetNTP"):
+                raise Fault(400, "ter:NotAuthorized", "Sender not authorized")
+            return super().answer(operation, request)
+
+    for switches in ({"http_digest": ()}, {"wsse": False, "refusal_status": 401}):
+        made = type("Made", (Simulated,), {"kind": FewRights})
+        with made(address := next(_addresses), Personality(anonymous=frozenset(), **switches)):
+            budget = Budget(SystemClock())
+            for _ in range(4):
+                found = finder(address, window=0.35, budget=budget).find()
+                assert judged(found[0]).verdict.value in ("admitted", "faulty"), judged(found[0]).reasons
+                assert found[0].description and len(found[0].description.streams) == 2
+
+
+@pytest.mark.parametrize("how", ["500 with nothing", "404 with a page", "silence", "401", "200 with a page"])
+def test_an_optional_question_may_fail_in_any_way(how: str) -> None:
+    """Time, services, capabilities and NTP together; what needs them is judged as not told."""
+
+    class Failing(_Handler):
+        def _respond(self, version: str, request: ET.Element, header: ET.Element | None) -> None:
+            if request.tag.rpartition("}")[2] not in (
+                "GetSystemDateAndTime",
+                "GetServices",
+                "GetCapabilities",
+                "GetNTP",
+            ):
+                super()._respond(version, request, header)
+            elif how == "silence":
+                time.sleep(0.6)
+            else:
+                status, _, page = how.partition(" ")
+                self._send(int(status), "text/html", b"<html><body><p>no<br></body></html>" if "page" in page else b"")
+
+    with Simulated(address := next(_addresses), Personality()) as camera:
+        assert camera.device._server
+        camera.device._server.RequestHandlerClass = Failing
+        (found,) = finder(address, window=0.35, timeout=0.5 if how == "silence" else 2.0).find()
+    assert pattern("cameras.not_told").fullmatch("".join(judged(found).reasons)), judged(found)
+    assert found.description and len(found.description.streams) == 2
 
 
 def test_a_wrong_password_and_a_wrong_time_are_both_named_within_the_three_tries() -> None:

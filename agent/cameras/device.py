@@ -80,7 +80,11 @@ def services(session: Session, transport: Transport) -> dict[str, str]:
             found = ask(session)
         except NoConnection:
             raise
-        except CameraError:
+        except CameraDenied:
+            break  # the other question would be refused too
+        except CameraError as error:
+            if error.key == "cameras.too_slow":
+                break  # and time is up soon
             continue
         return {namespace: _brought_home(url, session, transport) for namespace, url in found.items()}
     return {}
@@ -124,10 +128,12 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
     for number, profile in enumerate(told[:_PROFILE_LIMIT]):
         try:
             uri = _stream_uri(session, transport, namespace, url, soap.exact(profile.get("token")))
-        except CameraError:
+        except CameraError as error:
             # a profile that somebody added and that has no stream; but nothing stands in for the one that is recorded
             if number == 0:
                 raise
+            if isinstance(error, NoConnection | CameraDenied):
+                return  # the others would fare no better
         else:
             yield replace(_stream(profile), uri=uri)
 
@@ -252,7 +258,7 @@ def _brought_home(url: str, session: Session, transport: Transport) -> str:
 
 def _time_source(session: Session, told: Element | None) -> str | None:
     """`told` is what it said without a password, where it did."""
-    if told is None:
+    if told is None and session.time_refused:
         try:
             told = soap.child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
         except CameraError:

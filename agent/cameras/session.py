@@ -40,6 +40,7 @@ class Session:
     ) -> None:
         self.url = url
         self.camera_clock: CameraClock | None = None
+        self.time_refused = False
         self._names = names
         self._transport = transport
         self._credentials = credentials
@@ -49,6 +50,7 @@ class Session:
         self._token = False
         self._date: datetime | None = None
         self._by_box_time: bool | None = None  # whose clock proofs are held against, once one was accepted
+        self._accepted = False
         self._moved: dict[str, str] = {}
         self._began = clock.monotonic()
         self._deadline = self._began + patience
@@ -62,6 +64,8 @@ class Session:
             answer = self.call(soap.DEVICE, "GetSystemDateAndTime", anonymous=True)
         except NoConnection:
             raise
+        except CameraDenied:
+            self.time_refused = True
         except CameraError:
             pass
         told = soap.child(answer, "SystemDateAndTime")
@@ -136,12 +140,14 @@ class Session:
                     reply = self._post(message, action, url, proof=offered or self._time(by_box))
                     if not _is_denied(reply):
                         attempt.right()
+                        self._accepted = True
                         self._keep(by_box)
                         return reply
-                    wrong = self._wrong(reply, attempt)
-            except CameraDenied as resting:
-                raise wrong or resting from None
-            if wrong.key == "cameras.clear_text":
+                    # where the password was right a moment ago, what lacks is the right to this
+                    wrong = CameraDenied("cameras.denied") if self._accepted else self._wrong(reply, attempt)
+            except CameraDenied as refused:
+                raise wrong or refused from None
+            if wrong.key in ("cameras.clear_text", "cameras.denied"):
                 break
         assert wrong is not None
         raise wrong
