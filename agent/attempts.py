@@ -82,6 +82,7 @@ class Budget:
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._text: str | None = None
         self._trusted: set[tuple[Door, str, str]] = set()
+        self._by_box_time: set[str] = set()
 
     @contextmanager
     def attempt(self, door: Door, names: Collection[str], account: Account) -> Iterator[Attempt]:
@@ -125,6 +126,16 @@ class Budget:
                 entry.accepted.add(door)
                 entry.open.pop(token, None)
             self._trusted |= {(door, name, proof) for name in names}
+
+    def note_time(self, names: Collection[str], by_box: bool) -> None:
+        """A camera took a proof by the box's time, though it tells another (or no longer does): the other one first would be
+        a wrong answer each time. Not kept over a restart."""
+        with self._lock:
+            self._by_box_time = self._by_box_time | set(names) if by_box else self._by_box_time - set(names)
+
+    def by_box_time(self, names: Collection[str]) -> bool:
+        with self._lock:
+            return not self._by_box_time.isdisjoint(names)
 
     def _begin(self, door: Door, names: Collection[str], account: Account) -> str:
         """Take one of the tries that are left; returns its token, empty where none needs to be taken."""

@@ -71,6 +71,15 @@ def _kernel_synchronised() -> bool:
     return state not in (-1, time_error) and not timex.status & sta_unsync
 
 
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+"""This program is younger than that: a clock that shows less was never set."""
+
+
+def is_set(clock: Clock) -> bool:
+    """Whether the box has a time at all; a machine without a battery begins in 1970."""
+    return clock.now() >= EARLIEST
+
+
 def stamp(moment: datetime) -> str:
     """Fixed-width UTC text to the millisecond, so that text order is time order: 2026-11-23T06:46:00.123Z."""
     if moment.tzinfo is None:

@@ -83,6 +83,7 @@ class AlertKind(StrEnum):
     CLOCK_STEPPED = "clock.stepped"
     AGENT_RESTARTED = "agent.restarted"
     ACCOUNT_CHANGED = "account.changed"
+    BOX_DUPLICATE = "box.duplicate"
 
 
 Severity = Literal["info", "warning", "critical"]

@@ -10,11 +10,15 @@ import argparse
 import contextlib
 import itertools
 import os
+import re
 import secrets
 import selectors
 import socket
 import socketserver
+import ssl
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -24,6 +28,7 @@ from datetime import timedelta
 from typing import Any
 
 from agent.demo.onvif_device import OnvifDevice
+from agent.demo.onvif_operations import Fault
 from agent.demo.onvif_state import NAMESPACES, AudioEncoder, DeviceState, VideoEncoder
 from agent.demo.personality import PRE_AUTH, Personality
 from agent.demo.wsd import WsDiscoveryResponder
@@ -179,6 +184,87 @@ def _inside(operation: str, before: str, after: str) -> Callable[[str, bytes], b
 def _bare_match(envelope: bytes) -> list[bytes]:
     """ProbeMatch without the ProbeMatches around it, as one device on PyPI sends."""
     return [envelope.replace(b"<d:ProbeMatches>", b"").replace(b"</d:ProbeMatches>", b"")]
+
+
+# Sloppy ones: what firmware in the field gets wrong without meaning harm
+
+
+def _fails(*operations: str, how: Callable[[], Exception] | None = None) -> type[OnvifDevice]:
+    """Some operations end in a fault, or in what `how` raises: a connection that is closed without an answer."""
+
+    class Failing(OnvifDevice):
+        def answer(self, operation: str, request: ET.Element) -> str:
+            if operation in operations or not operations:
+                raise how() if how else Fault(400, "SOAP-ENV:Sender", f"Method '{operation}' not implemented")
+            return super().answer(operation, request)
+
+    return Failing
+
+
+class _LocalAsUtc(OnvifDevice):
+    """UTCDateTime carries local time, ten hours ahead; tokens are held against the true time."""
+
+    def answer(self, operation: str, request: ET.Element) -> str:
+        if operation == "GetSystemDateAndTime":
+            return self.state.date_and_time(self.now() + timedelta(hours=10))
+        return super().answer(operation, request)
+
+
+def _local_only(operation: str, envelope: bytes) -> bytes:
+    zone = b"<tt:TimeZone><tt:TZ>CST-8</tt:TZ></tt:TimeZone>"
+    return envelope.replace(zone, b"").replace(b"UTCDateTime", b"LocalDateTime")
+
+
+def _cut(operation: str, at: bytes, times: int = 1 << 30) -> Callable[[str, bytes], bytes]:
+    """Replies of one operation end after `at`, the first so many times."""
+    left = itertools.count(1)
+
+    def bend(asked: str, envelope: bytes) -> bytes:
+        if asked != operation or at not in envelope or next(left) > times:
+            return envelope
+        return envelope[: envelope.index(at) + len(at)]
+
+    return bend
+
+
+def _crossed(operation: str, envelope: bytes) -> bytes:
+    return envelope.replace(b"</tt:Resolution>", b"</tt:Quality>", 1) if operation == "GetProfiles" else envelope
+
+
+def _bare_encoder(operation: str, envelope: bytes) -> bytes:
+    """The main stream's encoder has a name and nothing else."""
+    bare = rb"\1<tt:Name>m</tt:Name><tt:UseCount>1</tt:UseCount>\2"
+    pattern = rb'(<tt:VideoEncoderConfiguration token="main">).*?(</tt:VideoEncoderConfiguration>)'
+    return re.sub(pattern, bare, envelope) if operation == "GetProfiles" else envelope
+
+
+class _HttpsOnly(Simulated):
+    """Serves HTTPS with a certificate of its own making; plain HTTP sends every request on to it."""
+
+    def __enter__(self) -> Simulated:
+        self.device.start()
+        server = self.device._server
+        assert server
+        with tempfile.TemporaryDirectory() as folder:
+            key, certificate = f"{folder}/key", f"{folder}/certificate"
+            command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=IPC"]
+            subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        there = f"Location: https://{self.address}:{self.device.port}/?r=1\r\n"
+        self._plain = _Raw((self.address, 0), _RawHandler)
+        self._plain.script = lambda: iter([_http(b"", "302 Moved Temporarily", there)])
+        threading.Thread(target=self._plain.serve_forever, args=(0.05,), daemon=True).start()
+        port = self._plain.server_address[1]
+        self.device.xaddr = lambda service="device": f"http://{self.address}:{port}/onvif/{service}_service"  # type: ignore[method-assign]
+        self.discovery.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._plain.shutdown()
+        self._plain.server_close()
 
 
 # Hostile ones
@@ -506,6 +592,136 @@ def cases(canary: str = f"{NOWHERE}:9") -> list[Case]:
             "",
             _like(stream_host=canary),
             {"host": True},
+        ),
+        Case(
+            "no-time-operation",
+            "does not know GetSystemDateAndTime, and sends no HTTP Date",
+            "faulty",
+            "cameras.not_told",
+            _of_kind(_fails("GetSystemDateAndTime"), date_header=False, **only_token),
+        ),
+        Case(
+            "time-hangs-up",
+            "closes the connection where the time is asked",
+            "faulty",
+            "cameras.not_told",
+            _of_kind(_fails("GetSystemDateAndTime", how=ConnectionAbortedError)),
+        ),
+        Case(
+            "nothing-optional",
+            "faults for time, services, capabilities and NTP",
+            "faulty",
+            "cameras.not_told",
+            _of_kind(_fails("GetSystemDateAndTime", "GetServices", "GetCapabilities", "GetNTP"), **only_token),
+        ),
+        Case(
+            "optional-hangs-up",
+            "closes the connection for services, capabilities and NTP",
+            "admitted",
+            "",
+            _of_kind(_fails("GetServices", "GetCapabilities", "GetNTP", how=ConnectionAbortedError)),
+        ),
+        Case("faults-only", "answers nothing but faults", "refused", "cameras.fault", _of_kind(_fails())),
+        Case(
+            "cut-uri",
+            "its stream address ends too early",
+            "faulty",
+            "cameras.broken",
+            _bent(bend=_cut("GetStreamUri", b"/ma")),
+        ),
+        Case(
+            "cut-once",
+            "its stream address ends too early the first time",
+            "admitted",
+            "",
+            _bent(bend=_cut("GetStreamUri", b"/ma", times=1)),
+            {"uri": "main"},
+        ),
+        Case(
+            "cut-serial",
+            "its serial number ends too early",
+            "refused",
+            "cameras.broken",
+            _bent(bend=_cut("GetDeviceInformation", b"<tds:SerialNumber>SI")),
+        ),
+        Case(
+            "cut-tail",
+            "each reply is 15 bytes too short, behind the answer itself",
+            "admitted",
+            "",
+            _bent(bend=lambda o, e: e[:-15]),
+        ),
+        Case("nul-tail", "a NUL byte behind each reply", "admitted", "", _bent(bend=lambda o, e: e + b"\0")),
+        Case(
+            "nul-padding",
+            "fields padded with NUL bytes",
+            "admitted",
+            "",
+            _bent(
+                bend=lambda o, e: e.replace(b"</tds:Model>", b"\0\0</tds:Model>").replace(
+                    b"</tt:Uri>", b"\0\0</tt:Uri>"
+                )
+            ),
+            {"uri": "main"},
+        ),
+        Case(
+            "bare-ampersand",
+            "its stream address holds & as it is",
+            "admitted",
+            "",
+            _bent(bend=_inside("GetStreamUri", "/main<", "/main?channel=1&subtype=0<")),
+            {"uri": "main?channel=1&subtype=0"},
+        ),
+        Case(
+            "crossed-profiles",
+            "elements of its profiles end crosswise",
+            "faulty",
+            "cameras.broken",
+            _bent(bend=_crossed),
+        ),
+        Case(
+            "bare-encoder",
+            "does not tell the main picture's size and codec",
+            "faulty",
+            "cameras.not_told",
+            lambda a: Simulated(
+                a,
+                Bent(bend=_bare_encoder),
+                DeviceState(
+                    serial=f"SIM{a}", video=[VideoEncoder("main", width=2048, height=1536), VideoEncoder("sub")]
+                ),
+            ),
+            {"uri": "main"},
+        ),
+        Case(
+            "local-as-utc",
+            "tells its local time as UTC; tokens are held against the true time",
+            "admitted",
+            "",
+            _of_kind(_LocalAsUtc, **only_token),
+            {"offset": 36000},
+        ),
+        Case(
+            "local-only",
+            "tells LocalDateTime alone, clock 8 h ahead",
+            "admitted",
+            "",
+            _bent(bend=_local_only, clock_offset=eight_hours, wsse_window=5.0, date_header=False, **only_token),
+            {"offset": 28800},
+        ),
+        Case(
+            "clock-1979",
+            "its clock is in 1979",
+            "admitted",
+            "",
+            _like(clock_offset=timedelta(days=-17000), date_header=False, **only_token),
+        ),
+        Case(
+            "https-only",
+            "plain HTTP sends on to HTTPS on the same host",
+            "admitted",
+            "",
+            lambda a: _HttpsOnly(a, Personality()),
         ),
         Case("xml-bomb", "entities that grow to gigabytes", "refused", "cameras.not_soap", _scripted(_bomb())),
         Case(

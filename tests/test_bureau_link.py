@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import textwrap
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -322,30 +325,69 @@ def test_seconds_recorded_in_the_last_minute() -> None:
     assert recorded_s([segment(300, 200)], moment, open_until=None) == 0
 
 
-@pytest.mark.timeout(30)
-def test_subscriber_of_the_docs(tmp_path: Path) -> None:
-    """The ten lines of docs/mqtt.md, run as they stand but for the broker's address."""
+def program_of_the_docs(port: int) -> str:
+    """The ten lines of docs/mqtt.md, as they stand but for the broker's address."""
     text = (Path(__file__).parent.parent / "docs" / "mqtt.md").read_text(encoding="utf-8")
     program = text.split("<!-- subscriber -->\n```python\n")[1].split("```")[0]
     assert len(program.splitlines()) == 10
     chinese = (Path(__file__).parent.parent / "docs" / "mqtt.zh.md").read_text(encoding="utf-8")
     assert program in chinese
+    there = program.replace('"mqtt.example.org", 8883', f'"127.0.0.1", {port}')
+    assert there != program and "client.tls_set(" in there
+    return there.replace("client.tls_set(", "(lambda *_: None)(")
+
+
+@contextlib.contextmanager
+def subscriber(program: str) -> Iterator[list[str]]:
+    """The program at work, and the lines that it prints. It must still run in the end."""
+    child = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True)
+    lines: list[str] = []
+    assert child.stdout is not None
+    reader = threading.Thread(target=lambda: lines.extend(iter(child.stdout.readline, "")))
+    reader.start()
+    try:
+        yield lines
+        assert child.poll() is None, "the subscriber of the docs ended"
+    finally:
+        child.kill()
+        child.wait()
+        reader.join()
+        child.stdout.close()
+
+
+@pytest.mark.timeout(60)
+def test_subscriber_of_the_docs(tmp_path: Path) -> None:
+    """It hears what the same page documents: the boxes' messages, the bureau's own, cleared topics; again after a restart."""
+    examples = (Path(__file__).parent.parent / "docs" / "mqtt.md").read_text(encoding="utf-8")
+    signed = {"specversion": "1.0", "id": "class-C-1-3", "data_base64": "e30=", "signature": "-"}
     with Broker(tmp_path / "broker") as broker, Box(tmp_path, options(broker.port)) as box:
         eventually(lambda: box.link.status().connected and box.catalog.outbox.size() == 0)
-        program = program.replace('"mqtt.example.org", 8883', f'"127.0.0.1", {broker.port}').replace(
-            "client.tls_set(", "(lambda *_: None)("
-        )
-        child = subprocess.Popen(
-            [sys.executable, "-u", "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            assert child.stdout is not None
-            first = [child.stdout.readline() for _ in range(2)]  # what is retained: open alerts, state
-            box.alarm(7)
-            then = [child.stdout.readline() for _ in range(2)]
-        finally:
-            child.kill()
-            child.wait()
-            child.stdout.close()
-        assert any("/state" in line and "online" in line for line in first), first
-        assert any("/alert/camera.offline" in line and "cam7" in line for line in then), then
+        program = program_of_the_docs(broker.port)
+
+        def say(topic: str, payload: bytes | str, retain: bool = False) -> None:
+            bureau.client.publish(f"{PREFIX}/{topic}", payload, qos=1, retain=retain).wait_for_publish(5)
+
+        with Listener(broker) as bureau:
+            for number in (7, 8):
+                with subscriber(program) as lines:
+                    # what is retained: open alerts, state
+                    eventually(lambda found=lines: any("/state" in line and "online" in line for line in found))
+                    for topic, body in re.findall(
+                        r"<!-- example: \S+?/box1/((?:classes|request)/\S+) -->\n```json\n(.*?)```", examples, re.S
+                    ):
+                        say(topic, body, retain=topic.startswith("classes"))
+                    say("classes/C-2", json.dumps(signed), retain=True)
+                    say("request/count", json.dumps({**signed, "data": {}}))
+                    say("request/gaps", "")
+                    for body in ("", "no JSON", b"\xff\xfe", "[1]", '"text"', "null", '{"id": ["x"]}', '{"type": 5}'):
+                        say("classes/C-3", body, retain=True)
+                        say("request/gaps", body)
+                    say("attendance/C-1/2026-11-23/am", "", retain=True)
+                    say("classes/C-3", "no JSON", retain=True)
+                    box.alarm(number)
+                    eventually(
+                        lambda found=lines, n=number: any(
+                            "/alert/camera.offline" in line and f"cam{n}" in line for line in found
+                        )
+                    )
+                    assert not [x for x in lines if f"{PREFIX}/classes/" in x or f"{PREFIX}/request/" in x]

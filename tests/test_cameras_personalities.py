@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from agent.cameras import Credentials, admission, networks
 from agent.cameras.admission import Judgement
 from agent.cameras.search import Finder, Sighting
 from agent.clock import SystemClock
+from agent.demo.onvif_device import OnvifDevice, _Handler
+from agent.demo.onvif_operations import Fault
+from agent.demo.personality import Personality
 from tests.personalities import ALL, NOWHERE, PASSWORD, USERNAME, Case, Simulated, cases, fresh_net
 
 DOCS = Path(__file__).parent.parent / "docs" / "cameras.md"
@@ -129,6 +133,8 @@ def test_personality(name: str, seen: dict[str, tuple[Case, Simulated, Sighting,
         assert found and found.clock and abs(found.clock.offset(SystemClock()) - case.extra["offset"]) < 3
     if "codec" in case.extra:
         assert found and found.streams[0].codec == case.extra["codec"]
+    if "uri" in case.extra:
+        assert found and found.streams[0].uri == f"rtsp://{camera.address}:554/{case.extra['uri']}"
     if case.extra.get("clean"):
         assert found and len(found.model) <= 64 and found.model.isprintable()
     assert bool(sighting.dropped) == bool(case.extra.get("dropped"))
@@ -146,6 +152,84 @@ def test_nobody_is_contacted_outside_the_networks(
 
 def test_sha256_is_preferred(seen: dict[str, tuple[Case, Simulated, Sighting, float]]) -> None:
     assert seen["digest-both"][1].device.refused == 0
+
+
+def test_a_camera_that_tells_a_wrong_time_costs_one_wrong_answer_and_no_more() -> None:
+    """Its own lock counts what it refuses: the clock that was right is tried first from then on."""
+    with ALL["local-as-utc"].make(address := next(_addresses)) as camera:
+        camera.device.personality.lockout = 3
+        budget = Budget(SystemClock())
+        for _ in range(5):
+            searcher = finder(address, window=0.35, budget=budget)
+            assert judged(searcher.find()[0]).verdict.value == "admitted"
+        assert camera.device.refused == 1
+
+
+def test_a_user_with_few_rights_is_no_wrong_password() -> None:
+    """The camera took the password a moment ago; what it refuses is the operation."""
+
+    class FewRights(OnvifDevice):
+        def answer(self, operation: str, request: ET.Element) -> str:
+            if operation in ("GetServices", "GetCapabilities", "GetNTP"):
+                raise Fault(400, "ter:NotAuthorized", "Sender not authorized")
+            return super().answer(operation, request)
+
+    for switches in ({"http_digest": ()}, {"wsse": False, "refusal_status": 401}):
+        made = type("Made", (Simulated,), {"kind": FewRights})
+        with made(address := next(_addresses), Personality(anonymous=frozenset(), **switches)):
+            budget = Budget(SystemClock())
+            for _ in range(4):
+                found = finder(address, window=0.35, budget=budget).find()
+                assert judged(found[0]).verdict.value in ("admitted", "faulty"), judged(found[0]).reasons
+                assert found[0].description and len(found[0].description.streams) == 2
+
+
+@pytest.mark.parametrize("how", ["500 with nothing", "404 with a page", "silence", "401", "200 with a page"])
+def test_an_optional_question_may_fail_in_any_way(how: str) -> None:
+    """Time, services, capabilities and NTP together; what needs them is judged as not told."""
+
+    class Failing(_Handler):
+        def _respond(self, version: str, request: ET.Element, header: ET.Element | None) -> None:
+            if request.tag.rpartition("}")[2] not in (
+                "GetSystemDateAndTime",
+                "GetServices",
+                "GetCapabilities",
+                "GetNTP",
+            ):
+                super()._respond(version, request, header)
+            elif how == "silence":
+                time.sleep(0.6)
+            else:
+                status, _, page = how.partition(" ")
+                self._send(int(status), "text/html", b"<html><body><p>no<br></body></html>" if "page" in page else b"")
+
+    with Simulated(address := next(_addresses), Personality()) as camera:
+        assert camera.device._server
+        camera.device._server.RequestHandlerClass = Failing
+        (found,) = finder(address, window=0.35, timeout=0.5 if how == "silence" else 2.0).find()
+    assert pattern("cameras.not_told").fullmatch("".join(judged(found).reasons)), judged(found)
+    assert found.description and len(found.description.streams) == 2
+
+
+def test_a_wrong_password_and_a_wrong_time_are_both_named_within_the_three_tries() -> None:
+    with ALL["local-as-utc"].make(address := next(_addresses)) as camera:
+        budget = Budget(SystemClock())
+        said = [judged(finder(address, password="no", window=0.35, budget=budget).find()[0]) for _ in range(4)]
+        assert camera.device.refused == ATTEMPTS
+    assert pattern("cameras.wrong_or_offset").fullmatch(said[0].reasons[0]) and "+36000" in said[0].reasons[0]
+    assert pattern("cameras.resting").fullmatch(said[-1].reasons[0])
+
+
+@pytest.mark.parametrize("how", ["{host}:{port}", "https://{host}:{port}", "https://{host}:{port}/onvif/x"])
+def test_a_camera_that_speaks_https_alone_is_found_by_its_address(how: str) -> None:
+    with ALL["https-only"].make(address := next(_addresses)) as camera:
+        camera.discovery.stop()
+        searcher = finder(address, window=0.3)
+        host = networks.host_of(how.format(host=address, port=camera.device.port), searcher.networks)
+        found = searcher.find([host])
+    assert [judged(s).verdict.value for s in found] == ["admitted"]
+    assert found[0].address == f"{address}:{camera.device.port}"
+    assert networks.host_of(f"https://{address}", searcher.networks) == f"{address}:443"
 
 
 @pytest.mark.parametrize("name", ["digest-only", "token-only", "nonce-once", "digest-sha256"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.message
 import hashlib
+import html
 import json
 import logging
 import re
@@ -22,10 +23,21 @@ from hypothesis import strategies as st
 
 from agent import words
 from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget, Memory
-from agent.cameras import Credentials, admission, auth, discovery, health, model_list, networks, soap
+from agent.cameras import (
+    Credentials,
+    admission,
+    auth,
+    camera_clock,
+    discovery,
+    health,
+    markup,
+    model_list,
+    networks,
+    soap,
+)
 from agent.cameras.admission import Requirement
 from agent.cameras.auth import challenge
-from agent.cameras.device import Description
+from agent.cameras.device import Description, main_first
 from agent.cameras.networks import Networks
 from agent.catalog import Catalog
 from agent.clock import Trust
@@ -139,7 +151,7 @@ def test_a_list_from_windows_is_read_and_one_in_another_encoding_says_so(tmp_pat
 
 
 def test_a_name_with_two_spaces_is_found_as_the_camera_says_it() -> None:
-    told = soap.parse(b"<d><Model>VC  1 </Model></d>")
+    told = markup.parse(b"<d><Model>VC  1 </Model></d>")
     approved = admission.parse('[[camera]]\nmanufacturer = "*"\nmodel = "VC  1"\n', "list")
     assert admission.judge(replace(CAMERA, model=soap.text(told, "Model")), approved).verdict is Verdict.ADMITTED
 
@@ -332,11 +344,96 @@ def test_clean_text_is_printable_and_bounded(text: str) -> None:
 
 
 def test_reading_xml_loads_nothing_and_expands_nothing() -> None:
-    assert soap.parse(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>') is None
-    assert soap.parse('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16")) is None
-    assert soap.parse(b"") is None and soap.parse(b"plain") is None
-    broken = soap.parse("<a><b>摄像</b><c>\x01".encode("gbk"))
-    assert broken is None or soap.local(broken) == "a"
+    assert markup.parse(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>') is None
+    assert markup.parse('<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16")) is None
+    assert markup.parse(b"") is None and markup.parse(b"plain") is None
+    broken = markup.parse("<a><b>摄像</b><c>\x01".encode("gbk"))
+    assert broken is None or markup.local(broken) == "a"
+
+
+PROFILE = "<s:Envelope xmlns:s='e'><s:Body><R><Uri>{}</Uri></R></s:Body></s:Envelope>"
+
+
+@pytest.mark.parametrize(
+    ("told", "understood"),
+    [
+        ("rtsp://h/a?b=1&amp;c=2", "rtsp://h/a?b=1&c=2"),
+        ("rtsp://h/a?b=1&c=2", "rtsp://h/a?b=1&c=2"),
+        ("rtsp://h/a\0\0", "rtsp://h/a"),
+        ("<![CDATA[rtsp://h/a?b&c]]>", "rtsp://h/a?b&c"),
+        ("rtsp://h/a\x01b", ""),
+        ("rtsp://h/a&#0;b", ""),
+        ("rtsp://h/a b", ""),
+        ("rtsp://h/" + "a" * 600, ""),
+        ("rtsp://h/\udcd6\udcd0", ""),
+    ],
+)
+def test_an_address_is_taken_as_meant_or_not_at_all(told: str, understood: str) -> None:
+    content, whole = soap.read(PROFILE.format(told).encode("utf-8", "surrogateescape"))
+    assert whole and soap.address(content, "Uri") == understood
+
+
+@given(st.integers(1, len(PROFILE.format("rtsp://h/a"))), st.binary(max_size=20))
+def test_a_reply_that_breaks_off_is_never_whole_before_its_end(at: int, behind: bytes) -> None:
+    text = PROFILE.format("rtsp://h/a").encode()
+    content, whole = soap.read(text[:at] + behind)
+    if whole:
+        assert soap.address(content, "Uri") in ("rtsp://h/a", "") or b"</" in behind
+    if at >= text.index(b"</R>") + 4:
+        assert whole and soap.address(content, "Uri") == "rtsp://h/a"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "zone"),
+    [
+        (28800.4, "+08:00"),
+        (-18030, "-05:00"),
+        (20690, "+05:45"),
+        (60, ""),
+        (900, ""),
+        (28800 - 300, ""),
+        (15 * 3600, ""),
+        (-1.5e9, ""),
+    ],
+)
+def test_an_offset_that_is_a_time_zone(seconds: float, zone: str) -> None:
+    assert camera_clock.zone_error(seconds) == zone
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"),
+    [("CST-8", 2), ("<+0330>-3:30", 7), ("EST5EDT,M3.2.0,M11.1.0", 15), ("", 10), ("Asia/Shanghai", 10), ("GMT+0", 10)],
+)
+def test_local_time_alone_serves_by_its_zone(zone: str, hour: int) -> None:
+    moment = "<Time><Hour>10</Hour><Minute>30</Minute><Second>5</Second></Time>"
+    day = "<Date><Year>2026</Year><Month>11</Month><Day>27</Day></Date>"
+    text = f"<t><TimeZone><TZ>{html.escape(zone)}</TZ></TimeZone><LocalDateTime>{moment}{day}</LocalDateTime></t>"
+    found = camera_clock.moment(markup.parse(text.encode()))
+    assert found and (found.day, found.hour) == (27, hour)
+
+
+def test_the_main_stream_where_sizes_are_not_told() -> None:
+    def first(*profiles: tuple[str, str], bounds: str = "") -> str:
+        made = "".join(
+            f'<Profiles token="{n}">{bounds}<VideoEncoderConfiguration><Encoding>{codec}</Encoding><Resolution>{size}'
+            "</Resolution></VideoEncoderConfiguration></Profiles>"
+            for n, (codec, size) in enumerate(profiles)
+        )
+        return main_first(markup.parse(f"<r>{made}</r>".encode()))[0].get("token")
+
+    def size(width: int, height: int) -> str:
+        return f"<Width>{width}</Width><Height>{height}</Height>"
+
+    small, large = size(704, 576), size(1920, 1080)
+    bounds = '<VideoSourceConfiguration><Bounds x="0" width="{}" height="{}"/></VideoSourceConfiguration>'
+    assert first(("H264", ""), ("H264", small)) == "0", "not told is not nought"
+    assert first(("H264", size(0, 0)), ("H264", small)) == "0"
+    assert first(("H264", small), ("H264", "")) == "0", "the maker's first stays first"
+    assert first(("H264", small), ("H264", large)) == "1"
+    assert first(("JPEG", ""), ("H264", "")) == "1"
+    assert first(("H264", ""), ("H264", large), bounds=bounds.format(704, 576)) == "1", "its picture is told elsewhere"
+    assert first(("JPEG", ""), ("H264", small), bounds=bounds.format(2048, 1536)) == "0"
+    assert first(("H264", ""), ("H264", small), bounds=bounds.format("x", "-1")) == "0"
 
 
 def test_importing_the_stage_leaves_logging_and_environment_alone() -> None:

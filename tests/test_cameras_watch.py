@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -419,8 +420,6 @@ def test_clock_alert_and_setting_the_clock(catalog: Catalog, options: Options) -
         def trust(self) -> str:  # type: ignore[override]
             return "trusted"
 
-    from datetime import timedelta
-
     with camera(71, personality=Personality(clock_offset=timedelta(hours=-8))) as wrong:
         watch(catalog, options).search()
         assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
@@ -431,6 +430,49 @@ def test_clock_alert_and_setting_the_clock(catalog: Catalog, options: Options) -
         allowed.search()
         assert abs(wrong.device.personality.clock_offset) < timedelta(seconds=2)
     assert open_alerts(catalog) == []
+
+
+def test_local_time_told_as_utc_is_told_as_such(catalog: Catalog, options: Options) -> None:
+    with ALL["local-as-utc"].make(f"{Net.at}.72"):
+        watch(catalog, options).search()
+    (alert,) = catalog.alerts.opened()
+    assert alert.kind is AlertKind.CAMERA_CLOCK and "+08:00" not in alert.message and "+10:00" in alert.message
+
+
+def test_a_box_without_a_time_accuses_no_camera(catalog: Catalog, options: Options) -> None:
+    class Unset(SystemClock):
+        """A machine without a battery, before its time server answered."""
+
+        now_ = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
+
+        def now(self) -> datetime:
+            return self.now_
+
+    clock = Unset()
+    with camera(73):
+        unset = CameraWatch(catalog, clock, options)
+        assert [c.verdict for c in unset.search()] == [Verdict.ADMITTED]
+        assert open_alerts(catalog) == [] and the(catalog, "cam1").clock_offset_s is None
+        clock.now_ = datetime.now(UTC) - timedelta(hours=2)
+        unset.search()
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
+
+
+def test_a_stranger_that_answers_with_faults_is_listed_and_a_camera_of_ours_is_not_refused_for_one(
+    catalog: Catalog, options: Options
+) -> None:
+    with ALL["faults-only"].make(f"{Net.at}.74"):
+        (found,) = watch(catalog, options).search()
+    assert found.verdict is Verdict.REFUSED and "not implemented" in found.reasons[0]
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_REFUSED, "cam1")]
+    with camera(75) as ours:
+        watch(catalog, options).search()
+        state = ours.state
+    with type("Restarting", (Simulated,), {"kind": ALL["faults-only"].make("127.0.0.9").kind})(
+        f"{Net.at}.75", Personality(), state
+    ):
+        watch(catalog, options).search()
+    assert the(catalog, "cam2").verdict is Verdict.ADMITTED
 
 
 def test_wrong_password_is_refused_told_and_not_repeated_after_a_restart(catalog: Catalog, options: Options) -> None:

@@ -82,6 +82,24 @@ def test_the_manifest_says_where_it_comes_from(box: Box) -> None:
     assert entry.detail["why"] == "随机检查"
 
 
+@pytest.mark.parametrize("end", ["00:00:05", "24:00:05"])
+def test_a_clip_over_midnight(tmp_path: Path, material: Path, end: str) -> None:
+    """What is recorded in the margin of a late lesson; written as of the next day, or as going on."""
+    late = make_box(tmp_path)
+    late.record(material, [0, 10, 20], START.replace(hour=23, minute=59, second=50))
+    done = late.command("clip", ID, "--on", "2025-03-10", "--from", "23:59:55", "--to", end, "--camera", "cam1",
+                        "--out", str(late.out), "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["asked_start"], made["asked_end"]) == (
+        "2025-03-10T23:59:55.000+08:00",
+        "2025-03-11T00:00:05.000+08:00",
+    )
+    assert made["gaps"] == []
+    status, line = refused(late, ID, "--on", "2025-03-10", "--from", "22:00", "--to", "00:10", "--out", str(late.out))
+    assert status == 2 and "24:00" in line, "rather a slip than a clip of hours"
+
+
 def test_a_second_clip_of_the_same_span_replaces_nothing(box: Box) -> None:
     names = set()
     for _ in range(2):

@@ -20,12 +20,17 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.bureau.options import Options
+from agent.clock import SystemClock
 from agent.errors import BureauError, SettingsError
 
 # beyond it an MQTT 5 broker withholds a message; wide enough that what is merely too long can still be answered
 LARGEST_PACKET = 16 * 1024 * 1024
-_DENIED = (4, 5, 134, 135)
+_REFUSALS = {**dict.fromkeys((4, 5, 134, 135), "bureau.denied"), 154: "bureau.no_retain", 155: "bureau.no_qos"}
 _TAKEN_OVER = 142
+_NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
+# what a port that speaks plain MQTT does to a TLS greeting
+_HANGS_UP = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class Connection:
         self.largest: int | None = None
         self._subscribed: dict[int | None, list[str]] = {}
         self._connack: ReasonCode | None = None
+        self._lacks = ""
         self._gone: BureauError | None = None
         self._client = self._build(client_id)
         if will:
@@ -77,8 +83,10 @@ class Connection:
             if time.monotonic() > deadline:
                 raise BureauError("bureau.no_welcome", host=options.host, port=options.port)
         if self._connack.is_failure:
-            key = "bureau.denied" if self._connack.value in _DENIED else "bureau.refused"
+            key = _REFUSALS.get(self._connack.value, "bureau.refused")
             raise BureauError(key, host=options.host, port=options.port, user=options.username, detail=self._connack)
+        if self._lacks:
+            raise BureauError(self._lacks, host=options.host, port=options.port)
 
     def step(self, timeout: float) -> None:
         """Read and write for at most `timeout` seconds. Raises BureauError once the connection is over."""
@@ -153,6 +161,10 @@ class Connection:
         self._connack = reason
         self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
         self.largest = getattr(properties, "MaximumPacketSize", None)
+        if not getattr(properties, "RetainAvailable", 1):
+            self._lacks = "bureau.no_retain"
+        elif not getattr(properties, "MaximumQoS", 1):
+            self._lacks = "bureau.no_qos"
 
     def _on_disconnect(self, _c: Any, _u: Any, flags: Any, reason: ReasonCode, _p: Any) -> None:
         taken = flags.is_disconnect_packet_from_server and reason.value == _TAKEN_OVER
@@ -201,7 +213,11 @@ def tls_context(options: Options) -> ssl.SSLContext:
 def _unreachable(error: OSError, options: Options) -> BureauError:
     where: dict[str, Any] = {"host": options.host, "port": options.port}
     if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code == _NOT_YET_VALID:
+            return BureauError("bureau.not_yet_valid", **where, now=f"{SystemClock().now():%Y-%m-%d}")
         return BureauError("bureau.certificate", **where, detail=error.verify_message)
+    if options.tls and (isinstance(error, _HANGS_UP) or getattr(error, "reason", "") in _NO_TLS):
+        return BureauError("bureau.no_tls", **where, detail=getattr(error, "reason", None) or error.strerror or error)
     if isinstance(error, ssl.SSLError):
         return BureauError("bureau.tls", **where, detail=error.reason or error)
     if isinstance(error, TimeoutError):

@@ -6,21 +6,22 @@ import logging
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from agent import clock as clocks
 from agent import words
 from agent.bureau.connection import Connection, Received
-from agent.bureau.envelope import unwrap, wrap
+from agent.bureau.diagnose import explained
 from agent.bureau.incoming import Desk, Handler
 from agent.bureau.mirror import Mirror
 from agent.bureau.options import Options
+from agent.bureau.own_state import OwnState
 from agent.bureau.pump import Pump
+from agent.bureau.suspects import Sent, Suspects
+from agent.bureau.warnings import Warnings
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import BureauError, SiteAgentError
@@ -60,8 +61,10 @@ class BureauLink:
         self._catalog = catalog
         self._clock = clock
         self._options = options
-        self._boot_id = boot_id
-        self._version = version
+        self._own = OwnState(catalog, clock, options, boot_id=boot_id, version=version)
+        self._suspects = Suspects(options.aside_pause_s)
+        self._hunting = False
+        self._warnings = Warnings(catalog)
         self._mirror = Mirror(catalog, clock, options, classes)
         self._desk = Desk(catalog, clock, options, requests=requests, accept_class=accept_class)
         self._status = LinkStatus(False, clock.now(), None)
@@ -69,6 +72,7 @@ class BureauLink:
         self._reborn = 0.0
         self._rebirth_due = False
         self._acknowledged = False
+        self._explained: tuple[str, BureauError] | None = None
 
     def status(self) -> LinkStatus:
         return self._status
@@ -78,14 +82,14 @@ class BureauLink:
         waits = pauses(self._options)
         try:
             while not stop.is_set():
-                self._acknowledged, begun = False, time.monotonic()
+                self._acknowledged, self._hunting, begun = False, False, time.monotonic()
                 try:
                     self._run_once(stop)
                 except SiteAgentError as error:
                     self._lost(error)
                     # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,
                     # as two boxes of one name make it do
-                    if self._acknowledged and time.monotonic() - begun > self._options.steady_s:
+                    if self._hunting or (self._acknowledged and time.monotonic() - begun > self._options.steady_s):
                         waits = pauses(self._options)
                     self._clock.wait(stop, next(waits))
         finally:
@@ -94,21 +98,44 @@ class BureauLink:
     def _run_once(self, stop: threading.Event) -> None:
         """One connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
         self._since = self._clock.now()
-        will = (self._topic("state"), self._state("offline", self._since))
-        connection = Connection(self._options, client_id=self._options.client_id, will=will)
+        will = self._own.message("offline", self._since)
+        connection = Connection(self._options, client_id=self._options.client_id, will=(self._topic("state"), will))
         clean = False
         try:
-            connection.open()
+            self._open(connection, will)
             self._welcome()
+            self._own.connecting()
             self._rebirth_due, self._desk.largest = False, connection.largest
             connection.subscribe([self._topic(t) for t in ("classes/+", "request/+", "state")])
-            pump = Pump(connection, self._catalog, self._clock, self._options, lambda: self._birth(connection))
+            pump = Pump(
+                connection, self._catalog, self._clock, self._options, lambda: self._birth(connection), self._suspects
+            )
             self._mirror.start()
-            while not stop.is_set():
-                self._turn(connection, pump, self._options.poll_s)
-            clean = self._goodbye(connection, pump)
+            clean = self._serve(connection, pump, stop)
         finally:
             connection.close(clean=clean)
+
+    def _open(self, connection: Connection, will: bytes) -> None:
+        try:
+            connection.open()
+        except BureauError as error:
+            if self._explained is None or self._explained[0] != str(error):
+                self._explained = str(error), explained(error, self._options, will)
+            raise self._explained[1].with_traceback(None) from None
+        self._explained = None
+
+    def _serve(self, connection: Connection, pump: Pump, stop: threading.Event) -> bool:
+        """Until `stop`; whether the broker then has `stopped`."""
+        try:
+            while not stop.is_set():
+                self._turn(connection, pump, self._options.poll_s)
+            return self._goodbye(connection, pump)
+        except BureauError as error:
+            if error.key == "bureau.taken_over":
+                self._own.other_box()
+            # where another box takes the connection away, it is not what is sent
+            self._hunting = self._own.problem() is None and self._suspects.broke(pump.sent())
+            raise
 
     def _turn(self, connection: Connection, pump: Pump, timeout: float) -> None:
         connection.step(timeout)
@@ -119,30 +146,26 @@ class BureauLink:
         self._be_born_again(connection, pump)
         while self._desk.answers and pump.has_room():
             answer = self._desk.answers.popleft()
-            pump.track(connection.publish(answer.topic, answer.payload, retain=False, correlation=answer.correlation))
+            mid = connection.publish(answer.topic, answer.payload, retain=False, correlation=answer.correlation)
+            pump.track(mid, Sent(answer.topic, len(answer.payload), again=False))
         self._mirror.step()
         pump.step()
         self._acknowledged = pump.acknowledged > 0
+        self._warn(pump.problems())
 
     def _take(self, message: Received, pump: Pump) -> None:
         if message.topic == self._topic("state"):
+            overwritten = self._own.take(message)
             if pump.born and not message.retained:
-                self._check_state(message)
+                self._rebirth_due = overwritten
         else:
             self._desk.take(message)
-
-    def _check_state(self, message: Received) -> None:
-        """An old connection's will that arrives after the birth must not stand."""
-        try:
-            state = unwrap(message.payload).body.get("state") if message.payload else None
-        except BureauError:
-            state = None
-        self._rebirth_due = state != "online"
 
     def _be_born_again(self, connection: Connection, pump: Pump) -> None:
         if self._rebirth_due and pump.has_room() and time.monotonic() - self._reborn > _REBIRTH_S:
             self._rebirth_due, self._reborn = False, time.monotonic()
-            pump.track(self._birth(connection))
+            if self._suspects.set_aside_until("state") is None:
+                pump.track(*self._birth(connection))
 
     def _goodbye(self, connection: Connection, pump: Pump) -> bool:
         """Publish `stopped` and wait a little for what is under way; True where the broker has `stopped`."""
@@ -152,26 +175,19 @@ class BureauLink:
             pump.take_acks()
         if not pump.has_room():
             return False
-        mid = connection.publish(self._topic("state"), self._state("stopped", self._clock.now()), retain=True)
-        pump.track(mid)
+        mid, sent = self._say(connection, "stopped", self._clock.now())
+        pump.track(mid, sent)
         while pump.under_way() and time.monotonic() < deadline:
             connection.step(0.1)
             pump.take_acks()
         return mid not in pump.under_way()
 
-    def _birth(self, connection: Connection) -> int:
-        return connection.publish(self._topic("state"), self._state("online", self._since), retain=True)
+    def _birth(self, connection: Connection) -> tuple[int, Sent]:
+        return self._say(connection, "online", self._since)
 
-    def _state(self, state: str, since: datetime) -> bytes:
-        """Will and birth are alike but for one word: `since` is the connection's, so an old will tells itself apart."""
-        data = {
-            "state": state, "boot_id": self._boot_id, "version": self._version,
-            "since": clocks.rfc3339(since, self._catalog.zone),
-        }  # fmt: skip
-        return wrap(
-            event_id=str(uuid.uuid4()), source=self._options.source, name="state", subject="state", at=since,
-            zone=self._catalog.zone, data=data,
-        )  # fmt: skip
+    def _say(self, connection: Connection, state: str, since: datetime) -> tuple[int, Sent]:
+        payload = self._own.message(state, since)
+        return connection.publish(self._topic("state"), payload, retain=True), Sent("state", len(payload))
 
     def _topic(self, suffix: str) -> str:
         return f"{self._options.prefix}/{suffix}"
@@ -181,8 +197,13 @@ class BureauLink:
         where = {"host": self._options.host, "port": self._options.port}
         log.info("%s", words.text("bureau.connected", **where, waiting=self._catalog.outbox.size()))
 
+    def _warn(self, refused: list[BureauError]) -> None:
+        other = self._own.problem()
+        self._warnings.are([*([other] if other else []), *self._suspects.problems(), *refused])
+
     def _lost(self, error: SiteAgentError) -> None:
         problem = str(error)
+        self._warn([])
         if self._status.connected or self._status.problem != problem:
             log.warning("%s", problem)
             since = self._clock.now() if self._status.connected else self._status.since
@@ -197,6 +218,8 @@ def probe(options: Options, name: str = "probe") -> None:
     connection = Connection(once, client_id=f"{options.client_id}-{name}", will=None)
     try:
         connection.open()
+    except BureauError as error:
+        raise explained(error, options) from error
     finally:
         with suppress(BureauError):
             connection.close(clean=True)

@@ -17,7 +17,9 @@ ROOT = "training/v1"
 class Options:
     """Seconds end in `_s`, sizes in `_bytes`. `ca_file` pins the CA: with it no other one is believed. `password` and key
     never show in texts. `signing_key` (`ssh-ed25519 AAAA…`) makes an approved class need that key's signature.
-    `session_expiry_s` 0 keeps no session at the broker. After a connection of `steady_s` pauses begin small again."""
+    `session_expiry_s` 0 keeps no session at the broker. After a connection of `steady_s` pauses begin small again. A topic
+    that the broker refuses is tried again after `refused_pause_s`, one that breaks the link after `aside_pause_s` and then
+    ever later."""
 
     county: str
     site: str
@@ -41,6 +43,7 @@ class Options:
     pause_max_s: float = 60
     steady_s: float = 10
     refused_pause_s: float = 60
+    aside_pause_s: float = 300
     poll_s: float = 0.25
     mirror_s: float = 2
     late_s: float = 30

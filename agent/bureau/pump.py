@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
 from datetime import timedelta
 
 from agent.bureau.connection import Connection
 from agent.bureau.envelope import wrap
 from agent.bureau.options import Options
+from agent.bureau.suspects import Sent, Suspects
 from agent.catalog import Catalog, Message
 from agent.clock import Clock
 from agent.errors import BureauError
@@ -24,20 +26,37 @@ _TELL_REPLAYED = ("alert", "attendance")
 _PACKET_OVERHEAD = 256
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """`at` is monotonic; `message` None for what is not from the outbox."""
+
+    at: float
+    sent: Sent
+    message: Message | None = None
+
+
 class Pump:
-    """`birth` publishes the box's `online` and returns the message ID."""
+    """`birth` publishes the box's `online` and returns the message ID and what was sent. `suspects` knows which topics break
+    the link."""
 
     def __init__(
-        self, connection: Connection, catalog: Catalog, clock: Clock, options: Options, birth: Callable[[], int]
+        self,
+        connection: Connection,
+        catalog: Catalog,
+        clock: Clock,
+        options: Options,
+        birth: Callable[[], tuple[int, Sent]],
+        suspects: Suspects,
     ) -> None:
         self._connection = connection
         self._catalog = catalog
         self._clock = clock
         self._options = options
         self._birth = birth
+        self._suspects = suspects
         self._before = catalog.outbox.last()
-        self._flight: dict[int, tuple[float, Message | None]] = {}
-        self._blocked: set[str] = set()
+        self._flight: dict[int, _UnderWay] = {}
+        self._blocked: dict[str, BureauError] = {}
         self._retry_at: float | None = None
         self._messages = self._in_order()
         self.born = False
@@ -61,15 +80,29 @@ class Pump:
 
     def has_room(self) -> bool:
         """Whether one more message may be under way; a broker ends the connection where it is sent more than it takes."""
-        return len(self._flight) < self._connection.window
+        return len(self._flight) < (1 if self._suspects.alone else self._connection.window)
 
-    def track(self, mid: int) -> None:
+    def track(self, mid: int, sent: Sent) -> None:
         """Count a message that is not from the outbox (birth, answer) as under way."""
-        self._flight[mid] = (time.monotonic(), None)
+        self._flight[mid] = _UnderWay(time.monotonic(), sent)
 
     def under_way(self) -> Set[int]:
         """IDs of the messages that wait for their acknowledgement."""
         return self._flight.keys()
+
+    def sent(self) -> list[Sent]:
+        """What waits for its acknowledgement."""
+        return [waiting.sent for waiting in self._flight.values()]
+
+    def problems(self) -> list[BureauError]:
+        """A line for each topic that the broker refused."""
+        return list(self._blocked.values())
+
+    def _is_set_aside(self, topic: str, size: int | None = None) -> bool:
+        until = self._suspects.set_aside_until(topic, size)
+        if until is not None:
+            self._retry_at = min(until, self._retry_at or until)
+        return until is not None
 
     def _in_order(self) -> Iterator[Message | None]:
         yield from self._catalog.outbox.remembered(settled=True)
@@ -77,7 +110,8 @@ class Pump:
         while rows := self._catalog.outbox.waiting(cursor, retained=True):
             yield from rows
             cursor = rows[-1].seq
-        self.track(self._birth())
+        if not self._is_set_aside("state"):
+            self.track(*self._birth())
         self.born = True
         yield None  # the birth has taken a place under way
         yield from self._rest()
@@ -89,19 +123,22 @@ class Pump:
             if not rows:
                 yield None
                 continue
-            under_way = {message.seq for _, message in self._flight.values() if message}
+            under_way = {waiting.message.seq for waiting in self._flight.values() if waiting.message}
             yield from (row for row in rows if row.seq not in under_way)
             cursor = rows[-1].seq
 
     def _send(self, message: Message) -> None:
         payload = self._payload(message)
+        newest = message.retained and message.latest
+        if self._is_set_aside(message.topic, len(payload) if newest else None):
+            return
         largest = self._connection.largest
         if largest is not None and len(payload) + _PACKET_OVERHEAD > largest:
             self._block(message.topic, BureauError("bureau.too_large", topic=message.topic, size=len(payload)))
             return
         topic = f"{self._options.prefix}/{message.topic}"
-        mid = self._connection.publish(topic, payload, retain=message.retained and message.latest)
-        self._flight[mid] = (time.monotonic(), message)
+        mid = self._connection.publish(topic, payload, retain=newest)
+        self._flight[mid] = _UnderWay(time.monotonic(), Sent(message.topic, len(payload)), message)
 
     def _payload(self, message: Message) -> bytes:
         if message.type == "":
@@ -125,14 +162,17 @@ class Pump:
         done = []
         while self._connection.acks:
             mid, refusal = self._connection.acks.popleft()
-            _, message = self._flight.pop(mid, (0.0, None))
+            waiting = self._flight.pop(mid, None)
+            if waiting is None:
+                continue
+            self._suspects.acknowledged(waiting.sent.topic)
             if refusal is not None:
-                topic = message.topic if message else "state"
+                topic = waiting.sent.topic
                 self._block(topic, BureauError("bureau.publish_refused", topic=topic, detail=refusal))
                 continue
             self.acknowledged += 1
-            if message and message.seq:
-                done.append(message.seq)
+            if waiting.message and waiting.message.seq:
+                done.append(waiting.message.seq)
         if done:
             with self._catalog.store.write():
                 for seq in done:
@@ -142,11 +182,11 @@ class Pump:
         """Leave a topic alone for a while: its messages stay in the outbox, the other topics go on."""
         if topic not in self._blocked:
             log.warning("%s", error)
-        self._blocked.add(topic)
+        self._blocked[topic] = error
         self._retry_at = time.monotonic() + self._options.refused_pause_s
 
     def _check_flight(self) -> None:
         if self._flight:
-            oldest = next(iter(self._flight.values()))[0]
+            oldest = next(iter(self._flight.values())).at
             if time.monotonic() - oldest > self._options.ack_timeout_s:
                 raise BureauError("bureau.no_ack", seconds=round(self._options.ack_timeout_s))

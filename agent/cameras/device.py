@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from agent.cameras import soap
+from agent.cameras.camera_clock import CameraClock
+from agent.cameras.markup import Element, local
 from agent.cameras.networks import with_host
-from agent.cameras.session import CameraClock, Session
-from agent.cameras.soap import Element
-from agent.cameras.transport import Transport
-from agent.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.cameras.session import Session
+from agent.cameras.transport import NoConnection, Transport
+from agent.errors import CameraDenied, CameraError
 from agent.model import Stream
 
 _CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
@@ -48,14 +49,13 @@ class Description:
 
 def describe(session: Session, transport: Transport) -> Description:
     """Ask everything that admission needs. Raises CameraUnreachable, CameraDenied, CameraError where the identity cannot be
-    had; what is missing beyond that is left out and judged later."""
+    had; each other question that fails costs its own answer, which is judged later."""
     description, told = identify(session)
-    time_source = _time_source(session, told)
     try:
-        streams = read_streams(session, transport)
-        problem = ""
+        streams, problem = read_streams(session, transport), ""
     except CameraError as error:
         streams, problem = (), str(error)
+    time_source = _time_source(session, told)
     return replace(description, time_source=time_source, streams=streams, ntp=_ntp(session), stream_problem=problem)
 
 
@@ -77,39 +77,49 @@ def identify(session: Session) -> tuple[Description, Element | None]:
 
 
 def services(session: Session, transport: Transport) -> dict[str, str]:
-    """Namespace to address of the camera's services, each brought inside the camera networks."""
-    found: dict[str, str] = {}
-    try:
-        answer = session.call(soap.DEVICE, "GetServices", IncludeCapability=False)
-        for service in soap.everywhere(answer, "Service"):
-            found[soap.text(service, "Namespace")] = soap.text(service, "XAddr", limit=512)
-    except CameraUnreachable:
-        raise
-    except CameraError:
-        # older firmware knows GetCapabilities only
-        answer = session.call(soap.DEVICE, "GetCapabilities", Category="All")
-        media = soap.child(answer, "Capabilities", "Media")
-        found[soap.MEDIA] = soap.text(media, "XAddr", limit=512)
-    return {namespace: _brought_home(url, session, transport) for namespace, url in found.items()}
+    """Namespace to address of the camera's services, each brought inside the camera networks; empty where it does not say.
+    Raises NoConnection."""
+    for ask in (_services, _capabilities):
+        try:
+            found = ask(session)
+        except NoConnection:
+            raise
+        except CameraDenied:
+            break  # the other question would be refused too
+        except CameraError as error:
+            if error.key == "cameras.too_slow":
+                break  # and time is up soon
+            continue
+        return {namespace: _brought_home(url, session, transport) for namespace, url in found.items()}
+    return {}
+
+
+def _services(session: Session) -> dict[str, str]:
+    answer = session.call(soap.DEVICE, "GetServices", IncludeCapability=False)
+    return {soap.text(s, "Namespace"): soap.address(s, "XAddr") for s in soap.everywhere(answer, "Service")}
+
+
+def _capabilities(session: Session) -> dict[str, str]:
+    """What older firmware knows."""
+    answer = session.call(soap.DEVICE, "GetCapabilities", Category="All")
+    return {soap.MEDIA: soap.address(answer, "Capabilities", "Media", "XAddr")}
 
 
 def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
     """Streams by picture size, the largest (the one that is recorded) first. Media2 tells of H.265, which Media cannot."""
     known = services(session, transport)
-    for namespace in (soap.MEDIA2, soap.MEDIA):
-        if namespace == soap.MEDIA2 and namespace not in known:
-            continue
+    if soap.MEDIA2 in known:
         try:
-            found = list(_streams(session, transport, namespace, known.get(namespace) or session.url))
-        except (CameraUnreachable, CameraDenied):
+            if found := tuple(_streams(session, transport, soap.MEDIA2, known[soap.MEDIA2])):
+                return found
+        except (NoConnection, CameraDenied):
             raise
         except CameraError:
-            if namespace == soap.MEDIA:
-                raise
-            continue
-        if found:
-            return tuple(found)
-    raise CameraError("cameras.no_profile")
+            pass  # Media may do
+    found = tuple(_streams(session, transport, soap.MEDIA, known.get(soap.MEDIA) or session.url))
+    if not found:
+        raise CameraError("cameras.no_profile")
+    return found
 
 
 def _streams(session: Session, transport: Transport, namespace: str, url: str) -> Iterator[Stream]:
@@ -118,43 +128,73 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
     else:
         request = soap.request(namespace, "GetProfiles")
     answer = session.send(request, f"{namespace}/GetProfiles", url=url)
-    profiles = [p for p in answer if soap.local(p) == "Profiles"] if answer is not None else []
-    told = [(s, token) for p in profiles if (s := _stream(p)) is not None and (token := p.get("token", ""))]
-    told.sort(key=lambda pair: rank(pair[0].codec, (pair[0].width or 0) * (pair[0].height or 0)), reverse=True)
-    for number, (stream, token) in enumerate(told[:_PROFILE_LIMIT]):
+    told = main_first(p for p in answer if local(p) == "Profiles")
+    for number, profile in enumerate(told[:_PROFILE_LIMIT]):
         try:
-            yield replace(stream, uri=_stream_uri(session, transport, namespace, url, token))
-        except (CameraUnreachable, CameraDenied):
-            raise
-        except CameraError:
+            uri = _stream_uri(session, transport, namespace, url, soap.exact(profile.get("token")))
+        except CameraError as error:
             # a profile that somebody added and that has no stream; but nothing stands in for the one that is recorded
             if number == 0:
                 raise
+            if isinstance(error, NoConnection | CameraDenied):
+                return  # the others would fare no better
+        else:
+            yield replace(_stream(profile), uri=uri)
 
 
-def rank(codec: str | None, pixels: float) -> tuple[float, bool]:
-    """By which the main stream is chosen: the largest picture, of equal ones the codec that can be recorded. A main stream of
-    another codec is told and set by `--fix`; a small one recorded in its place would be nobody's wish."""
-    return pixels, codec not in _NOT_RECORDED
+def main_first(profiles: Iterable[Element]) -> list[Element]:
+    """Media profiles that have a picture, the main stream's first: the largest picture, of equal ones one whose codec can be
+    recorded, of equal ones the maker's order. A main stream of another codec is told and set by `--fix`; a small one recorded
+    in its place would be nobody's wish. A size that is not told is not nought: the maker's first profile is then as large as
+    the camera's picture (Bounds), or as the largest of the others."""
+    told = [profile for profile in profiles if video_of(profile) is not None]
+    sizes = [_pixels(soap.child(video_of(profile), "Resolution")) for profile in told]
+    if told and not sizes[0]:
+        source = soap.child(told[0], "VideoSourceConfiguration")
+        if source is None:
+            source = soap.child(told[0], "Configurations", "VideoSource")
+        sizes[0] = _bounds(source) or max(sizes)
+    order = sorted(
+        range(len(told)), key=lambda n: (sizes[n], codec_of(video_of(told[n])) not in _NOT_RECORDED), reverse=True
+    )
+    return [told[n] for n in order]
 
 
-def codec_of(video: Element) -> str | None:
+def _pixels(size: Element | None) -> float:
+    return (soap.number(size, "Width") or 0) * (soap.number(size, "Height") or 0)
+
+
+def _bounds(source: Element | None) -> float:
+    bounds = soap.child(source, "Bounds")
+    sides = [soap.exact(bounds.get(side), 6) for side in ("width", "height")] if bounds is not None else []
+    return float(int(sides[0]) * int(sides[1])) if sides and all(s.isdecimal() for s in sides) else 0.0
+
+
+def video_of(profile: Element) -> Element | None:
+    """The video encoder configuration of a profile of Media or Media2; None where it has no picture."""
+    return _encoder(profile, "VideoEncoder")
+
+
+def audio_of(profile: Element) -> Element | None:
+    """The audio encoder configuration; None where it has no sound."""
+    return _encoder(profile, "AudioEncoder")
+
+
+def _encoder(profile: Element, name: str) -> Element | None:
+    inside = soap.child(profile, "Configurations")
+    return soap.child(inside, name) if inside is not None else soap.child(profile, f"{name}Configuration")
+
+
+def codec_of(video: Element | None) -> str | None:
     """What a video encoder configuration encodes, by the project's name; None where it does not say."""
     encoding = soap.text(video, "Encoding").upper()
     return _CODECS.get(encoding, encoding.lower()[:16] or None)
 
 
-def _stream(profile: Element) -> Stream | None:
-    """One media profile of Media or Media2; None where it has no picture."""
-    inside = soap.child(profile, "Configurations")
-    video = (
-        soap.child(inside, "VideoEncoder") if inside is not None else soap.child(profile, "VideoEncoderConfiguration")
-    )
-    audio = (
-        soap.child(inside, "AudioEncoder") if inside is not None else soap.child(profile, "AudioEncoderConfiguration")
-    )
-    if video is None:
-        return None
+def _stream(profile: Element) -> Stream:
+    """One media profile of Media or Media2 that has a picture."""
+    video: Element = video_of(profile)
+    audio = audio_of(profile)
     sound = soap.text(audio, "Encoding").upper()
     # Media keeps it in an element named after a codec, Media2 in an attribute
     gop = next((e.text or "" for e in soap.everywhere(video, "GovLength")), video.get("GovLength", ""))
@@ -172,13 +212,15 @@ def _stream(profile: Element) -> Stream | None:
 
 
 def _stream_uri(session: Session, transport: Transport, namespace: str, url: str, token: str) -> str:
+    if not token:
+        raise CameraError("cameras.bad_stream")
     if namespace == soap.MEDIA2:
         message = soap.plain_request(namespace, "GetStreamUri", Protocol="RTSP", ProfileToken=token)
     else:
         setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
         message = soap.request(namespace, "GetStreamUri", StreamSetup=setup, ProfileToken=token)
     answer = session.send(message, f"{namespace}/GetStreamUri", url=url)
-    told = next((soap.clean(e.text or "", 512) for e in soap.everywhere(answer, "Uri")), "")
+    told = next((soap.address(e, limit=1024) for e in soap.everywhere(answer, "Uri")), "")
     return _reachable(told, session, transport)
 
 
@@ -220,7 +262,7 @@ def _brought_home(url: str, session: Session, transport: Transport) -> str:
 
 def _time_source(session: Session, told: Element | None) -> str | None:
     """`told` is what it said without a password, where it did."""
-    if told is None:
+    if told is None and session.time_refused:
         try:
             told = soap.child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
         except CameraError:
@@ -230,7 +272,8 @@ def _time_source(session: Session, told: Element | None) -> str | None:
 
 def _ntp(session: Session) -> tuple[str, ...]:
     try:
-        answer = session.call(soap.DEVICE, "GetNTP")
+        message = soap.request(soap.DEVICE, "GetNTP")
+        answer = session.send(message, f"{soap.DEVICE}/GetNTP", forgiving=True)
     except CameraError:
         return ()
     names = [soap.clean(e.text or "", 64) for e in soap.everywhere(answer, "IPv4Address", "IPv6Address", "DNSname")]

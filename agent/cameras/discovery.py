@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.cameras import soap
+from agent.cameras.markup import Element, closed, local, parse
 from agent.cameras.networks import Networks, with_host
 from agent.clock import Clock
 
@@ -140,26 +141,34 @@ def _receive(sock: socket.socket, networks: Networks, seen: _Seen) -> Iterator[M
 def read(data: bytes, address: str, networks: Networks) -> list[Match]:
     """The matches in one datagram from `address`. The action, the message it relates to and the wrapping element are not
     looked at: firmware gets all of them wrong."""
-    root = soap.parse(data)
-    if root is None:
-        return []
-    return [_match(e, address, networks) for e in list(soap.everywhere(root, "ProbeMatch"))[:_FROM_ONE]]
+    whole = closed(data, lambda e: local(e) == "ProbeMatch")
+    if whole:
+        return [_match(e, address, networks) for e in whole[:_FROM_ONE]]
+    # a reply that is cut short or broken still says that somebody is there, but not where
+    root = parse(data)
+    found = list(soap.everywhere(root, "ProbeMatch"))[:_FROM_ONE] if root is not None else []
+    return [_match(e, address, networks, whole=False) for e in found]
 
 
-def _match(element: soap.Element, address: str, networks: Networks) -> Match:
-    named = soap.text(element, "XAddrs", limit=2048).split()[:8]
+def _match(element: Element, address: str, networks: Networks, *, whole: bool = True) -> Match:
+    told = soap.child(element, "XAddrs")
+    named = soap.exact(told.text, 2048).split()[:8] if whole and told is not None else []
     usable = [_bare(url) for url in named if networks.allows(url)]
-    endpoint = soap.text(element, "EndpointReference", "Address") or f"address:{address}"
+    endpoint = soap.text(element, "EndpointReference", "Address") if whole else ""
     # after a move, or behind NAT, the address in the reply is wrong and costs a timeout; the one that sent it is there
     moved = [with_host(url, address) for url in (u for u in named if _is_web(u))]
     urls = [*moved, *usable, f"http://{address}{DEVICE_PATH}"]
     allowed = tuple(url for url in dict.fromkeys(urls) if networks.allows(url))
-    return Match(endpoint, address, allowed[:4], tuple(soap.clean(u, 80) for u in named if not networks.allows(u)))
+    dropped = tuple(soap.clean(u, 80) for u in named if not networks.allows(u))
+    return Match(endpoint or f"address:{address}", address, allowed[:4], dropped)
 
 
 def direct(host: str) -> Match:
-    """A camera that the settings name by `address` or `address:port`, with no discovery."""
-    return Match("", host.partition(":")[0], (f"http://{host}{DEVICE_PATH}",))
+    """A camera that somebody names by `address` or `address:port`, with no discovery: plain HTTP or HTTPS, at port 443 the
+    other way round."""
+    name, _, port = host.partition(":")
+    urls = [f"http://{host}{DEVICE_PATH}", f"https://{host}{DEVICE_PATH}"]
+    return Match("", name, tuple(reversed(urls)) if port == "443" else tuple(urls))
 
 
 def _bare(url: str) -> str:

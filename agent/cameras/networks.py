@@ -59,14 +59,18 @@ def choose(networks: Iterable[str] = (), interfaces: Iterable[str] = ()) -> Netw
 
 
 def host_of(text: str, networks: Networks) -> str:
-    """The IPv4 address of `address[:port]` or of a name that the user gave. Raises InputError where it lies outside."""
-    name, _, port = text.partition(":")
+    """`address` or `address:port`, the address in IPv4, of what the user gave: a name or an address, `http://` or `https://`
+    before it if need be, a path behind it does not matter. Raises InputError where it lies outside."""
+    wrong = InputError("cameras.bad_address", address=text.rpartition("@")[2])
     try:
-        found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
-        address = str(found[0][4][0])
-        int(port or 80)
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        port = parts.port or (443 if parts.scheme == "https" else None)
+        found = socket.getaddrinfo(parts.hostname or "", None, socket.AF_INET, socket.SOCK_STREAM)
     except (OSError, UnicodeError, ValueError):
-        raise InputError("cameras.bad_address", address=text) from None
+        raise wrong from None
+    if parts.scheme not in ("", "http", "https") or not parts.hostname or parts.username is not None:
+        raise wrong
+    address = str(found[0][4][0])
     if not networks.holds(address):
         raise InputError("cameras.outside", address=address, networks=", ".join(map(str, networks.allowed)) or "-")
     return f"{address}:{port}" if port else address

@@ -13,9 +13,9 @@ from datetime import UTC
 from agent import words
 from agent.cameras import soap
 from agent.cameras.admission import Requirement
-from agent.cameras.device import Description, codec_of, rank, services
+from agent.cameras.device import Description, audio_of, main_first, services, video_of
+from agent.cameras.markup import Element, local
 from agent.cameras.session import Session
-from agent.cameras.soap import Element
 from agent.cameras.transport import Transport
 from agent.clock import Clock
 from agent.errors import CameraError
@@ -83,15 +83,8 @@ class _Media:
         texts = {"Type": "All"} if media2 else {}
         request = soap.plain_request(self._namespace, "GetProfiles", **texts)
         answer = self._session.send(request, f"{self._namespace}/GetProfiles", url=self._url)
-        best: tuple[tuple[float, bool], Element | None, Element | None] = ((-1, False), None, None)
-        for profile in soap.everywhere(answer, "Profiles"):
-            inside = soap.child(profile, "Configurations") if media2 else profile
-            suffix = "" if media2 else "Configuration"
-            video = soap.child(inside, "VideoEncoder" + suffix)
-            width, height = (soap.number(video, "Resolution", side) or 0 for side in ("Width", "Height"))
-            if video is not None and (mine := rank(codec_of(video), width * height)) > best[0]:
-                best = (mine, video, soap.child(inside, "AudioEncoder" + suffix))
-        return best[1], best[2]
+        found = main_first(p for p in answer if local(p) == "Profiles")
+        return (video_of(found[0]), audio_of(found[0])) if found else (None, None)
 
     def _set_codec(self, encoding: str) -> None:
         _put(self._video, "Encoding", encoding)

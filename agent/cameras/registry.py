@@ -31,6 +31,7 @@ def credentials_for(
     """A camera's own from the settings, where it is recognised before it has spoken; else those for all."""
     seen = {c.camera_id: c for c in cameras}
     hosts = {match.address, *(url.split("/")[2] for url in match.urls)}
+    hosts |= {f"{url.split('/')[2]}:443" for url in match.urls if url.startswith("https:")}
     for entry in known:
         camera = seen.get(entry.camera_id)
         same = camera is not None and (camera.endpoint == match.endpoint != "" or camera.address in hosts)

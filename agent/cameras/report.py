@@ -10,9 +10,10 @@ from typing import Any
 
 from agent import words
 from agent.cameras import exchange, retire
+from agent.cameras.camera_clock import complaint
 from agent.catalog import Catalog
 from agent.catalog.cameras import camera_data
-from agent.clock import Clock
+from agent.clock import Clock, is_set
 from agent.model import AlertKind, Camera, Verdict
 
 log = logging.getLogger(__name__)
@@ -73,9 +74,9 @@ class Reporter:
             self._alert(AlertKind.CAMERA_OFFLINE, camera, False)
         offset = camera.clock_offset_s
         wrong = offset is not None and abs(offset) > self._clock_bound_s
-        # rounded, so that a drifting clock is one alert and not one a search
-        reason = words.text("cameras.clock", camera_id=camera.camera_id, seconds=_rounded(offset or 0.0))
-        self._alert(AlertKind.CAMERA_CLOCK, camera, wrong, reason)
+        # a box that has no time itself cannot say whose clock is wrong
+        if is_set(self._clock):
+            self._alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
 
     def rename(self, camera: Camera, camera_id: str) -> None:
         """The settings gave a camera another ID: of the old one nothing stays but what was recorded under it."""
@@ -169,8 +170,3 @@ class Reporter:
             self._catalog.alerts.raise_(kind, camera.camera_id, text, now, camera_id=camera.camera_id)
         else:
             self._catalog.alerts.clear(kind, camera.camera_id, now)
-
-
-def _rounded(seconds: float) -> str:
-    """Two significant places: 28801.3 is 29000, 61.7 is 62."""
-    return f"{float(f'{seconds:.2g}'):+.0f}"

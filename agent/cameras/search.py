@@ -15,7 +15,8 @@ from agent.cameras.device import Description, describe
 from agent.cameras.discovery import Match
 from agent.cameras.networks import Networks
 from agent.cameras.session import Session
-from agent.cameras.transport import Transport
+from agent.cameras.soap import SoapFault
+from agent.cameras.transport import NoConnection, Transport
 from agent.clock import Clock
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 
@@ -83,7 +84,7 @@ class Finder:
             ThreadPoolExecutor(_KNOWN_WORKERS, thread_name_prefix="camera-known") as ours,
         ):
             for match in discovery.probe(self.networks, self._clock, self._window, familiar, self.transport.stop):
-                met.update(urlsplit(url).netloc for url in match.urls)
+                met.update(place for url in match.urls for place in _places(url))
                 pool = ours if match.address in familiar or match.endpoint in endpoints else crowd
                 looks.append(pool.submit(self.look, match))
             silent = [h for h in hosts if h not in met and self.networks.holds(_host(h))]
@@ -108,13 +109,16 @@ class Finder:
             except CameraUnreachable as unreachable:
                 # an answer that could not be read tells more than silence elsewhere
                 error = error or unreachable
+                if not match.endpoint and isinstance(unreachable, NoConnection) and not unreachable.refused:
+                    break  # no machine answers there, at whatever port
             except CameraDenied as denied:
                 # another address is the same camera: trying there would cost another wrong answer
                 return Sighting(match.endpoint, _short(url), error=denied, dropped=match.dropped)
             except CameraError as other:
-                error = other
+                # of two answers the fault is a camera's
+                error = error if isinstance(error, SoapFault) else other
             else:
-                return Sighting(match.endpoint, _short(url), description, dropped=match.dropped)
+                return Sighting(match.endpoint, _short(description.url), description, dropped=match.dropped)
         error = error or CameraUnreachable("cameras.nowhere", address=match.address)
         address = _short(match.urls[0]) if match.urls else match.address
         return Sighting(match.endpoint, address, error=error, dropped=match.dropped)
@@ -149,8 +153,15 @@ def _host(address: str) -> str:
 
 
 def _short(url: str) -> str:
+    """`host` or `host:port`, by which the same place is found again (`discovery.direct`)."""
     parts = urlsplit(url)
-    return parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
+    return f"{parts.hostname}:{parts.port or 443}" if parts.scheme == "https" else parts.netloc.removesuffix(":80")
+
+
+def _places(url: str) -> tuple[str, ...]:
+    """Under what names the place of a URL may be known; plain HTTP may have been sent on to HTTPS."""
+    short = _short(url)
+    return (urlsplit(url).netloc, short) if ":" in short else (short, f"{short}:443")
 
 
 def _order(host: str) -> tuple[int, ...]:

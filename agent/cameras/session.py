@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from agent.attempts import Attempt, Budget
 from agent.cameras import soap
 from agent.cameras.auth import Challenge, Credentials, challenge, username_token
-from agent.cameras.soap import Element, SoapFault
-from agent.cameras.transport import Reply, Transport
-from agent.clock import Clock
+from agent.cameras.camera_clock import CameraClock, http_date, moment
+from agent.cameras.markup import Element
+from agent.cameras.soap import SoapFault
+from agent.cameras.transport import NoConnection, Reply, Transport
+from agent.clock import Clock, is_set
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 
-
-@dataclass(frozen=True, slots=True)
-class CameraClock:
-    """The camera's time, held against the monotonic clock: a step of the box's own clock does not shift it."""
-
-    at: datetime
-    monotonic: float
-
-    def now(self, clock: Clock) -> datetime:
-        return self.at + timedelta(seconds=clock.monotonic() - self.monotonic)
-
-    def offset(self, clock: Clock) -> float:
-        """Seconds that the camera is ahead of the box, to half a second: cameras tell whole ones."""
-        return (self.now(clock) - clock.now()).total_seconds() + 0.5
+_APART_S = 5.0  # a device's clock that differs by less is the same clock to whoever checks a proof
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Session:
@@ -52,6 +40,7 @@ class Session:
     ) -> None:
         self.url = url
         self.camera_clock: CameraClock | None = None
+        self.time_refused = False
         self._names = names
         self._transport = transport
         self._credentials = credentials
@@ -60,22 +49,27 @@ class Session:
         self._version = soap.SOAP_12
         self._token = False
         self._date: datetime | None = None
+        self._by_box_time: bool | None = None  # whose clock proofs are held against, once one was accepted
+        self._accepted = False
+        self._moved: dict[str, str] = {}
         self._began = clock.monotonic()
         self._deadline = self._began + patience
 
     def read_clock(self) -> Element | None:
         """Ask for the time without a password, so that a proof with a time in it can be given afterwards; where that is
-        refused, the HTTP Date header serves. Returns SystemDateAndTime, if there was one."""
+        not answered, the HTTP Date header serves. Returns SystemDateAndTime, if there was one. Raises CameraUnreachable
+        where nothing takes connections; any other failure costs this answer alone."""
         answer = None
         try:
             answer = self.call(soap.DEVICE, "GetSystemDateAndTime", anonymous=True)
+        except NoConnection:
+            raise
         except CameraDenied:
+            self.time_refused = True
+        except CameraError:
             pass
-        except SoapFault as fault:
-            if not fault.denied and self._date is None:
-                raise
         told = soap.child(answer, "SystemDateAndTime")
-        at = _moment(told) or self._date
+        at = moment(told) or self._date
         if at is not None:
             self.camera_clock = CameraClock(at, self._clock.monotonic())
         return told
@@ -88,20 +82,35 @@ class Session:
         return self.send(message, f"{namespace}/{operation}", url=url, anonymous=anonymous)
 
     def send(
-        self, message: Element, action: str, *, url: str | None = None, anonymous: bool = False, empty: bool = False
+        self,
+        message: Element,
+        action: str,
+        *,
+        url: str | None = None,
+        anonymous: bool = False,
+        empty: bool = False,
+        forgiving: bool = False,
     ) -> Element:
-        """Send an envelope; `empty` where a 200 without a body is a good answer (setting something)."""
-        target = url or self.url
-        reply = self._exchange(message, action, target, anonymous)
+        """Send an envelope; `empty` where a 200 without a body is a good answer (setting something). A reply that is cut short
+        or broken is asked for once more and then refused, unless `forgiving` (what is only shown) or `empty`."""
+        for _ in range(2):
+            reply = self._exchange(message, action, url or self.url, anonymous)
+            content, whole = self._read(reply)
+            if whole or content is None or empty or forgiving:
+                break
+        if content is None and not (empty and reply.status in (200, 202, 204)):
+            raise CameraError("cameras.empty" if not reply.body.strip() else "cameras.not_soap", status=reply.status)
+        if not (whole or empty or forgiving):
+            raise CameraError("cameras.broken", operation=action.rpartition("/")[2])
+        return content
+
+    def _read(self, reply: Reply) -> tuple[Element | None, bool]:
         try:
-            content = soap.body(reply.body)
+            return soap.read(reply.body)
         except SoapFault as fault:
             if fault.denied:
                 raise self._denied() from None
             raise
-        if content is None and not (empty and reply.status in (200, 202, 204)):
-            raise CameraError("cameras.empty" if not reply.body.strip() else "cameras.not_soap", status=reply.status)
-        return content
 
     def _exchange(self, message: Element, action: str, url: str, anonymous: bool) -> Reply:
         """Post, in the version and with the proof that the camera turns out to want.
@@ -117,40 +126,100 @@ class Session:
                 raise self._denied()
             offered = challenge(reply.headers)
             self._token = offered is None
-        assert self._credentials is not None
-        with self._budget.attempt("onvif", self._names, self._credentials) as attempt:
-            reply = self._post(message, action, url, token=self._token, answer_to=offered)
-            if _is_denied(reply):
-                raise self._wrong(reply, attempt)
-            attempt.right()
-        return reply
+        return self._prove(message, action, url, offered)
 
-    def _post(
-        self, message: Element, action: str, url: str, *, token: bool = False, answer_to: Challenge | None = None
-    ) -> Reply:
-        reply = self._post_once(message, action, url, token, answer_to)
+    def _prove(self, message: Element, action: str, url: str, offered: Challenge | None) -> Reply:
+        """Post with a proof of the password. Firmware that tells a wrong time (local time as UTC) holds a token against the
+        right one: where the two differ it gets a second token by the box's clock. Each refusal is a wrong answer to the
+        camera and counted as one; which clock was right is remembered, so that the next search spends none."""
+        assert self._credentials is not None
+        wrong: CameraDenied | None = None
+        for by_box in self._clocks() if self._token else (False,):
+            try:
+                with self._budget.attempt("onvif", self._names, self._credentials) as attempt:
+                    reply = self._post(message, action, url, proof=offered or self._time(by_box))
+                    if not _is_denied(reply):
+                        attempt.right()
+                        self._accepted = True
+                        self._keep(by_box)
+                        return reply
+                    # where the password was right a moment ago, what lacks is the right to this
+                    wrong = CameraDenied("cameras.denied") if self._accepted else self._wrong(reply, attempt)
+            except CameraDenied as refused:
+                raise wrong or refused from None
+            if wrong.key in ("cameras.clear_text", "cameras.denied"):
+                break
+        assert wrong is not None
+        raise wrong
+
+    def _clocks(self) -> tuple[bool, ...]:
+        """The clocks by which a token may be right, the likelier first; True is the box's."""
+        if self._by_box_time is not None:
+            return (self._by_box_time,)
+        if self.camera_clock is None:
+            return (True,)
+        if not is_set(self._clock) or abs(self.camera_clock.offset(self._clock)) <= _APART_S:
+            return (False,)
+        return (True, False) if self._budget.by_box_time(self._names) else (False, True)
+
+    def _time(self, by_box: bool) -> datetime:
+        return self.camera_clock.now(self._clock) if self.camera_clock and not by_box else self._clock.now()
+
+    def _keep(self, by_box: bool) -> None:
+        if self._token and self.camera_clock is not None:
+            self._by_box_time = by_box
+            self._budget.note_time(self._names, by_box)
+
+    def _post(self, message: Element, action: str, url: str, proof: Challenge | datetime | None = None) -> Reply:
+        """`proof`: the challenge that is answered, or the time in a token."""
+        reply = self._post_once(message, action, url, proof)
         if self._version == soap.SOAP_12 and _wants_11(reply):
             self._version = soap.SOAP_11
-            again = self._post_once(message, action, url, token, answer_to)
+            again = self._post_once(message, action, url, proof)
             if _readable(again) or _is_denied(again):
                 return again
             self._version = soap.SOAP_12
         return reply
 
-    def _post_once(self, message: Element, action: str, url: str, token: bool, answer_to: Challenge | None) -> Reply:
+    def _post_once(self, message: Element, action: str, url: str, proof: Challenge | datetime | None) -> Reply:
         if (now := self._clock.monotonic()) > self._deadline:
             waited = now - self._began
             raise CameraUnreachable("cameras.too_slow", address=urlsplit(url).hostname, seconds=f"{waited:.0f}")
+        url = self._where(url)
         envelope = copy.deepcopy(message)
-        if token and self._credentials:
-            at = self.camera_clock.now(self._clock) if self.camera_clock else self._clock.now()
-            soap.sign(envelope, self._credentials.username, *username_token(self._credentials, at))
+        if isinstance(proof, datetime) and self._credentials:
+            soap.sign(envelope, self._credentials.username, *username_token(self._credentials, proof))
         data, headers = soap.write(envelope, action, self._version)
-        if answer_to and self._credentials:
-            headers["Authorization"] = answer_to.answer(self._credentials, url)
+        if isinstance(proof, Challenge) and self._credentials:
+            headers["Authorization"] = proof.answer(self._credentials, url)
         reply = self._transport.post(url, data, headers)
-        self._date = _date(reply) or self._date
+        self._date = http_date(reply.headers) or self._date
+        if self._moves(url, reply):
+            return self._post_once(message, action, url, proof)
         return reply
+
+    def _moves(self, url: str, reply: Reply) -> bool:
+        """Whether the camera sends plain HTTP on to HTTPS on the same host: the one redirect that is followed, for all that is
+        asked at that address from now on."""
+        parts = urlsplit(url)
+        if reply.status not in _REDIRECTS or parts.scheme != "http":
+            return False
+        location = str(reply.headers.get("Location", "")).strip()
+        try:
+            told = urlsplit(location)
+            origin = f"https://{told.hostname}:{told.port or 443}"
+        except ValueError:
+            return False
+        if told.scheme != "https" or told.hostname != parts.hostname or not self._transport.networks.allows(origin):
+            return False
+        self._moved[parts.netloc] = origin
+        self.url = self._where(self.url)
+        return True
+
+    def _where(self, url: str) -> str:
+        parts = urlsplit(url)
+        origin = self._moved.get(parts.netloc) if parts.scheme == "http" else None
+        return f"{origin}{url.removeprefix(f'http://{parts.netloc}')}" if origin else url
 
     def _denied(self) -> CameraDenied:
         return CameraDenied("cameras.wants_password" if self._credentials is None else "cameras.denied")
@@ -160,9 +229,16 @@ class Session:
         offers = " ".join(str(v) for v in reply.headers.get_all("WWW-Authenticate", []))
         if self._token and "basic" in offers.lower():
             return CameraDenied("cameras.clear_text")
-        # without its time a token may be wrong for the clock's sake
-        key = "cameras.wrong_or_clock" if self._token and self.camera_clock is None else "cameras.wrong_password"
-        return CameraDenied(key, username=soap.clean(attempt.account.username, 40), left=left)
+        account = {"username": soap.clean(attempt.account.username, 40), "left": left}
+        if not self._token:
+            return CameraDenied("cameras.wrong_password", **account)
+        if self.camera_clock is None:
+            # without its time a token may be wrong for the clock's sake
+            return CameraDenied("cameras.wrong_or_clock", **account)
+        offset = self.camera_clock.offset(self._clock)
+        if abs(offset) <= _APART_S or not is_set(self._clock):
+            return CameraDenied("cameras.wrong_password", **account)
+        return CameraDenied("cameras.wrong_or_offset", **account, seconds=f"{offset:+.0f}")
 
 
 def _is_denied(reply: Reply) -> bool:
@@ -190,39 +266,3 @@ def _wants_11(reply: Reply) -> bool:
         return soap.body(reply.body) is None and reply.status >= 400 and reply.status not in (401, 403)
     except SoapFault as fault:
         return "VersionMismatch" in fault.codes
-
-
-def _date(reply: Reply) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(str(reply.headers.get("Date", "")))
-        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return _plausible(found)
-
-
-def _plausible(moment: datetime) -> datetime | None:
-    """Any clock of our days, however wrong; at the ends of the calendar sums overflow."""
-    return moment if 1970 <= moment.year < 2200 else None
-
-
-def _moment(told: Element | None) -> datetime | None:
-    """UTCDateTime of the camera's answer; None where it is missing or no date."""
-    utc = soap.child(told, "UTCDateTime")
-    parts = [soap.number(utc, *path) for path in _PARTS]
-    if any(part is None for part in parts):
-        return None
-    try:
-        return _plausible(datetime(*(int(part or 0) for part in parts), tzinfo=UTC))  # type: ignore[misc,arg-type]
-    except (ValueError, OverflowError):
-        return None
-
-
-_PARTS = (
-    ("Date", "Year"),
-    ("Date", "Month"),
-    ("Date", "Day"),
-    ("Time", "Hour"),
-    ("Time", "Minute"),
-    ("Time", "Second"),
-)

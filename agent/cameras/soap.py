@@ -24,9 +24,8 @@ from typing import Any
 
 from lxml import etree
 
+from agent.cameras.markup import Element, closed, local, parse
 from agent.errors import CameraError
-
-Element = Any  # lxml's element class has no public name in its types
 
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -151,41 +150,40 @@ def _copy(element: Element, into: Element) -> None:
         _copy(part, made)
 
 
-def parse(data: bytes) -> Element | None:
-    """The root of what a device sent, or None where it is no XML, or XML with a DTD (bombs and external entities need
-    one; no camera does)."""
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:
-        return None
-    # sloppy XML is common (stray control bytes, GBK in a name), so the parser may recover; it may load nothing
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True,
-        remove_comments=True, remove_pis=True, collect_ids=False,
-    )  # fmt: skip
-    try:
-        root = etree.fromstring(data.strip(), parser)
-    except (etree.XMLSyntaxError, ValueError):
-        return None
-    return root if root is not None and root.getroottree().docinfo.internalDTD is None else None
-
-
-def body(data: bytes) -> Element | None:
-    """What the SOAP body holds, in SOAP 1.1 or 1.2; None where there is nothing readable. Raises SoapFault."""
-    root = parse(data)
-    if root is None:
-        return None
-    holder = root if local(root) == "Body" else child(root, "Body")
-    content = next(iter(holder), None) if holder is not None else None
+def read(data: bytes) -> tuple[Element | None, bool]:
+    """What the SOAP body holds, in SOAP 1.1 or 1.2, None where there is nothing readable; and whether it came whole, so that
+    it may be acted on. Raises SoapFault."""
+    whole = closed(data, _is_content)
+    content = whole[0] if whole else _recovered(data)
     if content is not None and local(content) == "Fault":
         codes = [clean(e.text or "", 60).rpartition(":")[2] for e in everywhere(content, "Value", "faultcode")]
         reason = next((e.text or "" for e in everywhere(content, "Text", "faultstring")), "")
         raise SoapFault(tuple(codes[:5]), reason)
-    return content
+    return content, bool(whole)
 
 
-def local(element: Element) -> str:
-    """The name without its namespace: firmware mixes namespaces up, names it gets right."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+def body(data: bytes) -> Element | None:
+    """What `read` finds, whole or not."""
+    return read(data)[0]
+
+
+def _is_content(element: Element) -> bool:
+    """The first element in the body, which stands alone or in an envelope."""
+    holder = element.getparent()
+    return (
+        holder is not None
+        and local(holder) == "Body"
+        and element.getprevious() is None
+        and (holder.getparent() is None or holder.getparent().getparent() is None)
+    )
+
+
+def _recovered(data: bytes) -> Element | None:
+    root = parse(data)
+    if root is None:
+        return None
+    holder = root if local(root) == "Body" else child(root, "Body")
+    return next(iter(holder), None) if holder is not None else None
 
 
 def child(element: Element | None, *path: str) -> Element | None:
@@ -204,6 +202,21 @@ def text(element: Element | None, *path: str, limit: int = 128) -> str:
     """Clean text down a path; empty where there is none."""
     found = child(element, *path)
     return clean(found.text or "", limit) if found is not None else ""
+
+
+def exact(value: str | None, limit: int = 512) -> str:
+    """A value that is acted on (an address, a token), as told but for outer spaces; empty where it is longer than `limit` or
+    holds a character that cannot be meant: control characters, what stands for a byte that was no text."""
+    value = (value or "").strip()
+    unsure = any(c == "\ufffd" or unicodedata.category(c) in _UNSHOWN for c in value)
+    return "" if unsure or len(value) > limit else value
+
+
+def address(element: Element | None, *path: str, limit: int = 512) -> str:
+    """A URL down a path; empty where there is none, or what is there cannot be one as it is."""
+    found = child(element, *path)
+    value = exact(found.text, limit) if found is not None else ""
+    return "" if any(c.isspace() for c in value) else value
 
 
 def number(element: Element | None, *path: str) -> float | None:

@@ -1,5 +1,5 @@
-"""The one door to a camera's web services: HTTP with a deadline over the whole exchange, a cap on every reply, no redirects,
-no proxies from the environment, and no address outside the camera networks."""
+"""The one door to a camera's web services: HTTP with a deadline over the whole exchange, a cap on every reply, no redirects
+(the session follows one kind), no proxies from the environment, and no address outside the camera networks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ class Reply:
     body: bytes
 
 
+class NoConnection(CameraUnreachable):
+    """Nothing takes connections at the address; `refused` where a machine is there that says so."""
+
+    refused = False
+
+
 class Transport:
     """Posts to cameras. One object serves all threads. `timeout` is for the whole of one exchange, in seconds; once `stop`
     is set the time of every exchange is up."""
@@ -46,6 +52,9 @@ class Transport:
         self._tls = ssl.create_default_context()
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
+        # and old firmware's TLS is still better than the plain HTTP that is spoken to most
+        self._tls.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        self._tls.set_ciphers("DEFAULT:@SECLEVEL=0")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Raises CameraUnreachable (no answer in time, nothing there) and CameraError (an answer that is no HTTP, or too
@@ -65,9 +74,7 @@ class Transport:
         except TimeoutError:
             raise CameraUnreachable("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
-            raise CameraUnreachable(
-                "cameras.no_answer", address=host, detail=error.strerror or type(error).__name__
-            ) from None
+            raise CameraUnreachable("cameras.no_answer", address=host, detail=_detail(error)) from None
         except (http.client.HTTPException, ValueError):
             # http.client lets ValueError out for a status line or a chunk size that is no number
             raise CameraError("cameras.not_http", address=host) from None
@@ -83,14 +90,27 @@ class Transport:
         return True
 
     def _connect(self, host: str, port: int | None, tls: bool) -> socket.socket:
-        sock = socket.create_connection((host, port or (443 if tls else 80)), min(self._timeout, _CONNECT_S))
-        if not tls:
-            return sock
+        """Raises NoConnection."""
+        try:
+            sock = socket.create_connection((host, port or (443 if tls else 80)), min(self._timeout, _CONNECT_S))
+            return self._secured(sock) if tls else sock
+        except TimeoutError:
+            raise NoConnection("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
+        except OSError as error:
+            gone = NoConnection("cameras.no_answer", address=host, detail=_detail(error))
+            gone.refused = isinstance(error, ConnectionRefusedError)
+            raise gone from None
+
+    def _secured(self, sock: socket.socket) -> socket.socket:
         try:
             return self._tls.wrap_socket(sock)
         except BaseException:
             sock.close()
             raise
+
+
+def _detail(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or error.strerror or type(error).__name__)
 
 
 class _Wire(io.RawIOBase):

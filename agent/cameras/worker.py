@@ -21,8 +21,9 @@ from agent.cameras.options import Options
 from agent.cameras.registry import Named, credentials_for, former, name_all, successor_of
 from agent.cameras.report import Reporter
 from agent.cameras.search import Finder, Sighting
+from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.clock import Clock, is_set
 from agent.errors import CameraDenied, CameraError, SiteAgentError
 from agent.model import Camera, Segment, Verdict
 
@@ -163,7 +164,8 @@ class CameraWatch:
     def _worth_taking(self, found: list[Named], count: int) -> Iterator[Named]:
         """A stranger that cannot be spoken to is no camera of ours; nor is the sixty-fifth."""
         for named in found:
-            spoke = named.sighting.description is not None or isinstance(named.sighting.error, CameraDenied)
+            # one that answers with faults alone speaks ONVIF too
+            spoke = named.sighting.description is not None or isinstance(named.sighting.error, CameraDenied | SoapFault)
             if named.before is not None or self._is_named(named.camera_id):
                 yield named
             elif spoke and count < self._options.camera_limit:
@@ -187,7 +189,7 @@ class CameraWatch:
                 manufacturer=found.manufacturer, model=found.model, firmware=found.firmware, serial=found.serial,
                 hardware_id=found.hardware_id, streams=found.streams or kept, url=found.url,
                 accepted=before.accepted if before else "",
-                clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock else None,
+                clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock and is_set(self._clock) else None,
                 up=before.up if before else False,
             )  # fmt: skip
             judged = self._judge(camera, found, approved, sighting.twins)
@@ -215,7 +217,11 @@ class CameraWatch:
         """It answered, but not with its identity."""
         sighting = named.sighting
         base = named.before or Camera(camera_id=named.camera_id, address=sighting.address)
-        verdict = Verdict.REFUSED if isinstance(sighting.error, CameraDenied) else Verdict.UNREACHABLE
+        # a fault from a camera that is recorded passes, as when it starts anew
+        refused = isinstance(sighting.error, CameraDenied) or (
+            isinstance(sighting.error, SoapFault) and (named.before is None or not named.before.verdict.recordable)
+        )
+        verdict = Verdict.REFUSED if refused else Verdict.UNREACHABLE
         judged = Judgement(verdict, (str(sighting.error),))
         if verdict is Verdict.REFUSED:
             judged = self._deferred(named.camera_id, named.before, judged)

@@ -18,7 +18,7 @@ SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
     AlertKind.DRIVE_ERROR: "critical", AlertKind.DRIVE_FULL: "critical", AlertKind.CAMERA_OFFLINE: "critical",
     AlertKind.CAMERA_REFUSED: "critical", AlertKind.PICTURE_COVERED: "critical", AlertKind.ATTENDANCE_EMPTY: "critical",
-    AlertKind.CAMERA_EXCHANGED: "critical", AlertKind.AGENT_RESTARTED: "info",
+    AlertKind.CAMERA_EXCHANGED: "critical", AlertKind.BOX_DUPLICATE: "critical", AlertKind.AGENT_RESTARTED: "info",
 }  # fmt: skip
 
 

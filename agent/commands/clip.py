@@ -23,6 +23,7 @@ from agent.model import TrainingClass
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
 _LONGEST_S = 3600
 _MOST_DRAWN = 1000
+_OVER_MIDNIGHT = timedelta(hours=1)  # so long a span may end on the next day; a longer one is rather a slip of the pen
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -112,6 +113,8 @@ def _span(args: argparse.Namespace, zone: ZoneInfo) -> Span:
     if not 1970 <= day.year < 9999:
         raise InputError("clip.bad_date", value=args.on)
     start, end = _moment(day, args.start or "00:00", zone), _moment(day, args.end or "24:00", zone)
+    if end <= start and end + timedelta(days=1) - start <= _OVER_MIDNIGHT:
+        end += timedelta(days=1)
     if end <= start:
         raise InputError("clip.backwards")
     return Span(start, end)
@@ -121,7 +124,7 @@ def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
     match = _TIME.match(text)
     hours, minutes, seconds = (int(x or 0) for x in match.groups()) if match else (99, 0, 0)
     whole = hours * 3600 + minutes * 60 + seconds
-    if minutes > 59 or seconds > 59 or whole > 86400:
+    if hours > 24 or minutes > 59 or seconds > 59:
         raise InputError("clip.bad_time", value=text)
     return datetime.combine(day, time(), zone) + timedelta(seconds=whole)
 

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent import attempts, wiring, words
+from agent import attempts, defaults, wiring, words
 from agent.attempts import Budget
 from agent.cameras import Credentials, Options, admission, model_list, networks, parameters, retire
 from agent.cameras.admission import Judgement, ModelList, Requirement
+from agent.cameras.camera_clock import complaint
 from agent.cameras.device import Description, describe
 from agent.cameras.discovery import Match
 from agent.cameras.networks import Networks
@@ -23,7 +24,7 @@ from agent.cameras.parameters import Change
 from agent.cameras.registry import Named, credentials_for, name_all
 from agent.cameras.search import Finder, Sighting
 from agent.catalog import Catalog
-from agent.clock import Clock, SystemClock
+from agent.clock import Clock, SystemClock, is_set
 from agent.commands import common
 from agent.errors import CameraError, CatalogBlocked, InputError
 from agent.model import Camera
@@ -178,12 +179,21 @@ def _show(args: argparse.Namespace, seen: Sequence[_Seen], seconds: float) -> No
         if s.named.sighting.dropped:
             dropped = ", ".join(s.named.sighting.dropped)
             common.say(words.text("cameras.dropped", address=s.named.sighting.address, dropped=dropped))
+        _say_clock(s.named)
     if lines and not common.wants_json(args):
         columns = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "streams", "reasons")
         rows = [[_cell(line, column) for column in columns] for line in lines]
         print(common.table(rows, [words.text(f"cameras.table.{c}") for c in columns]))
     admitted = sum(s.judgement.verdict.recordable for s in seen)
     common.say(words.text("cameras.found", count=len(seen), admitted=admitted, seconds=f"{seconds:.1f}"))
+
+
+def _say_clock(named: Named) -> None:
+    """Where a camera tells a time that is not the box's."""
+    found, clock = named.sighting.description, SystemClock()
+    offset = found.clock.offset(clock) if found and found.clock and is_set(clock) else 0.0
+    if abs(offset) > defaults.CAMERA_CLOCK_BOUND_S:
+        common.say(complaint(named.camera_id, offset))
 
 
 def _line(seen: _Seen) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent.bureau import warnings
 from agent.bureau.connection import tls_context
 from agent.bureau.link import LinkStatus, probe
 from agent.bureau.options import Options
@@ -24,8 +25,9 @@ def check(box: Box) -> list[Finding]:
     if box.bureau is None:
         return [bad("bureau", "info", "bureau.off"), *found]
     first = _broker(box.bureau) if box.link is None else _standing(box.bureau, box.link)
+    more = [_warning(error) for error in warnings.kept(box.catalog)] if box.catalog else []
     peer = _peer(box.bureau, box.now) if box.deep else []
-    return [first, *peer, *_signing(box, box.bureau), *found, *_outbox(box)]
+    return [first, *more, *peer, *_signing(box, box.bureau), *found, *_outbox(box)]
 
 
 def _signing(box: Box, options: Options) -> list[Finding]:
@@ -46,6 +48,13 @@ def _standing(options: Options, link: LinkStatus) -> Finding:
     if link.problem is None:
         return bad("bureau", "info", "bureau.connecting", host=options.host, port=options.port)
     return of_line("bureau", "critical", link.problem)
+
+
+def _warning(error: BureauError) -> Finding:
+    """What is wrong though there is a connection."""
+    if error.key == "bureau.taken_over":
+        return of_error("bureau.duplicate", "critical", error)
+    return of_error(f"bureau.topic.{error.params['topic']}", "warning", error)
 
 
 def _broker(options: Options) -> Finding:

@@ -1,0 +1,52 @@
+"""Why a broker hangs up before its welcome, found out by asking it in another way."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import replace
+
+from agent.bureau.connection import Connection
+from agent.bureau.options import Options
+from agent.errors import BureauError
+
+_MUTE = ("bureau.closed_early", "bureau.no_welcome", "bureau.garbled")
+
+
+def explained(error: BureauError, options: Options, will: bytes | None = None) -> BureauError:
+    """The error, or a clearer one. `will` is the will's payload that was sent along. No password goes to a port that speaks
+    another language than the settings say."""
+    where = {"host": options.host, "port": options.port}
+    if error.key in _MUTE and not options.tls and _speaks_tls(options):
+        return BureauError("bureau.speaks_tls", **where)
+    if error.key == "bureau.closed_early" and will is not None and _welcomes_without_will(options):
+        return BureauError("bureau.will_refused", **where, size=len(will))
+    return error
+
+
+def _speaks_tls(options: Options) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # nothing is sent to it: only whether it answers matters
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((options.host, options.port), options.connect_timeout_s) as plain,
+            context.wrap_socket(plain, server_hostname=options.host),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _welcomes_without_will(options: Options) -> bool:
+    once = replace(options, session_expiry_s=0)
+    connection = Connection(once, client_id=f"{options.client_id}-probe", will=None)
+    try:
+        connection.open()
+    except BureauError:
+        return False
+    finally:
+        with suppress(BureauError):
+            connection.close(clean=True)
+    return True

@@ -1,0 +1,103 @@
+"""The box's own retained `state`: what it says there, and what somebody else put there.
+
+Two boxes of one name (a copied memory card) take each other's connection away for ever, and the bureau gets both boxes'
+messages under one name. Most brokers do not say so. But the box hears its own topic: a state with another `boot_id` is another
+box's, if it cannot be of an earlier run of this one.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agent import clock as clocks
+from agent import words
+from agent.bureau.connection import Received
+from agent.bureau.envelope import unwrap, wrap
+from agent.bureau.options import Options
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import BureauError
+from agent.model import AlertKind
+
+log = logging.getLogger(__name__)
+_SUBJECT = "box"
+_OVER_S = 3600.0  # without a sign of the other box
+
+
+class OwnState:
+    """For one thread. `since` in the messages is the connection's, so that an old will tells itself apart."""
+
+    def __init__(self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, version: str) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._options = options
+        self._boot_id = boot_id
+        self._version = version
+        self._first: datetime | None = None
+        self._echoed = False
+        open_ = catalog.alerts.open_one(AlertKind.BOX_DUPLICATE, _SUBJECT)
+        self._seen = clock.monotonic() if open_ else None
+
+    def message(self, state: str, since: datetime) -> bytes:
+        """Will and birth are alike but for one word."""
+        data = {
+            "state": state, "boot_id": self._boot_id, "version": self._version,
+            "since": clocks.rfc3339(since, self._catalog.zone),
+        }  # fmt: skip
+        return wrap(
+            event_id=str(uuid.uuid4()), source=self._options.source, name="state", subject="state", at=since,
+            zone=self._catalog.zone, data=data,
+        )  # fmt: skip
+
+    def connecting(self) -> None:
+        """Nothing was heard on the new connection yet."""
+        self._echoed = False
+
+    def take(self, message: Received) -> bool:
+        """Look at a message on the topic. True where the box's birth does not stand and must be told again, as after the will
+        of an old connection."""
+        try:
+            data: Mapping[str, Any] = unwrap(message.payload).body if message.payload else {}
+        except BureauError:
+            data = {}
+        online = data.get("state") == "online"
+        if data.get("boot_id") == self._boot_id:
+            self._echoed |= online and not message.retained
+            if self._echoed and self._first is None:
+                self._first = self._clock.now()
+        elif isinstance(data.get("boot_id"), str) and self._is_another(message, data):
+            self.other_box()
+        return not online and not message.retained
+
+    def _is_another(self, message: Received, data: Mapping[str, Any]) -> bool:
+        """What an earlier run of this box left behind (kept at the broker, queued for its session, a late will) comes before
+        the echo of this run's birth, or its connection began before that."""
+        if data.get("state") == "online" and not message.retained and self._echoed:
+            return True
+        try:
+            since = clocks.parse(str(data.get("since")))
+        except ValueError:
+            return False
+        return self._first is not None and since > self._first
+
+    def other_box(self) -> None:
+        """There is another box of this name: told to the log and, once, to the bureau."""
+        if self.problem() is None:
+            log.error("%s", BureauError("bureau.taken_over"))
+        self._seen = self._clock.monotonic()
+        text = words.text("bureau.duplicate", box=self._options.prefix.removeprefix("training/v1/"))
+        self._catalog.alerts.raise_(AlertKind.BOX_DUPLICATE, _SUBJECT, text, self._clock.now())
+
+    def problem(self) -> BureauError | None:
+        """What is wrong while the other box was seen of late; afterwards the alert is cleared."""
+        if self._seen is None:
+            return None
+        if self._clock.monotonic() - self._seen > _OVER_S:
+            self._seen = None
+            self._catalog.alerts.clear(AlertKind.BOX_DUPLICATE, _SUBJECT, self._clock.now())
+            return None
+        return BureauError("bureau.taken_over")

@@ -1,0 +1,106 @@
+"""What time a camera has, by its own words, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import parsedate_to_datetime
+
+from agent import words
+from agent.cameras import soap
+from agent.cameras.markup import Element
+from agent.clock import Clock
+
+_QUARTER_S = 900.0
+_DRIFT_S = 120.0  # of a clock that somebody sets by hand now and then
+_FARTHEST_S = 14 * 3600 + _DRIFT_S  # the time zone that is farthest from UTC
+
+
+@dataclass(frozen=True, slots=True)
+class CameraClock:
+    """The camera's time, held against the monotonic clock: a step of the box's own clock does not shift it."""
+
+    at: datetime
+    monotonic: float
+
+    def now(self, clock: Clock) -> datetime:
+        return self.at + timedelta(seconds=clock.monotonic() - self.monotonic)
+
+    def offset(self, clock: Clock) -> float:
+        """Seconds that the camera is ahead of the box, to half a second: cameras tell whole ones."""
+        return (self.now(clock) - clock.now()).total_seconds() + 0.5
+
+
+def moment(told: Element | None) -> datetime | None:
+    """UTC by SystemDateAndTime; None where it holds no date. Where UTCDateTime is missing, by LocalDateTime and the time zone;
+    without a zone the local time is taken for UTC, as the camera's own check of a proof does."""
+    utc = _read(soap.child(told, "UTCDateTime"))
+    if utc is not None:
+        return utc
+    local = _read(soap.child(told, "LocalDateTime"))
+    return _plausible(local - _zone(soap.text(told, "TimeZone", "TZ"))) if local is not None else None
+
+
+def http_date(headers: Message) -> datetime | None:
+    """UTC by the HTTP Date header; None where there is none."""
+    try:
+        found = parsedate_to_datetime(str(headers.get("Date", "")))
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return _plausible(found)
+
+
+def complaint(camera_id: str, offset: float) -> str:
+    """The sentence about a clock that is off by so many seconds; rounded, so that a drifting clock is one alert and not one a
+    search."""
+    # two significant places: 28801.3 is 29000, 61.7 is 62
+    seconds = f"{float(f'{offset:.2g}'):+.0f}"
+    if zone := zone_error(offset):
+        return words.text("cameras.clock_zone", camera_id=camera_id, seconds=seconds, zone=zone)
+    return words.text("cameras.clock", camera_id=camera_id, seconds=seconds)
+
+
+def zone_error(offset: float) -> str:
+    """`+08:00` where an offset in seconds is that of a time zone, so that local time is probably told as UTC; else empty."""
+    quarters = round(offset / _QUARTER_S)
+    if abs(quarters) < 4 or abs(offset) > _FARTHEST_S or abs(offset - quarters * _QUARTER_S) > _DRIFT_S:
+        return ""
+    hours, rest = divmod(abs(quarters), 4)
+    return f"{'+' if quarters > 0 else '-'}{hours:02}:{rest * 15:02}"
+
+
+def _zone(text: str) -> timedelta:
+    """How far local time is ahead of UTC by a POSIX time zone (`CST-8`, `<+0330>-3:30`, summer time not counted)."""
+    found = re.match(r"(?:[A-Za-z]{3,}|<[^>]{1,20}>)([+-]?)(\d{1,2})(?::(\d{2}))?", text)
+    if not found or int(found[2]) > 24:
+        return timedelta()
+    behind = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return behind if found[1] == "-" else -behind
+
+
+def _read(told: Element | None) -> datetime | None:
+    parts = [soap.number(told, *path) for path in _PARTS]
+    if any(part is None for part in parts):
+        return None
+    try:
+        return _plausible(datetime(*(int(part or 0) for part in parts), tzinfo=UTC))  # type: ignore[misc,arg-type]
+    except (ValueError, OverflowError):
+        return None
+
+
+def _plausible(found: datetime) -> datetime | None:
+    """Any clock of our days, however wrong; at the ends of the calendar sums overflow."""
+    return found if 1970 <= found.year < 2200 else None
+
+
+_PARTS = (
+    ("Date", "Year"),
+    ("Date", "Month"),
+    ("Date", "Day"),
+    ("Time", "Hour"),
+    ("Time", "Minute"),
+    ("Time", "Second"),
+)
