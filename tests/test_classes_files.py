@@ -294,7 +294,7 @@ def refused(path: Path) -> str:
 
 def test_hostile_and_broken_files(tmp_path: Path) -> None:
     formula = {**GOOD, "课程计划": [*GOOD["课程计划"], ["=HYPERLINK(1)"]]}
-    assert "第 3 行 A 列是公式" in refused(workbook(tmp_path / "formula.xlsx", **formula))
+    assert "第 3 行 A 列: 是公式" in refused(workbook(tmp_path / "formula.xlsx", **formula))
     assert "缺少工作表 教室, 课程计划" in refused(workbook(tmp_path / "half.xlsx", 班级=GOOD["班级"]))
 
     bomb = tmp_path / "bomb.xlsx"
@@ -325,7 +325,7 @@ def test_hostile_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "计划.csv").write_bytes(b"\xff\xfe\x00\x01")
     assert "既不是 UTF-8 也不是 GB18030" in refused(tmp_path / "c.toml")
     assert "只有课程计划" in refused(tmp_path / "计划.csv")
-    assert "请用 .toml 或 .xlsx" in refused(tmp_path / "x.doc")
+    assert "另存为 .xlsx" in refused(tmp_path / "x.doc")
 
 
 def _folder(path: Path) -> Path:

@@ -9,7 +9,7 @@ All three raise ClassFileProblems (a ClassFileError) that lists everything that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from agent.attendance import amend, rooms, source
 from agent.attendance.fields import Report, Table
+from agent.errors import ClassFileError
 from agent.model import Amendment, Lesson, LessonKind, Session, TrainingClass
 
 SESSIONS = {
@@ -31,11 +32,26 @@ MOST_TRAINEES = 1000
 LONGEST_CLASS_DAYS = 800
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`notes`: what is not wrong with the file, but a person should know before the class is taken."""
+
+    cls: TrainingClass
+    notes: list[str]
+
+
 def load(path: Path, zone: ZoneInfo) -> TrainingClass:
     """Read a class file. Raises ClassFileError where it cannot be read, ClassFileProblems for what it says."""
+    return load_file(path, zone).cls
+
+
+def load_file(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) -> Loaded:
+    """Read a class file; with `known`, a course plan that stands alone, as the plan of that class. Raises as `load`."""
     report = Report(path.name)
-    body = source.read(path, report)
-    return _build(body, zone, report)
+    if known and any("applied" in change.changes for change in known.amendments):
+        raise ClassFileError("classes.plan_amended", file=path, class_id=known.class_id)
+    body = source.read_plan(path, body_of(known, zone), report) if known else source.read(path, report)
+    return Loaded(_build(body, zone, report), report.notes)
 
 
 def parse(body: Mapping[str, Any], zone: ZoneInfo, source: str) -> TrainingClass:
@@ -108,7 +124,7 @@ def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingC
     rows = [(table.path, lesson) for table in head.tables("lessons") if (lesson := read_lesson(table, cls, zone))]
     amendments = tuple(x for table in head.tables("amendments") if (x := _amendment(table, cls, rows, zone)))
     head.done()
-    if not body.get("lessons"):
+    if not body.get("lessons") and not report.wrong("lessons"):
         report.add(("lessons",), "classes.no_lessons")
     cls = replace(cls, amendments=amendments, lessons=tuple(sorted((x for _, x in rows), key=_lesson_order)))
     _check_lessons(report, cls, rows, zone)
