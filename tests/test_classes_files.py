@@ -324,6 +324,8 @@ def test_hostile_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(HEAD, encoding="utf-8")
     (tmp_path / "计划.csv").write_bytes(b"\xff\xfe\x00\x01")
     assert "既不是 UTF-8 也不是 GB18030" in refused(tmp_path / "c.toml")
+    assert "既不是 UTF-8 也不是 GB18030" in refused(tmp_path / "计划.csv")
+    (tmp_path / "计划.csv").write_text(FORM, encoding="utf-8")
     assert "只有课程计划" in refused(tmp_path / "计划.csv")
     assert "另存为 .xlsx" in refused(tmp_path / "x.doc")
 

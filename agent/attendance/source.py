@@ -49,7 +49,7 @@ def read(path: Path, report: Report) -> dict[str, Any]:
     if suffix == ".toml":
         return _toml(path, report)
     if suffix == ".csv":
-        sheets.comma_separated(path, read_bytes(path))
+        _csv_plan(path)
         raise ClassFileError("classes.plan_alone", file=path)
     if suffix in XLSX:
         return _workbook(path, report)
@@ -60,7 +60,7 @@ def read_plan(path: Path, body: Mapping[str, Any], report: Report) -> dict[str, 
     """The body of a known class with the lessons of a course plan that stands alone. Raises ClassFileError."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        sheet = sheets.comma_separated(path, read_bytes(path))
+        sheet = _csv_plan(path)
     elif suffix in XLSX:
         book = sheets.Workbook(path, read_bytes(path))
         if "班级" in map(plan.squeeze, book.names):
@@ -122,8 +122,7 @@ def _plan_beside(path: Path, body: Mapping[str, Any], report: Report) -> list[di
     suffix = path.suffix.lower()
     if suffix in TABLES | TEXTS:
         raise _unknown(path)
-    data = read_bytes(path)
-    sheet = _plan_sheet(path, sheets.Workbook(path, data)) if suffix in XLSX else sheets.comma_separated(path, data)
+    sheet = _plan_sheet(path, sheets.Workbook(path, read_bytes(path))) if suffix in XLSX else _csv_plan(path)
     return _lessons(sheet, body, report)
 
 
@@ -147,11 +146,22 @@ def _plan_sheet(path: Path, book: sheets.Workbook) -> sheets.Sheet:
         return _sheet(book, plans[0], plans[0])
     if plans:
         raise ClassFileError("classes.many_plans", file=path, sheets=", ".join(map(shown, plans)))
-    headings = {plan.squeeze(cell) for rows in heads.values() for row in rows for cell in row}
-    for key, known in _OTHER_TABLES.items():
-        if "姓名" in headings and any(known in heading for heading in headings):
-            raise ClassFileError(key, file=path)
-    raise ClassFileError("classes.no_plan", file=path)
+    raise _no_plan(path, [row for rows in heads.values() for row in rows])
+
+
+def _csv_plan(path: Path) -> sheets.Sheet:
+    """Raises ClassFileError where it is no course plan."""
+    sheet = sheets.comma_separated(path, read_bytes(path))
+    if plan.heading_row(sheet.rows) is None:
+        raise _no_plan(path, sheet.rows[:_HEAD_ROWS])
+    return sheet
+
+
+def _no_plan(path: Path, rows: list[sheets.Cells]) -> ClassFileError:
+    """The words for a table without the plan's headings: other papers of a class are called by name."""
+    headings = {plan.squeeze(cell) for row in rows for cell in row}
+    known = [key for key, sign in _OTHER_TABLES.items() if any(sign in heading for heading in headings)]
+    return ClassFileError(known[0] if "姓名" in headings and known else "classes.no_plan", file=path)
 
 
 def _sheet(book: sheets.Workbook, name: str, called: str) -> sheets.Sheet:

@@ -23,19 +23,22 @@ _WORDS = {
     Session.PM: r"下\s*午|午后|(?<![a-z])(?:pm|p\.m\.?)(?![a-z])",
     Session.EV: r"晚\s*上|晚间|夜间|夜晚|傍晚|晚|(?<![a-z])ev(?![a-z])",
 }
+_COUNT = r"第?\s?(?:[0-9]{1,3}|[一二三四五六七八九十]{1,3})\s?(?:节\s?)?"
+_BETWEEN = r"(?:[-‐‑‒–—―−~〜∼─━至到]{1,2}|[,，、和及/])\s?"
+_PERIOD = rf"(?:共计|合计|共|计)?\s?{_COUNT}(?:{_BETWEEN}{_COUNT})*个?[大小]?(?:节课?|学时|课时)"
 _CLOCK = (
-    r"(?<![0-9:])(?P<hour>[0-9]{1,2})\s*(?::\s*(?P<minute>[0-9]{2})(?:\s*:\s*(?P<second>[0-9]{2}))?(?![0-9:])(?:\s*分)?"
-    r"|[时時点點]\s*(?:(?P<spoken>[0-9]{1,2})(?![0-9])(?!\s*[:时時点點])(?:\s*分)?|(?P<part>半|整|[一三]刻)|钟)?)"
+    r"(?<![0-9])(?<![0-9]:)(?P<hour>[0-9]{1,2})\s?(?::\s?(?P<minute>[0-9]{2})(?:\s?:\s?(?P<second>[0-9]{2}))?(?![0-9:])(?:\s?分)?"
+    r"|[时時点點]\s?(?:(?P<spoken>[0-9]{1,2})\s?分|"
+    rf"(?!{_PERIOD})(?P<short>[0-9]{{2}})(?![0-9])(?!\s?[:时時点點])|(?P<part>半|整|[一三]刻)|钟)?)"
 )
-_COUNT = r"第?\s*(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s*(?:节\s*)?"
 _TOKENS = re.compile(
     "|".join([
         r"(?P<blank>\s+)",
         rf"(?P<weekday>{WEEKDAY})",
-        rf"(?P<period>(?:共计|合计|共|计)?\s*{_COUNT}(?:(?:{DASH}|[,，、和及/])\s*{_COUNT})*个?[大小]?(?:节课?|学时|课时))",
-        *(rf"(?P<{half}>(?:{word})(?:\s*[:,])?)" for half, word in _WORDS.items()),
+        rf"(?P<period>{_PERIOD})",
+        *(rf"(?P<{half}>(?:{word})(?:\s?:)?)" for half, word in _WORDS.items()),
         rf"(?P<clock>{_CLOCK})",
-        r"(?P<bare>(?<![0-9:])[0-9]{1,2}(?![0-9:]))",
+        r"(?P<bare>(?<![0-9])(?<![0-9]:)[0-9]{1,2}(?![0-9:]))",
         rf"(?P<dash>{DASH})",
         r"(?P<sign>[、,，;；/|&+。和及与]|中午|全天|整天|[①-⒛])",
     ]),
@@ -50,11 +53,12 @@ _ONE_CLOCK = re.compile(
 _BRACKETS = re.compile(r"[(\[{【〔「《<]([^()\[\]{}【】〔〕「」《》<>]*)[)\]}】〕」》>]")
 _CALLED_OFF = re.compile("停课|停上|取消|暂停|放假|改|调")
 _UNFILLED = re.compile(
-    "(?:" + "|".join([*_WORDS.values(), DASH, r"[时時点點分:._/\s]", "全天|整天|无"]) + ")*", re.IGNORECASE
+    "(?:" + "|".join([*_WORDS.values(), r"[-‐‑‒–—―−~〜∼─━ー一至到→时時点點分:._/ ]", "全天|整天|无"]) + ")*", re.IGNORECASE
 )
 _NIGHT_ENDS, _MORNING, _NIGHT_BEGINS = 6, 5, 22
 _EARLIEST = {Session.PM: 10, Session.EV: 12}
 _NOON_OVER = 13
+_LONGEST, _MOST_PERIODS = 200, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class TimeCell:
 
 def read_time(value: object) -> TimeCell:
     """What a time cell says; no spans where it holds no more than a form prints. Raises Unread."""
-    text = plain(str(value)).strip()
+    text = " ".join(plain(str(value)).split())
+    if len(text) > _LONGEST:
+        raise Unread("classes.too_long", limit=_LONGEST)
     if _UNFILLED.fullmatch(text):
         words = [half for half, word in _WORDS.items() if re.search(word, text, re.IGNORECASE)]
         return TimeCell(half=words[0] if len(words) == 1 else None)
@@ -94,7 +100,7 @@ def read_clock(value: object) -> tuple[time, Session | None]:
         minutes = round(value * 1440)
         if abs(value * 1440 - minutes) < 1 / 60 and minutes < 1440:
             return time(minutes // 60, minutes % 60), None
-    found = _ONE_CLOCK.fullmatch(plain(str(value)).strip())
+    found = _ONE_CLOCK.fullmatch(" ".join(plain(str(value)).split())[:_LONGEST])
     if not found or isinstance(value, bool):
         raise Unread("classes.not_time", value=shown(value if isinstance(value, str) else str(value)))
     moment = time_of(found) if found["clock"] else _clock(int(found["bare"]), 0, 0, found[0])
@@ -128,7 +134,7 @@ def check_half(start: time, half: Session | None) -> None:
 def time_of(found: re.Match[str]) -> time:
     """The time of a match of the clock's pattern. Raises Unread where there is no such time."""
     part = {"半": 30, "一刻": 15, "三刻": 45}.get(found["part"] or "", 0)
-    minute = int(found["minute"] or found["spoken"] or part)
+    minute = int(found["minute"] or found["spoken"] or found["short"] or part)
     return _clock(int(found["hour"]), minute, int(found["second"] or 0), found["clock"])
 
 
@@ -167,14 +173,19 @@ class _Reader:
         self._text = text
         self._tokens = list(_tokens(self._without_brackets(text)))
         self._at = 0
+        self._just_read = False
 
     def cell(self) -> TimeCell:
         spans: list[Span] = []
         words: list[Session] = []
         inherited: Session | None = None
+        behind = False  # a word that stands behind its span: with several spans nobody can tell whose it is
         while token := self._next():
             if token.kind in set(Session):
                 words.append(Session(token.kind))
+                behind = behind or (self._just_read and self._peek() in ("sign", ""))
+            elif token.kind == "period":
+                self._check_periods(token)
             elif token.kind in ("clock", "bare"):
                 start, end = self._span(token)
                 if len(words) > 1:
@@ -182,9 +193,12 @@ class _Reader:
                 half = words.pop() if words else None
                 inherited = half or (inherited if inherited and _fits(start, inherited) else None)
                 spans.append(Span(start, end, inherited))
-            elif token.kind not in ("sign", "period", "weekday"):
+                self._just_read = True
+                continue
+            elif token.kind not in ("sign", "weekday"):
                 self._left_over(token.text)
-        if words and spans and (len(spans) > 1 or len(words) > 1 or spans[0].half):
+            self._just_read = False
+        if spans and ((behind and len(spans) > 1) or len(words) > 1 or (words and (len(spans) > 1 or spans[0].half))):
             raise Unread("classes.words_for_times", value=shown(self._text))
         if words and spans:
             spans = [replace(spans[0], half=words[0])]
@@ -199,6 +213,16 @@ class _Reader:
             self._at += 1
         self._at += 1
         return self._tokens[self._at - 1] if self._at <= len(self._tokens) else None
+
+    def _peek(self) -> str:
+        """Kind of the token that comes next, `""` at the end."""
+        return next((token.kind for token in self._tokens[self._at :] if token.kind != "blank"), "")
+
+    def _check_periods(self, token: _Token) -> None:
+        """1-4节 counts up: what does not is a minute that ran into it."""
+        numbers = [int(digits) for digits in re.findall("[0-9]+", token.text)]
+        if len(numbers) > 1 and (numbers != sorted(set(numbers)) or numbers[-1] > _MOST_PERIODS):
+            self._left_over(token.text)
 
     def _span(self, first: _Token) -> tuple[time, time]:
         """From the clock in hand to the one behind the dash."""
@@ -279,5 +303,5 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _kind(found: re.Match[str]) -> str:
-    kinds = ("blank", "weekday", "period", *Session, "clock", "bare", "dash", "sign")
+    kinds: tuple[str, ...] = ("blank", "weekday", "period", *Session, "clock", "bare", "dash", "sign")
     return next(kind for kind in kinds if found[kind])
