@@ -53,7 +53,8 @@ _ONE_CLOCK = re.compile(
 _BRACKETS = re.compile(r"[(\[{【〔「《<]([^()\[\]{}【】〔〕「」《》<>]*)[)\]}】〕」》>]")
 _CALLED_OFF = re.compile("停课|停上|取消|暂停|放假|改|调")
 _UNFILLED = re.compile(
-    "(?:" + "|".join([*_WORDS.values(), r"[-‐‑‒–—―−~〜∼─━ー一至到→时時点點分:._/ ]", "全天|整天|无"]) + ")*", re.IGNORECASE
+    "(?:" + "|".join([*_WORDS.values(), r"[-‐‑‒–—―−~〜∼─━ー一至到→时時点點分:._/ ]", "全天|整天|无"]) + ")*",
+    re.IGNORECASE,
 )
 _NIGHT_ENDS, _MORNING, _NIGHT_BEGINS = 6, 5, 22
 _EARLIEST = {Session.PM: 10, Session.EV: 12}
