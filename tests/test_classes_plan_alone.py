@@ -89,6 +89,8 @@ def test_a_class_that_the_bureau_approved_without_a_plan_gets_it(
 ) -> None:
     approved = {key: value for key, value in body(expected=30, **AHEAD).items() if key != "lessons"}
     catalog.classes.put("C1", accept(catalog, approved, at("08:00")), "bureau", at("08:00"))
+    assert command(tmp_path, "attendance", "C1") == 2
+    assert "C1 还没有课程计划" in capsys.readouterr().err
     assert command(tmp_path, "classes", "import", str(plan), "--class", "C1") == 0
     assert "2090-11-23  上午  10:20  11:50  R1    安全用电" in capsys.readouterr().out
     assert times(catalog) == READ

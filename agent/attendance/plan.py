@@ -21,16 +21,19 @@ from agent.attendance.sheets import Cells, NoValue, Sheet, letter
 from agent.attendance.spans import Span, TimeCell, check_half, read_clock, read_time
 from agent.model import Session
 
-COLUMNS: Mapping[str, str] = {
-    "培训时间": "date", "日期": "date", "date": "date", "上课日期": "date", "培训日期": "date", "授课日期": "date",
-    "半天": "session", "session": "session", "时段": "session",
-    "时间": "time", "time": "time", "上课时间": "time", "授课时间": "time", "开始": "start", "start": "start",
-    "结束": "end", "end": "end", "开始时间": "start", "结束时间": "end",
-    "课程内容": "content", "content": "content", "授课内容": "content", "培训内容": "content", "教学内容": "content",
-    "理论/实操": "kind", "kind": "kind", "理论/实践": "kind", "授课教师": "teacher", "teacher": "teacher",
-    "授课老师": "teacher", "任课教师": "teacher", "教室": "room_id", "room_id": "room_id", "上课地点": "room_id",
-    "授课地点": "room_id", "室内教职工": "staff_in_room", "staff_in_room": "staff_in_room",
-}  # fmt: skip
+_HEADINGS: Mapping[str, str] = {
+    "date": "date 培训时间 日期 上课日期 培训日期 授课日期",
+    "session": "session 半天 时段 上午/下午",
+    "time": "time 时间 上课时间 授课时间 起止时间",
+    "start": "start 开始 开始时间",
+    "end": "end 结束 结束时间",
+    "content": "content 课程内容 授课内容 培训内容 教学内容",
+    "kind": "kind 理论/实操 理论/实践",
+    "teacher": "teacher 授课教师 授课老师 任课教师 主讲教师 教师",
+    "room_id": "room_id 教室 上课地点 授课地点 地点",
+    "staff_in_room": "staff_in_room 室内教职工",
+}
+COLUMNS: Mapping[str, str] = {heading: key for key, headings in _HEADINGS.items() for heading in headings.split()}
 PASSED_OVER = re.compile("(?:序号|编号|no|星期|周次|节次|课时|学时|课时数|学时数|备注)(?:（.*）)?")
 _LESSON = ("content", "kind", "teacher", "room_id", "staff_in_room")
 _LINES_BELOW = re.compile(
@@ -128,6 +131,7 @@ class _Rows:
         self.used: set[int] = set()
         self._sheet, self._keys, self._body, self._report = sheet, keys, body, report
         self._day = Day(None)
+        self._day_is_printed = False
         self._no_day: tuple[str, Unread] | None = None
         """Where the day that rules the rows stands and what is wrong with it; told with the first lesson under it."""
 
@@ -142,6 +146,8 @@ class _Rows:
         filled = any(key in values for key in _LESSON if key != "kind")
         if not filled and not times and not any(isinstance(value, NoValue) for value in values.values()):
             return
+        if not filled and isinstance(times, list) and "kind" not in values and self._day_is_printed:
+            return  # a form with its hours printed, not filled in
         where = ("lessons", len(self.found))
         self._place(where, number, places)
         try:
@@ -235,7 +241,7 @@ class _Rows:
         day above."""
         if value in (None, ""):
             return
-        self._day, self._no_day = Day(None), None
+        self._day, self._no_day, self._day_is_printed = Day(None), None, False
         if isinstance(value, NoValue):
             self._no_day = place, Unread("classes.formula", value=shown(value.text))
             return
@@ -245,6 +251,7 @@ class _Rows:
             self._no_day = place, error
             return
         if self._day.value is None:
+            self._day_is_printed = True
             self._no_day = place, Unread("classes.day_without_date", value=shown(self._day.text))
 
     def _is_line_below(self, row: Cells) -> bool:

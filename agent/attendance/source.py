@@ -71,8 +71,15 @@ def read_plan(path: Path, body: Mapping[str, Any], report: Report) -> dict[str, 
     else:
         raise _unknown(path)
     if other := plan.other_class(sheet, body):
-        raise ClassFileError("classes.other_class", file=path, place=other[0], value=other[1],
-                             class_id=body["class_id"], occupation=body["occupation"], number=body["class_number"])  # fmt: skip
+        raise ClassFileError(
+            "classes.other_class",
+            file=path,
+            place=other[0],
+            value=other[1],
+            class_id=body["class_id"],
+            occupation=body["occupation"],
+            number=body["class_number"],
+        )
     return {**body, "lessons": plan.lessons(sheet, body, report)}
 
 
@@ -130,8 +137,13 @@ def _lessons(sheet: sheets.Sheet, body: Mapping[str, Any], report: Report) -> li
     found = plan.lessons(sheet, body, report)
     if other := plan.other_class(sheet, body):
         report.places[("lessons", "head line")] = other[0]
-        report.note(("lessons", "head line"), "classes.other_class_note", value=other[1],
-                    occupation=shown(body.get("occupation", "")), number=shown(str(body.get("class_number", ""))))  # fmt: skip
+        report.note(
+            ("lessons", "head line"),
+            "classes.other_class_note",
+            value=other[1],
+            occupation=shown(body.get("occupation", "")),
+            number=shown(str(body.get("class_number", ""))),
+        )
     return found
 
 

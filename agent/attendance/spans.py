@@ -32,18 +32,20 @@ _CLOCK = (
     rf"(?!{_PERIOD})(?P<short>[0-9]{{2}})(?![0-9])(?!\s?[:时時点點])|(?P<part>半|整|[一三]刻)|钟)?)"
 )
 _TOKENS = re.compile(
-    "|".join([
-        r"(?P<blank>\s+)",
-        rf"(?P<weekday>{WEEKDAY})",
-        rf"(?P<period>{_PERIOD})",
-        *(rf"(?P<{half}>(?:{word})(?:\s?:)?)" for half, word in _WORDS.items()),
-        rf"(?P<clock>{_CLOCK})",
-        r"(?P<bare>(?<![0-9])(?<![0-9]:)[0-9]{1,2}(?![0-9:]))",
-        rf"(?P<dash>{DASH})",
-        r"(?P<sign>[、,，;；/|&+。和及与]|中午|全天|整天|[①-⒛])",
-    ]),
+    "|".join(
+        [
+            r"(?P<blank>\s+)",
+            rf"(?P<weekday>{WEEKDAY})",
+            rf"(?P<period>{_PERIOD})",
+            *(rf"(?P<{half}>(?:{word})(?:\s?:)?)" for half, word in _WORDS.items()),
+            rf"(?P<clock>{_CLOCK})",
+            r"(?P<bare>(?<![0-9])(?<![0-9]:)[0-9]{1,2}(?![0-9:]))",
+            rf"(?P<dash>{DASH})",
+            r"(?P<sign>[、,，;；/|&+。和及与]|中午|全天|整天|[①-⒛])",
+        ]
+    ),
     re.IGNORECASE,
-)  # fmt: skip
+)
 _CLOCKS = re.compile(_CLOCK)
 _ONE_CLOCK = re.compile(
     rf"(?:(?P<am>{_WORDS[Session.AM]})|(?P<pm>{_WORDS[Session.PM]})|(?P<ev>{_WORDS[Session.EV]}))?\s*"
@@ -53,7 +55,7 @@ _ONE_CLOCK = re.compile(
 _BRACKETS = re.compile(r"[(\[{【〔「《<]([^()\[\]{}【】〔〕「」《》<>]*)[)\]}】〕」》>]")
 _CALLED_OFF = re.compile("停课|停上|取消|暂停|放假|改|调")
 _UNFILLED = re.compile(
-    "(?:" + "|".join([*_WORDS.values(), r"[-‐‑‒–—―−~〜∼─━ー一至到→时時点點分:._/ ]", "全天|整天|无"]) + ")*",
+    "(?:" + "|".join([*_WORDS.values(), r"[-‐‑‒–—―−~〜∼─━ー一至到→时時点點分年月日:._/ ]", "全天|整天|无"]) + ")*",
     re.IGNORECASE,
 )
 _NIGHT_ENDS, _MORNING, _NIGHT_BEGINS = 6, 5, 22

@@ -26,8 +26,19 @@ MOST_UNPACKED = 48 * 1024 * 1024
 MOST_MEMBERS = 500
 _MOST_ELEMENTS = 100_000
 
-_BROKEN = (zipfile.BadZipFile, zlib.error, ParseError, KeyError, ValueError, IndexError, EOFError, LookupError, OSError,
-           RuntimeError, NotImplementedError)  # fmt: skip
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ParseError,
+    KeyError,
+    ValueError,
+    IndexError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+)
 """What zipfile and expat let out where the archive is damaged, encrypted or no workbook."""
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), 45, 46, 47, *range(50, 59)})
 """Built-in number formats that show a date or a time, those of Chinese Excel and WPS (27 to 36, 50 to 58) among them."""
@@ -253,8 +264,9 @@ class Workbook:
         self._parse(part, links)
         return {
             a["Id"]: posixpath.normpath(posixpath.join("/", folder, a["Target"].replace("\\", "/"))).lstrip("/").lower()
-            for _, a, _ in links.found if a.get("Type", "").endswith(kinds) and a.get("TargetMode") != "External"
-        }  # fmt: skip
+            for _, a, _ in links.found
+            if a.get("Type", "").endswith(kinds) and a.get("TargetMode") != "External"
+        }
 
     def _texts(self) -> list[str]:
         strings = _Strings()
