@@ -145,7 +145,8 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class TrainingClass:
-    """One intake of trainees, as approved. `expected` is the opening headcount; ask `expected_on` for a half-day."""
+    """One intake of trainees, as approved. `expected` is the opening headcount; ask `expected_on` for a half-day.
+    `plan_source` is `file` where the bureau approved the class without a plan and the institution gave it, else empty."""
 
     class_id: str
     project: str
@@ -161,6 +162,7 @@ class TrainingClass:
     rooms: tuple[Room, ...] = ()
     lessons: tuple[Lesson, ...] = ()
     amendments: tuple[Amendment, ...] = ()
+    plan_source: Literal["", "file"] = ""
 
     def expected_on(self, day: date, session: Session) -> int:
         """The approved headcount that rules a half-day: the last amendment at or before it, else the opening one."""

@@ -52,7 +52,14 @@ def catalog(tmp_path: Path) -> Catalog:
 def test_import_list_show(run: Run) -> None:
     status, lines, err = run("classes", "import", str(CONFIG / "class.example.toml"))
     assert (status, len(lines), lines[0]["class_id"], lines[0]["source"]) == (0, 1, "WS2026-DG-003", "file")
-    assert err == "已导入 WS2026-DG-003：电工第3班，应到 40 人，5 个半天，6 个授课时段，2 间教室\n"
+    assert err.splitlines()[:3] == [
+        "class.example.toml 的课程计划读成：",
+        "日期        半天  开始   结束   教室        课程内容",
+        "2026-11-23  上午  08:30  10:00  理论教室    安全用电常识",
+    ]
+    assert (
+        err.splitlines()[-1] + "\n" == "已导入 WS2026-DG-003：电工第3班，应到 40 人，5 个半天，6 个授课时段，2 间教室\n"
+    )
     assert run("classes", "list")[1] == lines
     assert run("classes", "show", "WS2026-DG-003")[1] == lines
     status, lines, err = run("classes", "show", "NONE")

@@ -105,7 +105,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ("room twice", body(ONE, rooms=[THEORY, {**THEORY, "cameras": []}]), ["class.toml: rooms[2].room_id: “R1”出现了两次", "lessons[1]"]),
     ("camera twice", body(ONE, rooms=[THEORY, {**PRACTICE, "cameras": ["cam1"]}]), ["class.toml: rooms[2].cameras: 摄像机 cam1 已属于教室 R1"]),
     ("no camera ID", body(ONE, rooms=[{**THEORY, "cameras": ["a/b"]}]), ["class.toml: rooms[1].cameras: “a/b”不能作编号"]),
-    ("no rooms", body(rooms=[]), ["class.toml: rooms: 没有教室", "class.toml: lessons: 没有授课时段"]),
+    ("no rooms", body(rooms=[]), ["class.toml: rooms: 没有教室"]),
     ("session order", body(lesson("8:30", "9:00", session="pm"), lesson("9:00", "10:00", session="am")),
      ["class.toml: lessons[1].session: 2026-11-23 的“下午”时段早于前一个半天结束"]),
     ("rooms no tables", body(ONE, rooms="R1"), ["class.toml: rooms: rooms 应为若干张表", "rooms: 没有教室", "lessons[1].room_id"]),
@@ -294,7 +294,7 @@ def refused(path: Path) -> str:
 
 def test_hostile_and_broken_files(tmp_path: Path) -> None:
     formula = {**GOOD, "课程计划": [*GOOD["课程计划"], ["=HYPERLINK(1)"]]}
-    assert "第 3 行 A 列是公式" in refused(workbook(tmp_path / "formula.xlsx", **formula))
+    assert "第 3 行 A 列: 是公式" in refused(workbook(tmp_path / "formula.xlsx", **formula))
     assert "缺少工作表 教室, 课程计划" in refused(workbook(tmp_path / "half.xlsx", 班级=GOOD["班级"]))
 
     bomb = tmp_path / "bomb.xlsx"
@@ -324,8 +324,10 @@ def test_hostile_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(HEAD, encoding="utf-8")
     (tmp_path / "计划.csv").write_bytes(b"\xff\xfe\x00\x01")
     assert "既不是 UTF-8 也不是 GB18030" in refused(tmp_path / "c.toml")
+    assert "既不是 UTF-8 也不是 GB18030" in refused(tmp_path / "计划.csv")
+    (tmp_path / "计划.csv").write_text(FORM, encoding="utf-8")
     assert "只有课程计划" in refused(tmp_path / "计划.csv")
-    assert "请用 .toml 或 .xlsx" in refused(tmp_path / "x.doc")
+    assert "另存为 .xlsx" in refused(tmp_path / "x.doc")
 
 
 def _folder(path: Path) -> Path:

@@ -51,7 +51,11 @@ class Fresh:
 
     def setup(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "agent", "setup", *arguments, "--config", str(self.config)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        # the first call has no settings file yet: the state folder of a box on this machine is none of its business
+        environment = os.environ | {"SITE_AGENT_STATE_DIR": str(self.folder / "state")}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=environment
+        )
         assert done.returncode == status, done.stdout + done.stderr
         return done
 

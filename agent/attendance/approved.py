@@ -1,7 +1,8 @@
 """Taking a class into the catalog, from a file or from the bureau.
 
 What the bureau approved wins over a file; which cameras look into a room only the box knows, so those stay as the file
-says. Once its first lesson has begun, a class changes only by amendments, whoever sends it.
+says. An approval without lessons leaves the course plan to the institution. Once its first lesson has begun, a class
+changes only by amendments, whoever sends it.
 """
 
 from __future__ import annotations
@@ -79,18 +80,34 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
     if row:
         known = parse(row.body, zone, cls.class_id)
         if source == "file" and row.source == "bureau":
-            lost, cls = differences(known, cls, zone), with_cameras(known, cls)
-        elif source == "bureau" and row.source == "file":
-            lost, cls = differences(cls, known, zone), with_cameras(cls, known)
+            given = cls
+            cls = with_cameras(known, cls)
+            if not known.lessons or known.plan_source == "file":
+                cls = _with_plan(cls, given, zone, name)
+                _refuse_silent_changes(known, cls, zone, at, name)
+            lost = differences(cls, given, zone)
         else:
-            _refuse_silent_changes(known, cls, zone, at, name)
-            cls = with_cameras(cls, known) if source == "bureau" else cls
-            if cls == known:
-                # a broker brings all that is approved each time: nothing to compare with all other classes
-                return Taken(cls, source, False, lost)
+            if source == "bureau" and not cls.lessons:
+                cls = _with_plan(cls, known, zone, name)
+            if source == "bureau" and row.source == "file":
+                lost, cls = differences(cls, known, zone), with_cameras(cls, known)
+            else:
+                _refuse_silent_changes(known, cls, zone, at, name)
+                cls = with_cameras(cls, known) if source == "bureau" else cls
+                if cls == known:
+                    # a broker brings all that is approved each time: nothing to compare with all other classes
+                    return Taken(cls, source, False, lost)
     _refuse_conflicts(cls, (parse(r.body, zone, r.class_id) for r in catalog.classes.all()), zone, name)
     held: Source = "bureau" if source == "bureau" or (row and row.source == "bureau") else "file"
     return Taken(cls, held, row is None, lost)
+
+
+def _with_plan(cls: TrainingClass, plan: TrainingClass, zone: ZoneInfo, name: str) -> TrainingClass:
+    """The approved class with the lessons that the institution gave. Raises ClassFileProblems where they do not fit it."""
+    if not plan.lessons:
+        return cls
+    body = {**body_of(cls, zone), "lessons": body_of(plan, zone)["lessons"], "plan_source": "file"}
+    return parse(body, zone, name)
 
 
 def with_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:

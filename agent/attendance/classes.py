@@ -9,14 +9,15 @@ All three raise ClassFileProblems (a ClassFileError) that lists everything that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from agent.attendance import amend, rooms, source
 from agent.attendance.fields import Report, Table
+from agent.errors import ClassFileError
 from agent.model import Amendment, Lesson, LessonKind, Session, TrainingClass
 
 SESSIONS = {
@@ -28,18 +29,37 @@ SESSIONS = {
     "晚上": Session.EV,
 }
 MOST_TRAINEES = 1000
+_PLAN_SOURCES: Mapping[str, Literal["", "file"]] = {"file": "file"}
 LONGEST_CLASS_DAYS = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`notes`: what is not wrong with the file, but a person should know before the class is taken."""
+
+    cls: TrainingClass
+    notes: list[str]
 
 
 def load(path: Path, zone: ZoneInfo) -> TrainingClass:
     """Read a class file. Raises ClassFileError where it cannot be read, ClassFileProblems for what it says."""
+    return load_file(path, zone).cls
+
+
+def load_file(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) -> Loaded:
+    """Read a class file; with `known`, a course plan that stands alone, as the plan of that class. Raises as `load`."""
     report = Report(path.name)
-    body = source.read(path, report)
-    return _build(body, zone, report)
+    if known and any("applied" in change.changes for change in known.amendments):
+        raise ClassFileError("classes.plan_amended", file=path, class_id=known.class_id)
+    body = source.read_plan(path, body_of(known, zone), report) if known else source.read(path, report)
+    if not body.get("lessons") and not report.wrong("lessons"):
+        report.add(("lessons",), "classes.no_lessons")
+    return Loaded(_build(body, zone, report), report.notes)
 
 
 def parse(body: Mapping[str, Any], zone: ZoneInfo, source: str) -> TrainingClass:
-    """Build a class from a body; `source` names it in error messages (a file, `bureau`)."""
+    """Build a class from a body; `source` names it in error messages (a file, `bureau`). An approval may come without
+    lessons: the institution gives the plan then."""
     return _build(body, zone, Report(source))
 
 
@@ -71,6 +91,7 @@ def body_of(cls: TrainingClass, zone: ZoneInfo) -> dict[str, Any]:
              "first_session": a.first_session.value, "reason": a.reason, **a.changes}
             for a in cls.amendments
         ],
+        **({"plan_source": cls.plan_source} if cls.plan_source else {}),
     }  # fmt: skip
 
 
@@ -99,6 +120,7 @@ def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingC
         first_day=first or date.min, last_day=last or date.max, expected=head.number("expected", 1, MOST_TRAINEES),
         head_teacher=head.text("head_teacher"), staff=head.texts("staff"),
         rooms=tuple(rooms.read(table) for table in head.tables("rooms")),
+        plan_source=head.choice("plan_source", _PLAN_SOURCES, required=False) or "",
     )  # fmt: skip
     if first and last and first > last:
         head.problem("last_day", "classes.days_order", first=first, last=last)
@@ -108,8 +130,6 @@ def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingC
     rows = [(table.path, lesson) for table in head.tables("lessons") if (lesson := read_lesson(table, cls, zone))]
     amendments = tuple(x for table in head.tables("amendments") if (x := _amendment(table, cls, rows, zone)))
     head.done()
-    if not body.get("lessons"):
-        report.add(("lessons",), "classes.no_lessons")
     cls = replace(cls, amendments=amendments, lessons=tuple(sorted((x for _, x in rows), key=_lesson_order)))
     _check_lessons(report, cls, rows, zone)
     report.finish()

@@ -14,12 +14,13 @@ from datetime import date, datetime, time
 from typing import Any, TypeVar
 
 from agent import words
+from agent.attendance.xlsx import NoValue
 from agent.errors import ClassFileError
 from agent.model import is_id
 
 Path = tuple[str | int, ...]
 T = TypeVar("T")
-MOST_PROBLEMS = 50
+MOST_PROBLEMS = 1000
 _LONGEST = 200
 _DAY = re.compile(r"(?P<y>[0-9]{4})[-/.年](?P<m>[0-9]{1,2})[-/.月](?P<d>[0-9]{1,2})日?")
 _TIME = re.compile(r"([0-9]{1,2})(?:[时点](?:([0-9]{1,2})分?)?|:([0-9]{2})(?::([0-9]{2}))?)")
@@ -34,18 +35,49 @@ class ClassFileProblems(ClassFileError):
         self.problems = problems
 
 
+class Unread(Exception):
+    """A cell that cannot be understood. `key` and `params` are the words for it."""
+
+    def __init__(self, key: str, /, **params: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.params = params
+
+
+_CAUSES = frozenset(
+    {"classes.unknown_key", "classes.unknown_key_near", "classes.unknown_name", "classes.unknown_name_near"}
+)
+_PARTS = ("rooms", "lessons", "amendments")
+
+
 @dataclass
 class Report:
-    """Collects problems. `places` names where a path came from, where that is not the path itself (row and column)."""
+    """Collects problems. `places` names where a path came from, where that is not the path itself (row and column).
+    `notes`: what is not wrong, but a person should know before the class is taken."""
 
     source: str
     places: dict[Path, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _found: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[str]:
+        """A line each, causes before what follows from them: names that nobody knows, then the class, rooms, lessons."""
+        return sorted(self._found, key=lambda line: self._found[line])
 
     def add(self, path: Path, key: str, /, **params: object) -> None:
         line = _visible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split()))
-        if line not in self.problems and len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(line)
+        part = _PARTS.index(path[0]) + 1 if path and path[0] in _PARTS else 0
+        number = path[1] if len(path) > 1 and isinstance(path[1], int) else -1
+        if len(self._found) < MOST_PROBLEMS:
+            self._found.setdefault(line, (-1 if key in _CAUSES else part, number))
+
+    def wrong(self, part: str) -> bool:
+        """Whether anything was wrong with the rooms, the lessons, the amendments."""
+        return _PARTS.index(part) + 1 in {rank for rank, _ in self._found.values()}
+
+    def note(self, path: Path, key: str, /, **params: object) -> None:
+        self.notes.append(_visible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split())))
 
     def where(self, path: Path) -> str:
         """Words for a path: the row and column it came from, else the table's number and the key."""
@@ -84,6 +116,9 @@ class Table:
     def value(self, key: str, *, required: bool) -> Any:
         self._asked.add(key)
         found = self.raw.get(key)
+        if isinstance(found, NoValue):
+            self.problem(key, "classes.formula", value=shown(found.text))
+            return None
         if found is None or (isinstance(found, str) and not found.strip()):
             if required:
                 self.problem(key, "classes.missing", key=key)
@@ -116,8 +151,8 @@ class Table:
         found = self.value(key, required=default is None)
         if found is None:
             return low if default is None else default
-        if isinstance(found, str) and unicodedata.normalize("NFKC", found.strip()).isdecimal():
-            found = int(unicodedata.normalize("NFKC", found.strip())[:9])
+        if isinstance(found, str) and plain(found.strip()).isdecimal():
+            found = int(plain(found.strip())[:9])
         if isinstance(found, float) and found.is_integer():
             found = int(found)
         if isinstance(found, bool) or not isinstance(found, int):
@@ -199,6 +234,14 @@ class Table:
                 self.problem(shown(key), word, near=near[0] if near else "", known=", ".join(sorted(self._asked)))
 
 
+def plain(text: str) -> str:
+    """Full-width letters, digits and signs made plain, invisible ones left out. ① and ½ stay as they are: ①8:30 is not
+    18:30."""
+    kinds = [(char, unicodedata.category(char)) for char in text if unicodedata.category(char) != "Cf"]
+    made = "".join(c if kind in ("No", "Nl", "So") else unicodedata.normalize("NFKC", c) for c, kind in kinds)
+    return made.replace("∶", ":")
+
+
 def shown(value: object) -> str:
     """A stranger's value, safe and short enough for one line."""
     text = value if isinstance(value, str) else repr(value)
@@ -219,7 +262,7 @@ def as_day(value: object) -> date | None:
     elif isinstance(value, date):
         day = value
     elif isinstance(value, str):
-        text = "".join(unicodedata.normalize("NFKC", value).split())
+        text = "".join(plain(value).split())
         match = _DAY.fullmatch(text)
         try:
             day = date(int(match["y"]), int(match["m"]), int(match["d"])) if match else None
@@ -232,7 +275,7 @@ def as_time(value: object) -> time | None:
     """Local wall clock time to the second: 8:30, 08:30:15, 8时30分, 8时, a spreadsheet's time."""
     if isinstance(value, time):
         return value if value.tzinfo is None and value.microsecond == 0 else None
-    match = _TIME.fullmatch("".join(unicodedata.normalize("NFKC", value).split())) if isinstance(value, str) else None
+    match = _TIME.fullmatch("".join(plain(value).split())) if isinstance(value, str) else None
     if match is None:
         return None
     hour, spoken, minute, second = (int(part or 0) for part in match.groups())

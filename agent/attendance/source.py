@@ -6,6 +6,7 @@ anything was amended, 变更 (a row a change).
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from agent.attendance import plan, sheets
 from agent.attendance.fields import Report, shown
+from agent.attendance.spans import time_text
 from agent.errors import ClassFileError
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -33,18 +35,65 @@ AMENDMENT_KEYS: Mapping[str, str] = {
     "新授课教师": "new_teacher",
 }  # fmt: skip
 SHEETS = ("班级", "教室", "课程计划")
+XLSX = frozenset({".xlsx", ".xlsm"})
+_HEAD_ROWS, _MOST_SHEETS = 40, 20
+_OTHER_TABLES: Mapping[str, str] = {"classes.punches": "打卡", "classes.sign_in": "签到", "classes.roster": "姓名"}
+
+TABLES = frozenset({".et", ".ett", ".numbers", ".ods", ".xls", ".xlsb", ".xlt", ".xltx"})
+TEXTS = frozenset({".doc", ".docx", ".odt", ".pdf", ".rtf", ".wps", ".wpt"})
 
 
 def read(path: Path, report: Report) -> dict[str, Any]:
     """The body of a class file, with the places of what came from tables in `report`. Raises ClassFileError."""
     suffix = path.suffix.lower()
-    if suffix == ".xlsx":
-        return _workbook(path, report)
     if suffix == ".toml":
         return _toml(path, report)
     if suffix == ".csv":
-        raise ClassFileError("classes.csv_alone", file=path)
-    raise ClassFileError("classes.unknown_format", file=path)
+        _csv_plan(path)
+        raise ClassFileError("classes.plan_alone", file=path)
+    if suffix in XLSX:
+        return _workbook(path, report)
+    raise _unknown(path)
+
+
+def read_plan(path: Path, body: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """The body of a known class with the lessons of a course plan that stands alone. Raises ClassFileError."""
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        sheet = _csv_plan(path)
+    elif suffix in XLSX:
+        book = sheets.Workbook(path, read_bytes(path))
+        if "班级" in map(plan.squeeze, book.names):
+            raise ClassFileError("classes.class_in_plan", file=path)
+        sheet = _plan_sheet(path, book)
+    elif suffix == ".toml":
+        raise ClassFileError("classes.class_in_plan", file=path)
+    else:
+        raise _unknown(path)
+    if other := plan.other_class(sheet, body):
+        raise ClassFileError(
+            "classes.other_class",
+            file=path,
+            place=other[0],
+            value=other[1],
+            class_id=body["class_id"],
+            occupation=body["occupation"],
+            number=body["class_number"],
+        )
+    return {**body, "lessons": plan.lessons(sheet, body, report)}
+
+
+def _unknown(path: Path) -> ClassFileError:
+    """The words that help with a file of another kind."""
+    suffix = path.suffix.lower()
+    key = (
+        "classes.save_as_xlsx"
+        if suffix in TABLES
+        else "classes.copy_to_xlsx"
+        if suffix in TEXTS
+        else "classes.unknown_format"
+    )
+    return ClassFileError(key, file=path)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -77,55 +126,125 @@ def _toml(path: Path, report: Report) -> dict[str, Any]:
 
 
 def _plan_beside(path: Path, body: Mapping[str, Any], report: Report) -> list[dict[str, Any]]:
-    data = read_bytes(path)
-    if path.suffix.lower() == ".xlsx":
-        tables = sheets.workbook(path, data)
-        rows = tables.get("课程计划") or next(iter(tables.values()))
-    else:
-        rows = sheets.comma_separated(path, data)
-    return plan.lessons(rows, path.name, body, report)
+    suffix = path.suffix.lower()
+    if suffix in TABLES | TEXTS:
+        raise _unknown(path)
+    sheet = _plan_sheet(path, sheets.Workbook(path, read_bytes(path))) if suffix in XLSX else _csv_plan(path)
+    return _lessons(sheet, body, report)
+
+
+def _lessons(sheet: sheets.Sheet, body: Mapping[str, Any], report: Report) -> list[dict[str, Any]]:
+    found = plan.lessons(sheet, body, report)
+    if other := plan.other_class(sheet, body):
+        report.places[("lessons", "head line")] = other[0]
+        report.note(
+            ("lessons", "head line"),
+            "classes.other_class_note",
+            value=other[1],
+            occupation=shown(body.get("occupation", "")),
+            number=shown(str(body.get("class_number", ""))),
+        )
+    return found
+
+
+def _plan_sheet(path: Path, book: sheets.Workbook) -> sheets.Sheet:
+    """课程计划, else the only sheet that has the plan's headings. Raises ClassFileError."""
+    names = {plan.squeeze(name): name for name in reversed(book.names)}
+    if "课程计划" in names:
+        return _sheet(book, names["课程计划"], "课程计划")
+    heads = {name: book.cells(name, most=_HEAD_ROWS)[0] for name in book.names[:_MOST_SHEETS]}
+    plans = [name for name, rows in heads.items() if plan.heading_row(rows) is not None]
+    if len(plans) == 1:
+        return _sheet(book, plans[0], plans[0])
+    if plans:
+        raise ClassFileError("classes.many_plans", file=path, sheets=", ".join(map(shown, plans)))
+    raise _no_plan(path, [row for rows in heads.values() for row in rows])
+
+
+def _csv_plan(path: Path) -> sheets.Sheet:
+    """Raises ClassFileError where it is no course plan."""
+    sheet = sheets.comma_separated(path, read_bytes(path))
+    if plan.heading_row(sheet.rows) is None:
+        raise _no_plan(path, sheet.rows[:_HEAD_ROWS])
+    return sheet
+
+
+def _no_plan(path: Path, rows: list[sheets.Cells]) -> ClassFileError:
+    """The words for a table without the plan's headings: other papers of a class are called by name."""
+    headings = {plan.squeeze(cell) for row in rows for cell in row}
+    known = [key for key, sign in _OTHER_TABLES.items() if any(sign in heading for heading in headings)]
+    return ClassFileError(known[0] if "姓名" in headings and known else "classes.no_plan", file=path)
+
+
+def _sheet(book: sheets.Workbook, name: str, called: str) -> sheets.Sheet:
+    rows, hidden = book.cells(name)
+    return sheets.Sheet(called, rows, hidden)
 
 
 def _workbook(path: Path, report: Report) -> dict[str, Any]:
-    tables = sheets.workbook(path, read_bytes(path))
-    missing = [name for name in SHEETS if name not in tables]
+    book = sheets.Workbook(path, read_bytes(path))
+    names = {plan.squeeze(name): name for name in reversed(book.names)}
+    if not {"班级", "教室"}.intersection(names):
+        _plan_sheet(path, book)
+        raise ClassFileError("classes.plan_alone", file=path)
+    missing = [name for name in SHEETS if name not in names]
     if missing:
         raise ClassFileError("classes.missing_sheet", file=path, sheets=", ".join(missing))
-    body: dict[str, Any] = {}
-    for number, row in enumerate(tables["班级"], 1):
-        cells = [cell for cell in row if cell not in (None, "")]
-        if not cells:
-            continue
-        name = plan.squeeze(row[0])
-        key = HEAD_KEYS.get(name, name)
-        if key in body:
-            report.add((key,), "classes.twice", value=key)
-        report.places[(key,)] = plan.cell("班级", number, 1)
-        if len(row) > 1 and row[1] not in (None, ""):
-            body[key] = row[1]
-    body["rooms"] = _records(tables["教室"], "教室", "rooms", ROOM_KEYS, report)
-    body["lessons"] = plan.lessons(tables["课程计划"], "课程计划", body, report)
-    if "变更" in tables:
-        records = _records(tables["变更"], "变更", "amendments", AMENDMENT_KEYS, report)
+    body = _head(_sheet(book, names["班级"], "班级"), report)
+    body["rooms"] = _records(_sheet(book, names["教室"], "教室"), "rooms", ROOM_KEYS, report)
+    body["lessons"] = _lessons(_sheet(book, names["课程计划"], "课程计划"), body, report)
+    if "变更" in names:
+        records = _records(_sheet(book, names["变更"], "变更"), "amendments", AMENDMENT_KEYS, report)
         body["amendments"] = [_amendment(record) for record in records]
     return body
 
 
-def _records(
-    rows: list[sheets.Cells], sheet: str, name: str, known: Mapping[str, str], report: Report
-) -> list[dict[str, Any]]:
+def _head(sheet: sheets.Sheet, report: Report) -> dict[str, Any]:
+    """Sheet 班级: a row a key. A title, which has no value, is passed over."""
+    body: dict[str, Any] = {}
+    for number, row in enumerate(sheet.rows, 1):
+        name = plan.squeeze(row[0]).strip(":*") if row else ""
+        key = HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "")
+        value = row[1] if len(row) > 1 else None
+        if not key:
+            if value not in (None, ""):
+                report.places[("head", number)] = plan.cell(sheet.name, number, 0)
+                _unknown_name(("head", number), name, HEAD_KEYS, report)
+            continue
+        if key in body:
+            report.add((key,), "classes.twice", value=shown(name))
+        report.places[(key,)] = plan.cell(sheet.name, number, 1)
+        if value not in (None, ""):
+            body[key] = value
+    return body
+
+
+def _unknown_name(path: tuple[str | int, ...], name: str, known: Mapping[str, str], report: Report) -> None:
+    near = difflib.get_close_matches(name, known, 1)
+    word = "classes.unknown_name_near" if near else "classes.unknown_name"
+    report.add(path, word, value=shown(name), near=near[0] if near else "", known="、".join(known))
+
+
+def _records(sheet: sheets.Sheet, name: str, known: Mapping[str, str], report: Report) -> list[dict[str, Any]]:
     """A table with headings -> one table of the body a row; a cell's place is remembered for what is found wrong later."""
-    if not rows:
+    if not sheet.rows:
         return []
-    keys = [known.get(plan.squeeze(cell), plan.squeeze(cell)) for cell in rows[0]]
+    names = [plan.squeeze(cell).strip(":*") for cell in sheet.rows[0]]
+    keys = [known.get(heading, heading if heading in known.values() else "") for heading in names]
+    for column, (heading, key) in enumerate(zip(names, keys, strict=True)):
+        if not key and any(len(row) > column and plan.squeeze(row[column]) for row in sheet.rows[1:]):
+            report.places[(name, -1, column)] = plan.cell(sheet.name, 1, column)
+            _unknown_name((name, -1, column), heading, known, report)
     found: list[dict[str, Any]] = []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in enumerate(sheet.rows[1:], 2):
         entry = {key: value for key, value in zip(keys, row, strict=False) if key and value is not None}
         if not entry:
             continue
         where = (name, len(found))
-        report.places[where] = plan.cell(sheet, number, None)
-        report.places |= {(*where, key): plan.cell(sheet, number, column) for column, key in enumerate(keys)}
+        report.places[where] = plan.cell(sheet.name, number, None)
+        report.places |= {
+            (*where, key): plan.cell(sheet.name, number, column) for column, key in enumerate(keys) if key
+        }
         found.append(entry)
     return found
 
@@ -145,4 +264,4 @@ def _amendment(row: dict[str, Any]) -> dict[str, Any]:
 def _lesson_cells(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Take the cells of one lesson out of a row."""
     cells = {key.removeprefix(prefix): row.pop(key) for key in list(row) if key.startswith(prefix)}
-    return {key: plan.time_text(value) if key in ("start", "end") else value for key, value in cells.items()}
+    return {key: time_text(value) if key in ("start", "end") else value for key, value in cells.items()}

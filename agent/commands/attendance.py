@@ -50,6 +50,8 @@ def _wanted(cls: TrainingClass, on: str | None, session: str | None) -> list[tup
     if on and day is None:
         raise InputError("attendance.bad_date", value=shown_text(on))
     found = [p for p in cls.half_days() if day in (None, p[0]) and session in (None, p[1].value)]
+    if not cls.half_days():
+        raise InputError("attendance.no_plan", class_id=cls.class_id)
     if not found:
         days = sorted({day.isoformat() for day, _ in cls.half_days()})
         name = Session(session).folder if session else ""

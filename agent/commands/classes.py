@@ -1,4 +1,4 @@
-"""`site-agent classes`: import FILE, list, show ID, template."""
+"""`site-agent classes`: import FILE [--class ID], list, show ID, template."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 from agent import words
 from agent.attendance import template
 from agent.attendance.approved import take
-from agent.attendance.classes import body_of, clock_text, load
+from agent.attendance.classes import Loaded, body_of, clock_text, load_file
 from agent.attendance.fields import ClassFileProblems
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.errors import InputError
 from agent.model import TrainingClass
+
+_MOST_LINES = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,6 +25,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     importing = actions.add_parser("import")
     importing.add_argument("file", type=Path, metavar="FILE")
+    importing.add_argument("--class", dest="plan_of", metavar="CLASS_ID", help=words.text("classes.plan_of_help"))
+    importing.add_argument("--yes", action="store_true", help=words.text("classes.yes_help"))
     importing.set_defaults(run=import_file)
     actions.add_parser("list").set_defaults(run=list_all)
     showing = actions.add_parser("show")
@@ -34,15 +38,24 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def import_file(args: argparse.Namespace) -> int:
-    """Status 1 where the bureau's approval won over something in the file."""
+    """Shows what was understood, asks on a terminal, then takes it. Status 1 where the person says no, or the bureau's
+    approval won over something in the file."""
     settings = common.settings(args)
+    plan_of = getattr(args, "plan_of", None)
     try:
-        cls = load(args.file, settings.zone)
         with common.catalog(settings) as catalog:
-            taken = take(catalog, cls, "file", SystemClock().now(), name=args.file.name)
+            known = common.the_class(catalog, plan_of) if plan_of else None
+            loaded = load_file(args.file, settings.zone, known)
+            _show_understood(args, loaded, settings.zone)
+            if not _confirmed(args):
+                common.say(words.text("classes.not_taken"))
+                return 1
+            taken = take(catalog, loaded.cls, "file", SystemClock().now(), name=args.file.name)
     except ClassFileProblems as problems:
-        for line in problems.problems:
+        for line in problems.problems[:_MOST_LINES]:
             common.say(f"site-agent: {line}")
+        if len(problems.problems) > _MOST_LINES:
+            common.say(words.text("classes.more", count=len(problems.problems) - _MOST_LINES))
         return problems.exit_status
     cls = taken.cls
     common.emit(args, {**body_of(cls, settings.zone), "source": taken.source})
@@ -61,6 +74,33 @@ def import_file(args: argparse.Namespace) -> int:
         for difference in taken.differences:
             common.say(f"  {difference}")
     return 1 if taken.differences else 0
+
+
+def _show_understood(args: argparse.Namespace, loaded: Loaded, zone: ZoneInfo) -> None:
+    """A table, so that a person sees a wrong lesson at once; on standard error where standard output is JSON."""
+    rows = [
+        (str(x.date), x.session.folder, clock_text(x.start, zone), clock_text(x.end, zone),
+         loaded.cls.room(x.room_id).name, x.content, words.text("classes.cancelled") if x.cancelled else "")
+        for x in loaded.cls.lessons
+    ]  # fmt: skip
+    text = words.text("classes.understood", file=args.file.name) + "\n"
+    text += common.table(rows, words.text("classes.understood_headings").split("|")) + "\n"
+    if common.wants_json(args):
+        common.say(text.rstrip("\n"))
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    for note in loaded.notes:
+        common.say(note)
+
+
+def _confirmed(args: argparse.Namespace) -> bool:
+    """Scripts, which have no terminal or say --yes or --json, are not asked."""
+    if getattr(args, "yes", False) or common.wants_json(args) or not sys.stdin.isatty():
+        return True
+    sys.stderr.write(words.text("classes.ask"))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
 def list_all(args: argparse.Namespace) -> int:

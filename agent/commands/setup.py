@@ -140,7 +140,7 @@ class Setup:
         """What comes last: the class, ownership, the service."""
         args = self._args
         if args.class_file:
-            given = argparse.Namespace(**{**vars(args), "file": args.class_file})
+            given = argparse.Namespace(**{**vars(args), "file": args.class_file, "yes": True})
             self._status = max(self._status, classes_command.import_file(given))
         if args.account:
             self._account(settings, args.account)

@@ -93,7 +93,7 @@ class Show:
         label = words.text("demo.label")
         keys = str(self._folder / "state" / "keys")
         self._command("drive", "init", str(self._folder / "drive"), "--label", label, "--key-dir", keys)
-        self._command("classes", "import", str(self._folder / "class.toml"))
+        self._command("classes", "import", str(self._folder / "class.toml"), "--yes")
         self._line("demo.prepared", class_id=CLASS_ID, expected=EXPECTED)
 
     def _discover(self) -> None:

@@ -1,0 +1,80 @@
+"""A day cell of a course plan: 第一天 11月23日, 3月5日（星期五）, 3月5号, 2026-11-23, or a spreadsheet's date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from agent.attendance.fields import Unread, as_day, plain, shown
+from agent.attendance.spans import WEEKDAY
+
+_UNKNOWN_YEAR = 2000
+"""Stands in where neither the plan nor the class says a year: the class's own days are told as wrong then."""
+_ORDINAL = r"第(?:[一二三四五六七八九十百]+|[0-9]+)天"
+_UNFILLED = re.compile(rf"(?:{_ORDINAL})?(?:[年月日号_./\-—:()\[\]]|星期|周)*")
+_IN_BRACKETS = re.compile(rf"[(\[【〔](?:星期|周)?([一二三四五六日天])[)\]】〕]|{WEEKDAY}")
+_DAY = re.compile(
+    rf"(?:{_ORDINAL})?[:,]?\(?(?:(?P<year>[0-9]{{4}})[年/.-])?(?P<month>[0-9]{{1,2}})[月/.-](?P<day>[0-9]{{1,2}})[日号]?\)?"
+)
+_LOST_ZERO = re.compile(r"[0-9]{1,2}\.[123]")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`value` is None for a day that the form prints and nobody filled in (`text` is what stands there)."""
+
+    value: date | None
+    text: str = ""
+
+
+def read_day(value: object, body: Mapping[str, Any], *, typed: bool) -> Day:
+    """A day; without a year it is the class's year in which it falls inside the class. `typed`: numbers and text are told
+    apart where it was read. Raises Unread."""
+    if isinstance(value, date):
+        day = as_day(value)
+        if day is None:
+            raise Unread("classes.not_date", value=_plainly(value))
+        return Day(day)
+    if not isinstance(value, str):
+        # 5.10 typed into a cell is kept as the number 5.1: nobody can tell any more which day was meant
+        raise Unread("classes.day_number", value=shown(str(value)))
+    text = "".join(plain(value).split())
+    if not typed and _LOST_ZERO.fullmatch(text):
+        raise Unread("classes.day_number", value=shown(text))
+    if _UNFILLED.fullmatch(text):
+        return Day(None, text)
+    weekdays = [min("一二三四五六日天".index(found[1] or found[2]), 6) for found in _IN_BRACKETS.finditer(text)]
+    found = _DAY.fullmatch(_IN_BRACKETS.sub("", text).strip(",、"))
+    if not found or len(weekdays) > 1:
+        raise Unread("classes.not_date", value=shown(text))
+    day = _in_class(found, body)
+    if day is None:
+        raise Unread("classes.not_date", value=shown(text))
+    if weekdays and day.year != _UNKNOWN_YEAR and day.weekday() != weekdays[0]:
+        raise Unread("classes.weekday", value=shown(text), day=day, weekday="一二三四五六日"[day.weekday()])
+    return Day(day)
+
+
+def _in_class(found: re.Match[str], body: Mapping[str, Any]) -> date | None:
+    first, last = as_day(body.get("first_day")), as_day(body.get("last_day"))
+    known = [day.year for day in (first, last) if day]
+    years = (
+        [int(found["year"])] if found["year"] else [*range(min(known), max(known) + 1)] if known else [_UNKNOWN_YEAR]
+    )
+    days = [d for year in years[:4] if (d := _date(year, int(found["month"]), int(found["day"])))]
+    return next((d for d in days if first and last and first <= d <= last), days[0] if days else None)
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        found = date(year, month, day)
+    except ValueError:
+        return None
+    return found if 2000 <= found.year < 2100 else None
+
+
+def _plainly(value: date) -> str:
+    return value.isoformat(" ", "minutes") if isinstance(value, datetime) else value.isoformat()
