@@ -282,6 +282,7 @@ class Gap:
     end: datetime
     reason: str
     event: int | None = None
+    room_id: str = ""
 
     @property
     def seconds(self) -> float:

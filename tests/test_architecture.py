@@ -16,7 +16,7 @@ LAYERS = [
     {"words"},
     {"errors", "clock", "model", "notify", "crew"},
     {"schedule", "catalog"},
-    {"media", "drive", "ledger", "life", "attempts"},
+    {"media", "drive", "ledger", "missing", "life", "attempts"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
-PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger"}
+PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing"}
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},

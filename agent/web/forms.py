@@ -140,7 +140,8 @@ def _video(v: Visit, seen: Minute) -> str:
     if seen.complete is True:
         parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
     elif seen.complete is False:
-        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps)))
+        rooms = gaps.rooms_said(seen.missing, seen.cls, t)
+        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps), rooms=rooms))
     if seen.clear is not None:
         why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
         why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
@@ -159,7 +160,7 @@ def _reason(reason: str) -> str:
 def _gap_words(v: Visit, found: Sequence[Gap]) -> str:
     zone, said = v.site.catalog.zone, []
     for g in found[:_MOST_GAPS]:
-        start, end = (f"{x.astimezone(zone):%H:%M:%S}" for x in (g.start, g.end))
+        start, end = gaps.clocks(g, zone)
         said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
     rest = len(found) - len(said)
     return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")
@@ -219,9 +220,10 @@ def go_to_moment(v: Visit) -> Response:
 def _findings(v: Visit, cls: TrainingClass) -> list[str]:
     """What the figures offer as findings; the person says what they are worth."""
     now, catalog = v.site.clock.now(), v.site.catalog
-    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now)
-    minutes = round(sum(g.seconds for g in missing) / 60, 1)
-    lines = [t("form.gaps_in_all", n=len(missing), minutes=minutes) if missing else t("form.no_gaps_in_all")]
+    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
+    total = book.total()
+    said = {"rooms": gaps.rooms_said(total, cls, t), "cameras": gaps.cameras_said(total, t)}
+    lines = [t("form.gaps_in_all", n=len(book.gaps), **said) if book.gaps else t("form.no_gaps_in_all")]
     marks: dict[str, int] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1
@@ -273,12 +275,12 @@ def archive(v: Visit) -> Response:
         n, size = by_drive.get(s.drive_id, (0, 0))
         by_drive[s.drive_id] = (n + 1, size + (s.bytes or 0))
     links = catalog.chain.of_class(cls.class_id)
-    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now)
+    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
     cut = trail.of_class(catalog, cls.class_id, None).clips
     v.note("view.archive", cls.class_id)
     return v.page(
         "archive.html", cls=cls, drives=[(d, catalog.drives.get(d), *x) for d, x in sorted(by_drive.items())], links=links,
-        gaps=missing, clips=cut, figures=catalog.attendance.of_class(cls.class_id), now=now, z=t,
+        gaps=book.gaps, missing=book.total(), clips=cut, figures=catalog.attendance.of_class(cls.class_id), now=now, z=t,
     )  # fmt: skip
 
 

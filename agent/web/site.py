@@ -26,6 +26,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.catalog.accounts import Role, SignedIn
 from agent.clock import Clock
+from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import clip
 from agent.model import TrainingClass
@@ -88,6 +89,12 @@ class Site:
             loader=jinja2.PackageLoader("agent.web"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
+        made.globals |= {
+            "length": gaps.length,
+            "clocks": gaps.clocks,
+            "rooms_said": gaps.rooms_said,
+            "cameras_said": gaps.cameras_said,
+        }
         made.filters["json"] = lambda value: json.dumps(
             value, ensure_ascii=False
         )  # jinja's own turns Chinese into escapes

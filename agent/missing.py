@@ -1,0 +1,133 @@
+"""How much of the planned time has no video: of a room the time without any of its cameras, beside it each camera's own.
+
+Pure interval arithmetic over the plan and the gap ledger. Times of cameras, or of rooms with lessons at the same hour, are
+never added: two cameras that fail together for 30 minutes are 30 minutes without video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from agent.ledger import FRAME
+from agent.model import Gap, Session
+from agent.schedule import Placement
+
+Stretch = tuple[datetime, datetime]
+"""[start, end)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTime:
+    """One room in one half-day: `planned` its planned time so far, `missing` that part of it in which no camera of the room has
+    video, `cameras` each camera's own missing time. All are in order and free of overlap."""
+
+    date: date
+    session: Session
+    room_id: str
+    planned: tuple[Stretch, ...]
+    missing: tuple[Stretch, ...]
+    cameras: tuple[tuple[str, tuple[Stretch, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Seconds without video. `seconds`: the time in which at least one room with planned time had no camera with video, each
+    instant once. `rooms`: each room's own. `cameras`: (room, camera) and its own; those that miss nothing are left out."""
+
+    seconds: float
+    rooms: tuple[tuple[str, float], ...]
+    cameras: tuple[tuple[str, str, float], ...]
+
+    def as_object(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "rooms": [{"room_id": room, "seconds": round(s, 3)} for room, s in self.rooms],
+            "cameras": [
+                {"camera_id": camera, "room_id": room, "seconds": round(s, 3)} for room, camera, s in self.cameras
+            ],
+        }
+
+
+def rooms(planned: Iterable[Placement], gaps: Iterable[Gap], now: datetime) -> list[RoomTime]:
+    """By half-day and room. `planned` is `schedule.planned` of a class and `gaps` its ledger up to `now`."""
+    places: dict[tuple[date, Session, str], dict[str, list[Stretch]]] = {}
+    for p in planned:
+        if p.start < now:
+            cameras = places.setdefault((p.date, p.session, p.room_id), {})
+            cameras.setdefault(p.camera_id, []).append((p.start, min(p.end, now)))
+    holes: dict[tuple[date, Session, str, str], list[Stretch]] = {}
+    for g in gaps:
+        holes.setdefault((g.date, g.session, g.room_id, g.camera_id), []).append((g.start, g.end))
+    found = []
+    for key in sorted(places, key=lambda k: (k[0], k[1].order, k[2])):
+        missing = {camera: union(holes.get((*key, camera), ())) for camera in sorted(places[key])}
+        plan = union(s for stretches in places[key].values() for s in stretches)
+        filmed = union(s for camera, own in places[key].items() for s in without(union(own), missing[camera]))
+        none = tuple(s for s in without(plan, filmed) if s[1] - s[0] >= FRAME)
+        found.append(RoomTime(*key, tuple(plan), none, tuple((c, tuple(m)) for c, m in missing.items() if m)))
+    return found
+
+
+def total(found: Iterable[RoomTime], day: date | None = None, session: Session | None = None) -> Total:
+    """Of these rooms together, or of one day or half-day of theirs."""
+    mine = [x for x in found if (day is None or x.date == day) and (session is None or x.session == session)]
+    by_room: dict[str, list[Stretch]] = {}
+    by_camera: dict[tuple[str, str], list[Stretch]] = {}
+    for x in mine:
+        by_room.setdefault(x.room_id, []).extend(x.missing)
+        for camera, stretches in x.cameras:
+            by_camera.setdefault((x.room_id, camera), []).extend(stretches)
+    return Total(
+        seconds(union(s for x in mine for s in x.missing)),
+        tuple((room, seconds(union(by_room[room]))) for room in sorted(by_room)),
+        tuple((room, camera, seconds(union(by_camera[room, camera]))) for room, camera in sorted(by_camera)),
+    )
+
+
+def union(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """In order, without overlap; touching ones are one, empty ones none."""
+    found: list[Stretch] = []
+    for start, end in sorted(s for s in stretches if s[0] < s[1]):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def common(one: Sequence[Stretch], two: Sequence[Stretch]) -> list[Stretch]:
+    """What lies in both; each as `union` gives it."""
+    found: list[Stretch] = []
+    i = j = 0
+    while i < len(one) and j < len(two):
+        start, end = max(one[i][0], two[j][0]), min(one[i][1], two[j][1])
+        if start < end:
+            found.append((start, end))
+        i, j = (i + 1, j) if one[i][1] < two[j][1] else (i, j + 1)
+    return found
+
+
+def without(whole: Sequence[Stretch], part: Sequence[Stretch]) -> list[Stretch]:
+    """What of `whole` does not lie in `part`; each as `union` gives it."""
+    found: list[Stretch] = []
+    j = 0
+    for start, end in whole:
+        while j < len(part) and part[j][1] <= start:
+            j += 1
+        at, k = start, j
+        while k < len(part) and part[k][0] < end:
+            if part[k][0] > at:
+                found.append((at, part[k][0]))
+            at, k = max(at, part[k][1]), k + 1
+        if at < end:
+            found.append((at, end))
+    return found
+
+
+def seconds(stretches: Iterable[Stretch]) -> float:
+    """Together; they must not overlap."""
+    return sum(((end - start) for start, end in stretches), timedelta()).total_seconds()
