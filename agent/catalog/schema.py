@@ -128,3 +128,10 @@ def m005_tokens(db: Database) -> None:
     )
     db.execute("create index audit_by_object on audit (object, id)")
     db.execute("create index alerts_by_class on alerts (class_id, since)")
+
+
+@migrations()
+def m006_first_message(db: Database) -> None:
+    """An alert's first message: the cause, which later messages must not replace. Null in rows of before: only the last was
+    kept."""
+    db.execute("alter table alerts add column first_message text")

@@ -196,6 +196,8 @@ SCHEMAS: Mapping[str, Schema] = {
         session=maybe(SESSION),
         camera_id=maybe(ID),
         message=TEXT,
+        first_message=TEXT,
+        latest_message=TEXT,
         evidence=ANY,
         replayed=YES,
     ),
