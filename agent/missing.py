@@ -6,17 +6,17 @@ never added: two cameras that fail together for 30 minutes are 30 minutes withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
+from agent.intervals import length, union, without
 from agent.ledger import FRAME
 from agent.model import Gap, Session
 from agent.schedule import Placement
 
 Stretch = tuple[datetime, datetime]
-"""[start, end)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,52 +82,7 @@ def total(found: Iterable[RoomTime], day: date | None = None, session: Session |
         for camera, stretches in x.cameras:
             by_camera.setdefault((x.room_id, camera), []).extend(stretches)
     return Total(
-        seconds(union(s for x in mine for s in x.missing)),
-        tuple((room, seconds(union(by_room[room]))) for room in sorted(by_room)),
-        tuple((room, camera, seconds(union(by_camera[room, camera]))) for room, camera in sorted(by_camera)),
+        length(union(s for x in mine for s in x.missing)),
+        tuple((room, length(union(by_room[room]))) for room in sorted(by_room)),
+        tuple((room, camera, length(union(by_camera[room, camera]))) for room, camera in sorted(by_camera)),
     )
-
-
-def union(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """In order, without overlap; touching ones are one, empty ones none."""
-    found: list[Stretch] = []
-    for start, end in sorted(s for s in stretches if s[0] < s[1]):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
-    return found
-
-
-def common(one: Sequence[Stretch], two: Sequence[Stretch]) -> list[Stretch]:
-    """What lies in both; each as `union` gives it."""
-    found: list[Stretch] = []
-    i = j = 0
-    while i < len(one) and j < len(two):
-        start, end = max(one[i][0], two[j][0]), min(one[i][1], two[j][1])
-        if start < end:
-            found.append((start, end))
-        i, j = (i + 1, j) if one[i][1] < two[j][1] else (i, j + 1)
-    return found
-
-
-def without(whole: Sequence[Stretch], part: Sequence[Stretch]) -> list[Stretch]:
-    """What of `whole` does not lie in `part`; each as `union` gives it."""
-    found: list[Stretch] = []
-    j = 0
-    for start, end in whole:
-        while j < len(part) and part[j][1] <= start:
-            j += 1
-        at, k = start, j
-        while k < len(part) and part[k][0] < end:
-            if part[k][0] > at:
-                found.append((at, part[k][0]))
-            at, k = max(at, part[k][1]), k + 1
-        if at < end:
-            found.append((at, end))
-    return found
-
-
-def seconds(stretches: Iterable[Stretch]) -> float:
-    """Together; they must not overlap."""
-    return sum(((end - start) for start, end in stretches), timedelta()).total_seconds()

@@ -14,7 +14,7 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "notify", "crew"},
+    {"errors", "clock", "model", "intervals", "notify", "crew"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "missing", "life", "attempts"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
-PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing"}
+PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals"}
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},

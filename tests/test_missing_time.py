@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import ledger, missing
+from agent import intervals, ledger, missing
 from agent.drive import gaps as book
 from agent.model import Gap, Room, Session
 from agent.schedule import Placement, planned
@@ -92,11 +92,11 @@ def test_interval_arithmetic_agrees_with_sets_of_minutes(
     def minutes(found: list[missing.Stretch]) -> set[int]:
         return {m for a, b in found for m in range((a - NOW).seconds // 60, (b - NOW).seconds // 60)}
 
-    a, b = missing.union(stretches(one)), missing.union(stretches(two))
+    a, b = intervals.union(stretches(one)), intervals.union(stretches(two))
     assert minutes(a) == {m for x, y in one for m in range(x, y)}
-    assert minutes(missing.common(a, b)) == minutes(a) & minutes(b)
-    assert minutes(missing.without(a, b)) == minutes(a) - minutes(b)
-    for found in (a, b, missing.common(a, b), missing.without(a, b)):
+    assert minutes(intervals.common(a, b)) == minutes(a) & minutes(b)
+    assert minutes(intervals.without(a, b)) == minutes(a) - minutes(b)
+    for found in (a, b, intervals.common(a, b), intervals.without(a, b)):
         assert all(x < y for x, y in found) and all(x[1] <= y[0] for x, y in itertools.pairwise(found))
 
 

@@ -269,6 +269,7 @@ def _camera(v: Visit, c: Camera) -> dict[str, Any]:
 
 def audit(v: Visit, given: Given) -> Any:
     """Newest first, so `before` pages on."""
+    v.settle()
     limit = given.get("limit", _MANY)
     entries = v.site.catalog.audit.recent(limit, given.get("before"))
     last = entries[-1].entry_id if entries else 1
@@ -281,5 +282,7 @@ def audit(v: Visit, given: Given) -> Any:
 
 
 def class_audit(v: Visit, given: Given) -> Any:
-    entries = v.site.catalog.audit.of_object(_class(v, given).class_id)
+    cls = _class(v, given)
+    v.settle(cls.class_id)
+    entries = v.site.catalog.audit.of_object(cls.class_id)
     return _page(entries, lambda e: e.entry_id, given, trail.as_row)

@@ -204,6 +204,7 @@ def audit(v: Visit) -> Response:
     before = v.query("before")
     trail = v.site.catalog.audit
     v.note_once("view.audit")
+    v.settle()
     entries = trail.recent(100, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None)
     # the whole chain once at the start and when asked; else what is new
     broken = trail.verify() if v.query("whole") else trail.verify_new()

@@ -218,6 +218,10 @@ class Visit:
         """Into the audit."""
         self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
 
+    def settle(self, class_id: str | None = None) -> None:
+        """Into the audit what was sent of video and waits for it: before anybody reads there what was looked at."""
+        self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
+
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
         """As `note`, but what a browser repeats (ranges, refreshes) or an attacker could flood stands once in AGAIN_S."""
         if self.site.first(self.who, action, object_[:200], repr(detail)):
