@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -193,8 +194,9 @@ def sheet(browser: Browser) -> list[str]:
     return html.unescape(found[1]).splitlines()
 
 
-def leave_early(served: Served, browser: Browser, path: str, wanted: int) -> int:
-    """Asks for the whole film on a socket with little room, reads `wanted` bytes, pauses as a player does, and goes."""
+@contextmanager
+def reading(served: Served, browser: Browser, path: str, wanted: int) -> Iterator[int]:
+    """Asks for the whole film on a socket with little room, reads `wanted` bytes, pauses as a player does and leaves."""
     address = urlsplit(served.page.url)
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
@@ -207,8 +209,7 @@ def leave_early(served: Served, browser: Browser, path: str, wanted: int) -> int
         got = 0
         while got < wanted:
             got += len(line.recv(16 << 10))
-        time.sleep(1.0)
-    return got
+        yield got
 
 
 def wait_for(found: Callable[[], bool]) -> None:
@@ -221,7 +222,8 @@ def wait_for(found: Callable[[], bool]) -> None:
 def test_who_leaves_early_was_sent_little(served: Served) -> None:
     browser = served.signed_in()
     path = source(browser, "cam2", "09:19:30")
-    got = leave_early(served, browser, path, 3_000_000)
+    with reading(served, browser, path, 3_000_000) as got:
+        time.sleep(1.0)
     catalog = served.box.catalog
     wait_for(lambda: bool(catalog.store.rows("select 1 from deliveries where camera_id = 'cam2'")))
     lines = sheet(browser)
@@ -232,6 +234,14 @@ def test_who_leaves_early_was_sent_little(served: Served) -> None:
     assert got / size * 30 - 1 <= entry.detail["seconds"] <= got / size * 30 + 4
     end = datetime.fromisoformat(entry.detail["spans"][0]["end"]) + timedelta(milliseconds=500)
     assert lines[1].startswith(f"the-inspector 已传送（可供观看） cam2 2025-03-10 09:19:30 至 {end:%H:%M:%S}，共 ")
+
+
+def test_what_is_under_way_stands_on_the_sheet(served: Served) -> None:
+    """A player holds its connection open for as long as somebody watches."""
+    browser = served.signed_in("operator")
+    with reading(served, browser, source(browser, "cam2", "09:19:30"), 2_000_000):
+        wait_for(lambda: any("已传送（可供观看） cam2 2025-03-10 09:19:30 至" in x for x in sheet(browser)))
+        assert not any("共 30 秒" in x for x in sheet(browser))
 
 
 def test_nothing_that_is_only_asked_for_counts(served: Served) -> None:
@@ -249,14 +259,14 @@ def test_a_clip_that_is_downloaded_counts_as_sent(served: Served) -> None:
     browser = served.signed_in("operator")
     fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:40", "why": "抽查", "csrf": browser.token()}
     page = browser.submit(HALF + "/clips", fields)
-    assert sheet(browser) == [
+    assert sheet(browser)[-1:] == [
         f"the-operator 截取 cam1 2025-03-10 09:00:03 至 09:00:20，sha256 {sha_of(page.text)[:16]}…"
     ]
     link = re.search(r'href="(/clips/[^"]+\.mp4\?save=1)"', page.text)
     assert link
     browser.open(link[1])
-    wait_for(lambda: len(sheet(browser)) == 2)
-    assert sheet(browser)[0] == "the-operator 已传送（可供观看） cam1 2025-03-10 09:00:03 至 09:00:20，共 17 秒"
+    sent = "the-operator 已传送（可供观看） cam1 2025-03-10 09:00:03 至 09:00:20，共 17 秒"
+    wait_for(lambda: sent in sheet(browser))
 
 
 def sha_of(page: str) -> str:

@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> int:
             words.text("drive.gaps_total", count=len(rows), rooms=gaps.rooms_said(total, cls, words.text),
                        cameras=gaps.cameras_said(total, words.text))
             if rows
-            else words.text("papers.no_gaps")
+            else gaps.none_said(total, words.text)
         )  # fmt: skip
     return 0

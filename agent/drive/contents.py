@@ -87,7 +87,7 @@ def _half_day(view: View, key: HalfDay, looks: Sequence[Look]) -> str:
     state = (
         f'<span class="gap">{escape(t("papers.gaps_total", **said))}</span>'
         if gaps
-        else f'<span class="ok">{escape(t("papers.no_gaps"))}</span>'
+        else f'<span class="ok">{escape(book.none_said(total, t))}</span>'
     )
     summary = f"{day:%Y-%m-%d} {session.folder}"
     return (

@@ -113,11 +113,20 @@ def clocks(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
 
 
 def rooms_said(total: missing.Total, cls: TrainingClass, say: Callable[..., str]) -> str:
-    """The time in which a room had no video at all; by room where the class has several."""
+    """The time in which a room had no video at all; by room where the class has several.
+
+    Where nothing had to be recorded yet, or no room has a camera, nothing is known to be whole either."""
+    if not total.rooms:
+        return say("papers.nothing_due")
     names = {room.room_id: room.name or room.room_id for room in cls.rooms}
     if len(total.rooms) < 2:
         return length(total.seconds, say)
     return say("papers.and").join(f"{names.get(room, room)} {length(s, say)}" for room, s in total.rooms)
+
+
+def none_said(total: missing.Total, say: Callable[..., str]) -> str:
+    """What stands where there is no gap."""
+    return say("papers.no_gaps" if total.rooms else "papers.nothing_due")
 
 
 def cameras_said(total: missing.Total, say: Callable[..., str]) -> str:

@@ -251,7 +251,7 @@ def _findings(v: Visit, cls: TrainingClass) -> list[str]:
     book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
     total = book.total()
     said = {"rooms": gaps.rooms_said(total, cls, t), "cameras": gaps.cameras_said(total, t)}
-    lines = [t("form.gaps_in_all", n=len(book.gaps), **said) if book.gaps else t("form.no_gaps_in_all")]
+    lines = [t("form.gaps_in_all", n=len(book.gaps), **said) if book.gaps else gaps.none_said(total, t)]
     marks: dict[str, int] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1

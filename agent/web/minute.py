@@ -73,8 +73,13 @@ class Minute:
 
     @property
     def complete(self) -> bool | None:
-        """Is there video of all planned time so far? None before the first lesson."""
-        return None if self.until <= self._first else not self.gaps
+        """Is there video of all planned time so far? None before the first lesson, and where a room of the plan has no camera."""
+        if self.until <= self._first:
+            return None
+        if self.gaps:
+            return False
+        begun = {x.room_id for x in self.cls.lessons_of(self.day, self.session) if x.start < self.until}
+        return True if begun <= {room for room, _ in self.missing.rooms} else None
 
     @property
     def clear(self) -> bool | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Generator
 from typing import Protocol
 
@@ -26,8 +27,34 @@ class Ranged(Protocol):
     def read(self, start: int = 0, stop: int | None = None) -> Generator[bytes]: ...
 
 
-def respond(request: Request, film: Ranged, etag: str, headers: dict[str, str], sent: Sent) -> Response:
-    """200, 206, 304 or 416. `etag` without quotes names the content: the same clip has the same for ever."""
+class Sending:
+    """The films on their way out of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[_Counted] = set()
+
+    def tell(self) -> None:
+        """Have each tell at once what it sent so far: somebody reads the audit."""
+        with self._lock:
+            found = list(self._open)
+        for one in found:
+            one.tell()
+
+    def begin(self, one: _Counted) -> None:
+        with self._lock:
+            self._open.add(one)
+
+    def end(self, one: _Counted) -> None:
+        with self._lock:
+            self._open.discard(one)
+
+
+def respond(
+    request: Request, film: Ranged, etag: str, headers: dict[str, str], sent: Sent, sending: Sending
+) -> Response:
+    """200, 206, 304 or 416. `etag` without quotes names the content: the same clip has the same for ever. What goes out is told
+    to `sent`."""
     tag = f'"{etag}"'
     headers = {**headers, "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if matches(request, tag):
@@ -40,8 +67,8 @@ def respond(request: Request, film: Ranged, etag: str, headers: dict[str, str], 
             if start >= stop:
                 return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{film.size}"})
             headers |= {"Content-Range": f"bytes {start}-{stop - 1}/{film.size}"}
-            return _send(request, film, start, stop, 206, headers, sent)
-    return _send(request, film, 0, film.size, 200, headers, sent)
+            return _send(request, film, start, stop, 206, headers, sent, sending)
+    return _send(request, film, 0, film.size, 200, headers, sent, sending)
 
 
 def matches(request: Request, tag: str) -> bool:
@@ -62,30 +89,42 @@ def _span(asked: str, size: int) -> tuple[int, int] | None:
 
 
 def _send(
-    request: Request, film: Ranged, start: int, stop: int, status: int, headers: dict[str, str], sent: Sent
+    request: Request,
+    film: Ranged,
+    start: int,
+    stop: int,
+    status: int,
+    headers: dict[str, str],
+    sent: Sent,
+    sending: Sending,
 ) -> Response:
     headers["Content-Length"] = str(stop - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type="video/mp4")
-    return _Counted(film, start, stop, status, headers, sent)
+    return _Counted(film.read(start, stop), start, status, headers, sent, sending)
 
 
 class _Counted(Response):
     """Sends a range and counts what the reader took: a part counts once the next one could be handed over with the reader
     still there. It is told every few seconds and at the end, however that comes."""
 
-    def __init__(self, film: Ranged, start: int, stop: int, status: int, headers: dict[str, str], sent: Sent) -> None:
+    def __init__(
+        self, blocks: Generator[bytes], start: int, status: int, headers: dict[str, str], sent: Sent, sending: Sending
+    ) -> None:
         super().__init__(None, status, headers, "video/mp4")
-        self._blocks, self._at, self._told, self._sent = film.read(start, stop), start, start, sent
+        self._blocks, self._at, self._told, self._sent, self._sending = blocks, start, start, sent, sending
+        self._lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         left = asyncio.create_task(_left(receive))
+        self._sending.begin(self)
         try:
             await self._stream(send, left)
         finally:
             left.cancel()
             await run_in_threadpool(self._blocks.close)
-            await self._tell()
+            await run_in_threadpool(self.tell)
+            self._sending.end(self)
 
     async def _stream(self, send: Send, left: asyncio.Task[None]) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -98,7 +137,7 @@ class _Counted(Response):
                     return
                 under_way = len(part)
             if loop.time() > due:
-                await self._tell()
+                await run_in_threadpool(self.tell)
                 due = loop.time() + _TELL_S
         if await self._pass_on(send, left, b"", under_way):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -112,10 +151,13 @@ class _Counted(Response):
         self._at += before
         return True
 
-    async def _tell(self) -> None:
-        if self._at > self._told:
-            told, self._told = self._told, self._at
-            await run_in_threadpool(self._sent, told, self._at)
+    def tell(self) -> None:
+        """What went out since it was told last."""
+        with self._lock:
+            at = self._at
+            if at > self._told:
+                self._sent(self._told, at)
+                self._told = at
 
 
 async def _left(receive: Receive) -> None:

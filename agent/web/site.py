@@ -34,6 +34,7 @@ from agent.web import problems
 from agent.web.access import Access
 from agent.web.options import Options
 from agent.web.problems import Problem
+from agent.web.ranges import Sending
 
 Form = Mapping[str, str]
 Handler = Callable[["Visit"], Response]
@@ -61,6 +62,7 @@ class Site:
         self.options = options
         self.classes = classes
         self.access = Access(catalog, clock)
+        self.sending = Sending()
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
         self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
@@ -93,6 +95,7 @@ class Site:
             "length": gaps.length,
             "clocks": gaps.clocks,
             "rooms_said": gaps.rooms_said,
+            "none_said": gaps.none_said,
             "cameras_said": gaps.cameras_said,
         }
         made.filters["json"] = lambda value: json.dumps(
@@ -220,6 +223,7 @@ class Visit:
 
     def settle(self, class_id: str | None = None) -> None:
         """Into the audit what was sent of video and waits for it: before anybody reads there what was looked at."""
+        self.site.sending.tell()
         self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:

@@ -74,7 +74,7 @@ def _respond(v: Visit, plan: Plan, tag: str, headers: dict[str, str]) -> Respons
         except CatalogError as error:
             log.warning("%s: %s", plan.camera_id, error)
 
-    return respond(v.request, plan.film, tag, headers, sent)
+    return respond(v.request, plan.film, tag, headers, sent, site.sending)
 
 
 def _tag(plan: Plan) -> str:
