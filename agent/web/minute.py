@@ -73,7 +73,7 @@ class Minute:
 
     @property
     def complete(self) -> bool | None:
-        """Is there video of all planned time so far? None before the first lesson, and where a room of the plan has no camera."""
+        """Is there video of all planned time so far? None before the first lesson, or where a planned room has no camera."""
         if self.until <= self._first:
             return None
         if self.gaps:
