@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from agent.intervals import length, union, without
+from agent.intervals import common, length, union, without
 from agent.ledger import FRAME
-from agent.model import Gap, Session
+from agent.model import Gap, Lesson, Session
 from agent.schedule import Placement
 
 Stretch = tuple[datetime, datetime]
@@ -22,38 +22,52 @@ Stretch = tuple[datetime, datetime]
 @dataclass(frozen=True, slots=True)
 class RoomTime:
     """One room in one half-day: `planned` its planned time so far, `missing` that part of it in which no camera of the room has
-    video, `cameras` each camera's own missing time. All are in order and free of overlap."""
+    video, `lessons` what of that lies in lessons (not in breaks), `cameras` each camera's own missing time. All are in order
+    and free of overlap."""
 
     date: date
     session: Session
     room_id: str
     planned: tuple[Stretch, ...]
     missing: tuple[Stretch, ...]
+    lessons: tuple[Stretch, ...]
     cameras: tuple[tuple[str, tuple[Stretch, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
     """Seconds without video. `seconds`: the time in which at least one room with planned time had no camera with video, each
-    instant once. `rooms`: each room's own. `cameras`: (room, camera) and its own; those that miss nothing are left out."""
+    instant once; `lesson_seconds`: what of it lies in lessons. `rooms`: (room, seconds, lesson seconds) of each room's own.
+    `cameras`: (room, camera, seconds); those that miss nothing are left out."""
 
     seconds: float
-    rooms: tuple[tuple[str, float], ...]
+    lesson_seconds: float
+    rooms: tuple[tuple[str, float, float], ...]
     cameras: tuple[tuple[str, str, float], ...]
 
     def as_object(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "seconds": round(self.seconds, 3),
-            "rooms": [{"room_id": room, "seconds": round(s, 3)} for room, s in self.rooms],
+            "lesson_seconds": round(self.lesson_seconds, 3),
+            "rooms": [
+                {"room_id": room, "seconds": round(s, 3), "lesson_seconds": round(of_lessons, 3)}
+                for room, s, of_lessons in self.rooms
+            ],
             "cameras": [
                 {"camera_id": camera, "room_id": room, "seconds": round(s, 3)} for room, camera, s in self.cameras
             ],
         }
 
 
-def rooms(planned: Iterable[Placement], gaps: Iterable[Gap], now: datetime) -> list[RoomTime]:
-    """By half-day and room. `planned` is `schedule.planned` of a class and `gaps` its ledger up to `now`."""
+def rooms(
+    planned: Iterable[Placement], gaps: Iterable[Gap], lessons: Iterable[Lesson], now: datetime
+) -> list[RoomTime]:
+    """By half-day and room. `planned` is `schedule.planned` of a class, `gaps` its ledger up to `now`, `lessons` its own."""
+    held: dict[tuple[date, Session, str], list[Stretch]] = {}
+    for x in lessons:
+        if not x.cancelled:
+            held.setdefault((x.date, x.session, x.room_id), []).append((x.start, x.end))
     places: dict[tuple[date, Session, str], dict[str, list[Stretch]]] = {}
     for p in planned:
         if p.start < now:
@@ -68,21 +82,25 @@ def rooms(planned: Iterable[Placement], gaps: Iterable[Gap], now: datetime) -> l
         plan = union(s for stretches in places[key].values() for s in stretches)
         filmed = union(s for camera, own in places[key].items() for s in without(union(own), missing[camera]))
         none = tuple(s for s in without(plan, filmed) if s[1] - s[0] >= FRAME)
-        found.append(RoomTime(*key, tuple(plan), none, tuple((c, tuple(m)) for c, m in missing.items() if m)))
+        taught = tuple(common(none, union(held.get(key, ()))))
+        found.append(RoomTime(*key, tuple(plan), none, taught, tuple((c, tuple(m)) for c, m in missing.items() if m)))
     return found
 
 
 def total(found: Iterable[RoomTime], day: date | None = None, session: Session | None = None) -> Total:
     """Of these rooms together, or of one day or half-day of theirs."""
     mine = [x for x in found if (day is None or x.date == day) and (session is None or x.session == session)]
-    by_room: dict[str, list[Stretch]] = {}
+    by_room: dict[str, tuple[list[Stretch], list[Stretch]]] = {}
     by_camera: dict[tuple[str, str], list[Stretch]] = {}
     for x in mine:
-        by_room.setdefault(x.room_id, []).extend(x.missing)
+        whole, taught = by_room.setdefault(x.room_id, ([], []))
+        whole.extend(x.missing)
+        taught.extend(x.lessons)
         for camera, stretches in x.cameras:
             by_camera.setdefault((x.room_id, camera), []).extend(stretches)
     return Total(
         length(union(s for x in mine for s in x.missing)),
-        tuple((room, length(union(by_room[room]))) for room in sorted(by_room)),
+        length(union(s for x in mine for s in x.lessons)),
+        tuple((room, length(union(all_)), length(union(taught))) for room, (all_, taught) in sorted(by_room.items())),
         tuple((room, camera, length(union(by_camera[room, camera]))) for room, camera in sorted(by_camera)),
     )

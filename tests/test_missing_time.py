@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from agent import intervals, ledger, missing
 from agent.drive import gaps as book
-from agent.model import Gap, Room, Session
+from agent.model import Gap, Lesson, Room, Session
 from agent.schedule import Placement, planned
 from agent.words import text_in
 from tests.drive_kit import DAY, at, training_class
 
 NOW = at("20:00")
+WHOLE = tuple(Lesson(DAY, Session.AM, at("09:00"), at("12:00"), room, "theory") for room in ("R1", "W1"))
 
 
 def place(camera: str, start: str = "09:00", end: str = "12:00", room: str = "R1") -> Placement:
@@ -28,8 +29,10 @@ def gap(camera: str, start: str, end: str, room: str = "R1") -> Gap:
     return Gap(camera, DAY, Session.AM, at(start), at(end), "camera_offline", None, room)
 
 
-def total(plan: list[Placement], gaps: list[Gap], now: datetime = NOW) -> missing.Total:
-    return missing.total(missing.rooms(plan, gaps, now))
+def total(
+    plan: list[Placement], gaps: list[Gap], now: datetime = NOW, lessons: tuple[Lesson, ...] = WHOLE
+) -> missing.Total:
+    return missing.total(missing.rooms(plan, gaps, lessons, now))
 
 
 def test_two_cameras_that_fail_together_miss_their_time_once() -> None:
@@ -41,7 +44,7 @@ def test_two_cameras_that_fail_together_miss_their_time_once() -> None:
 
 def test_one_camera_of_two_leaves_the_room_with_video() -> None:
     found = total([place("cam1"), place("cam2")], [gap("cam2", "09:20", "09:35")])
-    assert (found.seconds, found.rooms, found.cameras) == (0, (("R1", 0.0),), (("R1", "cam2", 900.0),))
+    assert (found.seconds, found.rooms, found.cameras) == (0, (("R1", 0.0, 0.0),), (("R1", "cam2", 900.0),))
 
 
 def test_only_the_time_that_no_camera_saw_is_the_rooms() -> None:
@@ -59,10 +62,23 @@ def test_a_camera_that_another_class_had_did_not_film_the_room() -> None:
 def test_rooms_at_the_same_hour_are_named_and_not_added() -> None:
     plan = [place("cam1"), place("cam2", room="W1")]
     found = total(plan, [gap("cam1", "09:00", "10:00"), gap("cam2", "09:30", "10:30", "W1")])
-    assert (found.seconds, found.rooms) == (90 * 60, (("R1", 3600.0), ("W1", 3600.0)))
+    assert (found.seconds, found.rooms) == (90 * 60, (("R1", 3600.0, 3600.0), ("W1", 3600.0, 3600.0)))
     cls = training_class()
     cls = replace(cls, rooms=(Room("R1", "理论教室", "theory", ("cam1",)), Room("W1", "车间", "practice", ("cam2",))))
     assert book.rooms_said(found, cls, lambda k, **p: text_in("zh", k, **p)) == "理论教室 60 分钟、车间 60 分钟"
+
+
+def test_breaks_are_told_apart_and_cancelled_lessons_are_none() -> None:
+    """A morning of 200 minutes with 20 of them break: 180 minutes of lessons."""
+    plan = [place("cam1", "08:30", "11:50"), place("cam2", "08:30", "11:50")]
+    lessons = tuple(
+        Lesson(DAY, Session.AM, at(a), at(b), "R1", "theory", cancelled=gone)
+        for a, b, gone in (("08:30", "10:00", False), ("10:20", "11:50", False), ("10:00", "10:20", True))
+    )
+    found = total(plan, [gap(c, "08:30", "11:50") for c in ("cam1", "cam2")], lessons=lessons)
+    assert (found.seconds, found.lesson_seconds) == (200 * 60, 180 * 60)
+    said = book.rooms_said(found, training_class(), lambda k, **p: text_in("zh", k, **p))
+    assert said == "200 分钟（其中授课时间 180 分钟）"
 
 
 def test_what_is_still_to_come_is_not_missing() -> None:
@@ -72,7 +88,7 @@ def test_what_is_still_to_come_is_not_missing() -> None:
 
 def test_days_and_half_days_of_a_class() -> None:
     plan = planned([training_class()], "C1")
-    found = missing.rooms(plan, ledger.gaps(plan, [], [], now=NOW), NOW)
+    found = missing.rooms(plan, ledger.gaps(plan, [], [], now=NOW), training_class().lessons, NOW)
     days = {(x.date, x.session) for x in found}
     one = [missing.total(found, *key).seconds for key in days]
     assert missing.total(found).seconds == sum(one) > 0

@@ -31,10 +31,22 @@ from agent.web.server import PageServer
 from tests.clipping import CLASS, DAY, ZONE, Box, make_box
 from tests.webbing import ID, Browser
 
-MORNING = {"seconds": 45 * 60.0, "rooms": [{"room_id": "R1", "seconds": 1800.0}, {"room_id": "W1", "seconds": 900.0}]}
-AFTERNOON = {"seconds": 7200.0, "rooms": [{"room_id": "R1", "seconds": 7200.0}]}
+MORNING = {
+    "seconds": 45 * 60.0,
+    "lesson_seconds": 45 * 60.0,
+    "rooms": [
+        {"room_id": "R1", "seconds": 1800.0, "lesson_seconds": 1800.0},
+        {"room_id": "W1", "seconds": 900.0, "lesson_seconds": 900.0},
+    ],
+}
+AFTERNOON = {
+    "seconds": 7200.0,
+    "lesson_seconds": 7200.0,
+    "rooms": [{"room_id": "R1", "seconds": 7200.0, "lesson_seconds": 7200.0}],
+}
 WHOLE = {
-    "seconds": 165 * 60.0, "rooms": [{"room_id": "R1", "seconds": 9000.0}, {"room_id": "W1", "seconds": 900.0}],
+    "seconds": 165 * 60.0, "lesson_seconds": 165 * 60.0, "rooms": [{"room_id": "R1", "seconds": 9000.0, "lesson_seconds": 9000.0},
+              {"room_id": "W1", "seconds": 900.0, "lesson_seconds": 900.0}],
     "cameras": [
         {"camera_id": "cam1", "room_id": "R1", "seconds": 10800.0},
         {"camera_id": "cam2", "room_id": "R1", "seconds": 10800.0},

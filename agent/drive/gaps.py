@@ -54,9 +54,11 @@ def book(
     session: Session | None = None,
 ) -> Book:
     """As `of_class`, and beside the gaps what each room lacks."""
-    plan = _chosen(planned(classes, class_id), day, session)
+    known = list(classes)
+    plan = _chosen(planned(known, class_id), day, session)
     found = of_plan(catalog, plan, class_id, now)
-    return Book(found, missing.rooms(plan, found, now))
+    lessons = [x for c in known if c.class_id == class_id for x in c.lessons]
+    return Book(found, missing.rooms(plan, found, lessons, now))
 
 
 def of_plan(catalog: Catalog, plan: Iterable[Placement], class_id: str, now: datetime) -> list[Gap]:
@@ -120,8 +122,17 @@ def rooms_said(total: missing.Total, cls: TrainingClass, say: Callable[..., str]
         return say("papers.nothing_due")
     names = {room.room_id: room.name or room.room_id for room in cls.rooms}
     if len(total.rooms) < 2:
-        return length(total.seconds, say)
-    return say("papers.and").join(f"{names.get(room, room)} {length(s, say)}" for room, s in total.rooms)
+        return _with_lessons(total.seconds, total.lesson_seconds, say)
+    return say("papers.and").join(
+        f"{names.get(room, room)} {_with_lessons(s, taught, say)}" for room, s, taught in total.rooms
+    )
+
+
+def _with_lessons(seconds: float, taught: float, say: Callable[..., str]) -> str:
+    """The lessons' share where some of the time lies in breaks."""
+    if seconds - taught < 1:
+        return length(seconds, say)
+    return say("papers.of_lessons", length=length(seconds, say), lessons=length(taught, say))
 
 
 def none_said(total: missing.Total, say: Callable[..., str]) -> str:

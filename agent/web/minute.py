@@ -79,7 +79,7 @@ class Minute:
         if self.gaps:
             return False
         begun = {x.room_id for x in self.cls.lessons_of(self.day, self.session) if x.start < self.until}
-        return True if begun <= {room for room, _ in self.missing.rooms} else None
+        return True if begun <= {room for room, *_ in self.missing.rooms} else None
 
     @property
     def clear(self) -> bool | None:

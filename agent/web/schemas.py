@@ -81,10 +81,12 @@ _BRIEF = {
 }
 _SPAN = record(start=TIME, end=TIME)
 _MISSING = record(
-    "planned time without video up to now. seconds: at least one room had no camera with video, each instant once; rooms and"
-    " cameras: each one's own, never added up; what misses nothing may be left out",
+    "planned time without video up to now. seconds: at least one room had no camera with video, each instant once;"
+    " lesson_seconds: what of it lies in lessons, not in breaks; rooms and cameras: each one's own, never added up; what"
+    " misses nothing may be left out",
     seconds=NUMBER,
-    rooms=many(record(room_id=ID, seconds=NUMBER)),
+    lesson_seconds=NUMBER,
+    rooms=many(record(room_id=ID, seconds=NUMBER, lesson_seconds=NUMBER)),
     cameras=many(record(camera_id=ID, room_id=ID, seconds=NUMBER)),
 )
 
