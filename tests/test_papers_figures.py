@@ -45,7 +45,8 @@ AFTERNOON = {
     "rooms": [{"room_id": "R1", "seconds": 7200.0, "lesson_seconds": 7200.0}],
 }
 WHOLE = {
-    "seconds": 165 * 60.0, "lesson_seconds": 165 * 60.0, "rooms": [{"room_id": "R1", "seconds": 9000.0, "lesson_seconds": 9000.0},
+    "seconds": 165 * 60.0, "lesson_seconds": 165 * 60.0,
+    "rooms": [{"room_id": "R1", "seconds": 9000.0, "lesson_seconds": 9000.0},
               {"room_id": "W1", "seconds": 900.0, "lesson_seconds": 900.0}],
     "cameras": [
         {"camera_id": "cam1", "room_id": "R1", "seconds": 10800.0},
