@@ -45,9 +45,10 @@ class Answers:
         cls = self._class(asked)
         day = _parsed(date.fromisoformat, asked, "date") if asked.get("date") else None
         session = _parsed(Session, asked, "session") if asked.get("session") else None
-        found = gaps.of_class(self._catalog, self._classes(), cls.class_id, self._clock.now(), day, session)
+        book = gaps.book(self._catalog, self._classes(), cls.class_id, self._clock.now(), day, session)
         camera = asked.get("camera_id")
-        return {"gaps": [gaps.as_object(g, self._catalog.zone) for g in found if camera in (None, g.camera_id)]}
+        rows = [gaps.as_object(g, self._catalog.zone) for g in book.gaps if camera in (None, g.camera_id)]
+        return {"gaps": rows, "missing": book.total().as_object()}
 
     def clip(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """What video there is for a class and span, with the command that cuts it. Raises BureauError, InputError."""

@@ -7,7 +7,7 @@ ten seconds until a stall is noticed, the moments of reconnecting) goes to its n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
@@ -18,6 +18,8 @@ from agent.model import Gap, GapReason, Segment
 from agent.schedule import Placement
 
 FRAME = timedelta(milliseconds=40)
+# papers give times to the second: a shorter piece of a hole is told with its neighbour
+SHORTEST = timedelta(seconds=1)
 # so late may trouble be noticed, and so long may it take until video comes again
 NEAR = timedelta(seconds=60)
 # a step is noticed when the sign of life is next written, and found again at the first key frame after it
@@ -91,7 +93,7 @@ def gaps(
             reasons = [Cause(down_since, now, "agent_down", None, None, -1), *reasons]
         for hole in holes:
             found += [
-                Gap(place.camera_id, place.date, place.session, start, end, reason, event)
+                Gap(place.camera_id, place.date, place.session, start, end, reason, event, place.room_id)
                 for start, end, reason, event in explain(hole, reasons)
             ]
     return found
@@ -231,15 +233,32 @@ def _filled(pieces: Sequence[tuple[datetime, datetime, Cause | None]]) -> list[t
 def _joined(
     pieces: Iterable[tuple[datetime, datetime, Cause]],
 ) -> list[tuple[datetime, datetime, GapReason, int | None]]:
+    """Touching pieces of one reason are one: whoever reads the ledger asks why there is no video, not how many attempts failed.
+    The first event that is known stays its cause."""
     found: list[tuple[datetime, datetime, GapReason, int | None]] = []
-    for start, end, cause in pieces:
-        if found and found[-1][2:] == (cause.reason, cause.event):
-            found[-1] = (found[-1][0], end, *found[-1][2:])
+    for start, end, cause in _without_slivers(pieces):
+        if found and found[-1][2] == cause.reason:
+            begin, _, reason, event = found[-1]
+            found[-1] = (begin, end, reason, cause.event if event is None else event)
         else:
             found.append((start, end, cause.reason, cause.event))
     return found
 
 
-def seconds(found: Iterable[Gap]) -> float:
-    """Together, in seconds."""
-    return sum(gap.seconds for gap in found)
+def _without_slivers(
+    pieces: Iterable[tuple[datetime, datetime, Cause]],
+) -> Iterator[tuple[datetime, datetime, Cause]]:
+    """A piece of under a second goes to the one before it, at the begin of the hole to the one behind it."""
+    held: tuple[datetime, datetime, Cause] | None = None
+    for start, end, cause in pieces:
+        if held is None:
+            held = (start, end, cause)
+        elif end - start < SHORTEST:
+            held = (held[0], end, held[2])
+        elif held[1] - held[0] < SHORTEST:
+            held = (held[0], end, cause)
+        else:
+            yield held
+            held = (start, end, cause)
+    if held is not None:
+        yield held

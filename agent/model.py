@@ -336,6 +336,7 @@ class Gap:
     end: datetime
     reason: str
     event: int | None = None
+    room_id: str = ""
 
     @property
     def seconds(self) -> float:
@@ -351,7 +352,10 @@ GapReason = Literal[
 @dataclass(frozen=True, slots=True)
 class Alert:
     """`subject` is what it is about (camera, drive, class half-day …): one open alert a kind and subject. `alert_id` is
-    made from kind, subject and `since`, so sending it again doubles nothing."""
+    made from kind, subject and `since`, so sending it again doubles nothing.
+
+    `first_message` is the cause, as it was raised; `latest_message` what was said last while it stood. `message` is the latest
+    while it is open, and the cause once it is cleared: that is what stays in the record."""
 
     alert_id: str
     kind: AlertKind
@@ -366,3 +370,5 @@ class Alert:
     session: Session | None = None
     camera_id: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    first_message: str = ""
+    latest_message: str = ""

@@ -15,9 +15,9 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "notify", "crew", "resources", "defaults"},
+    {"errors", "clock", "model", "intervals", "notify", "crew", "resources", "defaults"},
     {"schedule", "catalog"},
-    {"media", "drive", "ledger", "life", "attempts", "attempts_store"},
+    {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
@@ -26,7 +26,9 @@ LAYERS = [
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
-PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger", "resources", "defaults"}
+PURE_GROUND = {
+    "words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals", "resources", "defaults",
+}  # fmt: skip
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},

@@ -87,6 +87,43 @@ def test_a_hole_is_cut_where_its_cause_changes() -> None:
     ]
 
 
+def test_touching_pieces_of_one_reason_are_one() -> None:
+    """As a camera that was away is seen: unreachable, then down, then an attempt that failed in other words."""
+    events = [
+        event(1, "camera.verdict", "09:10", "09:10:10", "cam1", verdict="unreachable"),
+        event(2, "camera.down", "09:10:10", "09:11:14", "cam1"),
+        event(3, "camera.down", "09:11:14", "09:11:14.400", "cam1"),
+    ]
+    film = [segment("08:50", "09:10"), segment("09:11:14.400", "10:01")]
+    assert run(film, events) == [("09:10:00", "09:11:14", "camera_offline", 1)]
+
+
+@pytest.mark.parametrize("kind", ["agent.down", "drive.missing", "stream.stalled"])
+def test_the_same_holds_for_every_reason(kind: str) -> None:
+    camera = "cam1" if kind.startswith("stream") else None
+    events = [event(n, kind, f"09:{n}0", f"09:{n + 1}0", camera) for n in (1, 2, 3)]
+    found = run([segment("08:50", "09:10"), segment("09:40", "10:01")], events)
+    assert [(x[0], x[1], x[3]) for x in found] == [("09:10:00", "09:40:00", 1)]
+
+
+def test_the_cause_is_the_first_event_that_is_known() -> None:
+    events = [event(4, "camera.down", "09:20", "09:30", "cam1")]
+    assert run([segment("09:30", "10:01")], events) == [("09:00:00", "09:30:00", "camera_offline", 4)]
+
+
+def test_less_than_a_second_of_another_reason_is_no_row_of_its_own() -> None:
+    events = [
+        event(1, "camera.down", "09:10", "09:10:00.300", "cam1"),
+        event(2, "drive.missing", "09:10:00.300", "09:20"),
+        event(3, "stream.stalled", "09:20", "09:20:00.900", "cam1"),
+        event(4, "agent.down", "09:20:00.900", "09:21"),
+    ]
+    assert run([segment("08:50", "09:10"), segment("09:21", "10:01")], events) == [
+        ("09:10:00", "09:20:00", "drive_missing", 2),
+        ("09:20:00", "09:21:00", "agent_down", 4),
+    ]
+
+
 def test_power_explains_better_than_the_camera() -> None:
     events = [event(1, "camera.down", "09:05", None, "cam1"), event(2, "power.lost", "09:10", "09:12")]
     assert run([segment("08:50", "09:10"), segment("09:12:10", "10:01")], events) == [
@@ -164,7 +201,7 @@ def test_cancelled_lessons_and_overlapping_cameras() -> None:
     plan = planned([cls], "C1")
     assert {p.camera_id for p in plan} == {"cam1", "cam2"} and len(plan) == 4
     found = ledger.gaps(plan, [segment("08:00", "09:10")], [], now=NOW)
-    assert ledger.seconds(found) == 3 * 600
+    assert sum(g.seconds for g in found) == 3 * 600
 
 
 spans = st.lists(st.tuples(st.integers(0, 70), st.integers(1, 30)), max_size=8)
@@ -197,7 +234,7 @@ def test_recorded_and_gaps_make_the_plan(recorded: list[tuple[int, int]], troubl
     minutes = set(range(5, 65))
     for a, n in recorded:
         minutes -= set(range(a, a + n))
-    assert ledger.seconds(found) == pytest.approx(60 * len(minutes))
+    assert sum(g.seconds for g in found) == pytest.approx(60 * len(minutes))
     edge = at("09:00")
     for gap in found:
         assert edge <= gap.start < gap.end <= at("10:00")

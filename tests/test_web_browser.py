@@ -120,6 +120,23 @@ def test_from_class_id_to_evidence(page: sync_api.Page, served: Served, tmp_path
     assert "print.form11" in served.actions()
 
 
+def test_the_sheet_of_what_was_played_before_a_gap(page: sync_api.Page, served: Served, tmp_path: Path) -> None:
+    """Played at 09:00:16, four seconds before the film ends: the sheet knows nothing behind 09:00:20."""
+    sign_in(page, served, "operator")
+    page.goto(f"{HALF}?camera=cam1&at=09:00:16#play")
+    page.locator("video").evaluate("v => new Promise(y => { v.ontimeupdate = () => v.currentTime > 3 && y() })")
+    page.goto(f"/classes/{ID}/review")
+    spans = page.get_by_label("调阅时段").input_value()
+    assert "看-operator 打开（调取） cam1 2025-03-10 09:00:16 至 09:00:20" in spans
+    assert "看-operator 已传送（可供观看） cam1 2025-03-10 09:00:16 至 09:00:20，共 4 秒" in spans
+    assert "观看 cam1" not in spans and "09:10" not in spans
+    page.get_by_role("button", name="生成打印页").click()
+    assert page.get_by_text("已传送不等于逐秒观看").is_visible()
+    shots = Path(os.environ.get("PAGE_SHOTS") or tmp_path)
+    shots.mkdir(exist_ok=True)
+    _shoot(page, shots / "sheet-before-gap.png")
+
+
 PAGES = {
     "sign-in": "/sign-in", "classes": "/", "class": f"/classes/{ID}", "now": "/now",
     "half-day": f"{HALF}?camera=cam1&at=09:00:05",

@@ -26,7 +26,7 @@ NOW = datetime.now(UTC)
 
 
 def options(folder: Path, *more: str) -> Options:
-    return Options(folder, (), names=more)
+    return Options(folder, (), names=more, host="127.0.0.1")
 
 
 def shown(pem: Path, what: str) -> str:
@@ -167,10 +167,13 @@ def test_strange_names_of_a_host_do_no_harm(tmp_path: Path, monkeypatch: pytest.
 
 def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
     given = certificate(options(tmp_path / "county"), NOW)
-    own = Options(tmp_path / "box", (), certificate=given[0], key=given[1])
+    own = Options(tmp_path / "box", (), host="127.0.0.1", certificate=given[0], key=given[1])
     assert certificate(own, NOW + timedelta(days=1000)) == given
     assert not (tmp_path / "box").exists()
-    for half in (Options(tmp_path, (), certificate=given[0]), Options(tmp_path, (), key=given[1])):
+    for half in (
+        Options(tmp_path, (), host="127.0.0.1", certificate=given[0]),
+        Options(tmp_path, (), host="127.0.0.1", key=given[1]),
+    ):
         with pytest.raises(InputError):
             certificate(half, NOW)
 
@@ -178,7 +181,9 @@ def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
 def test_a_given_pair_that_is_renewed_is_served_without_a_restart(tmp_path: Path) -> None:
     """Half of the new pair, or nonsense, is not: the old one stays."""
     given, other = certificate(options(tmp_path / "first"), NOW), certificate(options(tmp_path / "second"), NOW)
-    kept = Certificate(Options(tmp_path / "box", (), certificate=given[0], key=given[1]), SystemClock())
+    kept = Certificate(
+        Options(tmp_path / "box", (), host="127.0.0.1", certificate=given[0], key=given[1]), SystemClock()
+    )
     first = served_by(kept)
     assert first == ssl.PEM_cert_to_DER_cert(given[0].read_text().split("-----END")[0] + END)
     for step in (b"nonsense", other[0].read_bytes()):

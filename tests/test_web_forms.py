@@ -127,7 +127,10 @@ def test_the_sheet_of_video_looked_at_comes_out_of_the_audit(served: Served) -> 
     drawn = browser.submit(f"/classes/{ID}/draw", body)
     assert drawn.url.endswith(review)
     offered = fields(drawn.text)
-    assert "the-inspector 观看 cam1 2025-03-10 09:00:05 至 09:10:05" in offered["spans"]
+    assert offered["spans"].splitlines() == [
+        "the-inspector 打开（调取） cam1 2025-03-10 09:00:05 至 09:00:20",
+        "the-inspector 已传送（可供观看） cam1 2025-03-10 09:00:05 至 09:00:20，共 15 秒",
+    ]
     assert "种子由人社局给出 局里的种子" in offered["seed"]
     assert "录像缺失 3 段" in offered["findings"]
     assert "the-bureau" not in fields(served.signed_in("bureau").open(review).text)["spans"]

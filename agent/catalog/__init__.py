@@ -14,6 +14,7 @@ from agent.catalog.base import Store
 from agent.catalog.cameras import Cameras
 from agent.catalog.changes import Changes
 from agent.catalog.classes import AttendanceFigures, Classes
+from agent.catalog.deliveries import Deliveries
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Event, Events
 from agent.catalog.health import Health
@@ -46,6 +47,7 @@ class Catalog:
         self.views = Views(self.facts, self.events)
         self.changes = Changes(self.store)
         self.audit = Audit(self.store)
+        self.deliveries = Deliveries(self.store, self.audit, zone)
         self.accounts = Accounts(self.store, Changed(self.store, self.alerts, self.events, self.audit))
 
     def close(self) -> None:

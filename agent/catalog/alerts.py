@@ -43,26 +43,32 @@ class Alerts:
         camera_id: str | None = None,
         evidence: Mapping[str, Any] | None = None,
     ) -> Alert:
-        """Open an alert, or keep the open one of this kind and subject; a new message makes it `updated`."""
+        """Open an alert, or keep the open one of this kind and subject; a new message makes it `updated`.
+
+        The first message stays in the record as the cause, and so does the first class, half-day and camera that was named."""
         with self._store.write() as db:
             known = self.open_one(kind, subject)
-            if known and known.message == message:
+            if known and known.latest_message == message:
                 return known
             begin = known.since if known else since or at
+            if known and known.class_id:
+                class_id, day, session = known.class_id, known.date, known.session
             alert = Alert(
                 alert_id=known.alert_id if known else self._new_id(kind, subject, begin), kind=kind,
                 state="updated" if known else "raised", severity=severity or SEVERITY.get(kind, "warning"),
                 since=begin, at=at, message=message, subject=subject, class_id=class_id, date=day, session=session,
-                camera_id=camera_id, evidence=evidence or {},
+                camera_id=camera_id or (known.camera_id if known else None), evidence=evidence or {},
+                first_message=known.first_message if known else message, latest_message=message,
             )  # fmt: skip
             db.execute(
                 "insert into alerts (alert_id, kind, subject, state, severity, since, at, message, class_id, date,"
-                " session, camera_id, evidence) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (alert_id) do"
-                " update set state = excluded.state, severity = excluded.severity, at = excluded.at,"
-                " message = excluded.message, evidence = excluded.evidence, updates = updates + 1",
+                " session, camera_id, evidence, first_message) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " on conflict (alert_id) do update set state = excluded.state, severity = excluded.severity,"
+                " at = excluded.at, message = excluded.message, evidence = excluded.evidence, class_id = excluded.class_id,"
+                " date = excluded.date, session = excluded.session, camera_id = excluded.camera_id, updates = updates + 1",
                 [alert.alert_id, kind.value, subject, alert.state, alert.severity, clock.stamp(begin), clock.stamp(at),
-                 message, class_id, day.isoformat() if day else None, session.value if session else None, camera_id,
-                 dump(dict(alert.evidence))],
+                 message, class_id, day.isoformat() if day else None, session.value if session else None,
+                 alert.camera_id, dump(dict(alert.evidence)), alert.first_message],
             )  # fmt: skip
             self._tell(alert)
             return alert
@@ -125,7 +131,8 @@ class Alerts:
             "since": clock.rfc3339(alert.since, self._zone), "at": clock.rfc3339(alert.at, self._zone),
             "class_id": alert.class_id, "date": alert.date.isoformat() if alert.date else None,
             "session": alert.session.value if alert.session else None, "camera_id": alert.camera_id,
-            "message": alert.message, "evidence": dict(alert.evidence), "replayed": False,
+            "message": alert.message, "first_message": alert.first_message, "latest_message": alert.latest_message,
+            "evidence": dict(alert.evidence), "replayed": False,
         }  # fmt: skip
 
     def _tell(self, alert: Alert) -> None:
@@ -139,10 +146,13 @@ def _alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> st
 
 
 def _alert(row: Row) -> Alert:
+    latest = row["message"]
+    first = row["first_message"] or latest
     return Alert(
         alert_id=row["alert_id"], kind=AlertKind(row["kind"]), state=row["state"], severity=row["severity"],
-        since=clock.parse(row["since"]), at=clock.parse(row["at"]), message=row["message"], subject=row["subject"],
+        since=clock.parse(row["since"]), at=clock.parse(row["at"]), subject=row["subject"],
+        message=first if row["state"] == "cleared" else latest,
         class_id=row["class_id"], date=date.fromisoformat(row["date"]) if row["date"] else None,
         session=Session(row["session"]) if row["session"] else None, camera_id=row["camera_id"],
-        evidence=json.loads(row["evidence"]),
+        evidence=json.loads(row["evidence"]), first_message=first, latest_message=latest,
     )  # fmt: skip

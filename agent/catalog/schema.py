@@ -154,3 +154,20 @@ def m007_accounts_kept(db: Database) -> None:
         db.execute(f"alter table accounts add column {column}")
     for column in ("created_by text not null default ''", "used_at text"):
         db.execute(f"alter table tokens add column {column}")
+
+
+@migrations()
+def m008_first_message(db: Database) -> None:
+    """An alert's first message: the cause, which later messages must not replace. Null in rows of before: only the last was
+    kept."""
+    db.execute("alter table alerts add column first_message text")
+
+
+@migrations()
+def m009_deliveries(db: Database) -> None:
+    """What of a film was sent to whom and is not in the audit yet. Of the box alone: no drive carries it."""
+    db.execute(
+        "create table deliveries (id integer primary key, who text not null, class_id text not null, camera_id text not null,"
+        " film text not null, ranges text not null, spans text not null, told text not null, begun_at text not null,"
+        " at text not null, unique (who, class_id, camera_id, film))"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from agent import ledger, words
+from agent import words
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.drive import gaps
@@ -28,18 +28,24 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("drive.bad_date", text=args.on[:40]) from None
     session = Session(args.session) if args.session else None
     with common.catalog(common.settings(args)) as catalog:
-        common.the_class(catalog, args.class_id)
-        found = gaps.of_class(catalog, common.classes(catalog), args.class_id, SystemClock().now(), day, session)
-        rows = [gaps.as_object(gap, catalog.zone) for gap in found]
+        cls = common.the_class(catalog, args.class_id)
+        book = gaps.book(catalog, common.classes(catalog), args.class_id, SystemClock().now(), day, session)
+        rows = [gaps.as_object(gap, catalog.zone) for gap in book.gaps]
     for row in rows:
         common.emit(args, row)
     if not common.wants_json(args):
         shown = [
-            (r["camera_id"], r["date"], Session(r["session"]).folder, r["start"][11:19], r["end"][11:19],
-             f"{r['seconds']:.1f}", words.text(f"gap.{r['reason']}"))
-            for r in rows
+            (g.camera_id, g.date.isoformat(), g.session.folder, *gaps.clocks(g, catalog.zone), f"{max(0.1, g.seconds):.1f}",
+             words.text(f"gap.{g.reason}"))
+            for g in book.gaps
         ]  # fmt: skip
         if shown:
             print(common.table(shown, words.text("drive.gaps_headings").split(",")))
-        common.say(words.text("drive.gaps_total", count=len(rows), seconds=f"{ledger.seconds(found):.1f}"))
+        total = book.total()
+        common.say(
+            words.text("drive.gaps_total", count=len(rows), rooms=gaps.rooms_said(total, cls, words.text),
+                       cameras=gaps.cameras_said(total, words.text))
+            if rows
+            else gaps.none_said(total, words.text)
+        )  # fmt: skip
     return 0

@@ -92,7 +92,7 @@ def _catalog(box: Box) -> dict[str, str]:
     ]  # fmt: skip
     alerts = [
         {"at": clock.stamp(a.at), "since": clock.stamp(a.since), "kind": a.kind.value, "state": a.state,
-         "message": a.message, "class_id": a.class_id, "camera_id": a.camera_id}
+         "message": a.message, "latest_message": a.latest_message, "class_id": a.class_id, "camera_id": a.camera_id}
         for a in catalog.alerts.recent(500)
     ]  # fmt: skip
     # no names: of a class only what says when and where it records

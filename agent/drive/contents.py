@@ -8,7 +8,8 @@ from functools import partial
 from html import escape
 from urllib.parse import quote
 
-from agent import ledger, words
+from agent import missing, words
+from agent.drive import gaps as book
 from agent.drive.view import View
 from agent.model import Gap, Look, Segment, Session
 
@@ -47,7 +48,7 @@ def page(view: View, looks: Mapping[HalfDay, Sequence[Look]]) -> bytes:
         '<!DOCTYPE html><html lang="zh-CN"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(title)}</h1>{_head(view)}<p>{escape(t('papers.how_to'))}</p>"
+        f"<h1>{escape(title)}</h1>{_head(view)}<p>{escape(t('papers.how_to'))}{escape(t('papers.gaps_note'))}</p>"
         f"<video controls hidden></video>{days}"
         f"<p>{escape(t('papers.check'))}</p><script>{_SCRIPT}</script></body></html>\n"
     )
@@ -81,11 +82,12 @@ def _half_day(view: View, key: HalfDay, looks: Sequence[Look]) -> str:
         )
         for name in cameras
     )
-    missing = ledger.seconds(gaps)
+    total = missing.total(view.rooms, day, session)
+    said = {"rooms": book.rooms_said(total, view.cls, t), "cameras": book.cameras_said(total, t)}
     state = (
-        f'<span class="gap">{escape(t("papers.gaps_total", minutes=f"{missing / 60:.1f}"))}</span>'
+        f'<span class="gap">{escape(t("papers.gaps_total", **said))}</span>'
         if gaps
-        else f'<span class="ok">{escape(t("papers.no_gaps"))}</span>'
+        else f'<span class="ok">{escape(book.none_said(total, t))}</span>'
     )
     summary = f"{day:%Y-%m-%d} {session.folder}"
     return (
@@ -115,7 +117,7 @@ def _camera(
 ) -> str:
     links = "".join(f"<li>{_link(view, s)}</li>" for s in segments)
     holes = "".join(
-        f'<li class="gap">{view.local(g.start):%H:%M:%S}–{view.local(g.end):%H:%M:%S} '
+        f'<li class="gap">{"–".join(book.clocks(g, view.zone))} '
         f"{escape(t('papers.gap'))}：{escape(t(f'gap.{g.reason}'))}</li>"
         for g in gaps
     )

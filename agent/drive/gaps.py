@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import ledger
+from agent import ledger, missing
 from agent.catalog import Catalog
 from agent.clock import parse, rfc3339
 from agent.model import Gap, Session, TrainingClass
@@ -17,6 +18,18 @@ from agent.schedule import Placement, planned
 _BEFORE = timedelta(days=7)
 # four times as often does a running agent write its sign of life (agent.life)
 _ALIVE = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """`gaps` by camera and time; `rooms` the time without any video by half-day and room."""
+
+    gaps: list[Gap]
+    rooms: list[missing.RoomTime]
+
+    def total(self, day: date | None = None, session: Session | None = None) -> missing.Total:
+        """What has no video of all of it, or of one of its days or half-days."""
+        return missing.total(self.rooms, day, session)
 
 
 def of_class(
@@ -29,7 +42,23 @@ def of_class(
 ) -> list[Gap]:
     """Gaps of a class (or of one of its days or half-days) up to `now`, by camera and time. Planned time still to come is
     no gap; the segment under way counts as recorded."""
-    return of_plan(catalog, _chosen(planned(classes, class_id), day, session), class_id, now)
+    return book(catalog, classes, class_id, now, day, session).gaps
+
+
+def book(
+    catalog: Catalog,
+    classes: Iterable[TrainingClass],
+    class_id: str,
+    now: datetime,
+    day: date | None = None,
+    session: Session | None = None,
+) -> Book:
+    """As `of_class`, and beside the gaps what each room lacks."""
+    known = list(classes)
+    plan = _chosen(planned(known, class_id), day, session)
+    found = of_plan(catalog, plan, class_id, now)
+    lessons = [x for c in known if c.class_id == class_id for x in c.lessons]
+    return Book(found, missing.rooms(plan, found, lessons, now))
 
 
 def of_plan(catalog: Catalog, plan: Iterable[Placement], class_id: str, now: datetime) -> list[Gap]:
@@ -61,8 +90,59 @@ def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "camera_id": gap.camera_id, "date": gap.date.isoformat(), "session": gap.session.value,
         "start": rfc3339(gap.start, zone), "end": rfc3339(gap.end, zone), "seconds": round(gap.seconds, 3),
-        "reason": gap.reason, "event": gap.event,
+        "reason": gap.reason, "event": gap.event, "room_id": gap.room_id,
     }  # fmt: skip
+
+
+def length(seconds: float, say: Callable[..., str]) -> str:
+    """A length of time as papers and pages give it; what is short is never told as nothing."""
+    if seconds <= 0:
+        return "0"
+    if seconds < 1:
+        return say("papers.under_a_second")
+    if seconds < 59.5:
+        return say("papers.seconds", n=round(seconds))
+    return say("papers.minutes", n=f"{seconds / 60:.1f}".removesuffix(".0"))
+
+
+def clocks(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
+    """Start and end as HH:MM:SS of local time, with tenths where the seconds alone would show no time at all."""
+    start, end = gap.start.astimezone(zone), gap.end.astimezone(zone)
+    found = f"{start:%H:%M:%S}", f"{end:%H:%M:%S}"
+    if found[0] != found[1]:
+        return found
+    return f"{found[0]}.{start.microsecond // 100_000}", f"{found[1]}.{-(-end.microsecond // 100_000)}"
+
+
+def rooms_said(total: missing.Total, cls: TrainingClass, say: Callable[..., str]) -> str:
+    """The time in which a room had no video at all; by room where the class has several.
+
+    Where nothing had to be recorded yet, or no room has a camera, nothing is known to be whole either."""
+    if not total.rooms:
+        return say("papers.nothing_due")
+    names = {room.room_id: room.name or room.room_id for room in cls.rooms}
+    if len(total.rooms) < 2:
+        return _with_lessons(total.seconds, total.lesson_seconds, say)
+    return say("papers.and").join(
+        f"{names.get(room, room)} {_with_lessons(s, taught, say)}" for room, s, taught in total.rooms
+    )
+
+
+def _with_lessons(seconds: float, taught: float, say: Callable[..., str]) -> str:
+    """The lessons' share where some of the time lies in breaks."""
+    if seconds - taught < 1:
+        return length(seconds, say)
+    return say("papers.of_lessons", length=length(seconds, say), lessons=length(taught, say))
+
+
+def none_said(total: missing.Total, say: Callable[..., str]) -> str:
+    """What stands where there is no gap."""
+    return say("papers.no_gaps" if total.rooms else "papers.nothing_due")
+
+
+def cameras_said(total: missing.Total, say: Callable[..., str]) -> str:
+    """Each camera's own missing time; "" where none misses any."""
+    return say("papers.and").join(f"{camera} {length(s, say)}" for _, camera, s in total.cameras)
 
 
 def _chosen(plan: Iterable[Placement], day: date | None, session: Session | None) -> list[Placement]:

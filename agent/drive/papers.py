@@ -91,8 +91,7 @@ def listing(view: View) -> bytes:
     """Segments and gaps by half-day, camera and time."""
     items: list[Segment | Gap] = [*view.segments, *view.gaps]
     items.sort(key=lambda x: (x.date, x.session.order, x.camera_id, x.start))
-    rooms = {camera: room.room_id for room in view.cls.rooms for camera in room.cameras}
-    rows = [_segment_row(view, x) if isinstance(x, Segment) else _gap_row(view, x, rooms) for x in items]
+    rows = [_segment_row(view, x) if isinstance(x, Segment) else _gap_row(view, x) for x in items]
     return table(t("papers.listing_headings").split(","), rows)
 
 
@@ -109,9 +108,9 @@ def _segment_row(view: View, s: Segment) -> list[object]:
     ]  # fmt: skip
 
 
-def _gap_row(view: View, g: Gap, rooms: Mapping[str, str]) -> list[object]:
+def _gap_row(view: View, g: Gap) -> list[object]:
     return [
-        t("papers.gap"), g.date, g.session.folder, rooms.get(g.camera_id, ""), g.camera_id, local_text(view, g.start),
+        t("papers.gap"), g.date, g.session.folder, g.room_id, g.camera_id, local_text(view, g.start),
         local_text(view, g.end), f"{g.seconds:.3f}", *[""] * 9, t(f"gap.{g.reason}"), g.event, "", "",
     ]  # fmt: skip
 

@@ -55,6 +55,7 @@ class Sealer:
         if self.drive.is_sealed(folder):
             raise InputError("drive.sealed_already", name=folder, root=self.drive.root)
         self._ready([folder], plan_too=True)
+        self._settle(class_id)
         return self._seal(folder)
 
     def whole(self) -> list[Sealed]:
@@ -63,6 +64,7 @@ class Sealer:
             raise InputError("drive.sealed_already", name=self.drive.drive_id, root=self.drive.root)
         folders = [f for f in self.drive.class_folders() if not self.drive.is_sealed(f)]
         self._ready(folders, plan_too=False)
+        self._settle()
         done = [self._seal(folder) for folder in folders]
         now = self.clock.now()
         if self.catalog:
@@ -84,6 +86,11 @@ class Sealer:
             raise os_error(error, self.drive.root) from error
         self._remember(now)
         return done
+
+    def _settle(self, class_id: str | None = None) -> None:
+        """The sealed record takes the audit along: what was sent of video belongs into it."""
+        if self.catalog is not None:
+            self.catalog.deliveries.settle(self.clock.now(), class_id)
 
     def _last_head(self, folder: str) -> str:
         """The class's newest head on this drive: the value that the bureau was told."""

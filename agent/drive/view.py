@@ -12,13 +12,15 @@ from agent.catalog import Catalog
 from agent.catalog.drives import DriveRow
 from agent.drive import gaps
 from agent.drive.identity import Drive
+from agent.missing import RoomTime
 from agent.model import Gap, Look, Segment, Session, TrainingClass
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """One class as the papers on `drive_id` show it. `segments` are those of every drive; `drives` are the class's, in the
-    order in which it came to them; `attendance` holds the contract's objects; `now` is when the papers are made."""
+    order in which it came to them; `rooms` says what each room lacks; `attendance` holds the contract's objects; `now` is
+    when the papers are made."""
 
     cls: TrainingClass
     folder: str
@@ -26,6 +28,7 @@ class View:
     drives: tuple[DriveRow, ...]
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...]
+    rooms: tuple[RoomTime, ...]
     attendance: tuple[dict[str, Any], ...]
     zone: ZoneInfo
     now: datetime
@@ -62,11 +65,12 @@ def gather(catalog: Catalog, drive: Drive, cls: TrainingClass, classes: Sequence
     order.setdefault(drive.drive_id, now)
     known = {row.drive_id: row for row in catalog.drives.all()}
     folder = drive.class_folder(cls)
+    book = gaps.book(catalog, classes, cls.class_id, now)
     return View(
         cls=cls, folder=folder, drive_id=drive.drive_id,
         drives=tuple(known[d] for d in sorted(order, key=lambda d: order[d]) if d in known),
         segments=tuple(segments),
-        gaps=tuple(gaps.of_class(catalog, classes, cls.class_id, now)),
+        gaps=tuple(book.gaps), rooms=tuple(book.rooms),
         attendance=tuple(catalog.attendance.of_class(cls.class_id)),
         zone=catalog.zone, now=now, sealed=drive.is_sealed(folder),
     )  # fmt: skip

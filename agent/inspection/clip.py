@@ -24,6 +24,7 @@ from agent.inspection.cut import Cut, Span, cut
 from agent.inspection.evidence import Footage
 from agent.inspection.film import Film
 from agent.inspection.gaps import Hole
+from agent.intervals import bridged, common, union
 from agent.model import Segment, TrainingClass, is_id
 from agent.schedule import planned
 
@@ -77,6 +78,12 @@ class Plan:
     def span(self) -> Span:
         """What the file shows."""
         return Span(self.cut.span.start + timedelta(seconds=self.skip), self.cut.span.end)
+
+    @property
+    def existing(self) -> list[tuple[datetime, datetime]]:
+        """The time that was asked for, as far as the file has pictures of it."""
+        asked = (self.request.span.start, self.request.span.end)
+        return bridged(common(union((p.span.start, p.span.end) for p in self.cut.pieces), [asked]), gaps.SLIVER)
 
     @property
     def skip(self) -> float:
@@ -218,7 +225,7 @@ class Clips:
         self._catalog.audit.add(
             self._clock.now(), plan.request.who, "clip", plan.request.cls.class_id,
             {"file": final.name, "sha256": digest, "camera_id": plan.camera_id, "why": plan.request.why,
-             "asked": body["asked"], "draw": plan.request.draw},
+             "asked": body["asked"], "film": self.film(plan), "draw": plan.request.draw},
         )  # fmt: skip
         return {
             "path": str(final), "manifest": str(manifest.path_for(final)), "camera_id": plan.camera_id,
@@ -298,6 +305,11 @@ class Clips:
             "draw": request.draw, "box": self._options.box, "agent_version": __version__,
             "audit_head": self._catalog.audit.head(), "public_key": self._public_key(),
         }  # fmt: skip
+
+    def film(self, plan: Plan) -> list[dict[str, str]]:
+        """For the audit: the time of what was asked for of which the file has pictures."""
+        zone = self._catalog.zone
+        return [{"start": time.rfc3339(a, zone), "end": time.rfc3339(b, zone)} for a, b in plan.existing]
 
     def _source(self, segment: Segment) -> dict[str, Any]:
         zone = self._catalog.zone

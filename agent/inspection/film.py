@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,6 +28,15 @@ _UNITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _LANGUAGE = 0x55C4  # undetermined
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Where each picture lies: `place` is the film's byte at which `samples[i]` begins; times in ticks of `timescale`."""
+
+    place: Numbers
+    samples: Samples
+    timescale: int
+
+
 class Film:
     """`size` in bytes, `duration` in seconds. Threads may read it at once: it keeps no file open between calls."""
 
@@ -39,10 +49,11 @@ class Film:
         self._header = _header(tracks, layout)
         self._source, self._offset, self._length = layout.source, layout.offset, layout.length
         self._place = len(self._header) + np.cumsum(self._length) - self._length
+        self.pictures = Pictures(len(self._header) + layout.places[0], tracks[0][1], cut.video.timescale)
         self.size = len(self._header) + int(self._length.sum())
         self.duration = max(_shown(track, samples) for track, samples in tracks)
 
-    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def read(self, start: int = 0, stop: int | None = None) -> Generator[bytes]:
         """The bytes [start, stop) in blocks of at most 1 MiB. Raises MediaError where a segment was cut short or has gone."""
         stop = self.size if stop is None else min(stop, self.size)
         if start < len(self._header):
@@ -57,7 +68,7 @@ class Film:
                 yield from self._range(number, int(self._offset[index]) + skip, size - skip, opened, files)
                 index += 1
 
-    def _range(self, number: int, offset: int, size: int, opened: dict[int, int], files: ExitStack) -> Iterator[bytes]:
+    def _range(self, number: int, offset: int, size: int, opened: dict[int, int], files: ExitStack) -> Generator[bytes]:
         source = self._sources[number]
         if source.data is not None:
             yield source.data[offset : offset + size]
@@ -88,7 +99,8 @@ def _shown(track: Track, samples: Samples) -> float:
 class _Layout:
     """The order of the media data: as it lies in the segments, so that reading runs straight through them.
 
-    `source`, `offset`, `length`: what is read, in order. `chunks[t]`: (place in the media data, samples in it) of track t.
+    `source`, `offset`, `length`: what is read, in order. `chunks[t]`: (place in the media data, samples in it) of track t;
+    `places[t]`: where each of its samples begins in the media data.
     """
 
     def __init__(self, tracks: list[Samples]) -> None:
@@ -99,6 +111,9 @@ class _Layout:
         order = np.lexsort((offset, source))
         source, offset, size, track = source[order], offset[order], size[order], track[order]
         place = np.cumsum(size) - size
+        own = np.empty_like(place)
+        own[order] = place
+        self.places = np.split(own, np.cumsum([s.size.size for s in tracks])[:-1])
         follows = (source[1:] == source[:-1]) & (offset[1:] == offset[:-1] + size[:-1])
         begins = np.flatnonzero(np.append(True, ~follows))
         self.source, self.offset = source[begins], offset[begins]

@@ -70,6 +70,7 @@ def _brief(c: TrainingClass, today: date) -> dict[str, Any]:
 def one_class(v: Visit, given: Given) -> Any:
     cls, zone = _class(v, given), v.site.catalog.zone
     today = time.local_day(v.site.clock.now(), zone)
+    book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, v.site.clock.now())
     links = [
         {
             "date": x.date.isoformat(),
@@ -83,8 +84,10 @@ def one_class(v: Visit, given: Given) -> Any:
         for x in v.site.catalog.chain.of_class(cls.class_id)
     ]
     halves = [
-        {"date": d.isoformat(), "session": s.value, "expected": cls.expected_on(d, s)} for d, s in cls.half_days()
-    ]
+        {"date": d.isoformat(), "session": s.value, "expected": cls.expected_on(d, s),
+         "missing": book.total(d, s).as_object()}
+        for d, s in cls.half_days()
+    ]  # fmt: skip
     return _brief(cls, today) | {"approved": body_of(cls, zone), "half_days": halves, "chain": links}
 
 
@@ -102,15 +105,18 @@ def attendance(v: Visit, given: Given) -> Any:
 def half_day(v: Visit, given: Given) -> Any:
     cls = _class(v, given)
     day, session = _half(v, cls, given)
-    shown = figures.shown(v.site.catalog, cls, day, session, v.site.clock.now(), v.site.options.rules)
-    return shown.as_object(v.site.catalog.zone)
+    now = v.site.clock.now()
+    shown = figures.shown(v.site.catalog, cls, day, session, now, v.site.options.rules)
+    book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, now, day, session)
+    return shown.as_object(v.site.catalog.zone) | {"missing": book.total().as_object()}
 
 
 def the_gaps(v: Visit, given: Given) -> Any:
     cls, now = _class(v, given), v.site.clock.now()
-    found = gaps.of_class(v.site.catalog, v.site.classes(), cls.class_id, now, given.get("date"), given.get("session"))
+    book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, now, given.get("date"), given.get("session"))
     camera = given.get("camera_id")
-    return _items(gaps.as_object(g, v.site.catalog.zone) for g in found if camera in (None, g.camera_id))
+    rows = _items(gaps.as_object(g, v.site.catalog.zone) for g in book.gaps if camera in (None, g.camera_id))
+    return rows | {"missing": book.total().as_object()}
 
 
 def segments(v: Visit, given: Given) -> Any:
@@ -268,6 +274,7 @@ def _camera(v: Visit, c: Camera) -> dict[str, Any]:
 
 def audit(v: Visit, given: Given) -> Any:
     """Newest first, so `before` pages on."""
+    v.settle()
     limit = given.get("limit", _MANY)
     entries = v.site.catalog.audit.recent(limit, given.get("before"))
     last = entries[-1].entry_id if entries else 1
@@ -280,5 +287,7 @@ def audit(v: Visit, given: Given) -> Any:
 
 
 def class_audit(v: Visit, given: Given) -> Any:
-    entries = v.site.catalog.audit.of_object(_class(v, given).class_id)
+    cls = _class(v, given)
+    v.settle(cls.class_id)
+    entries = v.site.catalog.audit.of_object(cls.class_id)
     return _page(entries, lambda e: e.entry_id, given, trail.as_row)

@@ -24,6 +24,7 @@ from agent.web import minute, trail
 from agent.web.minute import Minute, RoomSeen
 from agent.web.pages import moment_of, the_half_day
 from agent.web.site import Visit
+from agent.web.trail import Trail
 
 FORM_11 = (
     "institution", "number", "category", "occupation", "at", "place", "inspectors", "expected", "present", "missing",
@@ -140,7 +141,8 @@ def _video(v: Visit, seen: Minute) -> str:
     if seen.complete is True:
         parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
     elif seen.complete is False:
-        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps)))
+        rooms = gaps.rooms_said(seen.missing, seen.cls, t)
+        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps), rooms=rooms))
     if seen.clear is not None:
         why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
         why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
@@ -159,33 +161,60 @@ def _reason(reason: str) -> str:
 def _gap_words(v: Visit, found: Sequence[Gap]) -> str:
     zone, said = v.site.catalog.zone, []
     for g in found[:_MOST_GAPS]:
-        start, end = (f"{x.astimezone(zone):%H:%M:%S}" for x in (g.start, g.end))
+        start, end = gaps.clocks(g, zone)
         said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
     rest = len(found) - len(said)
     return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")
 
 
 def edit_review(v: Visit) -> Response:
-    """The sheet of video looked at: the spans come out of the audit, the caller's own or (`all`) everybody's."""
+    """The sheet of video opened: the spans come out of the audit, the caller's own or (`all`) everybody's."""
     cls = v.the_class()
     everybody = v.query("all") == "1"
-    catalog = v.site.catalog
-    seen = trail.of_class(catalog, cls.class_id, None if everybody or v.me is None else v.me.name)
+    v.settle(cls.class_id)
+    seen = _trail(v, cls, everybody=everybody)
     v.note("view.review", cls.class_id)
-    today = time.local_day(v.site.clock.now(), v.site.catalog.zone)
-    f = {
+    return v.page(
+        "review_edit.html", cls=cls, f=_review(v, cls, seen), everybody=everybody, draws=seen.draws, fault="", z=t
+    )
+
+
+def _trail(v: Visit, cls: TrainingClass, *, everybody: bool) -> Trail:
+    return trail.of_class(v.site.catalog, cls.class_id, None if everybody or v.me is None else v.me.name)
+
+
+def _review(v: Visit, cls: TrainingClass, seen: Trail) -> dict[str, str]:
+    """The fields of the sheet as audit and ledger answer them."""
+    catalog = v.site.catalog
+    today = time.local_day(v.site.clock.now(), catalog.zone)
+    return {
         "institution": cls.institution, "class": t("form.class", occupation=cls.occupation, n=cls.class_number),
         "day": t("form.day", y=today.year, m=today.month, d=today.day), "note": "",
-        "spans": "\n".join(trail.span_lines(catalog, seen)), "seed": "\n".join(trail.seed_lines(catalog, seen)),
+        "spans": _fitted(trail.span_lines(catalog, seen)), "seed": _fitted(trail.seed_lines(catalog, seen)),
         "findings": "\n".join(_findings(v, cls)),
     }  # fmt: skip
-    return v.page("review_edit.html", cls=cls, f=f, everybody=everybody, draws=seen.draws, fault="")
+
+
+def _fitted(lines: Sequence[str]) -> str:
+    """As many lines as a field takes; how many more there are is said, so that nothing is cut off unseen."""
+    kept, room = [], _LONGEST - 100
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    rest = len(lines) - len(kept)
+    return "\n".join([*kept, t("form.more_lines", n=rest)] if rest else kept)
 
 
 def print_review(v: Visit) -> Response:
+    """The sheet as it was completed, to print; what of it no longer reads as the audit has it is named."""
     cls = v.the_class()
-    v.note("print.review", cls.class_id)
-    return v.page("review.html", cls=cls, f=_given(v, REVIEW), head=v.site.catalog.audit.head())
+    everybody = v.form.get("all") == "1"
+    before, now = _review(v, cls, _trail(v, cls, everybody=everybody)), _given(v, REVIEW)
+    changed = [name for name in ("spans", "seed", "findings") if _flat(now[name]) != _flat(before[name])]
+    v.note("print.review", cls.class_id, {"everybody": everybody, "changed": changed})
+    return v.page("review.html", cls=cls, f=now, changed=changed, head=v.site.catalog.audit.head(), z=t)
 
 
 def draw(v: Visit) -> Response:
@@ -219,9 +248,10 @@ def go_to_moment(v: Visit) -> Response:
 def _findings(v: Visit, cls: TrainingClass) -> list[str]:
     """What the figures offer as findings; the person says what they are worth."""
     now, catalog = v.site.clock.now(), v.site.catalog
-    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now)
-    minutes = round(sum(g.seconds for g in missing) / 60, 1)
-    lines = [t("form.gaps_in_all", n=len(missing), minutes=minutes) if missing else t("form.no_gaps_in_all")]
+    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
+    total = book.total()
+    said = {"rooms": gaps.rooms_said(total, cls, t), "cameras": gaps.cameras_said(total, t)}
+    lines = [t("form.gaps_in_all", n=len(book.gaps), **said) if book.gaps else gaps.none_said(total, t)]
     marks: dict[str, int] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1
@@ -273,18 +303,19 @@ def archive(v: Visit) -> Response:
         n, size = by_drive.get(s.drive_id, (0, 0))
         by_drive[s.drive_id] = (n + 1, size + (s.bytes or 0))
     links = catalog.chain.of_class(cls.class_id)
-    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now)
+    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
     cut = trail.of_class(catalog, cls.class_id, None).clips
     v.note("view.archive", cls.class_id)
     return v.page(
         "archive.html", cls=cls, drives=[(d, catalog.drives.get(d), *x) for d, x in sorted(by_drive.items())], links=links,
-        gaps=missing, clips=cut, figures=catalog.attendance.of_class(cls.class_id), now=now, z=t,
+        gaps=book.gaps, missing=book.total(), clips=cut, figures=catalog.attendance.of_class(cls.class_id), now=now, z=t,
     )  # fmt: skip
 
 
 def audit_of_class(v: Visit) -> Response:
     """The audit of a class as lines of JSON, in the columns from which each hash is made."""
     cls = v.the_class()
+    v.settle(cls.class_id)
     lines = trail.lines(v.site.catalog, cls.class_id)
     v.note("export.audit", cls.class_id, {"entries": len(lines)})
     body = "".join(line + "\n" for line in lines)

@@ -13,6 +13,7 @@ from agent.attendance.estimate import covered, median_up, room_estimate
 from agent.attendance.judge import Block, Rules
 from agent.catalog import Catalog
 from agent.drive import gaps
+from agent.missing import Total
 from agent.model import Alert, Bench, Gap, Lesson, Look, Room, Session, TrainingClass
 
 CLEAR_SHARE = 0.95
@@ -40,8 +41,8 @@ class RoomSeen:
 class Minute:
     """`block` is the five minutes whose estimate answers for the minute; its counts are None where nobody can tell.
 
-    `gaps`, `looks`, `judged`, `reasons` (why looks could not be judged) and `alerts` (of picture and sound) are of the half-day
-    from its first lesson up to `until`: its end, or now.
+    `gaps`, `missing` (their sum), `looks`, `judged`, `reasons` (why looks could not be judged) and `alerts` (of picture and
+    sound) are of the half-day from its first lesson up to `until`: its end, or now.
     """
 
     cls: TrainingClass
@@ -54,6 +55,7 @@ class Minute:
     block: Block | None
     rooms: list[RoomSeen]
     gaps: list[Gap]
+    missing: Total
     looks: int
     judged: int
     reasons: Counter[str]
@@ -71,8 +73,13 @@ class Minute:
 
     @property
     def complete(self) -> bool | None:
-        """Is there video of all planned time so far? None before the first lesson."""
-        return None if self.until <= self._first else not self.gaps
+        """Is there video of all planned time so far? None before the first lesson, or where a planned room has no camera."""
+        if self.until <= self._first:
+            return None
+        if self.gaps:
+            return False
+        begun = {x.room_id for x in self.cls.lessons_of(self.day, self.session) if x.start < self.until}
+        return True if begun <= {room for room, *_ in self.missing.rooms} else None
 
     @property
     def clear(self) -> bool | None:
@@ -94,6 +101,7 @@ def of(
     lessons = cls.lessons_of(day, session)
     shown = figures.shown(catalog, cls, day, session, now, rules)
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
+    book = gaps.book(catalog, classes, cls.class_id, now, day, session)
     block = next((b for b in shown.half.curve if b.start <= at < b.end), None)
     on = [x for x in lessons if x.start <= at < x.end]
     until = min(now, lessons[-1].end)
@@ -107,7 +115,7 @@ def of(
     return Minute(
         cls, at, day, session, cls.expected_on(day, session), until, on, block,
         [_room(room, on, looks, block, at, rules) for room in cls.rooms],
-        gaps.of_class(catalog, classes, cls.class_id, now, day, session), len(in_lessons),
+        book.gaps, book.total(), len(in_lessons),
         sum(x.judged for x in in_lessons), Counter(x.reason or "unknown" for x in in_lessons if not x.judged), alerts,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection.clip import Request
 from agent.inspection.cut import Span
+from agent.missing import Total
 from agent.model import Gap, Segment, Session, TrainingClass
 from agent.web import charts, cookies
 from agent.web.access import LONGEST_PASSWORD, typed_name
@@ -61,7 +62,7 @@ class HalfDayRow:
     day: date
     session: Session
     figures: dict[str, Any] | None
-    gap_s: float
+    missing: Total
     marks: list[str]
     begun: bool
 
@@ -71,16 +72,14 @@ def one_class(v: Visit) -> Response:
     cls, now = v.the_class(), v.site.clock.now()
     catalog = v.site.catalog
     published = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
-    missing: dict[tuple[date, Session], float] = {}
-    for gap in gaps.of_class(catalog, v.site.classes(), cls.class_id, now):
-        missing[gap.date, gap.session] = missing.get((gap.date, gap.session), 0.0) + gap.seconds
+    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
     marks: dict[tuple[date, Session], list[str]] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         if alert.date and alert.session and alert.kind.value not in marks.setdefault((alert.date, alert.session), []):
             marks[alert.date, alert.session].append(alert.kind.value)
     rows = [
         HalfDayRow(
-            day, session, published.get((day.isoformat(), session.value)), missing.get((day, session), 0.0),
+            day, session, published.get((day.isoformat(), session.value)), book.total(day, session),
             marks.get((day, session), []), cls.lessons_of(day, session)[0].start <= now,
         )
         for day, session in cls.half_days()
@@ -113,12 +112,12 @@ def half_day(v: Visit) -> Response:
     shown = figures.shown(catalog, cls, day, session, now, v.site.options.rules)
     rows = catalog.segments.of_class(cls.class_id, day, session)
     rows += [s for s in catalog.segments.opened() if (s.class_id, s.date, s.session) == (cls.class_id, day, session)]
-    missing = gaps.of_class(catalog, v.site.classes(), cls.class_id, now, day, session)
-    lines = _lines(v, cls, rows, missing, axis, now)
+    book = gaps.book(catalog, v.site.classes(), cls.class_id, now, day, session)
+    lines = _lines(v, cls, rows, book.gaps, axis, now)
     v.note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
     return v.page(
         "half_day.html", cls=cls, day=day, session=session, lessons=lessons, axis=axis, shown=shown, a=shown.body,
-        expected=cls.expected_on(day, session), lines=lines, gaps=missing, charts=charts,
+        expected=cls.expected_on(day, session), lines=lines, gaps=book.gaps, missing=book.total(), charts=charts,
         curve=charts.curve(shown.half.curve, lessons, cls.expected_on(day, session), axis),
         alerts=[a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)],
         playing=_playing(v, cls, day, session), first=lessons[0].start.astimezone(zone), last=lessons[-1].end.astimezone(zone),
@@ -206,6 +205,7 @@ def audit(v: Visit) -> Response:
     before = v.query("before")
     trail = v.site.catalog.audit
     v.note_once("view.audit")
+    v.settle()
     entries = trail.recent(100, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None)
     # the whole chain once at the start and when asked; else what is new
     broken = trail.verify() if v.query("whole") else trail.verify_new()

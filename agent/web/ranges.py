@@ -1,14 +1,22 @@
-"""Byte ranges of things that are made while they are sent (RFC 9110, section 14)."""
+"""Byte ranges of things that are made while they are sent (RFC 9110, section 14), and how much of them really went out."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Generator
 from typing import Protocol
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+Sent = Callable[[int, int], None]
+"""Is told the bytes [start, stop) that went out."""
+_PART = 128 << 10
+_TELL_S = 10.0
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
@@ -16,11 +24,37 @@ class Ranged(Protocol):
     @property
     def size(self) -> int: ...
 
-    def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]: ...
+    def read(self, start: int = 0, stop: int | None = None) -> Generator[bytes]: ...
 
 
-def respond(request: Request, film: Ranged, etag: str, headers: dict[str, str]) -> Response:
-    """200, 206, 304 or 416. `etag` without quotes names the content: the same clip has the same for ever."""
+class Sending:
+    """The films on their way out of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[_Counted] = set()
+
+    def tell(self) -> None:
+        """Have each tell at once what it sent so far: somebody reads the audit."""
+        with self._lock:
+            found = list(self._open)
+        for one in found:
+            one.tell()
+
+    def begin(self, one: _Counted) -> None:
+        with self._lock:
+            self._open.add(one)
+
+    def end(self, one: _Counted) -> None:
+        with self._lock:
+            self._open.discard(one)
+
+
+def respond(
+    request: Request, film: Ranged, etag: str, headers: dict[str, str], sent: Sent, sending: Sending
+) -> Response:
+    """200, 206, 304 or 416. `etag` without quotes names the content: the same clip has the same for ever. What goes out is told
+    to `sent`."""
     tag = f'"{etag}"'
     headers = {**headers, "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if matches(request, tag):
@@ -33,8 +67,8 @@ def respond(request: Request, film: Ranged, etag: str, headers: dict[str, str]) 
             if start >= stop:
                 return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{film.size}"})
             headers |= {"Content-Range": f"bytes {start}-{stop - 1}/{film.size}"}
-            return _send(request, film, start, stop, 206, headers)
-    return _send(request, film, 0, film.size, 200, headers)
+            return _send(request, film, start, stop, 206, headers, sent, sending)
+    return _send(request, film, 0, film.size, 200, headers, sent, sending)
 
 
 def matches(request: Request, tag: str) -> bool:
@@ -54,8 +88,78 @@ def _span(asked: str, size: int) -> tuple[int, int] | None:
     return (int(match[1]), stop) if not match[2] or int(match[2]) >= int(match[1]) else None
 
 
-def _send(request: Request, film: Ranged, start: int, stop: int, status: int, headers: dict[str, str]) -> Response:
+def _send(
+    request: Request,
+    film: Ranged,
+    start: int,
+    stop: int,
+    status: int,
+    headers: dict[str, str],
+    sent: Sent,
+    sending: Sending,
+) -> Response:
     headers["Content-Length"] = str(stop - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type="video/mp4")
-    return StreamingResponse(film.read(start, stop), status_code=status, headers=headers, media_type="video/mp4")
+    return _Counted(film.read(start, stop), start, status, headers, sent, sending)
+
+
+class _Counted(Response):
+    """Sends a range and counts what the reader took: a part counts once the next one could be handed over with the reader
+    still there. It is told every few seconds and at the end, however that comes."""
+
+    def __init__(
+        self, blocks: Generator[bytes], start: int, status: int, headers: dict[str, str], sent: Sent, sending: Sending
+    ) -> None:
+        super().__init__(None, status, headers, "video/mp4")
+        self._blocks, self._at, self._told, self._sent, self._sending = blocks, start, start, sent, sending
+        self._lock = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = asyncio.create_task(_left(receive))
+        self._sending.begin(self)
+        try:
+            await self._stream(send, left)
+        finally:
+            left.cancel()
+            await run_in_threadpool(self._blocks.close)
+            await run_in_threadpool(self.tell)
+            self._sending.end(self)
+
+    async def _stream(self, send: Send, left: asyncio.Task[None]) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        loop = asyncio.get_running_loop()
+        due, under_way = loop.time() + _TELL_S, 0
+        while (block := await run_in_threadpool(next, self._blocks, None)) is not None:
+            for begin in range(0, len(block), _PART):
+                part = block[begin : begin + _PART]
+                if not await self._pass_on(send, left, part, under_way):
+                    return
+                under_way = len(part)
+            if loop.time() > due:
+                await run_in_threadpool(self.tell)
+                due = loop.time() + _TELL_S
+        if await self._pass_on(send, left, b"", under_way):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pass_on(self, send: Send, left: asyncio.Task[None], part: bytes, before: int) -> bool:
+        """Hand a part over, which waits until the server has room for it; False where the reader left meanwhile."""
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(0)  # lets `left` see it
+        if left.done():
+            return False
+        self._at += before
+        return True
+
+    def tell(self) -> None:
+        """What went out since it was told last."""
+        with self._lock:
+            at = self._at
+            if at > self._told:
+                self._sent(self._told, at)
+                self._told = at
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -80,6 +80,15 @@ _BRIEF = {
     "href": HREF,
 }
 _SPAN = record(start=TIME, end=TIME)
+_MISSING = record(
+    "planned time without video up to now. seconds: at least one room had no camera with video, each instant once;"
+    " lesson_seconds: what of it lies in lessons, not in breaks; rooms and cameras: each one's own, never added up; what"
+    " misses nothing may be left out",
+    seconds=NUMBER,
+    lesson_seconds=NUMBER,
+    rooms=many(record(room_id=ID, seconds=NUMBER, lesson_seconds=NUMBER)),
+    cameras=many(record(camera_id=ID, room_id=ID, seconds=NUMBER)),
+)
 
 SCHEMAS: Mapping[str, Schema] = {
     "ClassBrief": record("state: ahead 未开始, open 进行中, over 已结束", **_BRIEF),
@@ -88,7 +97,7 @@ SCHEMAS: Mapping[str, Schema] = {
         "approved: the class file as approved, see docs/schemas/class.json",
         **_BRIEF,
         approved=ANY,
-        half_days=many(record(date=DAY, session=SESSION, expected=WHOLE)),
+        half_days=many(record(date=DAY, session=SESSION, expected=WHOLE, missing=_MISSING)),
         chain=many(
             record(date=DAY, session=SESSION, sequence=WHOLE, drive_id=TEXT, head=TEXT, key=TEXT, closed_at=TIME)
         ),
@@ -123,6 +132,7 @@ SCHEMAS: Mapping[str, Schema] = {
                 seconds=WHOLE,
             )
         ),
+        missing=_MISSING,
     ),
     "Look": record(
         "people includes staff",
@@ -147,8 +157,14 @@ SCHEMAS: Mapping[str, Schema] = {
         seconds=NUMBER,
         reason=TEXT,
         event=maybe(WHOLE),
+        room_id=ID,
     ),
-    "GapList": listing("Gap", TEXT),
+    "GapList": record(
+        "missing: of the class, day or half-day asked for, whatever camera",
+        items=many(ref("Gap")),
+        next=maybe(TEXT),
+        missing=_MISSING,
+    ),
     "Segment": record(
         "path: on the drive",
         segment_id=WHOLE,
@@ -184,6 +200,8 @@ SCHEMAS: Mapping[str, Schema] = {
         session=maybe(SESSION),
         camera_id=maybe(ID),
         message=TEXT,
+        first_message=TEXT,
+        latest_message=TEXT,
         evidence=ANY,
         replayed=YES,
     ),

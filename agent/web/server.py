@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
 from collections.abc import Callable
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.errors import InputError
+from agent.errors import CatalogError, InputError
 from agent.model import TrainingClass
 from agent.web.certificate_kept import Certificate
 from agent.web.options import Options
@@ -22,6 +24,8 @@ from agent.web.site import Site
 log = logging.getLogger(__name__)
 _STOP_S = 2
 _MOST_CONNECTIONS = 200
+_BUFFER = 64 << 10
+_KERNEL_BUFFER = 256 << 10
 
 
 class PageServer:
@@ -36,7 +40,7 @@ class PageServer:
         pair = self._certificate.pair if self._certificate else None
         self._config = uvicorn.Config(
             application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-            http="h11", ws="none", limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_STOP_S,
+            http=_Protocol, ws="none", limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_STOP_S,
             ssl_certfile=pair[0] if pair else None, ssl_keyfile=pair[1] if pair else None,
         )  # fmt: skip
         if self._certificate:
@@ -66,6 +70,7 @@ class PageServer:
         keeper.start()
         log.info("%s", words.text("web.serving", url=self.url))
         try:
+            self._settle()  # what a process that was killed left
             # not in the main thread uvicorn leaves signals alone
             server.run(sockets=[self._socket])
         finally:
@@ -73,10 +78,26 @@ class PageServer:
             watcher.join()
             keeper.join(1)
             self._socket.close()
+            self._settle()
 
     def _keep_certificate(self, done: threading.Event) -> None:
         if self._certificate:
             self._certificate.run(done)
+
+    def _settle(self) -> None:
+        """Into the audit what was sent of video and waits for it."""
+        try:
+            self.site.catalog.deliveries.settle(self.site.clock.now())
+        except CatalogError as error:
+            log.warning("%s", error)
+
+
+class _Protocol(H11Protocol):
+    """With little room between the page and the reader: what stands in the server's buffers was not sent to him."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_BUFFER)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -84,6 +105,7 @@ def _listen(host: str, port: int) -> socket.socket:
     # the protocol by name: of a socket without it asyncio does not know that it is TCP, and leaves Nagle's delay of 40 ms on
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)  # connections inherit it
     try:
         listener.bind((host, port))
         listener.listen(128)

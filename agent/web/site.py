@@ -26,6 +26,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.catalog.accounts import Role, SignedIn
 from agent.clock import Clock
+from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import clip
 from agent.model import TrainingClass
@@ -33,6 +34,7 @@ from agent.web import cookies, problems
 from agent.web.access import Access
 from agent.web.options import Options
 from agent.web.problems import Problem
+from agent.web.ranges import Sending
 
 Form = Mapping[str, str]
 Handler = Callable[["Visit"], Response]
@@ -61,6 +63,7 @@ class Site:
         self.options = options
         self.classes = classes
         self.access = Access(catalog, clock)
+        self.sending = Sending()
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
         self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
@@ -89,6 +92,13 @@ class Site:
             loader=jinja2.PackageLoader("agent.web"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
+        made.globals |= {
+            "length": gaps.length,
+            "clocks": gaps.clocks,
+            "rooms_said": gaps.rooms_said,
+            "none_said": gaps.none_said,
+            "cameras_said": gaps.cameras_said,
+        }
         made.filters["json"] = lambda value: json.dumps(
             value, ensure_ascii=False
         )  # jinja's own turns Chinese into escapes
@@ -219,6 +229,11 @@ class Visit:
     def note(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
         """Into the audit."""
         self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
+
+    def settle(self, class_id: str | None = None) -> None:
+        """Into the audit what was sent of video and waits for it: before anybody reads there what was looked at."""
+        self.site.sending.tell()
+        self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
         """As `note`, but what a browser repeats (ranges, refreshes) or an attacker could flood stands once in AGAIN_S."""

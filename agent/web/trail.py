@@ -1,33 +1,40 @@
-"""What the audit says about a class, in the words of the inspection sheet: spans watched, moments drawn, clips cut."""
+"""What the audit says about a class, in the words of the inspection sheet: film opened and sent, moments drawn, clips cut.
+
+Nobody knows what a person looked at. The sheet says what was opened, and which time of film really went out: never more.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from agent import clock, words
-from agent.catalog import AuditEntry, Catalog
+from agent.catalog import AuditEntry, Catalog, deliveries
 from agent.catalog.base import dump
 from agent.inspection import chance
+from agent.intervals import bridged, common, length, union
 
-_NEAR = timedelta(seconds=2)
+_JOIN = timedelta(milliseconds=100)
+Stretch = tuple[datetime, datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What one person opened of one camera; neighbouring spans are one."""
+@dataclass(slots=True)
+class Seen:
+    """What one person opened of one camera, and what was sent to him; both only where there is film."""
 
-    who: str
-    camera_id: str
-    start: datetime
-    end: datetime
+    opened: list[Stretch] = field(default_factory=list)
+    sent: list[Stretch] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Trail:
-    watched: list[Watched] = field(default_factory=list)
+    """`seen` by (who, camera)."""
+
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
     draws: list[AuditEntry] = field(default_factory=list)
     clips: list[AuditEntry] = field(default_factory=list)
 
@@ -35,52 +42,95 @@ class Trail:
 def of_class(catalog: Catalog, class_id: str, who: str | None) -> Trail:
     """`who`: only what this account did (from whatever address); None: everybody."""
     found = Trail()
+    film = _Film(catalog, class_id)
     for entry in catalog.audit.of_object(class_id):
-        if who is not None and entry.who.rsplit("@", 1)[0] != who:
+        name = entry.who.rsplit("@", 1)[0]
+        if who is not None and name != who:
             continue
         if entry.action == "watch":
-            found.watched.append(_watched(entry))
+            found.seen.setdefault((name, str(entry.detail["camera_id"])), Seen()).opened += film.of(entry.detail)
+        elif entry.action == deliveries.ACTION:
+            seen = found.seen.setdefault((name, str(entry.detail["camera_id"])), Seen())
+            seen.sent += _stretches(entry.detail["spans"])
         elif entry.action == chance.ACTION:
             found.draws.append(entry)
         elif entry.action == "clip":
             found.clips.append(entry)
-    found.watched = _joined(found.watched)
     return found
 
 
-def _watched(entry: AuditEntry) -> Watched:
-    start, end = (datetime.fromisoformat(str(entry.detail[key])) for key in ("start", "end"))
-    return Watched(entry.who.rsplit("@", 1)[0], str(entry.detail["camera_id"]), start, end)
+class _Film:
+    """The film that an entry is about. One of an older program names only what was asked for: the catalog's segments tell what
+    there is of it."""
+
+    def __init__(self, catalog: Catalog, class_id: str) -> None:
+        self._catalog, self._class_id = catalog, class_id
+        self._known: dict[str, list[Stretch]] | None = None
+
+    def of(self, detail: Mapping[str, Any]) -> list[Stretch]:
+        if "film" in detail:
+            return _stretches(detail["film"])
+        if self._known is None:
+            rows: dict[str, list[Stretch]] = {}
+            for s in self._catalog.segments.of_class(self._class_id):
+                if s.end is not None:
+                    rows.setdefault(s.camera_id, []).append((s.start, s.end))
+            self._known = {camera: union(found) for camera, found in rows.items()}
+        return common(self._known.get(str(detail["camera_id"]), []), _stretches([detail]))
 
 
-def _joined(spans: list[Watched]) -> list[Watched]:
-    found: list[Watched] = []
-    for one in sorted(spans, key=lambda w: (w.who, w.camera_id, w.start)):
-        last = found[-1] if found else None
-        if last and (last.who, last.camera_id) == (one.who, one.camera_id) and one.start - last.end <= _NEAR:
-            found[-1] = Watched(last.who, last.camera_id, last.start, max(last.end, one.end))
-        else:
-            found.append(one)
-    return sorted(found, key=lambda w: (w.start, w.camera_id))
+def _stretches(rows: Iterable[Mapping[str, Any]]) -> list[Stretch]:
+    return union((datetime.fromisoformat(str(x["start"])), datetime.fromisoformat(str(x["end"]))) for x in rows)
 
 
-def span_lines(catalog: Catalog, seen: Trail) -> list[str]:
-    zone = catalog.zone
-    lines = []
-    for w in seen.watched:
-        start, end = f"{w.start.astimezone(zone):%Y-%m-%d %H:%M:%S}", f"{w.end.astimezone(zone):%H:%M:%S}"
-        lines.append(words.text_in("zh", "form.watched", who=w.who, camera=w.camera_id, start=start, end=end))
-    for e in seen.clips:
-        start, end = str(e.detail["asked"]["start"])[:19].replace("T", " "), str(e.detail["asked"]["end"])[11:19]
-        about = {
-            "who": e.who.rsplit("@", 1)[0],
-            "camera": e.detail["camera_id"],
-            "start": start,
-            "end": end,
-            "sha256": str(e.detail["sha256"])[:16],
-        }
-        lines.append(words.text_in("zh", "form.clipped", **about))
-    return lines
+def span_lines(catalog: Catalog, trail: Trail) -> list[str]:
+    """What was opened, by person, camera and day, with what of it was sent; then the clips."""
+    found = []
+    for (who, camera), seen in trail.seen.items():
+        opened, sent = _by_day(seen.opened, catalog.zone), _by_day(seen.sent, catalog.zone)
+        for day in opened.keys() | sent.keys():
+            about = {"who": who, "camera": camera, "day": day}
+            lines = []
+            if day in opened:
+                lines.append(_t("form.opened", spans=_clocks(opened[day], catalog.zone), **about))
+            total = length(sent.get(day, ()))
+            key = "form.sent" if total >= 1 else "form.nothing_sent"
+            lines.append(_t(key, spans=_clocks(sent.get(day, ()), catalog.zone), length=_length(total), **about))
+            found.append((day, camera, who, lines))
+    rows = [line for *_, lines in sorted(found) for line in lines]
+    return rows + [_clip_line(e, catalog.zone) for e in trail.clips]
+
+
+def _clip_line(e: AuditEntry, zone: ZoneInfo) -> str:
+    """What the file shows; of an entry of an older program only what was asked for is known."""
+    known = "film" in e.detail
+    spans = _stretches(e.detail["film"] if known else [e.detail["asked"]])
+    about = {"who": e.who.rsplit("@", 1)[0], "camera": e.detail["camera_id"], "sha256": str(e.detail["sha256"])[:16]}
+    day = min((a for a, _ in spans), default=e.at).astimezone(zone).date()
+    return _t("form.clipped" if known else "form.clip_asked", day=day, spans=_clocks(spans, zone), **about)
+
+
+def _by_day(spans: Iterable[Stretch], zone: ZoneInfo) -> dict[date, list[Stretch]]:
+    """By the day on which each begins; what joins without a visible pause is one."""
+    found: dict[date, list[Stretch]] = {}
+    for start, end in bridged(union(spans), _JOIN):
+        found.setdefault(start.astimezone(zone).date(), []).append((start, end))
+    return found
+
+
+def _clocks(spans: Iterable[Stretch], zone: ZoneInfo) -> str:
+    half = timedelta(milliseconds=500)
+    shown = [tuple(f"{(x + half).astimezone(zone):%H:%M:%S}" for x in span) for span in spans]
+    return _t("papers.and").join(_t("form.from_to", start=a, end=b) for a, b in shown if a != b)
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return _t("form.length", minutes=minutes, seconds=rest) if minutes else _t("papers.seconds", n=rest)
+
+
+def _t(key: str, /, **params: object) -> str:
+    return words.text_in("zh", key, **params)
 
 
 def seed_lines(catalog: Catalog, seen: Trail) -> list[str]:
@@ -91,9 +141,7 @@ def seed_lines(catalog: Catalog, seen: Trail) -> list[str]:
         moments = "、".join(str(m["start"])[5:16].replace("T", " ") for m in about["moments"])
         at = f"{entry.at.astimezone(catalog.zone):%Y-%m-%d %H:%M}"
         lines.append(
-            words.text_in(
-                "zh", key, seed=about["seed"], at=at, count=about["count"], seconds=about["seconds"], moments=moments
-            )
+            _t(key, seed=about["seed"], at=at, count=about["count"], seconds=about["seconds"], moments=moments)
         )
     return lines
 

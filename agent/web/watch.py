@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import secrets
 import shutil
 import threading
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from starlette.responses import Response
 
 from agent import clock as time
 from agent import words
-from agent.catalog import Catalog
+from agent.catalog import Catalog, deliveries
 from agent.counting import calibrate
-from agent.errors import InputError, MediaError, SiteAgentError
-from agent.inspection import evidence, live
+from agent.errors import CatalogError, InputError, MediaError, SiteAgentError
+from agent.inspection import delivered, evidence, live
 from agent.inspection.clip import Plan, Request
 from agent.inspection.cut import Span
 from agent.inspection.live import Still
@@ -30,6 +32,7 @@ from agent.web.pages import clock_on, moment_of, the_half_day
 from agent.web.ranges import respond
 from agent.web.site import Site, Visit
 
+log = logging.getLogger(__name__)
 _SPAN = re.compile(r"(\d{6})-(\d{6})\Z")
 _CLIP_ID = re.compile(r"[0-9a-f]{24}\Z")
 LONGEST = timedelta(hours=2)
@@ -53,9 +56,25 @@ def play(v: Visit) -> Response:
         raise HTTPException(404)
     zone = v.site.catalog.zone
     plan = v.site.clips.plan(Request(cls, Span(start, end), v.who, cameras=(camera,)))[0]
-    span = {"camera_id": camera, "start": time.rfc3339(start, zone), "end": time.rfc3339(end, zone)}
-    v.note_once("watch", cls.class_id, span)  # only of what there is: the sheet of video looked at is made of it
-    return respond(v.request, plan.film, _tag(plan), {})
+    asked = {"camera_id": camera, "start": time.rfc3339(start, zone), "end": time.rfc3339(end, zone)}
+    v.note_once("watch", cls.class_id, asked | {"film": v.site.clips.film(plan)})
+    return _respond(v, plan, _tag(plan), {})
+
+
+def _respond(v: Visit, plan: Plan, tag: str, headers: dict[str, str]) -> Response:
+    """The film, or the range of it that was asked for; what goes out is noted for the audit."""
+    site, who = v.site, v.who
+
+    def sent(start: int, stop: int) -> None:
+        try:
+            now = site.clock.now()
+            shown = partial(delivered.spans, plan)
+            site.catalog.deliveries.add(now, who, plan.request.cls.class_id, plan.camera_id, tag, (start, stop), shown)
+            site.catalog.deliveries.settle(now, waited=deliveries.WAIT)
+        except CatalogError as error:
+            log.warning("%s: %s", plan.camera_id, error)
+
+    return respond(v.request, plan.film, tag, headers, sent, site.sending)
 
 
 def _tag(plan: Plan) -> str:
@@ -109,7 +128,7 @@ def _keep(v: Visit, plan: Plan, folder: Path, number: int) -> None:
     v.site.clips.write_papers(folder / f"{base}.mp4", body)
     v.note("clip", plan.request.cls.class_id,
            {"file": f"{base}.mp4", "sha256": hasher.hexdigest(), "camera_id": plan.camera_id, "why": plan.request.why,
-            "asked": body["asked"], "clip": folder.name})  # fmt: skip
+            "asked": body["asked"], "film": v.site.clips.film(plan), "clip": folder.name})  # fmt: skip
 
 
 def _folder(site: Site, clip_id: str) -> Path:
@@ -183,8 +202,8 @@ def send(v: Visit, clip_id: str, name: str, *, save: bool) -> Response:
             return Response(path.read_bytes(), media_type="application/octet-stream", headers=_attachment(name))
         if name == video:
             v.note_once("clip.download", body["class_id"], {"file": video})
-            film = _again(v, _class(v, bodies), bodies, number).film
-            return respond(v.request, film, body["clip"]["sha256"][:32], _attachment(name) if save else {})
+            plan = _again(v, _class(v, bodies), bodies, number)
+            return _respond(v, plan, body["clip"]["sha256"][:32], _attachment(name) if save else {})
     raise HTTPException(404)
 
 

@@ -1,0 +1,55 @@
+"""Which time of film a reader can have seen, told from the bytes that were sent to him. Pure.
+
+A picture counts where all its bytes were sent, and those of every picture since the key picture that it builds on; the file's
+head, its index and its sound are no film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from agent.inspection.boxes import Marks, Numbers
+from agent.inspection.clip import Plan
+from agent.inspection.film import Film
+from agent.inspection.gaps import SLIVER
+from agent.intervals import bridged, common, union
+
+Stretch = tuple[datetime, datetime]
+
+
+def spans(plan: Plan, ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
+    """The time that these bytes [start, stop) of the film show, within what was asked for; ranges as `intervals.union` gives
+    them."""
+    shown = _usable(plan.film, ranges)
+    if not shown.any():
+        return []
+    samples, ticks = plan.film.pictures.samples, plan.film.pictures.timescale
+    begins, ends = samples.pts[shown] / ticks, (samples.pts[shown] + samples.length[shown]) / ticks
+    found: list[Stretch] = []
+    edges = [*(p.at for p in plan.cut.pieces[1:]), float("inf")]
+    for piece, until in zip(plan.cut.pieces, edges, strict=True):
+        # half a millisecond of grace: places are rounded to ticks
+        mine = (begins >= piece.at - 0.0005) & (begins < until - 0.0005)
+        wall = union(
+            (piece.span.start + timedelta(seconds=a - piece.at), piece.span.start + timedelta(seconds=b - piece.at))
+            for a, b in zip(begins[mine].tolist(), ends[mine].tolist(), strict=True)
+        )
+        found += common(bridged(wall, SLIVER), [(piece.span.start, piece.span.end)])
+    return common(bridged(union(found), SLIVER), plan.existing)
+
+
+def _usable(film: Film, ranges: Sequence[tuple[int, int]]) -> Marks:
+    """Which pictures a decoder can show that has these bytes."""
+    place, samples = film.pictures.place, film.pictures.samples
+    if not ranges:
+        return np.zeros(place.size, np.bool_)
+    starts, stops = (np.array(x, np.int64) for x in zip(*ranges, strict=True))
+    row = np.searchsorted(starts, place, side="right") - 1
+    lost = (row < 0) | (place + samples.size > stops[np.maximum(row, 0)])
+    count: Numbers = np.cumsum(lost)
+    key: Numbers = np.maximum.accumulate(np.where(samples.key, np.arange(place.size), 0))
+    usable: Marks = count - (count[key] - lost[key]) == 0
+    return usable
