@@ -14,7 +14,7 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "notify", "crew"},
+    {"errors", "clock", "model", "notify", "crew", "digest"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "life", "attempts"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
-PURE_GROUND = {"words", "errors", "clock", "model", "schedule", "notify", "ledger"}
+PURE_GROUND = {"words", "errors", "clock", "model", "digest", "schedule", "notify", "ledger"}
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from agent.attempts import Attempt, Budget
 from agent.cameras import soap
-from agent.cameras.auth import Challenge, Credentials, challenge, username_token
+from agent.cameras.auth import Credentials, username_token
 from agent.cameras.soap import Element, SoapFault
 from agent.cameras.transport import Reply, Transport
 from agent.clock import Clock
+from agent.digest import Challenge, strongest
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 
 
@@ -115,7 +116,7 @@ class Session:
                 return reply
             if anonymous or self._credentials is None:
                 raise self._denied()
-            offered = challenge(reply.headers)
+            offered = strongest(map(str, reply.headers.get_all("WWW-Authenticate", [])))
             self._token = offered is None
         assert self._credentials is not None
         with self._budget.attempt("onvif", self._names, self._credentials) as attempt:
@@ -147,7 +148,7 @@ class Session:
             soap.sign(envelope, self._credentials.username, *username_token(self._credentials, at))
         data, headers = soap.write(envelope, action, self._version)
         if answer_to and self._credentials:
-            headers["Authorization"] = answer_to.answer(self._credentials, url)
+            headers["Authorization"] = answer_to.answer(self._credentials, "POST", _uri(url))
         reply = self._transport.post(url, data, headers)
         self._date = _date(reply) or self._date
         return reply
@@ -163,6 +164,12 @@ class Session:
         # without its time a token may be wrong for the clock's sake
         key = "cameras.wrong_or_clock" if self._token and self.camera_clock is None else "cameras.wrong_password"
         return CameraDenied(key, username=soap.clean(attempt.account.username, 40), left=left)
+
+
+def _uri(url: str) -> str:
+    """What the request line names: path and query."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _is_denied(reply: Reply) -> bool:

@@ -16,6 +16,7 @@ from agent.drive import Drive
 from agent.errors import CameraDenied, CameraError, DriveError, SiteAgentError
 from agent.model import Segment, Verdict
 from agent.recording.finisher import Finisher
+from agent.recording.guard import Stalled
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
 from agent.recording.reel import Plan, Reel, check_space
@@ -26,10 +27,6 @@ log = logging.getLogger(__name__)
 
 _POLL = 1.0
 _WAITED = 0.004
-
-
-class Stalled(CameraError):
-    """No picture for too long although the connection stands."""
 
 
 class Recorder:
@@ -125,27 +122,24 @@ class Recorder:
 
     def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
         """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
+        asked = self._clock.now()
         try:
-            with self._connect(source) as stream, Syncer(self._camera_id, self._clock) as syncer:
+            with self._connect(source, stop) as stream, Syncer(self._camera_id, self._clock) as syncer:
                 self._record(stream, source, drive, syncer, stop)
-        except CameraDenied as error:
-            self._camera_failed("camera.down", error)
-            return self._options.refused_pause
-        except Stalled as error:
-            self._camera_failed("stream.stalled", error)
         except CameraError as error:
-            self._camera_failed("camera.down", error)
-        else:
-            return 0.0
-        return self._longer_pause()
+            if stop.is_set():
+                return 0.0  # cut off for that
+            self._camera_failed("stream.stalled" if isinstance(error, Stalled) else "camera.down", error, asked)
+            return self._options.refused_pause if isinstance(error, CameraDenied) else self._longer_pause()
+        return 0.0
 
-    def _connect(self, source: Source) -> LiveStream:
+    def _connect(self, source: Source, stop: threading.Event) -> LiveStream:
         """A wrong password counts against the camera's budget, which its web services share."""
         if not source.username:
-            return LiveStream(source, self._options.timeout)
+            return LiveStream(source, self._options.timeout, self._options.nap, stop)
         with self._budget.attempt("rtsp", source.names or (source.url,), source) as attempt:
             try:
-                stream = LiveStream(source, self._options.timeout)
+                stream = LiveStream(source, self._options.timeout, self._options.nap, stop)
             except CameraDenied as error:
                 if error.key == "recording.denied":
                     attempt.wrong()
@@ -193,8 +187,6 @@ class Recorder:
             if arrival >= next_watch:
                 next_watch = arrival + _POLL
                 self._watch(reel, source, arrival)
-            if waited:
-                self._clock.wait(stop, options.nap)
 
     def _begun(self) -> None:
         self._pause = self._options.first_pause
@@ -222,9 +214,10 @@ class Recorder:
             self._outage.begin("stream.stalled", now - timedelta(seconds=lasting), why)
             log.warning("%s: %s", self._camera_id, why)
 
-    def _camera_failed(self, kind: str, error: CameraError) -> None:
+    def _camera_failed(self, kind: str, error: CameraError, asked: datetime) -> None:
+        """`asked`: when the attempt began; a camera may have kept it waiting, and the alert is due by the pictures' absence."""
         now = self._clock.now()
-        since = now if self._outage.kind else self._last_picture or now
+        since = now if self._outage.kind else self._last_picture or min(asked, now)
         if self._outage.begin(kind, since, str(error)):
             log.warning("%s: %s", self._camera_id, error)
         self._catalog.cameras.ask(self._camera_id, now)

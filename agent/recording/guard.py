@@ -1,0 +1,319 @@
+"""Stands between FFmpeg and a camera: FFmpeg never learns the password, nor does it meet a reply that nobody has looked at.
+
+FFmpeg answers whatever a camera asks (the password in clear text, another host), takes a reply of any length into memory, and does
+not come back from data that it does not want. So it connects to the loopback without an account, and one thread here passes its
+requests on: it answers digests itself, refuses clear text, follows no redirect to another host, bounds lengths and times, and lets
+through only the frames on channels that were agreed on.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import select
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+from agent import digest
+from agent.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.recording import rtsp
+from agent.recording.options import Source
+from agent.recording.rtsp import Message
+from agent.recording.wire import SLICE_MS, Wire, over_tls, wait
+
+_FRESH_S = 0.004
+_STOPPING_S = 1.0
+"""How long FFmpeg may stay in a read when the service is to stop."""
+_OPENING, _READING = 3, 2
+"""How many timeouts it may take to open a stream, and FFmpeg to come back from a read."""
+_REDIRECTS = 3
+_PASSED = ("content-type", "content-base", "content-location", "session", "transport", "public", "rtp-info", "range")
+"""What FFmpeg needs of a reply's headers."""
+
+
+class Stalled(CameraError):
+    """No picture for too long although the connection stands."""
+
+
+class Guard:
+    """Connects to the camera of `source` at once; raises CameraUnreachable. FFmpeg then opens `url`.
+
+    `timeout`: seconds for each step of the network; `nap`: how long the thread rests after it had to wait for a playing camera;
+    `stop`: when set, an opening or a read that lasts is cut off. `error` says why the guard has cut the connection, None where it
+    has not.
+    """
+
+    def __init__(self, source: Source, timeout: float, nap: float, stop: threading.Event | None = None) -> None:
+        self._source, self._timeout, self._nap = source, timeout, nap
+        self._stop = stop or threading.Event()
+        self._closing = threading.Event()
+        self.error: CameraError | None = None
+        self.opened = False
+        self._began = time.monotonic()
+        self._read_since: float | None = None
+        self._remote = rtsp.absolute(source.url)
+        self._challenge: digest.Challenge | None = None
+        self._answers = self._sequence = self._redirects = 0
+        self._channels: set[int] = set()
+        self._from_camera = self._from_player = b""
+        self._player: Wire | None = None
+        self._camera = self._connect()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self._listener.setblocking(False)
+        slash = "/" if self._remote.endswith("/") else ""
+        # the token keeps other programs of this machine out
+        self.url = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/{secrets.token_hex(16)}{slash}"
+        # daemon: it must never keep the process from ending
+        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+        self._thread.start()
+
+    def reading(self, since: float | None) -> None:
+        """FFmpeg has been asked for a packet at `since` (monotonic seconds), None: it has answered."""
+        self._read_since = since
+
+    def close(self) -> None:
+        """After FFmpeg: what it said last goes to the camera, then the connection ends."""
+        self._closing.set()
+        self._thread.join(2.0)
+
+    def cut(self) -> None:
+        """End the connection now, from whatever thread: FFmpeg comes back with an error."""
+        self.error = self.error or CameraError("recording.ended", url=self._source.url)
+        self._closing.set()
+        for end in (self._camera, self._player):
+            if end is not None:
+                end.shut()
+
+    def _run(self) -> None:
+        try:
+            self._player = self._accept()
+            while not self._handshake(self._player):
+                pass
+            self._relay(self._player)
+        except EOFError:
+            pass  # FFmpeg has gone
+        except (CameraError, rtsp.TooLarge, rtsp.Unreadable, OSError) as error:
+            # FFmpeg hears of it by the end of its connection: what there is to say must stand before
+            self.error = self.error or self._told(error)
+        finally:
+            self._listener.close()
+            for end in (self._camera, self._player):
+                if end is not None:
+                    end.close()
+
+    def _told(self, error: Exception) -> CameraError | None:
+        url = self._source.url
+        if isinstance(error, CameraError):
+            return error
+        if isinstance(error, rtsp.TooLarge):
+            return CameraUnreachable("recording.too_large", url=url, limit=error.limit)
+        if isinstance(error, rtsp.Unreadable):
+            return CameraUnreachable("recording.no_rtsp", url=url)
+        if self.opened:
+            return None  # FFmpeg gives out what it still holds, and sees the end
+        return CameraUnreachable("recording.unreachable", url=url, detail=str(error))
+
+    def _connect(self) -> Wire:
+        parts = urlsplit(self._remote)
+        host = str(parts.hostname)
+        try:
+            sock = socket.create_connection((host, parts.port or 0), self._timeout)
+            return Wire(over_tls(sock, host) if parts.scheme == "rtsps" else sock, self._check, ConnectionError)
+        except socket.gaierror:
+            raise CameraUnreachable("recording.no_name", url=self._source.url, name=host) from None
+        except (OSError, UnicodeError) as error:
+            detail = getattr(error, "strerror", None) or str(error)
+            raise CameraUnreachable("recording.unreachable", url=self._source.url, detail=detail) from None
+
+    def _accept(self) -> Wire:
+        wait(self._listener, select.POLLIN, self._check)
+        sock, _ = self._listener.accept()
+        self._listener.close()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Wire(sock, self._check, EOFError)
+
+    def _check(self) -> None:
+        """Raises CameraError where something has lasted too long, EOFError where nobody waits for it any more."""
+        now, url = time.monotonic(), self._source.url
+        since = self._read_since if self.opened else self._began
+        if self._closing.is_set():
+            raise EOFError
+        if since is None:
+            return
+        lasting = now - since
+        if self._stop.is_set() and lasting > _STOPPING_S:
+            raise CameraError("recording.ended", url=url)
+        if not self.opened and lasting > _OPENING * self._timeout:
+            raise CameraUnreachable("recording.slow", url=url, seconds=round(lasting))
+        if self.opened and lasting > _READING * self._timeout:
+            raise Stalled("recording.stalled", url=url, seconds=round(lasting))
+
+    # the conversation until the camera plays
+
+    def _handshake(self, player: Wire) -> bool:
+        """One request of FFmpeg, answered; True once the camera plays."""
+        request = self._next_request(player)
+        method, _ = request.request()
+        reply = self._exchange(request)
+        if method == "SETUP":
+            self._channels |= rtsp.channels(reply)
+        headers = [(name, value) for name, value in reply.headers if name.lower() in _PASSED]
+        headers += [("CSeq", request.one("CSeq")), ("Content-Length", str(len(reply.body)))]
+        player.send(Message("RTSP/1.0 200 OK", tuple(headers), reply.body).encode())
+        return method == "PLAY"
+
+    def _next_request(self, player: Wire) -> Message:
+        while True:
+            request, length = rtsp.parse(self._from_player)
+            if request:
+                self._from_player = self._from_player[length:]
+                if not self._uri(request):
+                    raise EOFError  # another program of this machine
+                return request
+            self._from_player += player.receive()
+
+    def _uri(self, request: Message) -> str:
+        """The URI of FFmpeg's request at the camera; "" where it does not know the token. What the camera has named itself
+        (Content-Base, control) stays as it is."""
+        _, uri = request.request()
+        if uri.startswith(self.url):
+            return self._remote + uri[len(self.url) :]
+        return uri if self._sequence else ""
+
+    def _exchange(self, request: Message) -> Message:
+        """The camera's answer of 2xx. Raises CameraDenied, CameraUnreachable."""
+        answered = 0
+        while True:
+            proven = self._challenge is not None
+            self._put(request)
+            reply = self._reply()
+            if reply.status // 100 == 2:
+                return reply
+            if reply.status == 401:
+                # one answer to an old nonce, one to the new, one more where the camera says that it was too old again
+                answered += proven
+                self._take_challenge(reply, answered)
+            elif reply.status // 100 == 3 and not self._channels:
+                self._redirect(reply)
+            else:
+                raise _refusal(reply, self._source.url)
+
+    def _put(self, request: Message) -> None:
+        method, _ = request.request()
+        uri = self._uri(request)
+        self._sequence += 1
+        headers = [("CSeq", str(self._sequence))]
+        headers += [(name, value) for name, value in request.headers if name.lower() not in ("cseq", "authorization")]
+        if self._challenge is not None:
+            self._answers += 1
+            headers.append(("Authorization", self._challenge.answer(self._source, method, uri, self._answers)))
+        self._camera.send(Message(f"{method} {uri} RTSP/1.0", tuple(headers), request.body).encode())
+
+    def _reply(self) -> Message:
+        """The camera's next reply. (FFmpeg too leaves out the pictures that come before it.)"""
+        while True:
+            self._check()
+            message, used = rtsp.next_message(self._from_camera)
+            self._from_camera = self._from_camera[used:]
+            if message is None:
+                self._from_camera += self._camera.receive()
+            elif message.is_reply:
+                return message
+            else:
+                self._put_off(message)
+
+    def _put_off(self, request: Message) -> None:
+        """A camera asks something itself: there is nothing that it needs."""
+        answer = Message("RTSP/1.0 501 Not Implemented", (("CSeq", request.one("CSeq")),))
+        self._camera.send(answer.encode())
+
+    def _take_challenge(self, reply: Message, answered: int) -> None:
+        url, offers = self._source.url, reply.all("WWW-Authenticate")
+        found = digest.strongest(offers)
+        if found is None:
+            if algorithm := digest.unknown(offers):
+                raise CameraDenied("recording.digest", url=url, algorithm=_clean(algorithm))
+            key = "recording.basic" if digest.wants_clear_text(offers) else "recording.challenge"
+            raise CameraDenied(key, url=url)
+        fresh = self._challenge is not None and self._answers == 1 and not found.stale
+        if not self._source.username or fresh or answered > 2:
+            raise CameraDenied("recording.denied", url=url)
+        self._challenge, self._answers = found, 0
+
+    def _redirect(self, reply: Message) -> None:
+        """Follow it on the same host. Raises CameraUnreachable."""
+        location = reply.one("Location")
+        target = rtsp.redirected(self._remote, location, self._camera.sock.getpeername()[0])
+        self._redirects += 1
+        if not target or self._redirects > _REDIRECTS:
+            host = _clean(location.partition("://")[2].partition("/")[0].rpartition("@")[2])
+            raise CameraUnreachable("recording.redirect", url=self._source.url, host=host or "—")
+        self._camera.close()
+        self._remote, self._challenge, self._answers, self._from_camera = target, None, 0, b""
+        self._camera = self._connect()
+
+    # the playing camera
+
+    def _relay(self, player: Wire) -> None:
+        """Frames to FFmpeg, its signs of life to the camera, until one of them ends."""
+        poll = select.poll()
+        poll.register(self._camera.sock, select.POLLIN)
+        poll.register(player.sock, select.POLLIN)
+        while not self._closing.is_set():
+            self._check()
+            asked = time.monotonic()
+            data = self._camera.try_receive()
+            if data is None:
+                poll.poll(SLICE_MS)
+                data = self._camera.try_receive()
+            self._pass_requests(player)
+            if data is None:
+                continue
+            self._pass_frames(player, data)
+            if self.opened and time.monotonic() - asked > _FRESH_S:
+                self._closing.wait(self._nap)
+        self._pass_requests(player)
+
+    def _pass_frames(self, player: Wire, data: bytes) -> None:
+        self._from_camera += data
+        frames, messages, used = rtsp.cut(self._from_camera, self._channels)
+        self._from_camera = self._from_camera[used:]
+        player.send(frames)
+        for message in messages:
+            self._between(message)
+
+    def _between(self, message: Message) -> None:
+        """Something that a playing camera says: only that its nonce is too old concerns anybody."""
+        if not message.is_reply:
+            self._put_off(message)
+        elif message.status == 401 and self._challenge and (found := digest.strongest(message.all("WWW-Authenticate"))):
+            self._challenge, self._answers = found, 0
+
+    def _pass_requests(self, player: Wire) -> None:
+        self._from_player += player.try_receive() or b""
+        while True:
+            request, length = rtsp.parse(self._from_player)
+            if request is None:
+                return
+            self._from_player = self._from_player[length:]
+            self._put(request)
+
+
+def _refusal(reply: Message, url: str) -> CameraError:
+    """What a status other than 2xx, 3xx and 401 says."""
+    status = reply.status
+    if status == 403:
+        return CameraDenied("recording.forbidden", url=url)
+    key = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy", 461: "recording.only_udp"}.get(
+        status
+    )
+    if key:
+        return CameraUnreachable(key, url=url)
+    reason = _clean(reply.start.partition(str(status))[2])
+    return CameraUnreachable("recording.answers", url=url, answer=f"{status} {reason}".strip())
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"[^\x20-\x7e]+", " ", text).strip()[:60]

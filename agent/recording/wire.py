@@ -1,0 +1,77 @@
+"""One end of a connection that waits for nothing longer than it is told: every wait asks again and again whether to go on."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+SLICE_MS = 200
+"""How soon a deadline is noticed, at most, while nothing comes."""
+_BLOCK = 1 << 18
+_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Wire:
+    """A connected socket, made non-blocking. `check` is asked while there is nothing to do, and ends a wait by what it raises;
+    `gone` is raised where the other side has closed, or the connection breaks."""
+
+    def __init__(self, sock: socket.socket, check: Callable[[], None], gone: type[Exception]) -> None:
+        sock.setblocking(False)
+        self.sock, self._check, self._gone = sock, check, gone
+
+    def try_receive(self) -> bytes | None:
+        """What there is, 256 KiB at most; None where nothing waits."""
+        try:
+            data = self.sock.recv(_BLOCK)
+        except _LATER:
+            return None
+        except OSError as error:
+            raise self._gone(error.strerror or type(error).__name__) from None
+        if not data:
+            raise self._gone("closed by the other side")
+        return data
+
+    def receive(self) -> bytes:
+        """What there is, waited for."""
+        while (data := self.try_receive()) is None:
+            wait(self.sock, select.POLLIN, self._check)
+        return data
+
+    def send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.sock.send(view) :]
+            except _LATER as error:
+                later = select.POLLIN if isinstance(error, ssl.SSLWantReadError) else select.POLLOUT
+                wait(self.sock, later, self._check)
+            except OSError as error:
+                raise self._gone(error.strerror or type(error).__name__) from None
+
+    def shut(self) -> None:
+        """End the connection under whoever waits for it, from whatever thread."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.sock.close()
+
+
+def wait(sock: socket.socket, event: int, check: Callable[[], None]) -> None:
+    """Until `event` (of `select.poll`) comes; `check` ends it by what it raises."""
+    poll = select.poll()
+    poll.register(sock, event)
+    while not poll.poll(SLICE_MS):
+        check()
+
+
+def over_tls(sock: socket.socket, name: str) -> socket.socket:
+    """TLS on a connected socket. Cameras have certificates that they made themselves: nothing can be told from them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    sock.setblocking(False)
+    return context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name)
