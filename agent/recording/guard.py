@@ -1,9 +1,9 @@
 """Stands between FFmpeg and a camera: FFmpeg never learns the password, nor does it meet a reply that nobody has looked at.
 
-FFmpeg answers whatever a camera asks (the password in clear text, another host), takes a reply of any length into memory, and does
-not come back from data that it does not want. So it connects to the loopback without an account, and one thread here passes its
-requests on: it answers digests itself, refuses clear text, follows no redirect to another host, bounds lengths and times, and lets
-through only the frames on channels that were agreed on.
+FFmpeg answers whatever a camera asks (the password in clear text, another host), takes a reply of any length into memory, and
+does not come back from data that it does not want. So it connects to the loopback without an account, and one thread here passes
+its requests on: it answers digests itself, refuses clear text, follows no redirect to another host, bounds lengths and times, and
+lets through only the frames on channels that were agreed on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import select
 import socket
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from agent import digest
@@ -41,8 +42,8 @@ class Guard:
     """Connects to the camera of `source` at once; raises CameraUnreachable. FFmpeg then opens `url`.
 
     `timeout`: seconds for each step of the network; `nap`: how long the thread rests after it had to wait for a playing camera;
-    `stop`: when set, an opening or a read that lasts is cut off. `error` says why the guard has cut the connection, None where it
-    has not.
+    `stop`: when set, an opening or a read that lasts is cut off. `error` says why the guard has cut the connection, None where
+    it has not.
     """
 
     def __init__(self, source: Source, timeout: float, nap: float, stop: threading.Event | None = None) -> None:
@@ -257,7 +258,14 @@ class Guard:
     # the playing camera
 
     def _relay(self, player: Wire) -> None:
-        """Frames to FFmpeg, its signs of life to the camera, until one of them ends."""
+        """Frames to FFmpeg, its signs of life to the camera, until one of them ends; FFmpeg's farewell reaches the camera yet."""
+        try:
+            self._pass_all(player)
+        finally:
+            with suppress(EOFError, ConnectionError):
+                self._pass_requests(player)
+
+    def _pass_all(self, player: Wire) -> None:
         poll = select.poll()
         poll.register(self._camera.sock, select.POLLIN)
         poll.register(player.sock, select.POLLIN)
@@ -274,7 +282,6 @@ class Guard:
             self._pass_frames(player, data)
             if self.opened and time.monotonic() - asked > _FRESH_S:
                 self._closing.wait(self._nap)
-        self._pass_requests(player)
 
     def _pass_frames(self, player: Wire, data: bytes) -> None:
         self._from_camera += data

@@ -13,15 +13,16 @@ from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import CameraDenied, CameraError, DriveError, SiteAgentError
+from agent.errors import CameraDenied, CameraError, DriveError, Exhausted, SiteAgentError
 from agent.model import Segment, Verdict
 from agent.recording.finisher import Finisher
 from agent.recording.guard import Stalled
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
-from agent.recording.reel import Plan, Reel, check_space
+from agent.recording.reel import Plan, Reel
 from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
+from agent.recording.writer import check_space
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class Recorder:
                 self._no_source(now, plan)
                 return _POLL
             return self._attempt(source, drive, stop)
+        except Exhausted:
+            raise  # neither camera nor drive is to blame
         except DriveError as error:
             if self._complain and drive is not None:
                 self._complain(drive, error)

@@ -92,8 +92,8 @@ def parse(data: bytes) -> tuple[Message | None, int]:
 
 
 def cut(data: bytes, channels: Iterable[int]) -> tuple[bytes, list[Message], int]:
-    """Sort what a playing camera sends: the whole frames on `channels` as they came, the messages between, and how many bytes of
-    `data` these are. Frames on other channels, and bytes that are neither, are left out. Raises TooLarge, Unreadable."""
+    """Sort what a playing camera sends: the whole frames on `channels` as they came, the messages between, and how many bytes
+    of `data` these are. Frames on other channels, and bytes that are neither, are left out. Raises TooLarge, Unreadable."""
     wanted = frozenset(channels)
     kept: list[bytes] = []
     messages: list[Message] = []
@@ -122,8 +122,8 @@ def cut(data: bytes, channels: Iterable[int]) -> tuple[bytes, list[Message], int
 
 
 def next_message(data: bytes) -> tuple[Message | None, int]:
-    """The next message and how many bytes end with it; frames before it are left out. None while more is needed. Raises TooLarge,
-    Unreadable."""
+    """The next message and how many bytes end with it; frames before it are left out. None while more is needed. Raises
+    TooLarge, Unreadable."""
     found: list[Message] = []
     at = 0
     while at < len(data) and not found:
@@ -161,8 +161,8 @@ def channels(reply: Message) -> set[int]:
 
 
 def redirected(url: str, location: str, peer: str) -> str:
-    """Where a redirect from `url` leads, with its port named; "" where that is another host than the one that was asked: neither
-    its name nor `peer`, its address."""
+    """Where a redirect from `url` leads, with its port named; "" where that is another host than the one that was asked:
+    neither its name nor `peer`, its address."""
     try:
         old, new = urlsplit(url), urlsplit(location)
         port = new.port

@@ -46,6 +46,9 @@ class LiveStream:
             told = self._guard.error or CameraUnreachable("recording.unreachable", url=self._url, detail=_cause(error))
             # from None: FFmpeg's error carries an address that says nothing to anybody
             raise told from None
+        except BaseException:
+            self._guard.close()
+            raise
         self._guard.opened = True
         if not self._container.streams.video:
             self.close()
