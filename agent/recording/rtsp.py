@@ -6,7 +6,7 @@ Text is UTF-8 with `surrogateescape`: what a camera sends in another charset com
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,7 +14,7 @@ MAX_HEAD = 16 << 10
 MAX_BODY = 64 << 10
 """Bytes of a head and of a body; session descriptions of cameras have some 2 KiB."""
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_NO_FILLING = re.compile(rb"[^\s\0]")
+_FILLING = re.compile(rb"[\s\0]+")
 _MARK = 0x24
 
 
@@ -91,34 +91,35 @@ def parse(data: bytes) -> tuple[Message | None, int]:
     return (Message(start, headers, data[end.end() : whole]), whole) if len(data) >= whole else (None, 0)
 
 
-def cut(data: bytes, channels: Iterable[int]) -> tuple[bytes, list[Message], int]:
-    """Sort what a playing camera sends: the whole frames on `channels` as they came, the messages between, and how many bytes
-    of `data` these are. Frames on other channels, and bytes that are neither, are left out. Raises TooLarge, Unreadable."""
-    wanted = frozenset(channels)
-    kept: list[bytes] = []
+def cut(
+    data: bytes | bytearray, size: int, channels: Collection[int]
+) -> tuple[list[tuple[int, int]], list[Message], int]:
+    """Sort the first `size` bytes of what a playing camera sends: where whole frames on `channels` lie (from, to), the messages
+    between, and how many bytes these are. Frames on other channels, and bytes that are neither, are left out. Raises TooLarge,
+    Unreadable."""
+    kept: list[tuple[int, int]] = []
     messages: list[Message] = []
-    at, begun, size = 0, 0, len(data)
+    at = begun = 0
     while at < size:
         if data[at] == _MARK:
             if at + 4 > size:
                 break
-            # as _past_frame: a call for each packet would cost more than the rest
             end = at + 4 + (data[at + 2] << 8 | data[at + 3])
             if end > size:
                 break
-            if data[at + 1] in wanted:
+            if data[at + 1] in channels:
                 at = end
                 continue
-            kept.append(data[begun:at])
         else:
-            kept.append(data[begun:at])
-            end = _past_message(data, at, messages)
+            end = at + _message_length(bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)]), messages)
             if end == at:
-                begun = at
                 break
+        if begun < at:
+            kept.append((begun, at))
         at = begun = end
-    kept.append(data[begun:at])
-    return b"".join(kept), messages, at
+    if begun < at:
+        kept.append((begun, at))
+    return kept, messages, at
 
 
 def next_message(data: bytes) -> tuple[Message | None, int]:
@@ -127,31 +128,28 @@ def next_message(data: bytes) -> tuple[Message | None, int]:
     found: list[Message] = []
     at = 0
     while at < len(data) and not found:
-        end = _past_frame(data, at) if data[at] == _MARK else _past_message(data, at, found)
-        if end == at:
-            break
+        if data[at] == _MARK:
+            end = at + 4 + int.from_bytes(data[at + 2 : at + 4], "big")
+            if len(data) < max(end, at + 4):
+                break
+        else:
+            end = at + _message_length(data[at:], found)
+            if end == at:
+                break
         at = end
     return (found[0] if found else None), at
 
 
-def _past_frame(data: bytes, at: int) -> int:
-    """Where the frame at `at` ends; `at` while more is needed."""
-    end = at + 4 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return end if len(data) >= max(end, at + 4) else at
-
-
-def _past_message(data: bytes, at: int, messages: list[Message]) -> int:
-    """Where the message at `at` ends, or the bytes that are no message; `at` while more is needed."""
-    if not data[at : at + 1].isalpha():
-        following = _NO_FILLING.search(data, at)
-        if following and following.start() > at:
-            return following.start()
-        mark = data.find(b"$", at)
-        return mark if mark >= 0 else len(data)
-    message, length = parse(data[at : at + MAX_HEAD + MAX_BODY])
+def _message_length(data: bytes, messages: list[Message]) -> int:
+    """Of the message at the beginning of `data`, or of the bytes that are no message; 0 while more is needed."""
+    if not data[:1].isalpha():
+        filling = _FILLING.match(data)
+        mark = data.find(b"$")
+        return filling.end() if filling else mark if mark > 0 else len(data)
+    message, length = parse(data)
     if message:
         messages.append(message)
-    return at + length
+    return length
 
 
 def channels(reply: Message) -> set[int]:

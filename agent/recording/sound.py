@@ -89,8 +89,8 @@ class EncodedSound:
         return [made for piece in self._resampler.resample(frame) for made in self._encoder.encode(piece)]
 
     def _forward(self, packets: list[av.Packet[Any]]) -> list[av.Packet[Any]]:
-        """Without what does not lie after the packet before it: FFmpeg sets stamps back a little when the camera reports its time,
-        and no file takes that."""
+        """Without what does not lie after the packet before it: FFmpeg sets stamps back a little when the camera reports its
+        time, and no file takes that."""
         kept = []
         for packet in packets:
             if packet.dts is not None and (self._last is None or packet.dts > self._last):

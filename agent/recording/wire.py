@@ -10,7 +10,7 @@ from contextlib import suppress
 
 SLICE_MS = 200
 """How soon a deadline is noticed, at most, while nothing comes."""
-_BLOCK = 1 << 18
+_BLOCK = 1 << 14
 _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -23,7 +23,7 @@ class Wire:
         self.sock, self._check, self._gone = sock, check, gone
 
     def try_receive(self) -> bytes | None:
-        """What there is, 256 KiB at most; None where nothing waits."""
+        """What there is, 16 KiB at most; None where nothing waits."""
         try:
             data = self.sock.recv(_BLOCK)
         except _LATER:
@@ -34,13 +34,25 @@ class Wire:
             raise self._gone("closed by the other side")
         return data
 
+    def receive_into(self, free: memoryview) -> int | None:
+        """How many bytes of what there is were put into `free`; None where nothing waits."""
+        try:
+            count = self.sock.recv_into(free)
+        except _LATER:
+            return None
+        except OSError as error:
+            raise self._gone(error.strerror or type(error).__name__) from None
+        if not count:
+            raise self._gone("closed by the other side")
+        return count
+
     def receive(self) -> bytes:
         """What there is, waited for."""
         while (data := self.try_receive()) is None:
             wait(self.sock, select.POLLIN, self._check)
         return data
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view:
             try:

@@ -29,8 +29,8 @@ class SegmentWriter:
     """Writes `temporary` in `folder` of the drive; both stand still until `commit` gives the file its name.
 
     The folder is held open and the file reached through it, so nothing is ever written under an empty mount point.
-    `start` is the instant on the connection's time line that becomes 0 in the file; `empty`: it holds no picture yet. All methods
-    raise DriveError.
+    `start` is the instant on the connection's time line that becomes 0 in the file; `empty`: it holds no picture yet. All
+    methods raise DriveError.
     """
 
     def __init__(
