@@ -22,7 +22,7 @@ from agent.errors import CameraDenied, CameraError, CameraUnreachable
 from agent.recording import rtsp
 from agent.recording.options import Source
 from agent.recording.rtsp import Message
-from agent.recording.wire import SLICE_MS, Wire, over_tls, wait
+from agent.recording.wire import SLICE_MS, Wire, wait
 
 _BUFFER = 1 << 18
 _GOLDEN = 0.618
@@ -122,7 +122,11 @@ class Guard:
         host = str(parts.hostname)
         try:
             sock = socket.create_connection((host, parts.port or 0), self._timeout)
-            return Wire(over_tls(sock, host) if parts.scheme == "rtsps" else sock, self._check, ConnectionError)
+            if parts.scheme == "rtsps":
+                from agent.recording.tls import TlsWire  # few cameras need it, and it takes long to import
+
+                return TlsWire(sock, host, self._check, ConnectionError)
+            return Wire(sock, self._check, ConnectionError)
         except socket.gaierror:
             raise CameraUnreachable("recording.no_name", url=self._source.url, name=host) from None
         except (OSError, UnicodeError) as error:
@@ -267,28 +271,30 @@ class Guard:
                 self._pass_requests(player)
 
     def _pass_all(self, player: Wire) -> None:
-        poll = select.poll()
-        poll.register(self._camera.sock, select.POLLIN)
-        poll.register(player.sock, select.POLLIN)
-        # one buffer for all that comes: to make and join objects of this size costs more than the rest
+        # most of the cost is waking up, and making and joining objects of this size: long rests, one buffer
+        player_says, anything = select.poll(), select.poll()
+        player_says.register(player.sock, select.POLLIN)
+        anything.register(player.sock, select.POLLIN)
+        anything.register(self._camera.sock, select.POLLIN)
         buffer = bytearray(_BUFFER)
         held = len(self._from_camera)
         buffer[:held] = self._from_camera
-        held, turn = self._pass_frames(player, buffer, held), 0.0
+        held, rest, turn = self._pass_frames(player, buffer, held), 0.0, 0.0
         while not self._closing.is_set():
             self._check()
-            ready = {number for number, _ in poll.poll(SLICE_MS)}
-            if player.sock.fileno() in ready:
+            if player_says.poll(rest):
                 self._pass_requests(player)
-            if self._camera.sock.fileno() not in ready:
+            count = self._camera.receive_into(memoryview(buffer)[held:])
+            rest = 0.0
+            if count is None:
+                anything.poll(SLICE_MS)
                 continue
-            count = self._camera.receive_into(memoryview(buffer)[held:]) or 0
             full = held + count == _BUFFER
             held = self._pass_frames(player, buffer, held + count)
             if self.opened and not full:
-                # most of the cost is waking up. Never in step with the pictures: the latest would always be equally late
+                # never in step with the pictures: the latest would always be equally late
                 turn = (turn + _GOLDEN) % 1
-                self._closing.wait(self._nap * (0.7 + 0.3 * turn))
+                rest = 1000 * self._nap * (0.85 + 0.3 * turn)
 
     def _pass_frames(self, player: Wire, buffer: bytearray, held: int) -> int:
         """Pass on what is whole of the `held` bytes in `buffer`; returns how many are left, at its beginning."""

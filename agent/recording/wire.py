@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
 SLICE_MS = 200
 """How soon a deadline is noticed, at most, while nothing comes."""
 _BLOCK = 1 << 14
-_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Wire:
     """A connected socket, made non-blocking. `check` is asked while there is nothing to do, and ends a wait by what it raises;
     `gone` is raised where the other side has closed, or the connection breaks."""
+
+    later: tuple[type[OSError], ...] = (BlockingIOError,)
 
     def __init__(self, sock: socket.socket, check: Callable[[], None], gone: type[Exception]) -> None:
         sock.setblocking(False)
@@ -26,7 +26,7 @@ class Wire:
         """What there is, 16 KiB at most; None where nothing waits."""
         try:
             data = self.sock.recv(_BLOCK)
-        except _LATER:
+        except self.later:
             return None
         except OSError as error:
             raise self._gone(error.strerror or type(error).__name__) from None
@@ -38,7 +38,7 @@ class Wire:
         """How many bytes of what there is were put into `free`; None where nothing waits."""
         try:
             count = self.sock.recv_into(free)
-        except _LATER:
+        except self.later:
             return None
         except OSError as error:
             raise self._gone(error.strerror or type(error).__name__) from None
@@ -57,11 +57,14 @@ class Wire:
         while view:
             try:
                 view = view[self.sock.send(view) :]
-            except _LATER as error:
-                later = select.POLLIN if isinstance(error, ssl.SSLWantReadError) else select.POLLOUT
-                wait(self.sock, later, self._check)
+            except self.later as error:
+                wait(self.sock, self.wanted(error), self._check)
             except OSError as error:
                 raise self._gone(error.strerror or type(error).__name__) from None
+
+    def wanted(self, later: OSError) -> int:
+        """The event that a send which could not be done waits for."""
+        return select.POLLOUT
 
     def shut(self) -> None:
         """End the connection under whoever waits for it, from whatever thread."""
@@ -79,11 +82,3 @@ def wait(sock: socket.socket, event: int, check: Callable[[], None]) -> None:
     poll.register(sock, event)
     while not poll.poll(SLICE_MS):
         check()
-
-
-def over_tls(sock: socket.socket, name: str) -> socket.socket:
-    """TLS on a connected socket. Cameras have certificates that they made themselves: nothing can be told from them."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    sock.setblocking(False)
-    return context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name)
