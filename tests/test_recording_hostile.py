@@ -173,7 +173,7 @@ def test_a_name_that_nobody_knows_is_told_as_that() -> None:
 def test_an_opening_has_an_end(behaviour: rogue.Behaviour) -> None:
     begun = time.monotonic()
     with hostile(behaviour) as server:
-        refused(server.url)
+        assert refused(server.url).key == "recording.slow"
     assert time.monotonic() - begun < 3 * TIMEOUT + 1.5
 
 

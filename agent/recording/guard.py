@@ -30,6 +30,8 @@ _STOPPING_S = 1.0
 """How long FFmpeg may stay in a read when the service is to stop."""
 _OPENING, _READING = 3, 2
 """How many timeouts it may take to open a stream, and FFmpeg to come back from a read."""
+_STEP = 0.9
+"""How much of a timeout an answer may take: it is said here what is wrong, before FFmpeg gives up without a word."""
 _REDIRECTS = 3
 _PASSED = ("content-type", "content-base", "content-location", "session", "transport", "public", "rtp-info", "range")
 """What FFmpeg needs of a reply's headers."""
@@ -52,8 +54,8 @@ class Guard:
         self._stop = stop or threading.Event()
         self._closing = threading.Event()
         self.error: CameraError | None = None
-        self.opened = False
-        self._began = time.monotonic()
+        self.opened = self._playing = False
+        self._began = self._step = time.monotonic()
         self._read_since: float | None = None
         self._remote = rtsp.absolute(source.url)
         self._challenge: digest.Challenge | None = None
@@ -151,9 +153,13 @@ class Guard:
         lasting = now - since
         if self._stop.is_set() and lasting > _STOPPING_S:
             raise CameraError("recording.ended", url=url)
-        if not self.opened and lasting > _OPENING * self._timeout:
-            raise CameraUnreachable("recording.slow", url=url, seconds=round(lasting))
-        if self.opened and lasting > _READING * self._timeout:
+        if not self.opened:
+            step = now - self._step
+            if lasting > _OPENING * self._timeout or step > _STEP * self._timeout:
+                if self._playing:
+                    raise Stalled("recording.stalled", url=url, seconds=round(step))
+                raise CameraUnreachable("recording.slow", url=url, seconds=round(step))
+        elif lasting > _READING * self._timeout:
             raise Stalled("recording.stalled", url=url, seconds=round(lasting))
 
     # the conversation until the camera plays
@@ -190,6 +196,7 @@ class Guard:
 
     def _exchange(self, request: Message) -> Message:
         """The camera's answer of 2xx. Raises CameraDenied, CameraUnreachable."""
+        self._step = time.monotonic()
         answered = 0
         while True:
             proven = self._challenge is not None
@@ -264,6 +271,7 @@ class Guard:
 
     def _relay(self, player: Wire) -> None:
         """Frames to FFmpeg, its signs of life to the camera, until one of them ends. FFmpeg's farewell reaches the camera."""
+        self._playing, self._step = True, time.monotonic()
         try:
             self._pass_all(player)
         finally:
@@ -299,6 +307,8 @@ class Guard:
     def _pass_frames(self, player: Wire, buffer: bytearray, held: int) -> int:
         """Pass on what is whole of the `held` bytes in `buffer`; returns how many are left, at its beginning."""
         frames, messages, used = rtsp.cut(buffer, held, self._channels)
+        if frames:
+            self._step = time.monotonic()
         view = memoryview(buffer)
         for first, last in frames:
             player.send(view[first:last])
