@@ -36,13 +36,14 @@ class Recorder:
     `source`: the admitted camera's stream, None while it is not admitted. `plan`: what the camera records for at an
     instant, None outside the plan. `drive`: the drive to write to; raises DriveError. `finished` hears of each segment.
     `budget` is shared with whoever else gives passwords to cameras. `complain` hears of a drive that could not be written to.
+    `trouble`: since when, and why, nothing is recorded when this recorder begins.
     """
 
     def __init__(
         self, camera_id: str, source: Callable[[], Source | None], plan: Callable[[datetime], Plan | None],
         drive: Callable[[], Drive], catalog: Catalog, clock: Clock, options: Options | None = None,
         finished: Callable[[Segment], None] | None = None, budget: Budget | None = None,
-        complain: Callable[[Drive, DriveError], None] | None = None,
+        complain: Callable[[Drive, DriveError], None] | None = None, trouble: tuple[datetime, str] | None = None,
     ) -> None:  # fmt: skip
         self._camera_id, self._source, self._plan, self._drive = camera_id, source, plan, drive
         self._catalog, self._clock, self._options = catalog, clock, options or Options()
@@ -55,16 +56,31 @@ class Recorder:
         self._recovered: Drive | None = None
         self._last_picture: datetime | None = None
         self._started = clock.monotonic()
+        self._trouble = trouble
+        self._stream: LiveStream | None = None
+        self._abandoned = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: then the open segment is finished, some seconds later at most."""
         self._finisher.start()
         try:
-            while not stop.is_set():
+            if self._trouble:
+                self._outage.begin("camera.down", *self._trouble)
+            while not self._over(stop):
                 self._clock.wait(stop, self._step(stop))
         finally:
             self._outage.close()
             self._finisher.close()
+
+    def abandon(self) -> None:
+        """From another thread, where this recorder hangs: its connection is cut, and should it come back, it ends."""
+        self._abandoned.set()
+        self._outage.close()
+        if stream := self._stream:
+            stream.cut()
+
+    def _over(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self._abandoned.is_set()
 
     def _step(self, stop: threading.Event) -> float:
         """One attempt to record; returns the seconds to wait before the next."""
@@ -128,9 +144,10 @@ class Recorder:
         asked = self._clock.now()
         try:
             with self._connect(source, stop) as stream, Syncer(self._camera_id, self._clock) as syncer:
+                self._stream = stream
                 self._record(stream, source, drive, syncer, stop)
         except CameraError as error:
-            if stop.is_set():
+            if self._over(stop):
                 return 0.0  # cut off for that
             self._camera_failed("stream.stalled" if isinstance(error, Stalled) else "camera.down", error, asked)
             return self._options.refused_pause if isinstance(error, CameraDenied) else self._longer_pause()
@@ -166,7 +183,7 @@ class Recorder:
     def _pump(self, stream: LiveStream, reel: Reel, source: Source, stop: threading.Event) -> None:
         options, monotonic = self._options, self._clock.monotonic
         recording, next_tick, next_watch = False, 0.0, 0.0
-        while not (stop.is_set() or reel.over):
+        while not (self._over(stop) or reel.over):
             asked = monotonic()
             packet = stream.read()
             arrival = monotonic()
