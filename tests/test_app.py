@@ -203,12 +203,15 @@ def test_a_wrong_password_is_told_and_does_not_lock_the_camera(tmp_path: Path, f
 
 HANGS = """
 import pathlib, time
-import agent.pulse as pulse
+from dataclasses import replace
+from agent import pulse, wiring
 from agent.recording.stream import LiveStream
 pulse.EVERY_S, pulse.STALE_S = 1.0, 8.0
+options = wiring.for_recording
+wiring.for_recording = lambda settings: replace(options(settings), offline_seconds=5)
 mark, read = pathlib.Path(__file__).with_name("hang"), LiveStream.read
 def hangs(self):
-    if mark.exists() and self._guard._remote.startswith(mark.read_text()):
+    if mark.exists() and mark.read_text() == self._url:
         mark.unlink()
         time.sleep(3600)
     return read(self)
@@ -234,7 +237,8 @@ def test_a_recorder_that_hangs_is_replaced_and_the_others_go_on(tmp_path: Path, 
         daemon.until(lambda: recording() == {"cam1", "cam2"}, 40)
         hanging = next(c for c in catalog.cameras.all() if c.camera_id == "cam1")
         daemon.until(lambda: len(daemon.videos()) >= 2, 20)
-        (tmp_path / "hang").write_text(f"rtsp://{hanging.address}:")
+        assert hanging.main_stream
+        (tmp_path / "hang").write_text(hanging.main_stream.uri)
         daemon.until(lambda: not (tmp_path / "hang").exists(), 10)
         fed, finished = len(daemon.heard()), len(catalog.segments.of_class(CLASS_ID))
         daemon.until(lambda: "raised" in states(ears, "alert/camera.offline"), 30)

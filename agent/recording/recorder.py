@@ -13,7 +13,7 @@ from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import CameraDenied, CameraError, DriveError, Exhausted, SiteAgentError
+from agent.errors import CameraDenied, CameraError, CatalogError, DriveError, Exhausted, SiteAgentError
 from agent.model import Segment, Verdict
 from agent.recording.finisher import Finisher
 from agent.recording.guard import Stalled
@@ -64,8 +64,7 @@ class Recorder:
         """Until `stop`: then the open segment is finished, some seconds later at most."""
         self._finisher.start()
         try:
-            if self._trouble:
-                self._outage.begin("camera.down", *self._trouble)
+            self._tell_trouble()
             while not self._over(stop):
                 self._clock.wait(stop, self._step(stop))
         finally:
@@ -78,6 +77,17 @@ class Recorder:
         self._outage.close()
         if stream := self._stream:
             stream.cut()
+
+    def _tell_trouble(self) -> None:
+        if self._trouble is None:
+            return
+        since, why = self._trouble
+        try:
+            self._outage.begin("camera.down", since, why)
+            if plan := self._plan(self._clock.now()):
+                self._outage.warn(self._clock.now(), plan, why)
+        except CatalogError as error:
+            log.warning("%s: %s", self._camera_id, error)
 
     def _over(self, stop: threading.Event) -> bool:
         return stop.is_set() or self._abandoned.is_set()
