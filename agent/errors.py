@@ -19,7 +19,12 @@ SiteAgentError
 
 from __future__ import annotations
 
+import errno
+
 from agent import words
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Error numbers of a box that has no file handle or memory left: neither camera nor drive is to blame."""
 
 
 class SiteAgentError(Exception):

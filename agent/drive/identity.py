@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from agent import clock as time
 from agent.clock import Clock
 from agent.drive import durable, keys, layout
-from agent.errors import DriveError, Exhausted, InputError
+from agent.errors import EXHAUSTED, DriveError, Exhausted, InputError
 from agent.model import TrainingClass
 from agent.schedule import Placement
 
@@ -42,7 +42,6 @@ _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.E
              errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
 _BROKEN = {errno.EIO, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EBADF, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO,
            errno.ENOMEDIUM, errno.EMEDIUMTYPE, errno.EUCLEAN, errno.ENOTEMPTY}  # fmt: skip
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +231,7 @@ def seal_file(root: Path) -> Path:
 
 def os_error(error: OSError, root: Path) -> DriveError:
     """What the operating system said about a drive, as the alert kind that it amounts to."""
-    if error.errno in _EXHAUSTED:
+    if error.errno in EXHAUSTED:
         return Exhausted("drive.exhausted", root=root, detail=error.strerror)
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
     if kind == "drive.error":
@@ -242,7 +241,7 @@ def os_error(error: OSError, root: Path) -> DriveError:
 
 def of_drive(number: int | None) -> bool:
     """Whether an error number that may not come from a drive at all speaks of one, or of what every use of a drive needs."""
-    return number in _OS_KINDS or number in _BROKEN or number in _EXHAUSTED
+    return number in _OS_KINDS or number in _BROKEN or number in EXHAUSTED
 
 
 def text_file(lines: list[str]) -> bytes:

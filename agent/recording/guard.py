@@ -18,7 +18,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from agent import digest
-from agent.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.errors import EXHAUSTED, CameraDenied, CameraError, CameraUnreachable, SiteAgentError
 from agent.recording import rtsp
 from agent.recording.options import Source
 from agent.recording.rtsp import Message
@@ -53,7 +53,7 @@ class Guard:
         self._source, self._timeout, self._nap = source, timeout, nap
         self._stop = stop or threading.Event()
         self._closing = threading.Event()
-        self.error: CameraError | None = None
+        self.error: SiteAgentError | None = None
         self.opened = self._playing = False
         self._began = self._step = time.monotonic()
         self._read_since: float | None = None
@@ -64,7 +64,11 @@ class Guard:
         self._from_camera = self._from_player = b""
         self._player: Wire | None = None
         self._camera = self._connect()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        try:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        except OSError as error:
+            self._camera.close()
+            raise unreachable(source.url, error) from None
         self._listener.setblocking(False)
         slash = "/" if self._remote.endswith("/") else ""
         # the token keeps other programs of this machine out
@@ -107,7 +111,7 @@ class Guard:
                 if end is not None:
                     end.close()
 
-    def _told(self, error: Exception) -> CameraError | None:
+    def _told(self, error: Exception) -> SiteAgentError | None:
         url = self._source.url
         if isinstance(error, CameraError):
             return error
@@ -117,7 +121,7 @@ class Guard:
             return CameraUnreachable("recording.no_rtsp", url=url)
         if self.opened:
             return None  # FFmpeg gives out what it still holds, and sees the end
-        return CameraUnreachable("recording.unreachable", url=url, detail=str(error))
+        return unreachable(url, error)
 
     def _connect(self) -> Wire:
         parts = urlsplit(self._remote)
@@ -132,8 +136,7 @@ class Guard:
         except socket.gaierror:
             raise CameraUnreachable("recording.no_name", url=self._source.url, name=host) from None
         except (OSError, UnicodeError) as error:
-            detail = getattr(error, "strerror", None) or str(error)
-            raise CameraUnreachable("recording.unreachable", url=self._source.url, detail=detail) from None
+            raise unreachable(self._source.url, error) from None
 
     def _accept(self) -> Wire:
         wait(self._listener, select.POLLIN, self._check)
@@ -333,6 +336,14 @@ class Guard:
                 return
             self._from_player = self._from_player[length:]
             self._put(request)
+
+
+def unreachable(url: str, error: Exception) -> SiteAgentError:
+    """Nothing was connected, by a fault of the network; or of this box, which has no handle left for it."""
+    detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if getattr(error, "errno", None) in EXHAUSTED:
+        return SiteAgentError("recording.exhausted", url=url, detail=detail)
+    return CameraUnreachable("recording.unreachable", url=url, detail=detail)
 
 
 def _refusal(reply: Message, url: str) -> CameraError:

@@ -12,7 +12,7 @@ import av
 
 from agent.errors import CameraError, CameraUnreachable
 from agent.media import codec_name
-from agent.recording.guard import Guard
+from agent.recording.guard import Guard, unreachable
 from agent.recording.options import Source
 
 _RECORDABLE = ("h264", "h265")
@@ -43,7 +43,7 @@ class LiveStream:
             self._container = av.open(self._guard.url, options=options, metadata_errors="replace")
         except av.FFmpegError as error:
             self._guard.close()
-            told = self._guard.error or CameraUnreachable("recording.unreachable", url=self._url, detail=_cause(error))
+            told = self._guard.error or unreachable(self._url, error)
             # from None: FFmpeg's error carries an address that says nothing to anybody
             raise told from None
         except BaseException:
