@@ -47,7 +47,7 @@ from agent.web.server import PageServer
 log = logging.getLogger(__name__)
 STOP_S = 14.0
 _NEW_CAMERAS_S = 1.0
-_MAX_HANGING = 3
+_MAX_HANGING = 2
 """So many recorders may hang before the whole agent is started again: each keeps memory and files."""
 _COPY_CHECK_S = 3600.0
 _UNREPORTED_KEPT = timedelta(days=30)

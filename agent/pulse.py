@@ -73,11 +73,16 @@ class Pulse:
         status = f"STATUS={self.status()}"
         if stuck:
             log.error("no bytes reach the drive from %s", ", ".join(stuck))
-            replaced = [name for name in stuck if self._replace(name)]
-            self._grown |= dict.fromkeys(replaced, self._clock.monotonic())
-            if len(stuck) == self._due or replaced != stuck:
+            # of several cameras none: that is no recorder's fault, and another one would hang as well
+            if len(stuck) == self._due > 1 or not self._renew(stuck):
                 return [status]
         return [status, "WATCHDOG=1"]
+
+    def _renew(self, stuck: list[str]) -> bool:
+        """Whether each of them has another recorder now."""
+        replaced = [name for name in stuck if self._replace(name)]
+        self._grown |= dict.fromkeys(replaced, self._clock.monotonic())
+        return replaced == stuck
 
     def stuck(self) -> list[str]:
         """Cameras that should be on the drive and give it no bytes: for STALE_S although their stream is up, or for UNTOLD_S

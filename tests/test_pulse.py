@@ -114,6 +114,7 @@ def test_one_recorder_that_hangs_is_replaced_and_does_not_end_the_others(tmp_pat
     assert pass_(STALE_S - 1) and rig.replaced == ["cam1"], "the new one has its time"
     assert pass_(2) and rig.replaced == ["cam1", "cam1"]
     assert not rig.after(STALE_S + 1), "nothing reaches the drive any more"
+    assert rig.replaced == ["cam1", "cam1"], "nor would it from others"
     assert pass_(1)
     made.catalog.close()
 

@@ -305,7 +305,7 @@ class Guard:
             if self.opened and not full:
                 # never in step with the pictures: the latest would always be equally late
                 turn = (turn + _GOLDEN) % 1
-                rest = 1000 * self._nap * (0.85 + 0.3 * turn)
+                rest = 1000 * self._nap * (0.8 + 0.2 * turn)
 
     def _pass_frames(self, player: Wire, buffer: bytearray, held: int) -> int:
         """Pass on what is whole of the `held` bytes in `buffer`; returns how many are left, at its beginning."""
