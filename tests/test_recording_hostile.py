@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import resource
+import socket
+import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import words
-from agent.demo.rtsp import RtspServer
+from agent.demo.rtsp import RtspServer, _Connection
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 from agent.model import AlertKind
 from agent.recording import rtsp
@@ -24,7 +27,7 @@ from agent.recording.rtsp import Message
 from agent.recording.stream import LiveStream
 from tests import hostile_rtsp as rogue
 from tests.hostile_rtsp import PASSWORD, USER, hostile
-from tests.recording_rig import CAMERA, Rig, camera, clip, recording, wait_for
+from tests.recording_rig import CAMERA, Rig, breaks, camera, clip, indexes, recording, wait_for
 
 QUICK = Options(segment_seconds=2, stall_seconds=2.5, offline_seconds=2, timeout=1.25, refused_pause=0.5)
 TIMEOUT = 0.7
@@ -196,11 +199,16 @@ def test_a_reply_without_end_is_not_taken_into_memory(behaviour: rogue.Behaviour
 
 
 @pytest.mark.parametrize(
-    "text", [b"HTTP/1.1 200 OK\r\n\r\n", b"SSH-2.0-x\r\n" * 3000, b"\x00\xff" * 40000, b"RTSP/1.0 OK\r\n\r\n"]
-)
-def test_what_is_no_rtsp_is_told_as_that(text: bytes) -> None:
+    ("text", "key"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", "no_rtsp"), (b"RTSP/1.0 OK\r\n\r\n", "no_rtsp"), (b"hello\r\n\r\n", "no_rtsp"),
+        (b"SSH-2.0-x\r\n" * 3000, "too_large"), (b"\x00\xff" * 40000, "slow"),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n", "no_rtsp"),
+    ],
+)  # fmt: skip
+def test_what_is_no_rtsp_is_told_as_that(text: bytes, key: str) -> None:
     with hostile(lambda request: request.sock.sendall(text)) as server:
-        assert refused(server.url).key in ("recording.no_rtsp", "recording.too_large", "recording.unreachable")
+        assert refused(server.url).key == f"recording.{key}"
 
 
 def test_a_camera_that_drips_is_told_on_time_and_does_not_keep_the_recorder(tmp_path: Path) -> None:
@@ -286,8 +294,6 @@ def test_data_that_is_no_picture_does_not_hide_that_none_comes(
 
 
 def test_pictures_between_other_data_are_all_recorded(clips: Path, tmp_path: Path) -> None:
-    from tests.recording_rig import breaks, indexes
-
     with (
         camera(clip(clips, "h264", "aac")) as server,
         busy_connection(server, frame(8, b"x" * 700) + b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", 0.02) as busy,
@@ -355,3 +361,75 @@ def test_redirects_are_compared_by_host() -> None:
     ):
         assert rtsp.redirected(old, away, peer) == ""
     assert rtsp.absolute("rtsp://[fe80::1]/a b\r\nX: y#z") == "rtsp://[fe80::1]:554/a%20bX:%20y"
+
+
+# What FFmpeg says itself
+
+
+def test_signs_of_life_and_the_farewell_reach_the_camera_with_proof(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    answer, reply = _Connection._answer, _Connection._reply
+
+    def hear(self: _Connection, line: list[str], headers: Mapping[str, str]) -> None:
+        heard.append(f"{line[0]} {'digest' if 'authorization' in headers else 'nothing'}")
+        answer(self, line, headers)
+
+    monkeypatch.setattr(_Connection, "_answer", hear)
+    monkeypatch.setattr(
+        _Connection, "_reply",
+        lambda self, status, asked, body="", **more: reply(
+            self, status, asked, body, **{k: v.replace("timeout=60", "timeout=2") for k, v in more.items()}
+        ),
+    )  # fmt: skip
+    with camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server:
+        with LiveStream(Source(server.url("main"), USER, PASSWORD), 3.0) as stream:
+            begun = time.monotonic()
+            while time.monotonic() - begun < 3:
+                stream.read()
+        wait_for(lambda: "TEARDOWN digest" in heard, f"no farewell: {heard}", 2)
+        assert "GET_PARAMETER digest" in heard and "GET_PARAMETER nothing" not in heard
+        assert server.wrong == 0
+
+
+def test_rtsps_is_recorded_too(clips: Path, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=camera", "-days", "2"]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server:
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def carry() -> None:
+            with suppress(OSError):
+                while True:
+                    plain, _ = listener.accept()
+                    outer = context.wrap_socket(plain, server_side=True)
+                    inner = socket.create_connection((server.address, server.port))
+                    for one, two in ((outer, inner), (inner, outer)):
+                        threading.Thread(target=pipe, args=(one, two), daemon=True).start()
+
+        def pipe(one: socket.socket, two: socket.socket) -> None:
+            with suppress(OSError):
+                while data := one.recv(65536):
+                    two.sendall(data)
+
+        threading.Thread(target=carry, daemon=True).start()
+        url = f"rtsps://127.0.0.1:{listener.getsockname()[1]}/main"
+        rig = Rig(tmp_path, Source(url, USER, PASSWORD), Options(segment_seconds=1e7))
+        try:
+            with recording(rig):
+                time.sleep(3)
+        finally:
+            listener.close()
+    numbers = [n for s in rig.segments() for n in indexes(rig.path(s))]
+    assert len(numbers) > 50 and breaks(numbers) == []
+
+
+def test_a_certificate_is_no_way_to_the_password() -> None:
+    """What answers rtsps without TLS is told, and gets nothing."""
+    with hostile(rogue.asks(MD5)) as server:
+        assert refused(server.url.replace("rtsp:", "rtsps:")).key in ("recording.unreachable", "recording.slow")
+    assert not server.heard

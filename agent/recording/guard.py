@@ -241,7 +241,8 @@ class Guard:
                 self._put_off(message)
 
     def _put_off(self, request: Message) -> None:
-        """A camera asks something itself: there is nothing that it needs."""
+        """A camera asks something itself: there is nothing that it needs. Raises Unreadable."""
+        request.request()
         answer = Message("RTSP/1.0 501 Not Implemented", (("CSeq", request.one("CSeq")),))
         self._camera.send(answer.encode())
 
@@ -316,7 +317,8 @@ class Guard:
         for first, last in frames:
             player.send(view[first:last])
         for message in messages:
-            self._between(message)
+            with suppress(rtsp.Unreadable):
+                self._between(message)
         left = held - used
         buffer[:left] = buffer[used:held]
         return left
