@@ -8,7 +8,6 @@ times, and lets through only the frames on channels that were agreed on.
 
 from __future__ import annotations
 
-import re
 import secrets
 import select
 import socket
@@ -18,9 +17,10 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from agent import digest
-from agent.errors import EXHAUSTED, CameraDenied, CameraError, CameraUnreachable, SiteAgentError
+from agent.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
 from agent.recording import rtsp
 from agent.recording.options import Source
+from agent.recording.refusal import clean, refusal, unreachable
 from agent.recording.rtsp import Message
 from agent.recording.wire import SLICE_MS, Wire, wait
 
@@ -33,7 +33,7 @@ _OPENING, _READING = 3, 2
 _STEP = 0.9
 """How much of a timeout an answer may take: it is said here what is wrong, before FFmpeg gives up without a word."""
 _REDIRECTS = 3
-_PASSED = ("content-type", "content-base", "content-location", "session", "transport", "public", "rtp-info", "range")
+_PASSED = ("content-type", "content-base", "session", "transport", "public", "rtp-info", "range")
 """What FFmpeg needs of a reply's headers."""
 
 
@@ -102,7 +102,7 @@ class Guard:
             self._relay(self._player)
         except EOFError:
             pass  # FFmpeg has gone
-        except (CameraError, rtsp.TooLarge, rtsp.Unreadable, OSError) as error:
+        except (SiteAgentError, rtsp.TooLarge, rtsp.Unreadable, OSError) as error:
             # FFmpeg hears of it by the end of its connection: what there is to say must stand before
             self.error = self.error or self._told(error)
         finally:
@@ -113,7 +113,7 @@ class Guard:
 
     def _told(self, error: Exception) -> SiteAgentError | None:
         url = self._source.url
-        if isinstance(error, CameraError):
+        if isinstance(error, SiteAgentError):
             return error
         if isinstance(error, rtsp.TooLarge):
             return CameraUnreachable("recording.too_large", url=url, limit=error.limit)
@@ -173,7 +173,8 @@ class Guard:
         method, _ = request.request()
         reply = self._exchange(request)
         if method == "SETUP":
-            self._channels |= rtsp.channels(reply)
+            # without a word of them those hold that were asked for
+            self._channels |= rtsp.channels(reply) or rtsp.channels(request)
         headers = [(name, value) for name, value in reply.headers if name.lower() in _PASSED]
         headers += [("CSeq", request.one("CSeq")), ("Content-Length", str(len(reply.body)))]
         player.send(Message("RTSP/1.0 200 OK", tuple(headers), reply.body).encode())
@@ -214,7 +215,7 @@ class Guard:
             elif reply.status // 100 == 3 and not self._channels:
                 self._redirect(reply)
             else:
-                raise _refusal(reply, self._source.url)
+                raise refusal(reply, self._source.url)
 
     def _put(self, request: Message) -> None:
         method, _ = request.request()
@@ -251,7 +252,7 @@ class Guard:
         found = digest.strongest(offers)
         if found is None:
             if algorithm := digest.unknown(offers):
-                raise CameraDenied("recording.digest", url=url, algorithm=_clean(algorithm))
+                raise CameraDenied("recording.digest", url=url, algorithm=clean(algorithm))
             key = "recording.basic" if digest.wants_clear_text(offers) else "recording.challenge"
             raise CameraDenied(key, url=url)
         fresh = self._challenge is not None and self._answers == 1 and not found.stale
@@ -265,7 +266,7 @@ class Guard:
         target = rtsp.redirected(self._remote, location, self._camera.sock.getpeername()[0])
         self._redirects += 1
         if not target or self._redirects > _REDIRECTS:
-            host = _clean(location.partition("://")[2].partition("/")[0].rpartition("@")[2])
+            host = clean(location.partition("://")[2].partition("/")[0].rpartition("@")[2])
             raise CameraUnreachable("recording.redirect", url=self._source.url, host=host or "—")
         self._camera.close()
         self._remote, self._challenge, self._answers, self._from_camera = target, None, 0, b""
@@ -338,29 +339,3 @@ class Guard:
                 return
             self._from_player = self._from_player[length:]
             self._put(request)
-
-
-def unreachable(url: str, error: Exception) -> SiteAgentError:
-    """Nothing was connected, by a fault of the network; or of this box, which has no handle left for it."""
-    detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    if getattr(error, "errno", None) in EXHAUSTED:
-        return SiteAgentError("recording.exhausted", url=url, detail=detail)
-    return CameraUnreachable("recording.unreachable", url=url, detail=detail)
-
-
-def _refusal(reply: Message, url: str) -> CameraError:
-    """What a status other than 2xx, 3xx and 401 says."""
-    status = reply.status
-    if status == 403:
-        return CameraDenied("recording.forbidden", url=url)
-    key = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy", 461: "recording.only_udp"}.get(
-        status
-    )
-    if key:
-        return CameraUnreachable(key, url=url)
-    reason = _clean(reply.start.partition(str(status))[2])
-    return CameraUnreachable("recording.answers", url=url, answer=f"{status} {reason}".strip())
-
-
-def _clean(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]+", " ", text).strip()[:60]

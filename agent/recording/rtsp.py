@@ -78,7 +78,7 @@ def parse(data: bytes) -> tuple[Message | None, int]:
         if len(data) >= MAX_HEAD:
             raise TooLarge(MAX_HEAD)
         return None, 0
-    start, *lines = data[: end.start()].decode("utf-8", "surrogateescape").splitlines() or [""]
+    start, *lines = re.split(r"\r?\n", data[: end.start()].decode("utf-8", "surrogateescape"))
     pairs = (line.partition(":") for line in lines)
     headers = tuple((name.strip(), value.strip()) for name, _, value in pairs)
     length = Message(start, headers).one("Content-Length")
@@ -152,9 +152,9 @@ def _message_length(data: bytes, messages: list[Message]) -> int:
     return length
 
 
-def channels(reply: Message) -> set[int]:
-    """The channels that a reply to SETUP names for interleaved data."""
-    found = re.search(r"(?i)\binterleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", reply.one("Transport"))
+def channels(setup: Message) -> set[int]:
+    """The channels that SETUP, or the reply to it, names for interleaved data."""
+    found = re.search(r"(?i)\binterleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", setup.one("Transport"))
     return {int(number) for number in found.groups() if number} if found else set()
 
 

@@ -12,8 +12,9 @@ import av
 
 from agent.errors import CameraError, CameraUnreachable
 from agent.media import codec_name
-from agent.recording.guard import Guard, unreachable
+from agent.recording.guard import Guard
 from agent.recording.options import Source
+from agent.recording.refusal import unreachable
 
 _RECORDABLE = ("h264", "h265")
 
