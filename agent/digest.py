@@ -103,10 +103,16 @@ def _known(values: Iterable[str]) -> list[Challenge]:
         if algorithm in _HASHES and "nonce" in fields and (not offered or "auth" in offered):
             found.append(
                 Challenge(
-                    fields.get("realm", ""), fields["nonce"], algorithm, session, "auth" if offered else "",
-                    fields.get("opaque"), "algorithm" in fields, fields.get("stale", "").lower() == "true",
+                    fields.get("realm", ""),
+                    fields["nonce"],
+                    algorithm,
+                    session,
+                    "auth" if offered else "",
+                    fields.get("opaque"),
+                    "algorithm" in fields,
+                    fields.get("stale", "").lower() == "true",
                 )
-            )  # fmt: skip
+            )
     return found
 
 

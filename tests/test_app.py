@@ -245,7 +245,7 @@ def test_a_recorder_that_hangs_is_replaced_and_the_others_go_on(tmp_path: Path, 
         (told, *_) = [data(h) for h in ears.on("alert/camera.offline")]
         assert told["camera_id"] == "cam1" and "重新启动" in told["message"]
         daemon.until(lambda: "cleared" in states(ears, "alert/camera.offline"), 30)
-        daemon.until(lambda: catalog.cameras.get("cam1").up, 10)  # type: ignore[union-attr]
+        daemon.until(lambda: any(c.camera_id == "cam1" and c.up for c in catalog.cameras.all()), 10)
         assert sum("WATCHDOG=1" in line for line in daemon.heard()[fed:]) > 5
         assert len(catalog.segments.of_class(CLASS_ID)) > finished + 1, "the other camera went on"
         begun = time.monotonic()

@@ -146,12 +146,15 @@ def test_a_nonce_that_is_good_once_is_answered_anew(clips: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("status", "key"),
     [
-        ("403 Forbidden", "recording.forbidden"), ("404 Not Found", "recording.no_path"),
-        ("453 Not Enough Bandwidth", "recording.busy"), ("503 Service Unavailable", "recording.busy"),
-        ("461 Unsupported Transport", "recording.only_udp"), ("454 Session Not Found", "recording.answers"),
+        ("403 Forbidden", "recording.forbidden"),
+        ("404 Not Found", "recording.no_path"),
+        ("453 Not Enough Bandwidth", "recording.busy"),
+        ("503 Service Unavailable", "recording.busy"),
+        ("461 Unsupported Transport", "recording.only_udp"),
+        ("454 Session Not Found", "recording.answers"),
         ("599 \x1b[31m\u202e", "recording.answers"),
     ],
-)  # fmt: skip
+)
 def test_each_refusal_has_its_words(status: str, key: str) -> None:
     with hostile(rogue.says(status)) as server:
         error = refused(server.url)
@@ -201,11 +204,14 @@ def test_a_reply_without_end_is_not_taken_into_memory(behaviour: rogue.Behaviour
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        (b"HTTP/1.1 200 OK\r\n\r\n", "no_rtsp"), (b"RTSP/1.0 OK\r\n\r\n", "no_rtsp"), (b"hello\r\n\r\n", "no_rtsp"),
-        (b"SSH-2.0-x\r\n" * 3000, "too_large"), (b"\x00\xff" * 40000, "slow"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "no_rtsp"),
+        (b"RTSP/1.0 OK\r\n\r\n", "no_rtsp"),
+        (b"hello\r\n\r\n", "no_rtsp"),
+        (b"SSH-2.0-x\r\n" * 3000, "too_large"),
+        (b"\x00\xff" * 40000, "slow"),
         (b"RTSP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n", "no_rtsp"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_rtsp_is_told_as_that(text: bytes, key: str) -> None:
     with hostile(lambda request: request.sock.sendall(text)) as server:
         assert refused(server.url).key == f"recording.{key}"
@@ -378,11 +384,12 @@ def test_signs_of_life_and_the_farewell_reach_the_camera_with_proof(
 
     monkeypatch.setattr(_Connection, "_answer", hear)
     monkeypatch.setattr(
-        _Connection, "_reply",
+        _Connection,
+        "_reply",
         lambda self, status, asked, body="", **more: reply(
             self, status, asked, body, **{k: v.replace("timeout=60", "timeout=2") for k, v in more.items()}
         ),
-    )  # fmt: skip
+    )
     with camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server:
         with LiveStream(Source(server.url("main"), USER, PASSWORD), 3.0) as stream:
             begun = time.monotonic()

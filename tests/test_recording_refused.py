@@ -76,9 +76,16 @@ def written(rig: Rig, stream: LiveStream) -> Iterator[SegmentWriter]:
     context = stream.video.codec_context
     folder = rig.drive.make_folder("x")
     writer = SegmentWriter(
-        rig.drive, folder, "a.mp4", ".a.part", template=stream.video, sound=sound_of(stream.audio), start=0.0,
-        picture=Picture(context.name, context.extradata or b"", context.width, context.height), fragment_seconds=0.3,
-    )  # fmt: skip
+        rig.drive,
+        folder,
+        "a.mp4",
+        ".a.part",
+        template=stream.video,
+        sound=sound_of(stream.audio),
+        start=0.0,
+        picture=Picture(context.name, context.extradata or b"", context.width, context.height),
+        fragment_seconds=0.3,
+    )
     yield writer
     writer.close()
     writer.commit()
