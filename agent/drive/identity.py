@@ -40,8 +40,8 @@ _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.E
              errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
              errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
              errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
-_BROKEN = {errno.EIO, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EBADF, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO,
-           errno.ENOMEDIUM, errno.EMEDIUMTYPE, errno.EUCLEAN, errno.ENOTEMPTY}  # fmt: skip
+_BROKEN = {errno.EIO, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EBADF, errno.ESTALE, errno.ETIMEDOUT}
+_BROKEN |= {errno.EREMOTEIO, errno.ENOMEDIUM, errno.EMEDIUMTYPE, errno.EUCLEAN}
 
 
 @dataclass(frozen=True, slots=True)
