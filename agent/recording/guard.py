@@ -157,13 +157,21 @@ class Guard:
         if self._stop.is_set() and lasting > _STOPPING_S:
             raise CameraError("recording.ended", url=url)
         if not self.opened:
-            step = now - self._step
-            if lasting > _OPENING * self._timeout or step > _STEP * self._timeout:
-                if self._playing:
-                    raise Stalled("recording.stalled", url=url, seconds=round(step))
-                raise CameraUnreachable("recording.slow", url=url, seconds=round(step))
+            if late := self.late():
+                raise late
         elif lasting > _READING * self._timeout:
             raise Stalled("recording.stalled", url=url, seconds=round(lasting))
+
+    def late(self) -> CameraError | None:
+        """What is to be said of a camera that has not finished its answer in time, while the stream is opened; None where it
+        has time yet."""
+        now, url = time.monotonic(), self._source.url
+        step = now - self._step
+        if now - self._began <= _OPENING * self._timeout and step <= _STEP * self._timeout:
+            return None
+        if self._playing:
+            return Stalled("recording.stalled", url=url, seconds=round(step))
+        return CameraUnreachable("recording.slow", url=url, seconds=round(step))
 
     # the conversation until the camera plays
 

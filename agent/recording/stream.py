@@ -43,8 +43,9 @@ class LiveStream:
             # a camera may call its session anything, in GBK too
             self._container = av.open(self._guard.url, options=options, metadata_errors="replace")
         except av.FFmpegError as error:
+            late = self._guard.late()
             self._guard.close()
-            told = self._guard.error or unreachable(self._url, error)
+            told = self._guard.error or late or unreachable(self._url, error)
             # from None: FFmpeg's error carries an address that says nothing to anybody
             raise told from None
         except BaseException:
