@@ -36,7 +36,7 @@ from agent.inspection.clip import Clips
 from agent.life import Life
 from agent.metrics import MetricsServer
 from agent.model import Segment
-from agent.pulse import Pulse
+from agent.pulse import STALE_S, Pulse
 from agent.recording.memory import bound_heap
 from agent.recording.options import Source
 from agent.recording.recorder import Recorder
@@ -48,6 +48,8 @@ from agent.web.server import PageServer
 log = logging.getLogger(__name__)
 STOP_S = 14.0
 _NEW_CAMERAS_S = 1.0
+_MAX_HANGING = 2
+"""So many recorders may hang before the whole agent is started again: each keeps memory and files."""
 _COPY_CHECK_S = 3600.0
 _UNREPORTED_KEPT = timedelta(days=30)
 
@@ -125,6 +127,7 @@ class App:
             page = PageServer(catalog, now, wiring.for_page(settings), self._book.all)
             crew.start("page", page.run)
         crew.start("doctor", Rounds(catalog, now, self._box, self._recording_due).run)
+        self._recorded_by: dict[str, Recorder] = {}
         crew.start("recorders", lambda stop: self._recorders(crew, stop))
         link = self._link
         crew.start(
@@ -136,6 +139,7 @@ class App:
                 self._drives,
                 plan=self._plan,
                 link=lambda: link.status().connected if link else None,
+                replace=lambda camera_id: self._replace(crew, camera_id),
             ).run,
         )
 
@@ -170,9 +174,25 @@ class App:
         while not stop.is_set():
             ids = self._book.camera_ids() | {c.camera_id for c in self._catalog.cameras.all()}
             for camera_id in sorted(ids):
-                crew.start(f"record {camera_id}", self._recorder(camera_id).run)
+                if camera_id not in self._recorded_by:
+                    self._record(crew, camera_id)
             self._recover_others(ids)
             self._clock.wait(stop, _NEW_CAMERAS_S)
+
+    def _record(self, crew: Crew, camera_id: str, trouble: tuple[datetime, str] | None = None) -> None:
+        self._recorded_by[camera_id] = recorder = self._recorder(camera_id, trouble)
+        crew.start(_recorder_name(camera_id), recorder.run)
+
+    def _replace(self, crew: Crew, camera_id: str) -> bool:
+        """A recorder that hangs is left to itself, and another begins; False where too many hang already."""
+        hangs = self._recorded_by.get(camera_id)
+        if hangs is None or len(crew.hanging()) >= _MAX_HANGING:
+            return False
+        hangs.abandon()
+        crew.abandon(_recorder_name(camera_id))
+        since = self._clock.now() - timedelta(seconds=STALE_S)
+        self._record(crew, camera_id, (since, words.text("recording.hangs", camera_id=camera_id)))
+        return True
 
     def _recover_others(self, camera_ids: set[str]) -> None:
         """Recorders finish what they left on the drive in use; here the same for other attached drives, and for cameras
@@ -184,7 +204,7 @@ class App:
             except SiteAgentError as error:
                 log.warning("%s", error)
 
-    def _recorder(self, camera_id: str) -> Recorder:
+    def _recorder(self, camera_id: str, trouble: tuple[datetime, str] | None) -> Recorder:
         return Recorder(
             camera_id,
             source=lambda: self._source(camera_id),
@@ -196,6 +216,7 @@ class App:
             budget=self._budget,
             complain=self._drives.complain,
             identify=lambda: self._identity.ask(camera_id),
+            trouble=trouble,
         )
 
     def _plan(self, camera_id: str, moment: datetime) -> wiring.Plan | None:
@@ -242,6 +263,10 @@ class App:
             accept_class=lambda body: approved.accept(self._catalog, body, self._clock.now()),
             requests=Answers(self._catalog, self._clock, self._book.all, self._clips).handlers(),
         )
+
+
+def _recorder_name(camera_id: str) -> str:
+    return f"record {camera_id}"
 
 
 class OnlyOne:

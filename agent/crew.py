@@ -24,6 +24,7 @@ class Crew:
         self._stop = stop
         self._pause_s = pause_s
         self._threads: dict[str, threading.Thread] = {}
+        self._abandoned: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.failed = threading.Event()
 
@@ -36,6 +37,17 @@ class Crew:
             self._threads[name] = thread
             thread.start()
 
+    def abandon(self, name: str) -> None:
+        """Leave a worker that hangs to itself: its name is free for another, and nobody waits for it at the end."""
+        with self._lock:
+            if thread := self._threads.pop(name, None):
+                self._abandoned.append(thread)
+
+    def hanging(self) -> list[str]:
+        """Names of the abandoned that still hang."""
+        with self._lock:
+            return [thread.name for thread in self._abandoned if thread.is_alive()]
+
     def names(self) -> list[str]:
         with self._lock:
             return list(self._threads)
@@ -47,13 +59,16 @@ class Crew:
             threads = list(reversed(self._threads.items()))
         for _, thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return [name for name, thread in threads if thread.is_alive()]
+        return [name for name, thread in threads if thread.is_alive()] + self.hanging()
 
     def _run(self, name: str, work: Work) -> None:
         try:
             while self._turned_away(work):
                 self._stop.wait(self._pause_s)
         except Exception:  # a thread's outermost edge: log, stop everything, let systemd restart
+            if threading.current_thread() in self._abandoned:
+                log.exception("worker %s, which was given up, broke", name)
+                return
             log.exception("worker %s broke; stopping", name)
             self.failed.set()
             self._stop.set()

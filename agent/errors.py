@@ -9,6 +9,7 @@ SiteAgentError
 │   └── CameraDenied      user name or password refused
 ├── MediaError            a file or stream is not the video it should be
 ├── DriveError            the drive is missing, wrong, full, broken; `kind` is the alert kind
+│   └── Exhausted         the box has no file handle or memory left: no drive can be used just now, and none is to blame
 ├── CatalogError          the database
 │   └── CatalogBlocked    nothing is wrong with it, but it cannot be used just now: disk full, held by somebody, no right to it
 ├── ModelError            the detector's model file
@@ -18,7 +19,12 @@ SiteAgentError
 
 from __future__ import annotations
 
+import errno
+
 from agent import words
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Error numbers of a box that has no file handle or memory left: neither camera nor drive is to blame."""
 
 
 class SiteAgentError(Exception):
@@ -69,6 +75,10 @@ class DriveError(SiteAgentError):
     def __init__(self, key: str, /, kind: str = "drive.error", **params: object) -> None:
         super().__init__(key, **params)
         self.kind = kind
+
+
+class Exhausted(DriveError):
+    pass
 
 
 class CatalogError(SiteAgentError):

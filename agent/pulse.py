@@ -2,7 +2,8 @@
 
 The watchdog is fed while bytes reach the drive, or while there is a stated reason for none to (outside the plan, no admitted
 camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, whether it had
-begun or not, so it starves the watchdog and systemd starts the agent again.
+begun or not. It is replaced by another, and the other cameras go on; where nothing reaches the drive from any camera, or it
+cannot be replaced, the watchdog starves and systemd starts the agent again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 class Pulse:
     """`plan` is what the recorders go by: what a camera has to record at an instant. `link` says whether the broker is
-    connected, None where there is none to be."""
+    connected, None where there is none to be. `replace` gives a camera another recorder, False where it cannot."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Pulse:
         *,
         plan: Callable[[str, datetime], Plan | None],
         link: Callable[[], bool | None],
+        replace: Callable[[str], bool],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -50,6 +52,8 @@ class Pulse:
         self._drives = drives
         self._plan = plan
         self._link = link
+        self._replace = replace
+        self._due = 0
         self._next: tuple[float, datetime | None] = (float("-inf"), None)
         self._seen: dict[str, tuple[bool, int]] = {}
         self._grown: dict[str, float] = {}
@@ -69,8 +73,16 @@ class Pulse:
         status = f"STATUS={self.status()}"
         if stuck:
             log.error("no bytes reach the drive from %s", ", ".join(stuck))
-            return [status]
+            # of several cameras none: that is no recorder's fault, and another one would hang as well
+            if len(stuck) == self._due > 1 or not self._renew(stuck):
+                return [status]
         return [status, "WATCHDOG=1"]
+
+    def _renew(self, stuck: list[str]) -> bool:
+        """Whether each of them has another recorder now."""
+        replaced = [name for name in stuck if self._replace(name)]
+        self._grown |= dict.fromkeys(replaced, self._clock.monotonic())
+        return replaced == stuck
 
     def stuck(self) -> list[str]:
         """Cameras that should be on the drive and give it no bytes: for STALE_S although their stream is up, or for UNTOLD_S
@@ -83,10 +95,11 @@ class Pulse:
         root = self._drives.current().root
         sizes = {s.camera_id: _size(root / s.temporary) for s in self._catalog.segments.opened()}
         told = {a.camera_id for a in self._catalog.alerts.opened() if a.kind in _AWAY}
-        late = []
+        late, self._due = [], 0
         for camera in self._catalog.cameras.all():
             name = camera.camera_id
             due = camera.verdict.recordable and self._plan(name, self._clock.now())
+            self._due += bool(due)
             seen = (camera.up, sizes.get(name, -1))
             if not due or seen != self._seen.get(name) or (not camera.up and name in told):
                 self._grown[name] = now

@@ -201,6 +201,58 @@ def test_a_wrong_password_is_told_and_does_not_lock_the_camera(tmp_path: Path, f
         assert PASSWORD not in daemon.log()
 
 
+HANGS = """
+import pathlib, time
+from dataclasses import replace
+from agent import pulse, wiring
+from agent.recording.stream import LiveStream
+pulse.EVERY_S, pulse.STALE_S = 1.0, 8.0
+options = wiring.for_recording
+wiring.for_recording = lambda settings: replace(options(settings), offline_seconds=5)
+mark, read = pathlib.Path(__file__).with_name("hang"), LiveStream.read
+def hangs(self):
+    if mark.exists() and mark.read_text() == self._url:
+        mark.unlink()
+        time.sleep(3600)
+    return read(self)
+LiveStream.read = hangs
+"""
+
+
+def test_a_recorder_that_hangs_is_replaced_and_the_others_go_on(tmp_path: Path, film: Path, broker: Broker) -> None:
+    with (
+        VirtualCamera(film, address="127.0.0.30", serial="APP0", model="VC-1", password=PASSWORD),
+        VirtualCamera(film, address="127.0.0.31", serial="APP1", model="VC-1", password=PASSWORD),
+        Listener(broker) as ears,
+        Daemon(tmp_path, broker.port, camera_ids=("cam1", "cam2")) as daemon,
+        Catalog(tmp_path / "state/catalog.db", ZoneInfo("Asia/Shanghai")) as catalog,
+    ):
+        (tmp_path / "sitecustomize.py").write_text(HANGS, encoding="utf-8")
+        daemon.environment |= {"PYTHONPATH": f"{tmp_path}:."}
+        daemon.start()
+
+        def recording() -> set[str]:
+            return {s.camera_id for s in catalog.segments.opened()}
+
+        daemon.until(lambda: recording() == {"cam1", "cam2"}, 40)
+        hanging = next(c for c in catalog.cameras.all() if c.camera_id == "cam1")
+        daemon.until(lambda: len(daemon.videos()) >= 2, 20)
+        assert hanging.main_stream
+        (tmp_path / "hang").write_text(hanging.main_stream.uri)
+        daemon.until(lambda: not (tmp_path / "hang").exists(), 10)
+        fed, finished = len(daemon.heard()), len(catalog.segments.of_class(CLASS_ID))
+        daemon.until(lambda: "raised" in states(ears, "alert/camera.offline"), 30)
+        (told, *_) = [data(h) for h in ears.on("alert/camera.offline")]
+        assert told["camera_id"] == "cam1" and "重新启动" in told["message"]
+        daemon.until(lambda: "cleared" in states(ears, "alert/camera.offline"), 30)
+        daemon.until(lambda: any(c.camera_id == "cam1" and c.up for c in catalog.cameras.all()), 10)
+        assert sum("WATCHDOG=1" in line for line in daemon.heard()[fed:]) > 5
+        assert len(catalog.segments.of_class(CLASS_ID)) > finished + 1, "the other camera went on"
+        begun = time.monotonic()
+        assert daemon.stop() == 1  # one thread was left behind
+        assert time.monotonic() - begun < 10
+
+
 def test_what_is_not_reported_does_not_pile_up(tmp_path: Path) -> None:
     """Without a bureau nobody fetches messages: a year of them is a hundred megabytes. The newest state is kept."""
     now = datetime.now(UTC)

@@ -15,7 +15,7 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "intervals", "notify", "crew", "resources", "defaults"},
+    {"errors", "clock", "model", "intervals", "notify", "crew", "digest", "resources", "defaults"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
@@ -27,7 +27,8 @@ LAYERS = [
 ]
 STAGES = LAYERS[4]
 PURE_GROUND = {
-    "words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals", "resources", "defaults",
+    "words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals", "digest", "resources",
+    "defaults",
 }  # fmt: skip
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.message
 import hashlib
 import html
 import json
@@ -21,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import digest as digest_module
 from agent import words
 from agent.attempts import ATTEMPTS, PAUSE_S, Attempt, Budget, Memory
 from agent.cameras import (
@@ -36,12 +36,12 @@ from agent.cameras import (
     soap,
 )
 from agent.cameras.admission import Requirement
-from agent.cameras.auth import challenge
 from agent.cameras.device import Description, main_first
 from agent.cameras.networks import Networks
 from agent.catalog import Catalog
 from agent.clock import Trust
 from agent.demo.media import make_clip
+from agent.digest import strongest
 from agent.errors import CameraDenied, InputError, SettingsError
 from agent.model import Camera, Segment, Session, Stream, Verdict
 from tests import fuzz_onvif
@@ -221,17 +221,10 @@ def test_digest_examples_of_the_standard() -> None:
         "SHA-256": "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
     }
     for algorithm, response in expected.items():
-        hashed = auth._HASHES[algorithm]
+        hashed = digest_module._HASHES[algorithm]
         first, second = hashed(f"Mufasa:{fields[0]}:Circle of Life"), hashed("GET:/dir/index.html")
         nonce = f"{fields[1]}:00000001:f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ:auth"
         assert hashed(f"{first}:{nonce}:{second}") == response
-
-
-def headers(*values: str) -> email.message.Message:
-    made = email.message.Message()
-    for value in values:
-        made["WWW-Authenticate"] = value
-    return made
 
 
 @pytest.mark.parametrize(
@@ -249,17 +242,17 @@ def headers(*values: str) -> email.message.Message:
     ],
 )
 def test_the_strongest_challenge_is_taken(offers: list[str], algorithm: str | None) -> None:
-    found = challenge(headers(*offers))
+    found = strongest(offers)
     assert (found.algorithm if found else None) == algorithm
 
 
 def test_session_algorithm_and_quotes() -> None:
-    offer = challenge(headers('Digest realm="a \\"b\\"", nonce="n", algorithm=MD5-sess, qop="auth", opaque=""'))
+    offer = strongest(['Digest realm="a \\"b\\"", nonce="n", algorithm=MD5-sess, qop="auth", opaque=""'])
     assert offer
-    answer = offer.answer(Credentials('u"x', "pw"), "http://10.0.0.1/onvif?x=1")
+    answer = offer.answer(Credentials('u"x', "pw"), "POST", "/onvif?x=1")
     assert 'username="u\\"x"' in answer and 'uri="/onvif?x=1"' in answer and 'opaque=""' in answer
     fields = dict(part.split("=", 1) for part in answer.removeprefix("Digest ").split(", ") if "=" in part)
-    md5 = auth._HASHES["MD5"]
+    md5 = digest_module._HASHES["MD5"]
     cnonce = fields["cnonce"].strip('"')
     first = md5(md5('u"x:a "b":pw') + f":n:{cnonce}")
     assert fields["response"].strip('"') == md5(f"{first}:n:00000001:{cnonce}:auth:{md5('POST:/onvif?x=1')}")

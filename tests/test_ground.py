@@ -10,6 +10,7 @@ import string
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -202,6 +203,29 @@ def test_a_worker_that_hangs_is_named() -> None:
     assert crew.join(0.2) == ["hangs"]
     release.set()
     assert crew.join(5) == []
+
+
+def test_a_worker_that_was_given_up_is_not_waited_for_and_another_has_its_name() -> None:
+    stop, release, began = threading.Event(), threading.Event(), threading.Event()
+    crew = Crew(stop)
+
+    def hangs(_: threading.Event) -> None:
+        release.wait(30)
+        raise RuntimeError("late")
+
+    crew.start("camera", hangs)
+    crew.abandon("camera")
+    crew.start("camera", lambda event: began.set() or (event.wait(30) and None))
+    assert began.wait(5) and crew.hanging() == ["camera"]
+    stop.set()
+    before = time.monotonic()
+    assert crew.join(5) == ["camera"] and time.monotonic() - before < 2
+    release.set()
+    for _ in range(100):
+        if not crew.hanging():
+            break
+        time.sleep(0.05)
+    assert not crew.hanging() and not crew.failed.is_set()
 
 
 def test_help_lists_every_command_of_the_contract() -> None:

@@ -34,17 +34,26 @@ class Rig:
         options = Options((made.drive.root,), keys.public_key(made.key_dir))
         self.drives = DriveWatch(made.catalog, made.clock, self.book.all, options)
         self.drives.run_once()
-        self.pulse = Pulse(made.catalog, made.clock, self.book, self.drives, plan=self.plan, link=lambda: True)
+        self.replaced: list[str] = []
+        self.can_replace = False
+        self.pulse = Pulse(
+            made.catalog, made.clock, self.book, self.drives, plan=self.plan, link=lambda: True, replace=self.replace
+        )
+
+    def replace(self, camera_id: str) -> bool:
+        if self.can_replace:
+            self.replaced.append(camera_id)
+        return self.can_replace
 
     def plan(self, camera_id: str, moment: datetime) -> Plan | None:
         return self.book.always(camera_id, moment, "学校") if self.always else self.book.plan(camera_id, moment)
 
-    def begin(self) -> Path:
-        file = self.made.drive.root / "a.part"
+    def begin(self, camera_id: str = "cam1") -> Path:
+        file = self.made.drive.root / f"{camera_id}.part"
         file.write_bytes(b"x")
         self.made.catalog.segments.open(
-            Segment(0, self.made.drive.drive_id, "a.mp4", "a.part", "open", "C1", DAY, Session.AM, "R1", "cam1",
-                    self.made.clock.now())
+            Segment(0, self.made.drive.drive_id, f"{camera_id}.mp4", file.name, "open", "C1", DAY, Session.AM, "R1",
+                    camera_id, self.made.clock.now())
         )  # fmt: skip
         return file
 
@@ -84,6 +93,30 @@ def test_a_recorder_that_hangs_while_it_connects_starves_it_as_well(rig: Rig) ->
     assert not rig.after(20), "no stream, no bytes, and nobody says why"
     rig.made.catalog.cameras.set_up("cam1", True)
     assert rig.after(1), "a stream that has just come has its own time"
+
+
+def test_one_recorder_that_hangs_is_replaced_and_does_not_end_the_others(tmp_path: Path) -> None:
+    made = site(tmp_path)
+    rig = Rig(made, always=True)
+    made.catalog.cameras.put(Camera("cam2", "10.0.0.2", verdict=Verdict.ADMITTED), made.clock.now())
+    made.catalog.cameras.set_up("cam2", True)
+    rig.begin()
+    good = rig.begin("cam2")
+
+    def pass_(seconds: float) -> bool:
+        good.write_bytes(good.read_bytes() + b"x")
+        return rig.after(seconds)
+
+    assert pass_(1)
+    assert not pass_(STALE_S + 1), "it cannot be replaced"
+    rig.can_replace = True
+    assert pass_(1) and rig.replaced == ["cam1"]
+    assert pass_(STALE_S - 1) and rig.replaced == ["cam1"], "the new one has its time"
+    assert pass_(2) and rig.replaced == ["cam1", "cam1"]
+    assert not rig.after(STALE_S + 1), "nothing reaches the drive any more"
+    assert rig.replaced == ["cam1", "cam1"], "nor would it from others"
+    assert pass_(1)
+    made.catalog.close()
 
 
 def test_each_stated_reason_feeds_it(rig: Rig) -> None:

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from agent.attempts import Attempt, Budget
 from agent.cameras import soap
-from agent.cameras.auth import Challenge, Credentials, challenge, username_token
+from agent.cameras.auth import Credentials, username_token
 from agent.cameras.camera_clock import CameraClock, http_date, moment
 from agent.cameras.markup import Element
 from agent.cameras.soap import SoapFault
 from agent.cameras.transport import NoConnection, Reply, Transport
 from agent.clock import Clock, is_set
+from agent.digest import Challenge, strongest
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 
 _APART_S = 5.0  # a device's clock that differs by less is the same clock to whoever checks a proof
@@ -124,7 +125,7 @@ class Session:
                 return reply
             if anonymous or self._credentials is None:
                 raise self._denied()
-            offered = challenge(reply.headers)
+            offered = strongest(map(str, reply.headers.get_all("WWW-Authenticate", [])))
             self._token = offered is None
         return self._prove(message, action, url, offered)
 
@@ -191,7 +192,7 @@ class Session:
             soap.sign(envelope, self._credentials.username, *username_token(self._credentials, proof))
         data, headers = soap.write(envelope, action, self._version)
         if isinstance(proof, Challenge) and self._credentials:
-            headers["Authorization"] = proof.answer(self._credentials, url)
+            headers["Authorization"] = proof.answer(self._credentials, "POST", _uri(url))
         reply = self._transport.post(url, data, headers)
         self._date = http_date(reply.headers) or self._date
         if self._moves(url, reply):
@@ -239,6 +240,12 @@ class Session:
         if abs(offset) <= _APART_S or not is_set(self._clock):
             return CameraDenied("cameras.wrong_password", **account)
         return CameraDenied("cameras.wrong_or_offset", **account, seconds=f"{offset:+.0f}")
+
+
+def _uri(url: str) -> str:
+    """What the request line names: path and query."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _is_denied(reply: Reply) -> bool:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from agent import clock as time
 from agent.clock import Clock
 from agent.drive import durable, keys, layout
-from agent.errors import DriveError, InputError
+from agent.errors import EXHAUSTED, DriveError, Exhausted, InputError
 from agent.model import TrainingClass
 from agent.schedule import Placement
 
@@ -40,6 +40,8 @@ _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.E
              errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
              errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
              errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
+_BROKEN = {errno.EIO, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EBADF, errno.ESTALE, errno.ETIMEDOUT}
+_BROKEN |= {errno.EREMOTEIO, errno.ENOMEDIUM, errno.EMEDIUMTYPE, errno.EUCLEAN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +231,17 @@ def seal_file(root: Path) -> Path:
 
 def os_error(error: OSError, root: Path) -> DriveError:
     """What the operating system said about a drive, as the alert kind that it amounts to."""
+    if error.errno in EXHAUSTED:
+        return Exhausted("drive.exhausted", root=root, detail=error.strerror)
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
     if kind == "drive.error":
         return DriveError("drive.error", kind, root=root, detail=error.strerror or error)
     return DriveError(kind, kind, root=root)
+
+
+def of_drive(number: int | None) -> bool:
+    """Whether an error number that may not come from a drive at all speaks of one, or of what every use of a drive needs."""
+    return number in _OS_KINDS or number in _BROKEN or number in EXHAUSTED
 
 
 def text_file(lines: list[str]) -> bytes:

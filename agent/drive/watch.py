@@ -20,7 +20,7 @@ from agent.clock import Clock
 from agent.drive import forecast
 from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
-from agent.errors import CatalogError, DriveError
+from agent.errors import CatalogError, DriveError, Exhausted
 from agent.model import AlertKind, TrainingClass
 
 log = logging.getLogger(__name__)
@@ -180,6 +180,9 @@ class DriveWatch:
                 self._admit(drive)
             drive.probe()
             result.append(drive)
+        except Exhausted as error:
+            # nothing is known of the drive: it stays what it was
+            result.append(slot.drive or error)
         except DriveError as error:
             result.append(error)
         except CatalogError as error:

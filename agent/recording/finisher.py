@@ -12,7 +12,7 @@ from datetime import datetime
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import DriveError, SiteAgentError
+from agent.errors import DriveError, Exhausted, SiteAgentError
 from agent.model import Segment
 from agent.recording.recover import open_rows, recover_rows
 from agent.recording.writer import SegmentWriter
@@ -71,9 +71,10 @@ class Finisher:
             except SiteAgentError as error:
                 # the row stays open, so recovery takes it up when drive and catalog are well again
                 # where the drive failed, its return is what recovery waits for
-                self.left = not isinstance(error, DriveError)
+                drives_fault = isinstance(error, DriveError) and not isinstance(error, Exhausted)
+                self.left = not drives_fault
                 log.warning("%s: %s", self._camera_id, error)
-                if self._complain and isinstance(error, DriveError):
+                if self._complain and drives_fault and isinstance(error, DriveError):
                     self._complain(drive, error)
 
     def _take_up(self, drive: Drive) -> None:

@@ -13,24 +13,22 @@ from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import CameraDenied, CameraError, DriveError, SiteAgentError
+from agent.errors import CameraDenied, CameraError, CatalogError, DriveError, Exhausted, SiteAgentError
 from agent.model import Segment, UnitCheck, Verdict
 from agent.recording.finisher import Finisher
+from agent.recording.guard import Stalled
 from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
-from agent.recording.reel import Plan, Reel, check_space
+from agent.recording.reel import Plan, Reel
 from agent.recording.stream import LiveStream, connect
 from agent.recording.syncer import Syncer
+from agent.recording.writer import check_space
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
 _WAITED = 0.004
-
-
-class Stalled(CameraError):
-    """No picture for too long although the connection stands."""
 
 
 class Exchanged(CameraError):
@@ -48,6 +46,7 @@ class Recorder:
     instant, None outside the plan. `drive`: the drive to write to; raises DriveError. `finished` hears of each segment.
     `budget` is shared with whoever else gives passwords to cameras. `complain` hears of a drive that could not be written to.
     `identify` asks which unit answers where the stream comes from, before each connection.
+    `trouble`: since when, and why, nothing is recorded when this recorder begins.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Recorder:
         drive: Callable[[], Drive], catalog: Catalog, clock: Clock, options: Options | None = None,
         finished: Callable[[Segment], None] | None = None, budget: Budget | None = None,
         complain: Callable[[Drive, DriveError], None] | None = None,
-        identify: Callable[[], UnitCheck] | None = None,
+        identify: Callable[[], UnitCheck] | None = None, trouble: tuple[datetime, str] | None = None,
     ) -> None:  # fmt: skip
         self._camera_id, self._source, self._plan, self._drive = camera_id, source, plan, drive
         self._catalog, self._clock, self._options = catalog, clock, options or Options()
@@ -69,16 +68,41 @@ class Recorder:
         self._recovered: Drive | None = None
         self._last_picture: datetime | None = None
         self._started = clock.monotonic()
+        self._trouble = trouble
+        self._stream: LiveStream | None = None
+        self._abandoned = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: then the open segment is finished, some seconds later at most."""
         self._finisher.start()
         try:
-            while not stop.is_set():
+            self._tell_trouble()
+            while not self._over(stop):
                 self._clock.wait(stop, self._step(stop))
         finally:
             self._outage.close()
             self._finisher.close()
+
+    def abandon(self) -> None:
+        """From another thread, where this recorder hangs: its connection is cut, and should it come back, it ends."""
+        self._abandoned.set()
+        self._outage.close()
+        if stream := self._stream:
+            stream.cut()
+
+    def _tell_trouble(self) -> None:
+        if self._trouble is None:
+            return
+        since, why = self._trouble
+        try:
+            self._outage.begin("camera.down", since, why)
+            if plan := self._plan(self._clock.now()):
+                self._outage.warn(self._clock.now(), plan, why)
+        except CatalogError as error:
+            log.warning("%s: %s", self._camera_id, error)
+
+    def _over(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self._abandoned.is_set()
 
     def _step(self, stop: threading.Event) -> float:
         """One attempt to record; returns the seconds to wait before the next."""
@@ -106,6 +130,8 @@ class Recorder:
                 self._no_source(now, plan)
                 return _POLL
             return self._attempt(source, drive, stop)
+        except Exhausted:
+            raise  # neither camera nor drive is to blame
         except DriveError as error:
             if self._complain and drive is not None:
                 self._complain(drive, error)
@@ -141,28 +167,24 @@ class Recorder:
 
     def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
         """Connect and record until the stream, the plan or the service ends; returns the pause before the next attempt."""
+        asked = self._clock.now()
         try:
             unit = self._unit(source)
             with (
-                connect(source, self._options.timeout, self._budget) as stream,
+                connect(source, self._options.timeout, self._budget, self._options.nap, stop) as stream,
                 Syncer(self._camera_id, self._clock) as syncer,
             ):
+                self._stream = stream
                 self._record(stream, source, drive, syncer, unit, stop)
         except Withdrawn as error:
             log.info("%s: %s", self._camera_id, error)
             return 0.0
-        except Exchanged as error:
-            self._camera_failed("camera.exchanged", error)
-        except CameraDenied as error:
-            self._camera_failed("camera.down", error)
-            return self._options.refused_pause
-        except Stalled as error:
-            self._camera_failed("stream.stalled", error)
         except CameraError as error:
-            self._camera_failed("camera.down", error)
-        else:
-            return 0.0
-        return self._longer_pause()
+            if self._over(stop):
+                return 0.0  # cut off for that
+            self._camera_failed(_kind(error), error, asked)
+            return self._options.refused_pause if isinstance(error, CameraDenied) else self._longer_pause()
+        return 0.0
 
     def _unit(self, source: Source) -> RecordedUnit:
         """The unit that is about to be recorded. Raises Exchanged where another one answers in its place."""
@@ -188,7 +210,7 @@ class Recorder:
     def _pump(self, stream: LiveStream, reel: Reel, source: Source, unit: RecordedUnit, stop: threading.Event) -> None:
         options, monotonic = self._options, self._clock.monotonic
         recording, next_tick, next_watch = False, 0.0, 0.0
-        while not (stop.is_set() or reel.over):
+        while not (self._over(stop) or reel.over):
             asked = monotonic()
             packet = stream.read()
             arrival = monotonic()
@@ -213,8 +235,6 @@ class Recorder:
                 next_watch = arrival + _POLL
                 self._check_unit(source, unit)
                 self._watch(reel, source, arrival)
-            if waited:
-                self._clock.wait(stop, options.nap)
 
     def _check_unit(self, source: Source, unit: RecordedUnit) -> None:
         """Once a second: is this still the camera that may be recorded under this name? Raises Exchanged, Withdrawn."""
@@ -251,9 +271,10 @@ class Recorder:
             self._outage.begin("stream.stalled", now - timedelta(seconds=lasting), why)
             log.warning("%s: %s", self._camera_id, why)
 
-    def _camera_failed(self, kind: str, error: CameraError) -> None:
+    def _camera_failed(self, kind: str, error: CameraError, asked: datetime) -> None:
+        """`asked`: when the attempt began; a camera may have kept it waiting, and the alert is due by the pictures' absence."""
         now = self._clock.now()
-        since = now if self._outage.kind else self._last_picture or now
+        since = now if self._outage.kind else self._last_picture or min(asked, now)
         if self._outage.begin(kind, since, str(error)):
             log.warning("%s: %s", self._camera_id, error)
         self._catalog.cameras.ask(self._camera_id, now)
@@ -271,3 +292,10 @@ class Recorder:
         pause = self._pause
         self._pause = min(self._options.last_pause, 2 * pause)
         return pause
+
+
+def _kind(error: CameraError) -> str:
+    """The kind of event that tells why nothing is recorded."""
+    if isinstance(error, Exchanged):
+        return "camera.exchanged"
+    return "stream.stalled" if isinstance(error, Stalled) else "camera.down"

@@ -28,7 +28,7 @@ from agent.recording.sound import sound_of
 from agent.recording.stream import LiveStream, sender_time
 from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
-from agent.recording.writer import SegmentWriter
+from agent.recording.writer import SegmentWriter, check_space
 from agent.schedule import Placement
 
 Plan = tuple[TrainingClass, Placement]
@@ -191,9 +191,14 @@ class Reel:
         if packet.is_keyframe:
             self._at_key_frame(packet, at)
         if self._now and self._still_planned(at):
-            self._now.last_end = max(self._now.last_end, at + ((packet.duration or 0) * self._tick or self._frame))
-            self._now.writer.video(packet)
-            self._drain_sound(at)
+            length = (packet.duration or 0) * self._tick or self._frame
+            if self._now.writer.video(packet):
+                self._now.last_end = max(self._now.last_end, at + length)
+                self._drain_sound(at)
+            else:
+                # what follows cannot be decoded without it: end here, begin again at the next key frame
+                self._tell_hole(self._now, max(at, self._now.last_end))
+                self._end()
 
     def _see_step(self, step: float) -> None:
         """From one picture to the next. Where pictures are missing: end here, begin again at the next key frame; what lies
@@ -370,6 +375,10 @@ class Reel:
         except DriveError:
             part.writer.abandon()
             raise
+        if part.writer.empty:
+            part.writer.discard()
+            self._catalog.segments.drop(part.segment_id)
+            return
         self._finisher.put(Job(part.segment_id, part.writer, end))
 
     def _offset(self) -> float:
@@ -378,13 +387,6 @@ class Reel:
     @staticmethod
     def _wall(part: _Open, at: float) -> datetime:
         return _instant(part.wall0 + at)
-
-
-def check_space(drive: Drive, reserve: int) -> None:
-    """Raises DriveError drive.full where less than `reserve` bytes are left, or than a hundredth of a small drive."""
-    free, total = drive.space()
-    if free < min(reserve, total // 100):
-        raise DriveError("drive.full", "drive.full", root=drive.root)
 
 
 def _instant(seconds: float) -> datetime:

@@ -60,6 +60,7 @@ class EncodedSound:
         self._rate = rate if rate in _AAC_RATES else 16000
         self.tick = 1 / self._rate
         self._source_tick = float(stream.time_base or 1)
+        self._last: int | None = None
         self._decoder: Any = stream.codec_context
         self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=self._rate, frame_size=AAC_FRAME)
         self._encoder: Any = av.CodecContext.create("aac", "w")
@@ -76,16 +77,26 @@ class EncodedSound:
     def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
         packet.pts = packet.dts = round(at / self._source_tick)
         try:
-            return [made for frame in self._decoder.decode(packet) for made in self._encode(frame)]
+            return self._forward([made for frame in self._decoder.decode(packet) for made in self._encode(frame)])
         except av.FFmpegError:
             # damaged on the way: the picture goes on without this bit of sound
             return []
 
     def flush(self) -> list[av.Packet[Any]]:
-        return [*self._encode(None), *self._encoder.encode(None)]
+        return self._forward([*self._encode(None), *self._encoder.encode(None)])
 
     def _encode(self, frame: av.AudioFrame | None) -> list[av.Packet[Any]]:
         return [made for piece in self._resampler.resample(frame) for made in self._encoder.encode(piece)]
+
+    def _forward(self, packets: list[av.Packet[Any]]) -> list[av.Packet[Any]]:
+        """Without what does not lie after the packet before it: FFmpeg sets stamps back a little when the camera reports its
+        time, and no file takes that."""
+        kept = []
+        for packet in packets:
+            if packet.dts is not None and (self._last is None or packet.dts > self._last):
+                self._last = packet.dts
+                kept.append(packet)
+        return kept
 
 
 def sound_of(stream: av.AudioStream | None) -> Sound | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +13,9 @@ import av
 from agent.attempts import Budget
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 from agent.media import codec_name
-from agent.recording.challenge import foreign_digest
+from agent.recording.guard import Guard
 from agent.recording.options import Source
+from agent.recording.refusal import unreachable
 
 _RECORDABLE = ("h264", "h265")
 
@@ -20,30 +23,36 @@ _RECORDABLE = ("h264", "h265")
 class LiveStream:
     """A playing stream. `video` is its picture, `audio` its sound or None. Use as a context manager.
 
+    `timeout`: seconds for each step of the network, three of them for opening, two until `read` comes back whatever the camera
+    sends. `nap`: packets come in groups, so many seconds apart. `stop`: when set, opening and reading end a second later.
+
     Raises CameraDenied where the password is refused (`recording.denied`), and where it is not: the account may not watch, or
-    not now (`recording.forbidden`), or the camera asks in a way that cannot be answered (`recording.digest`). Raises
-    CameraUnreachable where nobody answers or no picture is offered that can be recorded.
+    not now (`recording.forbidden`), or the camera asks in a way that cannot be answered (`recording.digest`,
+    `recording.challenge`) or must not be (`recording.basic`). Raises CameraUnreachable where nobody answers, or not as a camera
+    does, or no picture is offered that can be recorded.
     """
 
-    def __init__(self, source: Source, timeout: float) -> None:
+    def __init__(self, source: Source, timeout: float, nap: float = 0.0, stop: threading.Event | None = None) -> None:
         self._url = source.url
+        self._guard = Guard(source, timeout, nap, stop)
         # No `nobuffer`: it throws away what was read while opening, the first key frame with it.
         options = {
             "rtsp_transport": "tcp", "probesize": "32768", "analyzeduration": "0", "fpsprobesize": "0",
-            "timeout": str(round(timeout * 1e6)),
+            "allowed_media_types": "video+audio", "timeout": str(round(timeout * 1e6)),
         }  # fmt: skip
         try:
             # a camera may call its session anything, in GBK too
-            self._container = av.open(source.address(), options=options, metadata_errors="replace")
-        except av.error.HTTPUnauthorizedError:
-            if algorithm := foreign_digest(self._url, timeout):
-                raise CameraDenied("recording.digest", url=self._url, algorithm=algorithm) from None
-            # from None: FFmpeg's error carries the URL with the password
-            raise CameraDenied("recording.denied", url=self._url) from None
-        except av.error.HTTPForbiddenError:
-            raise CameraDenied("recording.forbidden", url=self._url) from None
+            self._container = av.open(self._guard.url, options=options, metadata_errors="replace")
         except av.FFmpegError as error:
-            raise CameraUnreachable("recording.unreachable", url=self._url, detail=_cause(error)) from None
+            late = self._guard.late()
+            self._guard.close()
+            told = self._guard.error or late or unreachable(self._url, error)
+            # from None: FFmpeg's error carries an address that says nothing to anybody
+            raise told from None
+        except BaseException:
+            self._guard.close()
+            raise
+        self._guard.opened = True
         if not self._container.streams.video:
             self.close()
             raise CameraUnreachable("recording.no_video", url=self._url)
@@ -53,28 +62,37 @@ class LiveStream:
             self.close()
             raise CameraUnreachable("recording.codec", url=self._url, codec=codec)
         self.audio: av.AudioStream | None = self._container.streams.audio[0] if self._container.streams.audio else None
+        self._wanted = {s.index for s in (self.video, self.audio) if s is not None}
         self._packets = self._demux()
 
     def read(self) -> av.Packet[Any] | None:
-        """The next packet; None where nothing came within the timeout (the connection may yet go on).
+        """The next packet; None where none of picture or sound came within the timeout (the connection may yet go on).
 
-        Raises CameraError where the stream has ended.
+        Raises CameraError where the stream has ended, `Stalled` of it where it brings something all the while, but no packet.
         """
+        self._guard.reading(time.monotonic())
         try:
-            while True:
-                packet = next(self._packets, None)
-                if packet is None:
-                    raise CameraError("recording.ended", url=self._url)
-                if packet.size:
-                    return packet
+            packet = next(self._packets, None)
         except (av.error.TimeoutError, av.error.BlockingIOError):
             self._packets = self._demux()
             return None
         except av.FFmpegError as error:
-            raise CameraError("recording.broken", url=self._url, detail=_cause(error)) from None
+            broken = CameraError("recording.broken", url=self._url, detail=_cause(error))
+            raise self._guard.error or broken from None
+        finally:
+            self._guard.reading(None)
+        if packet is None:
+            raise self._guard.error or CameraError("recording.ended", url=self._url)
+        # a stream that is not recorded (a second sound) must not keep the caller waiting
+        return packet if packet.size and packet.stream_index in self._wanted else None
+
+    def cut(self) -> None:
+        """End the connection from another thread: `read` comes back with an error."""
+        self._guard.cut()
 
     def close(self) -> None:
         self._container.close()
+        self._guard.close()
 
     def __enter__(self) -> LiveStream:
         return self
@@ -83,17 +101,19 @@ class LiveStream:
         self.close()
 
     def _demux(self) -> Iterator[av.Packet[Any]]:
-        return self._container.demux([s for s in (self.video, self.audio) if s is not None])
+        return self._container.demux()
 
 
-def connect(source: Source, timeout: float, budget: Budget) -> LiveStream:
+def connect(
+    source: Source, timeout: float, budget: Budget, nap: float = 0.0, stop: threading.Event | None = None
+) -> LiveStream:
     """Open a stream. A wrong password counts against the camera's budget, which its web services share. Raises as
     LiveStream does, and CameraDenied where the password may not be tried now."""
     if not source.username:
-        return LiveStream(source, timeout)
+        return LiveStream(source, timeout, nap, stop)
     with budget.attempt("rtsp", source.names or (source.host,), source) as attempt:
         try:
-            stream = LiveStream(source, timeout)
+            stream = LiveStream(source, timeout, nap, stop)
         except CameraDenied as error:
             if error.key == "recording.denied":
                 attempt.wrong()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 
 import av
 
+from agent import words
 from agent.drive import Drive, durable
-from agent.drive.identity import os_error
+from agent.drive.identity import of_drive, os_error
 from agent.errors import DriveError
 from agent.recording.mp4 import cut_back, whole_end
 from agent.recording.parameters import Picture
 from agent.recording.sound import Sound
 
+log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 
 
@@ -26,7 +29,8 @@ class SegmentWriter:
     """Writes `temporary` in `folder` of the drive; both stand still until `commit` gives the file its name.
 
     The folder is held open and the file reached through it, so nothing is ever written under an empty mount point.
-    `start` is the instant on the connection's time line that becomes 0 in the file. All methods raise DriveError.
+    `start` is the instant on the connection's time line that becomes 0 in the file; `empty`: it holds no picture yet. All
+    methods raise DriveError.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class SegmentWriter:
         self.start = start
         self._folder_fd = self._fd = -1
         self._failure: DriveError | None = None
+        self.empty, self._sound_refused = True, False
         try:
             self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._compare_device()
@@ -92,15 +97,19 @@ class SegmentWriter:
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
 
-    def video(self, packet: av.Packet[Any]) -> None:
-        """Write a picture; its stamps are on the connection's time line."""
-        self._mux(packet, self._video, self._video_base)
+    def video(self, packet: av.Packet[Any]) -> bool:
+        """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it."""
+        written = self._mux(packet, self._video, self._video_base)
+        self.empty = self.empty and not written
+        return written
 
     def audio(self, packet: av.Packet[Any]) -> None:
-        """Write sound that lies at or after `start`."""
-        self._mux(packet, self._audio, self._audio_base)
+        """Write sound that lies at or after `start`; what the muxer refuses is left out, and that is said once."""
+        if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
+            self._sound_refused = True
+            log.warning("%s", words.text("recording.sound_refused", file=self._final))
 
-    def _mux(self, packet: av.Packet[Any], stream: Any, base: int) -> None:
+    def _mux(self, packet: av.Packet[Any], stream: Any, base: int) -> bool:
         assert packet.pts is not None and packet.dts is not None
         if self._failure:
             raise self._failure
@@ -110,7 +119,11 @@ class SegmentWriter:
         try:
             self._container.mux_one(packet)
         except (OSError, av.FFmpegError) as error:
-            raise self._fail(error, self._whole()) from error
+            if of_drive(error.errno):
+                raise self._fail(error, self._whole()) from error
+            # stamps or data that cannot stand in a file: it is refused before anything is written
+            return False
+        return True
 
     def handle(self) -> int:
         """A descriptor of the file for syncing it, valid whatever happens to this writer; whoever asks closes it."""
@@ -137,7 +150,11 @@ class SegmentWriter:
         try:
             self._container.close()
         except (OSError, av.FFmpegError) as error:
-            raise self._fail(error, whole) from error
+            failure = self._fail(error, whole)
+            if of_drive(error.errno):
+                raise failure from error
+            # the muxer's own trouble with the index: the fragments before it are a whole file
+            self._failure = None
 
     def _fail(self, error: OSError | av.FFmpegError, whole: int | None) -> DriveError:
         """A write has failed half-way: end the file before it, for what the muxer writes now points into nothing."""
@@ -176,6 +193,10 @@ class SegmentWriter:
             self.close()
         self._release()
 
+    def discard(self) -> None:
+        """Take away a closed file that holds no picture."""
+        self._withdraw(self._path.name)
+
     def _release(self) -> None:
         for descriptor in (self._fd, self._folder_fd):
             if descriptor >= 0:
@@ -187,6 +208,13 @@ class SegmentWriter:
     def _error(self, error: OSError | av.FFmpegError) -> DriveError:
         plain = OSError(error.errno or errno.EIO, error.strerror or str(error))
         return os_error(plain, self.drive.root)
+
+
+def check_space(drive: Drive, reserve: int) -> None:
+    """Raises DriveError drive.full where less than `reserve` bytes are left, or than a hundredth of a small drive."""
+    free, total = drive.space()
+    if free < min(reserve, total // 100):
+        raise DriveError("drive.full", "drive.full", root=drive.root)
 
 
 def digest_of(descriptor: int) -> tuple[int, str]:

@@ -1,0 +1,136 @@
+"""Digest authentication (RFC 7616, MD5 and SHA-256), for HTTP and RTSP alike: what a 401 offers, and the answer to it.
+
+Pure functions. Text that came as bytes is held with `surrogateescape`, so that a realm in GBK is hashed as the camera sent it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+_LIMIT = 8192
+"""Characters of a header that are looked at."""
+
+
+class Account(Protocol):
+    """A user name and a password."""
+
+    @property
+    def username(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+_HASHES: Mapping[str, Callable[[str], str]] = {
+    "SHA-256": lambda text: hashlib.sha256(_bytes(text)).hexdigest(),
+    "MD5": lambda text: hashlib.md5(_bytes(text), usedforsecurity=False).hexdigest(),
+}
+"""The strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A digest that was offered in WWW-Authenticate and can be answered. `named`: it named its algorithm, so that the
+    answer names it too; `stale`: only the nonce was too old."""
+
+    realm: str
+    nonce: str
+    algorithm: str
+    session: bool
+    qop: str
+    opaque: str | None
+    named: bool = True
+    stale: bool = False
+
+    def answer(self, account: Account, method: str, uri: str, count: int = 1) -> str:
+        """The Authorization header for `method` on `uri` as the request line names it; `count`: how often this nonce has been
+        answered, this time included."""
+        hashed = _HASHES[self.algorithm]
+        client_nonce = secrets.token_hex(8)
+        first = hashed(f"{account.username}:{self.realm}:{account.password}")
+        if self.session:
+            first = hashed(f"{first}:{self.nonce}:{client_nonce}")
+        second = hashed(f"{method}:{uri}")
+        fields = {"username": account.username, "realm": self.realm, "nonce": self.nonce, "uri": uri}
+        if self.qop:
+            response = hashed(f"{first}:{self.nonce}:{count:08x}:{client_nonce}:{self.qop}:{second}")
+            bare = f", qop={self.qop}, nc={count:08x}"
+        else:
+            response = hashed(f"{first}:{self.nonce}:{second}")
+            bare = ""
+        if self.qop or self.session:
+            fields["cnonce"] = client_nonce
+        if self.opaque is not None:
+            fields["opaque"] = self.opaque
+        quoted = ", ".join(f'{name}="{_quoted(value)}"' for name, value in {**fields, "response": response}.items())
+        algorithm = f", algorithm={self.algorithm}{'-sess' if self.session else ''}" if self.named else ""
+        return f"Digest {quoted}{bare}{algorithm}"
+
+
+def strongest(values: Iterable[str]) -> Challenge | None:
+    """The strongest digest in the WWW-Authenticate headers of a reply, in whatever order they stand, that can be answered; None
+    where there is none."""
+    order = list(_HASHES)
+    return min(_known(values), key=lambda c: order.index(c.algorithm), default=None)
+
+
+def unknown(values: Iterable[str]) -> str:
+    """The algorithm of the first digest that cannot be answered; "" where there is none."""
+    known = {c.algorithm for c in _known(values)}
+    names = (_algorithm(fields)[0] for value in values for fields in _digests(value))
+    return next((name for name in names if name not in known), "")
+
+
+def wants_clear_text(values: Iterable[str]) -> bool:
+    """True where the password itself is asked for (Basic)."""
+    return any(re.match(r"\s*basic\b", value, re.IGNORECASE) for value in values)
+
+
+def _known(values: Iterable[str]) -> list[Challenge]:
+    found = []
+    for fields in (fields for value in values for fields in _digests(value)):
+        algorithm, session = _algorithm(fields)
+        offered = {q.strip().lower() for q in fields.get("qop", "").split(",") if q.strip()}
+        if algorithm in _HASHES and "nonce" in fields and (not offered or "auth" in offered):
+            found.append(
+                Challenge(
+                    fields.get("realm", ""),
+                    fields["nonce"],
+                    algorithm,
+                    session,
+                    "auth" if offered else "",
+                    fields.get("opaque"),
+                    "algorithm" in fields,
+                    fields.get("stale", "").lower() == "true",
+                )
+            )
+    return found
+
+
+def _algorithm(fields: Mapping[str, str]) -> tuple[str, bool]:
+    name = fields.get("algorithm", "MD5").upper()
+    return name.removesuffix("-SESS"), name.endswith("-SESS")
+
+
+def _digests(value: str) -> list[dict[str, str]]:
+    """Several schemes may share one header: cut before each `Digest`."""
+    return [
+        {
+            name.lower(): bare if bare else re.sub(r"\\(.)", r"\1", quoted)
+            for name, quoted, bare in re.findall(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', part)
+        }
+        for part in re.split(r"(?i)\bDigest\s+(?=\w+\s*=)", value[:_LIMIT])[1:]
+    ]
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,184 @@
+"""RTSP messages (RFC 2326) and what is interleaved with them: pure functions, bytes in, values out, every length bounded.
+
+Text is UTF-8 with `surrogateescape`: what a camera sends in another charset comes out as it went in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+MAX_HEAD = 16 << 10
+MAX_BODY = 64 << 10
+"""Bytes of a head and of a body; session descriptions of cameras have some 2 KiB."""
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_FILLING = re.compile(rb"[\s\0]+")
+_MARK = 0x24
+
+
+class TooLarge(ValueError):
+    """A message is longer than is read; `limit` in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class Unreadable(ValueError):
+    """This is no RTSP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request or a reply. `start`: its first line; `headers` in order, names as they came."""
+
+    start: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def one(self, name: str) -> str:
+        """The first header of that name; "" where there is none."""
+        return next(iter(self.all(name)), "")
+
+    @property
+    def is_reply(self) -> bool:
+        return self.start[:5].upper() == "RTSP/"
+
+    @property
+    def status(self) -> int:
+        """Of a reply. Raises Unreadable."""
+        found = re.match(r"(?i)RTSP/\S+\s+(\d{3})\b", self.start)
+        if not found:
+            raise Unreadable(self.start[:20])
+        return int(found[1])
+
+    def request(self) -> tuple[str, str]:
+        """Method and URI of a request. Raises Unreadable."""
+        method, _, rest = self.start.partition(" ")
+        uri, _, version = rest.rpartition(" ")
+        if not uri or not version.upper().startswith("RTSP/"):
+            raise Unreadable(self.start[:20])
+        return method, uri
+
+    def encode(self) -> bytes:
+        lines = [self.start, *(f"{name}: {value}" for name, value in self.headers)]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + self.body
+
+
+def parse(data: bytes) -> tuple[Message | None, int]:
+    """The message at the beginning of `data` and how many bytes it has; None and 0 while more is needed. Raises TooLarge as
+    soon as the length is known, Unreadable."""
+    end = _HEAD_END.search(data, 0, MAX_HEAD)
+    if end is None:
+        if len(data) >= MAX_HEAD:
+            raise TooLarge(MAX_HEAD)
+        return None, 0
+    start, *lines = re.split(r"\r?\n", data[: end.start()].decode("utf-8", "surrogateescape"))
+    pairs = (line.partition(":") for line in lines)
+    headers = tuple((name.strip(), value.strip()) for name, _, value in pairs)
+    length = Message(start, headers).one("Content-Length")
+    if length and not (length.isascii() and length.isdigit()):
+        raise Unreadable(length[:20])
+    size = int(length[:10] or 0)
+    if size > MAX_BODY:
+        raise TooLarge(MAX_BODY)
+    whole = end.end() + size
+    return (Message(start, headers, data[end.end() : whole]), whole) if len(data) >= whole else (None, 0)
+
+
+def cut(
+    data: bytes | bytearray, size: int, channels: Collection[int]
+) -> tuple[list[tuple[int, int]], list[Message], int]:
+    """Sort the first `size` bytes of what a playing camera sends: where whole frames on `channels` lie (from, to), the messages
+    between, and how many bytes these are. Frames on other channels, and bytes that are neither, are left out. Raises TooLarge,
+    Unreadable."""
+    kept: list[tuple[int, int]] = []
+    messages: list[Message] = []
+    at = begun = 0
+    while at < size:
+        if data[at] == _MARK:
+            if at + 4 > size:
+                break
+            end = at + 4 + (data[at + 2] << 8 | data[at + 3])
+            if end > size:
+                break
+            if data[at + 1] in channels:
+                at = end
+                continue
+        else:
+            end = at + _message_length(bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)]), messages)
+            if end == at:
+                break
+        if begun < at:
+            kept.append((begun, at))
+        at = begun = end
+    if begun < at:
+        kept.append((begun, at))
+    return kept, messages, at
+
+
+def next_message(data: bytes) -> tuple[Message | None, int]:
+    """The next message and how many bytes end with it; frames before it are left out. None while more is needed. Raises
+    TooLarge, Unreadable."""
+    found: list[Message] = []
+    at = 0
+    while at < len(data) and not found:
+        if data[at] == _MARK:
+            end = at + 4 + int.from_bytes(data[at + 2 : at + 4], "big")
+            if len(data) < max(end, at + 4):
+                break
+        else:
+            end = at + _message_length(data[at:], found)
+            if end == at:
+                break
+        at = end
+    return (found[0] if found else None), at
+
+
+def _message_length(data: bytes, messages: list[Message]) -> int:
+    """Of the message at the beginning of `data`, or of the bytes that are no message; 0 while more is needed."""
+    if not data[:1].isalpha():
+        filling = _FILLING.match(data)
+        mark = data.find(b"$")
+        return filling.end() if filling else mark if mark > 0 else len(data)
+    message, length = parse(data)
+    if message:
+        messages.append(message)
+    return length
+
+
+def channels(setup: Message) -> set[int]:
+    """The channels that SETUP, or the reply to it, names for interleaved data."""
+    found = re.search(r"(?i)\binterleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", setup.one("Transport"))
+    return {int(number) for number in found.groups() if number} if found else set()
+
+
+def redirected(url: str, location: str, peer: str) -> str:
+    """Where a redirect from `url` leads, with its port named; "" where that is another host than the one that was asked:
+    neither its name nor `peer`, its address."""
+    try:
+        old, new = urlsplit(url), urlsplit(location)
+        port = new.port
+    except ValueError:
+        return ""
+    if new.scheme != old.scheme or new.username or new.hostname not in {old.hostname, peer}:
+        return ""
+    return absolute(urlunsplit(new), port)
+
+
+def absolute(url: str, port: int | None = None) -> str:
+    """A stream's URL as requests name it: no account, the port always there, nothing that would end the request line."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    number = port or parts.port or default_port(parts.scheme)
+    made = urlunsplit(parts._replace(netloc=f"{host}:{number}", fragment=""))
+    return re.sub(r"[\s\x00-\x1f]", lambda found: f"%{ord(found[0]):02X}", made)
+
+
+def default_port(scheme: str) -> int:
+    return 322 if scheme == "rtsps" else 554

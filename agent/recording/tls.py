@@ -1,0 +1,33 @@
+"""The same as a `Wire`, over TLS (rtsps)."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections.abc import Callable
+
+from agent.recording.wire import Wire
+
+
+class TlsWire(Wire):
+    """TLS on a connected socket. Nothing is told from the certificate: cameras have made theirs themselves."""
+
+    later = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+    def __init__(self, sock: socket.socket, name: str, check: Callable[[], None], gone: type[Exception]) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sock.setblocking(False)
+        # the handshake is made by what is sent first
+        super().__init__(context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name), check, gone)
+
+    def receive_into(self, free: memoryview) -> int | None:
+        """A read gives one record at most, and what TLS has taken in `poll` does not see: read on until there is no more."""
+        held = 0
+        while held < len(free) and (count := super().receive_into(free[held:])) is not None:
+            held += count
+        return held or None
+
+    def wanted(self, later: OSError) -> int:
+        return select.POLLIN if isinstance(later, ssl.SSLWantReadError) else select.POLLOUT
