@@ -15,13 +15,14 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock, local_day
 from agent.commands import common
-from agent.drive import Drive, identity, keys, rebuild, seal, status, verify, watch
+from agent.drive import Drive, files, identity, keys, rebuild, seal, status, verify, watch
 from agent.drive.progress import Bar
 from agent.errors import DriveError, InputError
 from agent.model import TrainingClass
 from agent.settings import Settings
 
 _GIGABYTE = 1e9
+_SYSTEM_FILES_TOLD = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -139,12 +140,15 @@ def _verify(args: argparse.Namespace) -> int:
     with Bar(verify.total_bytes(drive), sys.stderr) as bar:
         report = verify.verify(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
     seconds = max(1e-3, time.monotonic() - began)
-    for problem in report.problems:
+    system = report.system_files()
+    for problem in [*report.faults(), *system[:_SYSTEM_FILES_TOLD]]:
         common.say(
             words.text(
                 f"drive.problem.{problem.kind}", path=common.printable(problem.path) or "—", detail=problem.detail
             )
         )
+    if len(system) > _SYSTEM_FILES_TOLD:
+        common.say(words.text("drive.more_system_files", count=len(system) - _SYSTEM_FILES_TOLD))
     for where in report.unclosed:
         common.say(words.text("drive.unclosed", path=common.printable(where)))
     if drive.public_key == "" and key is None:
@@ -152,7 +156,7 @@ def _verify(args: argparse.Namespace) -> int:
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
     common.say(words.text(
         f"drive.verify_{verdict}", files=report.checked, gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
-        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.problems),
+        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.faults()),
     ))  # fmt: skip
     common.emit(args, {
         "ok": report.ok, "anchored": report.anchored, "checked": report.checked, "bytes": report.bytes,
@@ -171,10 +175,12 @@ def _seal(args: argparse.Namespace) -> int:
         done = [sealer.one_class(args.class_id)] if args.class_id else sealer.whole()
     for item in done:
         common.say(words.text("drive.class_sealed", folder=item.folder, head=item.head))
+        for path, kind in item.left_out:
+            common.say(words.text("drive.seal_left_out", path=common.printable(path), detail=files.told(kind)))
     if not args.class_id:
         common.say(words.text("drive.drive_sealed", drive_id=drive.drive_id))
     common.emit(args, {"drive_id": drive.drive_id, "whole": not args.class_id, "sealed": [asdict(x) for x in done]})
-    return 0
+    return 1 if any(item.left_out for item in done) else 0
 
 
 def _rebuild(args: argparse.Namespace) -> int:

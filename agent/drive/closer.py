@@ -232,11 +232,11 @@ def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir:
     nothing changed. Raises DriveError, OSError."""
     told = {}
     corrections = drive.root / folder / layout.CORRECTIONS
-    sources = [drive.root / folder / layout.RECORD, *sorted(corrections.glob("*.jsonl"))]
+    sources = [drive.root / folder / layout.RECORD, *chain.corrected(drive.root / folder)]
     for path in sources:
-        for change in journal.read(path.read_bytes()) if path.exists() else ():
+        for change in journal.read_file(path, drive.root, []):
             if change.table == "attendance":
-                told[(change.row["date"], change.row["session"])] = change.row["revision"]
+                told[(str(change.row.get("date")), str(change.row.get("session")))] = change.row.get("revision")
     class_id = layout.class_id_of(folder)
     rows = [
         change
