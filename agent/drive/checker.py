@@ -56,6 +56,8 @@ class Checker:
             partial = item.name.endswith(".part") and item.kind == "file"
             if not partial and OWN_FILES.get(item.name) != item.kind:
                 self._added(folder, item, layout.SYSTEM, why("not_layout"))
+            elif item.kind == "file" and item.bytes > files.SEAL:
+                self._report.add("unreadable", f"{layout.SYSTEM}/{item.path}", files.too_large(item.bytes, files.SEAL))
         folder = root / journal.FOLDER
         for item in files.entries(folder) if files.kind(folder) == "folder" else ():
             if not journal.is_day(item.name):
@@ -239,10 +241,10 @@ class Checker:
                 continue
             if system:
                 self._system([system], folder)
-            elif item.kind == "folder" and len(item.path.parts) < files.DEPTH:
-                continue
             elif place == PurePosixPath() and item.name in _PAPERS:
                 self._paper(item, folder)
+            elif item.kind == "folder" and len(item.path.parts) < files.DEPTH:
+                continue
             elif not (place == _CORRECTIONS and item.kind == "file" and _is_correction(path / item.path)):
                 self._added(path, item, folder, why("not_layout"))
 

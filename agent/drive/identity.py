@@ -239,6 +239,9 @@ def os_error(error: OSError, root: Path) -> DriveError:
     """What the operating system said about a drive, as the alert kind that it amounts to."""
     if isinstance(error, files.UnfitFileError):
         return DriveError("drive.unfit_file", "drive.error", root=root, file=error.filename, detail=error.strerror)
+    if error.errno == errno.EISDIR:
+        file = error.filename2 or error.filename
+        return DriveError("drive.unfit_file", "drive.error", root=root, file=file, detail=files.told("folder"))
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
     if kind == "drive.error":
         return DriveError("drive.error", kind, root=root, detail=error.strerror or error)
