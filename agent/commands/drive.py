@@ -20,6 +20,7 @@ from agent.drive.progress import Bar
 from agent.errors import DriveError, InputError
 from agent.model import TrainingClass
 from agent.settings import Settings
+from agent.setup import mountpoints
 
 _GIGABYTE = 1e9
 _SYSTEM_FILES_TOLD = 10
@@ -46,6 +47,7 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
         part.add_argument("--label", required=True)
         part.add_argument("--institution", default="")
         part.add_argument("--force", metavar="WORD")
+        part.add_argument("--system-disk", action="store_true", help=words.text("drive.help_system_disk"))
     if name in ("init", "seal"):
         part.add_argument("--key-dir", type=Path, metavar="DIR")
     if name == "verify":
@@ -63,12 +65,15 @@ def _init(args: argparse.Namespace) -> int:
     settings = common.settings_if_any(args)
     key_dir = args.key_dir or (settings.key_dir if settings else None)
     institution = args.institution or (settings.institution if settings else "")
+    note = mountpoints.check(args.dir, common.installed_drives(args, settings), agreed=args.system_disk)
     drive = identity.init(
         args.dir, label=args.label, institution=institution, clock=SystemClock(), key_dir=key_dir, force=args.force
     )
     common.say(words.text("drive.made", drive_id=drive.drive_id, label=drive.label))
     if not drive.public_key:
         common.say(words.text("drive.unsigned"))
+    if note:
+        common.say(note)
     common.emit(args, _identity(drive))
     return 0
 
