@@ -33,6 +33,7 @@ REASONS: Mapping[str, GapReason] = {
     "drive.missing": "drive_missing",
     "drive.wrong": "drive_missing",
     "drive.read_only": "drive_missing",
+    "drive.denied": "drive_missing",
     "drive.error": "drive_missing",
     "camera.verdict": "camera_offline",
     "camera.refused": "not_admitted",

@@ -75,9 +75,11 @@ class AlertKind(StrEnum):
     DRIVE_MISSING = "drive.missing"
     DRIVE_WRONG = "drive.wrong"
     DRIVE_READ_ONLY = "drive.read_only"
+    DRIVE_DENIED = "drive.denied"
     DRIVE_ERROR = "drive.error"
     DRIVE_FILLING = "drive.filling"
     DRIVE_FULL = "drive.full"
+    BOX_DISK_FULL = "box.disk_full"
     CLOCK_STEPPED = "clock.stepped"
     AGENT_RESTARTED = "agent.restarted"
 

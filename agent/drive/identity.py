@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pwd
 import secrets
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ FORCE_WORD = "保留原有文件"
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
              errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
              errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
-             errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
+             errno.ESHUTDOWN: "drive.missing", errno.ENOMEDIUM: "drive.missing", errno.ESTALE: "drive.missing",
+             errno.EACCES: "drive.denied", errno.EPERM: "drive.denied"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class Drive:
     def check(self) -> None:
         """Is this still the drive that was opened, and writable? Cheap: asked before every segment.
 
-        Raises DriveError: drive.missing (another device number or no identity), drive.wrong, drive.read_only, drive.error.
+        Raises DriveError: drive.missing (another device number or no identity), drive.wrong, drive.read_only, drive.denied,
+        drive.error.
         """
         try:
             device = self.root.stat().st_dev
@@ -90,8 +93,10 @@ class Drive:
             raise DriveError("drive.wrong", "drive.wrong", root=self.root, found=found, expected=self.drive_id)
         if device != self.device:
             raise DriveError("drive.mounted_anew", "drive.missing", root=self.root)
-        if status.f_flag & os.ST_RDONLY or not os.access(self.root, os.W_OK):
+        if status.f_flag & os.ST_RDONLY:
             raise DriveError("drive.read_only", "drive.read_only", root=self.root)
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise _denied(self.root)
 
     def probe(self) -> None:
         """`check`, and write and sync a few bytes: a drive that was pulled still answers reads from memory, and a full
@@ -243,9 +248,20 @@ def os_error(error: OSError, root: Path) -> DriveError:
         file = error.filename2 or error.filename
         return DriveError("drive.unfit_file", "drive.error", root=root, file=file, detail=files.told("folder"))
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
+    if kind == "drive.denied":
+        return _denied(root)
     if kind == "drive.error":
         return DriveError("drive.error", kind, root=root, detail=error.strerror or error)
     return DriveError(kind, kind, root=root)
+
+
+def _denied(root: Path) -> DriveError:
+    """The disk is sound; this process's user has no right to it."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return DriveError("drive.denied", "drive.denied", root=root, user=user)
 
 
 def text_file(lines: list[str]) -> bytes:
