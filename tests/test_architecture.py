@@ -20,7 +20,7 @@ LAYERS = [
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
-    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics"},
+    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
     {"app", "demo"},
     {"commands", "__main__"},
 ]
