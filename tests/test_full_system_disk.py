@@ -91,6 +91,20 @@ def test_the_reserve_of_a_usual_disk(tmp_path: Path) -> None:
 
 @needs_root
 @pytest.mark.root
+def test_without_a_reserve_the_older_copies_make_room(disk: Path) -> None:
+    Catalog(disk / "catalog.db", ZONE).close()
+    (disk / "copies").mkdir()
+    for day in (21, 22, 23):
+        (disk / "copies" / f"catalog-202611{day}.db").write_bytes(b"x" * LOW)
+    fill(disk)
+    reserve = Reserve(disk)
+    assert reserve.full() and reserve.spend() and not reserve.full() and not reserve.spend()
+    assert [p.name for p in (disk / "copies").iterdir()] == ["catalog-20261123.db"]
+    Catalog(disk / "catalog.db", ZONE).close()
+
+
+@needs_root
+@pytest.mark.root
 @pytest.mark.timeout(180)
 def test_the_agent_starts_and_records_on_a_full_disk(disk: Path, tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mp4", 8, (320, 240), 25, key_seconds=1)

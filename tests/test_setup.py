@@ -25,7 +25,7 @@ from agent.demo.media import make_clip
 from agent.drive import Drive
 from agent.drive.identity import FORCE_WORD
 from agent.errors import SettingsError
-from agent.setup import mounts, writing
+from agent.setup import mounts, steps, writing
 from agent.setup.mounts import Partition
 from tests.broker import Broker, needs_mosquitto
 from tests.personalities import fresh_net
@@ -298,3 +298,15 @@ def test_unit_names_are_systemds(where: str) -> None:
     except FileNotFoundError:
         pytest.skip("needs systemd-escape (systemd)")
     assert mounts.unit_name(Path(where)) == done.stdout.strip()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_a_link_on_a_drive_gives_no_file_of_the_system_away(tmp_path: Path) -> None:
+    own = tmp_path / "shadow"
+    own.write_text("x")
+    root = tmp_path / "drive"
+    (root / ".site-agent").mkdir(parents=True)
+    (root / "标签.txt").symlink_to(own)
+    (root / ".site-agent" / "probe").symlink_to(own)
+    steps._give(root, (1234, 1234))
+    assert own.stat().st_uid == 0 and root.stat().st_uid == 1234

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 NAME = "reserve"
+COPIES = "copies"
 SIZE = 64 * 1024 * 1024
 LOW = 1024 * 1024
 """So few bytes free, and the disk is full for a database that needs a write-ahead log and an index of it."""
@@ -34,11 +35,16 @@ class Reserve:
         return self._file.exists()
 
     def spend(self) -> bool:
-        """Give the room back to the disk; False where there was none (any more)."""
+        """Give the room back to the disk; False where there was none (any more). Where no reserve could be set aside before,
+        the older daily copies of the database go: the newest stays, and tomorrow brings another."""
         try:
             self._file.unlink()
         except OSError:
-            return False
+            older = sorted((self._folder / COPIES).glob("catalog-*.db"))[:-1]
+            for copy in older:
+                with suppress(OSError):
+                    copy.unlink()
+            return bool(older)
         return True
 
     def keep(self) -> bool:

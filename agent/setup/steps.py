@@ -112,7 +112,8 @@ def _give(root: Path, owner: tuple[int, int]) -> None:
     if os.geteuid() == 0:
         with suppress(PermissionError):
             os.chown(root, *owner)
-            os.chown(root / "标签.txt", *owner)
+            # of a drive from elsewhere it may be a link to a file of the system
+            os.chown(root / "标签.txt", *owner, follow_symlinks=False)
         mounts.hand_over(root / ".site-agent", *owner)
 
 
