@@ -209,7 +209,9 @@ def test_the_agent_is_not_held_up(away: Path, tmp_path: Path, place: str, make: 
     assert "csv" not in place or files.kind(paper) == "file"
 
 
-def test_a_pipe_in_a_half_day_is_left_out_when_it_is_closed(away: Path, tmp_path: Path) -> None:
+def test_a_pipe_in_a_half_day_is_left_out_when_it_is_closed(
+    away: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     box = box_on(away, tmp_path)
     box.half_day_of(Session.EV, box.drive)
     folder = next(away.glob("*_第*/*/晚上"))
@@ -218,6 +220,7 @@ def test_a_pipe_in_a_half_day_is_left_out_when_it_is_closed(away: Path, tmp_path
     (folder / "Thumbs.db").write_bytes(b"x")
     box.clock.time = at("19:30")
     assert len(box.closer().run_once()) == 1
+    assert len([r for r in caplog.records if "235959.mp4" in r.message or "link.mp4" in r.message]) == 2
     names = set(chain.closings(folder.parents[1], folder.relative_to(folder.parents[1]))[0].sums or ())
     assert {"CHAIN", "RECORD.jsonl"} < names and not any("235959" in x or "link" in x or "Thumbs" in x for x in names)
     assert box.closer().run_once() == [], "what cannot be signed does not make a second closing"
@@ -345,6 +348,13 @@ def test_system_files_are_named_and_harmless(away: Path, run: Run, tmp_path: Pat
     assert run("drive", "status", away)[0] == 0
     (place / "notes.txt").write_bytes(b"x")
     assert run("drive", "verify", away)[0] == 1, "anything else still turns the verdict"
+
+
+def test_an_empty_folder_that_every_disk_has_is_not_even_named(away: Path, run: Run) -> None:
+    for name in ("lost+found", "System Volume Information", ".Trash-1000", ".Spotlight-V100", "LOST.DIR"):
+        (away / name).mkdir()
+    code, out, _ = run("drive", "verify", away, "--json")
+    assert code == 0 and [p["path"] for p in json.loads(out)["problems"]] == ["LOST.DIR"]
 
 
 def test_system_files_are_in_no_sums_and_make_no_closing(away: Path, run: Run, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def _seal(args: argparse.Namespace) -> int:
     for item in done:
         common.say(words.text("drive.class_sealed", folder=item.folder, head=item.head))
         for path, kind in item.left_out:
-            common.say(words.text("drive.seal_left_out", path=common.printable(path), detail=files.told(kind)))
+            common.say(words.text("drive.left_out", path=common.printable(path), detail=files.told(kind)))
     if not args.class_id:
         common.say(words.text("drive.drive_sealed", drive_id=drive.drive_id))
     common.emit(args, {"drive_id": drive.drive_id, "whole": not args.class_id, "sealed": [asdict(x) for x in done]})

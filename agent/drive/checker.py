@@ -267,8 +267,7 @@ class Checker:
 
     def _system(self, items: Iterable[system_files.SystemItem], where: str) -> None:
         for item in items:
-            # every new file system has an empty folder or two of its own
-            if item.count:
+            if item.worth_telling:
                 self._report.add(HARMLESS, f"{where}/{item.path}".removeprefix("/"), item.detail())
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
+from agent import words
 from agent.catalog import Catalog, ChainLink
 from agent.clock import Clock
-from agent.drive import chain, closing, durable, journal, keys, layout, papers, view
+from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
 from agent.drive.identity import Drive, os_error
 from agent.errors import SiteAgentError
 from agent.model import Session, TrainingClass
@@ -224,6 +225,9 @@ class HalfDayCloser:
             before=(last.sequence, last.head, last.drive_id) if last else None,
             known=known, key_dir=self._options.key_dir,
         )  # fmt: skip
+        for item in chain.contents(drive.root / folder / half_day).odd:
+            path = f"{folder}/{half_day}/{item.path}"
+            log.warning("%s", words.text("drive.left_out", path=path, detail=files.told(item.kind)))
         return closing.tell(self._catalog, drive, link, head, self._clock.now())
 
 

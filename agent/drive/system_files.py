@@ -28,6 +28,8 @@ _FILES = re.compile(
     r"|\._.+|~\$.+|\.~.+|~.+\.tmp|~wr[a-z]\d+\.tmp|icon\r",
     re.IGNORECASE,
 )
+# those that stand on a disk, empty, before anybody put anything there
+_USUAL = re.compile(r"lost\+found|system volume information|\$recycle\.bin|\..*", re.IGNORECASE)
 # what the first bytes of a video look like: MP4 and MOV, Matroska, AVI, MPEG-PS, FLV, MPEG-TS
 _BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"free", b"skip", b"wide")
 _STARTS = (b"\x1aE\xdf\xa3", b"RIFF", b"\x00\x00\x01\xba", b"\x00\x00\x00\x01", b"FLV\x01")
@@ -43,6 +45,11 @@ class SystemItem:
     count: int
     bytes: int
     folder: bool
+
+    @property
+    def worth_telling(self) -> bool:
+        """An empty folder that every such disk has tells nobody anything."""
+        return bool(self.count) or _USUAL.fullmatch(PurePosixPath(self.path).name) is None
 
     def detail(self) -> str:
         key = "system_folder" if self.folder else "system_file"
@@ -85,7 +92,10 @@ def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
 
 def is_video(path: Path) -> bool:
     """Do a file's first bytes look like a video? Raises OSError."""
-    with files.opened(path, 1 << 62) as file:
-        head = next(file.blocks(), b"")[: _TS_PACKET + 1]
+    try:
+        with files.opened(path, 1 << 62) as file:
+            head = next(file.blocks(), b"")[: _TS_PACKET + 1]
+    except PermissionError:
+        return False  # a file of root's; of no use to anybody who could not read it either
     transport = len(head) > _TS_PACKET and head[0] == head[_TS_PACKET] == 0x47
     return not head.startswith(_NEVER_VIDEO) and (head[4:8] in _BOXES or head.startswith(_STARTS) or transport)
