@@ -21,6 +21,7 @@ from agent.bureau.link import BureauLink
 from agent.cameras.identity import IdentityCheck
 from agent.cameras.worker import CameraWatch
 from agent.catalog import Catalog, copies
+from agent.catalog.reserve import Reserve
 from agent.clock import Clock, SystemClock, local_day
 from agent.counting import regions, weights
 from agent.counting.detector import OpenVinoDetector
@@ -41,6 +42,7 @@ from agent.recording.memory import bound_heap
 from agent.recording.options import Source
 from agent.recording.recorder import Recorder
 from agent.recording.recover import open_rows, recover_rows
+from agent.room import RoomWatch
 from agent.settings import Settings
 from agent.settings_file import DEFAULT_FILE
 from agent.web.server import PageServer
@@ -83,7 +85,7 @@ class App:
         # one look at the drives first, so that recorders do not begin with a false alarm
         self._drives.run_once()
         self._start(crew)
-        log.info("%s", words.text("run.started", version=__version__, file=self._settings.state_dir))
+        log.info("%s", words.text("run.started", version=__version__, file=self._file))
         notify.tell("READY=1")
         stop.wait()
         notify.tell("STOPPING=1", f"STATUS={words.text('run.stopping')}")
@@ -105,6 +107,7 @@ class App:
     def _start(self, crew: Crew) -> None:
         settings, catalog, now = self._settings, self._catalog, self._clock
         crew.start("life", self._life.run)
+        crew.start("room", RoomWatch(catalog, now, settings.state_dir).run)
         crew.start("copies", self._copies)
         crew.start("drives", self._drives.run)
         if self._link:
@@ -156,7 +159,9 @@ class App:
         while not stop.is_set():
             day = local_day(self._clock.now(), self._catalog.zone)
             # not the newest: a clock that was ahead has left one of a day that is yet to come
-            if not copies.of_day(self._settings.copies_dir, day).exists():
+            # while the disk is full a copy would take what the catalog needs
+            room = Reserve(self._settings.state_dir).keep()
+            if room and not copies.of_day(self._settings.copies_dir, day).exists():
                 try:
                     copies.make(self._catalog.store, self._settings.copies_dir, day)
                 except CatalogError as error:
@@ -289,6 +294,9 @@ class OnlyOne:
 
 def open_catalog(settings: Settings, the_clock: Clock) -> Catalog:
     """The box's catalog; one that is missing or damaged is made again from the attached drives, and that is told."""
+    reserve = Reserve(settings.state_dir)
+    if reserve.full() and reserve.spend():
+        log.warning("%s", words.text("run.reserve_spent", path=settings.state_dir))
     with notify.more_time():
         catalog, report = rebuild.open_or_rebuild(
             settings.catalog_file, settings.zone, _own_drives(settings), the_clock

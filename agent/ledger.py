@@ -35,6 +35,7 @@ REASONS: Mapping[str, GapReason] = {
     "drive.missing": "drive_missing",
     "drive.wrong": "drive_missing",
     "drive.read_only": "drive_missing",
+    "drive.denied": "drive_missing",
     "drive.error": "drive_missing",
     "camera.exchanged": "camera_exchanged",
     "camera.verdict": "camera_offline",

@@ -6,6 +6,7 @@ another thread writes. A reader does not see a file grow: each call opens it ane
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,12 @@ def opened(path: Path | str, *, trusting: bool = False) -> Iterator[av.container
 
     `trusting`: believe the file's header and decode nothing to check it, a tenth of the time: for our own recordings.
     """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:
+        raise MediaError("media.unreadable", file=path, detail=getattr(error, "strerror", None) or error) from error
+    if not stat.S_ISREG(mode):  # a pipe in a file's place would be waited for without end
+        raise MediaError("media.no_file", file=path)
     try:
         # `file:`: a colon in a name is no protocol. Titles may be in any encoding (GBK), and nobody reads them
         options = {"probesize": "32"} if trusting else {}

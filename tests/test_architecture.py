@@ -21,7 +21,7 @@ LAYERS = [
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
-    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics"},
+    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
     {"app", "demo"},
     {"commands", "__main__"},
 ]
@@ -110,3 +110,43 @@ def test_every_word_stands_in_both_languages_with_the_same_blanks() -> None:
         assert set(entry) == {"zh", "en"}, key
         blanks = [{f for _, f, _, _ in string.Formatter().parse(entry[lang]) if f} for lang in ("zh", "en")]
         assert blanks[0] == blanks[1], key
+
+
+# who reads a drive, and the calls that would go round its door: a pipe or a link on the drive answers them
+DRIVE_READERS = sorted([*(AGENT / "drive").glob("*.py"), *(AGENT / "inspection").glob("*.py")])
+AROUND_THE_DOOR = {
+    "open", "read_text", "read_bytes", "is_file", "is_dir", "exists", "glob", "rglob", "iterdir", "listdir", "scandir", "walk",
+    "write_text", "write_bytes",
+}  # fmt: skip
+# calls whose subject is no file of a drive that somebody could have put there
+BESIDE_THE_DOOR = {
+    "files.walk",
+    "walk",
+    "Drive.open",
+    "av.open",
+    "catalog.segments.open",
+    "root.is_dir",  # the folder that `drive init` is given
+    "half_made.exists",
+    "path.exists",
+    "old.exists",  # the box's own database
+}
+BY_FILE = {
+    "drive/files.py": {"os.open", "os.scandir", "walk"}, "drive/durable.py": {"os.open"}, "drive/identity.py": {"os.open"},
+    # the box's own keys
+    "drive/keys.py": {"private.exists", "file.read_text", "(key_dir / f'{KEY_FILE}.pub').read_text", "allowed.write_text",
+                      "sig.write_bytes"},
+    # the clip that is being made, in a folder that is no drive
+    "inspection/clip.py": {"os.open", "path.open", "part.open", "(folder / '.site-agent').exists"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DRIVE_READERS, ids=lambda p: str(p.relative_to(AGENT)))
+def test_files_of_a_drive_are_opened_by_one_door(path: Path) -> None:
+    allowed = BESIDE_THE_DOOR | BY_FILE.get(str(path.relative_to(AGENT)), set())
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            name = called.rpartition(".")[2]
+            assert name not in AROUND_THE_DOOR or called in allowed, (
+                f"{path.name}:{node.lineno} {called}: use agent/drive/files.py"
+            )

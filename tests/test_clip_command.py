@@ -7,15 +7,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.__main__ import main
 from agent.catalog import ChainLink
 from agent.clock import SystemClock
 from agent.demo.media import make_clip
-from agent.drive import keys
+from agent.drive import chain, keys, layout, sums
+from agent.errors import InputError
+from agent.inspection import manifest, sources
 from agent.model import Segment, Session
 from tests.clipping import CLASS, START, Box, frames, make_box
 
@@ -281,6 +286,114 @@ def test_verify_needs_no_settings_and_finds_every_change(box: Box, tmp_path: Pat
         [sys.executable, "-m", "agent", "clip", "--verify", str(clip)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def close_by_hand(box: Box) -> None:
+    """Sums and signature of the half-day, as the closer writes them."""
+    for folder in {Path(box.drive.root / s.path).parents[1] for s in box.catalog.segments.of_class(ID)}:
+        entries = {name: sums.of_file(folder / name) for name in chain.files_below(folder)}
+        chain.write_sums(folder, layout.SUMS, entries, box.root / "state/keys")
+
+
+def test_verify_says_what_nobody_checked(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (made,) = box.cut(3, 8, cameras=("cam1",))
+    clip, paper = Path(made["path"]), Path(made["manifest"])
+    key = tmp_path / "box.pub"
+    key.write_text(box.drive.public_key)
+
+    def verify(*more: object) -> tuple[int, dict[str, Any], str]:
+        status = main(["clip", "--verify", str(clip), "--json", "--language", "en", *map(str, more)])
+        out = capsys.readouterr()
+        return status, json.loads(out.out), out.err
+
+    status, body, told = verify()
+    assert (status, body["checked"], body["not_checked"]) == (0, ["clip", "signature"], ["key", "sources"])
+    assert (
+        "does not prove which box" in told
+        and "not checked: which box" in told
+        and "not checked: whether its rec" in told
+    )
+    status, body, told = verify("--key", key)
+    assert (status, body["not_checked"]) == (0, ["sources"]) and "signed by the key given" in told
+    status, body, told = verify("--key", key, "--drive", box.drive.root)
+    assert status == 1 and {p["kind"] for p in body["problems"]} == {"source_missing"}, "the half-day is not closed"
+    close_by_hand(box)
+    status, body, told = verify("--key", key, "--drive", box.drive.root)
+    assert (status, body["ok"], body["not_checked"]) == (0, True, []) and {x["state"] for x in body["sources"]} == {
+        "found"
+    }
+    assert f"of {len(body['sources'])} recordings" in told
+    # a forger: another film, the key taken out of the manifest, the signature too
+    forged = json.loads(paper.read_bytes())
+    clip.write_bytes(b"forged")
+    forged["public_key"], forged["clip"]["bytes"] = "", 6
+    forged["clip"]["sha256"] = hashlib.sha256(b"forged").hexdigest()
+    whole = paper.read_bytes()
+    for emptied in ("", None, " ", "absent"):
+        forged["public_key"] = emptied
+        if emptied == "absent":
+            del forged["public_key"]
+        paper.write_text(json.dumps(forged))
+        status, body, told = verify()
+        assert status == 1 and not body["ok"] and [p["kind"] for p in body["problems"]] == ["unsigned"]
+        assert "agrees" not in told and "signature" in body["not_checked"]
+    paper.with_name(paper.name + ".sig").unlink()
+    assert verify()[0] == 1
+    assert verify("--key", key)[1]["problems"][0]["kind"] == "signature_missing"
+    paper.write_bytes(whole)
+
+
+def test_sources_that_the_drive_does_not_answer_for(box: Box, tmp_path: Path) -> None:
+    (made,) = box.cut(3, 8, cameras=("cam1",))
+    close_by_hand(box)
+    body = json.loads(Path(made["manifest"]).read_bytes())
+
+    def states(change: dict[str, object], key: str | None = None) -> set[str]:
+        rows = [{**source, **change} for source in body["sources"]]
+        return {x.state for x in sources.look_up({"sources": rows}, [box.drive], key)}
+
+    assert states({}) == states({}, box.drive.public_key) == {"found"}
+    assert states({"sha256": "0" * 64}) == {"differs"}
+    path = str(body["sources"][0]["path"])
+    for other in (
+        path + "x",
+        "/etc/passwd",
+        "../" + path,
+        "",
+        path.replace("_第", "_x"),
+        "a\0b/c/d/e",
+        7,
+        None,
+        [path],
+    ):
+        assert states({"path": other}) == {"missing"}
+    assert states({"drive_id": "D1"}) == states({"drive_id": [1]}) == {"elsewhere"}
+    keys.ensure(tmp_path / "other")
+    assert states({}, keys.public_key(tmp_path / "other")) == {"unsigned"}
+    for odd in ("x", [1, None, "a"], {"a": 1}, None):
+        assert {x.state for x in sources.look_up({"sources": odd}, [box.drive], None)} <= {"elsewhere"}
+    folder = (box.drive.root / path).parents[1]
+    (folder / "SHA256SUMS.sig").unlink()
+    os.mkfifo(folder / "SHA256SUMS.sig")
+    assert states({}) == {"unsigned"}
+    (folder / "SHA256SUMS").unlink()
+    os.mkfifo(folder / "SHA256SUMS")
+    assert states({}) == {"missing"}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
+def test_verify_is_not_held_up(box: Box, make: Callable[[Path], None]) -> None:
+    (made,) = box.cut(3, 8, cameras=("cam1",))
+    clip, paper = Path(made["path"]), Path(made["manifest"])
+    for path, kind in ((paper.with_name(paper.name + ".sig"), "signature_bad"), (paper, "manifest_bad")):
+        path.unlink()
+        make(path)
+        assert kind in [name for name, _ in manifest.check(clip).problems]
+    clip.unlink()
+    make(clip)
+    with pytest.raises(InputError):
+        manifest.check(clip)
 
 
 def test_the_signature_is_checked_by_ssh_keygen_alone(box: Box, tmp_path: Path) -> None:

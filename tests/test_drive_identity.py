@@ -8,12 +8,15 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+from agent import words
 from agent.drive import Drive, durable, identity, init, keys, layout
+from agent.drive.identity import os_error
 from agent.errors import DriveError, InputError
 from agent.model import Session
 from agent.schedule import Placement
@@ -244,3 +247,47 @@ def test_make_folder_keeps_inside(tmp_path: Path, clock: StillClock) -> None:
     with pytest.raises(DriveError):
         drive.make_folder(PurePosixPath("link/x"))
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root to be somebody else")
+def test_a_drive_mounted_for_another_user_is_not_called_broken(tmp_path: Path, clock: StillClock) -> None:
+    """As exFAT that a desktop mounted: root without its power over rights stands for the service."""
+    powers = "-dac_override,-dac_read_search,-fowner"
+    other = ["setpriv", "--bounding-set", powers, "--inh-caps", powers, sys.executable, "-m", "agent"]
+    root = tmp_path / "drive"
+    root.mkdir()
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run([*other, *arguments, "--language", "en"], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    def told(status: int, text: str) -> None:
+        assert status == 1 and "may not be written by user root; mount it for this user (site-agent setup does)" in text
+        assert not any(word in text for word in ("replace it", "cable", "write-protect", "password", "address")), text
+
+    os.chown(root, 300, 1001)
+    told(*run("drive", "init", str(root), "--label", "T"))
+    os.chown(root, 0, 0)
+    init(root, label="T", institution="", clock=clock)
+    for path in (root, *root.rglob("*")):
+        os.chown(path, 300, 1001)
+    status, text = run("drive", "status", str(root))
+    assert status == 0 and "may not be written" in text
+    told(*run("record", "rtsp://127.0.0.1:9/x", "--drive", str(root), "--seconds", "1"))
+    (root / ".site-agent").chmod(0o700)
+    told(*run("drive", "verify", str(root)))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.EACCES, "drive.denied"), (errno.EPERM, "drive.denied"), (errno.EROFS, "drive.read_only"),
+        (errno.ENOSPC, "drive.full"), (errno.EDQUOT, "drive.full"), (errno.ENODEV, "drive.missing"),
+        (errno.ENOMEDIUM, "drive.missing"), (errno.ESTALE, "drive.missing"), (errno.EIO, "drive.error"),
+        (errno.EUCLEAN, "drive.error"),
+    ],
+)  # fmt: skip
+def test_what_the_system_says_of_a_drive(tmp_path: Path, code: int, kind: str) -> None:
+    found = os_error(OSError(code, os.strerror(code)), tmp_path)
+    assert found.kind == kind
+    assert ("replace it" in words.text_in("en", found.key, **found.params)) == (kind == "drive.error")

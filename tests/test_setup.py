@@ -3,6 +3,7 @@ with a picture; by flags and on a terminal."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -24,7 +25,7 @@ from agent.demo.media import make_clip
 from agent.drive import Drive
 from agent.drive.identity import FORCE_WORD
 from agent.errors import SettingsError
-from agent.setup import mounts, writing
+from agent.setup import mounts, steps, writing
 from agent.setup.mounts import Partition
 from tests.broker import Broker, free_port, needs_mosquitto
 from tests.personalities import fresh_net
@@ -160,13 +161,30 @@ def test_cameras_are_found_judged_and_pictured(fresh: Fresh, camera: VirtualCame
     assert Path(row["picture"]).read_bytes()[:3] == b"\xff\xd8\xff"
     assert PASSWORD not in done.stdout + done.stderr
 
+    seen = Path(row["picture"])
     fresh.setup("--reference", "front", "--confirm", "张老师")
     with Catalog(fresh.folder / "state/catalog.db", fresh.settings().zone) as catalog:
         note = catalog.views.confirmed("front")
     assert note
     assert (note.by, note.serial) == ("张老师", "SETUP1")
-    assert (fresh.folder / "state/reference" / note.picture).exists()
+    assert [p.name for p in (fresh.folder / "state/reference").iterdir()] == [note.picture] == [seen.name], (
+        "no other one"
+    )
+    assert note.sha256 == hashlib.sha256(seen.read_bytes()).hexdigest()
     fresh.setup("--reference", "nobody", status=2)
+
+
+def test_a_picture_that_nobody_saw_is_not_confirmed(fresh: Fresh, camera: VirtualCamera) -> None:
+    prepare(fresh, camera)
+    fresh.setup("--find", "--reference", "front", "--confirm", "张老师", status=2)
+    zone = fresh.settings().zone
+    with Catalog(fresh.folder / "state/catalog.db", zone) as catalog:
+        assert catalog.views.confirmed("front") is None
+    newest = max((fresh.folder / "state/reference").iterdir(), key=lambda p: p.stat().st_mtime_ns)
+    fresh.setup("--reference", "front", "--confirm", "张老师")
+    with Catalog(fresh.folder / "state/catalog.db", zone) as catalog:
+        note = catalog.views.confirmed("front")
+    assert note and note.picture == newest.name
 
 
 def prepare(fresh: Fresh, camera: VirtualCamera) -> None:
@@ -219,7 +237,13 @@ def test_the_guide_asks_and_writes(fresh: Fresh, camera: VirtualCamera) -> None:
     assert (found.county, found.site, found.box, found.institution) == ("gaoyuan", "s2", "b2", "演示学校")
     assert found.bureau.enabled is False
     with Catalog(fresh.folder / "state/catalog.db", found.zone) as catalog:
-        assert catalog.views.confirmed("front")
+        note = catalog.views.confirmed("front")
+    assert note
+    # the picture that was shown, and asked about, is the one that is confirmed
+    shown = fresh.folder / "state/reference" / note.picture
+    assert sorted(p.name for p in shown.parent.iterdir()) == ["front-2.jpg", "front.jpg"], "one a run"
+    assert f"front, {shown}" in said.replace("\r\n", "\n")
+    assert note.sha256 == hashlib.sha256(shown.read_bytes()).hexdigest()
     assert PASSWORD not in said
 
 
@@ -283,3 +307,15 @@ def test_unit_names_are_systemds(where: str) -> None:
     except FileNotFoundError:
         pytest.skip("needs systemd-escape (systemd)")
     assert mounts.unit_name(Path(where)) == done.stdout.strip()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_a_link_on_a_drive_gives_no_file_of_the_system_away(tmp_path: Path) -> None:
+    own = tmp_path / "shadow"
+    own.write_text("x")
+    root = tmp_path / "drive"
+    (root / ".site-agent").mkdir(parents=True)
+    (root / "标签.txt").symlink_to(own)
+    (root / ".site-agent" / "probe").symlink_to(own)
+    steps._give(root, (1234, 1234))
+    assert own.stat().st_uid == 0 and root.stat().st_uid == 1234

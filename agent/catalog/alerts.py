@@ -16,6 +16,7 @@ from agent.model import Alert, AlertKind, Session, Severity
 
 SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
+    AlertKind.DRIVE_DENIED: "critical", AlertKind.BOX_DISK_FULL: "critical",
     AlertKind.DRIVE_ERROR: "critical", AlertKind.DRIVE_FULL: "critical", AlertKind.CAMERA_OFFLINE: "critical",
     AlertKind.CAMERA_REFUSED: "critical", AlertKind.PICTURE_COVERED: "critical", AlertKind.ATTENDANCE_EMPTY: "critical",
     AlertKind.CAMERA_EXCHANGED: "critical", AlertKind.BOX_DUPLICATE: "critical", AlertKind.AGENT_RESTARTED: "info",

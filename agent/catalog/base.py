@@ -13,6 +13,7 @@ from typing import Any
 
 from agent import clock
 from agent.catalog.library import Database
+from agent.catalog.reserve import Reserve
 from agent.catalog.schema import migrations
 from agent.errors import CatalogBlocked, CatalogError
 
@@ -23,6 +24,8 @@ _BLOCKED = {
     sqlite3.SQLITE_READONLY: "catalog.unusable", sqlite3.SQLITE_CANTOPEN: "catalog.unusable",
     sqlite3.SQLITE_PERM: "catalog.unusable",
 }  # fmt: skip
+# pages of 4 KiB after which the write-ahead log is written into the database; SQLite's own is 1000
+_USUAL_LOG, _SHORT_LOG = 1000, 64
 
 
 class Store:
@@ -48,6 +51,12 @@ class Store:
     def close(self) -> None:
         with self.lock:
             self.db.close()
+
+    def spare(self, on: bool) -> None:
+        """While the disk is nearly full the write-ahead log is kept short, so that it needs no more room than it has."""
+        with self.lock:
+            pages = _SHORT_LOG if on else _USUAL_LOG
+            self.db.conn.execute(f"pragma wal_autocheckpoint = {pages}")
 
     def check(self, *, thorough: bool = False) -> list[str]:
         """What SQLite finds wrong in the file, empty where it is whole; `thorough` compares indexes with tables too."""
@@ -99,7 +108,11 @@ class Store:
 def _trouble(error: sqlite3.Error, file: Path) -> CatalogError:
     """CatalogBlocked where the database itself may be well."""
     # the lower byte is the kind, the rest its details
-    key = _BLOCKED.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    key = _BLOCKED.get(kind)
+    if kind == sqlite3.SQLITE_IOERR and Reserve(file.parent).full():
+        # the shared index of the write-ahead log found no room: that reads as an I/O error, and nothing is damaged
+        key = "catalog.full"
     return (
         CatalogBlocked(key, file=file, detail=error) if key else CatalogError("catalog.broken", file=file, detail=error)
     )

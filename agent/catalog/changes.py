@@ -114,7 +114,7 @@ class Changes:
                     del values["id"]
                 names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
                 db.execute(f"insert into {change.table} ({names}) values ({marks})", values)  # noqa: S608
-            except (sqlite3.Error, CatalogError):
+            except (sqlite3.Error, CatalogError, OverflowError, UnicodeEncodeError):
                 return False
         return True
 

@@ -19,13 +19,14 @@ State = Literal["confirmed", "changed", "open"]
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """Somebody looked at a camera's reference picture and said that all seats are in view. `picture` is a file name in
-    the state folder's `reference/`; `serial` the camera's then."""
+    the state folder's `reference/`, `sha256` of its bytes ("" in records of earlier versions); `serial` the camera's then."""
 
     camera_id: str
     serial: str
     by: str
     at: datetime
     picture: str
+    sha256: str = ""
 
 
 class Views:
@@ -36,7 +37,8 @@ class Views:
         self._events = events
 
     def confirm(self, given: Confirmation) -> None:
-        body = {"serial": given.serial, "by": given.by, "at": clock.stamp(given.at), "picture": given.picture}
+        body = {"serial": given.serial, "by": given.by, "at": clock.stamp(given.at), "picture": given.picture,
+                "sha256": given.sha256}  # fmt: skip
         self._facts.put(f"confirmed.{given.camera_id}", dump(body))
 
     def confirmed(self, camera_id: str) -> Confirmation | None:
@@ -44,7 +46,8 @@ class Views:
         if text is None:
             return None
         body = json.loads(text)
-        return Confirmation(camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"])
+        return Confirmation(camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"],
+                            body.get("sha256", ""))  # fmt: skip
 
     def state(self, camera: Camera) -> State:
         """A confirmation counts for the camera and the view that were looked at: it ends when either changes."""

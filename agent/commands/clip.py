@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from agent.errors import InputError, SiteAgentError
 from agent.inspection import chance, manifest
 from agent.inspection.clip import Clips, Options, Request
 from agent.inspection.cut import Span
+from agent.inspection.sources import FOUND
 from agent.model import TrainingClass
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
@@ -131,14 +133,29 @@ def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
 
 def _verify(args: argparse.Namespace) -> int:
     key = keys.read_public(args.key) if args.key else None
+    drives = [common.drive(root) for root in args.drives] if args.drives else None
     status = 0
     for file in args.verify:
-        result = manifest.check(file, key)
-        problems = [{"kind": kind, "detail": detail} for kind, detail in result.problems]
-        common.emit(args, {"file": str(file), "ok": result.ok, "anchored": result.anchored, "problems": problems})
-        if result.ok:
-            common.say(words.text("clip.whole" if result.anchored else "clip.whole_unanchored", file=file))
-        for kind, detail in result.problems:
-            common.say(words.text(f"clip.{kind}", file=file, detail=detail))
-            status = 1
+        result = manifest.check(file, key, drives)
+        common.emit(args, {
+            "file": str(file), "ok": result.ok, "anchored": result.anchored,
+            "problems": [{"kind": kind, "detail": detail} for kind, detail in result.problems],
+            "checked": result.checked, "not_checked": result.not_checked,
+            "sources": [asdict(x) for x in result.looked],
+        })  # fmt: skip
+        _say_checked(file, result)
+        status = max(status, 0 if result.ok else 1)
     return status
+
+
+def _say_checked(file: Path, result: manifest.Checked) -> None:
+    """First what holds or does not, then what nobody looked at: a person must not take one for the other."""
+    for kind, detail in result.problems:
+        common.say(words.text(f"clip.{kind}", file=file, detail=common.printable(detail)))
+    if result.ok:
+        common.say(words.text("clip.whole" if result.anchored else "clip.whole_unanchored", file=file))
+    if result.looked:
+        found = sum(x.state == FOUND for x in result.looked)
+        common.say(words.text("clip.sources", file=file, found=found, count=len(result.looked)))
+    for name in result.not_checked:
+        common.say(words.text(f"clip.not_checked.{name}", file=file))

@@ -52,6 +52,11 @@ def settings_if_any(args: argparse.Namespace) -> Settings | None:
     return settings(args)
 
 
+def installed_drives(args: argparse.Namespace, given: Settings | None) -> list[Path]:
+    """The mount points that the box's own settings name; those of a file that the command names may be any folders."""
+    return list(given.recording.drives) if given and config_file(args) == DEFAULT_FILE else []
+
+
 def catalog(the_settings: Settings) -> Catalog:
     """Open the box's catalog, making it where there is none. Raises CatalogError, InputError."""
     make_state_dir(the_settings)

@@ -15,13 +15,15 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock, local_day
 from agent.commands import common
-from agent.drive import Drive, identity, keys, rebuild, seal, status, verify, watch
+from agent.drive import Drive, files, identity, keys, rebuild, seal, status, verify, watch
 from agent.drive.progress import Bar
 from agent.errors import DriveError, InputError
 from agent.model import TrainingClass
 from agent.settings import Settings
+from agent.setup import mountpoints
 
 _GIGABYTE = 1e9
+_SYSTEM_FILES_TOLD = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,6 +47,7 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
         part.add_argument("--label", required=True)
         part.add_argument("--institution", default="")
         part.add_argument("--force", metavar="WORD")
+        part.add_argument("--system-disk", action="store_true", help=words.text("drive.help_system_disk"))
     if name in ("init", "seal"):
         part.add_argument("--key-dir", type=Path, metavar="DIR")
     if name == "verify":
@@ -62,12 +65,15 @@ def _init(args: argparse.Namespace) -> int:
     settings = common.settings_if_any(args)
     key_dir = args.key_dir or (settings.key_dir if settings else None)
     institution = args.institution or (settings.institution if settings else "")
+    note = mountpoints.check(args.dir, common.installed_drives(args, settings), agreed=args.system_disk)
     drive = identity.init(
         args.dir, label=args.label, institution=institution, clock=SystemClock(), key_dir=key_dir, force=args.force
     )
     common.say(words.text("drive.made", drive_id=drive.drive_id, label=drive.label))
     if not drive.public_key:
         common.say(words.text("drive.unsigned"))
+    if note:
+        common.say(note)
     common.emit(args, _identity(drive))
     return 0
 
@@ -139,12 +145,15 @@ def _verify(args: argparse.Namespace) -> int:
     with Bar(verify.total_bytes(drive), sys.stderr) as bar:
         report = verify.verify(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
     seconds = max(1e-3, time.monotonic() - began)
-    for problem in report.problems:
+    system = report.system_files()
+    for problem in [*report.faults(), *system[:_SYSTEM_FILES_TOLD]]:
         common.say(
             words.text(
                 f"drive.problem.{problem.kind}", path=common.printable(problem.path) or "—", detail=problem.detail
             )
         )
+    if len(system) > _SYSTEM_FILES_TOLD:
+        common.say(words.text("drive.more_system_files", count=len(system) - _SYSTEM_FILES_TOLD))
     for where in report.unclosed:
         common.say(words.text("drive.unclosed", path=common.printable(where)))
     if drive.public_key == "" and key is None:
@@ -152,7 +161,7 @@ def _verify(args: argparse.Namespace) -> int:
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
     common.say(words.text(
         f"drive.verify_{verdict}", files=report.checked, gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
-        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.problems),
+        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.faults()),
     ))  # fmt: skip
     common.emit(args, {
         "ok": report.ok, "anchored": report.anchored, "checked": report.checked, "bytes": report.bytes,
@@ -171,10 +180,12 @@ def _seal(args: argparse.Namespace) -> int:
         done = [sealer.one_class(args.class_id)] if args.class_id else sealer.whole()
     for item in done:
         common.say(words.text("drive.class_sealed", folder=item.folder, head=item.head))
+        for path, kind in item.left_out:
+            common.say(words.text("drive.left_out", path=common.printable(path), detail=files.told(kind)))
     if not args.class_id:
         common.say(words.text("drive.drive_sealed", drive_id=drive.drive_id))
     common.emit(args, {"drive_id": drive.drive_id, "whole": not args.class_id, "sealed": [asdict(x) for x in done]})
-    return 0
+    return 1 if any(item.left_out for item in done) else 0
 
 
 def _rebuild(args: argparse.Namespace) -> int:

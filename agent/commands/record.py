@@ -20,7 +20,7 @@ from agent.clock import SystemClock
 from agent.commands.common import drive as the_drive
 from agent.commands.common import emit, say
 from agent.drive import Drive
-from agent.errors import InputError
+from agent.errors import DriveError, InputError
 from agent.model import Room, Segment, Session, TrainingClass
 from agent.recording.memory import bound_heap
 from agent.recording.options import Options, Source
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     _positive("--seconds", args.seconds)
     _positive("--segment-seconds", args.segment_seconds)
     drive = the_drive(args.drive)
+    drive.probe()
     bound_heap()
     stop = threading.Event()
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -56,22 +57,24 @@ def run(args: argparse.Namespace) -> int:
             tempfile.TemporaryDirectory(prefix="site-agent-") as folder,
             Catalog(Path(folder, "catalog.db"), _ZONE) as db,
         ):
-            silent = _record(args, sources, drive, db, stop)
+            silent, trouble = _record(args, sources, drive, db, stop)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     for camera_id in silent:
-        say(words.text("recording.nothing", camera_id=camera_id))
+        # where the drive failed, nobody should look for the fault at the camera
+        say(str(trouble) if trouble else words.text("recording.nothing", camera_id=camera_id))
     return 1 if silent else 0
 
 
 def _record(
     args: argparse.Namespace, sources: list[Source], drive: Drive, catalog: Catalog, stop: threading.Event
-) -> list[str]:  # fmt: skip
-    """Returns the cameras of which nothing was recorded."""
+) -> tuple[list[str], DriveError | None]:  # fmt: skip
+    """Returns the cameras of which nothing was recorded, and what was wrong with the drive last."""
     clock = SystemClock()
     budget = attempts.of_user(clock) if any(source.username for source in sources) else None
     recorded: set[str] = set()
+    troubles: list[DriveError] = []
 
     def finished(segment: Segment) -> None:
         recorded.add(segment.camera_id)
@@ -85,6 +88,7 @@ def _record(
         recorder = Recorder(
             camera_id, _always(source), _always(plan), _always(drive),
             catalog, clock, Options(segment_seconds=args.segment_seconds), finished, budget,
+            complain=lambda _, error: troubles.append(error),
         )  # fmt: skip
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:
@@ -93,7 +97,8 @@ def _record(
     stop.set()
     for thread in threads:
         thread.join()
-    return [camera_id for camera_id in cameras if camera_id not in recorded]
+    silent = [camera_id for camera_id in cameras if camera_id not in recorded]
+    return silent, troubles[-1] if troubles else None
 
 
 def _always(value: T) -> Callable[..., T]:

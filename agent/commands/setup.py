@@ -17,7 +17,7 @@ from agent.drive import Drive
 from agent.errors import BureauError, CameraError, InputError, SettingsError
 from agent.model import Camera, is_id
 from agent.settings import Settings
-from agent.setup import guide, mounts, steps, writing
+from agent.setup import guide, mountpoints, mounts, steps, writing
 from agent.web.access import Access
 
 # flag -> setting; the rest of the flags are steps of their own
@@ -46,12 +46,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     cameras.add_argument("--model-list-key", metavar="KEY")
     cameras.add_argument("--find", action="store_true", help="search cameras, judge them, save a picture of each")
     cameras.add_argument("--reference", metavar="CAMERA", help="save a picture to be confirmed")
-    cameras.add_argument("--confirm", metavar="NAME", help="who looked at it: all seats are in view, no blind spot")
+    cameras.add_argument(
+        "--confirm", metavar="NAME", help="who looked at the newest saved picture: all seats are in view"
+    )
     drive = parser.add_argument_group("drive")
     drive.add_argument("--device", metavar="/dev/sdX1", help="mount this partition, by its identity, at --drive")
     drive.add_argument("--drive", type=Path, metavar="DIR", help="make this mount point a drive")
     drive.add_argument("--label")
     drive.add_argument("--force", metavar="WORD", help="the full word, where the disk holds other files")
+    drive.add_argument(
+        "--system-disk", action="store_true", help="record to the system disk although a disk should be mounted"
+    )
     bureau = parser.add_argument_group("bureau")
     bureau.add_argument("--broker", metavar="HOST[:PORT]")
     bureau.add_argument("--broker-user", metavar="NAME")
@@ -96,10 +101,12 @@ class Setup:
             self._tell({"step": "keys", "public_key": steps.make_keys(settings)}, "setup.key")
         settings = self._write()
         with self._catalog(settings) as catalog:
+            # who confirms has seen what an earlier run saved, not what is taken now
+            seen = steps.saved(settings, catalog, args.reference) if args.reference and args.confirm else None
             if args.find:
                 self._cameras(settings, catalog)
             if args.reference:
-                self._reference(settings, catalog, args.reference)
+                self._reference(settings, catalog, args.reference, seen)
         if args.device or args.drive:
             self._drive(settings)
         if args.broker:
@@ -116,10 +123,9 @@ class Setup:
         guide.cameras(args, settings)
         settings = self._write()
         with self._catalog(settings) as catalog:
-            for camera in self._cameras(settings, catalog):
-                if guide.yes("confirm", default=False, camera_id=camera.camera_id):
-                    args.confirm = guide.ask("who")
-                    self._reference(settings, catalog, camera.camera_id)
+            for camera, picture in self._cameras(settings, catalog):
+                if guide.yes("confirm", default=False, camera_id=camera.camera_id, file=picture):
+                    self._confirm(catalog, camera, picture, guide.ask("who"))
         guide.drive(args, settings)
         if args.device:
             self._drive(settings)
@@ -206,14 +212,14 @@ class Setup:
             kept = writing.put_password(self._file, name, typed)
             common.say(words.text("setup.password", file=kept))
 
-    def _cameras(self, settings: Settings, catalog: Catalog) -> list[Camera]:
+    def _cameras(self, settings: Settings, catalog: Catalog) -> list[tuple[Camera, Path]]:
         """Search, show, save a picture of each that can be recorded; those with a picture."""
         found = steps.find_cameras(settings, catalog, self._clock)
         pictured, rows = [], []
         for camera in found:
             picture, problem = self._still(settings, catalog, camera)
             if picture is not None:
-                pictured.append(camera)
+                pictured.append((camera, picture))
             verdict = words.text(f"cameras.verdict.{camera.verdict.value}")
             why = "；".join(camera.reasons) or problem
             rows.append([camera.camera_id, camera.address, camera.model, verdict, str(picture or "-"), why])
@@ -237,19 +243,26 @@ class Setup:
         except CameraError as error:
             return None, str(error)
 
-    def _reference(self, settings: Settings, catalog: Catalog, camera_id: str) -> None:
+    def _reference(self, settings: Settings, catalog: Catalog, camera_id: str, seen: Path | None) -> None:
         camera = catalog.cameras.get(camera_id)
         if camera is None:
             raise InputError("setup.no_camera", camera_id=camera_id)
-        picture = steps.still(settings, catalog, self._clock, camera)
-        common.say(words.text("setup.look", camera_id=camera_id, file=picture))
         by = self._args.confirm
-        if not by and sys.stdin.isatty() and guide.yes("confirm", default=False, camera_id=camera_id):
+        picture = seen
+        if picture is None:
+            picture = steps.still(settings, catalog, self._clock, camera)
+            common.say(words.text("setup.look", camera_id=camera_id, file=picture))
+            if by:
+                raise InputError("setup.look_first", camera_id=camera_id, file=picture)
+        if not by and sys.stdin.isatty() and guide.yes("confirm", default=False, camera_id=camera_id, file=picture):
             by = guide.ask("who")
         if by:
-            steps.confirm(catalog, self._clock, camera, picture, by)
-            common.say(words.text("setup.confirmed", camera_id=camera_id, by=by))
+            self._confirm(catalog, camera, picture, by)
         common.emit(self._args, {"step": "reference", "camera_id": camera_id, "picture": str(picture), "by": by})
+
+    def _confirm(self, catalog: Catalog, camera: Camera, picture: Path, by: str) -> None:
+        steps.confirm(catalog, self._clock, camera, picture, by)
+        common.say(words.text("setup.confirmed", camera_id=camera.camera_id, by=by, file=picture))
 
     def _drive(self, settings: Settings) -> None:
         args = self._args
@@ -262,12 +275,19 @@ class Setup:
         new = not (root / ".site-agent").exists()
         if new and not args.label:
             raise InputError("drive.no_label")
+        note = None
+        if new:
+            # a partition was just mounted there, or should have been
+            named = [root] if args.device else common.installed_drives(args, settings)
+            note = mountpoints.check(root, named, agreed=args.system_disk)
         drive = self._prepared(settings, root)
         known = settings.recording.drives
         if root not in known:
             writing.change(self._file, {"recording.drives": [*map(str, known), str(root)]})
         body = {"step": "drive", "drive_id": drive.drive_id, "label": drive.label, "root": str(root)}
         self._tell(body, "drive.made", drive_id=drive.drive_id, label=drive.label)
+        if note:
+            common.say(note)
 
     def _prepared(self, settings: Settings, root: Path) -> Drive:
         """A disk that holds other files is taken only by the full word, from the flags or from the person."""

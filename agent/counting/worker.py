@@ -163,6 +163,16 @@ class Counter:
         # not Path.exists, which raises where the drive fails (EIO, ENOTCONN): that is told by the drive's watch
         if segment.state == "open" and not os.access(path, os.R_OK):
             return None
+        try:
+            return self._read_file(path, segment, wanted)
+        except MediaError:
+            if segment.state == "open" and not os.access(path, os.F_OK):
+                return None  # recovery gave it its name while it was read: nothing is wrong with it
+            raise
+
+    def _read_file(
+        self, path: Path, segment: Segment, wanted: datetime
+    ) -> tuple[Picture, quality.Samples | None, datetime] | None:
         late = segment.state == "finished" or self._clock.now() - wanted > self._interval
         found = (
             media.key_frame_at(path, (wanted - segment.start).total_seconds()) if late else media.last_key_frame(path)

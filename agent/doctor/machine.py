@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import platform
 import shutil
 import stat
@@ -34,6 +35,11 @@ def is_running(box: Box) -> bool:
 
 def service(box: Box) -> list[Finding]:
     last = box.catalog.facts.get("alive") if box.catalog else None
+    if box.catalog is None and (box.state_dir / "catalog.db").exists():
+        # it has run; what it wrote down cannot be read, which is told beside this
+        if _held(box.state_dir / "lock"):
+            return [good("service", "service.ok", version=box.version)]
+        return [bad("service", "critical", "service.unread")]
     if last is None:
         return [bad("service", "critical", "service.never")]
     at = clock.parse(last)
@@ -41,6 +47,18 @@ def service(box: Box) -> list[Finding]:
     if not is_running(box):
         return [bad("service", "critical", "service.down", at=shown)]
     return [good("service", "service.ok", version=box.version)]
+
+
+def _held(lock: Path) -> bool:
+    """Does a running service hold its lock?"""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def time(box: Box) -> list[Finding]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from agent import clock, words
 from agent.catalog import Catalog
 from agent.drive import Drive
+from agent.drive import files as drive_files
 from agent.errors import DriveError
 from agent.model import AlertKind, Segment
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 QUARTER_DAYS = 90
 MOST_DAYS = 7.0
 _CURSOR, _AT = "reread.cursor", "reread.at"
-_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ def _same(segment: Segment, drive: Drive) -> bool:
     out what the recorder needs."""
     digest = sha256()
     try:
-        with (drive.root / segment.path).open("rb") as file:
-            while block := file.read(_BLOCK):
+        with drive_files.opened(drive.root / segment.path, drive_files.SEGMENT, below=drive.root) as file:
+            for block in file.blocks():
                 digest.update(block)
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(file.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     except OSError as error:
         log.warning("%s: %s", segment.path, error)
         return False

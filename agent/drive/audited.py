@@ -18,40 +18,39 @@ from agent.drive import journal, layout
 
 @dataclass(slots=True)
 class Audited:
-    """`faults` are (path relative to the drive, detail); `entries` how many were checked."""
+    """`faults` are (path relative to the drive, detail); `entries` how many were checked; `unread` files that are none."""
 
     entries: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
+    unread: journal.Faults = field(default_factory=list)
 
 
 def check(root: Path, folders: list[str]) -> Audited:
     """`folders` are the class folders. Raises OSError."""
-    known: dict[int, Mapping[str, Any]] = {}
+    known: dict[int, tuple[Any, Any]] = {}
     found = Audited()
-    for where, row in _rows(root, folders):
+    for where, row in _rows(root, folders, found.unread):
         try:
             good = row["hash"] == hash_of_row(row)
-            number = int(row["id"])
-        except (KeyError, TypeError, ValueError):
+            number, link = int(row["id"]), (row["hash"], row["previous"])
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             found.faults.append((where, words.text("drive.detail.audit_none")))
             continue
         if not good:
             found.faults.append((where, words.text("drive.detail.audit_changed", number=number)))
-        elif known.setdefault(number, row)["hash"] != row["hash"]:
+        elif known.setdefault(number, link)[0] != link[0]:
             found.faults.append((where, words.text("drive.detail.audit_twice", number=number)))
     found.entries = len(known)
-    for number, row in known.items():
-        before = GENESIS if number == 1 else known[number - 1]["hash"] if number - 1 in known else row["previous"]
-        if row["previous"] != before:
+    for number, (_, previous) in known.items():
+        before = GENESIS if number == 1 else known[number - 1][0] if number - 1 in known else previous
+        if previous != before:
             found.faults.append((journal.FOLDER, words.text("drive.detail.audit_not_next", number=number)))
     return found
 
 
-def _rows(root: Path, folders: list[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    files = sorted((root / journal.FOLDER).glob("*.jsonl"))
-    files += [path for folder in folders if (path := root / folder / layout.RECORD).is_file()]
-    for path in (p for p in files if p.is_file()):
+def _rows(root: Path, folders: list[str], unread: journal.Faults) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for path in [*journal.days(root), *(root / folder / layout.RECORD for folder in folders)]:
         where = path.relative_to(root).as_posix()
-        for change in journal.read(path.read_bytes()):
+        for change in journal.read_file(path, root, unread):
             if change.table == "audit":
                 yield where, change.row

@@ -7,11 +7,12 @@ the SHA256SUMS signs that; `sha256sum -c` reads the whole half-day with no path 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from agent.drive import durable, keys, layout, sums
+from agent.drive import durable, files, keys, layout, sums, system_files
 from agent.model import Session
 
 FORMAT = "site-agent chain 1"
@@ -64,31 +65,44 @@ def read(data: bytes) -> Link:
 @dataclass(frozen=True, slots=True)
 class Closed:
     """One closing of a half-day: its folder relative to the class folder, which closing (1, nearly always), its link
-    (None where CHAIN is missing or unreadable), what its sums list (path -> hex; None where unreadable), its head."""
+    (None where CHAIN is missing or unreadable), what its sums list (path -> hex; None where unreadable), its head.
+    `fault` says why a list of sums could not be read at all ("" where it could)."""
 
     folder: PurePosixPath
     part: int
     link: Link | None
     sums: Mapping[str, str] | None
     head: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What lies below a half-day's folder beside its lists of sums and their signatures: `plain` are files, sorted; `odd` are
+    links, pipes and devices, which nobody can read or sign, and folders too deep to look into; `system` is what operating
+    systems left."""
+
+    plain: list[str]
+    odd: list[files.Entry]
+    system: list[system_files.SystemItem]
 
 
 def half_day_folders(class_path: Path) -> list[PurePosixPath]:
-    """Every half-day folder of a class folder, in order of time, relative to it. Raises OSError."""
+    """Every half-day folder of a class folder, in order of time, relative to it; links are none. Raises OSError."""
     found = []
-    for day in class_path.iterdir():
-        if not day.is_dir() or layout.parse_half_day(PurePosixPath(day.name, Session.AM.folder)) is None:
+    for day in files.entries(class_path):
+        if day.kind != "folder" or layout.parse_half_day(PurePosixPath(day.name, Session.AM.folder)) is None:
             continue
-        for part in day.iterdir():
+        for part in files.entries(class_path / day.name):
             key = layout.parse_half_day(PurePosixPath(day.name, part.name))
-            if key and part.is_dir():
+            if key and part.kind == "folder":
                 found.append((key[0], key[1].order, PurePosixPath(day.name, part.name)))
     return [folder for _, _, folder in sorted(found)]
 
 
 def closings(class_path: Path, folder: PurePosixPath) -> list[Closed]:
     """How often, and how, a half-day was closed, in order. Raises OSError."""
-    parts = sorted(p for entry in (class_path / folder).iterdir() if (p := layout.sums_part(entry.name)))
+    parts = sorted(p for entry in files.entries(class_path / folder) if (p := layout.sums_part(entry.name)))
     return [_closed(class_path, folder, part) for part in parts]
 
 
@@ -103,15 +117,27 @@ def in_order(found: Iterable[Closed]) -> list[Closed]:
 
 
 def _closed(class_path: Path, folder: PurePosixPath, part: int) -> Closed:
-    raw = sums.plain(class_path / folder / layout.numbered(layout.SUMS, part))
+    path, raw, fault = class_path / folder, b"", ""
     link: Link | None = None
     listed: Mapping[str, str] | None = None
     try:
+        raw = files.read(path / layout.numbered(layout.SUMS, part), files.LIST, below=class_path)
         listed = sums.read(raw) if raw else None
-        link = read(sums.plain(class_path / folder / layout.numbered(layout.CHAIN, part)))
-    except (FileNotFoundError, ValueError):
+    except files.UnfitFileError as error:
+        fault = error.strerror or ""
+    except ValueError:
         pass
-    return Closed(folder, part, link, listed, sums.of_bytes(raw))
+    with suppress(FileNotFoundError, files.UnfitFileError, ValueError):
+        link = read(files.read(path / layout.numbered(layout.CHAIN, part), files.LINK, below=class_path))
+    return Closed(folder, part, link, listed, sums.of_bytes(raw), fault)
+
+
+def corrected(class_path: Path) -> list[Path]:
+    """The files of figures that were revised after the seal, in order. Raises OSError."""
+    folder = class_path / layout.CORRECTIONS
+    if files.kind(folder) != "folder":
+        return []
+    return [folder / entry.name for entry in files.entries(folder) if layout.is_correction(entry.name)]
 
 
 def write_sums(folder: Path, name: str, entries: Mapping[str, str], key_dir: Path | None) -> str:
@@ -128,14 +154,25 @@ def write_sums(folder: Path, name: str, entries: Mapping[str, str], key_dir: Pat
 
 def head_of(path: Path) -> str:
     """SHA-256 of a list of sums, or of another small file; "" where it is not there. Raises OSError."""
-    return sums.of_file(path) if path.exists() else ""
+    return sums.of_file(path) if files.kind(path) else ""
+
+
+def contents(folder: Path) -> Contents:
+    """What lies below a half-day's folder. Raises OSError."""
+    found = Contents([], [], [])
+    for entry, system in system_files.sorted_out(folder):
+        own = len(entry.path.parts) == 1 and layout.sums_part(entry.name.removesuffix(".sig")) is not None
+        if system:
+            found.system.append(system)
+        elif entry.kind == "file" and not own:
+            found.plain.append(str(entry.path))
+        elif entry.kind not in ("file", "folder") or len(entry.path.parts) >= files.DEPTH:
+            found.odd.append(entry)
+    found.plain.sort()
+    return found
 
 
 def files_below(folder: Path) -> list[str]:
-    """Every file below a folder, relative with `/`, sorted; sums in it and their signatures left out. Raises OSError."""
-    found = []
-    for path in folder.rglob("*"):
-        own = path.parent == folder and layout.sums_part(path.name.removesuffix(".sig")) is not None
-        if not own and (path.is_symlink() or not path.is_dir()):
-            found.append(path.relative_to(folder).as_posix())
-    return sorted(found)
+    """What a list of sums of a folder names: every plain file below it, relative with `/`, sorted; the sums themselves, their
+    signatures and what systems left are not among them. Raises OSError."""
+    return contents(folder).plain

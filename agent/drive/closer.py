@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
+from agent import words
 from agent.catalog import Catalog, ChainLink
 from agent.clock import Clock
-from agent.drive import chain, closing, durable, journal, keys, layout, papers, view
+from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
 from agent.drive.identity import Drive, os_error
 from agent.errors import SiteAgentError
 from agent.model import Session, TrainingClass
@@ -224,6 +225,9 @@ class HalfDayCloser:
             before=(last.sequence, last.head, last.drive_id) if last else None,
             known=known, key_dir=self._options.key_dir,
         )  # fmt: skip
+        for item in chain.contents(drive.root / folder / half_day).odd:
+            path = f"{folder}/{half_day}/{item.path}"
+            log.warning("%s", words.text("drive.left_out", path=path, detail=files.told(item.kind)))
         return closing.tell(self._catalog, drive, link, head, self._clock.now())
 
 
@@ -232,11 +236,11 @@ def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir:
     nothing changed. Raises DriveError, OSError."""
     told = {}
     corrections = drive.root / folder / layout.CORRECTIONS
-    sources = [drive.root / folder / layout.RECORD, *sorted(corrections.glob("*.jsonl"))]
+    sources = [drive.root / folder / layout.RECORD, *chain.corrected(drive.root / folder)]
     for path in sources:
-        for change in journal.read(path.read_bytes()) if path.exists() else ():
+        for change in journal.read_file(path, drive.root, []):
             if change.table == "attendance":
-                told[(change.row["date"], change.row["session"])] = change.row["revision"]
+                told[(str(change.row.get("date")), str(change.row.get("session")))] = change.row.get("revision")
     class_id = layout.class_id_of(folder)
     rows = [
         change

@@ -40,7 +40,7 @@ def close(
     durable.write_file(path / layout.numbered(layout.CHAIN, part), link.write())
     listed = {name for closed in earlier for name in closed.sums or ()}
     entries = {
-        name: known.get(f"{folder}/{half_day}/{name}") or sums.of_file(path / name)
+        name: known.get(f"{folder}/{half_day}/{name}") or sums.of_file(path / name, below=path)
         for name in chain.files_below(path)
         if name not in listed
     }

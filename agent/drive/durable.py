@@ -9,7 +9,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from agent.drive import files
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
@@ -19,7 +22,7 @@ _FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 def sync_file(path: Path) -> None:
     """Bring a file's bytes (and its size) to the disk; works on a file that somebody else holds open. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_plain(path, os.O_RDONLY)
     try:
         os.fdatasync(descriptor)
     finally:
@@ -28,7 +31,7 @@ def sync_file(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Bring a folder's names to the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -48,8 +51,10 @@ def commit(temporary: Path, final: Path) -> None:
 def write_file(path: Path, data: bytes) -> None:
     """Write a small file whole or not at all, replacing the old one. The folder must exist. Raises OSError."""
     temporary = path.with_name(f".{path.name}.part")
+    # what a power cut left there, or a link or pipe that somebody put there: never written into
+    temporary.unlink(missing_ok=True)
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(open_plain(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -63,7 +68,7 @@ def write_file(path: Path, data: bytes) -> None:
 def append_lines(path: Path, data: bytes) -> None:
     """Append whole lines to a file and sync it. A power cut may leave a torn last line, which readers pass over; the next
     lines begin on a new one. Raises OSError."""
-    with path.open("a+b") as file:
+    with os.fdopen(open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "a+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
             data = b"\n" + data
@@ -72,6 +77,20 @@ def append_lines(path: Path, data: bytes) -> None:
         os.fdatasync(file.fileno())
     if not size:
         sync_folder(path.parent)
+
+
+def open_plain(path: Path, flags: int, mode: int = 0) -> int:
+    """A descriptor of a plain file, made where `flags` say so; through no link, and never waiting for a pipe. Raises
+    UnfitFileError where something else stands there, OSError."""
+    with suppress(FileNotFoundError):
+        files.fit(path.lstat(), path)
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
+    try:
+        files.fit(os.fstat(descriptor), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def rename_new(old: Path, new: Path) -> None:

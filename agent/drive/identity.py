@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pwd
 import secrets
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from agent import clock as time
 from agent.clock import Clock
-from agent.drive import durable, keys, layout
+from agent.drive import durable, files, keys, layout, system_files
 from agent.errors import EXHAUSTED, DriveError, Exhausted, InputError
 from agent.model import TrainingClass
 from agent.schedule import Placement
@@ -27,21 +28,22 @@ DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
 _IDENTITY = f"{layout.SYSTEM}/drive.json"
 _SEALED = f"{layout.SYSTEM}/sealed.json"
 _PROBE = f"{layout.SYSTEM}/probe"
-# what a freshly made file system or an operating system puts there by itself
-HARMLESS = {
-    "lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trashes", ".fseventsd", ".Spotlight-V100", ".DS_Store",
-    ".TemporaryItems", ".DocumentRevisions-V100", ".Trash-0", ".Trash-1000",
-}  # fmt: skip
-# what the agent itself puts into its folder
-OWN_FILES = {"drive.json", "sealed.json", "sealed.json.sig", "probe", "journal"}
+# what the agent itself puts into its folder, and of what kind it is
+OWN_FILES = {
+    "drive.json": "file",
+    "sealed.json": "file",
+    "sealed.json.sig": "file",
+    "probe": "file",
+    "journal": "folder",
+}
 FORCE_WORD = "保留原有文件"
 # ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
 _OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
              errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
              errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
-             errno.ESHUTDOWN: "drive.missing"}  # fmt: skip
-_BROKEN = {errno.EIO, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EBADF, errno.ESTALE, errno.ETIMEDOUT}
-_BROKEN |= {errno.EREMOTEIO, errno.ENOMEDIUM, errno.EMEDIUMTYPE, errno.EUCLEAN}
+             errno.ESHUTDOWN: "drive.missing", errno.ENOMEDIUM: "drive.missing", errno.ESTALE: "drive.missing",
+             errno.EACCES: "drive.denied", errno.EPERM: "drive.denied"}  # fmt: skip
+_BROKEN = {errno.EIO, errno.EFBIG, errno.EBADF, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EMEDIUMTYPE, errno.EUCLEAN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Drive:
     def check(self) -> None:
         """Is this still the drive that was opened, and writable? Cheap: asked before every segment.
 
-        Raises DriveError: drive.missing (another device number or no identity), drive.wrong, drive.read_only, drive.error.
+        Raises DriveError: drive.missing (another device number or no identity), drive.wrong, drive.read_only, drive.denied,
+        drive.error.
         """
         try:
             device = self.root.stat().st_dev
@@ -91,15 +94,17 @@ class Drive:
             raise DriveError("drive.wrong", "drive.wrong", root=self.root, found=found, expected=self.drive_id)
         if device != self.device:
             raise DriveError("drive.mounted_anew", "drive.missing", root=self.root)
-        if status.f_flag & os.ST_RDONLY or not os.access(self.root, os.W_OK):
+        if status.f_flag & os.ST_RDONLY:
             raise DriveError("drive.read_only", "drive.read_only", root=self.root)
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise _denied(self.root)
 
     def probe(self) -> None:
         """`check`, and write and sync a few bytes: a drive that was pulled still answers reads from memory, and a full
         or dying one still says that it is writable. Raises DriveError as `check` does, and drive.full, drive.error."""
         self.check()
         try:
-            descriptor = os.open(self.root / _PROBE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = durable.open_plain(self.root / _PROBE, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 os.pwrite(descriptor, secrets.token_bytes(16), 0)
                 os.fsync(descriptor)
@@ -153,7 +158,7 @@ class Drive:
         if class_folder is not None:
             marks.append(self.root / class_folder / layout.SUMS)
         try:
-            return any(mark.exists() for mark in marks)
+            return any(files.kind(mark) for mark in marks)
         except OSError as error:
             raise os_error(error, self.root) from error
 
@@ -162,8 +167,8 @@ class Drive:
         try:
             return sorted(
                 entry.name
-                for entry in self.root.iterdir()
-                if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".") and "_第" in entry.name
+                for entry in files.entries(self.root)
+                if entry.kind == "folder" and not entry.name.startswith(".") and "_第" in entry.name
             )
         except OSError as error:
             raise os_error(error, self.root) from error
@@ -184,6 +189,13 @@ class Drive:
             raise DriveError("drive.sealed", folder=folder, root=self.root)
         return PurePosixPath(folder) / layout.camera_folder(placement)
 
+    def label_file(self) -> bytes:
+        """The drive's 标签.txt as `init` wrote it."""
+        return text_file(_label_lines({
+            "label": self.label, "drive_id": self.drive_id, "institution": self.institution,
+            "created": time.stamp(self.created), "public_key": self.public_key,
+        }))  # fmt: skip
+
     def relative(self, path: Path) -> str:
         """A path of the drive as the catalog stores it: relative to the root, with `/`."""
         return path.relative_to(self.root).as_posix()
@@ -203,7 +215,7 @@ def init(
     if not root.is_dir():
         raise InputError("drive.no_folder", root=root)
     try:
-        foreign = sorted(entry.name for entry in root.iterdir() if entry.name not in HARMLESS)
+        foreign = sorted(entry.name for entry in files.entries(root) if not system_files.is_name(entry))
         if layout.SYSTEM in foreign:
             raise InputError("drive.initialised", root=root)
         if foreign and force != FORCE_WORD:
@@ -233,7 +245,14 @@ def os_error(error: OSError, root: Path) -> DriveError:
     """What the operating system said about a drive, as the alert kind that it amounts to."""
     if error.errno in EXHAUSTED:
         return Exhausted("drive.exhausted", root=root, detail=error.strerror)
+    if isinstance(error, files.UnfitFileError):
+        return DriveError("drive.unfit_file", "drive.error", root=root, file=error.filename, detail=error.strerror)
+    if error.errno == errno.EISDIR:
+        file = error.filename2 or error.filename
+        return DriveError("drive.unfit_file", "drive.error", root=root, file=file, detail=files.told("folder"))
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
+    if kind == "drive.denied":
+        return _denied(root)
     if kind == "drive.error":
         return DriveError("drive.error", kind, root=root, detail=error.strerror or error)
     return DriveError(kind, kind, root=root)
@@ -242,6 +261,15 @@ def os_error(error: OSError, root: Path) -> DriveError:
 def of_drive(number: int | None) -> bool:
     """Whether an error number that may not come from a drive at all speaks of one, or of what every use of a drive needs."""
     return number in _OS_KINDS or number in _BROKEN or number in EXHAUSTED
+
+
+def _denied(root: Path) -> DriveError:
+    """The disk is sound; this process's user has no right to it."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return DriveError("drive.denied", "drive.denied", root=root, user=user)
 
 
 def text_file(lines: list[str]) -> bytes:
@@ -271,7 +299,7 @@ def _label_lines(identity: dict[str, Any]) -> list[str]:
 
 def _read_identity(root: Path) -> dict[str, Any]:
     """The identity's fields as Drive takes them. Raises OSError, and DriveError where the file is damaged."""
-    raw = (root / _IDENTITY).read_bytes()
+    raw = files.read(root / _IDENTITY, files.IDENTITY, below=root)
     try:
         body = json.loads(raw)
         return {
@@ -279,5 +307,5 @@ def _read_identity(root: Path) -> dict[str, Any]:
             "created": time.parse(body["created"]), "public_key": str(body["public_key"]),
             "kept": tuple(str(name) for name in body.get("kept", ())),
         }  # fmt: skip
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DriveError("drive.identity_damaged", file=root / _IDENTITY) from error

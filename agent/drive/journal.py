@@ -7,6 +7,7 @@ line about a thing holds.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -15,13 +16,16 @@ from zoneinfo import ZoneInfo
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
 from agent.clock import Clock, local_day
-from agent.drive import durable, layout, sums
+from agent.drive import durable, files, layout
 from agent.drive.identity import Drive, os_error
 from agent.model import Session
 
 FOLDER = f"{layout.SYSTEM}/journal"
 _BATCH = 2000
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.jsonl")
 HalfDay = tuple[str, date, Session]
+Faults = list[tuple[str, str]]
+"""Files that could not be read for what they are: (path relative to the drive, why)."""
 
 
 class Journal:
@@ -80,16 +84,45 @@ def lines(changes: Iterable[Change]) -> bytes:
 
 def read(data: bytes) -> Iterator[Change]:
     """Rows in order; a torn or foreign line is passed over (a power cut may tear the last of a journal)."""
-    for line in data.split(b"\n"):
+    return _rows(data.split(b"\n"))
+
+
+def read_file(path: Path, root: Path, faults: Faults) -> Iterator[Change]:
+    """The rows of a journal's or record's file below `root`, none where it is not there. One that is no plain file or too
+    large goes to `faults`. Raises OSError."""
+    try:
+        yield from _rows(files.lines(path, below=root))
+    except FileNotFoundError:
+        return
+    except files.UnfitFileError as error:
+        faults.append((path.relative_to(root).as_posix(), error.strerror or ""))
+
+
+def _rows(found: Iterable[bytes]) -> Iterator[Change]:
+    for line in found:
         try:
             item = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(item, dict) and isinstance(item.get("table"), str) and isinstance(item.get("row"), dict):
             yield Change(item["table"], item["row"])
 
 
-def of_drive(root: Path) -> Iterator[Change]:
+def days(root: Path) -> list[Path]:
+    """The files of a drive's journal, in order of days; none where a link or a pipe stands in the folder's place. Raises
+    OSError."""
+    folder = root / FOLDER
+    if files.kind(folder.parent) != "folder" or files.kind(folder) != "folder":
+        return []
+    return [folder / entry.name for entry in files.entries(folder) if is_day(entry.name)]
+
+
+def is_day(name: str) -> bool:
+    """Is it the name of a journal's file?"""
+    return _DAY.fullmatch(name) is not None
+
+
+def of_drive(root: Path, faults: Faults) -> Iterator[Change]:
     """Every row of a drive's journal, in order of days. Raises OSError."""
-    for path in sorted((root / FOLDER).glob("*.jsonl")):
-        yield from read(sums.plain(path))
+    for path in days(root):
+        yield from read_file(path, root, faults)

@@ -15,7 +15,7 @@ from typing import Any
 
 from agent import words
 from agent.catalog import Catalog
-from agent.drive import contents, durable, layout
+from agent.drive import contents, durable, files, layout
 from agent.drive.identity import Drive, one_line, os_error, text_file
 from agent.drive.view import View, headcounts
 from agent.errors import DriveError
@@ -38,12 +38,20 @@ def put(drive: Drive, folder: str, papers: Mapping[str, bytes]) -> list[Path]:
     try:
         for name, data in papers.items():
             path = drive.root / folder / name
-            if not path.exists() or path.read_bytes() != data:
+            if not _holds(path, data):
                 durable.write_file(path, data)
                 written.append(path)
     except OSError as error:
         raise os_error(error, drive.root) from error
     return written
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Is this paper there already, as it should be? Raises OSError."""
+    try:
+        return files.read(path, len(data)) == data
+    except (FileNotFoundError, files.UnfitFileError):
+        return False
 
 
 def made(catalog: Catalog, view: View) -> dict[str, bytes]:

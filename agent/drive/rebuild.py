@@ -10,17 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from agent import media
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
 from agent.clock import Clock, parse, stamp
-from agent.drive import chain, journal, layout, sums
+from agent.drive import chain, files, journal, layout, sums, system_files
 from agent.drive.identity import Drive, os_error
 from agent.errors import CatalogBlocked, CatalogError, MediaError
-from agent.model import Segment, Session
+from agent.model import Segment, Session, Trust
 
 _NIGHT_ENDS = 6
 
@@ -28,7 +28,7 @@ _NIGHT_ENDS = 6
 @dataclass(frozen=True, slots=True)
 class Report:
     """`rows` put back from what the drives remember; `read` segments made from their files alone; `lost` rows whose file is
-    gone; `unreadable` files that are no video (they stay where they are)."""
+    gone; `unreadable` files that are no video, or no plain file where rows should be (they stay where they are)."""
 
     rows: int = 0
     read: int = 0
@@ -87,8 +87,10 @@ def restore(catalog: Catalog, drive: Drive, clock: Clock, progress: Callable[[in
     """Put back all that one drive knows. Can be repeated, and done for several drives in any order. Raises DriveError."""
     try:
         with catalog.store.write():
-            rows, lost, begun = _rows_back(catalog, drive)
+            faults: journal.Faults = []
+            rows, lost, begun = _rows_back(catalog, drive, faults)
         read, unreadable = _files_back(catalog, drive, begun, progress)
+        unreadable = [*dict.fromkeys(path for path, _ in faults), *unreadable]
         with catalog.store.write():
             _links_back(catalog, drive)
             _drive_back(catalog, drive, clock)
@@ -103,25 +105,25 @@ def _sum(one: Report, two: Report) -> Report:
     return Report(one.rows + two.rows, one.read + two.read, one.lost + two.lost, one.unreadable + two.unreadable)
 
 
-def _remembered(drive: Drive) -> Iterator[Change]:
+def _remembered(drive: Drive, faults: journal.Faults) -> Iterator[Change]:
     """Records first, the journal after them: it is written in order of time and goes on after the last record."""
     for folder in drive.class_folders():
         path = drive.root / folder
         for half_day in chain.half_day_folders(path):
-            for record in sorted((path / half_day).glob("RECORD*.jsonl")):
-                yield from journal.read(record.read_bytes())
-        for record in [path / layout.RECORD, *sorted((path / layout.CORRECTIONS).glob("*.jsonl"))]:
-            if record.exists():
-                yield from journal.read(record.read_bytes())
-    yield from journal.of_drive(drive.root)
+            for entry in files.entries(path / half_day):
+                if layout.unnumbered(entry.name) == layout.RECORD:
+                    yield from journal.read_file(path / half_day / entry.name, drive.root, faults)
+        for record in [path / layout.RECORD, *chain.corrected(path)]:
+            yield from journal.read_file(record, drive.root, faults)
+    yield from journal.of_drive(drive.root, faults)
 
 
-def _rows_back(catalog: Catalog, drive: Drive) -> tuple[int, list[str], dict[str, Change]]:
+def _rows_back(catalog: Catalog, drive: Drive, faults: journal.Faults) -> tuple[int, list[str], dict[str, Change]]:
     """(rows put back, paths of lost segments, open rows by path whose file was finished meanwhile)."""
     count = 0
     begun: dict[str, Change] = {}
     segments: dict[str, Change] = {}
-    for change in _remembered(drive):
+    for change in _remembered(drive, faults):
         if change.table == "segments" and change.row.get("drive_id") == drive.drive_id:
             segments[str(change.row.get("path"))] = change
         else:
@@ -141,8 +143,7 @@ def _rows_back(catalog: Catalog, drive: Drive) -> tuple[int, list[str], dict[str
 
 
 def _inside(drive: Drive, path: str) -> bool:
-    pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and (drive.root / pure).is_file()
+    return files.is_plain(drive.root / path, below=drive.root)
 
 
 def _files_back(
@@ -151,14 +152,13 @@ def _files_back(
     read, unreadable = 0, []
     for folder in drive.class_folders():
         for half_day in chain.half_day_folders(drive.root / folder):
-            place = drive.root / folder / half_day
-            for path in sorted([*place.glob("*/[!.]*.mp4"), *place.glob("*/.*.mp4.part")]):
+            for path in _videos(drive.root / folder / half_day):
                 relative = drive.relative(_final(path))
                 if catalog.segments.by_path(drive.drive_id, relative):
                     continue
                 try:
                     segment = _from_file(catalog.zone, drive, folder, half_day, path, begun.get(relative))
-                except MediaError:
+                except (MediaError, files.UnfitFileError):
                     unreadable.append(relative)
                     continue
                 if segment is not None:
@@ -167,6 +167,14 @@ def _files_back(
                 if progress:
                     progress(1)
     return read, unreadable
+
+
+def _videos(half_day: Path) -> list[Path]:
+    """What is called as a segment or its temporary file, of whatever kind it is: finished ones first."""
+    cameras = [x.path for x in files.entries(half_day) if x.kind == "folder" and not system_files.is_name(x)]
+    found = [half_day / c / x.name for c in cameras for x in files.entries(half_day / c) if x.kind != "folder"]
+    finished = [x for x in found if x.suffix == ".mp4" and not x.name.startswith(".")]
+    return sorted(finished + [x for x in found if x.name.startswith(".") and x.name.endswith(".mp4.part")])
 
 
 def _final(path: Path) -> Path:
@@ -186,10 +194,13 @@ def _from_file(
     start_of = layout.start_of(final.name)
     if key is None or start_of is None or len(place) != 2:
         return None
+    files.check(path, below=drive.root)
     probe = media.probe(path)
     # an evening that goes on past midnight stays in its folder
     day = key[0] + timedelta(days=key[1] is Session.EV and start_of.hour < _NIGHT_ENDS)
-    start = parse(str(begun.row["start"])) if begun else datetime.combine(day, start_of, tzinfo=zone)
+    told: Mapping[str, Any] = begun.row if begun else {}
+    trust: Any = told.get("trust")
+    start = _moment(told.get("start")) or datetime.combine(day, start_of, tzinfo=zone)
     return Segment(
         segment_id=0, drive_id=drive.drive_id, path=drive.relative(final),
         temporary="" if written else drive.relative(path), state="finished" if written else "open",
@@ -197,11 +208,16 @@ def _from_file(
         start=start, end=start + timedelta(seconds=probe.duration) if written else None,
         bytes=path.stat().st_size if written else None, sha256=sums.of_file(path) if written else None,
         video_codec=probe.video, width=probe.width, height=probe.height,
-        audio_codec=probe.audio, trust=begun.row["trust"] if begun else "unknown",
-        # a row of an earlier version names none
-        serial=begun.row.get("serial", "") if begun else "",
-        unchecked_since=parse(begun.row["unchecked_since"]) if begun and begun.row.get("unchecked_since") else None,
+        audio_codec=probe.audio, trust=trust if trust in get_args(Trust) else "unknown",
+        serial=str(told.get("serial") or ""), unchecked_since=_moment(told.get("unchecked_since")),
     )  # fmt: skip
+
+
+def _moment(told: object) -> datetime | None:
+    """An instant of a row; None where it is none: on a drive anything may stand there."""
+    with suppress(ValueError, OverflowError):
+        return parse(str(told)) if told else None
+    return None
 
 
 def _put(catalog: Catalog, segment: Segment) -> None:

@@ -6,7 +6,6 @@ Nothing is written to what is sealed. Figures that are revised later go to a new
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
 from agent.clock import Clock
-from agent.drive import chain, closing, durable, journal, keys, layout, papers, sheet, view
+from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
 from agent.drive.identity import DEFAULT_ZONE, Drive, one_line, os_error, seal_file, text_file
 from agent.errors import InputError
 from agent.model import TrainingClass
@@ -28,11 +27,13 @@ from agent.model import TrainingClass
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """`head` is the SHA-256 of the class folder's final SHA256SUMS."""
+    """`head` is the SHA-256 of the class folder's final SHA256SUMS. `left_out` are (path on the drive, what it is) of links,
+    pipes and devices in the folder, which no list of sums can name."""
 
     class_id: str
     folder: str
     head: str
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,11 @@ class Sealer:
 
     def _label(self, now: datetime) -> bytes:
         """The drive's label with the seal on it."""
-        text = (self.drive.root / layout.LABEL).read_text(encoding="utf-8-sig")
+        try:
+            raw = files.read(self.drive.root / layout.LABEL, files.LABEL)
+        except (FileNotFoundError, files.UnfitFileError):
+            raw = self.drive.label_file()
+        text = raw.decode("utf-8-sig", "replace")
         when = f"{now.astimezone(self._zone()):%Y-%m-%d %H:%M}"
         return text_file(
             [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {one_line(self.to)}".strip()]
@@ -134,14 +139,15 @@ class Sealer:
             self._papers(folder, now)
             page = sheet.page(self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to)
             durable.write_file(path / layout.SHEET, page)
-            entries = {name: chain.head_of(path / name) for name in _final_names(path)}
+            entries = {name: sums.of_file(path / name, below=path) for name in _final_names(path)}
+            odd = [(f"{folder}/{x.path}", x.kind) for x in files.walk(path) if x.kind not in ("file", "folder")]
             head = chain.write_sums(path, layout.SUMS, entries, closing.signing(self.drive, self.key_dir))
             mark_read_only(path)
         except OSError as error:
             raise os_error(error, self.drive.root) from error
         if self.catalog:
             self.catalog.audit.add(now, "drive", "seal", class_id, {"drive_id": self.drive.drive_id, "head": head})
-        return Sealed(class_id, folder, head)
+        return Sealed(class_id, folder, head, tuple(odd))
 
     def _close_rest(self, folder: str) -> None:
         path, class_id = self.drive.root / folder, layout.class_id_of(folder)
@@ -187,7 +193,8 @@ class Sealer:
 
 def _final_names(path: Path) -> list[str]:
     """The papers, and every half-day's list of sums: so the final sums stand for every byte of the class."""
-    top = [p.name for p in path.iterdir() if p.is_file() and layout.sums_part(p.name.removesuffix(".sig")) is None]
+    own = [x for x in files.entries(path) if x.kind == "file" and not system_files.of(path, x)]
+    top = [x.name for x in own if layout.sums_part(x.name.removesuffix(".sig")) is None]
     inner = [f"{closed.folder}/{layout.numbered(layout.SUMS, closed.part)}" for closed in chain.all_closings(path)]
     return [*top, *inner]
 
@@ -196,10 +203,9 @@ def mark_read_only(path: Path) -> None:
     """Take the write permission from everything below, but 更正/. File systems that know none (exFAT) refuse: the mark is
     a courtesy, the sums are the proof. Raises OSError for anything else."""
     write = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-    for folder, names, files in os.walk(path, topdown=False):
-        for name in [*files, *names]:
-            item = Path(folder, name)
-            if layout.CORRECTIONS in item.relative_to(path).parts or item.is_symlink():
-                continue
-            with suppress(PermissionError, NotImplementedError):
-                item.chmod(item.stat().st_mode & ~write)
+    for entry in reversed(list(files.walk(path))):
+        if layout.CORRECTIONS in entry.path.parts or entry.kind not in ("file", "folder"):
+            continue
+        with suppress(PermissionError, NotImplementedError):
+            item = path / entry.path
+            item.chmod(item.lstat().st_mode & ~write)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
-from agent.drive import chain, layout
+from agent.drive import chain, files, layout
 from agent.drive.identity import Drive, os_error
 
 
@@ -40,12 +39,9 @@ def _one(drive: Drive, folder: str) -> ClassOnDrive:
     return ClassOnDrive(
         class_id=layout.class_id_of(folder), folder=folder, first=days[0] if days else None,
         last=days[-1] if days else None, half_days=len(half_days),
-        unclosed=sum(not chain.closings(path, x) for x in half_days), bytes=_size(path), sealed=drive.is_sealed(folder),
+        unclosed=sum(not chain.closings(path, x) for x in half_days), bytes=files.size_below(path),
+        sealed=drive.is_sealed(folder),
     )  # fmt: skip
-
-
-def _size(path: Path) -> int:
-    return sum(x.lstat().st_size for x in path.rglob("*") if not x.is_dir())
 
 
 def expired(found: Iterable[ClassOnDrive], today: date, years: int) -> list[ClassOnDrive]:

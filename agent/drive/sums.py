@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_BLOCK = 1 << 20
+from agent.drive import files
+
 Progress = Callable[[int], None]
 """Told the number of bytes just read."""
 
 
-def of_file(path: Path, progress: Progress | None = None) -> str:
-    """SHA-256 of a file, lower-case hex. Raises OSError."""
+def of_file(path: Path, progress: Progress | None = None, *, below: Path | None = None) -> str:
+    """SHA-256 of a plain file, lower-case hex, as far as it went when it was opened. Raises OSError."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
+    with files.opened(path, files.SEGMENT, below=below) as file:
+        for block in file.blocks():
             digest.update(block)
             if progress:
                 progress(len(block))
     return digest.hexdigest()
-
-
-def plain(path: Path) -> bytes:
-    """A small file's bytes; b"" where a folder or a pipe has its name: the first cannot be read, the second never ends.
-    Raises OSError."""
-    return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else b""
 
 
 def of_bytes(data: bytes) -> str:
@@ -44,7 +38,7 @@ def read(data: bytes) -> dict[str, str]:
     for line in data.decode("utf-8").splitlines():
         digest, mark, path = line[:64], line[64:66], line[66:]
         hexadecimal = len(digest) == 64 and all(c in "0123456789abcdef" for c in digest)
-        inside = bool(path) and not path.startswith("/") and ".." not in path.split("/")
+        inside = bool(path) and not path.startswith("/") and ".." not in path.split("/") and "\0" not in path
         if not hexadecimal or mark not in ("  ", " *") or not inside or path in found:
             raise ValueError(line)
         found[path] = digest

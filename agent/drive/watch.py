@@ -25,8 +25,8 @@ from agent.model import AlertKind, TrainingClass
 
 log = logging.getLogger(__name__)
 KINDS = (
-    AlertKind.DRIVE_MISSING, AlertKind.DRIVE_WRONG, AlertKind.DRIVE_READ_ONLY, AlertKind.DRIVE_ERROR,
-    AlertKind.DRIVE_FULL,
+    AlertKind.DRIVE_MISSING, AlertKind.DRIVE_WRONG, AlertKind.DRIVE_READ_ONLY, AlertKind.DRIVE_DENIED,
+    AlertKind.DRIVE_ERROR, AlertKind.DRIVE_FULL,
 )  # fmt: skip
 _GIGABYTE = 1e9
 _NEAR = timedelta(days=1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from agent.drive import files
 from agent.errors import MediaError
 
 Numbers = npt.NDArray[np.int64]
@@ -55,15 +56,12 @@ class Track:
 def read(path: Path) -> list[Track]:
     """The tracks of a file that hold samples: video first, then sound. Raises MediaError."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise MediaError("media.unreadable", file=path, detail=error.strerror) from error
-    try:
-        tracks = _Reader(fd).tracks()
-    except (_BadFileError, struct.error, ValueError, IndexError, KeyError, OverflowError, OSError) as error:
+        with files.opened(path, files.SEGMENT) as file:
+            tracks = _Reader(file.descriptor).tracks()
+    except (_BadFileError, struct.error, ValueError, IndexError, KeyError, OverflowError) as error:
         raise MediaError("media.unreadable", file=path, detail=error) from error
-    finally:
-        os.close(fd)
+    except OSError as error:
+        raise MediaError("media.unreadable", file=path, detail=error.strerror or error) from error
     if not any(t.kind == "vide" for t in tracks):
         raise MediaError("media.no_video", file=path)
     return sorted(tracks, key=lambda t: t.kind != "vide")

@@ -241,7 +241,7 @@ class Clips:
         except OSError as error:
             raise InputError("clip.cannot_write", path=out, detail=error.strerror or error) from error
         for folder in (out, *out.parents):
-            if (folder / ".site-agent" / "drive.json").exists():
+            if (folder / ".site-agent").exists():
                 raise InputError("clip.out_on_drive", path=out, root=folder)
         return out
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from agent.catalog import Catalog
 from agent.clock import local_day
-from agent.drive import Drive
+from agent.drive import Drive, files
 from agent.errors import DriveError, MediaError
 from agent.inspection import boxes
 from agent.inspection.boxes import Track
@@ -94,15 +94,12 @@ def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
 def inside(root: Path, relative: str) -> Path:
     """A file of the drive. Raises FileNotFoundError where there is none, MediaError where the name (or a link on the
     way) leads out of the drive or to something that is no plain file."""
-    name = PurePosixPath(relative)
-    if name.is_absolute() or ".." in name.parts or not name.parts or "\0" in relative:
-        raise MediaError("clip.outside", file=relative)
     base = root.resolve(strict=True)
-    path = (base / name).resolve(strict=True)
-    if not path.is_relative_to(base):
-        raise MediaError("clip.outside", file=relative)
-    if not path.is_file():
-        raise MediaError("clip.outside", file=relative)
+    path = base / relative
+    try:
+        files.check(path, below=base)
+    except (files.UnfitFileError, ValueError) as error:
+        raise MediaError("clip.outside", file=relative) from error
     return path
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.drive import files
 from agent.errors import MediaError
 from agent.inspection.boxes import Numbers, Track
 from agent.inspection.cut import Cut, Samples, Source
@@ -59,24 +60,23 @@ class Film:
         if start < len(self._header):
             yield self._header[start : min(stop, len(self._header))]
         index = max(0, int(np.searchsorted(self._place, start, side="right")) - 1)
-        with ExitStack() as files:
+        with ExitStack() as stack:
             opened: dict[int, int] = {}
             while index < self._place.size and (place := int(self._place[index])) < stop:
                 skip = max(0, start - place)
                 size = min(int(self._length[index]), stop - place)
                 number = int(self._source[index])
-                yield from self._range(number, int(self._offset[index]) + skip, size - skip, opened, files)
+                yield from self._range(number, int(self._offset[index]) + skip, size - skip, opened, stack)
                 index += 1
 
-    def _range(self, number: int, offset: int, size: int, opened: dict[int, int], files: ExitStack) -> Generator[bytes]:
+    def _range(self, number: int, offset: int, size: int, opened: dict[int, int], stack: ExitStack) -> Generator[bytes]:
         source = self._sources[number]
         if source.data is not None:
             yield source.data[offset : offset + size]
             return
         try:
             if number not in opened:
-                opened[number] = os.open(source.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                files.callback(os.close, opened[number])
+                opened[number] = stack.enter_context(files.opened(source.path, files.SEGMENT)).descriptor
             while size > 0:
                 block = os.pread(opened[number], min(size, BLOCK), offset)
                 if not block:

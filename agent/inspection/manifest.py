@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.drive import keys
+from agent.drive import Drive, files, keys
 from agent.errors import InputError
+from agent.inspection.sources import FOUND, Looked, look_up
 
 FORMAT = 1
 KIND = "site-agent.clip"
-_BLOCK = 1 << 20
+CHECKS = ("clip", "signature", "key", "sources")
 _LARGEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`anchored`: the signature is by a key that the checker named, not just the one that the manifest carries."""
+    """`anchored`: the signature is by a key that the checker named, not just the one that the manifest carries. Of `clip`
+    (its bytes), `signature`, `key` (who signed) and `sources` each stands in `checked` or in `not_checked`; what was checked
+    and is wrong is in `problems` as well. `looked` are the sources, where drives were given."""
 
     file: Path
     ok: bool
     anchored: bool
     problems: tuple[tuple[str, str], ...]
+    checked: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    looked: tuple[Looked, ...] = ()
 
 
 def path_for(clip: Path) -> Path:
@@ -45,46 +51,81 @@ def encode(body: Mapping[str, Any]) -> bytes:
     return (json.dumps({"format": FORMAT, "kind": KIND, **body}, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def check(clip: Path, key: str | None = None) -> Checked:
+def check(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = None) -> Checked:
     """Does the clip agree with the manifest beside it, and the manifest with its signature? `key` is a public key's line.
+    With `drives` its sources are looked up in their signed sums.
 
-    Problems are (kind, detail): manifest_missing, manifest_bad, other_clip, clip_changed, signature_missing, signature_bad,
-    other_key. A clip without a signature is whole at best, never proven: `signature_missing` counts as a problem only
-    where a key was named or the manifest names one. Raises InputError where the clip cannot be read.
+    Problems are (kind, detail): manifest_missing, manifest_bad, other_clip, clip_changed, unsigned, signature_missing,
+    signature_bad, other_key, source_differs, source_missing, source_unsigned, source_elsewhere. A manifest that names no key
+    is `unsigned`: whoever took the key out could have changed all the rest. Raises InputError where the clip cannot be read,
+    DriveError.
     """
     problems: list[tuple[str, str]] = []
     digest, size = _digest(clip)
     manifest = path_for(clip)
-    raw = b""
-    body: Mapping[str, Any] = {}
+    raw, body = _manifest(manifest, problems)
+    done: list[str] = []
+    anchored = False
+    if body:
+        done.append("clip")
+        _check_clip(clip, digest, size, body, problems)
+        own = keys.normal(str(body.get("public_key") or ""))
+        anchored = _check_signature(manifest, raw, own, key, problems)
+        done += ["signature"] if own or key else []
+        done += ["key"] if key else []
+    looked: list[Looked] = []
+    if drives is not None and body:
+        done.append("sources")
+        looked = look_up(body, drives, key)
+        problems += [(f"source_{x.state}", x.path) for x in looked if x.state != FOUND]
+        if not looked:
+            problems.append(("source_missing", manifest.name))
+    left = tuple(name for name in CHECKS if name not in done)
+    return Checked(
+        clip, not problems, anchored and not problems, tuple(problems), tuple(done), left, tuple(looked)
+    )  # fmt: skip
+
+
+def _manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, Mapping[str, Any]]:
     try:
-        raw = _small(manifest)
+        raw = files.read(path, _LARGEST)
         body = json.loads(raw)
+        if body and isinstance(body, dict):
+            return raw, body
+        problems.append(("manifest_bad", path.name))
+    except FileNotFoundError:
+        problems.append(("manifest_missing", path.name))
+    except (OSError, ValueError, RecursionError):
+        problems.append(("manifest_bad", path.name))
+    return b"", {}
+
+
+def _check_clip(clip: Path, digest: str, size: int, body: Mapping[str, Any], problems: list[tuple[str, str]]) -> None:
+    manifest = path_for(clip)
+    try:
         stated = body["clip"]
         if body["kind"] != KIND or stated["sha256"] != digest or stated["bytes"] != size:
             problems.append(("clip_changed", clip.name) if body["kind"] == KIND else ("manifest_bad", manifest.name))
         if stated["file"] != clip.name:
             problems.append(("other_clip", str(stated["file"])))
-    except FileNotFoundError:
-        problems.append(("manifest_missing", manifest.name))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError):
         problems.append(("manifest_bad", manifest.name))
-    anchored = False
-    if raw and isinstance(body, dict):
-        anchored = _check_signature(manifest, raw, str(body.get("public_key") or ""), key, problems)
-    return Checked(clip, not problems, anchored and not problems, tuple(problems))
 
 
 def _check_signature(manifest: Path, raw: bytes, own: str, named: str | None, problems: list[tuple[str, str]]) -> bool:
     """True where the signature is by the named key."""
     key = keys.normal(named) if named else own
-    if not key:
-        return False
     signature = signature_for(manifest)
+    if not key:
+        problems.append(("unsigned", manifest.name))
+        return False
     try:
-        proof = _small(signature)
-    except OSError:
+        proof = files.read(signature, files.SIGNATURE)
+    except FileNotFoundError:
         problems.append(("signature_missing", signature.name))
+        return False
+    except OSError:
+        problems.append(("signature_bad", signature.name))
         return False
     if keys.signed_by(raw, proof, key):
         return named is not None
@@ -93,21 +134,12 @@ def _check_signature(manifest: Path, raw: bytes, own: str, named: str | None, pr
     return False
 
 
-def _small(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
-        raise ValueError("too large for a manifest")
-    return data
-
-
 def _digest(path: Path) -> tuple[str, int]:
-    hasher, size = hashlib.sha256(), 0
+    hasher = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
+        with files.opened(path, files.SEGMENT) as file:
+            for block in file.blocks():
                 hasher.update(block)
-                size += len(block)
+            return hasher.hexdigest(), file.size
     except OSError as error:
         raise InputError("clip.unreadable", file=path, detail=error.strerror) from None
-    return hasher.hexdigest(), size

@@ -5,6 +5,7 @@ that know no H.265. Sound is copied in both.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
+from agent.drive import files
 from agent.errors import InputError, MediaError
 from agent.inspection.boxes import Track
 from agent.inspection.cut import Cut, Piece, Samples, Source, Span
@@ -205,9 +207,8 @@ def _decoded(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequen
     decoder.thread_count = 1
     found: list[tuple[int, Any]] = []
     for i in range(stop):
-        with sources[int(part.source[i])].path.open("rb") as file:
-            file.seek(int(part.offset[i]))
-            packet = av.Packet(file.read(int(part.size[i])))
+        with files.opened(sources[int(part.source[i])].path, files.SEGMENT) as file:
+            packet = av.Packet(os.pread(file.descriptor, int(part.size[i]), int(part.offset[i])))
         packet.pts, packet.dts = int(part.pts[i]), int(part.dts[i])
         found += [(f.pts, f) for f in decoder.decode(packet)]
     found += [(f.pts, f) for f in decoder.decode(None)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from agent import media
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.drive import Drive, durable, layout
+from agent.drive import Drive, durable, files, layout
 from agent.drive.identity import os_error
 from agent.errors import DriveError, MediaError
 from agent.model import Segment
@@ -70,6 +70,10 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
 
 def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> Segment | None:
     temporary, final = drive.root / row.temporary, drive.root / row.path
+    for path in (temporary, final):
+        # the drive may have been in other hands: a pipe in a file's place would never answer
+        with suppress(FileNotFoundError):
+            files.check(path, below=drive.root)
     if not temporary.exists():
         if not final.exists():
             _lost(catalog, row, clock, "missing")

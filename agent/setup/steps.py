@@ -6,6 +6,7 @@ import os
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from agent.recording.stream import connect
 from agent.settings import Settings
 from agent.setup import mounts
 from agent.web import certificate
+from agent.web.reference import newest
 
 _PACKETS = 2000
 
@@ -67,9 +69,20 @@ def _first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
     raise CameraUnreachable("recording.no_video", url=source.url)
 
 
+def saved(settings: Settings, catalog: Catalog, camera_id: str) -> Path | None:
+    """The camera's newest picture that was saved before, which somebody may have looked at; None where there is none."""
+    folder = settings.state_dir / "reference"
+    name = newest(folder, camera_id, {c.camera_id for c in catalog.cameras.all()})
+    return folder / name if name else None
+
+
 def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
-    """Somebody has looked at the picture: all seats are in view."""
-    note = Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name)
+    """Somebody has looked at this very picture: all seats are in view. Raises InputError where it is gone."""
+    try:
+        digest = sha256(picture.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError("setup.cannot_read", file=picture, detail=error.strerror) from None
+    note = Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name, digest)
     catalog.views.confirm(note)
 
 
@@ -96,7 +109,8 @@ def _give(root: Path, owner: tuple[int, int]) -> None:
     if os.geteuid() == 0:
         with suppress(PermissionError):
             os.chown(root, *owner)
-            os.chown(root / "标签.txt", *owner)
+            # of a drive from elsewhere it may be a link to a file of the system
+            os.chown(root / "标签.txt", *owner, follow_symlinks=False)
         mounts.hand_over(root / ".site-agent", *owner)
 
 

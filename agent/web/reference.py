@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -52,7 +53,8 @@ def confirm(v: Visit) -> Response:
     if not name or v.form.get("picture") != name or v.form.get("seats") != "all":
         raise HTTPException(400)
     by = v.me.name if v.me else ""
-    v.site.catalog.views.confirm(Confirmation(camera.camera_id, camera.serial, by, v.site.clock.now(), name))
+    digest = sha256((_folder(v) / name).read_bytes()).hexdigest()
+    v.site.catalog.views.confirm(Confirmation(camera.camera_id, camera.serial, by, v.site.clock.now(), name, digest))
     v.note("reference.confirm", camera.camera_id, {"picture": name})
     return v.go("/reference")
 
@@ -73,9 +75,13 @@ def _folder(v: Visit) -> Path:
 
 
 def _newest(v: Visit, camera_id: str, ids: set[str]) -> str:
-    """`cam1.jpg`, later `cam1-2.jpg`, `cam1-3.jpg` … (a camera that is itself called `cam1-2` keeps its own)."""
+    return newest(_folder(v), camera_id, ids)
+
+
+def newest(folder: Path, camera_id: str, ids: set[str]) -> str:
+    """The name of a camera's newest reference picture in `folder`, "" where it has none: `cam1.jpg`, later `cam1-2.jpg` …
+    (a camera that is itself called `cam1-2` keeps its own). `ids` are all cameras'."""
     own = re.compile(rf"{re.escape(camera_id)}(-\d+)?\.jpg\Z")
-    folder = _folder(v)
     found = [p for p in folder.glob(f"{camera_id}*.jpg") if own.match(p.name)] if folder.is_dir() else []
     mine = [p for p in found if p.stem == camera_id or p.stem not in ids]
     return max(mine, key=lambda p: (p.stat().st_mtime_ns, p.name)).name if mine else ""

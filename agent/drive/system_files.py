@@ -1,0 +1,101 @@
+"""What operating systems, office programs, phones and chkdsk leave on a disk that somebody looked at with them.
+
+Such a thing is told, with its size, and is harmless: no list of sums names it, so it proves nothing, and a file of evidence
+that went into a bin is missing all the same. A video under such a name is none: no system ever writes one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from agent import words
+from agent.drive import files
+
+# folders, whatever they hold; compared without regard to case, as the systems that make them do
+_FOLDERS = re.compile(
+    r"lost\+found|system volume information|\$recycle\.bin|recycler|recycled|\$extend|\.trash|\.trash-\d+|\.trashes"
+    r"|\.fseventsd|\.spotlight-v100|\.temporaryitems|\.documentrevisions-v100|\.appledb|\.appledesktop|\.appledouble"
+    r"|network trash folder|temporary items|lost\.dir|android|\.android_secure|found\.\d{3}|@eadir|#recycle",
+    re.IGNORECASE,
+)
+_FILES = re.compile(
+    r"thumbs\.db|thumbs\.db:encryptable|ehthumbs(_vista)?\.db|desktop\.ini|indexervolumeguid|wpsettings\.dat|bootex\.log"
+    r"|\.ds_store|\.localized|\.apdisk|\.volumeicon\.icns|\.com\.apple\.timemachine\.donotpresent|\.metadata_never_index"
+    r"|\.directory|\.xdg-volume-info|\.nomedia|\.fuse_hidden[0-9a-f]+|\.nfs[0-9a-f]+"
+    r"|\._.+|~\$.+|\.~.+|~.+\.tmp|~wr[a-z]\d+\.tmp|icon\r",
+    re.IGNORECASE,
+)
+# those that stand on a disk, empty, before anybody put anything there
+_USUAL = re.compile(r"lost\+found|system volume information|\$recycle\.bin|\..*", re.IGNORECASE)
+# what the first bytes of a video look like: MP4 and MOV, Matroska, AVI, MPEG-PS, FLV, MPEG-TS
+_BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"free", b"skip", b"wide")
+_STARTS = (b"\x1aE\xdf\xa3", b"RIFF", b"\x00\x00\x01\xba", b"\x00\x00\x00\x01", b"FLV\x01")
+_NEVER_VIDEO = b"\x00\x00\x00\x01Bud1"  # .DS_Store
+_TS_PACKET = 188
+
+
+@dataclass(frozen=True, slots=True)
+class SystemItem:
+    """`path` is relative to the folder that was asked for; `count` files of `bytes` in all."""
+
+    path: str
+    count: int
+    bytes: int
+    folder: bool
+
+    @property
+    def worth_telling(self) -> bool:
+        """An empty folder that every such disk has tells nobody anything."""
+        return bool(self.count) or _USUAL.fullmatch(PurePosixPath(self.path).name) is None
+
+    def detail(self) -> str:
+        key = "system_folder" if self.folder else "system_file"
+        return words.text(f"drive.detail.{key}", count=self.count, bytes=self.bytes)
+
+
+def is_name(entry: files.Entry) -> bool:
+    """Is it called as a system calls its own file or folder? A link or a pipe never is one."""
+    pattern = {"file": _FILES, "folder": _FOLDERS}.get(entry.kind)
+    return pattern is not None and pattern.fullmatch(entry.name) is not None
+
+
+def of(folder: Path, entry: files.Entry) -> SystemItem | None:
+    """What a system left there, with its size; None for anything else, a video under a system file's name too. An empty
+    folder counts no file. Raises OSError."""
+    if not is_name(entry):
+        return None
+    path = folder / entry.path
+    if entry.kind == "folder":
+        try:
+            sizes = [x.bytes for x in files.walk(path) if x.kind != "folder"]
+        except PermissionError:
+            sizes = []  # lost+found is root's alone
+        return SystemItem(str(entry.path), len(sizes), sum(sizes), folder=True)
+    return None if is_video(path) else SystemItem(str(entry.path), 1, entry.bytes, folder=False)
+
+
+def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
+    """Everything below a folder, with what it is where a system left it; what a system's folder holds is not named by
+    itself. Raises OSError."""
+    inside: list[PurePosixPath] = []
+    for entry in files.walk(folder):
+        if any(entry.path.is_relative_to(path) for path in inside):
+            continue
+        item = of(folder, entry)
+        if item and item.folder:
+            inside.append(entry.path)
+        yield entry, item
+
+
+def is_video(path: Path) -> bool:
+    """Do a file's first bytes look like a video? Raises OSError."""
+    try:
+        with files.opened(path, 1 << 62) as file:
+            head = next(file.blocks(), b"")[: _TS_PACKET + 1]
+    except PermissionError:
+        return False  # a file of root's; of no use to anybody who could not read it either
+    transport = len(head) > _TS_PACKET and head[0] == head[_TS_PACKET] == 0x47
+    return not head.startswith(_NEVER_VIDEO) and (head[4:8] in _BOXES or head.startswith(_STARTS) or transport)

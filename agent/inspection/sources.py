@@ -1,0 +1,90 @@
+"""Does a clip's manifest name recordings that a drive answers for? Looked up in the signed sums of the drive's half-days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from agent.drive import Drive, chain, files, keys, layout
+from agent.drive.identity import os_error
+
+FOUND = "found"
+_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One source of a clip. `state`: found; differs (the drive's sums name other bytes); missing (no sums of the drive name
+    it); unsigned (sums without a signature that holds); elsewhere (on a drive that was not given)."""
+
+    drive_id: str
+    path: str
+    state: str
+
+
+def look_up(manifest: Mapping[str, object], drives: Iterable[Drive], key: str | None) -> list[Looked]:
+    """Every source that a manifest names. `key` is the public key that must have signed the sums; without one it is the
+    drive's own. Raises DriveError where a drive cannot be read."""
+    sources = manifest.get("sources")
+    rows = sources if isinstance(sources, list) else []
+    known = {drive.drive_id: _Sums(drive, key) for drive in drives}
+    return [_one(row, known) for row in rows[:_MOST]]
+
+
+def _one(row: object, known: Mapping[str, _Sums]) -> Looked:
+    values = row if isinstance(row, dict) else {}
+    drive_id, path, digest = (str(values.get(name) or "") for name in ("drive_id", "path", "sha256"))
+    sums = known.get(drive_id)
+    return Looked(drive_id, path, sums.state(path, digest) if sums else "elsewhere")
+
+
+class _Sums:
+    """What one drive's lists of sums say, each half-day's read once."""
+
+    def __init__(self, drive: Drive, key: str | None) -> None:
+        self._drive = drive
+        self._key = keys.normal(key) if key else drive.public_key
+        self._read: dict[PurePosixPath, list[tuple[Mapping[str, str], bool]]] = {}
+        self._half_days: dict[str, set[PurePosixPath]] = {}
+
+    def state(self, path: str, digest: str) -> str:
+        try:
+            lists = self._lists(PurePosixPath(path))
+        except OSError as error:
+            raise os_error(error, self._drive.root) from error
+        inner = "/".join(PurePosixPath(path).parts[3:])
+        # a file that a later list names again is held by the first one
+        told = next(((listed[inner], signed) for listed, signed in lists if inner in listed), None)
+        if told is None:
+            return "missing"
+        if told[0] != digest:
+            return "differs"
+        return FOUND if told[1] else "unsigned"
+
+    def _lists(self, path: PurePosixPath) -> list[tuple[Mapping[str, str], bool]]:
+        """(what it lists, whether its signature holds) of each list of the half-day in which a path lies."""
+        if len(path.parts) < 4 or path.is_absolute():
+            return []
+        folder, half_day = path.parts[0], PurePosixPath(*path.parts[1:3])
+        if folder not in self._half_days:
+            here = folder in self._drive.class_folders()
+            self._half_days[folder] = set(chain.half_day_folders(self._drive.root / folder)) if here else set()
+        if half_day not in self._half_days[folder]:
+            return []
+        whole = folder / half_day
+        if whole not in self._read:
+            closings = chain.closings(self._drive.root / folder, half_day)
+            place = self._drive.root / whole
+            self._read[whole] = [(c.sums, self._signed(place, c.part)) for c in closings if c.sums is not None]
+        return self._read[whole]
+
+    def _signed(self, place: Path, part: int) -> bool:
+        name = layout.numbered(layout.SUMS, part)
+        if not self._key:
+            return False
+        try:
+            proof = files.read(place / f"{name}.sig", files.SIGNATURE)
+            return keys.signed_by(files.read(place / name, files.LIST), proof, self._key)
+        except (FileNotFoundError, files.UnfitFileError):
+            return False

@@ -1,0 +1,80 @@
+"""Is a folder really the disk that it should be? An empty mount point looks like a folder, and lies on the system disk."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent import words
+from agent.errors import InputError
+from agent.setup import mounts
+
+FSTAB = Path("/etc/fstab")
+UNITS = (
+    Path("/etc/systemd/system"),
+    Path("/run/systemd/system"),
+    Path("/usr/lib/systemd/system"),
+    Path("/lib/systemd/system"),
+)
+# where disks are mounted by custom: in a folder of it, or (by desktops) in one of a user's
+MEDIA = (Path("/media"), Path("/mnt"), Path("/run/media"))
+
+
+def check(root: Path, named: Iterable[Path], *, agreed: bool) -> str | None:
+    """Before a folder becomes a drive: one that ought to be a mount point, with nothing mounted there, is taken only where
+    somebody said so (`agreed`) or types the full word. `named` are the drives of the installed settings. Raises InputError.
+
+    Any other folder on the system disk (a trial, a bench) is taken: returned is what to say of it then, or None.
+    """
+    root = root.absolute()
+    if not root.is_dir() or not _nothing_mounted(root):
+        return None
+    why = reason(root, named)
+    if why is None or agreed:
+        return words.text("drive.on_system_disk", root=root) if _on_system_disk(root) else None
+    if not sys.stdin.isatty():
+        raise InputError("drive.not_mounted", root=root, why=words.text(f"drive.mount_point.{why}"))
+    word = words.text("drive.system_disk_word")
+    sys.stderr.write(words.text("drive.ask_system_disk", root=root, word=word) + " ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() not in (word, *_words()):
+        raise InputError("drive.not_mounted", root=root, why=words.text(f"drive.mount_point.{why}"))
+    return None
+
+
+def reason(root: Path, named: Iterable[Path], *, fstab: Path = FSTAB, units: Iterable[Path] = UNITS) -> str | None:
+    """Who says that this folder is a mount point: settings, fstab, unit, media; None where nobody does."""
+    same = {root, root.resolve()}
+    if same & {path.absolute() for path in named}:
+        return "settings"
+    if same & set(_fstab(fstab)):
+        return "fstab"
+    if any((folder / mounts.unit_name(path)).exists() for folder in units for path in same):
+        return "unit"
+    media = any(path.parent in MEDIA or path.parent.parent in MEDIA[::2] or path in MEDIA for path in same)
+    return "media" if media else None
+
+
+def _fstab(file: Path) -> list[Path]:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    fields = [line.split() for line in lines if not line.lstrip().startswith("#")]
+    # a blank in a path stands there as \040
+    return [Path(re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), f[1])) for f in fields if len(f) > 1]
+
+
+def _nothing_mounted(root: Path) -> bool:
+    root = root.resolve()
+    return root.stat().st_dev == root.parent.stat().st_dev
+
+
+def _on_system_disk(root: Path) -> bool:
+    return root.stat().st_dev == Path("/").stat().st_dev
+
+
+def _words() -> list[str]:
+    return [words.text_in(language, "drive.system_disk_word") for language in ("zh", "en")]
