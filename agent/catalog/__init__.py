@@ -17,6 +17,7 @@ from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Event, Events
 from agent.catalog.health import Health
 from agent.catalog.looks import Looks
+from agent.catalog.origins import Origins
 from agent.catalog.outbox import Message, Outbox
 from agent.catalog.segments import Segments
 from agent.catalog.views import Views
@@ -46,6 +47,7 @@ class Catalog:
         self.changes = Changes(self.store)
         self.audit = Audit(self.store)
         self.accounts = Accounts(self.store)
+        self.origins = Origins(self.store)
 
     def close(self) -> None:
         self.store.close()

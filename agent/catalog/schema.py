@@ -128,3 +128,11 @@ def m005_tokens(db: Database) -> None:
     )
     db.execute("create index audit_by_object on audit (object, id)")
     db.execute("create index alerts_by_class on alerts (class_id, since)")
+
+
+@migrations()
+def m006_origins(db: Database) -> None:
+    """From where each account has signed in, so that its owner keeps a way in while strangers guess at the password."""
+    db.execute(
+        "create table origins (name text not null, origin text not null, at text not null, primary key (name, origin))"
+    )

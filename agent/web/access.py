@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -14,57 +11,16 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from agent.catalog import Catalog
 from agent.catalog.accounts import Role, SignedIn
 from agent.clock import Clock
+from agent.web.throttle import Throttle, origin
 
 LASTS = timedelta(hours=2)
 TOUCH = timedelta(minutes=5)
-FREE_TRIES = 5
-FIRST_WAIT_S = 30.0
-LONGEST_WAIT_S = 900.0
-_REMEMBERED = 10_000
 _ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 
 
 def new_password() -> str:
     """Sixteen characters that a person can read off a screen (93 bits)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
-
-
-@dataclass(slots=True)
-class _Failures:
-    count: int = 0
-    until: float = 0.0
-
-
-@dataclass(slots=True)
-class Throttle:
-    """After FREE_TRIES wrong passwords a key (a name, an address) waits, twice as long each time."""
-
-    clock: Clock
-    _keys: OrderedDict[str, _Failures] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def wait_s(self, *keys: str) -> float:
-        """Seconds until the next try is heard; 0 at once."""
-        with self._lock:
-            now = self.clock.monotonic()
-            return max([0.0, *(self._keys[k].until - now for k in keys if k in self._keys)])
-
-    def failed(self, *keys: str) -> None:
-        with self._lock:
-            for key in keys:
-                known = self._keys.setdefault(key, _Failures())
-                self._keys.move_to_end(key)
-                known.count += 1
-                over = known.count - FREE_TRIES
-                if over >= 0:
-                    known.until = self.clock.monotonic() + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(over, 10))
-            while len(self._keys) > _REMEMBERED:
-                self._keys.popitem(last=False)
-
-    def passed(self, *keys: str) -> None:
-        with self._lock:
-            for key in keys:
-                self._keys.pop(key, None)
 
 
 class Access:
@@ -76,8 +32,7 @@ class Access:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         # what an unknown name is checked against, so that it takes as long as a known one
         self._nobody = self._hasher.hash(secrets.token_hex())
-        self._turn = threading.Semaphore(1)
-        self.throttle = Throttle(clock)
+        self.throttle = Throttle(clock, lambda name, where: catalog.origins.known(name, where, clock.now()))
 
     def make(self, name: str, role: Role) -> str:
         """Make an account or give it a new password; return the password, which is nowhere else."""
@@ -93,18 +48,18 @@ class Access:
         return token, until
 
     def sign_in(self, name: str, password: str, address: str) -> str | None:
-        """A session's token, or None: wrong name or password. The caller asks the throttle first."""
+        """A session's token, or None: wrong name or password. Raises Throttled where it is not looked at now."""
         account = self._catalog.accounts.get(name)
-        with self._turn:  # each check takes 19 MiB: one at a time, recording comes first
+        with self.throttle.turn(name, address) as passed:
             try:
                 self._hasher.verify(account.password if account else self._nobody, password)
             except (VerificationError, InvalidHashError):
                 account = None
-        if account is None:
-            self.throttle.failed(f"name {name}", f"address {address}")
-            return None
-        self.throttle.passed(f"name {name}", f"address {address}")
+            if account is None:
+                return None
+            passed()
         token, now = secrets.token_urlsafe(32), self._clock.now()
+        self._catalog.origins.add(name, origin(address), now)
         self._catalog.accounts.sign_in(token, name, secrets.token_urlsafe(32), now, now + LASTS)
         return token
 

@@ -33,6 +33,8 @@ from agent.web import problems
 from agent.web.access import Access
 from agent.web.options import Options
 from agent.web.problems import Problem
+from agent.web.refusals import Refusals
+from agent.web.throttle import origin
 
 Form = Mapping[str, str]
 Handler = Callable[["Visit"], Response]
@@ -60,6 +62,7 @@ class Site:
         self.options = options
         self.classes = classes
         self.access = Access(catalog, clock)
+        self.refusals = Refusals(catalog, clock)
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
         self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
@@ -129,7 +132,7 @@ class Site:
         return handler(visit)
 
     def _refuse(self, visit: Visit, key: str) -> Response:
-        visit.note_once("refused", visit.request.url.path, {"reason": key, "method": visit.request.method})
+        visit.refused("refused", visit.request.url.path, {"reason": key, "method": visit.request.method})
         return visit.error(403, visit.t(key))
 
     async def _http_error(self, request: Request, error: HTTPException) -> Response:
@@ -212,9 +215,15 @@ class Visit:
         self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
-        """As `note`, but what a browser repeats (ranges, refreshes) or an attacker could flood stands once in AGAIN_S."""
+        """As `note`, but what a browser repeats (ranges, refreshes) stands once in AGAIN_S. For those who were let in: what
+        strangers send goes through `refused`."""
         if self.site.first(self.who, action, object_[:200], repr(detail)):
             self.note(action, object_, detail)
+
+    def refused(self, action: str, object_: str, detail: Mapping[str, Any]) -> None:
+        """Into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
+        inside = self.me is not None
+        self.site.refusals.add(self.who, origin(self.address), action, object_[:200], detail, signed_in=inside)
 
 
 async def _form(request: Request) -> Form:
