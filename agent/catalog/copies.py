@@ -1,7 +1,7 @@
 """Daily copies of the database on the box's own disk, and what is taken back from one when the database is lost.
 
-A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts, origins and alerts not yet acknowledged stand
-only here. Looks are left out: after years they are nearly all of the database, which KEPT copies would multiply.
+A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts, origins and alerts not yet acknowledged
+stand only here. Looks are left out: after years they are nearly all of the database, which KEPT copies would multiply.
 """
 
 from __future__ import annotations

@@ -49,6 +49,10 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }  # fmt: skip
+# Thirty days and no longer: a browser that keeps to it lets nobody go on past a certificate that it does not know, as the
+# box's own next one may be. It holds for every port of the name, so not for its subdomains too, which may be other machines;
+# browsers take no notice of it on a bare address, or where they do not know the certificate.
+_HSTS = "max-age=2592000"
 
 
 class Site:
@@ -105,7 +109,7 @@ class Site:
         made += more
         made += [Route(f"/static/{name}", _static(name, kind), methods=["GET"]) for name, kind in _STATIC.items()]
         handlers: Any = {HTTPException: self._http_error, SiteAgentError: self._own_error}
-        return _Headers(Starlette(routes=made, exception_handlers=handlers))
+        return _Headers(Starlette(routes=made, exception_handlers=handlers), tls=self.options.tls)
 
     def _endpoint(self, handler: Handler, roles: tuple[Role, ...] | None) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -261,9 +265,10 @@ def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
 class _Headers:
     """Security headers on every answer, errors included."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
         self._app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+        headers = _HEADERS | ({"Strict-Transport-Security": _HSTS} if tls else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_more(message: Message) -> None:
