@@ -37,12 +37,13 @@ _PATTERNS = (
 )  # fmt: skip
 
 
-def begin(level: int = logging.INFO) -> None:
-    """Send everything of this process there. Libraries speak from warnings on."""
-    handler: logging.Handler = JournalHandler(JOURNAL) if _under_systemd() else logging.StreamHandler(sys.stderr)
+def begin(level: int = logging.INFO, *, limit: int = LIMIT, identifier: str = "site-agent") -> None:
+    """Send everything of this process there, each message `limit` times a minute. Libraries speak from warnings on."""
+    plain = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = JournalHandler(JOURNAL, identifier) if _under_systemd() else plain
     if not isinstance(handler, JournalHandler):
         handler.setFormatter(Clean("%(levelname)s %(threadName)s: %(message)s"))
-    handler.addFilter(Limit())
+    handler.addFilter(Limit(limit))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -95,9 +96,10 @@ class Limit(logging.Filter):
 class JournalHandler(logging.Handler):
     """systemd's native protocol: one datagram a record, a field a line."""
 
-    def __init__(self, address: Path) -> None:
+    def __init__(self, address: Path, identifier: str = "site-agent") -> None:
         super().__init__()
         self._address = str(address)
+        self._identifier = identifier
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self.setFormatter(Clean("%(message)s"))
 
@@ -113,7 +115,7 @@ class JournalHandler(logging.Handler):
         kind, _, camera = worker.partition(" ")
         found = {
             "MESSAGE": self.format(record)[:_LONGEST], "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
-            "SYSLOG_IDENTIFIER": "site-agent", "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
+            "SYSLOG_IDENTIFIER": self._identifier, "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
             "CODE_FILE": record.pathname, "CODE_LINE": str(record.lineno), "CODE_FUNC": record.funcName or "",
         }  # fmt: skip
         if kind == "record" and camera:

@@ -21,7 +21,7 @@ LAYERS = [
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
     {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics"},
-    {"app", "demo"},
+    {"app", "page", "demo"},
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]

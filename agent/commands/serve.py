@@ -1,4 +1,4 @@
-"""`site-agent serve`: the inspectors' page alone (it is part of `run`), and its accounts."""
+"""`site-agent serve`: the inspectors' page, a process beside `run`, and its accounts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from agent.catalog.accounts import ROLES
 from agent.clock import SystemClock, rfc3339
 from agent.commands import common
 from agent.errors import InputError
+from agent.page import PageProcess, end
+from agent.settings import Settings
 from agent.web.access import Access
-from agent.web.server import PageServer
-from agent.wiring import ClassBook, for_page
 
 _LONGEST_DAYS = 366
 _NAME = re.compile(r"[\w.\-]{1,32}\Z")
@@ -33,6 +33,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     settings = common.settings(args)
+    if args.account is None and args.token is None and args.revoke is None:
+        return _serve(settings)
     with common.catalog(settings) as catalog:
         if args.account is not None:
             return _account(args, catalog)
@@ -40,19 +42,19 @@ def run(args: argparse.Namespace) -> int:
             return _token(args, catalog)
         if args.revoke is not None:
             return _revoke(args, catalog)
-        logs.begin()
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        page = PageServer(catalog, SystemClock(), for_page(settings), ClassBook(catalog).all)
-        # in a thread of its own, since uvicorn takes the signals for itself in the main one
-        thread = threading.Thread(target=page.run, args=(stop,), name="page")
-        thread.start()
-        while thread.is_alive() and not stop.is_set():
-            stop.wait(0.5)
-        stop.set()
-        thread.join()
-    return 0
+    raise AssertionError("one of the three was given")
+
+
+def _serve(settings: Settings) -> int:
+    logs.begin(limit=1, identifier="site-agent-page")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    page = PageProcess(settings, SystemClock())
+    status = page.run(stop)
+    if page.late:
+        end(status)
+    return status
 
 
 def _named(name: str) -> str:

@@ -77,7 +77,6 @@ class PageServer:
             done.set()
             watcher.join()
             self._socket.close()
-            self._end()
 
     def _beat(self, alive: Callable[[], None]) -> None:
         """In a worker thread, as every page is made: where all of them hang this does too."""
@@ -89,7 +88,8 @@ class PageServer:
         else:
             alive()
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Write what was only counted until now."""
         try:
             self.site.refusals.close()
         except SiteAgentError as error:
