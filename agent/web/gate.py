@@ -13,7 +13,6 @@ import asyncio
 import logging
 import socket
 import ssl
-import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -41,7 +40,6 @@ _TELL_S = 60.0
 _AT_ONCE = 64
 _PAUSE_S = 1.0
 _SEND_BUFFER = 256 << 10
-_RESET = struct.pack("ii", 1, 0)
 
 
 class Seat:
@@ -216,8 +214,6 @@ class Gate:
 
     def _turn_away(self, sock: socket.socket, why: str) -> None:
         self._turned[why] += 1
-        with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         sock.close()
 
     def sweep(self) -> None:
