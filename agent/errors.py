@@ -11,6 +11,7 @@ SiteAgentError
 ├── DriveError            the drive is missing, wrong, full, broken; `kind` is the alert kind
 ├── CatalogError          the database
 │   └── CatalogBlocked    nothing is wrong with it, but it cannot be used just now: disk full, held by somebody, no right to it
+├── Shortage              out of descriptors, memory or threads: wait and try again
 ├── ModelError            the detector's model file
 │   └── ModelMissing      the settings name a file that is not there      exit status 2
 └── BureauError           the broker or what it sent
@@ -76,6 +77,10 @@ class CatalogError(SiteAgentError):
 
 
 class CatalogBlocked(CatalogError):
+    pass
+
+
+class Shortage(SiteAgentError):
     pass
 
 

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.errors import Shortage
+
 JOURNAL = Path("/run/systemd/journal/socket")
 LIMIT = 10
 WINDOW_S = 60.0
@@ -80,17 +82,24 @@ class Limit(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        key = (record.pathname, record.lineno, record.threadName)
+        key, limit = self._kind(record)
         now = self._now()
         with self._lock:
             since, count = self._seen.get(key, (now, 0))
             held = 0
             if now - since >= self._window_s:
-                held, since, count = max(0, count - self._limit), now, 0
+                held, since, count = max(0, count - limit), now, 0
             self._seen[key] = (since, count + 1)
         if held:
             record.msg, record.args = f"{record.getMessage()} (and {held} more like it)", ()
-        return count < self._limit
+        return count < limit
+
+    def _kind(self, record: logging.LogRecord) -> tuple[tuple[str, int, str | None], int]:
+        """What counts as the same message, and how often it is let through. A shortage meets every worker at once and is said
+        by one of them."""
+        if isinstance(record.args, tuple) and any(isinstance(value, Shortage) for value in record.args):
+            return (Shortage.__name__, 0, None), 1
+        return (record.pathname, record.lineno, record.threadName), self._limit
 
 
 class JournalHandler(logging.Handler):

@@ -14,7 +14,7 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "notify", "crew"},
+    {"errors", "clock", "model", "notify", "crew", "shortage"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "life", "attempts"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from agent import shortage
 from agent.cameras.networks import Networks
 from agent.clock import Clock
 from agent.errors import CameraError, CameraUnreachable
@@ -65,6 +66,8 @@ class Transport:
         except TimeoutError:
             raise CameraUnreachable("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
+            if found := shortage.of(error):
+                raise found from None
             raise CameraUnreachable(
                 "cameras.no_answer", address=host, detail=error.strerror or type(error).__name__
             ) from None
@@ -77,7 +80,8 @@ class Transport:
         if self.stop.is_set() or not self.networks.holds(host):
             return False
         try:
-            socket.create_connection((host, port), timeout).close()
+            with shortage.told():
+                socket.create_connection((host, port), timeout).close()
         except (OSError, OverflowError):
             return False
         return True

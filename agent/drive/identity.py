@@ -15,9 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import clock as time
+from agent import shortage
 from agent.clock import Clock
 from agent.drive import durable, keys, layout
-from agent.errors import DriveError, InputError
+from agent.errors import DriveError, InputError, Shortage
 from agent.model import TrainingClass
 from agent.schedule import Placement
 
@@ -227,8 +228,11 @@ def seal_file(root: Path) -> Path:
     return root / _SEALED
 
 
-def os_error(error: OSError, root: Path) -> DriveError:
-    """What the operating system said about a drive, as the alert kind that it amounts to."""
+def os_error(error: OSError, root: Path) -> DriveError | Shortage:
+    """What the operating system said about a drive, as the alert kind that it amounts to; Shortage where it was none of the
+    drive's."""
+    if shortage.of_errno(error.errno):
+        return Shortage("machine.short", detail=error.strerror or error)
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
     if kind == "drive.error":
         return DriveError("drive.error", kind, root=root, detail=error.strerror or error)

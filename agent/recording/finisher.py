@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent import shortage
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
@@ -64,10 +65,11 @@ class Finisher:
         while (item := self._queue.get()) is not None:
             drive = item.writer.drive if isinstance(item, Job) else item
             try:
-                if isinstance(item, Job):
-                    self._finish(item)
-                if self.left or not isinstance(item, Job):
-                    self._take_up(drive)
+                with shortage.told():
+                    if isinstance(item, Job):
+                        self._finish(item)
+                    if self.left or not isinstance(item, Job):
+                        self._take_up(drive)
             except SiteAgentError as error:
                 # the row stays open, so recovery takes it up when drive and catalog are well again
                 # where the drive failed, its return is what recovery waits for
