@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from importlib import resources
@@ -17,7 +18,7 @@ import jinja2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -276,4 +277,6 @@ class _Headers:
                 message["headers"] = [*message["headers"], *self._headers]
             await send(message)
 
-        await self._app(scope, receive, send_more if scope["type"] == "http" else send)
+        # who goes away in the middle of what he sends is nobody's fault, and must not fill the log
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, send_more if scope["type"] == "http" else send)
