@@ -50,6 +50,7 @@ class Seat:
         self.origin = where
         self.guest: Guest | None = None
         self.task: asyncio.Task[None] | None = None
+        self.begun = False
         self._since, self._taken, self._moved = now, 0, now
         self._phase = "handshake"
 
@@ -174,26 +175,35 @@ class Gate:
         self._seats.add(seat)
         self._held[where] += 1
         seat.task = self._loop.create_task(self._seat(seat))
+        seat.task.add_done_callback(lambda task: self._seated(seat, task))
 
     async def _seat(self, seat: Seat) -> None:
+        """Until the TLS handshake is over, or without TLS at once. Raises OSError where it fails."""
+        seat.begun = True
+
         def guest() -> Guest:
             made = self._make()
             made.left = lambda: self._leave(seat)
+            made.welcome = lambda: seat in self._seats
             return made
 
         more = {"ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": 600.0} if self._tls else {}
-        try:
-            _, seat.guest = await self._loop.connect_accepted_socket(guest, seat.sock, ssl=self._tls, **more)
-        except (OSError, asyncio.CancelledError):
-            # no TLS, gone again, too slow, or made to go
-            seat.sock.close()
+        _, made = await self._loop.connect_accepted_socket(guest, seat.sock, ssl=self._tls, **more)
+        if seat in self._seats:
+            seat.guest = made
+
+    def _seated(self, seat: Seat, task: asyncio.Task[None]) -> None:
+        seat.task = None
+        if task.cancelled() or isinstance(task.exception(), OSError):
+            # no TLS, gone again, too slow, or made to go; from the beginning on the socket is asyncio's to close
+            if not seat.begun:
+                seat.sock.close()
             self._leave(seat)
-        finally:
-            seat.task = None
 
     def _leave(self, seat: Seat) -> None:
         if seat in self._seats:
             self._seats.discard(seat)
+            seat.guest = None
             self._held[seat.origin] -= 1
             if not self._held[seat.origin]:
                 del self._held[seat.origin]

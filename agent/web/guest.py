@@ -19,17 +19,22 @@ _ACKED = struct.Struct("=120xQ")
 
 
 class Guest(H11Protocol):
-    """`left` is called when the connection is gone."""
+    """`left` is called when the connection is gone; `welcome` says whether it still has its place when it is there."""
 
     left: Callable[[], None]
+    welcome: Callable[[], bool]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.since = time.monotonic()
         super().connection_made(cast(asyncio.Transport, transport))
+        if not self.welcome():
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.left()
+        # both hold on to this connection: of thousands a minute none may wait for the garbage collector
+        del self.left, self.welcome
 
     def on_response_complete(self) -> None:
         self.since = time.monotonic()
