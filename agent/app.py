@@ -45,7 +45,6 @@ from agent.recording.recover import open_rows, recover_rows
 from agent.room import RoomWatch
 from agent.settings import Settings
 from agent.settings_file import DEFAULT_FILE
-from agent.web.server import PageServer
 
 log = logging.getLogger(__name__)
 STOP_S = 14.0
@@ -126,9 +125,6 @@ class App:
         if settings.serve.metrics_port:
             metrics = MetricsServer(catalog, now, self._drives.report, settings.serve.metrics_port)
             crew.start("metrics", metrics.run)
-        if settings.serve.enabled:
-            page = PageServer(catalog, now, wiring.for_page(settings), self._book.all)
-            crew.start("page", page.run)
         crew.start("doctor", Rounds(catalog, now, self._box, self._recording_due).run)
         self._recorded_by: dict[str, Recorder] = {}
         crew.start("recorders", lambda stop: self._recorders(crew, stop))

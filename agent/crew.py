@@ -1,7 +1,8 @@
 """Threads with names: started in order, watched, joined in reverse.
 
 A worker that ends by an error is a bug: the whole process then stops in order with status 1, and systemd starts it again. But a
-catalog that is blocked (its disk is full, a command holds it) is nobody's bug: the worker begins again a little later.
+catalog that is blocked (its disk is full, a command holds it) is nobody's bug, nor is running out of descriptors, memory or
+threads: the worker begins again a little later.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from agent.errors import CatalogBlocked
+from agent import shortage
+from agent.errors import CatalogBlocked, Shortage
 
 log = logging.getLogger(__name__)
 Work = Callable[[threading.Event], None]
 
 
 class Crew:
-    """`failed` is set as soon as one worker broke; `pause_s` is how long one waits whom the catalog turned away."""
+    """`failed` is set as soon as one worker broke; `pause_s` is how long one waits who could not go on just now."""
 
     def __init__(self, stop: threading.Event, pause_s: float = 5.0) -> None:
         self._stop = stop
@@ -29,13 +31,16 @@ class Crew:
         self.failed = threading.Event()
 
     def start(self, name: str, work: Work) -> None:
-        """Run `work(stop)` in a thread of its own; a name that runs already is left alone."""
+        """Run `work(stop)` in a thread of its own; a name that runs already is left alone. Raises Shortage where no thread can
+        be added."""
         with self._lock:
             if name in self._threads or self._stop.is_set():
                 return
             thread = threading.Thread(target=self._run, args=(name, work), name=name)
+            with shortage.told():
+                thread.start()
+            # only now: who could not be started must not count as running
             self._threads[name] = thread
-            thread.start()
 
     def abandon(self, name: str) -> None:
         """Leave a worker that hangs to itself: its name is free for another, and nobody waits for it at the end."""
@@ -78,5 +83,11 @@ class Crew:
             work(self._stop)
         except CatalogBlocked as error:
             log.warning("%s", error)
-            return not self._stop.is_set()
-        return False
+        except (OSError, MemoryError, RuntimeError, Shortage) as error:
+            found = shortage.of(error)
+            if found is None:
+                raise
+            log.warning("worker %s waits: %s", threading.current_thread().name, found)
+        else:
+            return False
+        return not self._stop.is_set()

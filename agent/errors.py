@@ -9,9 +9,9 @@ SiteAgentError
 │   └── CameraDenied      user name or password refused
 ├── MediaError            a file or stream is not the video it should be
 ├── DriveError            the drive is missing, wrong, full, broken; `kind` is the alert kind
-│   └── Exhausted         the box has no file handle or memory left: no drive can be used just now, and none is to blame
 ├── CatalogError          the database
 │   └── CatalogBlocked    nothing is wrong with it, but it cannot be used just now: disk full, held by somebody, no right to it
+├── Shortage              out of descriptors, memory or threads: wait and try again
 ├── ModelError            the detector's model file
 │   └── ModelMissing      the settings name a file that is not there      exit status 2
 └── BureauError           the broker or what it sent
@@ -19,12 +19,7 @@ SiteAgentError
 
 from __future__ import annotations
 
-import errno
-
 from agent import words
-
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Error numbers of a box that has no file handle or memory left: neither camera nor drive is to blame."""
 
 
 class SiteAgentError(Exception):
@@ -77,15 +72,15 @@ class DriveError(SiteAgentError):
         self.kind = kind
 
 
-class Exhausted(DriveError):
-    pass
-
-
 class CatalogError(SiteAgentError):
     pass
 
 
 class CatalogBlocked(CatalogError):
+    pass
+
+
+class Shortage(SiteAgentError):
     pass
 
 

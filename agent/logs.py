@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.errors import Shortage
+
 JOURNAL = Path("/run/systemd/journal/socket")
 LIMIT = 10
 WINDOW_S = 60.0
@@ -37,12 +39,13 @@ _PATTERNS = (
 )  # fmt: skip
 
 
-def begin(level: int = logging.INFO) -> None:
-    """Send everything of this process there. Libraries speak from warnings on."""
-    handler: logging.Handler = JournalHandler(JOURNAL) if _under_systemd() else logging.StreamHandler(sys.stderr)
+def begin(level: int = logging.INFO, *, limit: int = LIMIT, identifier: str = "site-agent") -> None:
+    """Send everything of this process there, each message `limit` times a minute. Libraries speak from warnings on."""
+    plain = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = JournalHandler(JOURNAL, identifier) if _under_systemd() else plain
     if not isinstance(handler, JournalHandler):
         handler.setFormatter(Clean("%(levelname)s %(threadName)s: %(message)s"))
-    handler.addFilter(Limit())
+    handler.addFilter(Limit(limit))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -79,25 +82,33 @@ class Limit(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        key = (record.pathname, record.lineno, record.threadName)
+        key, limit = self._kind(record)
         now = self._now()
         with self._lock:
             since, count = self._seen.get(key, (now, 0))
             held = 0
             if now - since >= self._window_s:
-                held, since, count = max(0, count - self._limit), now, 0
+                held, since, count = max(0, count - limit), now, 0
             self._seen[key] = (since, count + 1)
         if held:
             record.msg, record.args = f"{record.getMessage()} (and {held} more like it)", ()
-        return count < self._limit
+        return count < limit
+
+    def _kind(self, record: logging.LogRecord) -> tuple[tuple[str, int, str | None], int]:
+        """What counts as the same message, and how often it is let through. A shortage meets every worker at once and is said
+        by one of them."""
+        if isinstance(record.args, tuple) and any(isinstance(value, Shortage) for value in record.args):
+            return (Shortage.__name__, 0, None), 1
+        return (record.pathname, record.lineno, record.threadName), self._limit
 
 
 class JournalHandler(logging.Handler):
     """systemd's native protocol: one datagram a record, a field a line."""
 
-    def __init__(self, address: Path) -> None:
+    def __init__(self, address: Path, identifier: str = "site-agent") -> None:
         super().__init__()
         self._address = str(address)
+        self._identifier = identifier
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self.setFormatter(Clean("%(message)s"))
 
@@ -113,7 +124,7 @@ class JournalHandler(logging.Handler):
         kind, _, camera = worker.partition(" ")
         found = {
             "MESSAGE": self.format(record)[:_LONGEST], "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
-            "SYSLOG_IDENTIFIER": "site-agent", "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
+            "SYSLOG_IDENTIFIER": self._identifier, "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
             "CODE_FILE": record.pathname, "CODE_LINE": str(record.lineno), "CODE_FUNC": record.funcName or "",
         }  # fmt: skip
         if kind == "record" and camera:

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 _PATIENCE_S = 0.5
 _EXTENSION = "EXTEND_TIMEOUT_USEC=60000000"
@@ -22,12 +23,18 @@ def tell(*lines: str) -> None:
     # a leading @ names Linux's abstract namespace
     target = "\0" + address[1:] if address.startswith("@") else address
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            # a manager that does not read must not hold the agent
-            channel.settimeout(_PATIENCE_S)
-            channel.sendto("\n".join(lines).encode(), target)
+        _channel().sendto("\n".join(lines).encode(), target)
     except OSError:
         return
+
+
+@lru_cache(maxsize=1)
+def _channel() -> socket.socket:
+    """Kept open: a process that is out of descriptors has to say all the same that it is alive."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    # a manager that does not read must not hold the agent
+    channel.settimeout(_PATIENCE_S)
+    return channel
 
 
 @contextmanager

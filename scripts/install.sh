@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs site-agent on Debian 12 or 13 as a systemd service. Can be run again at any time.
+# Installs site-agent on Debian 12 or 13 as systemd services. Can be run again at any time.
 #   install.sh                install, or mend an installation; asks before it changes anything
 #   install.sh --upgrade      the same with the new program; goes back by itself where it does not work
 #   install.sh --uninstall    removes program and units; settings, keys, catalog and recordings stay
@@ -10,6 +10,7 @@ source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 opt=/opt/site-agent etc=/etc/site-agent state=/var/lib/site-agent user=site-agent
 units=/etc/systemd/system
+services=(site-agent site-agent-page)
 packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 smartmontools exfatprogs ntfs-3g fdisk systemd-timesyncd)
 mode=install wheels='' yes='' start='' language=zh
 
@@ -72,14 +73,15 @@ plan() {
   2. 建立系统用户 $user（不能登录）
   3. 程序和虚拟环境放到 $opt/versions/$new，$opt/current 指向它
   4. 设置放到 $etc（已有的不动），状态放到 $state；生成签名密钥、网页证书和网页的第一个账号（密码只显示一次）
-  5. 安装并启用服务 site-agent、site-agent-maintenance.timer
+  5. 安装并启用服务 site-agent、site-agent-page（检查页面）、site-agent-maintenance.timer
 " "
   1. install Debian packages: ${packages[*]}
   2. make the system user $user (no login)
   3. put program and virtual environment into $opt/versions/$new, with $opt/current pointing at it
   4. put settings into $etc (existing ones stay), state into $state; make the signing key, the page's
      certificate and its first account (the password is shown once)
-  5. install and enable the units site-agent and site-agent-maintenance.timer
+  5. install and enable the units site-agent, site-agent-page (the inspectors' page) and
+     site-agent-maintenance.timer
 "; } >&2
 }
 
@@ -174,14 +176,17 @@ switch_to() {
   install -m 0644 "$opt/current/systemd/"*.service "$opt/current/systemd/"*.timer "$units/"
   # growing pauses between restarts: systemd 254 and newer know how
   if [ "$(systemctl --version | awk 'NR==1 {print $2}')" -ge 254 ]; then
-    install -d "$units/site-agent.service.d"
-    printf '[Service]\nRestartSteps=6\nRestartMaxDelaySec=60\n' >"$units/site-agent.service.d/back-off.conf"
+    local unit
+    for unit in "${services[@]}"; do
+      install -d "$units/$unit.service.d"
+      printf '[Service]\nRestartSteps=6\nRestartMaxDelaySec=60\n' >"$units/$unit.service.d/back-off.conf"
+    done
   fi
   if booted; then systemctl daemon-reload; fi
 }
 
 enable() {
-  systemctl -q enable site-agent.service site-agent-maintenance.timer
+  systemctl -q enable "${services[@]}" site-agent-maintenance.timer
   if booted; then systemctl -q start site-agent-maintenance.timer; fi
 }
 
@@ -192,7 +197,10 @@ do_install() {
   debian_packages; system_user; program; folders
   switch_to "$new"; command_link; first_state; enable
   if booted && { [ -z "$fresh" ] || [ -n "$start" ]; }; then
-    systemctl restart site-agent || die "服务没有启动；请看：journalctl -u site-agent -n 50" "the service did not start; see: journalctl -u site-agent -n 50"
+    local unit
+    for unit in "${services[@]}"; do
+      systemctl restart "$unit" || die "服务 $unit 没有启动；请看：journalctl -u $unit -n 50" "the service $unit did not start; see: journalctl -u $unit -n 50"
+    done
   fi
   tidy
   say "安装完成。下一步：sudo site-agent setup" "Installed. Next: sudo site-agent setup"
@@ -208,23 +216,35 @@ do_upgrade() {
   booted || { switch_to "$new"; return 0; }
   rm -rf "$before"; install -d -m 0700 "$before"
   site-agent doctor --json >"$before/doctor.json" 2>/dev/null || true
-  systemctl stop site-agent
+  systemctl stop "${services[@]}" 2>/dev/null || systemctl stop site-agent
   cp -a "$state"/catalog.db* "$before/" 2>/dev/null || true
   switch_to "$new"
-  if systemctl start site-agent && healthy "$before/doctor.json"; then
+  enable
+  if systemctl start "${services[@]}" && healthy "$before/doctor.json"; then
     tidy; say "已升级到 $new" "upgraded to $new"; return 0
   fi
   say "新版本不能正常工作，正在退回 $old" "the new version does not work, going back to $old"
-  systemctl stop site-agent || true
+  systemctl stop "${services[@]}" || true
   switch_to "$old"
-  if ! systemctl start site-agent; then
+  old_services
+  if ! systemctl start "${services[@]}"; then
     # the new version may have changed the catalog beyond what the old one reads; the drive's journal has the difference
-    systemctl stop site-agent || true
+    systemctl stop "${services[@]}" || true
     rm -f "$state"/catalog.db*; cp -a "$before"/catalog.db* "$state/"
-    systemctl start site-agent || die "退回 $old 后服务仍未启动；请看：journalctl -u site-agent" "back on $old, but the service does not start; see: journalctl -u site-agent"
+    systemctl start "${services[@]}" || die "退回 $old 后服务仍未启动；请看：journalctl -u site-agent" "back on $old, but the service does not start; see: journalctl -u site-agent"
   fi
   rm -rf "${opt:?}/versions/$new"
   die "升级失败，已退回 $old，录像继续；新版本的日志：journalctl -u site-agent" "the upgrade failed; $old is running again. The new version's log: journalctl -u site-agent"
+}
+
+# what the version that is current now brings: before it was a unit of its own the page was part of the agent
+old_services() {
+  if [ ! -e "$opt/current/systemd/site-agent-page.service" ]; then
+    systemctl -q disable site-agent-page.service || true
+    rm -rf "$units/site-agent-page.service" "$units/site-agent-page.service.d"
+    systemctl daemon-reload
+    services=(site-agent)
+  fi
 }
 
 # no fault that was not there before; a camera may need a minute to come back
@@ -240,10 +260,10 @@ healthy() {
 do_uninstall() {
   say "将移除程序和服务；保留 $etc、$state（密钥、目录库）和全部录像" "Removes program and units; $etc, $state (keys, catalog) and all recordings stay"
   confirm
-  if booted; then systemctl -q disable --now site-agent.service site-agent-maintenance.timer || true
-  else systemctl -q disable site-agent.service site-agent-maintenance.timer || true; fi
-  rm -f "$units"/site-agent.service "$units"/site-agent-{maintenance,smart}.service "$units"/site-agent-maintenance.timer /usr/local/bin/site-agent
-  rm -rf "$units/site-agent.service.d" "$opt"
+  local unit on=(); booted && on=(--now)
+  for unit in "${services[@]}" site-agent-maintenance.timer; do systemctl -q disable "${on[@]}" "$unit" || true; done
+  rm -f "$units"/site-agent.service "$units"/site-agent-{page,maintenance,smart}.service "$units"/site-agent-maintenance.timer /usr/local/bin/site-agent
+  rm -rf "$units"/site-agent{,-page}.service.d "$opt"
   if booted; then systemctl daemon-reload; fi
   say "已移除" "removed"
 }

@@ -36,6 +36,7 @@ class Daemon:
         """What the agent is started through: `ip netns exec NAME`, nothing else that stays beside it."""
         self.environment = os.environ | {"SITE_AGENT_CAMERAS__PASSWORD": PASSWORD, "PYTHONFAULTHANDLER": "1"}
         self._process: subprocess.Popen[bytes] | None = None
+        self._pages: list[PageDaemon] = []
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
         self._notify.setblocking(False)
@@ -119,6 +120,11 @@ kind = "theory"
             self.until(lambda: any("READY=1" in line for line in self.heard()), 30)
         return self
 
+    def serve(self, **environment: str) -> PageDaemon:
+        """The page beside the agent, as its own unit runs it; on a free port of the loopback."""
+        self._pages.append(PageDaemon(self.folder, self.config, self.environment | environment))
+        return self._pages[-1].start()
+
     def heard(self) -> list[str]:
         """Everything that the service manager was told since the last start."""
         while True:
@@ -151,6 +157,8 @@ kind = "theory"
     def close(self) -> None:
         if self._process and self._process.poll() is None:
             self.kill()
+        for page in self._pages:
+            page.close()
         self._notify.close()
 
     def __enter__(self) -> Daemon:
@@ -195,3 +203,62 @@ kind = "theory"
             assert self.running() or not self._process, f"the agent ended: {self.log()[-2000:]}"
             time.sleep(0.1)
         raise AssertionError(f"not within {seconds} s; log: {self.log()[-2000:]}")
+
+
+class PageDaemon:
+    """`site-agent serve` in a process of its own, for the box whose settings lie in `config`."""
+
+    def __init__(self, folder: Path, config: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self._config = config
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"https://127.0.0.1:{self.port}/"
+        self.certificate = folder / "state/page/tls/page.pem"
+        self._environment = environment | {
+            "SITE_AGENT_SERVE__ENABLED": environment.get("SITE_AGENT_SERVE__ENABLED", "true"),
+            "SITE_AGENT_SERVE__HOST": "0.0.0.0", "SITE_AGENT_SERVE__PORT": str(self.port),
+            "NOTIFY_SOCKET": str(folder / "page-notify"),
+        }  # fmt: skip
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        (folder / "page-notify").unlink(missing_ok=True)
+        self._notify.bind(str(folder / "page-notify"))
+        self._notify.setblocking(False)
+        self._told: list[str] = []
+
+    def start(self, *, wait: bool = True) -> PageDaemon:
+        with (self.folder / "page.log").open("ab") as log:
+            command = [sys.executable, "-m", "agent", "serve", "--config", str(self._config)]
+            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        if wait:
+            self.until(lambda: any("READY=1" in line for line in self.heard()), 30)
+        return self
+
+    def heard(self) -> list[str]:
+        while True:
+            try:
+                self._told.append(self._notify.recv(4096).decode())
+            except BlockingIOError:
+                return self._told
+
+    def until(self, found: Callable[[], Any], seconds: float) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if result := found():
+                return result
+            time.sleep(0.05)
+        raise AssertionError(f"not within {seconds} s; log: {self.log()[-2000:]}")
+
+    def stop(self, seconds: float = 10) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def log(self) -> str:
+        return (self.folder / "page.log").read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        self._notify.close()

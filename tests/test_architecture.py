@@ -15,14 +15,14 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "intervals", "notify", "crew", "digest", "resources", "defaults"},
+    {"errors", "clock", "model", "intervals", "notify", "crew", "digest", "shortage", "resources", "defaults"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
     {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
-    {"app", "demo"},
+    {"app", "page", "demo"},
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]

@@ -185,11 +185,10 @@ def test_many_faults_stay_short_in_the_heartbeat() -> None:
 @needs_mosquitto
 def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> None:
     """No camera is there: the class's camera was never found, and everybody hears of it."""
-    port = free_port()
     with Broker(tmp_path / "broker") as broker, Listener(broker) as ears, Daemon(tmp_path, broker.port) as daemon:
+        page_of_its_own = daemon.serve()
         # a network of its own: other tests' cameras may be about
-        daemon.environment |= {"SITE_AGENT_SERVE__ENABLED": "true", "SITE_AGENT_SERVE__PORT": str(port),
-                               "SITE_AGENT_SERVE__HOST": "127.0.0.1",
+        daemon.environment |= {"SITE_AGENT_SERVE__ENABLED": "true", "SITE_AGENT_SERVE__PORT": str(page_of_its_own.port),
                                "SITE_AGENT_CAMERAS__NETWORKS": '["127.0.0.99/32"]'}  # fmt: skip
         daemon.start()
         told = ears.wait(lambda: [h for h in ears.on("/heartbeat") if data(h)["doctor"]], 40)
@@ -200,8 +199,9 @@ def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> Non
         assert beat["worst"] == "critical"
         assert {"cameras", "cameras.cam1"} <= {*beat["checks"]}
         assert "bureau" not in beat["checks"], "it is connected"
+        assert "page" not in beat["checks"], "it answers"
 
-        base, certificate = f"https://127.0.0.1:{port}", daemon.folder / "state/page/tls/page.pem"
+        base, certificate = page_of_its_own.url.rstrip("/"), page_of_its_own.certificate
         browser = Browser(base, certificate)
         password = daemon.json("serve", "--account", "ban", "--role", "operator")[0]["password"]
         browser.first_sign_in("ban", password)
@@ -215,4 +215,5 @@ def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> Non
         body = answer.json()
         assert (body["worst"], body["fresh"], body["at"]) == ("critical", True, beat["at"])
         assert any("no camera was found" in item["finding"] and item["mend"] for item in body["items"])
+        assert page_of_its_own.stop() == 0
         assert daemon.stop() == 0

@@ -96,7 +96,6 @@ kind = "theory"
     known = f'known = [{{camera_id = "front", address = "{camera.address}"}}]'
     text = file.read_text(encoding="utf-8").replace("known = []", known)
     text = text.replace("segment_seconds = 300", "segment_seconds = 10").replace("interval = 20", "interval = 2")
-    text = text.replace("[serve]\nenabled = true", "[serve]\nenabled = false")
     file.write_text(text, encoding="utf-8")
 
 
@@ -128,9 +127,10 @@ def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
     assert found["model"]["severity"] == "ok"
     assert found["service"]["severity"] == "critical"
     assert all(row["mend"] for row in found.values() if row["severity"] != "ok")
-    assert box.inside("systemd-analyze", "verify", "site-agent.service", "site-agent-maintenance.timer",
-                      "site-agent-smart.service").strip() == ""  # fmt: skip
-    assert "enabled" in box.inside("systemctl", "is-enabled", "site-agent", "site-agent-maintenance.timer")
+    assert box.inside("systemd-analyze", "verify", "site-agent.service", "site-agent-page.service",
+                      "site-agent-maintenance.timer", "site-agent-smart.service").strip() == ""  # fmt: skip
+    units = ("site-agent", "site-agent-page", "site-agent-maintenance.timer")
+    assert box.inside("systemctl", "is-enabled", *units).split() == ["enabled"] * 3
     modes = box.inside("stat", "-c", "%a %U", "/etc/site-agent/credentials", "/var/lib/site-agent",
                        "/var/lib/site-agent/keys/box_ed25519",
                        "/var/lib/site-agent/page/tls/page.key").splitlines()  # fmt: skip
@@ -146,7 +146,7 @@ def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
     # and away: program and units go, settings and keys stay
     box.inside("sh", "/stick/install.sh", "--uninstall", "--yes")
     assert not (box.tree / "opt/site-agent").exists()
-    assert not (box.tree / "etc/systemd/system/site-agent.service").exists()
+    assert list((box.tree / "etc/systemd/system").glob("**/site-agent*")) == []
     assert (box.tree / "var/lib/site-agent/keys/box_ed25519").exists()
     assert (box.tree / "etc/site-agent/agent.toml").exists()
 
@@ -180,7 +180,7 @@ def test_a_day_of_a_box(box: Container, film: Path) -> None:
     box.boot()
     with VirtualCamera(film, address=HOST, serial="BOX1", model="VC-1", password=PASSWORD) as camera:
         settle(box, camera)
-        box.inside("systemctl", "restart", "site-agent", seconds=130)
+        box.inside("systemctl", "restart", "site-agent", "site-agent-page", seconds=130)
         shown = box.unit("ActiveState", "Type", "WatchdogUSec", "StatusText")
         assert (shown["ActiveState"], shown["Type"], shown["WatchdogUSec"]) == ("active", "notify", "1min")
         assert box.doctor("--only", "drive")["drive./media/evidence"]["severity"] == "critical"
@@ -204,7 +204,7 @@ def test_a_day_of_a_box(box: Container, film: Path) -> None:
 
         # what the hardened service found of itself: nothing that only its walls would make a fault
         itself = until(lambda: examination(box), 60)
-        assert {"service", "cameras.front", "drive./media/evidence", "model", "database.space"} <= itself.keys()
+        assert {"service", "page", "cameras.front", "drive./media/evidence", "model", "database.space"} <= itself.keys()
         assert {k: v for k, v in itself.items() if v == "critical"}.keys() <= {"clock"}
         # and the night's work, under walls of its own
         box.inside("systemctl", "start", "site-agent-maintenance", seconds=300)
@@ -213,6 +213,8 @@ def test_a_day_of_a_box(box: Container, film: Path) -> None:
         assert "bad" not in box.inside("journalctl", "--no-pager", "-u", "site-agent-maintenance").replace(" 0 bad", "")
 
         begun = time.monotonic()
+        box.inside("systemctl", "stop", "site-agent-page", seconds=30)
+        assert time.monotonic() - begun < 3
         box.inside("systemctl", "stop", "site-agent", seconds=30)
         assert time.monotonic() - begun < 15
         assert not list(drive.rglob(".*.part"))
@@ -220,6 +222,54 @@ def test_a_day_of_a_box(box: Container, film: Path) -> None:
     log = box.journal()
     assert PASSWORD not in log
     assert "Traceback" not in log
+
+
+def test_agent_and_page_do_not_need_one_another(box: Container, film: Path) -> None:
+    """Both run; either is killed; the page holds no more than its unit allows, and can write no drive."""
+    box.boot()
+    with VirtualCamera(film, address=HOST, serial="BOX1", model="VC-1", password=PASSWORD) as camera:
+        settle(box, camera)
+        plug_in(box)
+        box.inside("site-agent", "setup", "--drive", "/media/evidence", "--label", "试验盘", "--class", "/root/class.toml",
+                   "--start")  # fmt: skip
+        agent, page = "site-agent.service", "site-agent-page.service"
+        for unit in (agent, page):
+            assert box.unit("ActiveState", name=unit)["ActiveState"] == "active"
+        limits = box.unit("LimitNOFILE", "MemoryMax", "Nice", name=page)
+        assert limits == {"LimitNOFILE": "2048", "MemoryMax": str(640 << 20), "Nice": "10"}
+        assert box.unit("LimitNOFILE", name=agent)["LimitNOFILE"] == "16384"
+        assert box.doctor("--only", "page")["page"]["severity"] == "ok"
+
+        drive = Path("/proc", box._leader, "root/media/evidence")
+        until(lambda: list(drive.rglob("*.mp4")), 90)
+        pid = {unit: box.unit("MainPID", name=unit)["MainPID"] for unit in (agent, page)}
+        write = ("nsenter", "-t", pid[page], "-m", "setpriv", "--reuid=site-agent", "--regid=site-agent", "--clear-groups",
+                 "touch")  # fmt: skip
+        assert "Read-only file system" in box.inside(*write, "/var/lib/site-agent/keys/x", status=1)
+        assert "Read-only file system" in box.inside(*write, "/media/x", status=1)
+        assert "Landlock" not in box.inside("journalctl", "--no-pager", "-u", "site-agent-page")
+
+        box.inside("systemctl", "kill", "-s", "KILL", page)
+        until(
+            lambda: box.unit("NRestarts", "ActiveState", name=page) == {"NRestarts": "1", "ActiveState": "active"}, 60
+        )
+        assert box.unit("MainPID", "NRestarts", name=agent) == {"MainPID": pid[agent], "NRestarts": "0"}
+        pid[page] = box.unit("MainPID", name=page)["MainPID"]
+        box.inside("systemctl", "kill", "-s", "KILL", agent)
+        until(
+            lambda: box.unit("NRestarts", "ActiveState", name=agent) == {"NRestarts": "1", "ActiveState": "active"}, 60
+        )
+        assert box.unit("MainPID", "NRestarts", name=page) == {"MainPID": pid[page], "NRestarts": "1"}
+        assert box.doctor("--only", "page")["page"]["severity"] == "ok"
+
+        # switched off it ends by itself and stays away
+        file = box.tree / "etc/site-agent/agent.toml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("[serve]\nenabled = true", "[serve]\nenabled = false"), encoding="utf-8")
+        box.inside("systemctl", "restart", page)
+        until(
+            lambda: box.unit("ActiveState", "Result", name=page) == {"ActiveState": "inactive", "Result": "success"}, 30
+        )
 
 
 def test_a_hung_recorder_is_killed_and_started_again(box: Container, film: Path) -> None:
@@ -256,6 +306,7 @@ def test_a_broken_upgrade_goes_back_by_itself(box: Container, tmp_path: Path) ->
     said = box.inside("bash", "/root/broken/scripts/install.sh", "--upgrade", "--yes", "--language", "en", "--wheels",
                       "/stick", seconds=600, status=1)  # fmt: skip
     assert "going back" in said
+    assert box.unit("ActiveState", name="site-agent-page.service")["ActiveState"] == "active"
     assert current.readlink() == old
     assert box.unit("ActiveState")["ActiveState"] == "active"
     assert len(list((box.tree / "opt/site-agent/versions").iterdir())) == 1

@@ -52,7 +52,7 @@ print(sum(read), min(read), sum(failed))
 
 @pytest.mark.timeout(300)
 def test_fifty_readers_cost_the_recording_nothing(tmp_path: Path) -> None:
-    """The page runs in the recorder's process and shares its catalog, as in `run`; the readers run in another process."""
+    """Harder than in a box: the page shares the recorder's process and its catalog. The readers run in another one."""
     (tmp_path / "clips").mkdir()
     (tmp_path / "page").mkdir()
     (tmp_path / "recording").mkdir()

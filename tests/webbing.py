@@ -27,10 +27,12 @@ EVIL = '<script>alert("x")</script>\r\nSet-Cookie: a=b'
 
 
 class Browser(requests.Session):
-    """Speaks to one server and knows its certificate."""
+    """Speaks to one server and knows its certificate; `address` is the loopback address that it comes from."""
 
-    def __init__(self, url: str, certificate: Path) -> None:
+    def __init__(self, url: str, certificate: Path, address: str = "") -> None:
         super().__init__()
+        if address:
+            self.mount("https://", _From(address))
         self.base, self.verify = url.rstrip("/"), str(certificate)
         self.trust_env = False
 
@@ -61,13 +63,22 @@ def csrf_of(page: str) -> str:
     return found[1]
 
 
+class _From(requests.adapters.HTTPAdapter):
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: object, **more: object) -> None:
+        super().init_poolmanager(*arguments, source_address=(self._address, 0), **more)
+
+
 class Served:
     def __init__(self, box: Box, page: PageServer) -> None:
         self.box, self.page = box, page
         self.certificate = page.site.options.folder / "tls" / "page.pem"
 
-    def browser(self) -> Browser:
-        return Browser(self.page.url, self.certificate)
+    def browser(self, address: str = "") -> Browser:
+        return Browser(self.page.url, self.certificate, address)
 
     def signed_in(self, role: str = "inspector") -> Browser:
         browser = self.browser()

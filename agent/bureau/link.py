@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from agent import words
+from agent import shortage, words
 from agent.bureau.connection import Connection, Received
 from agent.bureau.diagnose import explained
 from agent.bureau.incoming import Desk, Handler
@@ -84,7 +84,8 @@ class BureauLink:
             while not stop.is_set():
                 self._acknowledged, self._hunting, begun = False, False, time.monotonic()
                 try:
-                    self._run_once(stop)
+                    with shortage.told():
+                        self._run_once(stop)
                 except SiteAgentError as error:
                     self._lost(error)
                     # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from agent import shortage
 from agent.cameras import soap
 from agent.cameras.markup import Element, closed, local, parse
 from agent.cameras.networks import Networks, with_host
@@ -107,8 +108,10 @@ def _socket(address: str) -> socket.socket | None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         sock.setblocking(False)
-    except OSError:
+    except OSError as error:
         sock.close()
+        if shortage.of(error):
+            raise
         return None
     return sock
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from agent import shortage
 from agent.cameras.networks import Networks
 from agent.clock import Clock
 from agent.errors import CameraError, CameraUnreachable
@@ -74,6 +75,8 @@ class Transport:
         except TimeoutError:
             raise CameraUnreachable("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
+            if found := shortage.of(error):
+                raise found from None
             raise CameraUnreachable("cameras.no_answer", address=host, detail=_detail(error)) from None
         except (http.client.HTTPException, ValueError):
             # http.client lets ValueError out for a status line or a chunk size that is no number
@@ -84,7 +87,8 @@ class Transport:
         if self.stop.is_set() or not self.networks.holds(host):
             return False
         try:
-            socket.create_connection((host, port), timeout).close()
+            with shortage.told():
+                socket.create_connection((host, port), timeout).close()
         except (OSError, OverflowError):
             return False
         return True

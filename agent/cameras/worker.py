@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from agent import attempts, words
+from agent import attempts, shortage, words
 from agent.attempts import Budget
 from agent.cameras import admission, health, networks, parameters
 from agent.cameras.admission import Judgement, ModelList
@@ -78,7 +78,8 @@ class CameraWatch:
 
     def _try_search(self, stop: threading.Event) -> None:
         try:
-            self.search(stop)
+            with shortage.told():
+                self.search(stop)
         except SiteAgentError as error:
             if str(error) != self._problem:
                 log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all

@@ -19,6 +19,7 @@ from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Event, Events
 from agent.catalog.health import Health
 from agent.catalog.looks import Looks
+from agent.catalog.origins import Origins
 from agent.catalog.outbox import Message, Outbox
 from agent.catalog.segments import Segments
 from agent.catalog.views import Views
@@ -49,6 +50,7 @@ class Catalog:
         self.audit = Audit(self.store)
         self.deliveries = Deliveries(self.store, self.audit, zone)
         self.accounts = Accounts(self.store, Changed(self.store, self.alerts, self.events, self.audit))
+        self.origins = Origins(self.store)
 
     def close(self) -> None:
         self.store.close()

@@ -44,9 +44,21 @@ class Store:
             self.db.enable_wal()
             # the finished row is the last word about a segment: it must survive a power cut (WAL's NORMAL may lose it)
             connection.execute("pragma synchronous = full")
-            migrations.apply(self.db)
+            self._migrate()
         except sqlite3.Error as error:
             raise _trouble(error, path) from error
+
+    def _migrate(self) -> None:
+        """One process at a time: of two that begin together (the agent and the page, after an upgrade) the second would
+        trip over the first one's tables, and take that for damage."""
+        if not migrations.pending(self.db):
+            return
+        self.db.conn.execute("begin immediate")
+        try:
+            migrations.apply(self.db)
+            self.db.conn.execute("commit")
+        finally:
+            self.db.conn.rollback()  # nothing to do after a commit
 
     def close(self) -> None:
         with self.lock:

@@ -1,7 +1,7 @@
 """Daily copies of the database on the box's own disk, and what is taken back from one when the database is lost.
 
-A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts and alerts not yet acknowledged stand
-only here. Looks are left out: after years they are nearly all of the database, which KEPT copies would multiply.
+A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts, origins and alerts not yet acknowledged
+stand only here. Looks are left out: after years they are nearly all of the database, which KEPT copies would multiply.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agent.errors import CatalogError
 
 KEPT = 7
 _LEFT_OUT = "looks"
-_ONLY_HERE = ("accounts", "tokens", "facts")
+_ONLY_HERE = ("accounts", "tokens", "facts", "origins")
 
 
 def of_day(folder: Path, day: date) -> Path:

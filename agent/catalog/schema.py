@@ -171,3 +171,11 @@ def m009_deliveries(db: Database) -> None:
         " film text not null, ranges text not null, spans text not null, told text not null, begun_at text not null,"
         " at text not null, unique (who, class_id, camera_id, film))"
     )
+
+
+@migrations()
+def m010_origins(db: Database) -> None:
+    """From where each account has signed in, so that its owner keeps a way in while strangers guess at the password."""
+    db.execute(
+        "create table origins (name text not null, origin text not null, at text not null, primary key (name, origin))"
+    )

@@ -1,4 +1,4 @@
-"""`site-agent serve`: the inspectors' page alone (it is part of `run`), and its accounts."""
+"""`site-agent serve`: the inspectors' page, a process beside `run`, and its accounts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from agent.catalog.accounts import ROLES, Account, Role
 from agent.clock import SystemClock, rfc3339
 from agent.commands import common
 from agent.errors import InputError
+from agent.page import PageProcess, end
+from agent.settings import Settings
 from agent.web.access import Access, account_name, typed_name
-from agent.web.server import PageServer
-from agent.wiring import ClassBook, for_page
 
 _LONGEST_DAYS = 366
 
@@ -38,6 +38,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     settings = common.settings(args)
+    if not args.accounts and all(x is None for x in (args.account, args.token, args.revoke, args.disable, args.enable)):
+        return _serve(settings)
     with common.catalog(settings) as catalog:
         if args.account is not None:
             return _account(args, catalog)
@@ -49,21 +51,19 @@ def run(args: argparse.Namespace) -> int:
             return _accounts(args, catalog)
         if args.disable is not None:
             return _disable(args, catalog)
-        if args.enable is not None:
-            return _enable(args, catalog)
-        logs.begin()
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        page = PageServer(catalog, SystemClock(), for_page(settings), ClassBook(catalog).all)
-        # in a thread of its own, since uvicorn takes the signals for itself in the main one
-        thread = threading.Thread(target=page.run, args=(stop,), name="page")
-        thread.start()
-        while thread.is_alive() and not stop.is_set():
-            stop.wait(0.5)
-        stop.set()
-        thread.join()
-    return 0
+        return _enable(args, catalog)
+
+
+def _serve(settings: Settings) -> int:
+    logs.begin(limit=1, identifier="site-agent-page")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    page = PageProcess(settings, SystemClock())
+    status = page.run(stop)
+    if page.late:
+        end(status)
+    return status
 
 
 def _account(args: argparse.Namespace, catalog: Catalog) -> int:

@@ -22,7 +22,8 @@ class Box:
     for. `bureau` is None where the link is switched off. `now` is the instant of the examination.
 
     `deep` False leaves out what costs: writing to the drives to learn their speed, reading the whole database, calling the
-    broker. `link` is how the service itself stands with the broker; then that is told instead of signing in once more."""
+    broker. `link` is how the service itself stands with the broker; then that is told instead of signing in once more. `page`
+    is where the inspectors' page answers on this machine, None where it is switched off."""
 
     clock: Clock
     now: datetime
@@ -44,6 +45,7 @@ class Box:
     smart_file: Path = field(default=Path("/run/site-agent-smart/health.json"))
     deep: bool = True
     link: LinkStatus | None = None
+    page: tuple[str, int] | None = None
 
 
 def of_settings(
@@ -66,5 +68,10 @@ def of_settings(
         model_list_key=given.cameras.model_list_key, clock_bound_s=given.cameras.clock_bound_s,
         bureau=wiring.for_bureau(given) if given.bureau.enabled else None,
         certificates=tuple((what, path) for what, path in certificates.items() if path), catalog=catalog,
-        classes=tuple(classes),
+        classes=tuple(classes), page=(_here(serve.host), serve.port) if serve.enabled else None,
     )  # fmt: skip
+
+
+def _here(host: str) -> str:
+    """An address of this machine for one that may mean all of them."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told from, not listened on

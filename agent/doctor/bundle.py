@@ -25,9 +25,9 @@ from agent.logs import redact
 STRUCK = "***"
 _SECRET_KEY = re.compile(r"pass|secret|token|cookie|authori[sz]ation|private|(?<!public_)key$", re.IGNORECASE)
 _COMMANDS = {
-    "journal.txt": ("journalctl", "-u", "site-agent", "-u", "site-agent-maintenance", "-n", "4000", "--no-pager", "-o",
-                    "short-iso-precise"),
-    "unit.txt": ("systemctl", "show", "site-agent", "--no-pager"),
+    "journal.txt": ("journalctl", "-u", "site-agent", "-u", "site-agent-page", "-u", "site-agent-maintenance", "-n", "4000",
+                    "--no-pager", "-o", "short-iso-precise"),
+    "unit.txt": ("systemctl", "show", "site-agent", "site-agent-page", "--no-pager"),
     "mounts.txt": ("findmnt", "-o", "TARGET,FSTYPE,OPTIONS,SIZE,AVAIL"),
     "disks.txt": ("lsblk", "-o", "NAME,SIZE,FSTYPE,LABEL,MOUNTPOINT,MODEL,TRAN"),
     "addresses.txt": ("ip", "-brief", "address"),

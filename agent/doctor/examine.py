@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 
-from agent.doctor import cameras, drives, link, machine, plan
+from agent.doctor import cameras, drives, link, machine, page, plan
 from agent.doctor.box import Box
 from agent.doctor.finding import ORDER, Finding, Severity, bad, of_error
 from agent.errors import SiteAgentError
@@ -15,7 +15,7 @@ from agent.errors import SiteAgentError
 Check = Callable[[Box], list[Finding]]
 PATIENCE_S = 30.0
 CHECKS: Mapping[str, Check] = {
-    "service": machine.service, "cameras": cameras.check, "clock": machine.time, "drive": drives.check,
+    "service": machine.service, "page": page.check, "cameras": cameras.check, "clock": machine.time, "drive": drives.check,
     "model": machine.model, "bureau": link.check, "schedule": plan.check, "database": machine.database,
     "rights": machine.rights, "versions": machine.versions, "alert": machine.alerts,
 }  # fmt: skip

@@ -16,9 +16,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import clock as time
+from agent import shortage
 from agent.clock import Clock
 from agent.drive import durable, files, keys, layout, system_files
-from agent.errors import EXHAUSTED, DriveError, Exhausted, InputError
+from agent.errors import DriveError, InputError, Shortage
 from agent.model import TrainingClass
 from agent.schedule import Placement
 
@@ -241,10 +242,11 @@ def seal_file(root: Path) -> Path:
     return root / _SEALED
 
 
-def os_error(error: OSError, root: Path) -> DriveError:
-    """What the operating system said about a drive, as the alert kind that it amounts to."""
-    if error.errno in EXHAUSTED:
-        return Exhausted("drive.exhausted", root=root, detail=error.strerror)
+def os_error(error: OSError, root: Path) -> DriveError | Shortage:
+    """What the operating system said about a drive, as the alert kind that it amounts to; Shortage where it was none of the
+    drive's."""
+    if shortage.of_errno(error.errno):
+        return Shortage("machine.short", detail=error.strerror or error)
     if isinstance(error, files.UnfitFileError):
         return DriveError("drive.unfit_file", "drive.error", root=root, file=error.filename, detail=error.strerror)
     if error.errno == errno.EISDIR:
@@ -260,7 +262,7 @@ def os_error(error: OSError, root: Path) -> DriveError:
 
 def of_drive(number: int | None) -> bool:
     """Whether an error number that may not come from a drive at all speaks of one, or of what every use of a drive needs."""
-    return number in _OS_KINDS or number in _BROKEN or number in EXHAUSTED
+    return number in _OS_KINDS or number in _BROKEN or shortage.of_errno(number)
 
 
 def _denied(root: Path) -> DriveError:

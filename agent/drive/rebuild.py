@@ -41,7 +41,7 @@ def open_or_rebuild(path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: 
     rebuilt from `drives`. The report is None where nothing had to be done. Raises CatalogError, DriveError.
 
     While one is rebuilt a file beside it says so: who is killed meanwhile goes on at the next start."""
-    half_made = path.with_name(f"{path.name}.half-made")
+    half_made = _half_made(path)
     fresh = not path.exists()
     catalog = None if fresh else _sound(path, zone)
     if catalog is not None and not half_made.exists():
@@ -57,6 +57,16 @@ def open_or_rebuild(path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: 
         report = _sum(report, restore(catalog, drive, clock))
     half_made.unlink(missing_ok=True)
     return catalog, report
+
+
+def is_whole(path: Path) -> bool:
+    """Whether there is a catalog, and nobody is making it again just now."""
+    half_made = _half_made(path)
+    return path.exists() and not half_made.exists()
+
+
+def _half_made(path: Path) -> Path:
+    return path.with_name(f"{path.name}.half-made")
 
 
 def set_aside(path: Path, clock: Clock) -> Path:

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent import schedule
+from agent import schedule, shortage
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import forecast
 from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
-from agent.errors import CatalogError, DriveError, Exhausted
+from agent.errors import CatalogError, DriveError, Shortage
 from agent.model import AlertKind, TrainingClass
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class _Slot:
     told: str = ""
     days: float | None = None
     forecast_at: float | None = None
-    result: list[DriveError | Drive] = field(default_factory=list)
+    result: list[DriveError | Shortage | Drive] = field(default_factory=list)
 
 
 class DriveWatch:
@@ -90,12 +90,13 @@ class DriveWatch:
         while not stop.is_set():
             try:
                 self.run_once()
-            except CatalogError as error:
+            except (CatalogError, Shortage) as error:
                 log.warning("drive watch: %s", error)
             self._clock.wait(stop, self._options.interval_s)
 
     def run_once(self) -> None:
-        """Look at every configured drive, choose the one in use, raise and clear alerts. Raises CatalogError."""
+        """Look at every configured drive, choose the one in use, raise and clear alerts. Raises CatalogError, Shortage where
+        one could not be looked at: then nothing is concluded."""
         for slot in self._slots:
             self._look(slot)
         with self._lock:
@@ -149,9 +150,12 @@ class DriveWatch:
             slot.prober = threading.Thread(
                 target=self._probe, args=(slot, slot.result), daemon=True, name="drive-probe"
             )
-            slot.prober.start()
+            with shortage.told():
+                slot.prober.start()
         slot.prober.join(self._options.patience_s)
         found = slot.result[0] if slot.result else DriveError("drive.hangs", "drive.error", root=slot.root)
+        if isinstance(found, Shortage):
+            raise found
         with self._lock:
             if isinstance(found, DriveError):
                 slot.error = found
@@ -163,30 +167,32 @@ class DriveWatch:
         if slot.drive:
             self._forecast(slot)
 
-    def _probe(self, slot: _Slot, result: list[DriveError | Drive]) -> None:
+    def _probe(self, slot: _Slot, result: list[DriveError | Shortage | Drive]) -> None:
         """Runs in its own thread: the drive as it is now, or what is wrong with it."""
         try:
-            drive = slot.drive
-            if drive is not None:
-                try:
-                    drive.check()
-                except DriveError:
-                    drive = None
-            fresh = drive is None
-            drive = drive or Drive.open(slot.root)
-            _not_sealed(drive)
-            if fresh:
-                self._complaints.forget(slot.root)
-                self._admit(drive)
-            drive.probe()
-            result.append(drive)
-        except Exhausted as error:
-            # nothing is known of the drive: it stays what it was
-            result.append(slot.drive or error)
-        except DriveError as error:
+            with shortage.told():
+                result.append(self._probed(slot))
+        except (DriveError, Shortage) as error:
             result.append(error)
         except CatalogError as error:
             log.warning("drive watch: %s", error)
+
+    def _probed(self, slot: _Slot) -> Drive:
+        """Raises DriveError, Shortage, CatalogError."""
+        drive = slot.drive
+        if drive is not None:
+            try:
+                drive.check()
+            except DriveError:
+                drive = None
+        fresh = drive is None
+        drive = drive or Drive.open(slot.root)
+        _not_sealed(drive)
+        if fresh:
+            self._complaints.forget(slot.root)
+            self._admit(drive)
+        drive.probe()
+        return drive
 
     def _admit(self, drive: Drive) -> None:
         """Only a drive that this box knows, or that was made with its key, is written to. Raises DriveError drive.wrong."""

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent import shortage
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import DriveError, Exhausted, SiteAgentError
+from agent.errors import DriveError, SiteAgentError
 from agent.model import Segment
 from agent.recording.recover import open_rows, recover_rows
 from agent.recording.writer import SegmentWriter
@@ -64,17 +65,17 @@ class Finisher:
         while (item := self._queue.get()) is not None:
             drive = item.writer.drive if isinstance(item, Job) else item
             try:
-                if isinstance(item, Job):
-                    self._finish(item)
-                if self.left or not isinstance(item, Job):
-                    self._take_up(drive)
+                with shortage.told():
+                    if isinstance(item, Job):
+                        self._finish(item)
+                    if self.left or not isinstance(item, Job):
+                        self._take_up(drive)
             except SiteAgentError as error:
                 # the row stays open, so recovery takes it up when drive and catalog are well again
                 # where the drive failed, its return is what recovery waits for
-                drives_fault = isinstance(error, DriveError) and not isinstance(error, Exhausted)
-                self.left = not drives_fault
+                self.left = not isinstance(error, DriveError)
                 log.warning("%s: %s", self._camera_id, error)
-                if self._complain and drives_fault and isinstance(error, DriveError):
+                if self._complain and isinstance(error, DriveError):
                     self._complain(drive, error)
 
     def _take_up(self, drive: Drive) -> None:

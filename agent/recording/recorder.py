@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from agent import attempts, words
+from agent import attempts, shortage, words
 from agent.attempts import RESTING, Budget
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
-from agent.errors import CameraDenied, CameraError, CatalogError, DriveError, Exhausted, SiteAgentError
+from agent.errors import CameraDenied, CameraError, CatalogError, DriveError, Shortage, SiteAgentError
 from agent.model import Segment, UnitCheck, Verdict
 from agent.recording.finisher import Finisher
 from agent.recording.guard import Stalled
@@ -107,10 +107,13 @@ class Recorder:
     def _step(self, stop: threading.Event) -> float:
         """One attempt to record; returns the seconds to wait before the next."""
         try:
-            return self._try(stop)
+            with shortage.told():
+                return self._try(stop)
         except SiteAgentError as error:
             # the catalog is in trouble: nothing can be told to it, so the log has to do
             log.warning("%s: %s", self._camera_id, error)
+            if isinstance(error, Shortage):
+                self._recovered = None  # what was left half-way is taken up when there is room again
             return self._longer_pause()
 
     def _try(self, stop: threading.Event) -> float:
@@ -130,8 +133,6 @@ class Recorder:
                 self._no_source(now, plan)
                 return _POLL
             return self._attempt(source, drive, stop)
-        except Exhausted:
-            raise  # neither camera nor drive is to blame
         except DriveError as error:
             if self._complain and drive is not None:
                 self._complain(drive, error)

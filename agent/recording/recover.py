@@ -20,7 +20,7 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive, durable, files, layout
 from agent.drive.identity import os_error
-from agent.errors import DriveError, MediaError
+from agent.errors import DriveError, MediaError, Shortage
 from agent.model import Segment
 from agent.recording.mp4 import boxes, drop_half_fragment, mend_header
 from agent.recording.writer import digest_of
@@ -49,7 +49,7 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
     Raises DriveError, CatalogError; one file that cannot be read does not keep the others from being finished first.
     """
     found: list[Segment] = []
-    failed: DriveError | None = None
+    failed: DriveError | Shortage | None = None
     for row in rows:
         drive.check()
         try:

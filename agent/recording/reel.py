@@ -18,7 +18,7 @@ import av
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive, layout
-from agent.errors import DriveError
+from agent.errors import DriveError, Shortage
 from agent.model import Segment, TrainingClass
 from agent.recording.finisher import Finisher, Job
 from agent.recording.identity import RecordedUnit
@@ -318,7 +318,7 @@ class Reel:
                     self._drive, folder, name, temporary, template=self._stream.video, picture=picture,
                     sound=self._sound, start=at, fragment_seconds=self._options.fragment_seconds,
                 )  # fmt: skip
-            except DriveError:
+            except (DriveError, Shortage):
                 self._catalog.segments.drop(segment_id)
                 raise
         return _Open(writer, segment_id, plan, moment, wall0, picture, at, placement.end.timestamp() - wall0)
@@ -372,7 +372,7 @@ class Reel:
     def _finish(self, part: _Open, end: datetime) -> None:
         try:
             part.writer.close()
-        except DriveError:
+        except (DriveError, Shortage):
             part.writer.abandon()
             raise
         if part.writer.empty:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from agent.errors import EXHAUSTED, CameraDenied, CameraError, CameraUnreachable, SiteAgentError
+from agent import shortage
+from agent.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
 from agent.recording.rtsp import Message
 
 _KEYS = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy", 461: "recording.only_udp"}
@@ -12,9 +13,9 @@ _KEYS = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy",
 
 def unreachable(url: str, error: Exception) -> SiteAgentError:
     """Nothing was connected, by a fault of the network; or of this box, which has no handle left for it."""
+    if found := shortage.of(error):
+        return found
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    if getattr(error, "errno", None) in EXHAUSTED:
-        return SiteAgentError("recording.exhausted", url=url, detail=detail)
     return CameraUnreachable("recording.unreachable", url=url, detail=detail)
 
 

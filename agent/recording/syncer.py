@@ -12,7 +12,7 @@ from typing import Self
 from agent.clock import Clock
 from agent.drive import Drive
 from agent.drive.identity import os_error
-from agent.errors import DriveError
+from agent.errors import DriveError, Shortage
 from agent.recording.writer import SegmentWriter
 
 PATIENCE = 10.0
@@ -30,7 +30,7 @@ class Syncer:
         self._idle = threading.Event()
         self._idle.set()
         self._asked = 0.0
-        self._failure: DriveError | None = None
+        self._failure: DriveError | Shortage | None = None
         # daemon: stuck in the kernel on a dead disk it must not keep the process from ending
         self._thread = threading.Thread(target=self._run, name=f"sync-{camera_id}", daemon=True)
 

@@ -16,7 +16,7 @@ import av
 from agent import words
 from agent.drive import Drive, durable
 from agent.drive.identity import of_drive, os_error
-from agent.errors import DriveError
+from agent.errors import DriveError, Shortage
 from agent.recording.mp4 import cut_back, whole_end
 from agent.recording.parameters import Picture
 from agent.recording.sound import Sound
@@ -41,7 +41,7 @@ class SegmentWriter:
         self._path, self._final = folder / temporary, folder / name
         self.start = start
         self._folder_fd = self._fd = -1
-        self._failure: DriveError | None = None
+        self._failure: DriveError | Shortage | None = None
         self.empty, self._sound_refused = True, False
         try:
             self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -156,7 +156,7 @@ class SegmentWriter:
             # the muxer's own trouble with the index: the fragments before it are a whole file
             self._failure = None
 
-    def _fail(self, error: OSError | av.FFmpegError, whole: int | None) -> DriveError:
+    def _fail(self, error: OSError | av.FFmpegError, whole: int | None) -> DriveError | Shortage:
         """A write has failed half-way: end the file before it, for what the muxer writes now points into nothing."""
         self._failure = self._error(error)
         with suppress(OSError, av.FFmpegError):
@@ -189,7 +189,7 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """Let go of a file whose drive has failed; what is on the disk stays for recovery, without half a fragment."""
-        with suppress(DriveError):
+        with suppress(DriveError, Shortage):
             self.close()
         self._release()
 
@@ -205,7 +205,7 @@ class SegmentWriter:
                     os.close(descriptor)
         self._fd = self._folder_fd = -1
 
-    def _error(self, error: OSError | av.FFmpegError) -> DriveError:
+    def _error(self, error: OSError | av.FFmpegError) -> DriveError | Shortage:
         plain = OSError(error.errno or errno.EIO, error.strerror or str(error))
         return os_error(plain, self.drive.root)
 

@@ -32,6 +32,8 @@ from agent.web import certificate
 from agent.web.reference import newest
 
 _PACKETS = 2000
+SERVICES = ("site-agent", "site-agent-page")
+"""The recording first: the page has its database from it."""
 
 
 def make_keys(settings: Settings) -> str:
@@ -125,12 +127,13 @@ def test_broker(settings: Settings) -> None:
 
 
 def restart_service() -> bool:
-    """Start the service with the new settings; False where there is no running systemd. Raises InputError."""
+    """Start agent and page with the new settings; False where there is no running systemd. Raises InputError."""
     if not Path("/run/systemd/system").is_dir():
         return False
-    done = subprocess.run(
-        ["systemctl", "restart", "site-agent.service"], capture_output=True, text=True, timeout=180, check=False
-    )
-    if done.returncode != 0:
-        raise InputError("setup.not_started")
+    for unit in SERVICES:
+        done = subprocess.run(
+            ["systemctl", "restart", f"{unit}.service"], capture_output=True, text=True, timeout=180, check=False
+        )
+        if done.returncode != 0:
+            raise InputError("setup.not_started", unit=unit)
     return True

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import unicodedata
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
@@ -18,15 +15,12 @@ from agent.catalog.account_changes import COMMAND
 from agent.catalog.accounts import Role, SignedIn, Token
 from agent.clock import Clock
 from agent.errors import InputError
+from agent.web.throttle import Throttle, origin
 
 LASTS = timedelta(hours=2)
 TOUCH = timedelta(minutes=5)
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 200
-FREE_TRIES = 5
-FIRST_WAIT_S = 30.0
-LONGEST_WAIT_S = 900.0
-_REMEMBERED = 10_000
 _ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 _NAME = re.compile(r"\w[\w.\-]{0,31}\Z")
 
@@ -60,44 +54,6 @@ def check_password(account: Account, old: str, new: str) -> None:
         raise InputError("accounts.password_simple")
 
 
-@dataclass(slots=True)
-class _Failures:
-    count: int = 0
-    until: float = 0.0
-
-
-@dataclass(slots=True)
-class Throttle:
-    """After FREE_TRIES wrong passwords a key (a name, an address) waits, twice as long each time."""
-
-    clock: Clock
-    _keys: OrderedDict[str, _Failures] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def wait_s(self, *keys: str) -> float:
-        """Seconds until the next try is heard; 0 at once."""
-        with self._lock:
-            now = self.clock.monotonic()
-            return max([0.0, *(self._keys[k].until - now for k in keys if k in self._keys)])
-
-    def failed(self, *keys: str) -> None:
-        with self._lock:
-            for key in keys:
-                known = self._keys.setdefault(key, _Failures())
-                self._keys.move_to_end(key)
-                known.count += 1
-                over = known.count - FREE_TRIES
-                if over >= 0:
-                    known.until = self.clock.monotonic() + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(over, 10))
-            while len(self._keys) > _REMEMBERED:
-                self._keys.popitem(last=False)
-
-    def passed(self, *keys: str) -> None:
-        with self._lock:
-            for key in keys:
-                self._keys.pop(key, None)
-
-
 class Access:
     """Accounts and sessions as the page uses them. Threads may share it."""
 
@@ -107,8 +63,7 @@ class Access:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         # what an unknown name is checked against, so that it takes as long as a known one
         self._nobody = self._hasher.hash(secrets.token_hex())
-        self._turn = threading.Semaphore(1)
-        self.throttle = Throttle(clock)
+        self.throttle = Throttle(clock, lambda name, where: catalog.origins.known(name, where, clock.now()))
 
     def make(self, name: str, role: Role | None = None, by: str = COMMAND) -> str:
         """Make an account or give it a new password; return the password, which is nowhere else.
@@ -127,44 +82,42 @@ class Access:
         return token, until
 
     def sign_in(self, name: str, password: str, address: str) -> str | None:
-        """A session's token, or None: wrong name or password. The caller asks the throttle first.
+        """A session's token, or None: wrong name or password.
 
-        Raises InputError where the password is right and the account disabled.
+        Raises Throttled where it is not looked at now, InputError where the password is right and the account disabled.
         """
         account = self._catalog.accounts.get(name)
         if not self._matches(name, account, password, address) or account is None:
             return None
         if account.disabled_at is not None:
             raise InputError("accounts.you_are_disabled", name=account.name)
+        self._catalog.origins.add(name, origin(address), self._clock.now())
         return self._begin(account)
 
     def change_password(self, me: SignedIn, old: str, new: str, address: str) -> str | None:
         """The person's own password; all sessions end and the token of a new one is returned. None: the old one is wrong.
 
-        The caller asks the throttle first. Raises InputError where the new one will not do.
+        Raises Throttled where it is not looked at now, InputError where the new one will not do.
         """
         account = self._catalog.accounts.the(me.name)
         if not self._matches(me.name, account, old, address):
             return None
         check_password(account, old, new)
-        with self._turn:
-            hashed = self._hasher.hash(new)
+        hashed = self._hasher.hash(new)
         if not self._catalog.accounts.own_password(account, hashed, self._clock.now(), f"{me.name}@{address}"):
             return None
         return self._begin(self._catalog.accounts.the(me.name))
 
     def _matches(self, name: str, account: Account | None, password: str, address: str) -> bool:
-        """Whether it is the account's password; the throttle learns of it."""
-        keys = f"name {name}", f"address {address}"
-        with self._turn:  # each check takes 19 MiB: one at a time, recording comes first
+        """Whether it is the account's password. Raises Throttled."""
+        with self.throttle.turn(name, address) as passed:
             try:
                 self._hasher.verify(account.password if account else self._nobody, password)
             except (VerificationError, InvalidHashError):
                 account = None
-        if account is None:
-            self.throttle.failed(*keys)
-            return False
-        self.throttle.passed(*keys)
+            if account is None:
+                return False
+            passed()
         return True
 
     def _begin(self, account: Account) -> str | None:

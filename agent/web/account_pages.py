@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from agent.errors import InputError
 from agent.web import cookies
 from agent.web.access import LONGEST_PASSWORD, SHORTEST_PASSWORD, account_name
 from agent.web.site import Visit
+from agent.web.throttle import Throttled
 
 MANAGERS: tuple[Role, ...] = tuple(role for role in ROLES if any(may_manage(role, other) for other in ROLES))
 
@@ -22,13 +24,12 @@ def password_form(v: Visit) -> Response:
 def change_password(v: Visit) -> Response:
     """The old password is asked, so that a screen left open is not enough; all other sessions end."""
     me, target, form = _me(v), v.form.get("next", ""), v.form
-    wait = v.site.access.throttle.wait_s(f"name {me.name}", f"address {v.address}")
-    if wait > 0:
-        return _password_page(v, target, v.t("web.wait", seconds=round(wait + 0.5)), 429)
     if form.get("new", "") != form.get("again", ""):
         return _password_page(v, target, v.t("web.password_differs"), 400)
     try:
         token = v.site.access.change_password(me, form.get("old", ""), form.get("new", ""), v.address)
+    except Throttled as held:
+        return _password_page(v, target, v.t("web.wait", seconds=math.ceil(held.wait_s)), 429)
     except InputError as error:
         return _password_page(v, target, v.t(error.key, **error.params), 400)
     if token is None:

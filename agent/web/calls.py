@@ -117,10 +117,10 @@ def _visit(site: Site, op: Operation, request: Request) -> Visit:
     token = site.access.token(match[1]) if match else None
     visit = Visit(site, request, {}, SignedIn(f"token:{token.name}", token.role, "", now) if token else None)
     if token is None:
-        visit.note_once("refused", BASE, {"reason": "api.unauthorised"})
+        visit.refused("refused", BASE, {"reason": "api.unauthorised"})
         raise Problem(401, "api.unauthorised")
     if op.roles and token.role not in op.roles:
-        visit.note_once("refused", op.name, {"reason": "api.forbidden"})
+        visit.refused("refused", op.name, {"reason": "api.forbidden"})
         raise Problem(403, "api.forbidden")
     return visit
 

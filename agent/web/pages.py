@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,6 +24,7 @@ from agent.model import Gap, Segment, Session, TrainingClass
 from agent.web import charts, cookies
 from agent.web.access import LONGEST_PASSWORD, typed_name
 from agent.web.site import Visit
+from agent.web.throttle import Throttled
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
@@ -218,19 +220,15 @@ def sign_in_form(v: Visit) -> Response:
 
 def sign_in(v: Visit) -> Response:
     name, target = typed_name(v.form.get("name", "")), v.form.get("next", "")
-    wait = v.site.access.throttle.wait_s(f"name {name}", f"address {v.address}")
-    fault, status = "", 401
-    token = None
-    if wait > 0:
-        fault, status = v.t("web.wait", seconds=round(wait + 0.5)), 429
-    else:
-        try:
-            token = v.site.access.sign_in(name, v.form.get("password", "")[:LONGEST_PASSWORD], v.address)
-            fault = "" if token else v.t("web.wrong_password")
-        except InputError as error:
-            fault, status = v.t(error.key, **error.params), 403
+    fault, status, token = v.t("web.wrong_password"), 401, None
+    try:
+        token = v.site.access.sign_in(name, v.form.get("password", "")[:LONGEST_PASSWORD], v.address)
+    except Throttled as held:
+        fault, status = v.t("web.wait", seconds=math.ceil(held.wait_s)), 429
+    except InputError as error:
+        fault, status = v.t(error.key, **error.params), 403
     if token is None:
-        (v.note_once if wait > 0 else v.note)("sign-in.refused", name, {"throttled": wait > 0})
+        v.refused("sign-in.refused", name, {"throttled": status == 429})
         return v.page("sign_in.html", status, next=target, fault=fault, none=False)
     v.site.catalog.audit.add(v.site.clock.now(), f"{name}@{v.address}", "sign-in")
     return cookies.begin(v.site.cookie, token, target, tls=v.site.options.tls)

@@ -9,22 +9,25 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.concurrency import run_in_threadpool
 
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.errors import CatalogError, InputError
+from agent.errors import CatalogError, InputError, SiteAgentError
 from agent.model import TrainingClass
 from agent.web.certificate_kept import Certificate
+from agent.web.gate import Gate
+from agent.web.guest import Guest
 from agent.web.options import Options
 from agent.web.routes import application
 from agent.web.site import Site
 
 log = logging.getLogger(__name__)
-_STOP_S = 2
-_MOST_CONNECTIONS = 200
-_BUFFER = 64 << 10
+_STOP_S = 1
+_BEAT_S = 5.0
+_SWEEP_TICKS = 10
+"""uvicorn ticks ten times a second."""
 _KERNEL_BUFFER = 256 << 10
 
 
@@ -40,7 +43,7 @@ class PageServer:
         pair = self._certificate.pair if self._certificate else None
         self._config = uvicorn.Config(
             application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-            http=_Protocol, ws="none", limit_concurrency=_MOST_CONNECTIONS, timeout_graceful_shutdown=_STOP_S,
+            http=Guest, ws="none", log_level=logging.ERROR, timeout_graceful_shutdown=_STOP_S,
             ssl_certfile=pair[0] if pair else None, ssl_keyfile=pair[1] if pair else None,
         )  # fmt: skip
         if self._certificate:
@@ -54,9 +57,9 @@ class PageServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - the wildcard is no address to go to
         return f"http{'s' if self._options.tls else ''}://{host}:{port}/"
 
-    def run(self, stop: threading.Event) -> None:
-        """Serve until `stop`."""
-        server = uvicorn.Server(self._config)
+    def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`. `alive` is called each few seconds, after a worker thread has read the catalog."""
+        server = _Server(self._config, self._socket, lambda: self._beat(alive))
         done = threading.Event()
 
         def watch() -> None:
@@ -72,7 +75,7 @@ class PageServer:
         try:
             self._settle()  # what a process that was killed left
             # not in the main thread uvicorn leaves signals alone
-            server.run(sockets=[self._socket])
+            server.run()
         finally:
             done.set()
             watcher.join()
@@ -91,13 +94,56 @@ class PageServer:
         except CatalogError as error:
             log.warning("%s", error)
 
+    def _beat(self, alive: Callable[[], None]) -> None:
+        """In a worker thread, as every page is made: where all of them hang this does too."""
+        try:
+            self.site.catalog.accounts.any()
+            self.site.refusals.tick()
+        except SiteAgentError as error:
+            log.warning("%s", error)
+        else:
+            alive()
 
-class _Protocol(H11Protocol):
-    """With little room between the page and the reader: what stands in the server's buffers was not sent to him."""
+    def close(self) -> None:
+        """Write what was only counted until now."""
+        try:
+            self.site.refusals.close()
+        except SiteAgentError as error:
+            log.warning("%s", error)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        transport.set_write_buffer_limits(high=_BUFFER)
+
+class _Server(uvicorn.Server):
+    """uvicorn behind the gate: it gets the connections that the gate lets in."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, beat: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._beat = beat
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        self.servers = []
+        self._gate = Gate(self._listener, self.config.ssl, self._guest)
+        self._beating = asyncio.create_task(self._beats())
+        self.started = True
+
+    def _guest(self) -> Guest:
+        return Guest(self.config, self.server_state, self.lifespan.state)
+
+    async def _beats(self) -> None:
+        while True:
+            await run_in_threadpool(self._beat)
+            await asyncio.sleep(_BEAT_S)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _SWEEP_TICKS == 0:
+            self._gate.sweep()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._beating.cancel()
+        self._gate.close()
+        await super().shutdown()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from importlib import resources
@@ -17,7 +18,7 @@ import jinja2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,6 +36,8 @@ from agent.web.access import Access
 from agent.web.options import Options
 from agent.web.problems import Problem
 from agent.web.ranges import Sending
+from agent.web.refusals import Refusals
+from agent.web.throttle import origin
 
 Form = Mapping[str, str]
 Handler = Callable[["Visit"], Response]
@@ -50,6 +53,10 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }  # fmt: skip
+# Thirty days and no longer: a browser that keeps to it lets nobody go on past a certificate that it does not know, as the
+# box's own next one may be. It holds for every port of the name, so not for its subdomains too, which may be other machines;
+# browsers take no notice of it on a bare address, or where they do not know the certificate.
+_HSTS = "max-age=2592000"
 
 
 class Site:
@@ -64,6 +71,7 @@ class Site:
         self.classes = classes
         self.access = Access(catalog, clock)
         self.sending = Sending()
+        self.refusals = Refusals(catalog, clock)
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
         self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
@@ -113,7 +121,7 @@ class Site:
         made += more
         made += [Route(f"/static/{name}", _static(name, kind), methods=["GET"]) for name, kind in _STATIC.items()]
         handlers: Any = {HTTPException: self._http_error, SiteAgentError: self._own_error}
-        return _Headers(Starlette(routes=made, exception_handlers=handlers))
+        return _Headers(Starlette(routes=made, exception_handlers=handlers), tls=self.options.tls)
 
     def _endpoint(self, handler: Handler, roles: tuple[Role, ...] | None) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -142,7 +150,7 @@ class Site:
         return handler(visit)
 
     def _refuse(self, visit: Visit, key: str) -> Response:
-        visit.note_once("refused", visit.request.url.path, {"reason": key, "method": visit.request.method})
+        visit.refused("refused", visit.request.url.path, {"reason": key, "method": visit.request.method})
         return visit.error(403, visit.t(key))
 
     async def _http_error(self, request: Request, error: HTTPException) -> Response:
@@ -236,9 +244,15 @@ class Visit:
         self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
-        """As `note`, but what a browser repeats (ranges, refreshes) or an attacker could flood stands once in AGAIN_S."""
+        """As `note`, but what a browser repeats (ranges, refreshes) stands once in AGAIN_S. For those who were let in: what
+        strangers send goes through `refused`."""
         if self.site.first(self.who, action, object_[:200], repr(detail)):
             self.note(action, object_, detail)
+
+    def refused(self, action: str, object_: str, detail: Mapping[str, Any]) -> None:
+        """Into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
+        inside = self.me is not None
+        self.site.refusals.add(self.who, origin(self.address), action, object_[:200], detail, signed_in=inside)
 
 
 async def _form(request: Request) -> Form:
@@ -276,9 +290,10 @@ def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
 class _Headers:
     """Security headers on every answer, errors included."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
         self._app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+        headers = _HEADERS | ({"Strict-Transport-Security": _HSTS} if tls else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_more(message: Message) -> None:
@@ -286,4 +301,6 @@ class _Headers:
                 message["headers"] = [*message["headers"], *self._headers]
             await send(message)
 
-        await self._app(scope, receive, send_more if scope["type"] == "http" else send)
+        # who goes away in the middle of what he sends is nobody's fault, and must not fill the log
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, send_more if scope["type"] == "http" else send)

@@ -42,7 +42,6 @@ import requests  # noqa: E402
 from agent.demo.media import make_clip  # noqa: E402
 from agent.drive import verify  # noqa: E402
 from agent.drive.identity import Drive  # noqa: E402
-from tests.broker import free_port  # noqa: E402
 from tests.daemon import CLASS_ID  # noqa: E402
 from tests.faults import Account, Box, accounts, box  # noqa: E402
 from tests.recording_drives import LoopDrive, can_mount  # noqa: E402
@@ -213,7 +212,6 @@ class Inspector(threading.Thread):
 def calm(args: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
     """A box that nothing happens to."""
     film = make_clip(folder / "film.mp4", 16, (1920, 1080), 25, bit_rate=4_000_000)
-    port = free_port()
     addresses = [f"127.0.8.{n}" for n in range(1, args.cameras + 1)]
     site = stack.enter_context(box(folder, film, addresses, planned=False))
     daemon = site.daemon
@@ -221,10 +219,10 @@ def calm(args: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
         "SITE_AGENT_RECORDING__SEGMENT_SECONDS": "300", "SITE_AGENT_COUNTING__INTERVAL": "20",
         "SITE_AGENT_ATTENDANCE__WINDOW_S": "300", "SITE_AGENT_ATTENDANCE__INTERVAL_S": "30",
         "SITE_AGENT_BUREAU__HEARTBEAT_S": "60", "SITE_AGENT_CAMERAS__SEARCH_INTERVAL_S": "60",
-        "SITE_AGENT_SERVE__ENABLED": "true", "SITE_AGENT_SERVE__HOST": "127.0.0.1", "SITE_AGENT_SERVE__PORT": str(port),
     }  # fmt: skip
     password = json.loads(daemon.command("serve", "--account", "soak", "--role", "inspector", "--json"))["password"]
     daemon.start()
+    page = daemon.serve()
     process = psutil.Process(daemon.pid())
     time.sleep(20)
     idle, asleep = Size.of(process, 0.0), time.monotonic()
@@ -235,7 +233,7 @@ def calm(args: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
     begun = datetime.now(UTC)
     daemon.plan(begun - timedelta(minutes=1), timedelta(minutes=args.minutes + 10))
     site.recording(120)
-    browser = Browser(f"https://127.0.0.1:{port}", folder / "state/page/tls/page.pem")
+    browser = Browser(page.url, page.certificate)
     browser.first_sign_in("soak", password)
     stop = threading.Event()
     inspector = Inspector(browser, sorted(site.cameras), stop)

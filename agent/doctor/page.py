@@ -1,0 +1,41 @@
+"""The inspectors' page: is its own process there, and does it answer?"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from datetime import timedelta
+
+from agent.doctor.box import Box
+from agent.doctor.finding import Finding, Severity, bad, good
+
+_PATIENCE_S = 4.0
+_BEGINS = timedelta(minutes=1)
+
+
+def check(box: Box) -> list[Finding]:
+    """Asks for the sign-in page. Nothing where the settings switch the page off."""
+    if box.page is None:
+        return []
+    host, port = box.page
+    shown = f"https://{f'[{host}]' if ':' in host else host}:{port}/"
+    # only whether it answers is asked here: no password goes there, and the certificate may be anybody's
+    context = ssl._create_unverified_context()  # noqa: S323
+    connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE_S, context=context)
+    try:
+        connection.request("GET", "/sign-in")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return [bad("page", _severity(box), "page.no_answer", url=shown, detail=detail)]
+    finally:
+        connection.close()
+    if status != http.HTTPStatus.OK:
+        return [bad("page", "critical", "page.no_answer", url=shown, detail=status)]
+    return [good("page", "page.ok", url=shown)]
+
+
+def _severity(box: Box) -> Severity:
+    """The page begins after the agent, whose own first examination comes before that."""
+    started = box.catalog.events.last("agent.started") if box.catalog and not box.deep else None
+    return "warning" if started and box.now - started.at < _BEGINS else "critical"

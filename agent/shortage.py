@@ -1,0 +1,54 @@
+"""Out of descriptors, memory or threads: nobody's bug and no fault of the drive; it is waited out and told.
+
+What runs short is the process's or the machine's, and whoever comes first meets it: a recorder, the search for cameras, a
+check of the drive. So every worker waits and begins again (`crew.py`), and nothing is concluded from what failed.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from agent.errors import Shortage
+
+_ERRNOS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+_DEPTH = 8
+
+
+def of(error: BaseException) -> Shortage | None:
+    """The shortage that an error, or what led to it, amounts to; None for any other."""
+    if isinstance(error, Shortage):
+        return error
+    cause: BaseException | None = error
+    for _ in range(_DEPTH):
+        if cause is None:
+            return None
+        if _is_one(cause):
+            return Shortage("machine.short", detail=str(cause) or type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def of_errno(number: int | None) -> bool:
+    return number in _ERRNOS
+
+
+def _is_one(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        # EAGAIN is what fork says where no process may be added; sockets and locks handle their own
+        return of_errno(error.errno) or error.errno == errno.EAGAIN
+    # what Python says where no thread can be added
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A shortage in the body leaves it as Shortage, which everybody who goes on after the project's own errors knows."""
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError) as error:
+        found = of(error)
+        if found is None:
+            raise
+        raise found from error

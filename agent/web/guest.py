@@ -1,0 +1,72 @@
+"""One connection as HTTP sees it: uvicorn's protocol, which can say what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import struct
+import termios
+import time
+from collections.abc import Callable
+from typing import cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_BUFFER = 64 << 10
+# where Linux's struct tcp_info keeps tcpi_bytes_acked
+_ACKED = struct.Struct("=120xQ")
+
+
+class Guest(H11Protocol):
+    """`left` is called when the connection is gone; `welcome` says whether it still has its place when it is there."""
+
+    left: Callable[[], None]
+    welcome: Callable[[], bool]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.since = time.monotonic()
+        super().connection_made(cast(asyncio.Transport, transport))
+        # little room between the page and the reader: what stands in the server's buffers was not sent to him
+        self.transport.set_write_buffer_limits(high=_BUFFER)
+        if not self.welcome():
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.left()
+        # both hold on to this connection: of thousands a minute none may wait for the garbage collector
+        del self.left, self.welcome
+
+    def on_response_complete(self) -> None:
+        self.since = time.monotonic()
+        super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The gate ends idle connections; uvicorn's own timer would cut off who still reads the answer."""
+
+    def waits_for(self) -> tuple[str, float]:
+        """(what the other side has to do next: head, body, closing, idle; since when, monotonic); "" while it is answered."""
+        if self.transport.is_closing():
+            return "closing", self.since
+        answered = self.cycle is None or self.cycle.response_complete
+        if self.conn.their_state is h11.SEND_BODY:
+            return "body", self.since
+        if answered:
+            return ("head" if self.conn.trailing_data[0] else "idle"), self.since
+        return "", self.since
+
+    def unsent(self) -> bool:
+        """Whether something for the other side still lies in this process."""
+        return self.transport.get_write_buffer_size() > 0
+
+
+def unsent(sock: socket.socket) -> tuple[int, int]:
+    """(bytes in the kernel that the other side has not taken, bytes that it has taken in all); zeros once it is closed."""
+    try:
+        queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+        (taken,) = _ACKED.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size))
+    except (OSError, ValueError):
+        return 0, 0
+    return int(struct.unpack("=i", queued)[0]), int(taken)
