@@ -20,6 +20,7 @@ from tests.contract_check import validate
 from tests.daemon import CLASS_ID, PASSWORD, Daemon
 from tests.faults import data, zone_of
 from tests.personalities import fresh_net
+from tests.webbing import Browser, csrf_of
 
 pytestmark = needs_mosquitto
 ONVIF, RTSP = 8000, 5554
@@ -71,6 +72,14 @@ class Place:
         heard = self.ears.on(f"/camera/{camera_id}")
         return data(heard[-1]) if heard else {}
 
+    def inspect(self) -> Browser:
+        """The page, signed in with an account of its own."""
+        page = self.daemon.serve()
+        made = self.daemon.json("serve", "--account", "bureau-1", "--role", "bureau")[0]
+        browser = Browser(page.url, page.certificate)
+        browser.first_sign_in("bureau-1", made["password"])
+        return browser
+
     def doctor(self, *more: str) -> dict[str, dict[str, Any]]:
         done = self.daemon.run("doctor", "--json", *more)
         return {f["check"]: f for f in map(json.loads, done.stdout.splitlines())}
@@ -108,6 +117,8 @@ def test_a_refused_model_is_not_recorded_under_the_old_name(tmp_path: Path, film
         place.ears.wait(lambda: place.camera("cam2").get("verdict") == "refused", SOON)
         doctor = place.doctor()
         assert doctor["cameras.cam1"]["severity"] == "critical" and "SECOND" in doctor["cameras.cam1"]["finding"]
+        now = place.inspect().open("/now").text
+        assert "OTHER-9" in now and 'class="tag refused"' in now and 'class="tag unreachable"' in now
         ready = place.doctor("--class", CLASS_ID)
         assert any(f["severity"] == "critical" and "cam1" in f["finding"] for f in ready.values())
         # nothing of the other unit lies anywhere, and the ledger says why
@@ -124,7 +135,8 @@ def test_a_refused_model_is_not_recorded_under_the_old_name(tmp_path: Path, film
         assert {s.serial for s in place.segments()} == {"FIRST"} and place.daemon.parts() == []
 
 
-def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, film: Path) -> None:
+@pytest.mark.parametrize("by", ["command", "page"])
+def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, film: Path, by: str) -> None:
     with classroom(tmp_path, film) as place:
         place.hang("SECOND")
         begun = time.monotonic()
@@ -137,7 +149,18 @@ def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, f
         doctor = place.doctor()
         assert "SECOND" in doctor["cameras.cam1.identity"]["finding"]
         assert "class.view.cam1" in place.doctor("--class", CLASS_ID)
-        assert place.daemon.json("cameras", "accept", "cam1")[0]["serial"] == "SECOND"
+        browser = place.inspect()
+        assert "FIRST" in browser.open("/now").text and "SECOND" in browser.open("/now").text
+        shown = browser.open("/reference").text
+        assert 'action="/reference/cam1/accept"' in shown
+        stale = browser.submit("/reference/cam1/accept", {"csrf": csrf_of(shown), "serial": "THIRD"})
+        assert stale.status_code == 400, "another one came while the page was looked at"
+        if by == "command":
+            assert place.daemon.json("cameras", "accept", "cam1")[0]["serial"] == "SECOND"
+        else:
+            assert browser.submit("/reference/cam1/accept", {"csrf": csrf_of(shown), "serial": "SECOND"}).ok
+        assert "/reference/cam1/accept" not in browser.open("/reference").text
+        assert place.daemon.run("cameras", "accept", "cam1").returncode == 2, "there is nothing left to accept"
         place.ears.wait(lambda: place.alerts("camera.exchanged")[-1]["state"] == "cleared", SOON)
         assert "cameras.cam1.identity" not in place.doctor()
         place.daemon.until(lambda: {"FIRST", "SECOND"} <= {s.serial for s in place.segments() if s.end}, SOON)
@@ -163,6 +186,8 @@ def test_where_only_the_stream_answers_it_is_recorded_and_marked(tmp_path: Path,
         assert place.camera()["up"]
         doctor = place.doctor()
         assert doctor["cameras.cam1.identity"]["severity"] == "warning", doctor
+        told = place.inspect().open("/now").text
+        assert marked.unchecked_since.astimezone(zone_of(place.daemon)).strftime("%H:%M:%S") in told
         place.daemon.until(lambda: [s for s in place.segments() if s.unchecked_since and s.state == "finished"], SOON)
         # the service answers again: from then on the rows are clear
         unit._services(True)
