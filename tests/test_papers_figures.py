@@ -144,14 +144,14 @@ def test_form_11(made: Made) -> None:
     assert found
     said = html.unescape(found[1])
     assert said.startswith("完整：否，缺失 cam1 09:30:00–10:30:00 摄像机离线；cam2 10:00:00–11:00:00 ")
-    assert said.splitlines()[0].endswith("；教室没有任何机位录像 理论教室 30 分钟、车间 15 分钟")
+    assert said.splitlines()[0].endswith("；教室没有任何机位录像：理论教室 30 分钟、车间 15 分钟")
 
 
 def test_the_sheet_and_the_archive_list(made: Made) -> None:
     browser = made.browser()
     found = re.search(r'name="findings"[^>]*>([^<]*)<', browser.open(f"/classes/{ID}/review").text)
     assert found
-    assert found[1].startswith(f"录像缺失 5 段：教室没有任何机位录像 {ROOMS}；各机位 {CAMERAS}")
+    assert found[1].startswith(f"录像缺失 5 段：教室没有任何机位录像：{ROOMS}；各机位 {CAMERAS}")
     archive = text(browser.open(f"/classes/{ID}/archive").text)
     assert f"合计 {ROOMS} （各机位：{CAMERAS}）" in archive
     assert archive.count("摄像机离线") == 5
@@ -196,7 +196,7 @@ def test_the_api_and_the_answer_to_the_bureau(made: Made) -> None:
 
 def test_the_command(made: Made) -> None:
     done = made.box.command("gaps", ID)
-    assert f"教室没有任何机位录像 {ROOMS}；各机位 {CAMERAS}" in done.stdout + done.stderr
+    assert f"教室没有任何机位录像：{ROOMS}；各机位 {CAMERAS}" in done.stdout + done.stderr
     rows = [json.loads(x) for x in made.box.command("gaps", ID, "--json").stdout.splitlines()]
     assert [r["seconds"] for r in rows if r["camera_id"] == "cam1"] == [3600.0, 7200.0]
     assert {r["room_id"] for r in rows} == {"R1", "W1"}

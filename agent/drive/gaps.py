@@ -120,6 +120,8 @@ def rooms_said(total: missing.Total, cls: TrainingClass, say: Callable[..., str]
     Where nothing had to be recorded yet, or no room has a camera, nothing is known to be whole either."""
     if not total.rooms:
         return say("papers.nothing_due")
+    if not total.seconds:
+        return say("papers.no_time")
     names = {room.room_id: room.name or room.room_id for room in cls.rooms}
     if len(total.rooms) < 2:
         return _with_lessons(total.seconds, total.lesson_seconds, say)
