@@ -351,6 +351,38 @@ def test_a_serial_in_the_settings_means_that_unit_and_no_other(catalog: Catalog,
                 assert catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, "front")
 
 
+def test_what_is_recorded_and_cannot_be_asked_is_an_alert_after_minutes(catalog: Catalog, options: Options) -> None:
+    """Its stream plays and its ONVIF service is silent: nobody knows which unit it is, until it answers again."""
+
+    class Moved(SystemClock):
+        by = timedelta()
+
+        def now(self) -> datetime:
+            return super().now() + self.by
+
+    clock = Moved()
+    watcher = CameraWatch(catalog, clock, options)
+    device = camera(66)
+    with device:
+        watcher.search()
+    checked = the(catalog, "cam1").checked_at
+    assert checked and the(catalog, "cam1").unverified_since is None
+    clock.by = timedelta(seconds=5)
+    catalog.cameras.connected("cam1", clock.now())
+    catalog.cameras.set_up("cam1", True)
+    watcher.search()
+    assert the(catalog, "cam1").unverified_since == checked and open_alerts(catalog) == [], "a reboot takes a minute"
+    clock.by = timedelta(minutes=4)
+    watcher.search()
+    assert open_alerts(catalog) == [(AlertKind.CAMERA_UNVERIFIED, "cam1")]
+    told = [m for m in catalog.outbox.waiting() if m.topic == "camera/cam1"]
+    assert told[-1].data["unverified_since"] and told[-1].data["verdict"] == "admitted"
+    with device:
+        watcher.search()
+    assert the(catalog, "cam1").unverified_since is None
+    assert catalog.alerts.open_one(AlertKind.CAMERA_UNVERIFIED, "cam1") is None
+
+
 def test_addresses_that_change_hands_are_no_exchange(catalog: Catalog, options: Options) -> None:
     """After a power cut DHCP gave the first camera's address to the second, which was up sooner."""
     watcher = watch(catalog, options)
@@ -564,7 +596,5 @@ def test_pinned_key(catalog: Catalog, options: Options, tmp_path: Path) -> None:
         assert the(catalog, "cam1").verdict is Verdict.REFUSED
 
 
-def _always():  # type: ignore[no-untyped-def]
-    from datetime import UTC, datetime
-
+def _always() -> tuple[datetime, datetime]:
     return datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
