@@ -28,7 +28,6 @@ _STOP_S = 1
 _BEAT_S = 5.0
 _SWEEP_TICKS = 10
 """uvicorn ticks ten times a second."""
-_KERNEL_BUFFER = 256 << 10
 
 
 class PageServer:
@@ -151,7 +150,6 @@ def _listen(host: str, port: int) -> socket.socket:
     # the protocol by name: of a socket without it asyncio does not know that it is TCP, and leaves Nagle's delay of 40 ms on
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)  # connections inherit it
     try:
         listener.bind((host, port))
         listener.listen(128)
