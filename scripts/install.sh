@@ -37,8 +37,18 @@ parse() {
 # ── what can be known before anything changes ──────────────────────────────────────────────────────────────────────
 booted() { [ -d /run/systemd/system ]; }
 
+# the line that does the same as root: from a stick it must be the stick's own, which alone works without network
+as_root() {
+  local called=$0
+  if [ -n "$wheels" ] && [ -f "$wheels/install.sh" ]; then called=$wheels/install.sh; fi
+  # quoted only where it must be: %q would spell Chinese folder names in numbers
+  case $called in *[[:space:]]*) called="\"$called\"" ;; esac
+  [ "$mode" = install ] || called="$called --$mode"
+  if command -v sudo >/dev/null; then printf 'sudo bash %s' "$called"; else printf "su -c 'bash %s'" "$called"; fi
+}
+
 check() {
-  [ "$(id -u)" -eq 0 ] || die "请用 root 运行：sudo $0" "run it as root: sudo $0" 2
+  [ "$(id -u)" -eq 0 ] || die "请用 root 运行：$(as_root)" "run it as root: $(as_root)" 2
   local id='' version=''
   # shellcheck disable=SC1091
   id=$(. /etc/os-release; echo "$ID") version=$(. /etc/os-release; echo "${VERSION_ID:-}")
@@ -56,6 +66,9 @@ check() {
 check_stick() {
   wheels=$(cd "$wheels" 2>/dev/null && pwd) || die "没有文件夹 $wheels；请插好安装盘" "there is no folder $wheels; attach the stick" 2
   [ -d "$wheels/debian/$release" ] || die "安装盘 $wheels 不含 Debian $release 的软件包；请用 scripts/wheelhouse 重新制作" "the stick $wheels holds no packages for Debian $release; make it again by scripts/wheelhouse" 2
+  local made='' mine; mine=$(dpkg --print-architecture)
+  if [ -f "$wheels/architecture" ]; then made=$(cat "$wheels/architecture"); fi
+  [ -z "$made" ] || [ "$made" = "$mine" ] || die "安装盘 $wheels 是为 $made 制作的，本机是 $mine；请在 $mine 的电脑上用 scripts/wheelhouse 重新制作" "the stick $wheels is for $made, this machine is $mine; make it by scripts/wheelhouse on a $mine machine" 2
   (cd "$wheels" && sha256sum --quiet -c SHA256SUMS >&2) || die "安装盘上的文件已损坏；请重新制作" "files on the stick are damaged; make it again"
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -146,3 +148,48 @@ def test_the_installer_refuses_a_wrong_option_before_it_writes_it_into_the_setti
     done = subprocess.run(["bash", str(ROOT / "scripts/install.sh"), *arguments], capture_output=True, text=True)
     assert done.returncode == 2
     assert arguments[0] in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.parametrize("name", ["安装盘", "my stick"])
+def test_who_is_not_root_is_told_the_line_of_the_stick(name: str) -> None:
+    """The installer's own path, which was told, goes to the network: the stick's own hands over where its packages are."""
+    with tempfile.TemporaryDirectory() as folder:
+        stick = Path(folder) / name
+        shutil.copytree(ROOT / "scripts", stick / "site-agent/scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        line = re.search(
+            r"^printf '(#!/bin/sh.*)' >\"\$out/install.sh\"$", (ROOT / "scripts/wheelhouse").read_text(), re.M
+        )
+        assert line
+        (stick / "install.sh").write_text(line[1].replace(r"\n", "\n"))
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            path.chmod(0o755)
+        told = {}
+        for more in ((), ("--upgrade",)):
+            command = [
+                "setpriv",
+                "--reuid=65534",
+                "--clear-groups",
+                "sh",
+                str(stick / "install.sh"),
+                "--language",
+                "en",
+                *more,
+            ]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 2, done.stderr
+            told[more] = done.stderr.strip()
+    shown = f'"{stick}/install.sh"' if " " in name else f"{stick}/install.sh"
+    assert told[()].endswith(f"bash {shown}") or told[()].endswith(f"bash {shown}'"), told
+    assert f"{shown} --upgrade" in told[("--upgrade",)]
+
+
+def test_a_stick_of_another_architecture_is_told(tmp_path: Path) -> None:
+    text = (ROOT / "scripts/install.sh").read_text(encoding="utf-8")
+    stick = text[text.index("check_stick() {") :].split("\n}\n")[0] + "\n}\n"
+    (tmp_path / "debian/12").mkdir(parents=True)
+    (tmp_path / "architecture").write_text("s390x\n")
+    script = f"die() {{ printf '%s\\n' \"$2\" >&2; exit \"${{3:-1}}\"; }}\nrelease=12 wheels='{tmp_path}'\n{stick}check_stick\n"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 2 and "s390x" in done.stderr
