@@ -119,8 +119,9 @@ class App:
         crew.start("attendance", AttendanceWatch(catalog, self._book.all, now, wiring.for_attendance(settings)).run)
         crew.start("counting", self._counter().run)
         cameras = CameraWatch(
-            catalog, now, wiring.for_cameras(settings), busy=self._busy, file_of=self._file_of, budget=self._budget
-        )
+            catalog, now, wiring.for_cameras(settings), busy=self._busy, file_of=self._file_of, budget=self._budget,
+            planned=self._book.camera_ids,
+        )  # fmt: skip
         crew.start("cameras", cameras.run)
         if settings.serve.metrics_port:
             metrics = MetricsServer(catalog, now, self._drives.report, settings.serve.metrics_port)

@@ -287,6 +287,29 @@ def test_a_unit_of_the_same_model_takes_over_the_name_until_it_is_accepted(
     assert [e.action for e in catalog.audit.recent(5)] == ["camera.accept"]
 
 
+@pytest.mark.parametrize("planned", [("cam1",), ("cam1", "cam2")])
+def test_a_unit_that_was_met_before_it_was_hung_up_takes_the_place_where_nobody_counts_on_it(
+    catalog: Catalog, options: Options, planned: tuple[str, ...]
+) -> None:
+    """Found at the address that it had in its box, then set to that of the camera that it stands in for."""
+    watcher = CameraWatch(catalog, SystemClock(), options, planned=lambda: planned)
+    new = camera(68, "NEW")
+    with camera(67, "OLD"), new:
+        watcher.search()
+        assert {c.camera_id: c.serial for c in catalog.cameras.all()} == {"cam1": "OLD", "cam2": "NEW"}
+    new.address = new.device.address = new.discovery.address = f"{Net.at}.67"
+    with new:
+        for _ in range(2):
+            watcher.search()
+    found = {c.camera_id: (c.serial, c.verdict) for c in catalog.cameras.all()}
+    if "cam2" in planned:
+        assert found == {"cam1": ("OLD", Verdict.UNREACHABLE), "cam2": ("NEW", Verdict.ADMITTED)}
+    else:
+        assert found == {"cam1": ("NEW", Verdict.ADMITTED)}
+        assert open_alerts(catalog) == [(AlertKind.CAMERA_EXCHANGED, "cam1")]
+        assert catalog.outbox.remembered("camera/cam2") == []
+
+
 def test_the_unit_that_belongs_there_comes_back(catalog: Catalog, options: Options) -> None:
     """On loan for repair: the one that stood in keeps no name, and a confirmation from before does not come back."""
     watcher = watch(catalog, options)

@@ -46,19 +46,29 @@ def name_all(
     cameras: Sequence[Camera],
     retired: Collection[str] = (),
     admitted: Callable[[Description], bool] = lambda found: False,
+    spare: Collection[str] = (),
 ) -> list[Named]:
     """Give every sighting its ID: the settings' by serial or address, the catalog's by identity, that of the camera whose
     place an `admitted` unit of the same model has taken, else the next free `camN`, of which none that was `retired` is
-    given out again: its recordings are of another camera."""
+    given out again: its recordings are of another camera. A unit that has a name of its own takes a place all the same
+    where nobody counts on that name yet (`spare`): it was met before it was hung up there."""
     by_id = {camera.camera_id: camera for camera in cameras}
     reserved = {k.camera_id for k in known}
     taken: dict[str, Sighting] = {}
 
+    present = {s.description.identity for s in sightings if s.description}
+
     def by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
         found = sighting.description
-        return _by_place(sighting, known, cameras) if found is not None and admitted(found) else None
+        if found is None or not admitted(found):
+            return None
+        own = {c.camera_id for c in by_id.values() if found.identity and c.identity == found.identity}
+        if not own <= set(spare):
+            return None
+        free = [c for c in cameras if c.identity not in present and not (own and c.camera_id in spare)]
+        return _by_place(sighting, known, free)
 
-    for rule in (_by_settings, _by_acceptance, _by_identity, _by_endpoint, by_place):
+    for rule in (_by_settings, _by_acceptance, by_place, _by_identity, _by_endpoint):
         for sighting in sightings:
             if sighting in taken.values():
                 continue
@@ -78,6 +88,14 @@ def former(named: Named, known: Sequence[Known], cameras: Sequence[Camera]) -> l
     if named.camera_id not in reserved:
         return []
     return [c for c in cameras if c.camera_id not in reserved and _is_same(c, named.sighting)]
+
+
+def given_up(named: Named, cameras: Sequence[Camera]) -> list[Camera]:
+    """Rows of a unit under names of its own, which it gives up as it takes over another camera's."""
+    found = named.sighting.description
+    if named.before is None or found is None or not found.identity:
+        return []
+    return [c for c in cameras if c.camera_id != named.camera_id and c.identity == found.identity]
 
 
 def _is_same(camera: Camera, sighting: Sighting) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from agent.cameras.device import Description
 from agent.cameras.discovery import Match
 from agent.cameras.model_list import Watched
 from agent.cameras.options import Options
-from agent.cameras.registry import Named, credentials_for, former, name_all, successor_of
+from agent.cameras.registry import Named, credentials_for, former, given_up, name_all, successor_of
 from agent.cameras.report import Reporter
 from agent.cameras.search import Finder, Sighting
 from agent.cameras.soap import SoapFault
@@ -38,7 +38,7 @@ _PATIENT = 6  # from then on that much longer between searches
 class CameraWatch:
     """`busy(camera_id)` says that a class is being recorded from the camera: a worse verdict waits until it is over.
     `file_of(segment)` is where a recorded segment lies, for what the camera really delivers; None while it cannot be read.
-    `budget` is shared with whoever else gives passwords to cameras."""
+    `budget` is shared with whoever else gives passwords to cameras. `planned` are the cameras that classes name."""
 
     def __init__(
         self,
@@ -48,12 +48,14 @@ class CameraWatch:
         busy: Callable[[str], bool] = lambda camera_id: False,
         file_of: Callable[[Segment], Path | None] = lambda segment: None,
         budget: Budget | None = None,
+        planned: Callable[[], Collection[str]] = lambda: (),
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._options = options
         self._busy = busy
         self._file_of = file_of
+        self._planned = planned
         self._list = Watched(options.model_list, options.model_list_key, options.list_copy)
         self._list_problem = ""
         self._problem = ""
@@ -118,13 +120,23 @@ class CameraWatch:
         def admitted(found: Description) -> bool:
             return admission.judge(found, approved).verdict.recordable
 
-        found = name_all(sightings, known, cameras, retired, admitted)
+        spare = self._spare(cameras)
+        found = name_all(sightings, known, cameras, retired, admitted, spare)
         renamed = [(row, named.camera_id) for named in found for row in former(named, known, cameras)]
+        renamed += [
+            (row, named.camera_id) for named in found for row in given_up(named, cameras) if row.camera_id in spare
+        ]
         for row, camera_id in renamed:
             self._reporter.rename(row, camera_id)
         if not renamed:
             return found
-        return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted)
+        return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted, spare)
+
+    def _spare(self, cameras: list[Camera]) -> set[str]:
+        """Names that nobody counts on: in no class, in no settings, and nothing was recorded under them."""
+        wanted = {*self._planned(), *(known.camera_id for known in self._options.known)}
+        ids = {c.camera_id for c in cameras} - wanted
+        return {camera_id for camera_id in ids if not self._catalog.segments.recorded(camera_id)}
 
     def _rename_known(self) -> None:
         """What the settings name by serial, before any recorder takes up the old name."""

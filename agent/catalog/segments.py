@@ -78,6 +78,10 @@ class Segments:
         )
         return [_segment(row) for row in rows]
 
+    def recorded(self, camera_id: str) -> bool:
+        """Whether anything was ever recorded under a camera's name."""
+        return self._store.row("select 1 from segments where camera_id = ? limit 1", [camera_id]) is not None
+
     def get(self, segment_id: int) -> Segment | None:
         row = self._store.row("select * from segments where id = ?", [segment_id])
         return _segment(row) if row else None

@@ -45,7 +45,8 @@ def make_keys(settings: Settings) -> str:
 
 def find_cameras(settings: Settings, catalog: Catalog, clock: Clock) -> list[Camera]:
     """One search: every camera met, judged and written down as the service does it."""
-    return CameraWatch(catalog, clock, wiring.for_cameras(settings)).search()
+    planned = wiring.ClassBook(catalog).camera_ids
+    return CameraWatch(catalog, clock, wiring.for_cameras(settings), planned=planned).search()
 
 
 def still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camera) -> Path:
