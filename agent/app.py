@@ -140,6 +140,7 @@ class App:
                 plan=self._plan,
                 link=lambda: link.status().connected if link else None,
                 replace=lambda camera_id: self._replace(crew, camera_id),
+                still_s=self._still_s,
             ).run,
         )
 
@@ -184,6 +185,10 @@ class App:
     def _record(self, crew: Crew, camera_id: str, trouble: tuple[datetime, str] | None = None) -> None:
         self._recorded_by[camera_id] = recorder = self._recorder(camera_id, trouble)
         crew.start(_recorder_name(camera_id), recorder.run)
+
+    def _still_s(self, camera_id: str) -> float:
+        recorder = self._recorded_by.get(camera_id)
+        return recorder.still_s() if recorder else 0.0
 
     def _replace(self, crew: Crew, camera_id: str) -> bool:
         """A recorder that hangs is left to itself, and another begins; False where too many hang already."""

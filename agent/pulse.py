@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 class Pulse:
     """`plan` is what the recorders go by: what a camera has to record at an instant. `link` says whether the broker is
-    connected, None where there is none to be. `replace` gives a camera another recorder, False where it cannot."""
+    connected, None where there is none to be. `replace` gives a camera another recorder, False where it cannot. `still_s`
+    says for how many seconds a camera's recorder has not gone on."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Pulse:
         plan: Callable[[str, datetime], Plan | None],
         link: Callable[[], bool | None],
         replace: Callable[[str], bool],
+        still_s: Callable[[str], float],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -53,6 +55,7 @@ class Pulse:
         self._plan = plan
         self._link = link
         self._replace = replace
+        self._still_s = still_s
         self._due = 0
         self._next: tuple[float, datetime | None] = (float("-inf"), None)
         self._seen: dict[str, tuple[bool, int]] = {}
@@ -86,7 +89,7 @@ class Pulse:
 
     def stuck(self) -> list[str]:
         """Cameras that should be on the drive and give it no bytes: for STALE_S although their stream is up, or for UNTOLD_S
-        without a stream while no alert says why."""
+        without a stream while no alert says why; and those whose recorder has not gone on for STALE_S, whatever was told."""
         now = self._clock.monotonic()
         report = self._drives.report()
         if report["state"] != "ok":
@@ -98,13 +101,14 @@ class Pulse:
         late, self._due = [], 0
         for camera in self._catalog.cameras.all():
             name = camera.camera_id
-            due = camera.verdict.recordable and self._plan(name, self._clock.now())
+            due = camera.recordable and self._plan(name, self._clock.now())
             self._due += bool(due)
             seen = (camera.up, sizes.get(name, -1))
             if not due or seen != self._seen.get(name) or (not camera.up and name in told):
                 self._grown[name] = now
             self._seen[name] = seen
-            if now - self._grown.setdefault(name, now) > (STALE_S if camera.up else UNTOLD_S):
+            hangs = bool(due) and self._still_s(name) > STALE_S
+            if hangs or now - self._grown.setdefault(name, now) > (STALE_S if camera.up else UNTOLD_S):
                 late.append(name)
         return late
 

@@ -36,9 +36,11 @@ class Rig:
         self.drives.run_once()
         self.replaced: list[str] = []
         self.can_replace = False
+        self.still: dict[str, float] = {}
         self.pulse = Pulse(
-            made.catalog, made.clock, self.book, self.drives, plan=self.plan, link=lambda: True, replace=self.replace
-        )
+            made.catalog, made.clock, self.book, self.drives, plan=self.plan, link=lambda: True, replace=self.replace,
+            still_s=lambda camera_id: self.still.get(camera_id, 0.0),
+        )  # fmt: skip
 
     def replace(self, camera_id: str) -> bool:
         if self.can_replace:
@@ -117,6 +119,23 @@ def test_one_recorder_that_hangs_is_replaced_and_does_not_end_the_others(tmp_pat
     assert rig.replaced == ["cam1", "cam1"], "nor would it from others"
     assert pass_(1)
     made.catalog.close()
+
+
+def test_a_recorder_that_hangs_again_after_it_was_replaced_is_found_too(rig: Rig) -> None:
+    """The one before was told as `camera.offline`, and the new one hung before its first picture: that was an excuse for ever."""
+    rig.begin()
+    rig.after(1)
+    rig.made.catalog.cameras.set_up("cam1", False)
+    told = AlertKind.CAMERA_OFFLINE, "cam1", "离线", rig.made.clock.now()
+    rig.made.catalog.alerts.raise_(*told, camera_id="cam1")
+    rig.can_replace = True
+    assert rig.after(STALE_S + 1) and rig.replaced == [], "a recorder that goes on trying is well"
+    rig.still["cam1"] = STALE_S + 1
+    assert rig.after(1) and rig.replaced == ["cam1"]
+    rig.can_replace = False
+    assert not rig.after(1), "and where no more can be replaced the agent begins anew"
+    rig.made.clock.time = at("12:30")
+    assert rig.after(1), "no class is on"
 
 
 def test_each_stated_reason_feeds_it(rig: Rig) -> None:

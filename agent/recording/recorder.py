@@ -67,7 +67,7 @@ class Recorder:
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
         self._last_picture: datetime | None = None
-        self._started = clock.monotonic()
+        self._started = self._moved = clock.monotonic()
         self._trouble = trouble
         self._stream: LiveStream | None = None
         self._abandoned = threading.Event()
@@ -78,10 +78,17 @@ class Recorder:
         try:
             self._tell_trouble()
             while not self._over(stop):
-                self._clock.wait(stop, self._step(stop))
+                self._moved = self._clock.monotonic()
+                pause = self._step(stop)
+                self._moved = self._clock.monotonic()
+                self._clock.wait(stop, pause)
         finally:
             self._outage.close()
             self._finisher.close()
+
+    def still_s(self) -> float:
+        """Seconds since this recorder last went on: longer than any of its waits, where it hangs."""
+        return self._clock.monotonic() - self._moved
 
     def abandon(self) -> None:
         """From another thread, where this recorder hangs: its connection is cut, and should it come back, it ends."""
@@ -212,7 +219,7 @@ class Recorder:
         options, monotonic = self._options, self._clock.monotonic
         recording, next_tick, next_watch = False, 0.0, 0.0
         while not (self._over(stop) or reel.over):
-            asked = monotonic()
+            self._moved = asked = monotonic()
             packet = stream.read()
             arrival = monotonic()
             if packet is not None:
