@@ -122,7 +122,7 @@ def test_one_recorder_that_hangs_is_replaced_and_does_not_end_the_others(tmp_pat
 
 
 def test_a_recorder_that_hangs_again_after_it_was_replaced_is_found_too(rig: Rig) -> None:
-    """The one before was told as `camera.offline`, and the new one hung before its first picture: that was an excuse for ever."""
+    """The one before was told as `camera.offline`, and the new one hung before its first picture: an excuse for ever."""
     rig.begin()
     rig.after(1)
     rig.made.catalog.cameras.set_up("cam1", False)
