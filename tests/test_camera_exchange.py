@@ -107,7 +107,9 @@ def classroom(folder: Path, film: Path, known: str = "") -> Iterator[Place]:
         assert PASSWORD not in daemon.log()
 
 
-@pytest.mark.parametrize("known", ["", '[[cameras.known]]\ncamera_id = "cam1"\nserial = "FIRST"\n'])
+@pytest.mark.parametrize(
+    "known", ["", pytest.param('[[cameras.known]]\ncamera_id = "cam1"\nserial = "FIRST"\n', marks=pytest.mark.long)]
+)
 def test_a_refused_model_is_not_recorded_under_the_old_name(tmp_path: Path, film: Path, known: str) -> None:
     with classroom(tmp_path, film, known) as place:
         begun = time.time()

@@ -105,6 +105,7 @@ def descriptors(pid: int) -> int:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_an_agent_out_of_descriptors_records_again_when_there_are_some(tmp_path: Path) -> None:
     """The limit is lowered under the running agent to what it holds, so that nothing more can be opened."""
     material = clip(tmp_path, "h264", "aac")
