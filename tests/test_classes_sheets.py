@@ -262,12 +262,12 @@ def test_values_are_what_the_sheet_shows(tmp_path: Path) -> None:
     sheet.cell(2, 3, 0.5).number_format = '[$-804]上午/下午h"时"mm"分"'
     sheet.cell(2, 4, 46086).number_format = "General"
     book.save(tmp_path / "x.xlsx")
-    rows, _ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
+    rows, *_ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
     assert rows[0] == [*values[:-1], time(8, 30)]
     assert rows[1] == [datetime(2026, 3, 5), 46086, time(12), 46086]
     book.epoch = datetime(1904, 1, 1)
     book.save(tmp_path / "x.xlsx")
-    rows, _ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
+    rows, *_ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
     assert rows[0][0] == datetime(2027, 3, 5)
 
 
