@@ -290,6 +290,18 @@ def test_hostile_parts_are_refused_in_one_line(tmp_path: Path, part: str, text: 
     assert "\n" not in str(caught.value)
 
 
+def test_odd_merged_cells_matter_to_nobody(tmp_path: Path) -> None:
+    path = made(tmp_path / "c.xlsx", [HEADINGS, DAY1])
+    refs = ["x", "", "A0:A9", "A9:A2", "ZZZ1:ZZZ9999999", *(f"A{n}:A9999999" for n in range(1, 3000))]
+    cells = "".join(f'<mergeCell ref="{ref}"/>' for ref in refs)
+    patched(
+        path,
+        "xl/worksheets/sheet3.xml",
+        lambda t: t.replace("</sheetData>", f"</sheetData><mergeCells>{cells}</mergeCells>"),
+    )
+    assert read(path) == ["11-23 am 08:30-11:30 课"]
+
+
 def test_an_old_or_locked_workbook_says_so(tmp_path: Path) -> None:
     (tmp_path / "c.xlsx").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600)
     with pytest.raises(ClassFileError, match="加了密码的工作簿"):

@@ -127,7 +127,8 @@ class _Rows:
         self.used: set[int] = set()
         self._sheet, self._body, self._report = sheet, body, report
         self._keys: list[str] = []
-        self._merged: dict[tuple[int, int], object] = {}
+        self._head = 0
+        self._merged = sheet.under_merged()
         self._above: dict[str, Any] = {}
         self._day = Day(None)
         self._day_is_printed = False
@@ -136,13 +137,7 @@ class _Rows:
 
     def under(self, keys: list[str], head: int) -> None:
         """The next rows stand under the headings of the row with this index."""
-        self._keys, self._above = keys, {}
-        self._merged = {
-            (row, column): self._sheet.rows[top - 1][column]
-            for top, column, bottom, _ in self._sheet.merged
-            if head + 1 < top <= len(self._sheet.rows) and column < len(self._sheet.rows[top - 1])
-            for row in range(top + 1, min(bottom, len(self._sheet.rows)) + 1)
-        }
+        self._keys, self._head, self._above = keys, head + 1, {}
 
     def read(self, number: int, row: Cells) -> None:
         """One row of the form."""
@@ -190,7 +185,8 @@ class _Rows:
             printed = squeeze(values.get("time", ""))
             if printed:
                 raise Unread("classes.not_span", value=shown(printed))
-            raise Unread("classes.row_without_time", value=shown(squeeze(values.get("content", ""))), at="row")
+            told = next((values[key] for key in _LESSON if key in values), "")
+            raise Unread("classes.row_without_time", value=shown(squeeze(told)), at="row")
         if _OFF.fullmatch(_said(values.get("content"))):
             raise Unread("classes.off_with_time", value=shown(squeeze(values["content"])), at="content")
         for span in times:
@@ -216,6 +212,12 @@ class _Rows:
         self._above |= {key: value for key, value in values.items() if key in _LESSON}
         return values
 
+    def _shown_above(self, number: int, column: int) -> object:
+        top = self._merged.get((number, column), 0)
+        return (
+            self._sheet.rows[top - 1][column] if top > self._head and column < len(self._sheet.rows[top - 1]) else None
+        )
+
     def _with_merged(self, number: int, own: dict[str, Any]) -> dict[str, Any]:
         """A row with content, or with times of its own, shows what cells merged over it say. What is merged over neither adds
         no lesson: three lines of one lesson are often one cell each."""
@@ -225,7 +227,7 @@ class _Rows:
         shared = {
             key: value
             for column, key in enumerate(self._keys)
-            if key and key != "date" and (value := self._merged.get((number, column))) not in (None, "")
+            if key and key != "date" and (value := self._shown_above(number, column)) not in (None, "")
         }
         keep = {*_LESSON, "session"} if has_times else {*_LESSON, *_TIMES}
         return {key: value for key, value in shared.items() if key in keep} | own
@@ -295,11 +297,11 @@ class _Rows:
             self._no_day = place, Unread("classes.day_without_date", value=shown(self._day.text))
 
     def _is_line_below(self, row: Cells) -> bool:
-        """合计, 备注, 班主任 and the like: the first cell that is filled says so, in the columns left of the content."""
+        """合计, 备注, 班主任 and the like: the first cell that is filled says so."""
         first = next((i for i, value in enumerate(row) if squeeze(value)), None)
         if first is None:
             return True
-        key = self._keys[first] if first < len(self._keys) else None
-        if key == "content":
-            return _SUM.match(squeeze(row[first])) is not None
-        return key in ("", "date", "time", "session") and _LINES_BELOW.match(squeeze(row[first])) is not None
+        said, key = squeeze(row[first]), self._keys[first] if first < len(self._keys) else None
+        if key in _LESSON:  # 审核 may be taught, 审核：王 is not
+            return _SUM.match(said) is not None or (":" in said and _LINES_BELOW.match(said) is not None)
+        return key in ("", "date", "time", "session") and _LINES_BELOW.match(said) is not None

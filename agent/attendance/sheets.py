@@ -24,6 +24,15 @@ class Sheet:
     typed: bool = True
     merged: tuple[Merged, ...] = ()
 
+    def under_merged(self) -> dict[tuple[int, int], int]:
+        """(row, column) of a cell that shows what a cell above it holds -> the row of that cell."""
+        found = {}
+        for top, column, bottom, _ in self.merged:
+            last = min(bottom, len(self.rows))
+            if column < MOST_COLUMNS and (last, column) not in found:  # merged cells never overlap
+                found.update({(row, column): top for row in range(top + 1, last + 1)})
+        return found
+
 
 def comma_separated(path: Path, data: bytes) -> Sheet:
     """A CSV file: UTF-8 (with or without BOM), GB18030 or UTF-16 as Excel saves them; comma, semicolon or tab.
