@@ -15,6 +15,7 @@ from agent.attendance.classes import Loaded, load_file
 from agent.attendance.fields import ClassFileProblems
 from agent.errors import ClassFileError
 from tests.attendance_made import ZONE, a_class, lesson
+from tests.test_classes_files import GOOD, workbook
 
 H = ["日期", "时间", "课程内容", "理论/实操", "授课教师"]
 L = ["11月23日", "上午8:30-11:30", "安全", "理论", "李"]
@@ -111,6 +112,15 @@ def test_what_is_no_lesson_is_one_refusal(tmp_path: Path, rows: list[list[Any]],
 def test_a_content_that_speaks_of_rest_is_a_lesson(tmp_path: Path) -> None:
     path = table(tmp_path / "表.xlsx", [H, ["11月23日", "8:30-11:30", "劳动者的休息休假权", "理论", "李"]])
     assert len(read(path)) == 1
+
+
+def test_a_head_of_several_columns_is_read_whole(tmp_path: Path) -> None:
+    one = [list(row) for row in GOOD["班级"]]
+    beside = [[*one[n], *(one[n + 1] if n + 1 < len(one) else ["班主任", "张"])] for n in range(0, len(one), 2)]
+    cls = load_file(workbook(tmp_path / "c.xlsx", **{**GOOD, "班级": [["开班信息"], *beside]}), ZONE).cls
+    assert (cls.head_teacher, cls.expected, cls.place) == ("张", 30, "东街")
+    remarks = [[*row, "请如实填写"] for row in one]
+    assert load_file(workbook(tmp_path / "d.xlsx", **{**GOOD, "班级": remarks}), ZONE).cls.expected == 30
 
 
 def test_other_sheets_with_a_plan_are_told(tmp_path: Path) -> None:

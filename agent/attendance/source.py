@@ -205,22 +205,24 @@ def _workbook(path: Path, report: Report) -> dict[str, Any]:
 
 
 def _head(sheet: sheets.Sheet, report: Report) -> dict[str, Any]:
-    """Sheet 班级: a row a key. A title, which has no value, is passed over."""
+    """Sheet 班级: a row a key, or several keys beside each other. A title, which has no value, is passed over."""
     body: dict[str, Any] = {}
     for number, row in enumerate(sheet.rows, 1):
-        name = squeeze(row[0]).strip(":*") if row else ""
-        key = HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "")
-        value = row[1] if len(row) > 1 else None
-        if not key:
-            if value not in (None, ""):
-                report.places[("head", number)] = plan.cell(sheet.name, number, 0)
-                _unknown_name(("head", number), name, HEAD_KEYS, report)
+        names = [squeeze(cell).strip(":*") for cell in row]
+        keys = [HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "") for name in names]
+        if names and not keys[0] and len(row) > 1 and row[1] not in (None, ""):
+            report.places[("head", number)] = plan.cell(sheet.name, number, 0)
+            _unknown_name(("head", number), names[0], HEAD_KEYS, report)
             continue
-        if key in body:
-            report.add((key,), "classes.twice", value=shown(name))
-        report.places[(key,)] = plan.cell(sheet.name, number, 1)
-        if value not in (None, ""):
-            body[key] = value
+        for column in range(0, len(row), 2):
+            key, value = keys[column], row[column + 1] if column + 1 < len(row) else None
+            if not key:  # what stands beside key and value is a remark
+                continue
+            if key in body:
+                report.add((key,), "classes.twice", value=shown(names[column]))
+            report.places[(key,)] = plan.cell(sheet.name, number, column + 1)
+            if value not in (None, ""):
+                body[key] = value
     return body
 
 
