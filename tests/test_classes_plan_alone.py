@@ -122,7 +122,7 @@ def test_an_approval_that_the_plan_does_not_fit_is_refused(catalog: Catalog, pla
 def test_an_opened_class_keeps_its_plan(catalog: Catalog, plan: Path) -> None:
     take(catalog, parse(body(lesson("07:00", "08:00")), ZONE, "a"), "file", at("06:00"), name="a")
     given = load_file(plan, ZONE, a_class(lesson("07:00", "08:00"))).cls
-    with pytest.raises(ClassFileProblems, match="开班后不能"):
+    with pytest.raises(ClassFileProblems, match=r"开班后不能由“.+”直接改为“.+”"):
         take(catalog, given, "file", at("07:30"), name="表5.xlsx")
 
 

@@ -262,12 +262,12 @@ def test_values_are_what_the_sheet_shows(tmp_path: Path) -> None:
     sheet.cell(2, 3, 0.5).number_format = '[$-804]上午/下午h"时"mm"分"'
     sheet.cell(2, 4, 46086).number_format = "General"
     book.save(tmp_path / "x.xlsx")
-    rows, _ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
+    rows, *_ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
     assert rows[0] == [*values[:-1], time(8, 30)]
     assert rows[1] == [datetime(2026, 3, 5), 46086, time(12), 46086]
     book.epoch = datetime(1904, 1, 1)
     book.save(tmp_path / "x.xlsx")
-    rows, _ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
+    rows, *_ = Reader(tmp_path / "x.xlsx", (tmp_path / "x.xlsx").read_bytes()).cells("Sheet")
     assert rows[0][0] == datetime(2027, 3, 5)
 
 
@@ -288,6 +288,18 @@ def test_hostile_parts_are_refused_in_one_line(tmp_path: Path, part: str, text: 
     with pytest.raises(ClassFileError) as caught:
         load(path, ZONE)
     assert "\n" not in str(caught.value)
+
+
+def test_odd_merged_cells_matter_to_nobody(tmp_path: Path) -> None:
+    path = made(tmp_path / "c.xlsx", [HEADINGS, DAY1])
+    refs = ["x", "", "A0:A9", "A9:A2", "ZZZ1:ZZZ9999999", *(f"A{n}:A9999999" for n in range(1, 3000))]
+    cells = "".join(f'<mergeCell ref="{ref}"/>' for ref in refs)
+    patched(
+        path,
+        "xl/worksheets/sheet3.xml",
+        lambda t: t.replace("</sheetData>", f"</sheetData><mergeCells>{cells}</mergeCells>"),
+    )
+    assert read(path) == ["11-23 am 08:30-11:30 课"]
 
 
 def test_an_old_or_locked_workbook_says_so(tmp_path: Path) -> None:

@@ -178,7 +178,15 @@ def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneI
     if rest:
         raise ClassFileProblems(
             name,
-            [f"{name}: {d.key}: " + words.text("classes.only_by_amendment", kept=d.kept, other=d.other) for d in rest],
+            [
+                f"{name}: {d.key}: "
+                + words.text(
+                    "classes.only_by_amendment",
+                    kept=d.kept or words.text("classes.nothing"),
+                    other=d.other or words.text("classes.nothing"),
+                )
+                for d in rest
+            ],
         )
 
 

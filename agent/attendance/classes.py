@@ -171,7 +171,9 @@ def local(day: date, moment: time, zone: ZoneInfo) -> datetime:
 def _room_of(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
     """The lesson's room: its own column (ID or name), else the class's only room of that kind."""
     name = table.text("room_id")
-    kind = table.choice("kind", rooms.KINDS, required=not name)
+    kind = table.choice("kind", rooms.KINDS, required=False)
+    if not name and table.raw.get("kind") in (None, ""):
+        table.problem("kind", "classes.no_kind")
     if name:
         found = [r for r in cls.rooms if r.room_id == name] or [r for r in cls.rooms if r.name == name]
         if len(found) == 1:

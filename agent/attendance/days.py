@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from agent.attendance.fields import Unread, as_day, plain, shown
-from agent.attendance.spans import WEEKDAY
+from agent.attendance.spans import DASH, WEEKDAY
 
 _UNKNOWN_YEAR = 2000
 """Stands in where neither the plan nor the class says a year: the class's own days are told as wrong then."""
@@ -18,6 +18,9 @@ _UNFILLED = re.compile(rf"(?:{_ORDINAL})?(?:[年月日号_./\-—:()\[\]]|星期
 _IN_BRACKETS = re.compile(rf"[(\[【〔](?:星期|周)?([一二三四五六日天])[)\]】〕]|{WEEKDAY}")
 _DAY = re.compile(
     rf"(?:{_ORDINAL})?[:,]?\(?(?:(?P<year>[0-9]{{4}})[年/.-])?(?P<month>[0-9]{{1,2}})[月/.-](?P<day>[0-9]{{1,2}})[日号]?\)?"
+)
+_SEVERAL = re.compile(
+    rf"[0-9]{{1,2}}[月/.][0-9]{{1,2}}[日号]?(?:{DASH}|[、,和及])(?:[0-9]{{4}}[年/.-])?(?:[0-9]{{1,2}}[月/.])?[0-9]{{1,2}}[日号]?(?![0-9:时])"
 )
 _LOST_ZERO = re.compile(r"[0-9]{1,2}\.[123]")
 
@@ -48,6 +51,8 @@ def read_day(value: object, body: Mapping[str, Any], *, typed: bool) -> Day:
         return Day(None, text)
     weekdays = [min("一二三四五六日天".index(found[1] or found[2]), 6) for found in _IN_BRACKETS.finditer(text)]
     found = _DAY.fullmatch(_IN_BRACKETS.sub("", text).strip(",、"))
+    if not found and _SEVERAL.search(text):
+        raise Unread("classes.several_days", value=shown(text))
     if not found or len(weekdays) > 1:
         raise Unread("classes.not_date", value=shown(text))
     day = _in_class(found, body)

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.attendance.xlsx import MOST_COLUMNS, MOST_ROWS, Cells, NoValue, Workbook
+from agent.attendance.xlsx import MOST_COLUMNS, MOST_ROWS, Cells, Merged, NoValue, Workbook
 from agent.errors import ClassFileError
 
 __all__ = ["Cells", "NoValue", "Sheet", "Workbook", "comma_separated", "letter"]
@@ -22,6 +22,16 @@ class Sheet:
     rows: list[Cells]
     hidden: frozenset[int] = frozenset()
     typed: bool = True
+    merged: tuple[Merged, ...] = ()
+
+    def under_merged(self) -> dict[tuple[int, int], int]:
+        """(row, column) of a cell that shows what a cell above it holds -> the row of that cell."""
+        found = {}
+        for top, column, bottom, _ in self.merged:
+            last = min(bottom, len(self.rows))
+            if column < MOST_COLUMNS and (last, column) not in found:  # merged cells never overlap
+                found.update({(row, column): top for row in range(top + 1, last + 1)})
+        return found
 
 
 def comma_separated(path: Path, data: bytes) -> Sheet:
@@ -32,7 +42,8 @@ def comma_separated(path: Path, data: bytes) -> Sheet:
         raise ClassFileError("classes.not_text_file", file=path)
     delimiter = max(",;\t", key=text.count)
     try:
-        rows = [_cut(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+        # strict: a quote that is never closed would take the rows behind it into its own cell
+        rows = [_cut(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)]
     except csv.Error as error:
         raise ClassFileError("classes.not_csv", file=path, detail=error) from error
     while rows and not rows[-1]:

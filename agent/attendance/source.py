@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.attendance import plan, sheets
+from agent.attendance import headings, plan, sheets
 from agent.attendance.fields import Report, shown
+from agent.attendance.headings import squeeze
 from agent.attendance.spans import time_text
 from agent.errors import ClassFileError
 
@@ -63,9 +64,9 @@ def read_plan(path: Path, body: Mapping[str, Any], report: Report) -> dict[str, 
         sheet = _csv_plan(path)
     elif suffix in XLSX:
         book = sheets.Workbook(path, read_bytes(path))
-        if "班级" in map(plan.squeeze, book.names):
+        if "班级" in map(squeeze, book.names):
             raise ClassFileError("classes.class_in_plan", file=path)
-        sheet = _plan_sheet(path, book)
+        sheet = _plan_sheet(path, book, report)
     elif suffix == ".toml":
         raise ClassFileError("classes.class_in_plan", file=path)
     else:
@@ -129,7 +130,7 @@ def _plan_beside(path: Path, body: Mapping[str, Any], report: Report) -> list[di
     suffix = path.suffix.lower()
     if suffix in TABLES | TEXTS:
         raise _unknown(path)
-    sheet = _plan_sheet(path, sheets.Workbook(path, read_bytes(path))) if suffix in XLSX else _csv_plan(path)
+    sheet = _plan_sheet(path, sheets.Workbook(path, read_bytes(path)), report) if suffix in XLSX else _csv_plan(path)
     return _lessons(sheet, body, report)
 
 
@@ -147,52 +148,56 @@ def _lessons(sheet: sheets.Sheet, body: Mapping[str, Any], report: Report) -> li
     return found
 
 
-def _plan_sheet(path: Path, book: sheets.Workbook) -> sheets.Sheet:
-    """课程计划, else the only sheet that has the plan's headings. Raises ClassFileError."""
-    names = {plan.squeeze(name): name for name in reversed(book.names)}
-    if "课程计划" in names:
-        return _sheet(book, names["课程计划"], "课程计划")
+def _plan_sheet(path: Path, book: sheets.Workbook, report: Report) -> sheets.Sheet:
+    """课程计划, else the only sheet that has the plan's headings, or the only one of them that is shown; the others are
+    noted. Raises ClassFileError."""
+    names = {squeeze(name): name for name in reversed(book.names)}
     heads = {name: book.cells(name, most=_HEAD_ROWS)[0] for name in book.names[:_MOST_SHEETS]}
-    plans = [name for name, rows in heads.items() if plan.heading_row(rows) is not None]
-    if len(plans) == 1:
-        return _sheet(book, plans[0], plans[0])
+    plans = [name for name, rows in heads.items() if headings.row_of(rows) is not None]
+    shown_plans = [name for name in plans if name not in book.unseen] or plans
+    if "课程计划" in names or len(shown_plans) == 1:
+        chosen = names.get("课程计划", "") or shown_plans[0]
+        called = "课程计划" if "课程计划" in names else chosen
+        if others := [name for name in plans if name != chosen]:
+            report.note(("lessons",), "classes.other_plans", sheet=called, sheets=", ".join(map(shown, others)))
+        return _sheet(book, chosen, called)
     if plans:
-        raise ClassFileError("classes.many_plans", file=path, sheets=", ".join(map(shown, plans)))
+        raise ClassFileError("classes.many_plans", file=path, sheets=", ".join(map(shown, shown_plans)))
     raise _no_plan(path, [row for rows in heads.values() for row in rows])
 
 
 def _csv_plan(path: Path) -> sheets.Sheet:
     """Raises ClassFileError where it is no course plan."""
     sheet = sheets.comma_separated(path, read_bytes(path))
-    if plan.heading_row(sheet.rows) is None:
+    if headings.row_of(sheet.rows) is None:
         raise _no_plan(path, sheet.rows[:_HEAD_ROWS])
     return sheet
 
 
 def _no_plan(path: Path, rows: list[sheets.Cells]) -> ClassFileError:
     """The words for a table without the plan's headings: other papers of a class are called by name."""
-    headings = {plan.squeeze(cell) for row in rows for cell in row}
-    known = [key for key, sign in _OTHER_TABLES.items() if any(sign in heading for heading in headings)]
-    return ClassFileError(known[0] if "姓名" in headings and known else "classes.no_plan", file=path)
+    cells = {squeeze(cell) for row in rows for cell in row}
+    known = [key for key, sign in _OTHER_TABLES.items() if any(sign in text for text in cells)]
+    return ClassFileError(known[0] if "姓名" in cells and known else "classes.no_plan", file=path)
 
 
 def _sheet(book: sheets.Workbook, name: str, called: str) -> sheets.Sheet:
-    rows, hidden = book.cells(name)
-    return sheets.Sheet(called, rows, hidden)
+    rows, hidden, merged = book.cells(name)
+    return sheets.Sheet(called, rows, hidden, merged=tuple(merged))
 
 
 def _workbook(path: Path, report: Report) -> dict[str, Any]:
     book = sheets.Workbook(path, read_bytes(path))
-    names = {plan.squeeze(name): name for name in reversed(book.names)}
+    names = {squeeze(name): name for name in reversed(book.names)}
     if not {"班级", "教室"}.intersection(names):
-        _plan_sheet(path, book)
+        _plan_sheet(path, book, report)
         raise ClassFileError("classes.plan_alone", file=path)
     missing = [name for name in SHEETS if name not in names]
     if missing:
         raise ClassFileError("classes.missing_sheet", file=path, sheets=", ".join(missing))
     body = _head(_sheet(book, names["班级"], "班级"), report)
     body["rooms"] = _records(_sheet(book, names["教室"], "教室"), "rooms", ROOM_KEYS, report)
-    body["lessons"] = _lessons(_sheet(book, names["课程计划"], "课程计划"), body, report)
+    body["lessons"] = _lessons(_plan_sheet(path, book, report), body, report)
     if "变更" in names:
         records = _records(_sheet(book, names["变更"], "变更"), "amendments", AMENDMENT_KEYS, report)
         body["amendments"] = [_amendment(record) for record in records]
@@ -200,22 +205,24 @@ def _workbook(path: Path, report: Report) -> dict[str, Any]:
 
 
 def _head(sheet: sheets.Sheet, report: Report) -> dict[str, Any]:
-    """Sheet 班级: a row a key. A title, which has no value, is passed over."""
+    """Sheet 班级: a row a key, or several keys beside each other. A title, which has no value, is passed over."""
     body: dict[str, Any] = {}
     for number, row in enumerate(sheet.rows, 1):
-        name = plan.squeeze(row[0]).strip(":*") if row else ""
-        key = HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "")
-        value = row[1] if len(row) > 1 else None
-        if not key:
-            if value not in (None, ""):
-                report.places[("head", number)] = plan.cell(sheet.name, number, 0)
-                _unknown_name(("head", number), name, HEAD_KEYS, report)
+        names = [squeeze(cell).strip(":*") for cell in row]
+        keys = [HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "") for name in names]
+        if names and not keys[0] and len(row) > 1 and row[1] not in (None, ""):
+            report.places[("head", number)] = plan.cell(sheet.name, number, 0)
+            _unknown_name(("head", number), names[0], HEAD_KEYS, report)
             continue
-        if key in body:
-            report.add((key,), "classes.twice", value=shown(name))
-        report.places[(key,)] = plan.cell(sheet.name, number, 1)
-        if value not in (None, ""):
-            body[key] = value
+        for column in range(0, len(row), 2):
+            key, value = keys[column], row[column + 1] if column + 1 < len(row) else None
+            if not key:  # what stands beside key and value is a remark
+                continue
+            if key in body:
+                report.add((key,), "classes.twice", value=shown(names[column]))
+            report.places[(key,)] = plan.cell(sheet.name, number, column + 1)
+            if value not in (None, ""):
+                body[key] = value
     return body
 
 
@@ -229,10 +236,10 @@ def _records(sheet: sheets.Sheet, name: str, known: Mapping[str, str], report: R
     """A table with headings -> one table of the body a row; a cell's place is remembered for what is found wrong later."""
     if not sheet.rows:
         return []
-    names = [plan.squeeze(cell).strip(":*") for cell in sheet.rows[0]]
+    names = [squeeze(cell).strip(":*") for cell in sheet.rows[0]]
     keys = [known.get(heading, heading if heading in known.values() else "") for heading in names]
     for column, (heading, key) in enumerate(zip(names, keys, strict=True)):
-        if not key and any(len(row) > column and plan.squeeze(row[column]) for row in sheet.rows[1:]):
+        if not key and any(len(row) > column and squeeze(row[column]) for row in sheet.rows[1:]):
             report.places[(name, -1, column)] = plan.cell(sheet.name, 1, column)
             _unknown_name((name, -1, column), heading, known, report)
     found: list[dict[str, Any]] = []

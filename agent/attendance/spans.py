@@ -36,7 +36,7 @@ _TOKENS = re.compile(
         [
             r"(?P<blank>\s+)",
             rf"(?P<weekday>{WEEKDAY})",
-            rf"(?P<period>{_PERIOD})",
+            rf"(?P<period>{_PERIOD}(?:\s?:(?=\D|\d{{1,2}}\s?[:时時点點]))?)",
             *(rf"(?P<{half}>(?:{word})(?:\s?:)?)" for half, word in _WORDS.items()),
             rf"(?P<clock>{_CLOCK})",
             r"(?P<bare>(?<![0-9])(?<![0-9]:)[0-9]{1,2}(?![0-9:]))",

@@ -55,6 +55,8 @@ class NoValue:
     text: str = ""
 
 
+Merged = tuple[int, int, int, int]
+"""Cells that show one value: first row, first column, last row, last column; rows count from 1, columns from 0."""
 Cells = list[object]
 """A row: text, bool, int, float, date, datetime, time, NoValue or None. Trailing empty cells are cut."""
 
@@ -147,6 +149,7 @@ class _Grid(_Part):
         super().__init__()
         self.rows: dict[int, dict[int, object]] = {}
         self.hidden: set[int] = set()
+        self.merged: list[Merged] = []
         self._book, self._most = book, most
         self._row, self._column = 0, -1
         self._cell: Mapping[str, str] = {}
@@ -168,6 +171,8 @@ class _Grid(_Part):
             self._reading = True
         elif tag == "f":
             self._formula = True
+        elif tag == "mergeCell" and len(self.merged) < MOST_ROWS:
+            self.merged += [found] if (found := _merged(attributes.get("ref", ""))) else []
 
     def closed(self, tag: str, text: str) -> None:
         if tag == "v":
@@ -186,7 +191,9 @@ class _Grid(_Part):
 
 
 class Workbook:
-    """An open workbook. `names`: its sheets in order. All of it raises ClassFileError where it cannot be read."""
+    """An open workbook. `names`: its sheets in order, `unseen` those that it does not show.
+
+    All of it raises ClassFileError where it cannot be read."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
@@ -203,8 +210,9 @@ class Workbook:
         except _BROKEN as error:
             raise self._broken(error) from error
 
-    def cells(self, name: str, most: int | None = None) -> tuple[list[Cells], frozenset[int]]:
-        """The rows of a sheet from row 1 (the first `most`, where given), and the numbers of its hidden rows."""
+    def cells(self, name: str, most: int | None = None) -> tuple[list[Cells], frozenset[int], list[Merged]]:
+        """The rows of a sheet from row 1 (the first `most`, where given), the numbers of its hidden rows, and its merged
+        cells (none of them where `most` cut the sheet)."""
         try:
             if self._strings is None:
                 self._strings = self._texts()
@@ -217,7 +225,7 @@ class Workbook:
         rows: list[Cells] = [[] for _ in range(max(grid.rows, default=0))]
         for number, cells in grid.rows.items():
             rows[number - 1] = [cells.get(column) for column in range(max(cells) + 1)]
-        return rows, frozenset(grid.hidden)
+        return rows, frozenset(grid.hidden), grid.merged
 
     def value(self, kind: str, text: str, style: str | None, formula: bool) -> object:
         """A cell's value from its type, text and style, as the sheet shows it."""
@@ -250,6 +258,9 @@ class Workbook:
         parts = self._targets(f"{folder}/_rels/{file}.rels", folder, "/worksheet")
         self._sheets = {a["name"]: parts[a["id"]] for tag, a, _ in book.found if tag == "sheet" and a["id"] in parts}
         self.names = list(self._sheets)
+        self.unseen = {
+            a["name"] for tag, a, _ in book.found if tag == "sheet" and a.get("state", "visible") != "visible"
+        }
         dates_1904 = any(a.get("date1904") in ("1", "true") for tag, a, _ in book.found if tag == "workbookPr")
         self._epoch = date(1904, 1, 1) if dates_1904 else date(1899, 12, 30)
         others = self._targets(f"{folder}/_rels/{file}.rels", folder, "/sharedStrings", "/styles")
@@ -310,6 +321,12 @@ def _column(reference: str) -> int:
             break
         column = column * 26 + ord(char) - 64
     return column - 1
+
+
+def _merged(reference: str) -> Merged | None:
+    """`A2:B4` -> (2, 0, 4, 1); None for what is no such thing, which is a matter of looks."""
+    found = re.fullmatch("([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})", reference.upper())
+    return (int(found[2]), _column(found[1]), int(found[4]), _column(found[3])) if found else None
 
 
 def _unescaped(text: str) -> str:
