@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +148,21 @@ def test_signs_of_inches_are_no_quotes(tmp_path: Path) -> None:
     path = tmp_path / "表.csv"
     path.write_text("\r\n".join([",".join(H), '11月23日,8:30-11:30,3/4"管,理论,李', ""]), encoding="gbk")
     assert read(path) == ['11-23 08:30-11:30 R1 3/4"管 李']
+
+
+def test_a_time_kept_with_another_day_than_the_row_s_is_refused(tmp_path: Path) -> None:
+    head = ["日期", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    right = [
+        datetime(2026, 11, 23),
+        datetime(2026, 11, 23, 8, 30),
+        datetime(2026, 11, 23, 11, 30),
+        "安全",
+        "理论",
+        "李",
+    ]
+    assert read(table(tmp_path / "a.xlsx", [head, right])) == [SAFE]
+    assert read(table(tmp_path / "b.xlsx", [head, [right[0], time(8, 30), time(11, 30), *right[3:]]])) == [SAFE]
+    slip = [right[0], datetime(2026, 11, 24, 8, 30), datetime(2026, 11, 24, 11, 30), *right[3:]]
+    with pytest.raises(ClassFileProblems) as told:
+        read(table(tmp_path / "c.xlsx", [head, slip]))
+    assert len(told.value.problems) == 1 and "2026-11-24 08:30" in told.value.problems[0], told.value.problems

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import time
+from datetime import datetime, time
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +24,7 @@ from agent.attendance.sheets import Cells, NoValue, Sheet, letter
 from agent.attendance.spans import Span, TimeCell, check_half, read_clock, read_time
 from agent.model import Session
 
+_DAY_ZERO = 1904
 _LESSON = ("content", "kind", "teacher", "room_id", "staff_in_room")
 _TIMES = ("time", "session", "start", "end")
 _LINES_BELOW = re.compile(
@@ -189,6 +190,8 @@ class _Rows:
             raise Unread("classes.row_without_time", value=shown(squeeze(told)), at="row")
         if _OFF.fullmatch(_said(values.get("content"))):
             raise Unread("classes.off_with_time", value=shown(squeeze(values["content"])), at="content")
+        for key in (key for key in _TIMES if key in values):
+            self._check_same_day(key, values[key])
         for span in times:
             check_half(span.start, span.half)
         for span in times:
@@ -277,6 +280,13 @@ class _Rows:
         if spans and [(s.start, s.end) for s in spans] != [tuple(moments)]:
             raise Unread("classes.two_times", value=shown(squeeze(values.get("time", values.get("session")))))
         return Span(moments[0], moments[1], half)
+
+    def _check_same_day(self, key: str, value: object) -> None:
+        """A time may be kept with a date: another one than the row's is a slip, and nobody knows in which of the cells. (A
+        spreadsheet keeps bare times on its day zero.)"""
+        day = self._day.value
+        if isinstance(value, datetime) and value.year > _DAY_ZERO and day is not None and value.date() != day:
+            raise Unread("classes.other_day", value=value.isoformat(" ", "minutes"), day=day, at=key)
 
     def _take_day(self, value: object, place: str) -> None:
         """A row's own day rules from here on. One that cannot be read rules too: the rows under it must not slip into the
