@@ -40,7 +40,7 @@ class Place:
         self.film, self.address, self.daemon, self.ears = film, address, daemon, ears
         self.unit: VirtualCamera | None = None
 
-    def hang(self, serial: str, model: str = "VC-1") -> VirtualCamera:
+    def hang(self, serial: str, model: str = "VC-1", password: str = PASSWORD) -> VirtualCamera:
         """Take down what hangs there, if anything does, and put up another unit."""
         self.take_down()
         self.unit = VirtualCamera(
@@ -48,7 +48,7 @@ class Place:
             address=self.address,
             serial=serial,
             model=model,
-            password=PASSWORD,
+            password=password,
             rtsp_port=RTSP,
             onvif_port=ONVIF,
         ).start()
@@ -200,6 +200,19 @@ def test_a_unit_too_slow_to_tell_its_streams_is_recorded_where_the_old_one_was(t
         place.ears.wait(lambda: not place.camera()["up"], SOON)
         told = place.daemon.run("--language", "en", "doctor", "--json").stdout
         assert "recorded under the same name" not in told and "nothing is recorded from it now" in told
+
+
+def test_a_unit_that_comes_with_another_password_leaves_no_name_behind(tmp_path: Path, film: Path) -> None:
+    """Until the settings name its password it is a refused stranger; then it is the room's camera and nothing else."""
+    with classroom(tmp_path, film) as place:
+        place.hang("SECOND", password="factory-1")
+        place.ears.wait(lambda: place.camera("cam2").get("verdict") == "refused", SOON)
+        assert place.daemon.stop() == 0
+        place.daemon.environment["SITE_AGENT_CAMERAS__PASSWORD"] = "factory-1"
+        place.daemon.start()
+        place.daemon.until(lambda: any(s.serial == "SECOND" for s in place.segments()), SOON)
+        assert {c["camera_id"] for c in place.daemon.json("cameras", "list")} == {"cam1"}
+        assert "cameras.cam2" not in place.doctor()
 
 
 def test_where_only_the_stream_answers_it_is_recorded_and_marked(tmp_path: Path, film: Path) -> None:
