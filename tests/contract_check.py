@@ -21,7 +21,7 @@ def validate(topic: str, payload: bytes) -> dict[str, Any]:
     """Check one message against the channel of its topic; return the event. Raises AssertionError naming the fault."""
     if payload == b"":
         channel = channel_of(topic)[0]
-        assert channel in ("attendance", "class"), f"{topic}: only these are ever cleared"
+        assert channel in ("attendance", "class", "camera"), f"{topic}: only these are ever cleared"
         return {}
     event: dict[str, Any] = json.loads(payload)
     name, parameters = channel_of(topic)

@@ -40,7 +40,7 @@ class Place:
         self.film, self.address, self.daemon, self.ears = film, address, daemon, ears
         self.unit: VirtualCamera | None = None
 
-    def hang(self, serial: str, model: str = "VC-1") -> VirtualCamera:
+    def hang(self, serial: str, model: str = "VC-1", password: str = PASSWORD) -> VirtualCamera:
         """Take down what hangs there, if anything does, and put up another unit."""
         self.take_down()
         self.unit = VirtualCamera(
@@ -48,7 +48,7 @@ class Place:
             address=self.address,
             serial=serial,
             model=model,
-            password=PASSWORD,
+            password=password,
             rtsp_port=RTSP,
             onvif_port=ONVIF,
         ).start()
@@ -137,6 +137,24 @@ def test_a_refused_model_is_not_recorded_under_the_old_name(tmp_path: Path, film
         assert {s.serial for s in place.segments()} == {"FIRST"} and place.daemon.parts() == []
 
 
+def test_a_refused_model_that_says_the_same_serial_is_not_recorded_either(tmp_path: Path, film: Path) -> None:
+    """Cheap makers give all their units one serial; that a lesson is on does not make another unit the same."""
+    with classroom(tmp_path, film) as place:
+        begun = time.time()
+        place.hang("FIRST", "OTHER-9")
+        place.ears.wait(lambda: place.camera()["verdict"] == "refused" and not place.camera()["up"], SOON)
+        place.ears.wait(lambda: place.alerts("camera.refused"), SOON)
+        assert place.doctor()["cameras.cam1"]["severity"] == "critical"
+        time.sleep(6)
+        assert all(s.start.timestamp() < begun + 1 for s in place.segments()) and place.daemon.parts() == []
+        # its own unit is back
+        place.hang("FIRST")
+        place.daemon.until(lambda: place.segments()[-1].start.timestamp() > begun + 5, SOON)
+        assert place.camera()["verdict"] == "admitted"
+        with Catalog(place.daemon.folder / "state/catalog.db", zone_of(place.daemon)) as catalog:
+            assert catalog.events.last("camera.unit_changed", "cam1"), "no earlier confirmation of the view counts"
+
+
 @pytest.mark.parametrize("by", ["command", "page"])
 def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, film: Path, by: str) -> None:
     with classroom(tmp_path, film) as place:
@@ -171,6 +189,32 @@ def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, f
             lambda: [p for p in place.daemon.drive.rglob("清单.csv") if "SECOND" in p.read_text()], 30
         )
         assert "FIRST" in listing[0].read_text(encoding="utf-8")
+
+
+def test_a_unit_too_slow_to_tell_its_streams_is_recorded_where_the_old_one_was(tmp_path: Path, film: Path) -> None:
+    """It tells who it is, some three seconds an answer, and no search has time for more: the lesson must not be lost by that."""
+    with classroom(tmp_path, film) as place:
+        place.hang("SECOND").personality.delay_s = 2.8
+        place.ears.wait(lambda: place.alerts("camera.exchanged"), 40)
+        place.daemon.until(lambda: any(s.serial == "SECOND" for s in place.segments()), SOON)
+        place.ears.wait(lambda: place.camera()["up"] and place.camera()["verdict"] == "faulty", SOON)
+        place.take_down()
+        place.ears.wait(lambda: not place.camera()["up"], SOON)
+        told = place.daemon.run("--language", "en", "doctor", "--json").stdout
+        assert "recorded under the same name" not in told and "nothing is recorded from it now" in told
+
+
+def test_a_unit_that_comes_with_another_password_leaves_no_name_behind(tmp_path: Path, film: Path) -> None:
+    """Until the settings name its password it is a refused stranger; then it is the room's camera and nothing else."""
+    with classroom(tmp_path, film) as place:
+        place.hang("SECOND", password="factory-1")
+        place.ears.wait(lambda: place.camera("cam2").get("verdict") == "refused", SOON)
+        assert place.daemon.stop() == 0
+        place.daemon.environment["SITE_AGENT_CAMERAS__PASSWORD"] = "factory-1"
+        place.daemon.start()
+        place.daemon.until(lambda: any(s.serial == "SECOND" for s in place.segments()), SOON)
+        assert {c["camera_id"] for c in place.daemon.json("cameras", "list")} == {"cam1"}
+        assert "cameras.cam2" not in place.doctor()
 
 
 def test_where_only_the_stream_answers_it_is_recorded_and_marked(tmp_path: Path, film: Path) -> None:

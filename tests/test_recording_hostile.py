@@ -9,8 +9,9 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def refused(url: str, timeout: float = TIMEOUT) -> CameraError:
         LiveStream(Source(url, USER, PASSWORD), timeout).close()
     assert PASSWORD not in str(caught.value) and "127.0.0.1:" in str(caught.value)
     return caught.value
+
+
+def with_session(reply: Callable[..., None], timeout: str) -> Callable[..., None]:
+    """Replies of a camera that ends a session sooner, or writes that otherwise."""
+    return lambda self, status, asked, body="", **more: reply(
+        self, status, asked, body, **{k: v.replace(";timeout=60", timeout) for k, v in more.items()}
+    )
 
 
 # The password
@@ -141,6 +149,60 @@ def test_a_nonce_that_is_good_once_is_answered_anew(clips: Path, monkeypatch: py
         LiveStream(Source(server.url("main"), USER, PASSWORD), 3.0) as stream,
     ):
         assert wait_for(lambda: stream.read(), "no picture") < 5
+
+
+def test_a_sign_of_life_is_repeated_where_its_nonce_was_too_old(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused each time, it would keep no session: the camera ends it, and there is a hole in the recording."""
+    heeded: list[float] = []
+    allows, options, reply = RtspServer.allows, _Connection._options, _Connection._reply
+
+    def good_once(self: RtspServer, method: str, given: str) -> bool:
+        good = allows(self, method, given)
+        self._nonce = f"{time.monotonic_ns():x}" if good else self._nonce
+        return good
+
+    def sign(self: _Connection, url: str, headers: Mapping[str, str]) -> None:
+        heeded.append(time.monotonic())
+        options(self, url, headers)
+
+    monkeypatch.setattr(RtspServer, "allows", good_once)
+    monkeypatch.setattr(_Connection, "_options", sign)
+    monkeypatch.setattr(_Connection, "_reply", with_session(reply, ";timeout=2"))
+    with (
+        camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server,
+        LiveStream(Source(server.url("main"), USER, PASSWORD), 3.0) as stream,
+    ):
+        begun = time.monotonic()
+        while time.monotonic() - begun < 4.5:
+            stream.read()
+    signs = [at - begun for at in heeded if at > begun]
+    assert len(signs) >= 3 and max(b - a for a, b in pairwise([0.0, *signs])) < 1.8, signs
+
+
+def test_a_camera_that_is_first_at_work_on_it_is_waited_for(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = _Connection._reply
+
+    def twice(self: _Connection, status: int, asked: Mapping[str, str], body: str = "", **more: str) -> None:
+        self.send(f"RTSP/1.0 100 Continue\r\nCSeq: {asked['cseq']}\r\n\r\n".encode())
+        reply(self, status, asked, body, **more)
+
+    monkeypatch.setattr(_Connection, "_reply", twice)
+    with camera(clip(clips, "h264", "aac")) as server, LiveStream(Source(server.url("main")), 3.0) as stream:
+        assert wait_for(lambda: stream.read(), "no picture") < 5
+
+
+def test_who_agrees_on_ports_instead_of_channels_sends_over_udp_only(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = _Connection._reply
+    udp = "RTP/AVP;unicast;mode=PLAY;source=127.0.0.1;client_port=18714-18715;server_port=40004-40005;ssrc=0"
+
+    def ports(self: _Connection, status: int, asked: Mapping[str, str], body: str = "", **more: str) -> None:
+        reply(self, status, asked, body, **(more | ({"Transport": udp} if "Transport" in more else {})))
+
+    monkeypatch.setattr(_Connection, "_reply", ports)
+    with camera(clip(clips, "h264", "aac")) as server:
+        assert refused(server.url("main")).key == "recording.only_udp"
 
 
 @pytest.mark.parametrize(
@@ -312,6 +374,27 @@ def test_pictures_between_other_data_are_all_recorded(clips: Path, tmp_path: Pat
     assert len(numbers) > 60 and breaks(numbers) == []
 
 
+@pytest.mark.parametrize("rest", [b"ABCD", b""], ids=["letters", "cut"])
+def test_bytes_that_a_camera_loses_cost_their_picture_not_the_connection(
+    rest: bytes, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What then stands where a frame should begin is no message, of whatever letters it is made."""
+    send, sent = _Connection.send, [0]
+
+    def lossy(self: _Connection, data: bytes) -> None:
+        sent[0] += data[:1] == b"$"
+        send(self, rest + data[len(data) // 2 :] if data[:1] == b"$" and sent[0] % 40 == 0 else data)
+
+    monkeypatch.setattr(_Connection, "send", lossy)
+    arrivals: list[float] = []
+    with camera(clip(clips, "h264", "aac")) as server, LiveStream(Source(server.url("main")), 3.0) as stream:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 4:
+            if stream.read():
+                arrivals.append(time.monotonic())
+    assert sent[0] > 120 and len(arrivals) > 0.8 * sent[0]
+
+
 def test_no_secret_is_logged(clips: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), hostile(rogue.asks(MD5)) as server:
         assert refused(server.url).key == "recording.denied"
@@ -352,6 +435,30 @@ def test_no_bytes_bring_it_out_of_step(data: bytes) -> None:
     assert used <= len(data) and all(0 <= first < last <= used for first, last in places)
 
 
+def test_what_is_lost_is_left_out_up_to_the_next_frame() -> None:
+    good = frame(0, b"picture") + frame(1, b"report")
+    for lost in (b"ABC\x00\x01$\x05\x00\x09xx", b"\xff$", b"GET_ \x02" * 3000, b"RTSP/1.0\x03"):
+        places, messages, used = rtsp.cut(good + lost + good, len(good) * 2 + len(lost), {0, 1})
+        assert (good + lost + good)[places[-1][0] : places[-1][1]] == good and not messages
+        assert used == len(good) * 2 + len(lost)
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("551045787;timeout=60", "551045787;timeout=60"),
+        ("12 ; Timeout = 10", "12;timeout=10"),
+        ("12; timeout=30;x=1", "12;timeout=30"),
+        ("12;x=1;timeout=30", "12;timeout=30"),
+        (" 12 ", "12"),
+        ("12;timeout=never", "12"),
+        ("", ""),
+    ],
+)
+def test_a_session_is_read_however_it_is_written(told: str, read: str) -> None:
+    assert rtsp.session(told) == read
+
+
 def test_redirects_are_compared_by_host() -> None:
     old, peer = "rtsp://cam.local:554/a", "10.0.0.5"
     assert rtsp.redirected(old, "rtsp://cam.local/b?c=1", peer) == "rtsp://cam.local:554/b?c=1"
@@ -372,8 +479,9 @@ def test_redirects_are_compared_by_host() -> None:
 # What FFmpeg says itself
 
 
+@pytest.mark.parametrize("timeout", [";timeout=2", "; timeout=2"])
 def test_signs_of_life_and_the_farewell_reach_the_camera_with_proof(
-    clips: Path, monkeypatch: pytest.MonkeyPatch
+    timeout: str, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[str] = []
     answer, reply = _Connection._answer, _Connection._reply
@@ -383,13 +491,7 @@ def test_signs_of_life_and_the_farewell_reach_the_camera_with_proof(
         answer(self, line, headers)
 
     monkeypatch.setattr(_Connection, "_answer", hear)
-    monkeypatch.setattr(
-        _Connection,
-        "_reply",
-        lambda self, status, asked, body="", **more: reply(
-            self, status, asked, body, **{k: v.replace("timeout=60", "timeout=2") for k, v in more.items()}
-        ),
-    )
+    monkeypatch.setattr(_Connection, "_reply", with_session(reply, timeout))
     with camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server:
         with LiveStream(Source(server.url("main"), USER, PASSWORD), 3.0) as stream:
             begun = time.monotonic()

@@ -29,9 +29,14 @@ def in_place_of(camera: Camera, address: str, found: Description) -> bool:
     return address == camera.address or mine in {_place(stream.uri) for stream in found.streams}
 
 
-def same_model(camera: Camera, found: Description) -> bool:
+def same_model(camera: Camera, found: Description | Camera) -> bool:
     """Whether both are of one maker and model, however they are spelt."""
     return _plain(camera.manufacturer, camera.model) == _plain(found.manufacturer, found.model)
+
+
+def other_unit(before: Camera, found: Description | Camera) -> bool:
+    """Whether the device described is another one than `before`: by its serial, or by its model where they share one."""
+    return before.identity not in ("", found.identity) or (bool(before.model) and not same_model(before, found))
 
 
 def note(catalog: Catalog, camera: Camera, before: Camera, now: datetime) -> None:

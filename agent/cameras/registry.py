@@ -91,11 +91,14 @@ def former(named: Named, known: Sequence[Known], cameras: Sequence[Camera]) -> l
 
 
 def given_up(named: Named, cameras: Sequence[Camera]) -> list[Camera]:
-    """Rows of a unit under names of its own, which it gives up as it takes over another camera's."""
+    """Rows of a unit under names of its own, which it gives up as it takes over another camera's; also one that it got while
+    it did not tell who it is, its password being another one."""
     found = named.sighting.description
     if named.before is None or found is None or not found.identity:
         return []
-    return [c for c in cameras if c.camera_id != named.camera_id and c.identity == found.identity]
+    endpoint = named.sighting.endpoint
+    others = [c for c in cameras if c.camera_id != named.camera_id]
+    return [c for c in others if c.identity == found.identity or (not c.identity and c.endpoint == endpoint != "")]
 
 
 def _is_same(camera: Camera, sighting: Sighting) -> bool:

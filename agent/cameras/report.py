@@ -54,7 +54,7 @@ class Reporter:
             return
         if identified:
             self._catalog.cameras.checked(camera.camera_id, camera.identity, now)
-        if before is not None and before.identity not in ("", camera.identity):
+        if before is not None and identified and exchange.other_unit(before, camera):
             exchange.note(self._catalog, camera, before, now)
         exchange.tell(self._catalog, camera, now)
         if before is None or before.verdict is not camera.verdict:

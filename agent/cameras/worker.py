@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent import attempts, shortage, words
 from agent.attempts import Budget
-from agent.cameras import admission, health, networks, parameters
+from agent.cameras import admission, exchange, health, networks, parameters
 from agent.cameras.admission import Judgement, ModelList
 from agent.cameras.auth import Credentials
 from agent.cameras.device import Description
@@ -195,8 +195,10 @@ class CameraWatch:
             camera = self._unspoken(named)
         else:
             self._correct_clock(named, finder)
-            exchanged = before is not None and before.identity not in ("", found.identity)
-            kept = before.streams if before and not exchanged else ()
+            # a serial alone proves nothing: cheap makers give all their units the same
+            exchanged = before is not None and exchange.other_unit(before, found)
+            # of a unit of the same model the streams are the same, should it be too slow to tell them
+            kept = before.streams if before and exchange.same_model(before, found) else ()
             camera = Camera(
                 camera_id=named.camera_id, address=sighting.address, endpoint=sighting.endpoint,
                 manufacturer=found.manufacturer, model=found.model, firmware=found.firmware, serial=found.serial,

@@ -29,11 +29,12 @@ def check(box: Box) -> list[Finding]:
 
 def _camera(box: Box, camera: Camera, planned: bool) -> Finding:
     name = f"cameras.{camera.camera_id}"
-    if camera.verdict is Verdict.UNREACHABLE and not planned:
+    if camera.verdict is Verdict.UNREACHABLE and not planned and not camera.successor:
         return bad(name, "critical", "cameras.gone", camera_id=camera.camera_id, address=camera.address)
     if camera.verdict is not Verdict.ADMITTED:
         severity: Severity = _SEVERITY[camera.verdict]
-        if camera.verdict is Verdict.REFUSED and planned:
+        missed = not camera.up and schedule.placement_at(box.classes, camera.camera_id, box.now)
+        if missed or (camera.verdict is Verdict.REFUSED and planned):
             severity = "critical"
         line = "；".join(camera.reasons) or words.text(f"cameras.verdict.{camera.verdict.value}")
         return of_line(name, severity, _where(camera, line) + line)
@@ -52,7 +53,7 @@ def identity(box: Box, camera: Camera) -> Finding | None:
     name = f"cameras.{camera.camera_id}.identity"
     if camera.exchanged and camera.verdict.recordable:
         shown = {"camera_id": camera.camera_id, "old": camera.accepted, "serial": camera.identity or "?"}
-        return bad(name, "critical", "cameras.exchanged", **shown)
+        return bad(name, "critical", "cameras.exchanged" if camera.up else "cameras.exchanged_idle", **shown)
     if camera.unverified_since:
         since = camera.unverified_since.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
         return bad(name, "warning", "cameras.unverified", camera_id=camera.camera_id, since=since)

@@ -62,6 +62,7 @@ class Guard:
         self._answers = self._sequence = self._redirects = 0
         self._channels: set[int] = set()
         self._from_camera = self._from_player = b""
+        self._unanswered: Message | None = None
         self._player: Wire | None = None
         self._camera = self._connect()
         try:
@@ -183,7 +184,10 @@ class Guard:
         if method == "SETUP":
             # without a word of them those hold that were asked for
             self._channels |= rtsp.channels(reply) or rtsp.channels(request)
+            if rtsp.wants_udp(reply):
+                raise CameraUnreachable("recording.only_udp", url=self._source.url)
         headers = [(name, value) for name, value in reply.headers if name.lower() in _PASSED]
+        headers = [(n, rtsp.session(value) if n.lower() == "session" else value) for n, value in headers]
         headers += [("CSeq", request.one("CSeq")), ("Content-Length", str(len(reply.body)))]
         player.send(Message("RTSP/1.0 200 OK", tuple(headers), reply.body).encode())
         return method == "PLAY"
@@ -244,10 +248,10 @@ class Guard:
             self._from_camera = self._from_camera[used:]
             if message is None:
                 self._from_camera += self._camera.receive()
-            elif message.is_reply:
-                return message
-            else:
+            elif not message.is_reply:
                 self._put_off(message)
+            elif message.status >= 200:  # before, it is only at work on it
+                return message
 
     def _put_off(self, request: Message) -> None:
         """A camera asks something itself: there is nothing that it needs. Raises Unreadable."""
@@ -337,7 +341,11 @@ class Guard:
         if not message.is_reply:
             self._put_off(message)
         elif message.status == 401 and self._challenge and (found := digest.strongest(message.all("WWW-Authenticate"))):
-            self._challenge, self._answers = found, 0
+            # unheeded, a sign of life keeps no session; but a proof that was refused at once is not given twice
+            again = self._unanswered if self._answers > 1 or found.stale else None
+            self._challenge, self._answers, self._unanswered = found, 0, None
+            if again is not None:
+                self._put(again)
 
     def _pass_requests(self, player: Wire) -> None:
         self._from_player += player.try_receive() or b""
@@ -346,4 +354,5 @@ class Guard:
             if request is None:
                 return
             self._from_player = self._from_player[length:]
+            self._unanswered = request
             self._put(request)

@@ -15,6 +15,8 @@ MAX_BODY = 64 << 10
 """Bytes of a head and of a body; session descriptions of cameras have some 2 KiB."""
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FILLING = re.compile(rb"[\s\0]+")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""What no head holds, whatever its charset."""
 _MARK = 0x24
 
 
@@ -95,8 +97,8 @@ def cut(
     data: bytes | bytearray, size: int, channels: Collection[int]
 ) -> tuple[list[tuple[int, int]], list[Message], int]:
     """Sort the first `size` bytes of what a playing camera sends: where whole frames on `channels` lie (from, to), the messages
-    between, and how many bytes these are. Frames on other channels, and bytes that are neither, are left out. Raises TooLarge,
-    Unreadable."""
+    between, and how many bytes these are. Frames on other channels, and bytes that are neither, are left out: a camera that
+    has lost some of its bytes is understood again from its next frame on `channels`. Raises TooLarge, Unreadable."""
     kept: list[tuple[int, int]] = []
     messages: list[Message] = []
     at = begun = 0
@@ -111,7 +113,8 @@ def cut(
                 at = end
                 continue
         else:
-            end = at + _message_length(bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)]), messages)
+            piece = bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)])
+            end = at + (_message_length(piece, messages) if _may_be_message(piece) else _until_frame(piece, channels))
             if end == at:
                 break
         if begun < at:
@@ -150,6 +153,38 @@ def _message_length(data: bytes, messages: list[Message]) -> int:
     if message:
         messages.append(message)
     return length
+
+
+def _may_be_message(data: bytes) -> bool:
+    """Whether a message begins here, or what stands between messages."""
+    if not data[:1].isalpha():
+        return _FILLING.match(data) is not None
+    end = _HEAD_END.search(data, 0, MAX_HEAD)
+    return _BINARY.search(data, 0, end.start() if end else MAX_HEAD) is None
+
+
+def _until_frame(data: bytes, channels: Collection[int]) -> int:
+    """How many bytes stand before the next frame on `channels`."""
+    at = data.find(_MARK, 1)
+    while at >= 0:
+        if data[at + 1 : at + 2] == b"" or data[at + 1] in channels:
+            return at
+        at = data.find(_MARK, at + 1)
+    return len(data)
+
+
+def session(value: str) -> str:
+    """A Session header as FFmpeg reads it: some cameras put blanks beside the `;`, and it would not see how soon they want a
+    sign of life."""
+    name, _, rest = value.partition(";")
+    found = re.search(r"(?i)\btimeout\s*=\s*\"?(\d{1,6})", rest)
+    return f"{name.strip()};timeout={found[1]}" if found else name.strip()
+
+
+def wants_udp(setup: Message) -> bool:
+    """Whether a reply to SETUP offers ports instead of the channels that were asked for."""
+    transport = setup.one("Transport").lower()
+    return "_port" in transport and "interleaved" not in transport and "/tcp" not in transport
 
 
 def channels(setup: Message) -> set[int]:
