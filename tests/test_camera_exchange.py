@@ -192,7 +192,7 @@ def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, f
 
 
 def test_a_unit_too_slow_to_tell_its_streams_is_recorded_where_the_old_one_was(tmp_path: Path, film: Path) -> None:
-    """It tells who it is, some three seconds an answer, and no search has time for more: the lesson must not be lost by that."""
+    """It tells who it is, at three seconds an answer, and no search has time for more: the lesson must not be lost."""
     with classroom(tmp_path, film) as place:
         place.hang("SECOND").personality.delay_s = 2.8
         place.ears.wait(lambda: place.alerts("camera.exchanged"), 40)
