@@ -178,6 +178,21 @@ def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
             certificate(half, NOW)
 
 
+def test_a_given_key_with_a_pass_phrase_is_told_and_asked_for_nowhere(tmp_path: Path) -> None:
+    """In a child with a terminal: OpenSSL would ask there, and wait for ever."""
+    key, pem = tmp_path / "own.key", tmp_path / "own.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:x",
+                    "-keyout", str(key), "-out", str(pem), "-subj", "/CN=x"], check=True, capture_output=True)  # fmt: skip
+    code = f"from pathlib import Path; from agent.web.certificate_kept import _context; _context((Path({str(pem)!r}), Path({str(key)!r})))"
+    ours, theirs = os.openpty()
+    child = subprocess.run([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=30,
+                           start_new_session=True, text=True, check=False)  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    assert "Enter" not in child.stderr
+    assert "openssl pkey" in child.stderr.splitlines()[-1]
+
+
 def test_a_given_pair_that_is_renewed_is_served_without_a_restart(tmp_path: Path) -> None:
     """Half of the new pair, or nonsense, is not: the old one stays."""
     given, other = certificate(options(tmp_path / "first"), NOW), certificate(options(tmp_path / "second"), NOW)
