@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import InputError
+from agent.errors import InputError, SiteAgentError
 from agent.web.certificate import certificate, names
 from agent.web.certificate_kept import Certificate
 from agent.web.options import Options
@@ -163,6 +163,17 @@ def test_strange_names_of_a_host_do_no_harm(tmp_path: Path, monkeypatch: pytest.
         assert "evil.example" not in names()
         pem, key = certificate(options(tmp_path / str(len(host))), NOW)
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pem, key)
+
+
+def test_it_says_what_is_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tls").write_text("a file where the folder should be")
+    with pytest.raises(SiteAgentError) as told:
+        certificate(options(tmp_path), NOW)
+    assert told.value.key == "web.no_certificate" and str(tmp_path / "tls") in str(told.value)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SiteAgentError) as told:
+        certificate(options(tmp_path / "other"), NOW)
+    assert told.value.key == "web.no_openssl"
 
 
 def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
