@@ -130,6 +130,11 @@ class Gate:
         for seat in [s for s in self._seats if s.phase(now)[0] and not s.unread()]:
             seat.end()
 
+    def end(self) -> None:
+        """Nobody may stay any longer."""
+        for seat in list(self._seats):
+            seat.end()
+
     def _arrivals(self) -> None:
         for _ in range(_AT_ONCE):  # then the loop serves those who are in
             try:
@@ -179,7 +184,9 @@ class Gate:
     def _retire(self, where: str, now: float) -> bool:
         """End the connection that a browser of this address has kept open longest after its answer, for one that waits: many
         browsers behind one address would else wait for each other's idle ones. False where there is none."""
-        idle = [(seconds, seat) for seat in self._seats if seat.origin == where for seconds in [seat.kept(now)] if seconds]
+        idle = [
+            (seconds, seat) for seat in self._seats if seat.origin == where for seconds in [seat.kept(now)] if seconds
+        ]
         if not idle:
             return False
         _, seat = max(idle, key=lambda one: one[0])
