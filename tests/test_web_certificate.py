@@ -194,9 +194,9 @@ def test_a_given_key_with_a_pass_phrase_is_told_and_asked_for_nowhere(tmp_path: 
     key, pem = tmp_path / "own.key", tmp_path / "own.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:x",
                     "-keyout", str(key), "-out", str(pem), "-subj", "/CN=x"], check=True, capture_output=True)  # fmt: skip
-    code = f"from pathlib import Path; from agent.web.certificate_kept import _context; _context((Path({str(pem)!r}), Path({str(key)!r})))"
+    code = "import sys; from agent.web import certificate_kept; certificate_kept._context(sys.argv[1:])"
     ours, theirs = os.openpty()
-    child = subprocess.run([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=30,
+    child = subprocess.run([sys.executable, "-c", code, pem, key], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=30,
                            start_new_session=True, text=True, check=False)  # fmt: skip
     os.close(ours)
     os.close(theirs)
