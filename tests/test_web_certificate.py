@@ -196,8 +196,8 @@ def test_a_given_key_with_a_pass_phrase_is_told_and_asked_for_nowhere(tmp_path: 
                     "-keyout", str(key), "-out", str(pem), "-subj", "/CN=x"], check=True, capture_output=True)  # fmt: skip
     code = "import sys; from agent.web import certificate_kept; certificate_kept._context(sys.argv[1:])"
     ours, theirs = os.openpty()
-    child = subprocess.run([sys.executable, "-c", code, pem, key], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=30,
-                           start_new_session=True, text=True, check=False)  # fmt: skip
+    child = subprocess.run([sys.executable, "-c", code, pem, key], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
+                           timeout=30, start_new_session=True, text=True, check=False)  # fmt: skip
     os.close(ours)
     os.close(theirs)
     assert "Enter" not in child.stderr

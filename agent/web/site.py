@@ -192,7 +192,8 @@ class Visit:
 
     @property
     def address(self) -> str:
-        return self.request.client.host if self.request.client else "-"
+        host = self.request.client.host if self.request.client else "-"
+        return host.removeprefix("::ffff:")  # an IPv4 address, where the page listens on IPv6 as well
 
     def t(self, key: str, /, **params: object) -> str:
         return words.text_in(self.language, key, **params)
