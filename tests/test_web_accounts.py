@@ -189,6 +189,20 @@ def test_the_inspected_party_manages_its_own_accounts_alone(served: Served) -> N
     assert "/accounts" not in inspector.open("/password").text
 
 
+def test_what_the_inspected_party_may_not_do_fills_no_audit(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        operator, audit = served.signed_in("operator"), served.box.catalog.audit
+        token = csrf_of(operator.open("/password").text)
+        for number in range(50):
+            fields = {"name": f"fake{number}", "role": "inspector", "csrf": token}
+            assert operator.submit("/accounts", fields).status_code == 403
+        assert operator.submit("/accounts/disable", {"name": "nobody", "csrf": token}).status_code == 400
+        served.page.site.refusals.close()
+        rows = audit.recent(1000)
+        assert [r.object for r in rows if r.action == "account.refused"] == ["nobody", "fake2", "fake1", "fake0"]
+        assert rows[0].detail["held"] == {"account.refused accounts.not_yours": 47}
+
+
 def test_wrong_acts_on_the_page(served: Served) -> None:
     bureau = served.signed_in("bureau")
     own_password(served.page, "there", "inspector")

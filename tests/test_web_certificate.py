@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import InputError
+from agent.errors import InputError, SiteAgentError
 from agent.web.certificate import certificate, names
 from agent.web.certificate_kept import Certificate
 from agent.web.options import Options
@@ -165,6 +165,17 @@ def test_strange_names_of_a_host_do_no_harm(tmp_path: Path, monkeypatch: pytest.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pem, key)
 
 
+def test_it_says_what_is_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tls").write_text("a file where the folder should be")
+    with pytest.raises(SiteAgentError) as told:
+        certificate(options(tmp_path), NOW)
+    assert told.value.key == "web.no_certificate" and str(tmp_path / "tls") in str(told.value)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SiteAgentError) as told:
+        certificate(options(tmp_path / "other"), NOW)
+    assert told.value.key == "web.no_openssl"
+
+
 def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
     given = certificate(options(tmp_path / "county"), NOW)
     own = Options(tmp_path / "box", (), host="127.0.0.1", certificate=given[0], key=given[1])
@@ -176,6 +187,21 @@ def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError):
             certificate(half, NOW)
+
+
+def test_a_given_key_with_a_pass_phrase_is_told_and_asked_for_nowhere(tmp_path: Path) -> None:
+    """In a child with a terminal: OpenSSL would ask there, and wait for ever."""
+    key, pem = tmp_path / "own.key", tmp_path / "own.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:x",
+                    "-keyout", str(key), "-out", str(pem), "-subj", "/CN=x"], check=True, capture_output=True)  # fmt: skip
+    code = "import sys; from agent.web import certificate_kept; certificate_kept._context(sys.argv[1:])"
+    ours, theirs = os.openpty()
+    child = subprocess.run([sys.executable, "-c", code, pem, key], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
+                           timeout=30, start_new_session=True, text=True, check=False)  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    assert "Enter" not in child.stderr
+    assert "openssl pkey" in child.stderr.splitlines()[-1]
 
 
 def test_a_given_pair_that_is_renewed_is_served_without_a_restart(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,8 +25,9 @@ from agent.drive.seal import Sealer
 from agent.inspection import delivered
 from agent.inspection.clip import Plan
 from agent.intervals import length
+from agent.web.server import PageServer
 from tests.clipping import DAY, START, Box, make_box
-from tests.webbing import HALF, ID, Browser, Served, serving
+from tests.webbing import HALF, ID, Browser, Served, own_password, serving
 
 REVIEW = f"/classes/{ID}/review"
 
@@ -242,6 +244,27 @@ def test_what_is_under_way_stands_on_the_sheet(served: Served) -> None:
     with reading(served, browser, source(browser, "cam2", "09:19:30"), 2_000_000):
         wait_for(lambda: any("已传送（可供观看） cam2 2025-03-10 09:19:30 至" in x for x in sheet(browser)))
         assert not any("共 30 秒" in x for x in sheet(browser))
+
+
+def test_what_was_sent_stands_in_the_audit_when_the_page_is_stopped_meanwhile(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As an upgrade or a restart does while somebody watches."""
+    site, stop = served.page.site, threading.Event()
+    page = PageServer(site.catalog, site.clock, site.options, site.classes)
+    thread = threading.Thread(target=page.run, args=(stop,))
+    thread.start()
+    browser = Browser(page.url, served.certificate)
+    browser.sign_in("watcher", own_password(page, "watcher", "inspector"))
+    with reading(Served(served.box, page), browser, source(browser, "cam2", "09:19:30"), 3_000_000):
+        begun = time.monotonic()
+        stop.set()
+        thread.join(10)
+        assert time.monotonic() - begun < 2
+    page.close()
+    entries = [e for e in site.catalog.audit.of_object(ID, "watch.sent") if e.who.startswith("watcher@")]
+    assert sum(e.detail["seconds"] for e in entries) > 5
+    assert [r.getMessage() for r in caplog.records if r.levelname in ("WARNING", "ERROR")] == []
 
 
 def test_nothing_that_is_only_asked_for_counts(served: Served) -> None:

@@ -133,6 +133,20 @@ def test_one_address_is_served_so_many_at_a_time_and_the_rest_in_turn(host: Host
     assert got == [True] * 40
 
 
+def test_browsers_behind_one_address_do_not_wait_for_each_others_idle_connections(host: Host) -> None:
+    kept = [host.wire("127.0.0.66") for _ in range(gate.FROM_ONE)]
+    for sock in kept:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+    busy = much(host, "127.0.0.66")
+    begun = time.monotonic()
+    assert all(host.answers("127.0.0.66") for _ in range(gate.FROM_ONE))
+    assert time.monotonic() - begun < gate.HEAD_S / 2
+    assert not cut_off(busy), "who is sent something keeps its place"
+    for sock in kept:
+        sock.close()
+
+
 def test_the_line_is_bounded_and_does_not_last(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "LINE_S", 2.0)
     monkeypatch.setattr(gate, "HEAD_S", 30.0)

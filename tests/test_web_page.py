@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,9 @@ import requests
 from agent.counting import calibrate
 from agent.inspection import manifest
 from agent.model import Lesson, Session
+from agent.web.server import PageServer
 from tests.clipping import DAY, START, frames, make_box
-from tests.webbing import HALF, ID, Browser, Served, serving
+from tests.webbing import HALF, ID, Browser, Served, own_password, serving
 
 
 @pytest.fixture(scope="module")
@@ -459,3 +461,18 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_an_ipv4_address_is_named_as_such_where_the_page_listens_on_ipv6_too(served: Served) -> None:
+    site, stop = served.page.site, threading.Event()
+    page = PageServer(site.catalog, site.clock, replace(site.options, host="::"), site.classes)
+    thread = threading.Thread(target=page.run, args=(stop,))
+    thread.start()
+    try:
+        url = page.url.replace("[::1]", "127.0.0.1")
+        Browser(url, served.certificate).sign_in("both-kinds", own_password(page, "both-kinds", "inspector"))
+        assert "both-kinds@127.0.0.1" in [e.who for e in site.catalog.audit.recent(10)]
+    finally:
+        stop.set()
+        thread.join(10)
+        page.close()

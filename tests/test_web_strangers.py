@@ -163,6 +163,19 @@ def test_thousands_of_forged_requests_make_few_rows(served: Served, addresses: i
     assert audit.recent(1)[0].detail["reason"] == "web.not_yours"
 
 
+@pytest.mark.parametrize("url", ["http://[", "https://[::1", "https://]/x", "x"])
+def test_a_header_that_is_no_url_is_another_site_and_no_fault_of_the_page(
+    served: Served, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"name": "a", "password": "b"}
+    for host in ("", "box"):
+        forged = served.browser().submit("/sign-in", fields, headers={"Origin": url, "Host": host})
+        assert forged.status_code == 403
+    stranger = served.browser().submit("/password", {"old": "x"}, headers={"Referer": url}, allow_redirects=False)
+    assert (stranger.status_code, stranger.headers["Location"]) == (303, "/sign-in?next=/")
+    assert not [r for r in caplog.records if r.exc_info]
+
+
 def test_an_hour_that_is_over_tells_what_it_held_back_and_the_next_has_rows_again(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         clock, catalog = StillClock(at("09:00")), served.box.catalog

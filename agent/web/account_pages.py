@@ -107,7 +107,7 @@ def _theirs(v: Visit) -> Account:
 
 def _refused(v: Visit, error: InputError) -> Response:
     status = 403 if error.key in ("accounts.not_yours", "accounts.not_yourself") else 400
-    v.note("account.refused", v.form.get("name", "")[:64], {"reason": error.key})
+    v.refused("account.refused", v.form.get("name", "")[:64], {"reason": error.key})
     return _list(v, status, fault=v.t(error.key, **error.params))
 
 

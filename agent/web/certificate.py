@@ -59,8 +59,10 @@ def certificate(options: Options, now: datetime) -> Pair:
         with _alone(files.folder):
             _renew(files, names(options.names), max(now, _NO_EARLIER), sure=now > _NO_EARLIER)
     except (OSError, subprocess.SubprocessError) as error:
-        detail = getattr(error, "stderr", None) or error
-        raise SiteAgentError("web.no_openssl", detail=" ".join(str(detail).split())[-200:]) from error
+        if isinstance(error, FileNotFoundError) and error.filename == "openssl":
+            raise SiteAgentError("web.no_openssl") from error
+        detail = " ".join(str(getattr(error, "stderr", None) or error).split())[-200:]
+        raise SiteAgentError("web.no_certificate", folder=files.folder, detail=detail) from error
     return files.page
 
 

@@ -69,9 +69,16 @@ def _stamps(pair: tuple[Path, Path]) -> tuple[int, ...]:
 
 
 def _context(pair: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context, asked = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+
+    def pass_phrase() -> str:  # without this OpenSSL would ask the terminal, and wait
+        asked.append(pair[1])
+        return ""
+
     try:
-        context.load_cert_chain(*pair)
+        context.load_cert_chain(*pair, password=pass_phrase)
     except (OSError, ssl.SSLError) as error:
+        if asked:
+            raise InputError("web.locked_key", file=pair[1]) from None
         raise InputError("web.bad_certificate", file=pair[0], detail=error.strerror or error) from None
     return context

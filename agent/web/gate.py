@@ -2,9 +2,9 @@
 
 The gate takes connections off the listening socket itself, since asyncio takes all that come. One address (of IPv6 a
 network) is served FROM_ONE at a time, all together MOST. A few more of one address may stand in line, of which nothing is
-kept but the socket; the rest is closed at once. At MOST a newcomer takes the place of the connection that was waited for
-longest, of the address that has most of those. The TLS handshake, a request's head and its body have deadlines, and
-whoever is sent something has to take it.
+kept but the socket, and for whom the address's own idle connections make room; the rest is closed at once. At MOST a
+newcomer takes the place of the connection that was waited for longest, of the address that has most of those. The TLS
+handshake, a request's head and its body have deadlines, and whoever is sent something has to take it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ LINE_S = 15.0
 HANDSHAKE_S = 10.0
 HEAD_S = 10.0
 BODY_S = 30.0
+KEPT_S = 1.0
+"""After an answer; then a browser's connection makes room for others of its address."""
 CLOSE_S = 5.0
 STALL_S = 30.0
 LEAST = 16 << 10
@@ -65,6 +67,12 @@ class Seat:
     def unread(self) -> bool:
         """Whether there is something that the other side has not taken."""
         return self.guest is not None and (unsent(self.sock)[0] > 0 or self.guest.unsent())
+
+    def kept(self, now: float) -> float:
+        """Seconds that a browser has kept this connection for another request, from KEPT_S on; 0.0 where it is in use."""
+        phase, seconds = self.phase(now)
+        spare = phase == "idle" and seconds >= KEPT_S and self.guest is not None and self.guest.answered()
+        return seconds if spare and not self.unread() else 0.0
 
     def late(self, now: float) -> str:
         """Why this connection is over, or ""."""
@@ -122,6 +130,11 @@ class Gate:
         for seat in [s for s in self._seats if s.phase(now)[0] and not s.unread()]:
             seat.end()
 
+    def end(self) -> None:
+        """Nobody may stay any longer."""
+        for seat in list(self._seats):
+            seat.end()
+
     def _arrivals(self) -> None:
         for _ in range(_AT_ONCE):  # then the loop serves those who are in
             try:
@@ -138,7 +151,7 @@ class Gate:
 
     def _arrived(self, sock: socket.socket, where: str) -> None:
         now = time.monotonic()
-        if self._held[where] >= FROM_ONE:
+        if self._held[where] >= FROM_ONE and (self._lines.get(where) or not self._retire(where, now)):
             self._stand_in_line(sock, where, now)
         elif len(self._seats) >= MOST and not self._make_room(now):
             self._turn_away(sock, "full")
@@ -156,7 +169,7 @@ class Gate:
     def _call_in(self, where: str, now: float) -> None:
         """The next in line of an address, while it may have more; those who stood there too long are turned away."""
         line = self._lines.get(where, deque())
-        while line and (line[0][0] < now - LINE_S or (self._held[where] < FROM_ONE and len(self._seats) < MOST)):
+        while line and (line[0][0] < now - LINE_S or self._has_place(where, now)):
             since, sock = line.popleft()
             if since < now - LINE_S:
                 self._turn_away(sock, "address")
@@ -164,6 +177,22 @@ class Gate:
                 self._sit_down(sock, where, now)
         if not line:
             self._lines.pop(where, None)
+
+    def _has_place(self, where: str, now: float) -> bool:
+        return (self._held[where] < FROM_ONE and len(self._seats) < MOST) or self._retire(where, now)
+
+    def _retire(self, where: str, now: float) -> bool:
+        """End the connection that a browser of this address has kept open longest after its answer, for one that waits: many
+        browsers behind one address would else wait for each other's idle ones. False where there is none."""
+        idle = [
+            (seconds, seat) for seat in self._seats if seat.origin == where for seconds in [seat.kept(now)] if seconds
+        ]
+        if not idle:
+            return False
+        _, seat = max(idle, key=lambda one: one[0])
+        seat.end()
+        self._leave(seat)
+        return True
 
     def _sit_down(self, sock: socket.socket, where: str, now: float) -> None:
         with suppress(OSError):

@@ -57,6 +57,10 @@ class Guest(H11Protocol):
             return ("head" if self.conn.trailing_data[0] else "idle"), self.since
         return "", self.since
 
+    def answered(self) -> bool:
+        """Whether a request was answered on this connection before."""
+        return self.cycle is not None
+
     def unsent(self) -> bool:
         """Whether something for the other side still lies in this process."""
         return self.transport.get_write_buffer_size() > 0

@@ -122,6 +122,7 @@ class _Counted(Response):
             await self._stream(send, left)
         finally:
             left.cancel()
+            # where the page stops, these are cancelled: then it stays in `_sending`, and the page has it told at its end
             await run_in_threadpool(self._blocks.close)
             await run_in_threadpool(self.tell)
             self._sending.end(self)

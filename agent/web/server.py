@@ -25,6 +25,7 @@ from agent.web.site import Site
 
 log = logging.getLogger(__name__)
 _STOP_S = 1
+_CUT_S = 0.6
 _BEAT_S = 5.0
 _SWEEP_TICKS = 10
 """uvicorn ticks ten times a second."""
@@ -65,6 +66,7 @@ class PageServer:
             while not stop.wait(0.2) and not done.is_set():
                 pass
             server.should_exit = True
+            self.site.sending.tell()  # meanwhile: there is little time at the end
 
         watcher = threading.Thread(target=watch, name="page-stop")
         watcher.start()
@@ -80,6 +82,8 @@ class PageServer:
             watcher.join()
             keeper.join(1)
             self._socket.close()
+            # films that were cut off could not tell any more
+            self.site.sending.tell()
             self._settle()
 
     def _keep_certificate(self, done: threading.Event) -> None:
@@ -142,6 +146,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._beating.cancel()
         self._gate.close()
+        # a film would be cancelled in the end, with a fault in the log; who is cut off before that ends as a reader that leaves
+        asyncio.get_running_loop().call_later(_CUT_S, self._gate.end)
         await super().shutdown()
 
 

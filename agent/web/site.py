@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import cached_property
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import jinja2
 from starlette.applications import Starlette
@@ -192,7 +192,8 @@ class Visit:
 
     @property
     def address(self) -> str:
-        return self.request.client.host if self.request.client else "-"
+        host = self.request.client.host if self.request.client else "-"
+        return host.removeprefix("::ffff:")  # an IPv4 address, where the page listens on IPv6 as well
 
     def t(self, key: str, /, **params: object) -> str:
         return words.text_in(self.language, key, **params)
@@ -221,7 +222,7 @@ class Visit:
         """The page to come back to: this one, or for the answer to a form the page that the form stood on."""
         url = urlsplit(str(self.request.url))
         if self.request.method == "POST":
-            form = urlsplit(self.request.headers.get("referer", ""))
+            form = _split(self.request.headers.get("referer", ""))
             url = form if form.netloc == self.request.headers.get("host") else urlsplit("/")
         return url.path + (f"?{url.query}" if url.query else "")
 
@@ -276,7 +277,16 @@ def _same_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     if origin in (None, "null"):
         return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-    return urlsplit(origin).netloc == request.headers.get("host")
+    place = _split(origin).netloc
+    return bool(place) and place == request.headers.get("host")
+
+
+def _split(url: str) -> SplitResult:
+    """A URL out of a header. One that is written wrongly (`http://[`) names no place."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
