@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from agent.__main__ import main
-from agent.drive import Drive, closing, files, identity, sums, verify
+from agent.catalog import Catalog
+from agent.drive import Drive, closing, files, identity, rebuild, sums, verify
 from agent.drive.report import Report
 from agent.errors import DriveError
 from agent.model import Session
-from tests.drive_kit import Site, at, site, video
+from tests.drive_kit import ZONE, Site, at, site, video
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client"),
@@ -182,3 +183,31 @@ def test_lists_are_read_by_line_feeds_alone() -> None:
     for bad in (b"\n", f"{digest}  a\n\n".encode(), f"{digest}  a\nb".encode()):
         with pytest.raises(ValueError):
             sums.read(bad)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("segments", "start", "x"), ("segments", "end", 5), ("segments", "date", "9999"), ("segments", "session", "xx"),
+        ("segments", "sender_time", "[]"), ("classes", "body", "[]"), ("classes", "body", "{"), ("classes", "imported_at", "x"),
+        ("drives", "created", 1.5), ("drives", "stopped_at", "\0"), ("attendance", "body", 7), ("alerts", "kind", "x"),
+        ("alerts", "evidence", "{"), ("looks", "boxes", "{}"), ("chain", "closed_at", "x"), ("events", "detail", "x"),
+    ],
+)  # fmt: skip
+def test_a_row_that_nobody_could_read_again_is_not_put_back(
+    box: Site, tmp_path: Path, table: str, column: str, value: object
+) -> None:
+    """SQLite takes any text for a time: one row from elsewhere would end every command of the box."""
+    box.closer().run_once()
+    path = box.drive.relative(next(half_day(box).glob("*/*.mp4")))
+    rows = list(box.catalog.changes.everything())
+    row = next((dict(x.row) for x in rows if x.table == table), {})
+    drive = {"drive_id": box.drive.drive_id, "path": path} if table == "segments" else {}
+    line = json.dumps({"table": table, "row": {**row, **drive, column: value}})
+    with (box.drive.root / ".site-agent/journal/2999-01-01.jsonl").open("a", encoding="utf-8") as journal:
+        journal.write(f"{line}\n")
+    with Catalog(tmp_path / "new.db", ZONE) as catalog:
+        report = rebuild.restore(catalog, box.drive, box.clock)
+        assert path in {s.path for s in catalog.segments.of_class(box.classes[0].class_id)}
+        assert len(catalog.classes.all()) >= 1 and catalog.drives.all() is not None
+        assert catalog.alerts.opened() is not None and report.lost == ()
