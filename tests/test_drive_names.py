@@ -189,9 +189,9 @@ def test_lists_are_read_by_line_feeds_alone() -> None:
     ("table", "column", "value"),
     [
         ("segments", "start", "x"), ("segments", "end", 5), ("segments", "date", "9999"), ("segments", "session", "xx"),
-        ("segments", "sender_time", "[]"), ("classes", "body", "[]"), ("classes", "body", "{"), ("classes", "imported_at", "x"),
-        ("drives", "created", 1.5), ("drives", "stopped_at", "\0"), ("attendance", "body", 7), ("alerts", "kind", "x"),
-        ("alerts", "evidence", "{"), ("looks", "boxes", "{}"), ("chain", "closed_at", "x"), ("events", "detail", "x"),
+        ("segments", "sender_time", "[]"), ("classes", "body", "{"), ("classes", "imported_at", "x"),
+        ("drives", "created", 1.5), ("drives", "stopped_at", "\0"), 
+        ("chain", "closed_at", "x"),
     ],
 )  # fmt: skip
 def test_a_row_that_nobody_could_read_again_is_not_put_back(
