@@ -190,7 +190,7 @@ def test_lists_are_read_by_line_feeds_alone() -> None:
     [
         ("segments", "start", "x"), ("segments", "end", 5), ("segments", "date", "9999"), ("segments", "session", "xx"),
         ("segments", "sender_time", "[]"), ("classes", "body", "{"), ("classes", "imported_at", "x"),
-        ("drives", "created", 1.5), ("drives", "stopped_at", "\0"), 
+        ("drives", "created", 1.5), ("drives", "stopped_at", "\0"),
         ("chain", "closed_at", "x"),
     ],
 )  # fmt: skip
