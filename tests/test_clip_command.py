@@ -329,7 +329,7 @@ def test_verify_says_what_nobody_checked(box: Box, tmp_path: Path, capsys: pytes
     forged["public_key"], forged["clip"]["bytes"] = "", 6
     forged["clip"]["sha256"] = hashlib.sha256(b"forged").hexdigest()
     whole = paper.read_bytes()
-    for emptied in ("", None, " ", "absent"):
+    for emptied in ("", None, " ", "ssh-ed25519 \ud800", "absent"):
         forged["public_key"] = emptied
         if emptied == "absent":
             del forged["public_key"]

@@ -106,6 +106,17 @@ def test_readiness_of_a_class_that_is_not_there_is_the_users_fault(box: Box) -> 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_database_that_cannot_be_opened_is_told_before_what_stands_in_it(box: Box) -> None:
+    """Neither that there is no such class nor that nothing is wrong: nobody can say."""
+    (box.folder / "state").mkdir(exist_ok=True)
+    (box.folder / "state/catalog.db").write_bytes(b"no database" * 1000)
+    done = box.run("doctor", "--class", "C1", "--json")
+    assert done.returncode == 1
+    assert [json.loads(line)["check"] for line in done.stdout.splitlines()] == ["database"]
+    found = [json.loads(line) for line in box.run("doctor", "--json").stdout.splitlines()]
+    assert "database" in [f["check"] for f in found] and "alert" not in [f["check"] for f in found]
+
+
 def test_the_readiness_sheet_goes_to_the_bureau(box: Box) -> None:
     root = Path(__file__).parent.parent
     imported = box.run("classes", "import", str(root / "config/class.example.toml"), "--json")

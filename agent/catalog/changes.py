@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from agent import clock
 from agent.catalog.base import Store
 from agent.catalog.schema import JOURNALED
 from agent.errors import CatalogError
-from agent.model import Session
+from agent.model import AlertKind, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Changes:
         columns = {c["name"] for c in self._store.rows(f"pragma table_info({change.table})")}
         values = {name: value for name, value in change.row.items() if name in columns}
         key = _KEYS[change.table]
-        if not values.keys() >= set(key):
+        if not values.keys() >= set(key) or not _readable(change.table, values):
             return False
         with self._store.write() as db:
             try:
@@ -117,6 +119,37 @@ class Changes:
             except (sqlite3.Error, CatalogError, OverflowError, UnicodeEncodeError):
                 return False
         return True
+
+
+_MOMENTS = frozenset({
+    "at", "start", "end", "created", "seen_at", "handed_over_at", "stopped_at", "imported_at", "updated_at", "since",
+    "closed_at", "unchecked_since", "until", "sender_time",
+})  # fmt: skip
+_JSON: Mapping[str, type] = {"body": dict, "detail": dict, "quality": dict, "boxes": list}
+
+
+def _readable(table: str, values: Mapping[str, Any]) -> bool:
+    """Could the row be read again? SQLite takes any text for a time, and one such row of a drive from elsewhere would end every
+    command that meets it."""
+    try:
+        for name, value in values.items():
+            if value is None:
+                continue
+            if name in _MOMENTS:
+                clock.parse(value)
+            elif name == "date":
+                date.fromisoformat(value)
+            elif name == "session":
+                Session(value)
+            elif name == "evidence":
+                json.loads(value)
+            elif name in _JSON and not isinstance(json.loads(value), _JSON[name]):
+                return False
+            elif name == "kind" and table == "alerts":
+                AlertKind(value)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 # what makes a row the same thing in another database

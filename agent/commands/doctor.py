@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         classes = common.classes(catalog) if catalog else []
         box = of_settings(common.config_file(args), found_settings, catalog, SystemClock(), classes)
         if args.class_id:
-            return _sheet(args, box)
+            return _sheet(args, box, broken)
         named = frozenset(args.only)
         first = finding.good("settings", "settings.ok", file=box.settings_file)
         findings = _print(args, [first, *broken], examine.examine(box, named))
@@ -80,7 +80,11 @@ def _without_settings(args: argparse.Namespace, error: SettingsError) -> int:
     return 1
 
 
-def _sheet(args: argparse.Namespace, box: Box) -> int:
+def _sheet(args: argparse.Namespace, box: Box, broken: list[Finding]) -> int:
+    if broken:
+        # whether there is such a class nobody can say
+        _summary(_print(args, broken, ()))
+        return finding.exit_status(broken)
     if box.catalog is None:
         raise InputError("commands.no_class", class_id=args.class_id[:64])
     cls = common.the_class(box.catalog, args.class_id)

@@ -141,7 +141,9 @@ def model(box: Box) -> list[Finding]:
 
 
 def alerts(box: Box) -> list[Finding]:
-    """What the service itself has complained of and not taken back."""
+    """What the service itself has complained of and not taken back; nothing where its database cannot be read."""
+    if box.catalog is None and (box.state_dir / "catalog.db").exists():
+        return []
     opened = box.catalog.alerts.opened() if box.catalog else []
     # class matters are the bureau's to judge: they say nothing of the box's health
     mine = [a for a in opened if not a.kind.value.startswith(("attendance.", "practice."))]

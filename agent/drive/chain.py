@@ -79,8 +79,8 @@ class Closed:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What lies below a half-day's folder beside its lists of sums and their signatures: `plain` are files, sorted; `odd` are
-    links, pipes and devices, which nobody can read or sign, and folders too deep to look into; `system` is what operating
-    systems left."""
+    links, pipes and devices, which nobody can read or sign, names that no list can carry, and folders too deep to look into;
+    `system` is what operating systems left."""
 
     plain: list[str]
     odd: list[files.Entry]

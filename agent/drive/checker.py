@@ -13,10 +13,6 @@ from agent.drive.report import HARMLESS, Report
 
 _SEALED_PAPERS = (layout.LABEL, layout.SHEET)
 _CORRECTIONS = PurePosixPath(layout.CORRECTIONS)
-_PAPERS = {
-    layout.LABEL, layout.LISTING, layout.ATTENDANCE, layout.CONTENTS, layout.RECORD, layout.SHEET, layout.SUMS,
-    f"{layout.SUMS}.sig",
-}  # fmt: skip
 
 
 def why(key: str, **params: object) -> str:
@@ -234,14 +230,14 @@ class Checker:
     def _loose(self, folder: str) -> None:
         """Files that lie where no half-day's sums can list them: beside the half-days, or in a folder of another name."""
         path = self._drive.root / folder
-        half_days = chain.half_day_folders(path)
+        half_days = set(chain.half_day_folders(path))
         for item, system in system_files.sorted_out(path):
             place = item.path.parent
-            if any(item.path.is_relative_to(x) for x in half_days):
+            if PurePosixPath(*item.path.parts[:2]) in half_days:
                 continue
             if system:
                 self._system([system], folder)
-            elif place == PurePosixPath() and item.name in _PAPERS:
+            elif place == PurePosixPath() and item.name in layout.PAPERS:
                 self._paper(item, folder)
             elif item.kind == "folder" and len(item.path.parts) < files.DEPTH:
                 continue

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from agent.catalog import Catalog, ChainLink
 from agent.catalog.changes import Change
-from agent.drive import chain, durable, journal, keys, layout, sums
+from agent.drive import chain, durable, files, journal, keys, layout, sums
 from agent.drive.identity import Drive
 from agent.errors import DriveError
 
@@ -42,9 +42,22 @@ def close(
     entries = {
         name: known.get(f"{folder}/{half_day}/{name}") or sums.of_file(path / name, below=path)
         for name in chain.files_below(path)
-        if name not in listed
+        if name not in listed and listable(path, name)
     }
     return link, chain.write_sums(path, layout.numbered(layout.SUMS, part), entries, key_dir)
+
+
+def listable(path: Path, name: str) -> bool:
+    """Can a file below a half-day's folder be listed? Not one that is larger than any of the agent's, nor a stranger's that it
+    may not read: whoever put it there cannot keep the half-day from being closed. Raises OSError."""
+    try:
+        files.check(path / name, below=path)
+    except (FileNotFoundError, files.UnfitFileError):
+        return False
+    except PermissionError:
+        # evidence is never left out for want of a right
+        return layout.start_of(PurePosixPath(name).name) is not None
+    return True
 
 
 def tell(catalog: Catalog, drive: Drive, link: chain.Link, head: str, now: datetime) -> ChainLink:
@@ -68,11 +81,12 @@ def signing(drive: Drive, key_dir: Path | None) -> Path | None:
 
 
 def waiting(class_path: Path, half_day: PurePosixPath) -> list[str]:
-    """Files of a half-day that no sums list yet. Raises OSError."""
+    """Files of a half-day that no sums list yet and that can be listed. Raises OSError."""
+    path = class_path / half_day
     listed = {name for closed in chain.closings(class_path, half_day) for name in closed.sums or ()}
     parts = {layout.CHAIN, layout.RECORD}
     return [
         name
-        for name in chain.files_below(class_path / half_day)
-        if name not in listed and layout.unnumbered(name) not in parts
+        for name in chain.files_below(path)
+        if name not in listed and layout.unnumbered(name) not in parts and listable(path, name)
     ]

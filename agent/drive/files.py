@@ -61,7 +61,8 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something in a folder: `kind` is file, folder, link, pipe, socket or device; `bytes` its size."""
+    """Something in a folder: `kind` is file, folder, link, pipe, socket or device, or `name` for a file or folder whose name
+    no line of text can carry; `bytes` its size."""
 
     path: PurePosixPath
     kind: str
@@ -139,6 +140,14 @@ def kind_of(mode: int) -> str:
     return next((name for is_one, name in _KINDS if is_one(mode)), "device")
 
 
+def is_line(name: str) -> bool:
+    """Can a line of a list of sums, of the catalog or of a report carry this name? Not with a line break in it (macOS' own
+    `Icon\\r` stands in no list), nor where it is no UTF-8 (GBK from an old stick)."""
+    if name == "Icon\r":
+        return True
+    return "\n" not in name and "\r" not in name and not any("\ud800" <= c <= "\udfff" for c in name)
+
+
 def told(kind: str) -> str:
     """A kind of thing that is no plain file, as a person reads it."""
     return words.text(f"drive.kind.{kind}")
@@ -177,7 +186,10 @@ def _entries(folder: Path, inner: PurePosixPath) -> Iterator[Entry]:
             # a recorder gave it its final name meanwhile
             with suppress(FileNotFoundError):
                 status = item.stat(follow_symlinks=False)
-                yield Entry(inner / item.name, kind_of(status.st_mode), status.st_size)
+                found_kind = kind_of(status.st_mode)
+                if found_kind in ("file", "folder") and not is_line(item.name):
+                    found_kind = "name"
+                yield Entry(inner / item.name, found_kind, status.st_size)
 
 
 def _folder_of(path: Path, below: Path | None, stack: ExitStack) -> tuple[int | None, str]:

@@ -230,7 +230,9 @@ def init(
         }  # fmt: skip
         # the label first: only the identity makes it a drive
         durable.write_file(root / layout.LABEL, text_file(_label_lines(identity)))
-        durable.write_file(root / _IDENTITY, json.dumps(identity, ensure_ascii=False, indent=1).encode())
+        # names that are no UTF-8 as JSON writes them, \udcXX
+        body = json.dumps(identity, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
+        durable.write_file(root / _IDENTITY, body)
         durable.sync_folder(root)
     except OSError as error:
         raise os_error(error, root) from error
@@ -304,6 +306,8 @@ def _read_identity(root: Path) -> dict[str, Any]:
     raw = files.read(root / _IDENTITY, files.IDENTITY, below=root)
     try:
         body = json.loads(raw)
+        for name in ("drive_id", "label", "institution", "public_key"):
+            str(body[name]).encode()  # half a character would stop in a database or a terminal
         return {
             "drive_id": str(body["drive_id"]), "label": str(body["label"]), "institution": str(body["institution"]),
             "created": time.parse(body["created"]), "public_key": str(body["public_key"]),

@@ -59,8 +59,9 @@ def _is_public(kind: str, body: str) -> bool:
 
 
 def normal(line: str) -> str:
-    """A public key's type and body without its comment, so that two spellings compare equal."""
-    return " ".join(line.split()[:2])
+    """A public key's type and body without its comment, so that two spellings compare equal; "" for what can be none."""
+    key = " ".join(line.split()[:2])
+    return key if key.isascii() else ""
 
 
 def sign(data: bytes, key_dir: Path) -> bytes:

@@ -24,6 +24,8 @@ SUMS = "SHA256SUMS"
 CHAIN = "CHAIN"
 RECORD = "RECORD.jsonl"
 CORRECTIONS = "更正"
+PAPERS = frozenset({LABEL, LISTING, ATTENDANCE, CONTENTS, RECORD, SHEET, SUMS, f"{SUMS}.sig"})
+"""The files of a class folder itself."""
 
 COMPONENT_BYTES = 120
 PATH_CHARS = 200
@@ -144,9 +146,11 @@ def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:
     if session is None:
         return None
     try:
-        return date.fromisoformat(path.parts[0]), session
+        day = date.fromisoformat(path.parts[0])
     except ValueError:
         return None
+    # no class is held there, and the evening of the last day of all has no end
+    return (day, session) if 1970 <= day.year < 9999 else None
 
 
 def class_id_of(folder: str) -> str:

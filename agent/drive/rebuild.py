@@ -182,7 +182,9 @@ def _files_back(
 def _videos(half_day: Path) -> list[Path]:
     """What is called as a segment or its temporary file, of whatever kind it is: finished ones first."""
     cameras = [x.path for x in files.entries(half_day) if x.kind == "folder" and not system_files.is_name(x)]
-    found = [half_day / c / x.name for c in cameras for x in files.entries(half_day / c) if x.kind != "folder"]
+    found = [
+        half_day / c / x.name for c in cameras for x in files.entries(half_day / c) if x.kind not in ("folder", "name")
+    ]
     finished = [x for x in found if x.suffix == ".mp4" and not x.name.startswith(".")]
     return sorted(finished + [x for x in found if x.name.startswith(".") and x.name.endswith(".mp4.part")])
 

@@ -32,6 +32,7 @@ class Report:
     audited: int = 0
     unclosed: list[str] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
+    _told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def ok(self) -> bool:
@@ -45,5 +46,6 @@ class Report:
         return [problem for problem in self.problems if problem.kind == HARMLESS]
 
     def add(self, kind: str, path: str, detail: str = "") -> None:
-        if not any((p.kind, p.path) == (kind, path) for p in self.problems):
+        if (kind, path) not in self._told:
+            self._told.add((kind, path))
             self.problems.append(Problem(kind, path, detail))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
 from agent import clock as time
@@ -27,8 +27,8 @@ from agent.model import TrainingClass
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """`head` is the SHA-256 of the class folder's final SHA256SUMS. `left_out` are (path on the drive, what it is) of links,
-    pipes and devices in the folder, which no list of sums can name."""
+    """`head` is the SHA-256 of the class folder's final SHA256SUMS. `left_out` are (path on the drive, what it is) of all in
+    the folder that no list of half-days names and that is no paper: `drive verify` will say of it that it was added."""
 
     class_id: str
     folder: str
@@ -140,7 +140,7 @@ class Sealer:
             page = sheet.page(self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to)
             durable.write_file(path / layout.SHEET, page)
             entries = {name: sums.of_file(path / name, below=path) for name in _final_names(path)}
-            odd = [(f"{folder}/{x.path}", x.kind) for x in files.walk(path) if x.kind not in ("file", "folder")]
+            odd = [(f"{folder}/{where}", kind) for where, kind in _left_out(path)]
             head = chain.write_sums(path, layout.SUMS, entries, closing.signing(self.drive, self.key_dir))
             mark_read_only(path)
         except OSError as error:
@@ -193,10 +193,26 @@ class Sealer:
 
 def _final_names(path: Path) -> list[str]:
     """The papers, and every half-day's list of sums: so the final sums stand for every byte of the class."""
-    own = [x for x in files.entries(path) if x.kind == "file" and not system_files.of(path, x)]
-    top = [x.name for x in own if layout.sums_part(x.name.removesuffix(".sig")) is None]
+    own = layout.PAPERS - {layout.SUMS, f"{layout.SUMS}.sig"}
+    top = [x.name for x in files.entries(path) if x.kind == "file" and x.name in own]
     inner = [f"{closed.folder}/{layout.numbered(layout.SUMS, closed.part)}" for closed in chain.all_closings(path)]
     return [*top, *inner]
+
+
+def _left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
+    """(path, kind) of links, pipes and the like, of files that could not be listed, and of files that are not the layout's."""
+    closed = chain.all_closings(path)
+    half_days = set(chain.half_day_folders(path))
+    named = {f"{x.folder}/{name}" for x in closed for name in x.sums or ()}
+    named |= {f"{x.folder}/{layout.numbered(layout.SUMS, x.part)}{end}" for x in closed for end in ("", ".sig")}
+    named |= {*layout.PAPERS, *(str(x.relative_to(path)) for x in chain.corrected(path))}
+    for entry, system in system_files.sorted_out(path):
+        inner = entry.path.parts
+        correction = inner[0] == layout.CORRECTIONS and entry.path.suffix == ".sig"
+        if system or correction or str(entry.path) in named or entry.kind == "folder":
+            continue
+        listed = "unlisted" if PurePosixPath(*inner[:2]) in half_days else "foreign"
+        yield entry.path, listed if entry.kind == "file" else entry.kind
 
 
 def mark_read_only(path: Path) -> None:

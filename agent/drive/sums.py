@@ -35,7 +35,9 @@ def write(entries: Iterable[tuple[str, str]]) -> bytes:
 def read(data: bytes) -> dict[str, str]:
     """Relative path -> hex. Raises ValueError for anything that `sha256sum` would not have written for our names."""
     found: dict[str, str] = {}
-    for line in data.decode("utf-8").splitlines():
+    # by line feeds alone: a file's name may hold what Python takes for other line breaks
+    for line in data.decode("utf-8").removesuffix("\n").split("\n") if data else ():
+        line = line.removesuffix("\r")
         digest, mark, path = line[:64], line[64:66], line[66:]
         hexadecimal = len(digest) == 64 and all(c in "0123456789abcdef" for c in digest)
         inside = bool(path) and not path.startswith("/") and ".." not in path.split("/") and "\0" not in path

@@ -80,13 +80,15 @@ def of(folder: Path, entry: files.Entry) -> SystemItem | None:
 def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
     """Everything below a folder, with what it is where a system left it; what a system's folder holds is not named by
     itself. Raises OSError."""
-    inside: list[PurePosixPath] = []
+    inside: set[PurePosixPath] = set()
     for entry in files.walk(folder):
-        if any(entry.path.is_relative_to(path) for path in inside):
+        if entry.path.parent in inside:
+            if entry.kind == "folder":
+                inside.add(entry.path)
             continue
         item = of(folder, entry)
         if item and item.folder:
-            inside.append(entry.path)
+            inside.add(entry.path)
         yield entry, item
 
 
