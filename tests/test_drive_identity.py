@@ -262,7 +262,10 @@ def test_a_drive_mounted_for_another_user_is_not_called_broken(tmp_path: Path, c
         return done.returncode, done.stderr
 
     def told(status: int, text: str) -> None:
-        assert status == 1 and "may not be read or written by user root; mount it for this user (site-agent setup does)" in text
+        assert (
+            status == 1
+            and "may not be read or written by user root; mount it for this user (site-agent setup does)" in text
+        )
         assert not any(word in text for word in ("replace it", "cable", "write-protect", "password", "address")), text
 
     os.chown(root, 300, 1001)
