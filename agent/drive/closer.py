@@ -226,7 +226,7 @@ class HalfDayCloser:
             known=known, key_dir=self._options.key_dir,
         )  # fmt: skip
         for item in chain.contents(drive.root / folder / half_day).odd:
-            path = f"{folder}/{half_day}/{item.path}"
+            path = files.on_a_line(f"{folder}/{half_day}/{item.path}")
             log.warning("%s", words.text("drive.left_out", path=path, detail=files.told(item.kind)))
         return closing.tell(self._catalog, drive, link, head, self._clock.now())
 

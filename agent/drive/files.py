@@ -148,6 +148,11 @@ def is_line(name: str) -> bool:
     return "\n" not in name and "\r" not in name and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
+def on_a_line(path: str) -> str:
+    """A path as one line of a log: control characters, and bytes that are no UTF-8, stand as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
+
+
 def told(kind: str) -> str:
     """A kind of thing that is no plain file, as a person reads it."""
     return words.text(f"drive.kind.{kind}")
