@@ -123,9 +123,7 @@ class App:
             planned=self._book.camera_ids,
         )  # fmt: skip
         crew.start("cameras", cameras.run)
-        if settings.serve.metrics_port:
-            metrics = MetricsServer(catalog, now, self._drives.report, settings.serve.metrics_port)
-            crew.start("metrics", metrics.run)
+        self._metrics(crew)
         crew.start("doctor", Rounds(catalog, now, self._box, self._recording_due).run)
         self._recorded_by: dict[str, Recorder] = {}
         crew.start("recorders", lambda stop: self._recorders(crew, stop))
@@ -143,6 +141,15 @@ class App:
                 still_s=self._still_s,
             ).run,
         )
+
+    def _metrics(self, crew: Crew) -> None:
+        """Figures on the loopback; a port that is taken is told and costs no recording."""
+        port = self._settings.serve.metrics_port
+        try:
+            if port:
+                crew.start("metrics", MetricsServer(self._catalog, self._clock, self._drives.report, port).run)
+        except InputError as error:
+            log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all
 
     def _counter(self) -> Counter:
         own = self._settings.counting

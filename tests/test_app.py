@@ -6,6 +6,7 @@ import fcntl
 import json
 import random
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -177,6 +178,16 @@ def test_without_its_drive_it_says_so_and_goes_on_when_it_returns(
         daemon.until(daemon.parts, 10)
         ears.wait(lambda: "cleared" in states(ears, "alert/drive.missing"), 10)
         assert daemon.stop() == 0
+
+
+def test_a_taken_port_for_figures_costs_no_recording(tmp_path: Path, camera: VirtualCamera) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, Daemon(tmp_path, None) as daemon:
+        port = taken.getsockname()[1]
+        daemon.environment |= {"SITE_AGENT_SERVE__METRICS_PORT": str(port)}
+        daemon.start()
+        daemon.until(lambda: len(daemon.videos()) >= 1, 30)
+        assert daemon.stop() == 0
+        assert str(port) in daemon.log() and "Traceback" not in daemon.log()
 
 
 def test_a_second_agent_on_the_same_state_is_refused(tmp_path: Path, camera: VirtualCamera) -> None:
