@@ -155,7 +155,7 @@ def test_a_refused_model_that_says_the_same_serial_is_not_recorded_either(tmp_pa
             assert catalog.events.last("camera.unit_changed", "cam1"), "no earlier confirmation of the view counts"
 
 
-@pytest.mark.parametrize("by", ["command", "page"])
+@pytest.mark.parametrize("by", ["command", pytest.param("page", marks=pytest.mark.long)])
 def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, film: Path, by: str) -> None:
     with classroom(tmp_path, film) as place:
         place.hang("SECOND")
@@ -191,6 +191,7 @@ def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, f
         assert "FIRST" in listing[0].read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_unit_too_slow_to_tell_its_streams_is_recorded_where_the_old_one_was(tmp_path: Path, film: Path) -> None:
     """It tells who it is, at three seconds an answer, and no search has time for more: the lesson must not be lost."""
     with classroom(tmp_path, film) as place:
@@ -204,6 +205,7 @@ def test_a_unit_too_slow_to_tell_its_streams_is_recorded_where_the_old_one_was(t
         assert "recorded under the same name" not in told and "nothing is recorded from it now" in told
 
 
+@pytest.mark.long
 def test_a_unit_that_comes_with_another_password_leaves_no_name_behind(tmp_path: Path, film: Path) -> None:
     """Until the settings name its password it is a refused stranger; then it is the room's camera and nothing else."""
     with classroom(tmp_path, film) as place:
