@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,6 +27,7 @@ _BLOCKED = {
 }  # fmt: skip
 # pages of 4 KiB after which the write-ahead log is written into the database; SQLite's own is 1000
 _USUAL_LOG, _SHORT_LOG = 1000, 64
+_PATIENCE_S, _AGAIN_S = 10.0, 0.05
 
 
 class Store:
@@ -38,15 +40,29 @@ class Store:
         self.path = path
         self.lock = threading.RLock()
         try:
-            connection = sqlite3.connect(path, timeout=10, check_same_thread=False, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False, isolation_level=None)
             connection.row_factory = sqlite3.Row
             self.db = Database(connection)
-            self.db.enable_wal()
+            self._enable_wal()
             # the finished row is the last word about a segment: it must survive a power cut (WAL's NORMAL may lose it)
             connection.execute("pragma synchronous = full")
             self._migrate()
         except sqlite3.Error as error:
             raise _trouble(error, path) from error
+
+    def _enable_wal(self) -> None:
+        """SQLite does not wait for its lock where the journal's kind changes: of two processes that open a new file one
+        would be turned away at once."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self.db.enable_wal()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(_AGAIN_S)
+            else:
+                return
 
     def _migrate(self) -> None:
         """One process at a time: of two that begin together (the agent and the page, after an upgrade) the second would
