@@ -359,6 +359,26 @@ def test_another_model_in_its_place_ends_the_recording_under_the_old_name(
     assert catalog.views.state(back) == "changed"
 
 
+def test_another_model_that_comes_after_the_camera_was_given_up_is_told_too(catalog: Catalog, options: Options) -> None:
+    """Taking one down and hanging up another takes minutes: by then the search has called the old one unreachable."""
+    watcher = watch(catalog, options)
+    device = camera(59, "OLD")
+    with device:
+        watcher.search()
+    for _ in range(3):
+        watcher.search()
+    assert the(catalog, "cam1").verdict is Verdict.UNREACHABLE
+    vars(device.state).update(serial="NEW", model="VC-66")
+    with device:
+        for _ in range(3):
+            watcher.search()
+    assert the(catalog, "cam1").successor == "cam2"
+    told = catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, "cam1")
+    assert told and "VC-66" in told.message
+    sent = [m for m in catalog.outbox.waiting() if m.topic == "alert/camera.offline" and m.data["camera_id"] == "cam1"]
+    assert len(sent) <= 2, "once as lost, once as displaced, and not with each search"
+
+
 def test_a_serial_in_the_settings_means_that_unit_and_no_other(catalog: Catalog, options: Options) -> None:
     with camera(58, "OLD") as device:
         at = f"{Net.at}.58:{device.device.port}"

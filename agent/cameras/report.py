@@ -98,9 +98,9 @@ class Reporter:
         if other is None:
             self.unmet(camera)
             return
-        news = camera.successor != successor
-        self._lost(replace(camera, successor=successor), exchange.reason(other), wanted)
-        if news and wanted and not moved:
+        news = wanted and camera.successor != successor
+        self._lost(replace(camera, successor=successor), exchange.reason(other), news)
+        if news and not moved:
             exchange.tell_displaced(self._catalog, camera, other, self._clock.now())
 
     def lose(self, camera: Camera, *, wanted: bool) -> None:

@@ -259,7 +259,9 @@ class CameraWatch:
         other = successor_of(camera, found)
         if other is not None and camera.identity:
             known_elsewhere = other.before is not None and other.before.address != other.sighting.address
-            self._reporter.displace(camera, other.camera_id, wanted=wanted, moved=known_elsewhere)
+            # an exchange takes longer than two searches: by then it counts as unreachable
+            missed = wanted or camera.judged.recordable
+            self._reporter.displace(camera, other.camera_id, wanted=missed, moved=known_elsewhere)
         elif self._misses[camera.camera_id] >= _MISSES and not camera.up:
             # a stranger that was refused and left is nobody's loss
             self._reporter.lose(camera, wanted=wanted)
