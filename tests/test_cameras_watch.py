@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.cameras import CameraWatch, Credentials, Known, Options, exchange
+from agent.cameras.search import Finder
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
 from agent.clock import SystemClock
@@ -424,6 +425,31 @@ def test_what_is_recorded_and_cannot_be_asked_is_an_alert_after_minutes(catalog:
         watcher.search()
     assert the(catalog, "cam1").unverified_since is None
     assert catalog.alerts.open_one(AlertKind.CAMERA_UNVERIFIED, "cam1") is None
+
+
+def test_an_answer_says_nothing_of_a_connection_that_began_after_the_question(
+    catalog: Catalog, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The camera is exchanged while a search is under way: what it met was the unit of before."""
+    watcher = watch(catalog, options)
+    find = Finder.find
+    with camera(69):
+        watcher.search()
+        begun = SystemClock().now()
+
+        def slow(self: Finder, *arguments: object) -> object:
+            met = find(self, *arguments)  # type: ignore[arg-type]
+            catalog.cameras.connected("cam1", SystemClock().now())
+            catalog.cameras.set_up("cam1", True)
+            return met
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Finder, "find", slow)
+            watcher.search()
+        assert the(catalog, "cam1").unverified_since, "nobody has asked since"
+        watcher.search()
+    found = the(catalog, "cam1")
+    assert found.unverified_since is None and found.checked_at and found.checked_at > begun
 
 
 def test_addresses_that_change_hands_are_no_exchange(catalog: Catalog, options: Options) -> None:

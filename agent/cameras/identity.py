@@ -52,7 +52,7 @@ class IdentityCheck:
             return UnitCheck.SILENT
         now = self._clock.now()
         if found.identity == camera.identity and same_model(camera, found):
-            self._catalog.cameras.checked(camera_id, found.identity, now)
+            self._catalog.cameras.checked(camera_id, found.identity, now, camera.connected_at)
             return UnitCheck.SAME
         self._catalog.cameras.ask(camera_id, now)
         return UnitCheck.OTHER

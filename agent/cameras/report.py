@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from agent import words
@@ -38,10 +38,12 @@ class Reporter:
         *,
         busy: bool = False,
         identified: bool = True,
+        asked_on: datetime | None = None,
     ) -> None:
         """Write down a camera that answered, with its verdict.
 
-        `identified`: with model and serial too. `busy`: its recorder is at work, and knows better whether pictures come.
+        `identified`: with model and serial too; `asked_on`: when the connection began that it was asked on. `busy`: its
+        recorder is at work, and knows better whether pictures come.
         """
         now = self._clock.now()
         if replaces is not None:
@@ -53,7 +55,7 @@ class Reporter:
         elif not self._catalog.cameras.renew(camera, now):
             return
         if identified:
-            self._catalog.cameras.checked(camera.camera_id, camera.identity, now)
+            self._catalog.cameras.checked(camera.camera_id, camera.identity, now, asked_on)
         if before is not None and identified and exchange.other_unit(before, camera):
             exchange.note(self._catalog, camera, before, now)
         exchange.tell(self._catalog, camera, now)

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from agent import attempts, shortage, words
@@ -62,6 +63,8 @@ class CameraWatch:
         self._budget = budget or attempts.kept(catalog, clock)
         self._reporter = Reporter(catalog, clock, options.clock_bound_s)
         self._misses: dict[str, int] = {}
+        self._asked_on: dict[str, datetime | None] = {}
+        """When the connections began that stood when the search under way asked."""
         self._warned: set[str] = set()
         self._rename_known()
 
@@ -97,6 +100,7 @@ class CameraWatch:
         cameras = self._catalog.cameras.all()
         addresses = [*self._known_addresses(finder), *[c.address for c in cameras if c.streams]]
         named = {known.address for known in self._options.known if known.address}
+        self._asked_on = {c.camera_id: c.connected_at for c in cameras}
         sightings = finder.find(addresses, [c.endpoint for c in cameras], named)
         if stop.is_set():
             return []
@@ -214,7 +218,10 @@ class CameraWatch:
         if camera.verdict is not Verdict.UNREACHABLE:
             busy = self._busy(camera.camera_id)
             with self._catalog.store.write():  # `cameras forget` comes before it or after it
-                self._reporter.take(camera, before, named.replaces, busy=busy, identified=found is not None)
+                self._reporter.take(
+                    camera, before, named.replaces, busy=busy, identified=found is not None,
+                    asked_on=self._asked_on.get(camera.camera_id),
+                )  # fmt: skip
         elif before is None:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera

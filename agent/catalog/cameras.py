@@ -86,14 +86,18 @@ class Cameras:
         with self._store.write() as db:
             db.execute("update cameras set connected_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
 
-    def checked(self, camera_id: str, identity: str, at: datetime) -> None:
-        """Model and serial were read where the camera is recorded from, and agreed with its row."""
+    def checked(self, camera_id: str, identity: str, at: datetime, connected_at: datetime | None) -> None:
+        """Model and serial were read where the camera is recorded from, and agreed with its row.
+
+        `connected_at` is what the row said before the camera was asked: an answer says nothing of a connection that began
+        after the question, and nothing is written then.
+        """
         with self._store.write() as db:
             # a clock that was put back must not make a check older than the connection that it was made on
             db.execute(
                 "update cameras set checked_at = max(?, coalesce(connected_at, '')) where camera_id = ?"
-                " and ? = case when serial != '' then serial else hardware_id end",
-                [clock.stamp(at), camera_id, identity],
+                " and ? = case when serial != '' then serial else hardware_id end and connected_at is ?",
+                [clock.stamp(at), camera_id, identity, clock.stamp(connected_at) if connected_at else None],
             )
 
     def accept(self, camera_id: str) -> None:

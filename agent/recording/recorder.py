@@ -197,9 +197,10 @@ class Recorder:
     def _unit(self, source: Source) -> RecordedUnit:
         """The unit that is about to be recorded. Raises Exchanged where another one answers in its place."""
         since = self._clock.now()
+        # before the question: an answer to an earlier one says nothing of this connection
+        self._catalog.cameras.connected(self._camera_id, since)
         if self._question.put(self._options.identity_wait) is UnitCheck.OTHER:
             raise Exchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
-        self._catalog.cameras.connected(self._camera_id, since)
         return RecordedUnit(self._catalog, self._camera_id, source.serial, since)
 
     def _record(
