@@ -1,4 +1,4 @@
-"""A real Mosquitto on a loopback port that the system chose, its files in a test's temporary folder; and a listener."""
+"""A real Mosquitto on a free loopback port, its files in a test's temporary folder; and a listener."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agent.demo.broker import free_port
+
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 needs_mosquitto = pytest.mark.skipif(PROGRAM is None, reason="needs the program mosquitto (apt install mosquitto)")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as sock:
-        sock.bind((host, 0))
-        return int(sock.getsockname()[1])
 
 
 class Broker:

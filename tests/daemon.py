@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from agent.demo.broker import free_port
 from agent.demo.show import daytime_zone
 
 PASSWORD = "camera-1"
@@ -211,9 +212,7 @@ class PageDaemon:
     def __init__(self, folder: Path, config: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self._config = config
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port("0.0.0.0")
         self.url = f"https://127.0.0.1:{self.port}/"
         self.certificate = folder / "state/page/tls/page.pem"
         self._environment = environment | {

@@ -13,7 +13,8 @@ import paho.mqtt.client as mqtt
 from amqtt.broker import Broker as Amqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.broker import eventually, free_port
+from agent.demo.broker import free_port
+from tests.broker import eventually
 from tests.bureau_box import PREFIX, Box, options
 from tests.contract_check import validate
 

@@ -18,13 +18,14 @@ from agent import __version__, clock, words
 from agent.bureau import Options
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
+from agent.demo.broker import free_port
 from agent.doctor import cameras, drives, examine, finding, link, machine, plan, readiness
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.drive import Drive, init, keys
 from agent.life import Life
 from agent.model import AlertKind, Camera, Segment, Session, Stream, Verdict
-from tests.broker import Broker, free_port, needs_mosquitto
+from tests.broker import Broker, needs_mosquitto
 from tests.drive_kit import ZONE, StillClock, at, training_class
 
 ROOT = Path(__file__).parent.parent

@@ -17,11 +17,12 @@ from agent.bureau import LinkStatus, Options
 from agent.catalog import Catalog
 from agent.catalog.health import Examination
 from agent.clock import SystemClock
+from agent.demo.broker import free_port
 from agent.doctor import examine, finding, link
 from agent.doctor.box import Box
 from agent.doctor.rounds import DEEP_S, Rounds
 from agent.model import Verdict
-from tests.broker import Broker, Listener, free_port, needs_mosquitto
+from tests.broker import Broker, Listener, needs_mosquitto
 from tests.contract_check import validate
 from tests.daemon import Daemon
 from tests.drive_kit import StillClock

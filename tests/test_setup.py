@@ -20,6 +20,7 @@ import pytest
 
 from agent import settings
 from agent.catalog import Catalog
+from agent.demo.broker import free_port
 from agent.demo.camera import VirtualCamera
 from agent.demo.media import make_clip
 from agent.drive import Drive
@@ -27,7 +28,7 @@ from agent.drive.identity import FORCE_WORD
 from agent.errors import SettingsError
 from agent.setup import mounts, steps, writing
 from agent.setup.mounts import Partition
-from tests.broker import Broker, free_port, needs_mosquitto
+from tests.broker import Broker, needs_mosquitto
 from tests.personalities import fresh_net
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "agent.example.toml"

@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from agent.counting import calibrate
+from agent.demo.broker import free_port
 from agent.inspection import manifest
 from agent.model import Lesson, Session
 from agent.web.server import PageServer
@@ -439,7 +440,7 @@ def test_serve_by_the_command_line(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         taken = box.command("serve")
         assert (taken.returncode, len(taken.stderr.splitlines())) == (2, 1)
-    text = box.config.read_text(encoding="utf-8").replace("port = 1\n", f"port = {_free_port()}\n")
+    text = box.config.read_text(encoding="utf-8").replace("port = 1\n", f"port = {free_port()}\n")
     box.config.write_text(text, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "agent", "serve", "--config", str(box.config)], stderr=subprocess.PIPE, text=True
@@ -453,14 +454,6 @@ def test_serve_by_the_command_line(tmp_path: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(15) == 0
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_an_ipv4_address_is_named_as_such_where_the_page_listens_on_ipv6_too(served: Served) -> None:

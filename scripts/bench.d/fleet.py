@@ -38,6 +38,7 @@ from zoneinfo import ZoneInfo
 from agent.bureau.envelope import wrap
 from agent.bureau.link import pauses
 from agent.bureau.options import Options
+from agent.demo.broker import free_port
 
 HOST = "127.0.0.1"
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -332,9 +333,7 @@ def state(box: Box, word: str) -> bytes:
 class Broker:
     def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
-        with socket.socket() as sock:
-            sock.bind((HOST, 0))
-            self.port = sock.getsockname()[1]
+        self.port = free_port(HOST)
         self.config = folder / "mosquitto.conf"
         self.config.write_text(
             f"listener {self.port} {HOST}\nallow_anonymous true\nuser root\nmax_connections -1\nmax_queued_messages 0\n"
