@@ -15,15 +15,20 @@ from agent.attendance.judge import Block, HalfDay, Rules, block_of
 from agent.model import AlertKind, Bench, Lesson, Look, Room, TrainingClass
 
 KINDS = (
-    AlertKind.ATTENDANCE_SHORTFALL, AlertKind.ATTENDANCE_EMPTY, AlertKind.ATTENDANCE_LATE_START,
-    AlertKind.ATTENDANCE_EARLY_END, AlertKind.ATTENDANCE_OVER, AlertKind.PRACTICE_GROUP,
-)  # fmt: skip
+    AlertKind.ATTENDANCE_SHORTFALL,
+    AlertKind.ATTENDANCE_EMPTY,
+    AlertKind.ATTENDANCE_LATE_START,
+    AlertKind.ATTENDANCE_EARLY_END,
+    AlertKind.ATTENDANCE_OVER,
+    AlertKind.PRACTICE_GROUP,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """`settle_s`: after a lesson's start people may still come in before shortfall and empty are judged. `stale_s`: looks
-    older than this say nothing of now."""
+    older than this say nothing of now.
+    """
 
     rules: Rules = field(default_factory=Rules)
     window_s: float = 300.0
@@ -35,7 +40,8 @@ class Thresholds:
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`holds` None: cannot be told. `subject` is the half-day, for a practice group with its bench. `people` is what was
-    seen, `against` what it is measured by. `since` is given where the beginning is known better than by watching."""
+    seen, `against` what it is measured by. `since` is given where the beginning is known better than by watching.
+    """
 
     kind: AlertKind
     subject: str
@@ -113,9 +119,13 @@ def _window(
 
 
 def _groups(
-    cls: TrainingClass, half: HalfDay, running: Sequence[Lesson], looks: Sequence[Look],
-    window: tuple[datetime, datetime], limits: Thresholds,
-) -> list[Condition]:  # fmt: skip
+    cls: TrainingClass,
+    half: HalfDay,
+    running: Sequence[Lesson],
+    looks: Sequence[Look],
+    window: tuple[datetime, datetime],
+    limits: Thresholds,
+) -> list[Condition]:
     """A practice bench that holds more than its limit: the median over its camera's looks in the window."""
     found = []
     for room in (cls.room(x.room_id) for x in running if x.kind == "practice"):
@@ -124,10 +134,16 @@ def _groups(
             enough = covered(mine, *window, limits.rules.reach_s) >= limits.rules.block_share
             people = median_up((at_bench(bench, x), 1.0) for x in mine) if mine and enough else None
             found.append(
-                Condition(AlertKind.PRACTICE_GROUP, _bench_subject(half, room, bench),
-                          None if people is None else people > bench.limit, people, bench.limit,
-                          mine[-1] if mine else None, bench=bench)
-            )  # fmt: skip
+                Condition(
+                    AlertKind.PRACTICE_GROUP,
+                    _bench_subject(half, room, bench),
+                    None if people is None else people > bench.limit,
+                    people,
+                    bench.limit,
+                    mine[-1] if mine else None,
+                    bench=bench,
+                )
+            )
     return found
 
 

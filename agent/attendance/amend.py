@@ -85,10 +85,14 @@ def _cancel(entry: Table, rows: Rows, first: HalfDay, zone: ZoneInfo, done: Call
         entry.problem("start", "classes.which_lesson")
         return []
     found = [
-        (number, lesson) for number, (_, lesson) in enumerate(rows)
-        if lesson.date == day and not lesson.cancelled and session in (None, lesson.session) and room in ("", lesson.room_id)
+        (number, lesson)
+        for number, (_, lesson) in enumerate(rows)
+        if lesson.date == day
+        and not lesson.cancelled
+        and session in (None, lesson.session)
+        and room in ("", lesson.room_id)
         and start in (None, lesson.start.astimezone(zone).time())
-    ]  # fmt: skip
+    ]
     if not found:
         entry.problem("start", "classes.no_such_lesson", day=day)
     for number, lesson in found:
@@ -107,8 +111,14 @@ def _move(entry: Table, rows: Rows, first: HalfDay, read: ReadLesson, zone: Zone
     if len(found) != 1 or None in (target["start"], target["end"]):
         return
     old = found[0]
-    body = {"date": old.date, "kind": old.kind, "room_id": old.room_id, "content": old.content, "teacher": old.teacher,
-            "staff_in_room": old.staff_in_room} | {k: v for k, v in target.items() if v is not None}  # fmt: skip
+    body = {
+        "date": old.date,
+        "kind": old.kind,
+        "room_id": old.room_id,
+        "content": old.content,
+        "teacher": old.teacher,
+        "staff_in_room": old.staff_in_room,
+    } | {k: v for k, v in target.items() if v is not None}
     if (lesson := read(Table(entry.report, entry.path, body))) and _late_enough(entry, lesson, first):
         _put(rows, entry.path, lesson)
 

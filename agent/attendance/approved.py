@@ -23,9 +23,17 @@ from agent.model import Room, TrainingClass
 log = logging.getLogger(__name__)
 
 HEAD = (
-    "project", "occupation", "class_number", "institution", "place", "first_day", "last_day", "expected", "head_teacher",
+    "project",
+    "occupation",
+    "class_number",
+    "institution",
+    "place",
+    "first_day",
+    "last_day",
+    "expected",
+    "head_teacher",
     "staff",
-)  # fmt: skip
+)
 Source = Literal["file", "bureau"]
 
 
@@ -64,7 +72,8 @@ def take(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *, 
 
 def accept(catalog: Catalog, body: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """The body to store for a class that the bureau pushed: checked, with this box's cameras. What a local file said
-    otherwise is logged. Raises ClassFileProblems."""
+    otherwise is logged. Raises ClassFileProblems.
+    """
     cls = parse(body, catalog.zone, "bureau")
     taken = settle(catalog, cls, "bureau", at, name="bureau")
     for difference in taken.differences:
@@ -74,7 +83,8 @@ def accept(catalog: Catalog, body: Mapping[str, Any], at: datetime) -> dict[str,
 
 def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *, name: str) -> Taken:
     """Which version counts. Raises ClassFileProblems (`name` names the source) where its cameras are wanted by another
-    class at the same time, or where an opened class would change without an amendment."""
+    class at the same time, or where an opened class would change without an amendment.
+    """
     zone, row = catalog.zone, catalog.classes.get(cls.class_id)
     lost: list[Difference] = []
     if row:
@@ -129,9 +139,10 @@ def differences(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> li
         if one != two:
             found.append(Difference(key, _plain(one), _plain(two)))
     pairs: list[tuple[str, dict[str, str], dict[str, str]]] = [
-        ("rooms", _rooms(kept), _rooms(other)), ("lessons", _lessons(kept, zone), _lessons(other, zone)),
+        ("rooms", _rooms(kept), _rooms(other)),
+        ("lessons", _lessons(kept, zone), _lessons(other, zone)),
         ("amendments", _amendments(kept, zone), _amendments(other, zone)),
-    ]  # fmt: skip
+    ]
     for name, one, two in pairs:
         for key in sorted(one.keys() | two.keys()):
             if one.get(key) != two.get(key):
@@ -200,10 +211,17 @@ def _refuse_conflicts(cls: TrainingClass, others: Iterable[TrainingClass], zone:
             cameras = set(cls.room(mine.room_id).cameras)
             for theirs in (x for x in other.lessons if not x.cancelled and x.start < mine.end and mine.start < x.end):
                 for camera in sorted(cameras.intersection(other.room(theirs.room_id).cameras)):
-                    problems.append(f"{name}: " + words.text(
-                        "classes.overlap_other", day=mine.date, start=clock_text(mine.start, zone), camera_id=camera,
-                        other=other.class_id, other_start=clock_text(theirs.start, zone),
-                        other_end=clock_text(theirs.end, zone),
-                    ))  # fmt: skip
+                    problems.append(
+                        f"{name}: "
+                        + words.text(
+                            "classes.overlap_other",
+                            day=mine.date,
+                            start=clock_text(mine.start, zone),
+                            camera_id=camera,
+                            other=other.class_id,
+                            other_start=clock_text(theirs.start, zone),
+                            other_end=clock_text(theirs.end, zone),
+                        )
+                    )
     if problems:
         raise ClassFileProblems(name, problems)

@@ -59,7 +59,8 @@ def load_file(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) ->
 
 def parse(body: Mapping[str, Any], zone: ZoneInfo, source: str) -> TrainingClass:
     """Build a class from a body; `source` names it in error messages (a file, `bureau`). An approval may come without
-    lessons: the institution gives the plan then."""
+    lessons: the institution gives the plan then.
+    """
     return _build(body, zone, Report(source))
 
 
@@ -80,27 +81,45 @@ def true_last_day(cls: TrainingClass) -> date:
 def body_of(cls: TrainingClass, zone: ZoneInfo) -> dict[str, Any]:
     """The class as JSON for the catalog and for `--json`. Two equal classes have equal bodies."""
     return {
-        "class_id": cls.class_id, "project": cls.project, "occupation": cls.occupation,
-        "class_number": cls.class_number, "institution": cls.institution, "place": cls.place,
-        "first_day": cls.first_day.isoformat(), "last_day": cls.last_day.isoformat(), "expected": cls.expected,
-        "head_teacher": cls.head_teacher, "staff": list(cls.staff),
+        "class_id": cls.class_id,
+        "project": cls.project,
+        "occupation": cls.occupation,
+        "class_number": cls.class_number,
+        "institution": cls.institution,
+        "place": cls.place,
+        "first_day": cls.first_day.isoformat(),
+        "last_day": cls.last_day.isoformat(),
+        "expected": cls.expected,
+        "head_teacher": cls.head_teacher,
+        "staff": list(cls.staff),
         "rooms": [rooms.body(room) for room in cls.rooms],
         "lessons": [lesson_body(lesson, zone) for lesson in cls.lessons],
         "amendments": [
-            {"approved": a.approved.isoformat(), "first_date": a.first_date.isoformat(),
-             "first_session": a.first_session.value, "reason": a.reason, **a.changes}
+            {
+                "approved": a.approved.isoformat(),
+                "first_date": a.first_date.isoformat(),
+                "first_session": a.first_session.value,
+                "reason": a.reason,
+                **a.changes,
+            }
             for a in cls.amendments
         ],
         **({"plan_source": cls.plan_source} if cls.plan_source else {}),
-    }  # fmt: skip
+    }
 
 
 def lesson_body(lesson: Lesson, zone: ZoneInfo) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "date": lesson.date.isoformat(), "session": lesson.session.value, "start": clock_text(lesson.start, zone),
-        "end": clock_text(lesson.end, zone), "room_id": lesson.room_id, "kind": lesson.kind,
-        "content": lesson.content, "teacher": lesson.teacher, "staff_in_room": lesson.staff_in_room,
-    }  # fmt: skip
+        "date": lesson.date.isoformat(),
+        "session": lesson.session.value,
+        "start": clock_text(lesson.start, zone),
+        "end": clock_text(lesson.end, zone),
+        "room_id": lesson.room_id,
+        "kind": lesson.kind,
+        "content": lesson.content,
+        "teacher": lesson.teacher,
+        "staff_in_room": lesson.staff_in_room,
+    }
     return body | {"cancelled": True} if lesson.cancelled else body
 
 
@@ -114,14 +133,20 @@ def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingC
     head = Table(report, (), body)
     first, last = head.day("first_day"), head.day("last_day")
     cls = TrainingClass(
-        class_id=head.identity("class_id"), project=head.text("project", required=True),
-        occupation=head.text("occupation", required=True), class_number=head.number("class_number", 1, 9999),
-        institution=head.text("institution", required=True), place=head.text("place", required=True),
-        first_day=first or date.min, last_day=last or date.max, expected=head.number("expected", 1, MOST_TRAINEES),
-        head_teacher=head.text("head_teacher"), staff=head.texts("staff"),
+        class_id=head.identity("class_id"),
+        project=head.text("project", required=True),
+        occupation=head.text("occupation", required=True),
+        class_number=head.number("class_number", 1, 9999),
+        institution=head.text("institution", required=True),
+        place=head.text("place", required=True),
+        first_day=first or date.min,
+        last_day=last or date.max,
+        expected=head.number("expected", 1, MOST_TRAINEES),
+        head_teacher=head.text("head_teacher"),
+        staff=head.texts("staff"),
         rooms=tuple(rooms.read(table) for table in head.tables("rooms")),
         plan_source=head.choice("plan_source", _PLAN_SOURCES, required=False) or "",
-    )  # fmt: skip
+    )
     if first and last and first > last:
         head.problem("last_day", "classes.days_order", first=first, last=last)
     if first and last and (last - first).days > LONGEST_CLASS_DAYS:
@@ -150,9 +175,11 @@ def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | No
     session = table.choice("session", SESSIONS, required=False)
     room, kind = _room_of(table, cls)
     rest: dict[str, Any] = {
-        "content": table.text("content", limit=500), "teacher": table.text("teacher"),
-        "staff_in_room": table.number("staff_in_room", 0, 50, default=1), "cancelled": table.flag("cancelled"),
-    }  # fmt: skip
+        "content": table.text("content", limit=500),
+        "teacher": table.text("teacher"),
+        "staff_in_room": table.number("staff_in_room", 0, 50, default=1),
+        "cancelled": table.flag("cancelled"),
+    }
     table.done()
     if not (day and start and end and room and kind):
         return None
@@ -217,9 +244,15 @@ def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: Z
     for path, lesson in held:
         before = until.get(lesson.room_id)
         if before and before[1].end > lesson.start:
-            report.add((*path, "start"), "classes.overlap", room=lesson.room_id, day=lesson.date,
-                       start=clock_text(lesson.start, zone), other=report.where(before[0]),
-                       end=clock_text(before[1].end, zone))  # fmt: skip
+            report.add(
+                (*path, "start"),
+                "classes.overlap",
+                room=lesson.room_id,
+                day=lesson.date,
+                start=clock_text(lesson.start, zone),
+                other=report.where(before[0]),
+                end=clock_text(before[1].end, zone),
+            )
         if before is None or before[1].end < lesson.end:
             until[lesson.room_id] = (path, lesson)
     _check_sessions(report, held)

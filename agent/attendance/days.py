@@ -35,7 +35,8 @@ class Day:
 
 def read_day(value: object, body: Mapping[str, Any], *, typed: bool) -> Day:
     """A day; without a year it is the class's year in which it falls inside the class. `typed`: numbers and text are told
-    apart where it was read. Raises Unread."""
+    apart where it was read. Raises Unread.
+    """
     if isinstance(value, date):
         day = as_day(value)
         if day is None:

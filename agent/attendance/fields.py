@@ -53,7 +53,8 @@ _PARTS = ("rooms", "lessons", "amendments")
 @dataclass
 class Report:
     """Collects problems. `places` names where a path came from, where that is not the path itself (row and column).
-    `notes`: what is not wrong, but a person should know before the class is taken."""
+    `notes`: what is not wrong, but a person should know before the class is taken.
+    """
 
     source: str
     places: dict[Path, str] = field(default_factory=dict)
@@ -236,7 +237,8 @@ class Table:
 
 def plain(text: str) -> str:
     """Full-width letters, digits and signs made plain, invisible ones left out. ① and ½ stay as they are: ①8:30 is not
-    18:30."""
+    18:30.
+    """
     kinds = [(char, unicodedata.category(char)) for char in text if unicodedata.category(char) != "Cf"]
     made = "".join(c if kind in ("No", "Nl", "So") else unicodedata.normalize("NFKC", c) for c, kind in kinds)
     return made.replace("∶", ":")

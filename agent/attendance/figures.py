@@ -27,24 +27,42 @@ class Shown:
         """The contract's object with `lessons`, `curve` and `findings` added."""
         return self.body | {
             "lessons": [
-                {"start": rfc3339(x.lesson.start, zone), "end": rfc3339(x.lesson.end, zone),
-                 "room_id": x.lesson.room_id, "kind": x.lesson.kind, "content": x.lesson.content,
-                 "present": x.figures.present, "low": x.figures.low, "high": x.figures.high,
-                 "at_start": x.figures.at_start, "at_end": x.figures.at_end, "lesson_s": round(x.figures.lesson_s),
-                 "judged_s": round(x.figures.judged_s)}
+                {
+                    "start": rfc3339(x.lesson.start, zone),
+                    "end": rfc3339(x.lesson.end, zone),
+                    "room_id": x.lesson.room_id,
+                    "kind": x.lesson.kind,
+                    "content": x.lesson.content,
+                    "present": x.figures.present,
+                    "low": x.figures.low,
+                    "high": x.figures.high,
+                    "at_start": x.figures.at_start,
+                    "at_end": x.figures.at_end,
+                    "lesson_s": round(x.figures.lesson_s),
+                    "judged_s": round(x.figures.judged_s),
+                }
                 for x in self.half.lessons
             ],
             "curve": [
-                {"start": rfc3339(b.start, zone), "end": rfc3339(b.end, zone), "present": b.present, "low": b.low,
-                 "high": b.high}
+                {
+                    "start": rfc3339(b.start, zone),
+                    "end": rfc3339(b.end, zone),
+                    "present": b.present,
+                    "low": b.low,
+                    "high": b.high,
+                }
                 for b in self.half.curve
             ],
             "findings": [
-                {"kind": f.kind, "start": rfc3339(f.start, zone), "end": rfc3339(f.end, zone),
-                 "seconds": round(f.seconds)}
+                {
+                    "kind": f.kind,
+                    "start": rfc3339(f.start, zone),
+                    "end": rfc3339(f.end, zone),
+                    "seconds": round(f.seconds),
+                }
                 for f in self.findings
             ],
-        }  # fmt: skip
+        }
 
 
 def shown(catalog: Catalog, cls: TrainingClass, day: date, session: Session, now: datetime, rules: Rules) -> Shown:

@@ -43,7 +43,8 @@ def name(value: object) -> str:
 def keys(row: Cells) -> list[str]:
     """The lesson key of each column; the unnamed one right of 培训时间 holds half-day and time, as on the form.
 
-    培训时间 holds the day, or beside a column of days the time; 上课时间 beside 下课时间 is where a lesson starts."""
+    培训时间 holds the day, or beside a column of days the time; 上课时间 beside 下课时间 is where a lesson starts.
+    """
     names = [name(value) for value in row]
     found = [COLUMNS.get(heading, "") for heading in names]
     for column, heading in enumerate(names):
@@ -60,7 +61,8 @@ def keys(row: Cells) -> list[str]:
 
 def are(row: Cells) -> bool:
     """Whether a row holds headings: the content's beside one of day or time, and more of known names than of anything else
-    (课程 电工 培训时间 3月 above the table has as many values as names)."""
+    (课程 电工 培训时间 3月 above the table has as many values as names).
+    """
     found = keys(row)
     names = [heading for heading in map(name, row) if heading]
     known = sum(heading in COLUMNS or PASSED_OVER.fullmatch(heading) is not None for heading in names)

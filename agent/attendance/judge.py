@@ -134,21 +134,33 @@ def judge(
         if mine:
             rooms.append(RoomFigures(room.room_id, expected if alone[room.room_id] else None, of(mine)[0]))
     return HalfDay(
-        cls.class_id, day, session, expected, None if shared else expected,
-        over=all(x.end <= now for x in lessons), figures=figures, rooms=tuple(rooms),
-        lessons=tuple(LessonFigures(x, of([x])[0]) for x in lessons), curve=tuple(curve),
-    )  # fmt: skip
+        cls.class_id,
+        day,
+        session,
+        expected,
+        None if shared else expected,
+        over=all(x.end <= now for x in lessons),
+        figures=figures,
+        rooms=tuple(rooms),
+        lessons=tuple(LessonFigures(x, of([x])[0]) for x in lessons),
+        curve=tuple(curve),
+    )
 
 
 def as_object(half: HalfDay, status: Status, revision: int) -> dict[str, Any]:
     """The contract's attendance object."""
     return {
-        "class_id": half.class_id, "date": half.date.isoformat(), "session": half.session.value,
-        "expected": half.expected, **_against(half.figures, half.base), "status": status, "revision": revision,
+        "class_id": half.class_id,
+        "date": half.date.isoformat(),
+        "session": half.session.value,
+        "expected": half.expected,
+        **_against(half.figures, half.base),
+        "status": status,
+        "revision": revision,
         "rooms": [
             {"room_id": room.room_id, "expected": room.base, **_against(room.figures, room.base)} for room in half.rooms
         ],
-    }  # fmt: skip
+    }
 
 
 def _against(figures: Figures, base: int | None) -> dict[str, Any]:
@@ -156,10 +168,16 @@ def _against(figures: Figures, base: int | None) -> dict[str, Any]:
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)
     return {
-        "present": present, "absent": absent, "low": figures.low,
-        "high": figures.high, "ratio": ratio, "at_start": figures.at_start,
-        "at_end": figures.at_end, "lesson_s": round(figures.lesson_s), "judged_s": round(figures.judged_s),
-    }  # fmt: skip
+        "present": present,
+        "absent": absent,
+        "low": figures.low,
+        "high": figures.high,
+        "ratio": ratio,
+        "at_start": figures.at_start,
+        "at_end": figures.at_end,
+        "lesson_s": round(figures.lesson_s),
+        "judged_s": round(figures.judged_s),
+    }
 
 
 def block_of(
@@ -206,11 +224,14 @@ def _figures(
     begun = _seconds(time) >= min(rules.edge_s, total) - 1e-6
     present = _middle(curve, lambda b: b.present, rules)
     return Figures(
-        present=present, low=_middle(curve, lambda b: b.low, rules), high=_middle(curve, lambda b: b.high, rules),
+        present=present,
+        low=_middle(curve, lambda b: b.low, rules),
+        high=_middle(curve, lambda b: b.high, rules),
         at_start=_middle(at_start, lambda b: b.present, rules) if begun else None,
         at_end=_middle(at_end, lambda b: b.present, rules) if over else None,
-        lesson_s=_seconds(time), judged_s=sum(b.seconds for b in curve if b.present is not None),
-    ), curve  # fmt: skip
+        lesson_s=_seconds(time),
+        judged_s=sum(b.seconds for b in curve if b.present is not None),
+    ), curve
 
 
 Piece = tuple[datetime, datetime, list[Lesson]]

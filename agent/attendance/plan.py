@@ -223,7 +223,8 @@ class _Rows:
 
     def _with_merged(self, number: int, own: dict[str, Any]) -> dict[str, Any]:
         """A row with content, or with times of its own, shows what cells merged over it say. What is merged over neither adds
-        no lesson: three lines of one lesson are often one cell each."""
+        no lesson: three lines of one lesson are often one cell each.
+        """
         has_times = isinstance(self._times(own), list)
         if not has_times and "content" not in own:
             return own
@@ -283,14 +284,16 @@ class _Rows:
 
     def _check_same_day(self, key: str, value: object) -> None:
         """A time may be kept with a date: another one than the row's is a slip, and nobody knows in which of the cells. (A
-        spreadsheet keeps bare times on its day zero.)"""
+        spreadsheet keeps bare times on its day zero.)
+        """
         day = self._day.value
         if isinstance(value, datetime) and value.year > _DAY_ZERO and day is not None and value.date() != day:
             raise Unread("classes.other_day", value=value.isoformat(" ", "minutes"), day=day, at=key)
 
     def _take_day(self, value: object, place: str) -> None:
         """A row's own day rules from here on. One that cannot be read rules too: the rows under it must not slip into the
-        day above."""
+        day above.
+        """
         if value in (None, ""):
             return
         self._day, self._no_day, self._day_is_printed = Day(None), None, False

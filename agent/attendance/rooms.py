@@ -9,15 +9,23 @@ from agent.attendance.fields import Report, Table
 from agent.model import Bench, LessonKind, Room, TrainingClass
 
 KINDS: Mapping[str, LessonKind] = {
-    "theory": "theory", "practice": "practice", "理论": "theory", "实操": "practice", "实践": "practice",
-}  # fmt: skip
+    "theory": "theory",
+    "practice": "practice",
+    "理论": "theory",
+    "实操": "practice",
+    "实践": "practice",
+}
 VIEWS: Mapping[str, Literal["whole", "part"]] = {"whole": "whole", "part": "part", "整体": "whole", "部分": "part"}
 
 
 def body(room: Room) -> dict[str, Any]:
     entry: dict[str, Any] = {
-        "room_id": room.room_id, "name": room.name, "kind": room.kind, "cameras": list(room.cameras), "view": room.view,
-    }  # fmt: skip
+        "room_id": room.room_id,
+        "name": room.name,
+        "kind": room.kind,
+        "cameras": list(room.cameras),
+        "view": room.view,
+    }
     benches = [
         {"name": b.name, "camera_id": b.camera_id, "polygon": [list(p) for p in b.polygon], "limit": b.limit}
         for b in room.benches
@@ -29,10 +37,13 @@ def read(table: Table) -> Room:
     room_id = table.identity("room_id")
     cameras = table.texts("cameras")
     room = Room(
-        room_id=room_id, name=table.text("name", limit=60) or room_id, kind=table.choice("kind", KINDS) or "theory",
-        cameras=cameras, view=table.choice("view", VIEWS, required=False) or "whole",
+        room_id=room_id,
+        name=table.text("name", limit=60) or room_id,
+        kind=table.choice("kind", KINDS) or "theory",
+        cameras=cameras,
+        view=table.choice("view", VIEWS, required=False) or "whole",
         benches=tuple(bench for row in table.tables("benches") if (bench := _bench(row, cameras))),
-    )  # fmt: skip
+    )
     for camera in cameras:
         Table(table.report, table.path, {"cameras": camera}).identity("cameras")
     table.done()
@@ -40,9 +51,11 @@ def read(table: Table) -> Room:
 
 
 def _bench(table: Table, cameras: tuple[str, ...]) -> Bench | None:
-    name, camera_id, limit = table.text("name", required=True, limit=60), table.text("camera_id"), table.number(
-        "limit", 1, 100, default=5
-    )  # fmt: skip
+    name, camera_id, limit = (
+        table.text("name", required=True, limit=60),
+        table.text("camera_id"),
+        table.number("limit", 1, 100, default=5),
+    )
     if not camera_id and len(cameras) == 1:
         camera_id = cameras[0]
     if camera_id not in cameras:

@@ -16,7 +16,8 @@ __all__ = ["Cells", "NoValue", "Sheet", "Workbook", "comma_separated", "letter"]
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """`rows` from row 1. `hidden`: numbers of rows that the sheet does not show. `typed` is False for a CSV, where a number
-    cannot be told from text."""
+    cannot be told from text.
+    """
 
     name: str
     rows: list[Cells]
@@ -36,7 +37,8 @@ class Sheet:
 
 def comma_separated(path: Path, data: bytes) -> Sheet:
     """A CSV file: UTF-8 (with or without BOM), GB18030 or UTF-16 as Excel saves them; comma, semicolon or tab.
-    Raises ClassFileError."""
+    Raises ClassFileError.
+    """
     text = _decoded(path, data)
     if "\0" in text:
         raise ClassFileError("classes.not_text_file", file=path)

@@ -26,8 +26,12 @@ HEAD_KEYS: Mapping[str, str] = {
     "应到人数": "expected", "班主任": "head_teacher", "教职工": "staff",
 }  # fmt: skip
 ROOM_KEYS: Mapping[str, str] = {
-    "教室编号": "room_id", "教室名称": "name", "理论/实操": "kind", "摄像机": "cameras", "视野": "view",
-}  # fmt: skip
+    "教室编号": "room_id",
+    "教室名称": "name",
+    "理论/实操": "kind",
+    "摄像机": "cameras",
+    "视野": "view",
+}
 AMENDMENT_KEYS: Mapping[str, str] = {
     "批准日期": "approved", "生效日期": "first_date", "生效半天": "first_session", "理由": "reason",
     "应到人数": "expected", "开班日期": "first_day", "结束日期": "last_day", "培训地点": "place", "班主任": "head_teacher",
@@ -150,7 +154,8 @@ def _lessons(sheet: sheets.Sheet, body: Mapping[str, Any], report: Report) -> li
 
 def _plan_sheet(path: Path, book: sheets.Workbook, report: Report) -> sheets.Sheet:
     """课程计划, else the only sheet that has the plan's headings, or the only one of them that is shown; the others are
-    noted. Raises ClassFileError."""
+    noted. Raises ClassFileError.
+    """
     names = {squeeze(name): name for name in reversed(book.names)}
     heads = {name: book.cells(name, most=_HEAD_ROWS)[0] for name in book.names[:_MOST_SHEETS]}
     plans = [name for name, rows in heads.items() if headings.row_of(rows) is not None]

@@ -94,7 +94,8 @@ def read_time(value: object) -> TimeCell:
 
 def read_clock(value: object) -> tuple[time, Session | None]:
     """A cell that holds one time of day, and the half-day that it names. Hours alone (8时, 8) mean the full hour; a fraction
-    of a day (0.354…) is how a spreadsheet keeps a time. Raises Unread."""
+    of a day (0.354…) is how a spreadsheet keeps a time. Raises Unread.
+    """
     if isinstance(value, datetime):
         value = value.time()
     if isinstance(value, time):
@@ -123,7 +124,8 @@ def time_text(value: object) -> object:
 
 def check_half(start: time, half: Session | None) -> None:
     """Raises Unread where a lesson cannot begin then: the hours of a clock with twelve, a half-day that is not meant, or the
-    night, in which a lesson must say 晚上."""
+    night, in which a lesson must say 晚上.
+    """
     if half and start.hour < _EARLIEST.get(half, 0):
         raise Unread("classes.twelve_hours", session=half.folder, start=start, hour=start.hour + 12)
     if half == Session.AM and start.hour >= _NOON_OVER:

@@ -28,7 +28,8 @@ class Rate:
 @dataclass(frozen=True, slots=True)
 class Hours:
     """Lesson seconds. planned: in the plan as amended; due: of them before `now`; then of those due: taught (the class was
-    seen there), not_taught (seen not to be), unknown (nobody could tell). Cancelled lessons are in none of them."""
+    seen there), not_taught (seen not to be), unknown (nobody could tell). Cancelled lessons are in none of them.
+    """
 
     planned: float
     due: float
@@ -46,23 +47,35 @@ class Summary:
 
     def as_object(self) -> dict[str, Any]:
         def rate(r: Rate) -> dict[str, Any]:
-            return {"present": r.present, "expected": r.expected, "ratio": r.ratio, "half_days": r.half_days,
-                    "unjudged": r.unjudged}  # fmt: skip
+            return {
+                "present": r.present,
+                "expected": r.expected,
+                "ratio": r.ratio,
+                "half_days": r.half_days,
+                "unjudged": r.unjudged,
+            }
 
         hours = self.hours
         return {
-            "overall": rate(self.overall), "days": [{"date": d.isoformat(), **rate(r)} for d, r in self.by_day.items()],
-            "planned_s": round(hours.planned), "due_s": round(hours.due), "taught_s": round(hours.taught),
-            "not_taught_s": round(hours.not_taught), "unknown_s": round(hours.unknown),
+            "overall": rate(self.overall),
+            "days": [{"date": d.isoformat(), **rate(r)} for d, r in self.by_day.items()],
+            "planned_s": round(hours.planned),
+            "due_s": round(hours.due),
+            "taught_s": round(hours.taught),
+            "not_taught_s": round(hours.not_taught),
+            "unknown_s": round(hours.unknown),
             "cancelled_s": round(hours.cancelled),
-        }  # fmt: skip
+        }
 
 
 def summarise(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rules: Rules) -> Summary:
     """Sum up judged half-days (of lesson time that has run). Half-days that still run are counted as far as they have."""
     days = sorted({h.date for h in half_days})
-    return Summary({day: _rate(h for h in half_days if h.date == day) for day in days}, _rate(half_days),
-                   _hours(cls, half_days, now, rules))  # fmt: skip
+    return Summary(
+        {day: _rate(h for h in half_days if h.date == day) for day in days},
+        _rate(half_days),
+        _hours(cls, half_days, now, rules),
+    )
 
 
 def _rate(half_days: Iterable[HalfDay]) -> Rate:
@@ -84,7 +97,10 @@ def _hours(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rule
             else:
                 not_taught += block.seconds
     return Hours(
-        planned=sum((b - a).total_seconds() for a, b in time), due=due, taught=taught, not_taught=not_taught,
+        planned=sum((b - a).total_seconds() for a, b in time),
+        due=due,
+        taught=taught,
+        not_taught=not_taught,
         unknown=max(0.0, due - taught - not_taught),
         cancelled=sum((x.end - x.start).total_seconds() for x in cls.lessons if x.cancelled),
-    )  # fmt: skip
+    )

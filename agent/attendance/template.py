@@ -27,8 +27,19 @@ def _plan(body: dict[str, Any]) -> list[list[Any]]:
     rows: list[list[Any]] = [list(PLAN)]
     for row in body["lessons"]:
         half = "上午" if row["start"] < "12:00" else "下午"
-        rows.append([row["date"], half, as_time(row["start"]), as_time(row["end"]), row["content"], KINDS[row["kind"]],
-                     row["teacher"], row.get("room_id", ""), row.get("staff_in_room", 1)])  # fmt: skip
+        rows.append(
+            [
+                row["date"],
+                half,
+                as_time(row["start"]),
+                as_time(row["end"]),
+                row["content"],
+                KINDS[row["kind"]],
+                row["teacher"],
+                row.get("room_id", ""),
+                row.get("staff_in_room", 1),
+            ]
+        )
     return rows
 
 
@@ -49,8 +60,15 @@ def _xlsx(body: dict[str, Any]) -> bytes:
     rooms = book.create_sheet("教室")
     rooms.append(list(source.ROOM_KEYS))
     for room in body["rooms"]:
-        rooms.append([room["room_id"], room["name"], KINDS[room["kind"]], "、".join(room["cameras"]),
-                      {"whole": "整体", "part": "部分"}[room.get("view", "whole")]])  # fmt: skip
+        rooms.append(
+            [
+                room["room_id"],
+                room["name"],
+                KINDS[room["kind"]],
+                "、".join(room["cameras"]),
+                {"whole": "整体", "part": "部分"}[room.get("view", "whole")],
+            ]
+        )
     plan = book.create_sheet("课程计划")
     for row in _plan(body):
         plan.append([cell or None for cell in row])

@@ -31,7 +31,8 @@ _JUDGED = "attendance.judged"
 class Options:
     """Seconds throughout. A half-day is final `grace_s` after its end, when its last looks have come; looks that come
     later still revise it for `recheck_s`. While it runs its figures are published where they changed, at most each
-    `publish_s`, and with nothing but the clock changed each `refresh_s`."""
+    `publish_s`, and with nothing but the clock changed each `refresh_s`.
+    """
 
     rules: Rules = field(default_factory=Rules)
     every_s: float = defaults.JUDGE_EVERY_S
@@ -125,7 +126,8 @@ class AttendanceWatch:
         self, half_days: list[tuple[TrainingClass, date, Session, datetime]], now: datetime, imported: datetime | None
     ) -> None:
         """The half-days of one class that are over. After a restart those that lie far back are left as they are: a year of
-        them takes minutes to judge, and nothing but an import changes them."""
+        them takes minutes to judge, and nothing but an import changes them.
+        """
         if not half_days:
             return
         class_id, version = half_days[0][0].class_id, stamp(imported) if imported else ""
@@ -207,10 +209,17 @@ class AttendanceWatch:
         if held_back := self._held_back.pop((half.class_id, half.date, half.session), 0):
             facts["held_back"] = held_back
         return self._catalog.alerts.raise_(
-            condition.kind, condition.subject, evidence.message(cls, half, condition), now, since=since,
-            class_id=half.class_id, day=half.date, session=half.session, evidence=facts,
+            condition.kind,
+            condition.subject,
+            evidence.message(cls, half, condition),
+            now,
+            since=since,
+            class_id=half.class_id,
+            day=half.date,
+            session=half.session,
+            evidence=facts,
             camera_id=condition.look.camera_id if condition.look else None,
-        )  # fmt: skip
+        )
 
     def _over_limit(self, half: HalfDay, key: tuple[Any, str], now: datetime) -> bool:
         """True where this class has had its alerts of the hour; what is held back is counted once."""
@@ -225,9 +234,15 @@ class AttendanceWatch:
             self._held_back[name] = self._held_back.get(name, 0) + 1
             log.warning("%s", words.text("attendance.held_back", subject=key[1], limit=self._options.alerts_per_hour))
             self._catalog.events.add(
-                "attendance.held_back", now,
-                detail={"class_id": half.class_id, "subject": key[1], "kind": key[0].value, "count": self._held_back[name]},
-            )  # fmt: skip
+                "attendance.held_back",
+                now,
+                detail={
+                    "class_id": half.class_id,
+                    "subject": key[1],
+                    "kind": key[0].value,
+                    "count": self._held_back[name],
+                },
+            )
         return True
 
     def _close_alerts(self, under_way: set[str], now: datetime) -> None:

@@ -193,7 +193,8 @@ class _Grid(_Part):
 class Workbook:
     """An open workbook. `names`: its sheets in order, `unseen` those that it does not show.
 
-    All of it raises ClassFileError where it cannot be read."""
+    All of it raises ClassFileError where it cannot be read.
+    """
 
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
@@ -212,7 +213,8 @@ class Workbook:
 
     def cells(self, name: str, most: int | None = None) -> tuple[list[Cells], frozenset[int], list[Merged]]:
         """The rows of a sheet from row 1 (the first `most`, where given), the numbers of its hidden rows, and its merged
-        cells (none of them where `most` cut the sheet)."""
+        cells (none of them where `most` cut the sheet).
+        """
         try:
             if self._strings is None:
                 self._strings = self._texts()

@@ -18,8 +18,13 @@ from agent.model import AlertKind
 Act = Literal["made", "reset", "role", "disabled", "enabled", "token_made", "token_replaced", "token_revoked"]
 # who acts by a command; whoever acts on the page is `name@address`
 COMMAND = "shell"
-_AUDIT = {"disabled": "account.disable", "enabled": "account.enable", "token_made": "token", "token_replaced": "token",
-          "token_revoked": "token.revoke"}  # fmt: skip
+_AUDIT = {
+    "disabled": "account.disable",
+    "enabled": "account.enable",
+    "token_made": "token",
+    "token_replaced": "token",
+    "token_revoked": "token.revoke",
+}
 
 
 class Changed:

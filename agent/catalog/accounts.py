@@ -248,16 +248,26 @@ class Accounts:
 
 def _account(row: Row) -> Account:
     return Account(
-        row["name"], row["role"], row["password"], clock.parse(row["created_at"]), row["created_by"], moment(row["used_at"]),
-        moment(row["disabled_at"]), bool(row["must_change"]),
-    )  # fmt: skip
+        row["name"],
+        row["role"],
+        row["password"],
+        clock.parse(row["created_at"]),
+        row["created_by"],
+        moment(row["used_at"]),
+        moment(row["disabled_at"]),
+        bool(row["must_change"]),
+    )
 
 
 def _token(row: Row) -> Token:
     return Token(
-        row["name"], row["role"], clock.parse(row["expires_at"]), clock.parse(row["created_at"]), row["created_by"],
+        row["name"],
+        row["role"],
+        clock.parse(row["expires_at"]),
+        clock.parse(row["created_at"]),
+        row["created_by"],
         moment(row["used_at"]),
-    )  # fmt: skip
+    )
 
 
 def _hash(token: str) -> str:

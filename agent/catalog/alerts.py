@@ -46,7 +46,8 @@ class Alerts:
     ) -> Alert:
         """Open an alert, or keep the open one of this kind and subject; a new message makes it `updated`.
 
-        The first message stays in the record as the cause, and so does the first class, half-day and camera that was named."""
+        The first message stays in the record as the cause, and so does the first class, half-day and camera that was named.
+        """
         with self._store.write() as db:
             known = self.open_one(kind, subject)
             if known and known.latest_message == message:
@@ -55,22 +56,45 @@ class Alerts:
             if known and known.class_id:
                 class_id, day, session = known.class_id, known.date, known.session
             alert = Alert(
-                alert_id=known.alert_id if known else self._new_id(kind, subject, begin), kind=kind,
-                state="updated" if known else "raised", severity=severity or SEVERITY.get(kind, "warning"),
-                since=begin, at=at, message=message, subject=subject, class_id=class_id, date=day, session=session,
-                camera_id=camera_id or (known.camera_id if known else None), evidence=evidence or {},
-                first_message=known.first_message if known else message, latest_message=message,
-            )  # fmt: skip
+                alert_id=known.alert_id if known else self._new_id(kind, subject, begin),
+                kind=kind,
+                state="updated" if known else "raised",
+                severity=severity or SEVERITY.get(kind, "warning"),
+                since=begin,
+                at=at,
+                message=message,
+                subject=subject,
+                class_id=class_id,
+                date=day,
+                session=session,
+                camera_id=camera_id or (known.camera_id if known else None),
+                evidence=evidence or {},
+                first_message=known.first_message if known else message,
+                latest_message=message,
+            )
             db.execute(
                 "insert into alerts (alert_id, kind, subject, state, severity, since, at, message, class_id, date,"
                 " session, camera_id, evidence, first_message) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " on conflict (alert_id) do update set state = excluded.state, severity = excluded.severity,"
                 " at = excluded.at, message = excluded.message, evidence = excluded.evidence, class_id = excluded.class_id,"
                 " date = excluded.date, session = excluded.session, camera_id = excluded.camera_id, updates = updates + 1",
-                [alert.alert_id, kind.value, subject, alert.state, alert.severity, clock.stamp(begin), clock.stamp(at),
-                 message, class_id, day.isoformat() if day else None, session.value if session else None,
-                 alert.camera_id, dump(dict(alert.evidence)), alert.first_message],
-            )  # fmt: skip
+                [
+                    alert.alert_id,
+                    kind.value,
+                    subject,
+                    alert.state,
+                    alert.severity,
+                    clock.stamp(begin),
+                    clock.stamp(at),
+                    message,
+                    class_id,
+                    day.isoformat() if day else None,
+                    session.value if session else None,
+                    alert.camera_id,
+                    dump(dict(alert.evidence)),
+                    alert.first_message,
+                ],
+            )
             self._tell(alert)
             return alert
 
@@ -128,13 +152,22 @@ class Alerts:
     def as_data(self, alert: Alert) -> dict[str, Any]:
         """The contract's alert object; `replayed` is set by the bureau link where it delivers late."""
         return {
-            "alert_id": alert.alert_id, "kind": alert.kind.value, "state": alert.state, "severity": alert.severity,
-            "since": clock.rfc3339(alert.since, self._zone), "at": clock.rfc3339(alert.at, self._zone),
-            "class_id": alert.class_id, "date": alert.date.isoformat() if alert.date else None,
-            "session": alert.session.value if alert.session else None, "camera_id": alert.camera_id,
-            "message": alert.message, "first_message": alert.first_message, "latest_message": alert.latest_message,
-            "evidence": dict(alert.evidence), "replayed": False,
-        }  # fmt: skip
+            "alert_id": alert.alert_id,
+            "kind": alert.kind.value,
+            "state": alert.state,
+            "severity": alert.severity,
+            "since": clock.rfc3339(alert.since, self._zone),
+            "at": clock.rfc3339(alert.at, self._zone),
+            "class_id": alert.class_id,
+            "date": alert.date.isoformat() if alert.date else None,
+            "session": alert.session.value if alert.session else None,
+            "camera_id": alert.camera_id,
+            "message": alert.message,
+            "first_message": alert.first_message,
+            "latest_message": alert.latest_message,
+            "evidence": dict(alert.evidence),
+            "replayed": False,
+        }
 
     def _tell(self, alert: Alert) -> None:
         self._outbox.put(f"alert/{alert.kind.value}", "alert", self.as_data(alert), alert.at)
@@ -150,10 +183,19 @@ def _alert(row: Row) -> Alert:
     latest = row["message"]
     first = row["first_message"] or latest
     return Alert(
-        alert_id=row["alert_id"], kind=AlertKind(row["kind"]), state=row["state"], severity=row["severity"],
-        since=clock.parse(row["since"]), at=clock.parse(row["at"]), subject=row["subject"],
+        alert_id=row["alert_id"],
+        kind=AlertKind(row["kind"]),
+        state=row["state"],
+        severity=row["severity"],
+        since=clock.parse(row["since"]),
+        at=clock.parse(row["at"]),
+        subject=row["subject"],
         message=first if row["state"] == "cleared" else latest,
-        class_id=row["class_id"], date=date.fromisoformat(row["date"]) if row["date"] else None,
-        session=Session(row["session"]) if row["session"] else None, camera_id=row["camera_id"],
-        evidence=json.loads(row["evidence"]), first_message=first, latest_message=latest,
-    )  # fmt: skip
+        class_id=row["class_id"],
+        date=date.fromisoformat(row["date"]) if row["date"] else None,
+        session=Session(row["session"]) if row["session"] else None,
+        camera_id=row["camera_id"],
+        evidence=json.loads(row["evidence"]),
+        first_message=first,
+        latest_message=latest,
+    )

@@ -108,6 +108,12 @@ def hash_of(previous: str, number: int, at: str, who: str, action: str, object_:
 
 def _entry(row: Row) -> AuditEntry:
     return AuditEntry(
-        row["id"], clock.parse(row["at"]), row["who"], row["action"], row["object"], json.loads(row["detail"]),
-        row["previous"], row["hash"],
-    )  # fmt: skip
+        row["id"],
+        clock.parse(row["at"]),
+        row["who"],
+        row["action"],
+        row["object"],
+        json.loads(row["detail"]),
+        row["previous"],
+        row["hash"],
+    )

@@ -21,10 +21,13 @@ from agent.errors import CatalogBlocked, CatalogError
 Row = Mapping[str, Any]
 # what SQLite says of the disk, of rights and of other processes, and not of the database
 _BLOCKED = {
-    sqlite3.SQLITE_FULL: "catalog.full", sqlite3.SQLITE_BUSY: "catalog.locked", sqlite3.SQLITE_LOCKED: "catalog.locked",
-    sqlite3.SQLITE_READONLY: "catalog.unusable", sqlite3.SQLITE_CANTOPEN: "catalog.unusable",
+    sqlite3.SQLITE_FULL: "catalog.full",
+    sqlite3.SQLITE_BUSY: "catalog.locked",
+    sqlite3.SQLITE_LOCKED: "catalog.locked",
+    sqlite3.SQLITE_READONLY: "catalog.unusable",
+    sqlite3.SQLITE_CANTOPEN: "catalog.unusable",
     sqlite3.SQLITE_PERM: "catalog.unusable",
-}  # fmt: skip
+}
 # pages of 4 KiB after which the write-ahead log is written into the database; SQLite's own is 1000
 _USUAL_LOG, _SHORT_LOG = 1000, 64
 _PATIENCE_S, _AGAIN_S = 10.0, 0.05
@@ -52,7 +55,8 @@ class Store:
 
     def _enable_wal(self) -> None:
         """SQLite does not wait for its lock where the journal's kind changes: of two processes that open a new file one
-        would be turned away at once."""
+        would be turned away at once.
+        """
         end = time.monotonic() + _PATIENCE_S
         while True:
             try:
@@ -66,7 +70,8 @@ class Store:
 
     def _migrate(self) -> None:
         """One process at a time: of two that begin together (the agent and the page, after an upgrade) the second would
-        trip over the first one's tables, and take that for damage."""
+        trip over the first one's tables, and take that for damage.
+        """
         if not migrations.pending(self.db):
             return
         self.db.conn.execute("begin immediate")

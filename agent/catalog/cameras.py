@@ -24,14 +24,25 @@ class Cameras:
         new one is empty, `judged` where the new verdict is that it cannot be reached.
         """
         values = {
-            "camera_id": camera.camera_id, "endpoint": camera.endpoint, "address": camera.address,
-            "manufacturer": camera.manufacturer, "model": camera.model, "firmware": camera.firmware,
-            "serial": camera.serial, "hardware_id": camera.hardware_id, "verdict": camera.verdict.value,
-            "reasons": dump(list(camera.reasons)), "streams": dump([asdict(s) for s in camera.streams]),
-            "clock_offset_s": camera.clock_offset_s, "up": int(camera.up), "seen_at": clock.stamp(seen_at),
-            "judged": camera.verdict.value, "url": camera.url, "accepted": camera.accepted or camera.identity,
+            "camera_id": camera.camera_id,
+            "endpoint": camera.endpoint,
+            "address": camera.address,
+            "manufacturer": camera.manufacturer,
+            "model": camera.model,
+            "firmware": camera.firmware,
+            "serial": camera.serial,
+            "hardware_id": camera.hardware_id,
+            "verdict": camera.verdict.value,
+            "reasons": dump(list(camera.reasons)),
+            "streams": dump([asdict(s) for s in camera.streams]),
+            "clock_offset_s": camera.clock_offset_s,
+            "up": int(camera.up),
+            "seen_at": clock.stamp(seen_at),
+            "judged": camera.verdict.value,
+            "url": camera.url,
+            "accepted": camera.accepted or camera.identity,
             "successor": camera.successor,
-        }  # fmt: skip
+        }
         sets = ", ".join(f"{name} = excluded.{name}" for name in values if name not in _KEPT)
         with self._store.write() as db:
             db.execute(
@@ -58,7 +69,8 @@ class Cameras:
 
     def rename(self, old: str, new: str) -> None:
         """The same camera under another ID; where that has a row already, the old one goes. Segments and looks keep the
-        ID under which they were taken."""
+        ID under which they were taken.
+        """
         with self._store.write() as db:
             db.execute(
                 "delete from cameras where camera_id = ? and exists (select 1 from cameras where camera_id = ?)",
@@ -126,11 +138,18 @@ def camera_data(camera: Camera, zone: ZoneInfo) -> dict[str, Any]:
     """The contract's camera object (docs/schemas/camera.json), times in `zone`."""
     since = camera.unverified_since
     return {
-        "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
-        "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
-        "reasons": list(camera.reasons), "up": camera.up, "exchanged": camera.exchanged,
-        "accepted_serial": camera.accepted, "unverified_since": clock.rfc3339(since, zone) if since else None,
-    }  # fmt: skip
+        "camera_id": camera.camera_id,
+        "serial": camera.serial,
+        "manufacturer": camera.manufacturer,
+        "model": camera.model,
+        "firmware": camera.firmware,
+        "verdict": camera.verdict.value,
+        "reasons": list(camera.reasons),
+        "up": camera.up,
+        "exchanged": camera.exchanged,
+        "accepted_serial": camera.accepted,
+        "unverified_since": clock.rfc3339(since, zone) if since else None,
+    }
 
 
 _KEPT = ("camera_id", "up", "judged", "url", "accepted")
@@ -138,10 +157,23 @@ _KEPT = ("camera_id", "up", "judged", "url", "accepted")
 
 def _camera(row: Row) -> Camera:
     return Camera(
-        camera_id=row["camera_id"], address=row["address"], endpoint=row["endpoint"], manufacturer=row["manufacturer"],
-        model=row["model"], firmware=row["firmware"], serial=row["serial"], hardware_id=row["hardware_id"],
-        verdict=Verdict(row["verdict"]), reasons=tuple(json.loads(row["reasons"])),
-        streams=tuple(Stream(**s) for s in json.loads(row["streams"])), clock_offset_s=row["clock_offset_s"],
-        up=bool(row["up"]), url=row["url"], accepted=row["accepted"], judged=Verdict(row["judged"]), successor=row["successor"],
-        checked_at=moment(row["checked_at"]), connected_at=moment(row["connected_at"]),
-    )  # fmt: skip
+        camera_id=row["camera_id"],
+        address=row["address"],
+        endpoint=row["endpoint"],
+        manufacturer=row["manufacturer"],
+        model=row["model"],
+        firmware=row["firmware"],
+        serial=row["serial"],
+        hardware_id=row["hardware_id"],
+        verdict=Verdict(row["verdict"]),
+        reasons=tuple(json.loads(row["reasons"])),
+        streams=tuple(Stream(**s) for s in json.loads(row["streams"])),
+        clock_offset_s=row["clock_offset_s"],
+        up=bool(row["up"]),
+        url=row["url"],
+        accepted=row["accepted"],
+        judged=Verdict(row["judged"]),
+        successor=row["successor"],
+        checked_at=moment(row["checked_at"]),
+        connected_at=moment(row["connected_at"]),
+    )

@@ -130,7 +130,8 @@ _JSON: Mapping[str, type] = {"body": dict, "detail": dict, "quality": dict, "box
 
 def _readable(table: str, values: Mapping[str, Any]) -> bool:
     """Could the row be read again? SQLite takes any text for a time, and one such row of a drive from elsewhere would end every
-    command that meets it."""
+    command that meets it.
+    """
     try:
         for name, value in values.items():
             if value is None:

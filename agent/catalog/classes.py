@@ -61,9 +61,16 @@ class AttendanceFigures:
                 "insert into attendance values (?, ?, ?, ?, ?, ?, ?) on conflict (class_id, date, session) do update set"
                 " revision = excluded.revision, status = excluded.status, body = excluded.body,"
                 " updated_at = excluded.updated_at",
-                [body["class_id"], body["date"], body["session"], body["revision"], body["status"], dump(dict(body)),
-                 clock.stamp(at)],
-            )  # fmt: skip
+                [
+                    body["class_id"],
+                    body["date"],
+                    body["session"],
+                    body["revision"],
+                    body["status"],
+                    dump(dict(body)),
+                    clock.stamp(at),
+                ],
+            )
 
     def get(self, class_id: str, day: date, session: Session) -> dict[str, Any] | None:
         row = self._store.row(

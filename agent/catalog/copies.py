@@ -28,7 +28,8 @@ def of_day(folder: Path, day: date) -> Path:
 def make(store: Store, folder: Path, day: date) -> Path:
     """Copy the database as of now, while others write; the oldest copies beyond KEPT go. Raises CatalogError.
 
-    By a connection of its own: a database of years takes minutes, for which no recorder may wait."""
+    By a connection of its own: a database of years takes minutes, for which no recorder may wait.
+    """
     final = of_day(folder, day)
     part = final.with_suffix(".part")
     try:

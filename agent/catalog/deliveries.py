@@ -31,9 +31,15 @@ class Deliveries:
         self._store, self._audit, self._zone = store, audit, zone
 
     def add(
-        self, at: datetime, who: str, class_id: str, camera_id: str, film: str, sent: Bytes,
+        self,
+        at: datetime,
+        who: str,
+        class_id: str,
+        camera_id: str,
+        film: str,
+        sent: Bytes,
         shown: Callable[[Sequence[Bytes]], list[Stretch]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """The bytes [start, stop) of a film went out; `shown` tells which time all of its bytes together show."""
         key = [who, class_id, camera_id, film]
         with self._store.write() as db:
@@ -73,10 +79,12 @@ class Deliveries:
         if not fresh:
             return
         detail = {
-            "camera_id": row["camera_id"], "spans": json.loads(self._text(fresh)), "seconds": round(length(fresh), 1),
+            "camera_id": row["camera_id"],
+            "spans": json.loads(self._text(fresh)),
+            "seconds": round(length(fresh), 1),
             "from": clock.rfc3339(clock.parse(row["begun_at"]), self._zone),
             "to": clock.rfc3339(clock.parse(row["at"]), self._zone),
-        }  # fmt: skip
+        }
         self._audit.add(at, row["who"], ACTION, row["class_id"], detail)
 
     def _text(self, spans: Sequence[Stretch]) -> str:

@@ -90,18 +90,30 @@ class Chain:
     def add(self, link: ChainLink) -> None:
         """Record a closed half-day and tell the bureau, in one transaction: a head told is a head that cannot change."""
         data = {
-            "class_id": link.class_id, "date": link.date.isoformat(), "session": link.session.value,
-            "sequence": link.sequence, "head": link.head, "key": link.public_key,
-        }  # fmt: skip
+            "class_id": link.class_id,
+            "date": link.date.isoformat(),
+            "session": link.session.value,
+            "sequence": link.sequence,
+            "head": link.head,
+            "key": link.public_key,
+        }
         with self._store.write() as db:
             self._outbox.put(f"chain/{link.class_id}", "chain", data, link.closed_at, retained=True)
             db.execute(
                 "insert into chain values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (class_id, date, session) do update set"
                 " sequence = excluded.sequence, drive_id = excluded.drive_id, head = excluded.head,"
                 " public_key = excluded.public_key, closed_at = excluded.closed_at",
-                [link.class_id, link.date.isoformat(), link.session.value, link.sequence, link.drive_id, link.head,
-                 link.public_key, clock.stamp(link.closed_at)],
-            )  # fmt: skip
+                [
+                    link.class_id,
+                    link.date.isoformat(),
+                    link.session.value,
+                    link.sequence,
+                    link.drive_id,
+                    link.head,
+                    link.public_key,
+                    clock.stamp(link.closed_at),
+                ],
+            )
 
     def of_class(self, class_id: str) -> list[ChainLink]:
         rows = self._store.rows("select * from chain where class_id = ? order by sequence", [class_id])
@@ -139,14 +151,30 @@ class Facts:
 def _drive(row: Row) -> DriveRow:
     created, seen_at = clock.parse(row["created"]), clock.parse(row["seen_at"])
     return DriveRow(
-        row["drive_id"], row["label"], row["institution"], row["path"], created, row["public_key"], seen_at, row["state"],
-        moment(row["handed_over_at"]), row["handed_over_to"], row["last_head"], moment(row["stopped_at"]),
+        row["drive_id"],
+        row["label"],
+        row["institution"],
+        row["path"],
+        created,
+        row["public_key"],
+        seen_at,
+        row["state"],
+        moment(row["handed_over_at"]),
+        row["handed_over_to"],
+        row["last_head"],
+        moment(row["stopped_at"]),
         row["stopped_reason"],
-    )  # fmt: skip
+    )
 
 
 def _link(row: Row) -> ChainLink:
     return ChainLink(
-        row["class_id"], date.fromisoformat(row["date"]), Session(row["session"]), row["sequence"], row["drive_id"],
-        row["head"], row["public_key"], clock.parse(row["closed_at"]),
-    )  # fmt: skip
+        row["class_id"],
+        date.fromisoformat(row["date"]),
+        Session(row["session"]),
+        row["sequence"],
+        row["drive_id"],
+        row["head"],
+        row["public_key"],
+        clock.parse(row["closed_at"]),
+    )

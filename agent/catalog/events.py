@@ -87,6 +87,11 @@ class Events:
 
 def _event(row: Row) -> Event:
     return Event(
-        event_id=row["id"], at=clock.parse(row["at"]), kind=row["kind"], camera_id=row["camera_id"],
-        drive_id=row["drive_id"], until=moment(row["until"]), detail=json.loads(row["detail"]),
-    )  # fmt: skip
+        event_id=row["id"],
+        at=clock.parse(row["at"]),
+        kind=row["kind"],
+        camera_id=row["camera_id"],
+        drive_id=row["drive_id"],
+        until=moment(row["until"]),
+        detail=json.loads(row["detail"]),
+    )

@@ -1,5 +1,6 @@
 """What the last examination of the box found (agent/doctor makes it): here, so that page, API and heartbeat can read it from
-any process."""
+any process.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _NAMED = 20
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`check` names what was looked at (`drive`, `cameras.cam1`); `mend` is "" where nothing is to be done. `said` has both
-    by language, where they are known in more than the process's own."""
+    by language, where they are known in more than the process's own.
+    """
 
     check: str
     severity: Severity
@@ -63,9 +65,11 @@ class Examination:
         """The heartbeat's `doctor` but for `at`: checks that want something, by name, the worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {
-            "worst": worst(self.findings), "errors": self.count("critical"), "warnings": self.count("warning"),
+            "worst": worst(self.findings),
+            "errors": self.count("critical"),
+            "warnings": self.count("warning"),
             "checks": checks[:_NAMED],
-        }  # fmt: skip
+        }
 
 
 class Health:

@@ -1,5 +1,6 @@
 """sqlite-utils, without numpy: it brings that in only to store numpy's own numbers, which the catalog never does, and a
-recorder would carry 6 MB and 0.1 s of start for nothing."""
+recorder would carry 6 MB and 0.1 s of start for nothing.
+"""
 
 from __future__ import annotations
 

@@ -21,11 +21,25 @@ class Looks:
                 "insert into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, reason,"
                 " boxes, width, height, quality, detector) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " on conflict (camera_id, at) do nothing",
-                [look.camera_id, look.room_id, look.class_id, look.date.isoformat(), look.session.value,
-                 clock.stamp(look.at), look.people, look.low, look.high, int(look.judged), look.reason,
-                 dump([list(box) for box in look.boxes]), look.width, look.height, dump(dict(look.quality)),
-                 look.detector],
-            )  # fmt: skip
+                [
+                    look.camera_id,
+                    look.room_id,
+                    look.class_id,
+                    look.date.isoformat(),
+                    look.session.value,
+                    clock.stamp(look.at),
+                    look.people,
+                    look.low,
+                    look.high,
+                    int(look.judged),
+                    look.reason,
+                    dump([list(box) for box in look.boxes]),
+                    look.width,
+                    look.height,
+                    dump(dict(look.quality)),
+                    look.detector,
+                ],
+            )
 
     def of_half_day(self, class_id: str, day: date, session: Session) -> list[Look]:
         rows = self._store.rows(
@@ -51,9 +65,20 @@ class Looks:
 
 def _look(row: Row) -> Look:
     return Look(
-        camera_id=row["camera_id"], room_id=row["room_id"], class_id=row["class_id"],
-        date=date.fromisoformat(row["date"]), session=Session(row["session"]), at=clock.parse(row["at"]),
-        people=row["people"], low=row["low"], high=row["high"], judged=bool(row["judged"]), reason=row["reason"],
-        boxes=tuple((b[0], b[1], b[2], b[3], b[4]) for b in json.loads(row["boxes"])), width=row["width"],
-        height=row["height"], quality=json.loads(row["quality"]), detector=row["detector"],
-    )  # fmt: skip
+        camera_id=row["camera_id"],
+        room_id=row["room_id"],
+        class_id=row["class_id"],
+        date=date.fromisoformat(row["date"]),
+        session=Session(row["session"]),
+        at=clock.parse(row["at"]),
+        people=row["people"],
+        low=row["low"],
+        high=row["high"],
+        judged=bool(row["judged"]),
+        reason=row["reason"],
+        boxes=tuple((b[0], b[1], b[2], b[3], b[4]) for b in json.loads(row["boxes"])),
+        width=row["width"],
+        height=row["height"],
+        quality=json.loads(row["quality"]),
+        detector=row["detector"],
+    )

@@ -1,5 +1,6 @@
 """Messages for the bureau that were not yet acknowledged. Whoever changes a fact puts its message here in the same
-transaction; the bureau link wraps, publishes and deletes on acknowledgement."""
+transaction; the bureau link wraps, publishes and deletes on acknowledgement.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ class Outbox:
         expires_at: datetime | None = None,
     ) -> None:
         """Queue a message. A retained one is also remembered, for brokers that come back empty; a state that was told already
-        is not told again."""
+        is not told again.
+        """
         event_id, text = str(uuid.uuid4()), dump(data)
         with self._store.write() as db:
             if retained and topic.startswith(_STATES):
@@ -65,9 +67,16 @@ class Outbox:
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at, expires_at)"
                 " values (?, ?, ?, ?, ?, ?, ?)",
-                [event_id, topic, type_, text, int(retained), clock.stamp(at),
-                 clock.stamp(expires_at) if expires_at else None],
-            )  # fmt: skip
+                [
+                    event_id,
+                    topic,
+                    type_,
+                    text,
+                    int(retained),
+                    clock.stamp(at),
+                    clock.stamp(expires_at) if expires_at else None,
+                ],
+            )
 
     def _is_told(self, topic: str, data: str) -> bool:
         """Whether a state's newest message, waiting or delivered, says the same: several may notice one change."""
@@ -116,7 +125,8 @@ class Outbox:
 
     def drop(self, before: datetime) -> int:
         """Give up messages that nobody fetches; return how many. The newest of each retained topic is remembered all the
-        same."""
+        same.
+        """
         with self._store.write() as db:
             cursor = db.execute("delete from outbox where created_at < ?", [clock.stamp(before)])
             return int(cursor.rowcount)
@@ -138,6 +148,12 @@ class Outbox:
 
 def _message(row: Row) -> Message:
     return Message(
-        seq=row["seq"], event_id=row["event_id"], topic=row["topic"], type=row["type"], data=json.loads(row["data"]),
-        retained=bool(row["retained"]), created_at=clock.parse(row["created_at"]), latest=bool(row["latest"]),
-    )  # fmt: skip
+        seq=row["seq"],
+        event_id=row["event_id"],
+        topic=row["topic"],
+        type=row["type"],
+        data=json.loads(row["data"]),
+        retained=bool(row["retained"]),
+        created_at=clock.parse(row["created_at"]),
+        latest=bool(row["latest"]),
+    )

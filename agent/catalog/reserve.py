@@ -36,7 +36,8 @@ class Reserve:
 
     def spend(self) -> bool:
         """Give the room back to the disk; False where there was none (any more). Where no reserve could be set aside before,
-        the older daily copies of the database go: the newest stays, and tomorrow brings another."""
+        the older daily copies of the database go: the newest stays, and tomorrow brings another.
+        """
         try:
             self._file.unlink()
         except OSError:
@@ -49,7 +50,8 @@ class Reserve:
 
     def keep(self) -> bool:
         """Set the room aside where that leaves twice as much: a quarter of a small disk, SIZE of a usual one. True where it is
-        set aside."""
+        set aside.
+        """
         if self.there():
             return True
         part = self._file.with_suffix(".part")

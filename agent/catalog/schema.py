@@ -133,9 +133,14 @@ def m005_tokens(db: Database) -> None:
 @migrations()
 def m006_identity(db: Database) -> None:
     """Which unit stands under a camera's name, when that was last read from it, and which was recorded."""
-    for column in ("url text not null default ''", "accepted text not null default ''",
-                   "judged text not null default 'unreachable'", "successor text not null default ''", "checked_at text",
-                   "connected_at text"):  # fmt: skip
+    for column in (
+        "url text not null default ''",
+        "accepted text not null default ''",
+        "judged text not null default 'unreachable'",
+        "successor text not null default ''",
+        "checked_at text",
+        "connected_at text",
+    ):
         db.execute(f"alter table cameras add column {column}")
     db.execute("update cameras set judged = verdict")
     db.execute("update cameras set accepted = case when serial != '' then serial else hardware_id end")
@@ -149,8 +154,12 @@ def m007_accounts_kept(db: Database) -> None:
 
     Accounts of earlier versions have a password that somebody read off a screen: they are asked for one of their own too.
     """
-    for column in ("created_by text not null default ''", "used_at text", "disabled_at text",
-                   "must_change integer not null default 1"):  # fmt: skip
+    for column in (
+        "created_by text not null default ''",
+        "used_at text",
+        "disabled_at text",
+        "must_change integer not null default 1",
+    ):
         db.execute(f"alter table accounts add column {column}")
     for column in ("created_by text not null default ''", "used_at text"):
         db.execute(f"alter table tokens add column {column}")
@@ -159,7 +168,8 @@ def m007_accounts_kept(db: Database) -> None:
 @migrations()
 def m008_first_message(db: Database) -> None:
     """An alert's first message: the cause, which later messages must not replace. Null in rows of before: only the last was
-    kept."""
+    kept.
+    """
     db.execute("alter table alerts add column first_message text")
 
 

@@ -19,7 +19,8 @@ State = Literal["confirmed", "changed", "open"]
 @dataclass(frozen=True, slots=True)
 class Confirmation:
     """Somebody looked at a camera's reference picture and said that all seats are in view. `picture` is a file name in
-    the state folder's `reference/`, `sha256` of its bytes ("" in records of earlier versions); `serial` the camera's then."""
+    the state folder's `reference/`, `sha256` of its bytes ("" in records of earlier versions); `serial` the camera's then.
+    """
 
     camera_id: str
     serial: str
@@ -37,8 +38,13 @@ class Views:
         self._events = events
 
     def confirm(self, given: Confirmation) -> None:
-        body = {"serial": given.serial, "by": given.by, "at": clock.stamp(given.at), "picture": given.picture,
-                "sha256": given.sha256}  # fmt: skip
+        body = {
+            "serial": given.serial,
+            "by": given.by,
+            "at": clock.stamp(given.at),
+            "picture": given.picture,
+            "sha256": given.sha256,
+        }
         self._facts.put(f"confirmed.{given.camera_id}", dump(body))
 
     def confirmed(self, camera_id: str) -> Confirmation | None:
@@ -46,8 +52,9 @@ class Views:
         if text is None:
             return None
         body = json.loads(text)
-        return Confirmation(camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"],
-                            body.get("sha256", ""))  # fmt: skip
+        return Confirmation(
+            camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"], body.get("sha256", "")
+        )
 
     def state(self, camera: Camera) -> State:
         """A confirmation counts for the camera and the view that were looked at: it ends when either changes."""
