@@ -1,4 +1,7 @@
-"""The catalog: where stages meet. Every line of SQL of the project lives in this package, one module a table group."""
+"""The catalog: the SQLite database through which the stages exchange data.
+
+All SQL of the project is in this package, one module per group of tables.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ __all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Event", "Message"]
 
 
 class Catalog:
-    """One SQLite file; one object a process, shared by all threads. `zone` gives times in messages their offset."""
+    """One SQLite file: create one object per process and share it between threads.
+
+    `zone`: time zone whose offset the times in messages carry.
+    """
 
     def __init__(self, path: Path, zone: ZoneInfo) -> None:
         self.zone = zone

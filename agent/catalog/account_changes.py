@@ -1,6 +1,7 @@
-"""Tells the bureau of every change of an account or token: audit, event and alert in the transaction of the change itself.
+"""Report every change of an account or token to the bureau.
 
-The inspected party has the box in its hands: it may make an inspector's account, but never without the bureau's knowing.
+Audit entry, event and alert are written in the transaction of the change itself. The inspected party operates the box: it
+may create an inspector's account, but not without the bureau being informed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from agent.catalog.events import Events
 from agent.model import AlertKind
 
 Act = Literal["made", "reset", "role", "disabled", "enabled", "token_made", "token_replaced", "token_revoked"]
-# who acts by a command; whoever acts on the page is `name@address`
 COMMAND = "shell"
+"""Actor of a change made with a command; for a change made on the page the actor is `account@address`."""
 _AUDIT = {
     "disabled": "account.disable",
     "enabled": "account.enable",
@@ -28,13 +29,15 @@ _AUDIT = {
 
 
 class Changed:
+    """Writes audit entries, events and alerts for changes of accounts and tokens."""
+
     def __init__(self, store: Store, alerts: Alerts, events: Events, audit: Audit) -> None:
         self._store = store
         self._alerts = alerts
         self._events = events
         self._audit = audit
 
-    def tell(
+    def report(
         self,
         act: Act,
         name: str,
@@ -45,7 +48,10 @@ class Changed:
         before: str | None = None,
         until: str | None = None,
     ) -> None:
-        """`before` is the role until now, `until` when a token ends. Something that happened: raised and cleared at once."""
+        """Write audit entry, event and alert; the alert is cleared at once, because a change has no duration.
+
+        `before`: role before the change. `until`: expiry of a token.
+        """
         about = {"act": act, "role": role, "role_before": before, "until": until}
         about = {key: value for key, value in about.items() if value is not None}
         who = words.text("accounts.by_command") if by == COMMAND else words.text("accounts.by_user", who=by)
@@ -59,8 +65,8 @@ class Changed:
             )
             self._alerts.clear(AlertKind.ACCOUNT_CHANGED, subject, at)
 
-    def note(self, action: str, name: str, by: str, at: datetime) -> None:
-        """What needs no alert: a person's own doing with the own account."""
+    def record(self, action: str, name: str, by: str, at: datetime) -> None:
+        """Write an audit entry without an alert, for what a user does with the user's own account."""
         self._audit.add(at, by, action, name)
 
 

@@ -1,6 +1,7 @@
-"""Accounts of the page, their sessions, tokens of programs. Passwords arrive hashed; of a token only the SHA-256 is kept.
+"""Accounts of the web page, their login sessions, and API tokens of programs.
 
-Whatever changes an account or a token tells the bureau in the same transaction (account_changes.py); `by` says who did it.
+Passwords arrive hashed; of a token only the SHA-256 is stored. Every change of an account or a token is reported to the
+bureau in the same transaction (account_changes.py); `by` names who made the change.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ ROLES: tuple[Role, ...] = ("inspector", "bureau", "operator")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """inspector: watches and cuts. bureau: also reads the audit and manages accounts. operator: also manages the box.
+    """One account of the web page.
 
-    Nobody deletes video. `must_change`: the password is one that somebody else has read.
+    Roles: `inspector` views and cuts video; `bureau` also reads the audit and manages accounts; `operator` also manages
+    the box. No role may delete video. `password` is the hash. `must_change`: another person has seen the password, so the
+    user must set a new one.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
+    """The user of a valid login session. `csrf`: the session's CSRF token. `seen_at`: its last request."""
+
     name: str
     role: Role
     csrf: str
@@ -47,7 +52,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A program's key to the API, as far as it may be shown."""
+    """An API token of a program, without the secret itself."""
 
     name: str
     role: Role
@@ -58,19 +63,26 @@ class Token:
 
 
 def may_manage(role: Role, other: Role) -> bool:
-    """The bureau manages all accounts; the institution its own, and never those of who inspects it."""
+    """Return whether `role` may manage accounts of role `other`.
+
+    The bureau manages all accounts. The institution (operator) manages its own, but not those of its inspectors.
+    """
     return role == "bureau" or (role == "operator" and other == "operator")
 
 
 class Accounts:
+    """Tables `accounts`, `sessions` and `tokens`."""
+
     def __init__(self, store: Store, changed: Changed) -> None:
         self._store = store
         self._changed = changed
 
     def put(self, name: str, role: Role | None, password: str, at: datetime, by: str) -> Account:
-        """Make an account, or give it a new password and role (None: its own, else inspector); `password` is its hash.
+        """Create an account, or set password and role of an existing one; its sessions end.
 
-        Its sessions end. Raises InputError where it is disabled, is too like another, or the last that manages would go.
+        `password` is the hash. `role` None keeps the present role; a new account becomes an inspector. Raises InputError if
+        the account is disabled, if its name differs from another only in case, or if no account that can manage accounts
+        would remain.
         """
         with self._store.write() as db:
             known = self.get(name)
@@ -84,7 +96,7 @@ class Accounts:
                     " values (?, ?, ?, ?, ?, 1)",
                     [name, given, password, clock.stamp(at), by],
                 )
-                self._changed.tell("made", name, given, by, at)
+                self._changed.report("made", name, given, by, at)
             else:
                 self._keep_a_manager(known, given)
                 db.execute(
@@ -93,9 +105,9 @@ class Accounts:
                 )
                 db.execute("delete from sessions where name = ?", [name])
                 if given == known.role:
-                    self._changed.tell("reset", name, given, by, at)
+                    self._changed.report("reset", name, given, by, at)
                 else:
-                    self._changed.tell("role", name, given, by, at, before=known.role)
+                    self._changed.report("role", name, given, by, at, before=known.role)
             made = self.get(name)
             assert made is not None
             return made
@@ -105,43 +117,46 @@ class Accounts:
         return _account(row) if row else None
 
     def the(self, name: str) -> Account:
-        """Raises InputError where there is none of this name."""
+        """Return the account of this name. Raises InputError if it does not exist."""
         found = self.get(name)
         if found is None:
             raise InputError("accounts.unknown", name=repr(name)[1:-1][:64])
         return found
 
     def all(self) -> list[Account]:
-        """By name."""
+        """Return all accounts, sorted by name."""
         return [_account(row) for row in self._store.rows("select * from accounts order by name")]
 
     def any(self) -> bool:
         return self._store.row("select 1 from accounts limit 1") is not None
 
     def disable(self, name: str, at: datetime, by: str) -> Account:
-        """Nobody signs in with it any more; its sessions end at once. Raises InputError: unknown, the last that manages."""
+        """Disable an account: it cannot log in any more, and its sessions end at once.
+
+        Raises InputError if it is unknown or the last account that can manage accounts.
+        """
         with self._store.write() as db:
             known = self.the(name)
             if known.disabled_at is None:
                 self._keep_a_manager(known, None)
                 db.execute("update accounts set disabled_at = ? where name = ?", [clock.stamp(at), name])
                 db.execute("delete from sessions where name = ?", [name])
-                self._changed.tell("disabled", name, known.role, by, at)
+                self._changed.report("disabled", name, known.role, by, at)
             return self.the(name)
 
     def enable(self, name: str, at: datetime, by: str) -> Account:
-        """It signs in again, with the password that it had. Raises InputError where it is not known."""
+        """Enable a disabled account again, with its old password. Raises InputError if it is unknown."""
         with self._store.write() as db:
             known = self.the(name)
             if known.disabled_at is not None:
                 db.execute("update accounts set disabled_at = null where name = ?", [name])
-                self._changed.tell("enabled", name, known.role, by, at)
+                self._changed.report("enabled", name, known.role, by, at)
             return self.the(name)
 
     def own_password(self, account: Account, password: str, at: datetime, by: str) -> bool:
-        """The person's own password (its hash) takes the place of the one in `account`; all sessions end.
+        """Store the password hash that the user set for the own account; all its sessions end.
 
-        False where somebody has changed the account meanwhile.
+        Returns False if the account was changed since `account` was read.
         """
         with self._store.write() as db:
             done = db.execute(
@@ -150,11 +165,14 @@ class Accounts:
             ).rowcount
             if done:
                 db.execute("delete from sessions where name = ?", [account.name])
-                self._changed.note("password", account.name, by, at)
+                self._changed.record("password", account.name, by, at)
             return bool(done)
 
     def sign_in(self, token: str, account: Account, csrf: str, now: datetime, until: datetime) -> bool:
-        """Begin a session; those that are over go. False where the account was changed while its password was checked."""
+        """Create a login session and delete expired ones.
+
+        Returns False if the account was changed while its password was being checked.
+        """
         with self._store.write() as db:
             db.execute("delete from sessions where expires_at <= ?", [clock.stamp(now)])
             done = db.execute(
@@ -169,7 +187,7 @@ class Accounts:
             return bool(done)
 
     def session(self, token: str, now: datetime) -> SignedIn | None:
-        """Whose session a token is, if it is still good."""
+        """Return the user of a session token; None if the session is unknown or expired, or the account disabled."""
         row = self._store.row(
             "select s.name, a.role, s.csrf, s.seen_at, a.must_change from sessions s join accounts a on a.name = s.name"
             " where s.token_hash = ? and s.expires_at > ? and a.disabled_at is null",
@@ -180,7 +198,7 @@ class Accounts:
         return SignedIn(row["name"], row["role"], row["csrf"], clock.parse(row["seen_at"]), bool(row["must_change"]))
 
     def seen(self, token: str, now: datetime, until: datetime) -> None:
-        """Somebody is still there: the session lasts until `until`, and its account was used."""
+        """Extend an active session to `until` and update the account's last use."""
         with self._store.write() as db:
             db.execute(
                 "update sessions set seen_at = ?, expires_at = ? where token_hash = ?",
@@ -196,7 +214,7 @@ class Accounts:
             db.execute("delete from sessions where token_hash = ?", [_hash(token)])
 
     def put_token(self, token: str, name: str, role: Role, now: datetime, until: datetime, by: str) -> None:
-        """Give a program its token; one of the same name ends. Those that are over go."""
+        """Store an API token, replacing one of the same name; expired tokens are deleted."""
         with self._store.write() as db:
             db.execute("delete from tokens where expires_at <= ?", [clock.stamp(now)])
             replaced = db.execute("delete from tokens where name = ?", [name]).rowcount
@@ -205,17 +223,17 @@ class Accounts:
                 [_hash(token), name, role, clock.stamp(now), clock.stamp(until), by],
             )
             act: Act = "token_replaced" if replaced else "token_made"
-            self._changed.tell(act, name, role, by, now, until=clock.stamp(until))
+            self._changed.report(act, name, role, by, now, until=clock.stamp(until))
 
     def token(self, token: str, now: datetime) -> Token | None:
-        """Whose it is, if it is still good."""
+        """Return the record of an API token; None if it is unknown or expired."""
         row = self._store.row(
             "select * from tokens where token_hash = ? and expires_at > ?", [_hash(token), clock.stamp(now)]
         )
         return _token(row) if row else None
 
     def tokens(self, now: datetime) -> list[Token]:
-        """Those that are good, by name."""
+        """Return the tokens that have not expired, sorted by name."""
         rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clock.stamp(now)])
         return [_token(row) for row in rows]
 
@@ -224,22 +242,25 @@ class Accounts:
             db.execute("update tokens set used_at = ? where token_hash = ?", [clock.stamp(now), _hash(token)])
 
     def drop_token(self, name: str, at: datetime, by: str) -> bool:
-        """End a program's token; False where there was none."""
+        """Revoke an API token; return False if there is none of this name."""
         with self._store.write() as db:
             row = self._store.row("select role from tokens where name = ?", [name])
             if row:
                 db.execute("delete from tokens where name = ?", [name])
-                self._changed.tell("token_revoked", name, row["role"], by, at)
+                self._changed.report("token_revoked", name, row["role"], by, at)
             return row is not None
 
     def _refuse_alike(self, name: str) -> None:
-        """`Wang` beside `wang` would be taken for the other in an audit."""
+        """Raise InputError for a name that differs only in case: `Wang` and `wang` would be confused in the audit."""
         other = next((a.name for a in self.all() if a.name.casefold() == name.casefold()), None)
         if other is not None:
             raise InputError("accounts.alike", name=name, other=other)
 
     def _keep_a_manager(self, account: Account, role: Role | None) -> None:
-        """`role` is what the account is to have, None: it goes. Somebody must be left who manages such accounts."""
+        """Raise InputError if after the change no enabled account could manage accounts of this role.
+
+        `role`: the account's new role; None if it is disabled.
+        """
         left: list[Role] = [a.role for a in self.all() if a.disabled_at is None and a.name != account.name]
         left += [role] if role else []
         if may_manage(account.role, account.role) and not any(may_manage(r, account.role) for r in left):

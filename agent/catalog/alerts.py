@@ -1,4 +1,7 @@
-"""Alerts with a life: raised, updated, cleared under one ID; each change is a message in the outbox, in one transaction."""
+"""Alerts: raised, updated and cleared under one ID.
+
+Each change puts a message into the outbox in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from agent import clock
-from agent.catalog.base import Row, Store, dump
+from agent.catalog.base import JsonObject, Row, Store, dump
 from agent.catalog.outbox import Outbox
 from agent.model import Alert, AlertKind, Session, Severity
 
@@ -23,7 +26,29 @@ SEVERITY: Mapping[AlertKind, Severity] = {
 }  # fmt: skip
 
 
+class AlertObject(TypedDict):
+    """The contract's alert object (docs/schemas/alert.json)."""
+
+    alert_id: str
+    kind: str
+    state: str
+    severity: Severity
+    since: str
+    at: str
+    class_id: str | None
+    date: str | None
+    session: str | None
+    camera_id: str | None
+    message: str
+    first_message: str
+    latest_message: str
+    evidence: JsonObject
+    replayed: bool
+
+
 class Alerts:
+    """Table `alerts`."""
+
     def __init__(self, store: Store, outbox: Outbox, zone: ZoneInfo) -> None:
         self._store = store
         self._outbox = outbox
@@ -42,11 +67,11 @@ class Alerts:
         day: date | None = None,
         session: Session | None = None,
         camera_id: str | None = None,
-        evidence: Mapping[str, Any] | None = None,
+        evidence: Mapping[str, object] | None = None,
     ) -> Alert:
-        """Open an alert, or keep the open one of this kind and subject; a new message makes it `updated`.
+        """Open an alert, or update the open one of this kind and subject if the message is new.
 
-        The first message stays in the record as the cause, and so does the first class, half-day and camera that was named.
+        The first message stays in the record as the cause; so do the first class, half-day and camera that were named.
         """
         with self._store.write() as db:
             known = self.open_one(kind, subject)
@@ -95,7 +120,7 @@ class Alerts:
                     alert.first_message,
                 ],
             )
-            self._tell(alert)
+            self._publish(alert)
             return alert
 
     def clear(self, kind: AlertKind, subject: str, at: datetime) -> Alert | None:
@@ -109,11 +134,14 @@ class Alerts:
             )
             alert = self.get(known.alert_id)
             assert alert is not None
-            self._tell(alert)
+            self._publish(alert)
             return alert
 
     def _new_id(self, kind: AlertKind, subject: str, since: datetime) -> str:
-        """From what the alert is about; a matter that was cleared and comes back with the same beginning is another alert."""
+        """Derive an unused ID from kind, subject and beginning.
+
+        A cause that was cleared and returns with the same beginning is a new alert with another ID.
+        """
         number = 0
         while self.get(found := _alert_id(kind, subject, since, number)) is not None:
             number += 1
@@ -130,7 +158,7 @@ class Alerts:
         return _alert(row) if row else None
 
     def opened(self) -> list[Alert]:
-        """Alerts that are not cleared, oldest first."""
+        """Return the alerts that are not cleared, oldest first."""
         return [
             _alert(r)
             for r in self._store.rows("select * from alerts where state != 'cleared' order by since, alert_id")
@@ -149,8 +177,8 @@ class Alerts:
         data = [self.as_data(a) for a in self.opened()]
         self._outbox.put("alerts/open", "alerts.open", data, at, retained=True)
 
-    def as_data(self, alert: Alert) -> dict[str, Any]:
-        """The contract's alert object; `replayed` is set by the bureau link where it delivers late."""
+    def as_data(self, alert: Alert) -> AlertObject:
+        """Build the contract's alert object; the bureau link sets `replayed` when it delivers late."""
         return {
             "alert_id": alert.alert_id,
             "kind": alert.kind.value,
@@ -169,7 +197,7 @@ class Alerts:
             "replayed": False,
         }
 
-    def _tell(self, alert: Alert) -> None:
+    def _publish(self, alert: Alert) -> None:
         self._outbox.put(f"alert/{alert.kind.value}", "alert", self.as_data(alert), alert.at)
         self.publish_open(alert.at)
 

@@ -1,8 +1,9 @@
-"""Who did what: append-only, each entry chained by hash to the one before, so that a change or a loss inside shows.
+"""Append-only audit log: who did what.
 
-Entry n's hash is SHA-256 over the UTF-8 of `previous hash, LF, compact JSON list [id, at, who, action, object, detail]`. The
-database itself refuses to update or delete (schema.py); whoever goes round that breaks the chain. The newest
-hash must be kept elsewhere (a manifest, the bureau) for a lost tail to show.
+Each entry is chained by hash to the one before, so that a changed or missing entry inside the log is detected. The hash of
+an entry is SHA-256 over the UTF-8 of `previous hash, LF, compact JSON list [id, at, who, action, object, detail]`. Triggers
+refuse to update or delete entries (schema.py); bypassing them breaks the chain. A lost tail is detected only if the newest
+hash is also stored elsewhere (a manifest, the bureau).
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from agent import clock
-from agent.catalog.base import Row, Store, dump
+from agent.catalog.base import JsonObject, Row, Store, dump
 
 GENESIS = "0" * 64
 _PAGE = 1000
@@ -23,25 +23,27 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """`object` is what it was done to (a class ID, a clip's name, an account); `detail` never holds a secret."""
+    """One entry. `object`: what was acted on (a class ID, a clip's name, an account). `detail` must not hold secrets."""
 
     entry_id: int
     at: datetime
     who: str
     action: str
     object: str
-    detail: Mapping[str, Any]
+    detail: JsonObject
     previous: str
     hash: str
 
 
 class Audit:
+    """Table `audit`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._good = (0, GENESIS)
+        self._verified = (0, GENESIS)
 
     def add(
-        self, at: datetime, who: str, action: str, object_: str = "", detail: Mapping[str, Any] | None = None
+        self, at: datetime, who: str, action: str, object_: str = "", detail: Mapping[str, object] | None = None
     ) -> AuditEntry:
         """Append an entry."""
         with self._store.write() as db:
@@ -56,38 +58,38 @@ class Audit:
         return AuditEntry(number, clock.parse(when), who, action, object_, json.loads(text), previous, digest)
 
     def head(self) -> str:
-        """The newest entry's hash; zeros where there is none."""
+        """Return the newest entry's hash; zeros for an empty log."""
         row = self._store.row("select hash from audit order by id desc limit 1")
         return str(row["hash"]) if row else GENESIS
 
     def recent(self, limit: int = 100, before: int | None = None) -> list[AuditEntry]:
-        """Newest first; `before` pages on from an entry ID."""
+        """Return up to `limit` entries, newest first; `before` (an entry ID, exclusive) continues a list."""
         rows = self._store.rows(
             "select * from audit where (? is null or id < ?) order by id desc limit ?", [before, before, limit]
         )
         return [_entry(row) for row in rows]
 
     def of_object(self, object_: str, action: str | None = None) -> list[AuditEntry]:
-        """Oldest first."""
+        """Return the entries about an object, oldest first."""
         rows = self._store.rows(
             "select * from audit where object = ? and (? is null or action = ?) order by id", [object_, action, action]
         )
         return [_entry(row) for row in rows]
 
     def verify(self) -> int | None:
-        """The ID of the first entry that does not fit the chain, or None where all do."""
-        self._good = (0, GENESIS)
+        """Check the whole chain; return the ID of the first entry that does not fit, or None."""
+        self._verified = (0, GENESIS)
         return self.verify_new()
 
     def verify_new(self) -> int | None:
-        """As `verify`, but what this process has checked once is not read again."""
-        last, previous = self._good
+        """Check the entries that this process has not verified before; return as `verify`."""
+        last, previous = self._verified
         for row in self._after(last):
             digest = hash_of_row(row)
             if row["id"] != last + 1 or row["previous"] != previous or row["hash"] != digest:
                 return int(row["id"])
             last, previous = last + 1, digest
-        self._good = (last, previous)
+        self._verified = (last, previous)
         return None
 
     def _after(self, last: int) -> Iterator[Row]:
@@ -97,11 +99,12 @@ class Audit:
 
 
 def hash_of_row(row: Row) -> str:
-    """What the hash of a row of the table has to be. Raises KeyError where it is none."""
+    """Compute the hash that a row of the table must have. Raises KeyError if a column is missing."""
     return hash_of(row["previous"], row["id"], row["at"], row["who"], row["action"], row["object"], row["detail"])
 
 
 def hash_of(previous: str, number: int, at: str, who: str, action: str, object_: str, detail: str) -> str:
+    """Compute the hash of an entry; `at` is a `clock.stamp` text, `detail` the entry's JSON text."""
     fields = json.dumps([number, at, who, action, object_, detail], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(f"{previous}\n{fields}".encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The connection that the catalog's parts share, and the small things each of them needs."""
+"""The database connection that all modules of the catalog share, and helpers for rows and JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from agent.catalog.schema import migrations
 from agent.errors import CatalogBlocked, CatalogError
 
 Row = Mapping[str, Any]
-# what SQLite says of the disk, of rights and of other processes, and not of the database
+"""A table row: column name to SQLite value, typed as in schema.py."""
+JsonObject = Mapping[str, Any]
+"""A parsed JSON object whose keys depend on its kind (event details, alert evidence, class bodies)."""
+# SQLite errors caused by the disk, by permissions or by other processes, not by a damaged database
 _BLOCKED = {
     sqlite3.SQLITE_FULL: "catalog.full",
     sqlite3.SQLITE_BUSY: "catalog.locked",
@@ -28,15 +31,16 @@ _BLOCKED = {
     sqlite3.SQLITE_CANTOPEN: "catalog.unusable",
     sqlite3.SQLITE_PERM: "catalog.unusable",
 }
-# pages of 4 KiB after which the write-ahead log is written into the database; SQLite's own is 1000
+# checkpoint the write-ahead log after this many pages of 4 KiB; SQLite's default is 1000
 _USUAL_LOG, _SHORT_LOG = 1000, 64
 _PATIENCE_S, _AGAIN_S = 10.0, 0.05
 
 
 class Store:
-    """One SQLite file, one connection, one lock: writers take turns inside the process, WAL lets others read meanwhile.
+    """One SQLite file with one connection and one lock.
 
-    Raises CatalogError where the file is no database, CatalogBlocked where it cannot be opened just now.
+    The lock serialises statements inside the process; WAL lets other processes read during a write. Raises CatalogError if
+    the file is not a database, CatalogBlocked if it cannot be opened at present.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,15 +51,17 @@ class Store:
             connection.row_factory = sqlite3.Row
             self.db = Database(connection)
             self._enable_wal()
-            # the finished row is the last word about a segment: it must survive a power cut (WAL's NORMAL may lose it)
+            # a segment's finished row must survive a power cut; with WAL, `synchronous = normal` may lose it
             connection.execute("pragma synchronous = full")
             self._migrate()
         except sqlite3.Error as error:
             raise _trouble(error, path) from error
 
     def _enable_wal(self) -> None:
-        """SQLite does not wait for its lock where the journal's kind changes: of two processes that open a new file one
-        would be turned away at once.
+        """Switch to WAL, retrying while another process holds the lock.
+
+        SQLite's busy timeout does not apply to a change of the journal mode: of two processes that open a new file at the
+        same time, one would fail at once.
         """
         end = time.monotonic() + _PATIENCE_S
         while True:
@@ -69,8 +75,10 @@ class Store:
                 return
 
     def _migrate(self) -> None:
-        """One process at a time: of two that begin together (the agent and the page, after an upgrade) the second would
-        trip over the first one's tables, and take that for damage.
+        """Apply pending migrations, one process at a time.
+
+        Of two processes that start together (agent and page, after an upgrade), the second would otherwise fail on the
+        tables that the first has created, and report a damaged database.
         """
         if not migrations.pending(self.db):
             return
@@ -79,25 +87,28 @@ class Store:
             migrations.apply(self.db)
             self.db.conn.execute("commit")
         finally:
-            self.db.conn.rollback()  # nothing to do after a commit
+            self.db.conn.rollback()  # has no effect after a commit
 
     def close(self) -> None:
         with self.lock:
             self.db.close()
 
     def spare(self, on: bool) -> None:
-        """While the disk is nearly full the write-ahead log is kept short, so that it needs no more room than it has."""
+        """Keep the write-ahead log short (`on`) while the disk is nearly full, so that the log need not grow."""
         with self.lock:
             pages = _SHORT_LOG if on else _USUAL_LOG
             self.db.conn.execute(f"pragma wal_autocheckpoint = {pages}")
 
     def check(self, *, thorough: bool = False) -> list[str]:
-        """What SQLite finds wrong in the file, empty where it is whole; `thorough` compares indexes with tables too."""
+        """Return the faults that SQLite finds in the file, empty if it is sound.
+
+        `thorough` also compares indexes with tables.
+        """
         found = self.rows("pragma integrity_check(10)" if thorough else "pragma quick_check(10)")
         return [text for row in found for text in map(str, row.values()) if text != "ok"]
 
     def damage(self) -> str | None:
-        """What SQLite finds wrong with the file's pages, or None."""
+        """Return the first fault that SQLite finds in the file's pages, or None."""
         try:
             found = [str(row[0]) for row in self.db.conn.execute("pragma quick_check(1)")]
         except sqlite3.DatabaseError as error:
@@ -106,10 +117,10 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Database]:
-        """A transaction; nested ones join it.
+        """Run a transaction; nested calls join the outer one.
 
-        It takes SQLite's write lock at once: one that reads first and then wants to write is refused without waiting
-        when another process (a command beside the service) wrote in between.
+        The write lock is taken at the start (`begin immediate`): a transaction that reads first and then writes fails
+        without waiting if another process (a command beside the service) wrote in between.
         """
         with self.lock:
             try:
@@ -119,32 +130,34 @@ class Store:
                         yield self.db
                         self.db.conn.execute("commit")
                     finally:
-                        self.db.conn.rollback()  # nothing to do after a commit
+                        self.db.conn.rollback()  # has no effect after a commit
                 else:
                     with self.db.atomic():
                         yield self.db
             except sqlite3.OperationalError as error:
                 raise _trouble(error, self.path) from error
 
-    def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+    def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
+        """Run a query and return all its rows."""
         with self.lock:
             try:
                 return [dict(row) for row in self.db.conn.execute(sql, parameters)]
             except sqlite3.DatabaseError as error:
                 raise _trouble(error, self.path) from error
 
-    def row(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Row | None:
+    def row(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Row | None:
+        """Run a query and return its first row, or None."""
         found = self.rows(sql, parameters)
         return found[0] if found else None
 
 
 def _trouble(error: sqlite3.Error, file: Path) -> CatalogError:
-    """CatalogBlocked where the database itself may be well."""
-    # the lower byte is the kind, the rest its details
+    """Convert a SQLite error; to CatalogBlocked if the database itself may be sound."""
+    # the lower byte is the primary error code, the upper bytes extend it
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
     key = _BLOCKED.get(kind)
     if kind == sqlite3.SQLITE_IOERR and Reserve(file.parent).full():
-        # the shared index of the write-ahead log found no room: that reads as an I/O error, and nothing is damaged
+        # no space for the shared-memory index of the write-ahead log is reported as an I/O error; nothing is damaged
         key = "catalog.full"
     return (
         CatalogBlocked(key, file=file, detail=error) if key else CatalogError("catalog.broken", file=file, detail=error)
@@ -152,9 +165,10 @@ def _trouble(error: sqlite3.Error, file: Path) -> CatalogError:
 
 
 def dump(value: object) -> str:
-    """Compact JSON with stable key order, so that equal values are equal texts."""
+    """Serialise to compact JSON with sorted keys, so that equal values give equal texts."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def moment(text: str | None) -> datetime | None:
+    """Parse a nullable time column."""
     return clock.parse(text) if text else None

@@ -1,11 +1,11 @@
-"""Cameras: the last that is known of each, and who asks for a fresh search."""
+"""Cameras: the last known state of each, and requests for a new search."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from agent import clock
@@ -13,15 +13,33 @@ from agent.catalog.base import Row, Store, dump, moment
 from agent.model import Camera, Stream, Verdict
 
 
+class CameraObject(TypedDict):
+    """The contract's camera object (docs/schemas/camera.json)."""
+
+    camera_id: str
+    serial: str
+    manufacturer: str
+    model: str
+    firmware: str
+    verdict: str
+    reasons: list[str]
+    up: bool
+    exchanged: bool
+    accepted_serial: str
+    unverified_since: str | None
+
+
 class Cameras:
+    """Table `cameras`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def put(self, camera: Camera, seen_at: datetime) -> None:
-        """Insert or replace what is known.
+        """Insert a camera, or replace what is known of it.
 
-        Of a known camera `up`, `connected_at` (the recorder's), `checked_at` and `accepted` stay as they are, `url` where the
-        new one is empty, `judged` where the new verdict is that it cannot be reached.
+        For a known camera, `up` and `connected_at` (written by the recorder), `checked_at` and `accepted` keep their values;
+        so does `url` if the new one is empty, and `judged` if the new verdict is unreachable.
         """
         values = {
             "camera_id": camera.camera_id,
@@ -55,7 +73,7 @@ class Cameras:
             )
 
     def renew(self, camera: Camera, seen_at: datetime) -> bool:
-        """As `put`, for a camera that is known; False where its row was removed meanwhile, and stays so."""
+        """Update a camera as `put` does; return False, without inserting, if its row was removed meanwhile."""
         with self._store.write():
             if self.get(camera.camera_id) is None:
                 return False
@@ -63,13 +81,14 @@ class Cameras:
             return True
 
     def remove(self, camera_id: str) -> None:
-        """Its segments and looks stay."""
+        """Delete a camera's row; its segments and looks are kept."""
         with self._store.write() as db:
             db.execute("delete from cameras where camera_id = ?", [camera_id])
 
     def rename(self, old: str, new: str) -> None:
-        """The same camera under another ID; where that has a row already, the old one goes. Segments and looks keep the
-        ID under which they were taken.
+        """Give a camera another ID; if that ID has a row already, the old row is deleted.
+
+        Segments and looks keep the ID under which they were recorded.
         """
         with self._store.write() as db:
             db.execute(
@@ -86,7 +105,7 @@ class Cameras:
         return [_camera(row) for row in self._store.rows("select * from cameras order by camera_id")]
 
     def set_up(self, camera_id: str, up: bool) -> bool:
-        """Say whether the stream flows; True where that changed."""
+        """Store whether the stream is running; return True if that changed."""
         with self._store.write() as db:
             cursor = db.execute(
                 "update cameras set up = ? where camera_id = ? and up != ?", [int(up), camera_id, int(up)]
@@ -94,18 +113,18 @@ class Cameras:
             return cursor.rowcount > 0
 
     def connected(self, camera_id: str, at: datetime) -> None:
-        """The recorder begins a connection; a check of the identity made for it counts from `at` on."""
+        """Store the start of a recorder connection; an identity check made for it counts from `at` on."""
         with self._store.write() as db:
             db.execute("update cameras set connected_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
 
     def checked(self, camera_id: str, identity: str, at: datetime, connected_at: datetime | None) -> None:
-        """Model and serial were read where the camera is recorded from, and agreed with its row.
+        """Store that model and serial were read at the address being recorded and match the camera's row.
 
-        `connected_at` is what the row said before the camera was asked: an answer says nothing of a connection that began
-        after the question, and nothing is written then.
+        `connected_at` is the row's value before the camera was queried. If a new connection began after the query, the
+        answer does not cover it, and nothing is written.
         """
         with self._store.write() as db:
-            # a clock that was put back must not make a check older than the connection that it was made on
+            # if the clock was set back, the check must still not be older than the connection it was made on
             db.execute(
                 "update cameras set checked_at = max(?, coalesce(connected_at, '')) where camera_id = ?"
                 " and ? = case when serial != '' then serial else hardware_id end and connected_at is ?",
@@ -113,7 +132,7 @@ class Cameras:
             )
 
     def accept(self, camera_id: str) -> None:
-        """The unit that stands under this name now belongs there."""
+        """Accept the unit that now answers under this camera ID."""
         with self._store.write() as db:
             db.execute(
                 "update cameras set accepted = case when serial != '' then serial else hardware_id end"
@@ -122,7 +141,7 @@ class Cameras:
             )
 
     def ask(self, camera_id: str, at: datetime) -> None:
-        """The recorder lost this camera and wants a fresh search."""
+        """Request a new search for a camera that the recorder lost."""
         with self._store.write() as db:
             db.execute("update cameras set asked_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
 
@@ -134,8 +153,8 @@ class Cameras:
         return moment(row["seen_at"]) if row else None
 
 
-def camera_data(camera: Camera, zone: ZoneInfo) -> dict[str, Any]:
-    """The contract's camera object (docs/schemas/camera.json), times in `zone`."""
+def camera_data(camera: Camera, zone: ZoneInfo) -> CameraObject:
+    """Build the contract's camera object, times in `zone`."""
     since = camera.unverified_since
     return {
         "camera_id": camera.camera_id,

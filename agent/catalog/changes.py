@@ -1,4 +1,4 @@
-"""Changed rows as plain values: what the drive's journal keeps, and what a rebuild puts back."""
+"""Changed rows as plain values, for the drive's journal and for rebuilding the catalog from it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from agent import clock
-from agent.catalog.base import Store
+from agent.catalog.base import Row, Store
 from agent.catalog.schema import JOURNALED
 from agent.errors import CatalogError
 from agent.model import AlertKind, Session
@@ -18,18 +17,20 @@ from agent.model import AlertKind, Session
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`row` is the table's row as it is now: column name to value."""
+    """A row of a journaled table as it is at present."""
 
     table: str
-    row: Mapping[str, Any]
+    row: Row
 
 
 class Changes:
+    """Table `changes`: the log of changed rows that triggers write (schema.py)."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def after(self, seq: int, limit: int = 2000) -> tuple[int, list[Change]]:
-        """(last seq read, changes after `seq` in order, each row once). A row that is gone meanwhile is left out."""
+        """Return (last `seq` read, changes after `seq` in order, each row once); rows deleted meanwhile are omitted."""
         log = self._store.rows("select seq, name, row from changes where seq > ? order by seq limit ?", [seq, limit])
         newest = {(entry["name"], entry["row"]): entry["seq"] for entry in log}
         found = []
@@ -42,7 +43,7 @@ class Changes:
         return (log[-1]["seq"] if log else seq), found
 
     def forget(self, seq: int) -> None:
-        """The changes up to `seq` are safe on the drive."""
+        """Delete the log up to `seq`, once its changes are stored on the drive."""
         with self._store.write() as db:
             db.execute("delete from changes where seq <= ?", [seq])
 
@@ -51,13 +52,13 @@ class Changes:
             db.execute("delete from changes")
 
     def everything(self) -> Iterator[Change]:
-        """Every journaled row (a new drive begins with all that the box knows but the video of other drives)."""
+        """Yield every journaled row: a new drive starts with all that the box knows, except the video of other drives."""
         for name in JOURNALED:
             for row in self._store.rows(f"select * from {name} order by rowid"):  # noqa: S608 - names of ours
                 yield Change(name, row)
 
     def of_half_day(self, class_id: str, day: date, session: Session, drive_id: str) -> list[Change]:
-        """The rows that a half-day's record keeps: its class, finished segments on this drive, looks, figures, alerts."""
+        """Return the rows for a half-day's record: class, finished segments on this drive, looks, figures, alerts."""
         key = {"c": class_id, "d": day.isoformat(), "s": session.value, "v": drive_id}
         half = "class_id = :c and date = :d and session = :s"
         queries = (
@@ -74,7 +75,7 @@ class Changes:
         ]
 
     def of_class(self, class_id: str) -> list[Change]:
-        """The rows that a class's final record keeps: its class, figures, alerts, links of the chain, and the audit of it."""
+        """Return the rows for a class's final record: class, figures, alerts, chain links, and the audit of the class."""
         tables = {
             "classes": "class_id",
             "attendance": "class_id",
@@ -89,9 +90,9 @@ class Changes:
         ]
 
     def put(self, change: Change) -> bool:
-        """Put a row back as it was, over an older state of the same thing. False where its values do not fit the table.
+        """Restore a row, replacing an older state of the same record; return False if its values do not fit the table.
 
-        A row keeps its number unless something else has it (drives filled before and after an earlier rebuild).
+        A row keeps its `id` unless another row has it (drives filled before and after an earlier rebuild).
         """
         if change.table not in _KEYS:
             return False
@@ -105,7 +106,7 @@ class Changes:
                 where = " and ".join(f"{name} is :{name}" for name in key)
                 known = self._store.row(f"select rowid as r from {change.table} where {where}", values)  # noqa: S608
                 if known and change.table == "audit":
-                    return True  # append-only, and the hash is the whole of it
+                    return True  # append-only; the hash covers all other columns
                 if known:
                     rest = [name for name in values if name != "id" and name not in key]
                     pairs = ", ".join(f"{name} = :{name}" for name in rest)
@@ -128,9 +129,10 @@ _MOMENTS = frozenset({
 _JSON: Mapping[str, type] = {"body": dict, "detail": dict, "quality": dict, "boxes": list}
 
 
-def _readable(table: str, values: Mapping[str, Any]) -> bool:
-    """Could the row be read again? SQLite takes any text for a time, and one such row of a drive from elsewhere would end every
-    command that meets it.
+def _readable(table: str, values: Row) -> bool:
+    """Return whether the row could be parsed again.
+
+    SQLite accepts any text as a time; one bad row from a foreign drive would make every command that reads it fail.
     """
     try:
         for name, value in values.items():
@@ -153,7 +155,7 @@ def _readable(table: str, values: Mapping[str, Any]) -> bool:
     return True
 
 
-# what makes a row the same thing in another database
+# the columns that identify the same record in another database
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "drives": ("drive_id",), "classes": ("class_id",), "segments": ("drive_id", "path"), "looks": ("camera_id", "at"),
     "attendance": ("class_id", "date", "session"), "alerts": ("alert_id",),

@@ -1,4 +1,4 @@
-"""Classes and what became of their half-days: approved class files, attendance figures, chain heads."""
+"""Approved classes, and the attendance objects of their half-days as last published."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from datetime import date, datetime
 from typing import Any
 
 from agent import clock
-from agent.catalog.base import Row, Store, dump
+from agent.catalog.base import JsonObject, Row, Store, dump
 from agent.model import Session
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """`body` is the class file's content as JSON (dates and times as text); `source` is `file` or `bureau`."""
+    """A stored class. `body`: the class file's content as JSON, dates and times as text. `source`: `file` or `bureau`."""
 
     class_id: str
-    body: Mapping[str, Any]
+    body: JsonObject
     source: str
     imported_at: datetime
 
 
 class Classes:
+    """Table `classes`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, class_id: str, body: Mapping[str, Any], source: str, at: datetime) -> None:
+    def put(self, class_id: str, body: Mapping[str, object], source: str, at: datetime) -> None:
+        """Insert or replace a class."""
         with self._store.write() as db:
             db.execute(
                 "insert into classes values (?, ?, ?, ?) on conflict (class_id) do update set body = excluded.body,"
@@ -43,19 +46,19 @@ class Classes:
         return [_class(row) for row in self._store.rows("select * from classes order by class_id")]
 
     def imported(self) -> dict[str, datetime]:
-        """When each class was last imported, by class ID: cheap to ask where bodies are kept."""
+        """Return the time of each class's last import by class ID, without reading the bodies."""
         rows = self._store.rows("select class_id, imported_at from classes order by class_id")
         return {row["class_id"]: clock.parse(row["imported_at"]) for row in rows}
 
 
 class AttendanceFigures:
-    """The attendance object of each half-day, as last published."""
+    """Table `attendance`: the attendance object of each half-day, as last published."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, body: Mapping[str, Any], at: datetime) -> None:
-        """`body` is the contract's attendance object."""
+    def put(self, body: Mapping[str, object], at: datetime) -> None:
+        """Insert or replace a half-day's attendance object."""
         with self._store.write() as db:
             db.execute(
                 "insert into attendance values (?, ?, ?, ?, ?, ?, ?) on conflict (class_id, date, session) do update set"
@@ -80,6 +83,7 @@ class AttendanceFigures:
         return dict(json.loads(row["body"])) if row else None
 
     def of_class(self, class_id: str) -> list[dict[str, Any]]:
+        """Return the attendance objects of a class in order of time."""
         rows = self._store.rows(
             "select body from attendance where class_id = ? order by date,"
             " case session when 'am' then 0 when 'pm' then 1 else 2 end",

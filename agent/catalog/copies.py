@@ -1,7 +1,7 @@
-"""Daily copies of the database on the box's own disk, and what is taken back from one when the database is lost.
+"""Daily copies of the database on the box's own disk, and restoring from one when the database is lost.
 
-A drive remembers its segments, looks, figures and alerts; accounts, tokens, facts, origins and alerts not yet acknowledged
-stand only here. Looks are left out: after years they are nearly all of the database, which KEPT copies would multiply.
+Segments, looks, figures and alerts are also stored on the drive; accounts, tokens, facts, origins and unacknowledged
+messages exist only in the database. Looks are not copied: after years they are most of the database, times KEPT copies.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _ONLY_HERE = ("accounts", "tokens", "facts", "origins")
 
 
 def of_day(folder: Path, day: date) -> Path:
-    """Where the copy of a day lies, if there is one."""
+    """Return the path for the copy of a day."""
     return folder / f"catalog-{day:%Y%m%d}.db"
 
 
 def make(store: Store, folder: Path, day: date) -> Path:
-    """Copy the database as of now, while others write; the oldest copies beyond KEPT go. Raises CatalogError.
+    """Copy the database while others write, and delete the oldest copies beyond KEPT. Raises CatalogError.
 
-    By a connection of its own: a database of years takes minutes, for which no recorder may wait.
+    Uses a connection of its own: copying a database of several years takes minutes, and recorders must not wait for it.
     """
     final = of_day(folder, day)
     part = final.with_suffix(".part")
@@ -41,7 +41,7 @@ def make(store: Store, folder: Path, day: date) -> Path:
         for old in sorted(path for path in folder.glob("catalog-*.db") if path != final)[: 1 - KEPT]:
             old.unlink()
     except (OSError, sqlite3.Error) as error:
-        # half a copy would take the room that a full disk lacks
+        # a partial copy would use space that a full disk lacks
         with suppress(OSError):
             _drop_parts(folder)
         raise CatalogError("catalog.no_copy", folder=folder, detail=error) from error
@@ -49,7 +49,7 @@ def make(store: Store, folder: Path, day: date) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """The tables as of one instant. Indices are left to the database that takes rows back."""
+    """Copy the tables as of one instant, without indexes (restoring inserts into tables that have them)."""
     with closing(sqlite3.connect(target, timeout=10, isolation_level=None)) as copy:
         copy.execute("attach ? as whole", [os.fspath(source)])
         copy.execute("begin")
@@ -62,21 +62,24 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _drop_parts(folder: Path) -> None:
-    """What a power cut or a full disk left of earlier copies."""
+    """Delete partial copies that a power cut or a full disk left behind."""
     for left in folder.glob("catalog-*.part*"):
         left.unlink()
 
 
 def newest(folder: Path, today: date) -> Path | None:
-    """Of today or before; one of a day to come, which a clock that was ahead has left, only where there is no other."""
+    """Return the newest copy of `today` or before, or None if there is no copy.
+
+    A copy with a future date, left by a clock that was ahead, is returned only if there is no other.
+    """
     there = sorted(folder.glob("catalog-*.db"))
     return max((path for path in there if path <= of_day(folder, today)), default=there[-1] if there else None)
 
 
 def take_back(store: Store, file: Path) -> int:
-    """Put what only the box knew from a copy into a database made anew; rows already there stay. Returns the rows.
+    """Restore from a copy what no drive stores; existing rows are kept. Returns the number of rows inserted.
 
-    Of the outbox only what is not retained: an old retained message would overwrite a newer one at the broker.
+    From the outbox only messages that are not retained: an old retained message would overwrite a newer one at the broker.
     Raises CatalogError.
     """
     with store.lock:
@@ -96,7 +99,7 @@ def _insert(connection: sqlite3.Connection) -> int:
     before = connection.total_changes
     for name in _ONLY_HERE:
         if name in there:
-            # by name: a copy that an older version made lacks the columns that came since
+            # by name: a copy made by an older version lacks columns that were added later
             shared = ", ".join(sorted(_columns(connection, "old", name) & _columns(connection, "main", name)))
             connection.execute(f"insert or ignore into main.{name} ({shared}) select {shared} from old.{name}")  # noqa: S608
     columns = "event_id, topic, type, data, retained, created_at, expires_at"

@@ -1,8 +1,8 @@
-"""What of a film was really sent to whom, until the audit has it.
+"""Video ranges that were sent to a user and are not in the audit yet.
 
-A player asks for one film in many ranges. They are gathered here, and the audit gets one entry for what came together
-(`settle`), so that it stays short however a player, or somebody with bad intent, cuts them. The rows are no evidence: the
-audit is.
+A player requests one virtual MP4 in many byte ranges. They are collected here, and `settle` writes one audit entry for the
+ranges that belong together, so that the audit stays short however a player, or an attacker, splits its requests. The rows
+here are not evidence; the audit is.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from agent.intervals import length, union, without
 
 ACTION = "watch.sent"
 WAIT = timedelta(minutes=2)
-"""So long may what was sent wait for more before the audit gets it."""
+"""How long sent ranges may wait for more before `settle` writes them to the audit."""
 _OVER = timedelta(hours=1)
 _MOST = 1000
 Bytes = tuple[int, int]
+"""Byte range [start, stop)."""
 Stretch = tuple[datetime, datetime]
+"""Time span [start, end)."""
 
 
 class Deliveries:
+    """Table `deliveries`. `film` names the virtual MP4; `spans` is what was sent, `told` what the audit has, as JSON."""
+
     def __init__(self, store: Store, audit: Audit, zone: ZoneInfo) -> None:
         self._store, self._audit, self._zone = store, audit, zone
 
@@ -40,7 +44,10 @@ class Deliveries:
         sent: Bytes,
         shown: Callable[[Sequence[Bytes]], list[Stretch]],
     ) -> None:
-        """The bytes [start, stop) of a film went out; `shown` tells which time all of its bytes together show."""
+        """Record that the bytes `sent` of a virtual MP4 were sent.
+
+        `shown` converts byte ranges of the file to the time spans that they show.
+        """
         key = [who, class_id, camera_id, film]
         with self._store.write() as db:
             row = self._store.row(
@@ -61,7 +68,10 @@ class Deliveries:
             )
 
     def settle(self, at: datetime, class_id: str | None = None, waited: timedelta = timedelta()) -> int:
-        """Put into the audit what waits (of one class only; for at least so long only); return how many entries that made."""
+        """Write waiting deliveries to the audit; return the number of rows settled.
+
+        `class_id`: only those of this class. `waited`: only those that have waited at least this long.
+        """
         limit = clock.stamp(at - waited)
         with self._store.write() as db:
             rows = self._store.rows(
@@ -69,12 +79,12 @@ class Deliveries:
                 [class_id, class_id, limit],
             )
             for row in rows:
-                self._tell(row, at)
+                self._write_audit(row, at)
                 db.execute("update deliveries set told = spans where id = ?", [row["id"]])
             db.execute("delete from deliveries where spans = told and at < ?", [clock.stamp(at - _OVER)])
         return len(rows)
 
-    def _tell(self, row: Row, at: datetime) -> None:
+    def _write_audit(self, row: Row, at: datetime) -> None:
         fresh = without(_spans(row["spans"]), _spans(row["told"]))
         if not fresh:
             return

@@ -1,10 +1,9 @@
-"""Drives that this box has known, the chain of closed half-days, and small named facts."""
+"""Drives that were used in this box, the chain of closed half-days, and small named facts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from agent import clock
 from agent.catalog.base import Row, Store, moment
@@ -14,6 +13,8 @@ from agent.model import Session
 
 @dataclass(frozen=True, slots=True)
 class DriveRow:
+    """A stored drive. `last_head`: head of the chain when last written. `stopped_…`: since when and why it is not used."""
+
     drive_id: str
     label: str
     institution: str
@@ -31,7 +32,7 @@ class DriveRow:
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """A closed half-day: `head` chains its sums to the half-day before; `sequence` counts from 1 within the class."""
+    """A closed half-day. `head` chains its checksums to the half-day before; `sequence` counts from 1 in the class."""
 
     class_id: str
     date: date
@@ -44,6 +45,8 @@ class ChainLink:
 
 
 class Drives:
+    """Table `drives`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -58,7 +61,7 @@ class Drives:
         public_key: str,
         seen_at: datetime,
     ) -> None:
-        """Remember a drive, or that it was seen again (perhaps elsewhere)."""
+        """Insert a drive, or update when and at which path it was last seen."""
         with self._store.write() as db:
             db.execute(
                 "insert into drives (drive_id, label, institution, path, created, public_key, seen_at)"
@@ -68,8 +71,8 @@ class Drives:
                 [drive_id, label, institution, path, clock.stamp(created), public_key, clock.stamp(seen_at)],
             )
 
-    def set(self, drive_id: str, **values: Any) -> None:
-        """Change columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
+    def set(self, drive_id: str, **values: object) -> None:
+        """Update columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
         with self._store.write() as db:
             given = {k: clock.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
             db.table("drives").update(drive_id, given)
@@ -83,12 +86,17 @@ class Drives:
 
 
 class Chain:
+    """Table `chain`."""
+
     def __init__(self, store: Store, outbox: Outbox) -> None:
         self._store = store
         self._outbox = outbox
 
     def add(self, link: ChainLink) -> None:
-        """Record a closed half-day and tell the bureau, in one transaction: a head told is a head that cannot change."""
+        """Record a closed half-day and report it to the bureau, in one transaction.
+
+        The bureau then holds the head, so that it cannot be changed unnoticed.
+        """
         data = {
             "class_id": link.class_id,
             "date": link.date.isoformat(),
@@ -128,7 +136,7 @@ class Chain:
 
 
 class Facts:
-    """Small named values that outlive a restart (boot ID, offsets, counters)."""
+    """Table `facts`: small named values that survive a restart (boot ID, offsets, counters)."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,7 +1,8 @@
-"""Events: what happened to cameras, drive, clock and agent. The gap ledger takes its reasons from here.
+"""Events: what happened to cameras, drive, clock and agent; the source of reasons in the gap ledger.
 
-Kinds: agent.started, agent.stopped, agent.alive (refreshed each few seconds: tells a kill from a power cut by boot ID),
-camera.up, camera.down, camera.stalled, camera.refused, drive.missing, drive.returned, drive.full, clock.stepped, …
+Kinds: agent.started, agent.stopped, agent.alive (refreshed every few seconds; its boot ID distinguishes a killed process
+from a power cut), camera.up, camera.down, camera.stalled, camera.refused, drive.missing,
+drive.returned, drive.full, clock.stepped, …
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from agent import clock
-from agent.catalog.base import Row, Store, dump, moment
+from agent.catalog.base import JsonObject, Row, Store, dump, moment
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`until` is set once a lasting event (a drive missing, a camera down) is over."""
+    """One event. `until` is set once a lasting event (drive missing, camera down) is over."""
 
     event_id: int
     at: datetime
@@ -26,10 +26,12 @@ class Event:
     camera_id: str | None
     drive_id: str | None
     until: datetime | None
-    detail: Mapping[str, Any]
+    detail: JsonObject
 
 
 class Events:
+    """Table `events`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -40,8 +42,9 @@ class Events:
         *,
         camera_id: str | None = None,
         drive_id: str | None = None,
-        detail: Mapping[str, Any] | None = None,
+        detail: Mapping[str, object] | None = None,
     ) -> int:
+        """Insert an event and return its ID."""
         with self._store.write() as db:
             cursor = db.execute(
                 "insert into events (at, kind, camera_id, drive_id, detail) values (?, ?, ?, ?, ?)",
@@ -50,11 +53,12 @@ class Events:
             return int(cursor.lastrowid or 0)
 
     def end(self, event_id: int, until: datetime) -> None:
+        """Set the end of a lasting event."""
         with self._store.write() as db:
             db.execute("update events set until = ? where id = ?", [clock.stamp(until), event_id])
 
     def between(self, start: datetime, end: datetime) -> list[Event]:
-        """Events that began before `end` and were not over before `start`; instantaneous ones from `start` on."""
+        """Return events that began before `end` and were not over before `start`; instantaneous ones from `start` on."""
         rows = self._store.rows(
             "select * from events where at < :end and coalesce(until, at) >= :start order by at, id",
             {"start": clock.stamp(start), "end": clock.stamp(end)},
@@ -62,10 +66,10 @@ class Events:
         return [_event(row) for row in rows]
 
     def traces(self) -> tuple[datetime, datetime] | None:
-        """The earliest and the latest instant at which the agent of this catalog did something; None for a new one.
+        """Return the earliest and the latest trace of the agent's work in this catalog; None for a new catalog.
 
-        What others do while it does not run (import a class, change an account, make the catalog again) begins the time but
-        does not end it.
+        What commands do while the agent does not run (import a class, change an account, rebuild the catalog) counts for
+        the earliest trace but not for the latest.
         """
         row = self._store.row(
             "select min(at) as first, max(at) filter (where worked) as last from ("
@@ -78,6 +82,7 @@ class Events:
         return clock.parse(row["first"]), clock.parse(row["last"] or row["first"])
 
     def last(self, kind: str, camera_id: str | None = None) -> Event | None:
+        """Return the newest event of a kind, of one camera if given."""
         row = self._store.row(
             "select * from events where kind = ? and (? is null or camera_id = ?) order by at desc, id desc limit 1",
             [kind, camera_id, camera_id],

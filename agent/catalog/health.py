@@ -1,5 +1,6 @@
-"""What the last examination of the box found (agent/doctor makes it): here, so that page, API and heartbeat can read it from
-any process.
+"""The findings of the box's last examination.
+
+agent/doctor writes them; page, API and heartbeat can read them from any process.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from agent import clock
 from agent.catalog.base import dump
@@ -23,8 +24,10 @@ _NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`check` names what was looked at (`drive`, `cameras.cam1`); `mend` is "" where nothing is to be done. `said` has both
-    by language, where they are known in more than the process's own.
+    """The result of one check.
+
+    `check` names what was checked (`drive`, `cameras.cam1`). `mend` is the remedy, "" if nothing is to be done. `said` has
+    both texts by language, where they are known in more than the process's own language.
     """
 
     check: str
@@ -34,35 +37,45 @@ class Finding:
     said: Mapping[Language, tuple[str, str]] = field(default_factory=dict, compare=False, hash=False)
 
     def as_data(self) -> dict[str, str]:
-        """The contract's object."""
+        """Build the contract's object."""
         return {"check": self.check, "severity": self.severity, "finding": self.finding, "mend": self.mend}
 
     def within(self, language: Language) -> Finding:
-        """The same in that language."""
+        """Return the same finding in another language, if its texts are known."""
         finding, mend = self.said.get(language, (self.finding, self.mend))
         return Finding(self.check, self.severity, finding, mend, self.said)
 
 
 def worst(findings: Iterable[Finding]) -> Severity:
+    """Return the highest severity, `ok` without findings."""
     return max((f.severity for f in findings), key=ORDER.index, default="ok")
+
+
+class ExaminationSummary(TypedDict):
+    """The heartbeat's `doctor` object, except for `at`."""
+
+    worst: Severity
+    errors: int
+    warnings: int
+    checks: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """`at` is when it began."""
+    """One examination of the box. `at` is when it began."""
 
     at: datetime
     findings: tuple[Finding, ...]
 
     def ranked(self) -> list[Finding]:
-        """The worst first, else as they were found."""
+        """Return the findings sorted by severity, worst first, else in their original order."""
         return sorted(self.findings, key=lambda f: -ORDER.index(f.severity))
 
     def count(self, severity: Severity) -> int:
         return sum(f.severity == severity for f in self.findings)
 
-    def short(self) -> dict[str, Any]:
-        """The heartbeat's `doctor` but for `at`: checks that want something, by name, the worst first."""
+    def short(self) -> ExaminationSummary:
+        """Summarise for the heartbeat; `checks` names the checks that need attention, worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {
             "worst": worst(self.findings),
@@ -73,20 +86,20 @@ class Examination:
 
 
 class Health:
-    """Keeps the last examination among the facts."""
+    """Stores the last examination among the facts."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
     def put(self, examination: Examination) -> None:
-        rows: list[dict[str, Any]] = [
+        rows: list[dict[str, object]] = [
             {"check": f.check, "severity": f.severity, "finding": f.finding, "mend": f.mend, "said": {**f.said}}
             for f in examination.findings
         ]
         self._facts.put(_NAME, dump({"at": clock.stamp(examination.at), "findings": rows}))
 
     def last(self) -> Examination | None:
-        """None where the box has not been examined yet."""
+        """Return the last examination, or None if the box has not been examined yet."""
         text = self._facts.get(_NAME)
         if text is None:
             return None

@@ -1,4 +1,4 @@
-"""Looks: what one key frame showed."""
+"""Looks: the head count of one key frame."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from agent.model import Look, Session
 
 
 class Looks:
+    """Table `looks`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(self, look: Look) -> None:
-        """Store a look; one camera and instant is stored once."""
+        """Insert a look; a second one of the same camera and instant is ignored."""
         with self._store.write() as db:
             db.execute(
                 "insert into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, reason,"
@@ -49,7 +51,10 @@ class Looks:
         return [_look(row) for row in rows]
 
     def last(self, camera_id: str, now: datetime) -> Look | None:
-        """The newest at or before `now`: what a clock that was ahead has left behind it says nothing of today."""
+        """Return a camera's newest look at or before `now`.
+
+        Later ones were stored while the clock was ahead, and do not describe the present.
+        """
         row = self._store.row(
             "select * from looks where camera_id = ? and at <= ? order by at desc limit 1",
             [camera_id, clock.stamp(now)],

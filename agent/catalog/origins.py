@@ -1,4 +1,7 @@
-"""From where each account has signed in: what keeps its owner a way in while strangers guess (agent/web/throttle.py)."""
+"""Network addresses from which each account has logged in.
+
+Login throttling (agent/web/throttle.py) uses them so that the owner can still log in while strangers guess the password.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ from agent.catalog.base import Store
 
 LASTS = timedelta(days=180)
 MOST = 16
-"""Addresses kept of an account, the newest."""
+"""Addresses kept per account, the newest."""
 
 
 class Origins:
+    """Table `origins`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(self, name: str, origin: str, at: datetime) -> None:
-        """`name` has signed in from there."""
+        """Record a login of account `name` from an address."""
         with self._store.write() as db:
             db.execute("insert or replace into origins values (?, ?, ?)", [name, origin, clock.stamp(at)])
             db.execute(
@@ -27,7 +32,7 @@ class Origins:
             )
 
     def known(self, name: str, origin: str, now: datetime) -> bool:
-        """Whether `name` has signed in from there within LASTS."""
+        """Return whether account `name` has logged in from this address within LASTS."""
         return (
             self._store.row(
                 "select 1 from origins where name = ? and origin = ? and at > ?",

@@ -1,5 +1,7 @@
-"""Messages for the bureau that were not yet acknowledged. Whoever changes a fact puts its message here in the same
-transaction; the bureau link wraps, publishes and deletes on acknowledgement.
+"""Transactional outbox: messages for the bureau that are not yet acknowledged.
+
+A change of data and its message are written in one transaction. The bureau link wraps and publishes the messages and
+deletes them on acknowledgement.
 """
 
 from __future__ import annotations
@@ -9,33 +11,37 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from agent import clock
-from agent.catalog.base import Row, Store, dump, moment
+from agent.catalog.base import JsonObject, Row, Store, dump, moment
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`topic` is the part after `training/v1/{county}/{site}/{box}/`; `type` ends the CloudEvents type (empty: the
-    topic's retained message is to be removed). `latest` is False for a retained topic's message that a newer one follows.
+    """One queued message.
+
+    `topic`: the part after `training/v1/{county}/{site}/{box}/`. `type`: the last part of the CloudEvents type; empty means
+    that the topic's retained message is to be removed. `latest` is False for a message of a retained topic if a newer one
+    is queued or remembered.
     """
 
     seq: int
     event_id: str
     topic: str
     type: str
-    data: Mapping[str, Any] | Sequence[Any]
+    data: JsonObject | Sequence[JsonObject]
     retained: bool
     created_at: datetime
     latest: bool = True
 
 
-# a state, where nobody misses the values between; every message of the other topics is delivered
+# topics that describe a state: values in between may be skipped; every message of the other topics is delivered
 _STATES = ("alerts/open", "camera/")
 
 
 class Outbox:
+    """Tables `outbox` and `retained`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -43,19 +49,21 @@ class Outbox:
         self,
         topic: str,
         type_: str,
-        data: Mapping[str, Any] | Sequence[Any],
+        data: Mapping[str, object] | Sequence[object],
         at: datetime,
         *,
         retained: bool = False,
         expires_at: datetime | None = None,
     ) -> None:
-        """Queue a message. A retained one is also remembered, for brokers that come back empty; a state that was told already
-        is not told again.
+        """Queue a message.
+
+        A retained one is also remembered, for brokers that lose their data; a state that equals the last one of its topic
+        is not queued again.
         """
         event_id, text = str(uuid.uuid4()), dump(data)
         with self._store.write() as db:
             if retained and topic.startswith(_STATES):
-                if self._is_told(topic, text):
+                if self._is_current(topic, text):
                     return
                 db.execute("delete from outbox where topic = ?", [topic])
             if retained:
@@ -78,13 +86,13 @@ class Outbox:
                 ],
             )
 
-    def _is_told(self, topic: str, data: str) -> bool:
-        """Whether a state's newest message, waiting or delivered, says the same: several may notice one change."""
+    def _is_current(self, topic: str, data: str) -> bool:
+        """Return whether a state's newest message, waiting or delivered, equals `data`: several may report one change."""
         row = self._store.row("select data from retained where topic = ?", [topic])
         return row is not None and row["data"] == data
 
     def forget(self, topic: str, at: datetime) -> None:
-        """The retained message of a topic has served its time: remove it here and, by an empty message, at the broker."""
+        """Remove the retained message of a topic, here and, by an empty message, at the broker."""
         with self._store.write() as db:
             db.execute("delete from retained where topic = ?", [topic])
             db.execute(
@@ -93,7 +101,7 @@ class Outbox:
             )
 
     def waiting(self, after: int = 0, limit: int = 100, *, retained: bool = False) -> list[Message]:
-        """Messages with seq above `after`, in order; only those of retained topics if asked."""
+        """Return messages with `seq` above `after`, in order; `retained`: only those of retained topics."""
         rows = self._store.rows(
             "select o.*, o.retained = 0 or o.type = '' or r.event_id = o.event_id as latest from outbox o"
             " left join retained r using (topic) where o.seq > ? and o.retained >= ? order by o.seq limit ?",
@@ -102,7 +110,10 @@ class Outbox:
         return [_message(row) for row in rows]
 
     def remembered(self, prefix: str = "", *, settled: bool = False) -> list[Message]:
-        """The newest message of each retained topic (seq 0); `settled`: only where none waits to be delivered."""
+        """Return the newest message of each retained topic, with `seq` 0.
+
+        `prefix`: only topics that start with it. `settled`: only topics without a message waiting for delivery.
+        """
         rows = self._store.rows(
             "select 0 as seq, 1 as retained, 1 as latest, r.* from retained r where substr(topic, 1, ?) = ?"
             " and not (? and topic in (select topic from outbox)) order by topic",
@@ -111,12 +122,12 @@ class Outbox:
         return [_message(row) for row in rows]
 
     def done(self, seq: int) -> None:
-        """The broker has acknowledged it."""
+        """Delete a message that the broker has acknowledged."""
         with self._store.write() as db:
             db.execute("delete from outbox where seq = ?", [seq])
 
     def expire(self, now: datetime) -> int:
-        """Drop messages that are worthless when late (heartbeats); return how many."""
+        """Delete expired messages, which are worthless when late (heartbeats); return how many."""
         with self._store.write() as db:
             cursor = db.execute(
                 "delete from outbox where expires_at is not null and expires_at < ?", [clock.stamp(now)]
@@ -124,24 +135,26 @@ class Outbox:
             return int(cursor.rowcount)
 
     def drop(self, before: datetime) -> int:
-        """Give up messages that nobody fetches; return how many. The newest of each retained topic is remembered all the
-        same.
+        """Delete messages queued before a time; return how many.
+
+        The newest message of each retained topic is still remembered.
         """
         with self._store.write() as db:
             cursor = db.execute("delete from outbox where created_at < ?", [clock.stamp(before)])
             return int(cursor.rowcount)
 
     def size(self) -> int:
+        """Return the number of waiting messages."""
         row = self._store.row("select count(*) as n from outbox")
         return int(row["n"]) if row else 0
 
     def last(self) -> int:
-        """The number of the newest message ever queued."""
+        """Return the `seq` of the newest message ever queued."""
         row = self._store.row("select seq from sqlite_sequence where name = 'outbox'")
         return int(row["seq"]) if row else 0
 
     def oldest(self) -> datetime | None:
-        """Since when the first of the waiting messages waits."""
+        """Return when the oldest waiting message was queued, or None."""
         row = self._store.row("select min(created_at) as at from outbox")
         return moment(row["at"]) if row else None
 

@@ -1,7 +1,8 @@
-"""Room on the box's own disk that is kept for the catalog: a full disk must not cost a class whose evidence drive is empty.
+"""Disk space reserved for the catalog on the box's own disk.
 
-A file holds the room. It is given back to the disk when that is full, so that the catalog can write again, and made anew
-when there is room. What fills the disk may take this room too: it wins the time in which a person makes some.
+A full system disk must not prevent the recording of a class while the evidence drive has space. A file occupies the space;
+it is deleted when the disk is full, so that the catalog can write again, and created again when there is space. Whatever
+fills the disk may use up this space too; it gains time for a person to free some.
 """
 
 from __future__ import annotations
@@ -15,28 +16,31 @@ NAME = "reserve"
 COPIES = "copies"
 SIZE = 64 * 1024 * 1024
 LOW = 1024 * 1024
-"""So few bytes free, and the disk is full for a database that needs a write-ahead log and an index of it."""
+"""With less than this many bytes free, the disk is full for a database with a write-ahead log and its index."""
 
 
 class Reserve:
-    """The reserve in `folder`, which is the state folder."""
+    """The reserve file in `folder`, the state folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / NAME
 
     def full(self) -> bool:
-        """Is the disk full? False too where nobody can tell."""
+        """Return whether the disk is full; False if that cannot be determined."""
         with suppress(OSError):
             return shutil.disk_usage(self._folder).free < LOW
         return False
 
     def there(self) -> bool:
+        """Return whether the reserve file exists."""
         return self._file.exists()
 
     def spend(self) -> bool:
-        """Give the room back to the disk; False where there was none (any more). Where no reserve could be set aside before,
-        the older daily copies of the database go: the newest stays, and tomorrow brings another.
+        """Free the reserved space; return False if nothing could be freed.
+
+        Without a reserve file the older daily copies of the database are deleted instead; the newest stays, and another is
+        made the next day.
         """
         try:
             self._file.unlink()
@@ -49,8 +53,9 @@ class Reserve:
         return True
 
     def keep(self) -> bool:
-        """Set the room aside where that leaves twice as much: a quarter of a small disk, SIZE of a usual one. True where it is
-        set aside.
+        """Create the reserve file if that leaves twice its size free; return True if it exists.
+
+        Its size is SIZE, or a quarter of a small disk.
         """
         if self.there():
             return True

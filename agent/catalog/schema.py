@@ -1,4 +1,8 @@
-"""The database's shape and its migrations. Times are `clock.stamp` texts (UTC, fixed width), so text order is time order."""
+"""The database schema and its migrations.
+
+Times are `clock.stamp` texts (UTC, fixed width), so text order is time order. The database records migrations by function
+name: never rename, edit or reorder a released one.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ migrations = Migrations("site-agent")
 
 @migrations()
 def m001_first(db: Database) -> None:
-    """Tables of the first release."""
+    """Create the tables of the first release."""
     for statement in _FIRST.split(";\n"):
         if statement.strip():
             db.execute(statement)
 
 
-# one statement after another rather than executescript, which would commit the migration's transaction half-way
+# executed one statement at a time: executescript would commit the migration's transaction half-way
 _FIRST = """
 create table drives (
     drive_id text primary key, label text not null, institution text not null, path text not null, created text not null,
@@ -85,7 +89,7 @@ create table facts (name text primary key, value text not null)
 
 @migrations()
 def m002_changes(db: Database) -> None:
-    """A log of changed rows, written by triggers, for the journal on the drive (`drive rebuild`, docs/storage.md)."""
+    """Add a log of changed rows, written by triggers, for the drive's journal (`drive rebuild`, docs/storage.md)."""
     db.execute("create table changes (seq integer primary key autoincrement, name text not null, row integer not null)")
     for table in JOURNALED:
         for action in ("insert", "update"):
@@ -93,13 +97,13 @@ def m002_changes(db: Database) -> None:
             db.execute(f"create trigger {table}_{action} after {action} on {table} begin {into}; end")
 
 
-# what the drives must be able to give back; the rest (cameras, outbox, facts, accounts) lives in the state folder
+# tables that can be rebuilt from the drives; the rest (cameras, outbox, facts, accounts) is only in the state folder
 JOURNALED = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
 
 
 @migrations()
 def m003_audit_only_grows(db: Database) -> None:
-    """Nobody changes or deletes an entry of the audit through SQL; whoever goes round it breaks the chain."""
+    """Make the audit append-only by triggers; bypassing them breaks its hash chain."""
     for action in ("update", "delete"):
         db.execute(
             f"create trigger audit_no_{action} before {action} on audit begin"
@@ -109,7 +113,7 @@ def m003_audit_only_grows(db: Database) -> None:
 
 @migrations()
 def m004_accounts(db: Database) -> None:
-    """Who may use the page. Of a session only the hash of its token is kept."""
+    """Add accounts of the page and login sessions; of a session's token only the hash is stored."""
     db.execute(
         "create table accounts (name text primary key, role text not null, password text not null, created_at text not null)"
     )
@@ -121,7 +125,7 @@ def m004_accounts(db: Database) -> None:
 
 @migrations()
 def m005_tokens(db: Database) -> None:
-    """Tokens of the bureau's programs, and what the pages of a large box look up by."""
+    """Add API tokens of the bureau's programs, and indexes for the pages of a large box."""
     db.execute(
         "create table tokens (token_hash text primary key, name text not null unique, role text not null,"
         " created_at text not null, expires_at text not null)"
@@ -132,7 +136,7 @@ def m005_tokens(db: Database) -> None:
 
 @migrations()
 def m006_identity(db: Database) -> None:
-    """Which unit stands under a camera's name, when that was last read from it, and which was recorded."""
+    """Add the identity of the unit behind a camera ID, when it was last read, and which unit was recorded."""
     for column in (
         "url text not null default ''",
         "accepted text not null default ''",
@@ -150,9 +154,9 @@ def m006_identity(db: Database) -> None:
 
 @migrations()
 def m007_accounts_kept(db: Database) -> None:
-    """Who made an account, when it was last used, whether it is disabled, whether its password is one that was handed over.
+    """Add who created an account, its last use, whether it is disabled, and whether its password must be changed.
 
-    Accounts of earlier versions have a password that somebody read off a screen: they are asked for one of their own too.
+    Passwords of accounts from earlier versions were shown on a screen, so their users must set new ones too.
     """
     for column in (
         "created_by text not null default ''",
@@ -167,15 +171,16 @@ def m007_accounts_kept(db: Database) -> None:
 
 @migrations()
 def m008_first_message(db: Database) -> None:
-    """An alert's first message: the cause, which later messages must not replace. Null in rows of before: only the last was
-    kept.
+    """Add an alert's first message: the cause, which later messages must not replace.
+
+    It is null in older rows, for which only the last message was stored.
     """
     db.execute("alter table alerts add column first_message text")
 
 
 @migrations()
 def m009_deliveries(db: Database) -> None:
-    """What of a film was sent to whom and is not in the audit yet. Of the box alone: no drive carries it."""
+    """Add video ranges sent to users and not yet in the audit; this table is not journaled to drives."""
     db.execute(
         "create table deliveries (id integer primary key, who text not null, class_id text not null, camera_id text not null,"
         " film text not null, ranges text not null, spans text not null, told text not null, begun_at text not null,"
@@ -185,7 +190,7 @@ def m009_deliveries(db: Database) -> None:
 
 @migrations()
 def m010_origins(db: Database) -> None:
-    """From where each account has signed in, so that its owner keeps a way in while strangers guess at the password."""
+    """Add the addresses each account has logged in from, so that its owner can log in while strangers guess passwords."""
     db.execute(
         "create table origins (name text not null, origin text not null, at text not null, primary key (name, origin))"
     )

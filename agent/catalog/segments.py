@@ -1,10 +1,12 @@
-"""Segments: an open row when a file is opened, finished last of all."""
+"""Segments: recorded files.
+
+A row is inserted as `open` when its file is opened; `finished` is the last step, after the file is complete.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 from agent import clock
 from agent.catalog.base import Row, Store, moment
@@ -12,11 +14,13 @@ from agent.model import Segment, Session
 
 
 class Segments:
+    """Table `segments`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def open(self, segment: Segment) -> int:
-        """Insert an open row (its `segment_id` is ignored) and return the new ID. A path already known is an error."""
+        """Insert an open row (its `segment_id` is ignored) and return the new ID; a path that exists is an error."""
         with self._store.write() as db:
             values = _values(segment)
             names = ", ".join(values)
@@ -25,7 +29,7 @@ class Segments:
             return int(cursor.lastrowid or 0)
 
     def finish(self, segment_id: int, *, end: datetime, size: int, sha256: str) -> None:
-        """The file is whole, named and synced: say so."""
+        """Mark a segment as finished; its file must be complete, renamed and synced."""
         with self._store.write() as db:
             db.execute(
                 "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
@@ -33,12 +37,12 @@ class Segments:
             )
 
     def rename(self, segment_id: int, path: str) -> None:
-        """The file of an open row will get another name than was thought."""
+        """Change the final path of an open row."""
         with self._store.write() as db:
             db.execute("update segments set path = ? where id = ? and state = 'open'", [path, segment_id])
 
     def verified(self, camera_id: str, since: datetime) -> None:
-        """The camera's identity was read on the connection that began at `since`: so what it is writing is of that unit."""
+        """Clear `unchecked_since` of open rows: the identity was read on the connection that began at `since`."""
         with self._store.write() as db:
             db.execute(
                 "update segments set unchecked_since = null where camera_id = ? and state = 'open' and start >= ?",
@@ -46,12 +50,12 @@ class Segments:
             )
 
     def drop(self, segment_id: int) -> None:
-        """Forget an open row whose file never held a frame."""
+        """Delete an open row whose file never contained a frame."""
         with self._store.write() as db:
             db.execute("delete from segments where id = ? and state = 'open'", [segment_id])
 
     def opened(self, camera_id: str | None = None) -> list[Segment]:
-        """Open rows, oldest first."""
+        """Return open rows, of one camera if given, oldest first."""
         rows = self._store.rows(
             "select * from segments where state = 'open' and (? is null or camera_id = ?) order by start",
             [camera_id, camera_id],
@@ -59,7 +63,7 @@ class Segments:
         return [_segment(row) for row in rows]
 
     def of_class(self, class_id: str, day: date | None = None, session: Session | None = None) -> list[Segment]:
-        """Finished segments of a class, by camera and time."""
+        """Return finished segments of a class (of one day, of one half-day), by camera and time."""
         rows = self._store.rows(
             "select * from segments where class_id = :c and state = 'finished' and (:d is null or date = :d)"
             " and (:s is null or session = :s) order by camera_id, start",
@@ -70,7 +74,7 @@ class Segments:
     def between(
         self, camera_id: str, start: datetime, end: datetime, *, class_id: str | None = None, finished: bool = True
     ) -> list[Segment]:
-        """Segments of a camera that touch [start, end), in order; open ones too unless `finished`."""
+        """Return segments of a camera that overlap [start, end), in order; with `finished` False also open ones."""
         rows = self._store.rows(
             "select * from segments where camera_id = :cam and start < :end and (end is null or end > :start)"
             " and (:cls is null or class_id = :cls) and (:fin = 0 or state = 'finished') order by start",
@@ -79,7 +83,7 @@ class Segments:
         return [_segment(row) for row in rows]
 
     def recorded(self, camera_id: str) -> bool:
-        """Whether anything was ever recorded under a camera's name."""
+        """Return whether anything was ever recorded under a camera ID."""
         return self._store.row("select 1 from segments where camera_id = ? limit 1", [camera_id]) is not None
 
     def get(self, segment_id: int) -> Segment | None:
@@ -91,7 +95,7 @@ class Segments:
         return _segment(row) if row else None
 
     def finished_after(self, segment_id: int, drive_ids: Sequence[str], limit: int) -> list[Segment]:
-        """Finished segments of some drives in the order in which they were opened, after one of them."""
+        """Return finished segments of the drives with an ID above `segment_id`, in the order they were opened."""
         marks = ", ".join("?" for _ in drive_ids)
         rows = self._store.rows(
             f"select * from segments where id > ? and state = 'finished' and drive_id in ({marks}) order by id limit ?",  # noqa: S608 - marks only
@@ -100,7 +104,7 @@ class Segments:
         return [_segment(row) for row in rows]
 
     def finished_bytes(self, drive_ids: Sequence[str]) -> int:
-        """What all finished segments of some drives hold."""
+        """Return the total size of the drives' finished segments."""
         marks = ", ".join("?" for _ in drive_ids)
         row = self._store.row(
             f"select coalesce(sum(bytes), 0) as n from segments where state = 'finished' and drive_id in ({marks})",  # noqa: S608 - marks only
@@ -109,7 +113,7 @@ class Segments:
         return int(row["n"]) if row else 0
 
 
-def _values(segment: Segment) -> dict[str, Any]:
+def _values(segment: Segment) -> dict[str, object]:
     return {
         "drive_id": segment.drive_id,
         "path": segment.path,

@@ -1,4 +1,4 @@
-"""Reference pictures: who confirmed that all seats are in a camera's view, and whether that still holds."""
+"""Reference pictures: who confirmed that all seats are in a camera's view, and whether that is still valid."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ State = Literal["confirmed", "changed", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Somebody looked at a camera's reference picture and said that all seats are in view. `picture` is a file name in
-    the state folder's `reference/`, `sha256` of its bytes ("" in records of earlier versions); `serial` the camera's then.
+    """A person's confirmation, on a camera's reference picture, that all seats are in view.
+
+    `picture`: file name in the state folder's `reference/`. `sha256`: of the picture's bytes, "" in records of earlier
+    versions. `serial`: the camera's serial at that time.
     """
 
     camera_id: str
@@ -31,13 +33,14 @@ class Confirmation:
 
 
 class Views:
-    """Kept among the facts."""
+    """Stores confirmations among the facts."""
 
     def __init__(self, facts: Facts, events: Events) -> None:
         self._facts = facts
         self._events = events
 
     def confirm(self, given: Confirmation) -> None:
+        """Store a confirmation, replacing the camera's earlier one."""
         body = {
             "serial": given.serial,
             "by": given.by,
@@ -48,6 +51,7 @@ class Views:
         self._facts.put(f"confirmed.{given.camera_id}", dump(body))
 
     def confirmed(self, camera_id: str) -> Confirmation | None:
+        """Return the camera's confirmation, valid or not."""
         text = self._facts.get(f"confirmed.{camera_id}")
         if text is None:
             return None
@@ -57,7 +61,7 @@ class Views:
         )
 
     def state(self, camera: Camera) -> State:
-        """A confirmation counts for the camera and the view that were looked at: it ends when either changes."""
+        """Return whether the camera's view is confirmed; `changed` if camera or view changed since the confirmation."""
         known = self.confirmed(camera.camera_id)
         if known is None:
             return "open"
