@@ -1,6 +1,6 @@
-"""When an attendance alert begins and ends: conditions over a trailing window of looks, and hold times against flapping.
+"""Decide when attendance alerts begin and end: conditions over a trailing window of looks, with hold times. Pure.
 
-Pure: `conditions` says what the looks show just now, `Holds` what follows from it.
+`conditions` evaluates what the looks show at present; `Holds` decides which alerts to raise or clear.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """`settle_s`: after a lesson's start people may still come in before shortfall and empty are judged. `stale_s`: looks
-    older than this say nothing of now.
+    """Parameters of the alerts.
+
+    `settle_s`: time after a lesson's start in which shortfall and empty are not judged, because people still arrive.
+    `stale_s`: looks older than this do not describe the present.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -39,8 +41,10 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`holds` None: cannot be told. `subject` is the half-day, for a practice group with its bench. `people` is what was
-    seen, `against` what it is measured by. `since` is given where the beginning is known better than by watching.
+    """Whether the condition of an alert holds at present.
+
+    `holds`: None if it cannot be judged. `subject`: the half-day, for a practice group also the bench. `people`: the number
+    seen. `against`: the number it is compared with. `since`: the beginning, if it is known independently of observation.
     """
 
     kind: AlertKind
@@ -54,13 +58,14 @@ class Condition:
 
 
 def subject_of(half: HalfDay) -> str:
+    """Build the subject of a half-day's alerts: class ID/date/session."""
     return f"{half.class_id}/{half.date.isoformat()}/{half.session.value}"
 
 
 def conditions(
     cls: TrainingClass, half: HalfDay, looks: Sequence[Look], now: datetime, limits: Thresholds
 ) -> list[Condition]:
-    """What the trailing window shows of the half-day under way. Empty in breaks: nobody has to be there."""
+    """Evaluate the conditions of the half-day under way over the trailing window; none during breaks."""
     lessons = [x.lesson for x in half.lessons]
     running = [x for x in lessons if x.start <= now < x.end]
     if not running:
@@ -92,7 +97,7 @@ def _of_class(
         condition(AlertKind.ATTENDANCE_EMPTY, present == 0 if settled else None),
         condition(AlertKind.ATTENDANCE_OVER, (present or 0) > rules.over_ratio * base),
         condition(AlertKind.ATTENDANCE_LATE_START, late and not begun, first),
-        # near the planned end people may pack up: no new alert then, and an old one stands
+        # near the planned end people may leave: raise no new alert then, and keep an open one
         condition(
             AlertKind.ATTENDANCE_EARLY_END, ending and (present or 0) < floor if time_left > rules.early_s else None
         ),
@@ -102,9 +107,10 @@ def _of_class(
 def _window(
     cls: TrainingClass, running: Sequence[Lesson], looks: Sequence[Look], now: datetime, limits: Thresholds
 ) -> tuple[list[Look], datetime, datetime]:
-    """Looks of the rooms in use in the `window_s` before the newest (looks come some time after the fact), and its bounds.
+    """Return the looks of the rooms in use in the trailing window, and the window's start and end.
 
-    It never reaches back behind the lesson's start. No looks where the newest is stale.
+    The window is the `window_s` up to the newest look (looks arrive with a delay), but starts no earlier than the lesson.
+    No looks are returned if the newest is stale.
     """
     rooms = {x.room_id for x in running}
     cameras = {camera for room_id in rooms for camera in cls.room(room_id).cameras}
@@ -126,7 +132,7 @@ def _groups(
     window: tuple[datetime, datetime],
     limits: Thresholds,
 ) -> list[Condition]:
-    """A practice bench that holds more than its limit: the median over its camera's looks in the window."""
+    """Evaluate whether a practice bench exceeds its limit, by the median over its camera's looks in the window."""
     found = []
     for room in (cls.room(x.room_id) for x in running if x.kind == "practice"):
         for bench in room.benches:
@@ -152,7 +158,7 @@ def _bench_subject(half: HalfDay, room: Room, bench: Bench) -> str:
 
 
 def at_bench(bench: Bench, look: Look) -> int:
-    """Heads whose centre lies inside the bench's polygon."""
+    """Count the heads whose centre is inside the bench's polygon."""
     if not look.width or not look.height:
         return 0
     centres = [((x1 + x2) / 2 / look.width, (y1 + y2) / 2 / look.height) for x1, y1, x2, y2, _ in look.boxes]
@@ -160,7 +166,7 @@ def at_bench(bench: Bench, look: Look) -> int:
 
 
 def _inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bool:
-    """Even-odd rule: count the edges that a ray to the right crosses."""
+    """Test by the even-odd rule: count the edges that a ray to the right crosses."""
     inside = False
     for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
         if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
@@ -174,7 +180,10 @@ Key = tuple[AlertKind, str]
 
 @dataclass
 class Pending:
-    """A change that waits for its hold time. `held_back`: the hourly limit has already counted it."""
+    """A change that waits for its hold time, from `began` (monotonic) and `at`.
+
+    `held_back`: the change was already counted against the hourly limit.
+    """
 
     began: float
     at: datetime
@@ -182,14 +191,17 @@ class Pending:
 
 
 class Holds:
-    """A condition must stay for `hold_s` before an alert opens, and stay away as long before it closes."""
+    """Hold times: a condition must hold for `hold_s` before an alert is raised, and be absent as long before it is cleared."""
 
     def __init__(self, hold_s: float) -> None:
         self.hold_s = hold_s
         self.pending: dict[Key, Pending] = {}
 
     def step(self, key: Key, holds: bool | None, is_open: bool, monotonic: float, now: datetime) -> Step | None:
-        """What to do now. What cannot be told, or agrees with the alert as it stands, ends the waiting."""
+        """Return what to do now.
+
+        Waiting ends if the condition cannot be judged or agrees with the state of the alert.
+        """
         if holds is None or holds == is_open:
             self.pending.pop(key, None)
             return None
@@ -199,5 +211,5 @@ class Holds:
         return "raise" if holds else "clear"
 
     def keep(self, asked: set[Key]) -> None:
-        """Waiting ends where nobody asks any more: in a break nothing is seen."""
+        """End the waiting of conditions that are no longer evaluated: during breaks nothing is observed."""
         self.pending = {key: waiting for key, waiting in self.pending.items() if key in asked}

@@ -1,6 +1,6 @@
-"""What an amendment changes: fields of the class, and lessons that it cancels, moves or adds.
+"""Apply amendments: they change fields of the class, and cancel, move or add lessons.
 
-A stored body holds the plan as amended, and keeps what was done to it under `applied`, which is never done twice.
+A stored body holds the plan as amended. The lesson changes already made are recorded under `applied` and not made again.
 """
 
 from __future__ import annotations
@@ -8,21 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.attendance.fields import Path, Table, as_day, as_time, shown
+from agent.attendance.fields import FieldPath, as_day, as_time, shown
+from agent.attendance.table_reader import Table
 from agent.model import Lesson, Session
 
-Rows = list[tuple[Path, Lesson]]
-"""Lessons with the place in the body that each came from."""
-HalfDay = tuple[date | None, Session]
+Rows = list[tuple[FieldPath, Lesson]]
+"""Lessons, each with its place in the body."""
+FirstHalfDay = tuple[date | None, Session]
+"""The half-day from which an amendment applies; the date is None if it cannot be parsed."""
 ReadLesson = Callable[[Table], Lesson | None]
 
 
-def head_changes(table: Table, most: int) -> dict[str, Any]:
-    """The class fields that an amendment sets, as JSON values under the class file's own keys."""
-    changes: dict[str, Any] = {}
+def head_changes(table: Table, most: int) -> dict[str, object]:
+    """Read the class fields that an amendment sets, as JSON values under the class file's own keys.
+
+    `most`: the largest headcount allowed.
+    """
+    changes: dict[str, object] = {}
     if table.value("expected", required=False) is not None:
         changes["expected"] = table.number("expected", 1, most)
     for key in ("first_day", "last_day"):
@@ -36,8 +40,10 @@ def head_changes(table: Table, most: int) -> dict[str, Any]:
     return changes
 
 
-def lesson_changes(table: Table, rows: Rows, first: HalfDay, read: ReadLesson, zone: ZoneInfo) -> dict[str, Any]:
-    """Work `cancel`, `move` and `add` into `rows`; return them as JSON values for the record."""
+def lesson_changes(
+    table: Table, rows: Rows, first: FirstHalfDay, read: ReadLesson, zone: ZoneInfo
+) -> dict[str, object]:
+    """Apply `cancel`, `move` and `add` to `rows`; return {"applied": …} as JSON values, {} without lesson changes."""
     for entry in table.tables("cancel"):
         _cancel(entry, rows, first, zone, done=entry.done)
     for entry in table.tables("move"):
@@ -45,11 +51,8 @@ def lesson_changes(table: Table, rows: Rows, first: HalfDay, read: ReadLesson, z
     for entry in table.tables("add"):
         if (lesson := read(entry)) and _late_enough(entry, lesson, first):
             _put(rows, entry.path, lesson)
-    done = {
-        key: [_plain(x) for x in table.raw[key]]
-        for key in ("cancel", "move", "add")
-        if table.raw.get(key) and isinstance(table.raw[key], list)
-    }
+    given = {key: entries for key in ("cancel", "move", "add") if isinstance(entries := table.raw.get(key), list)}
+    done = {key: [_to_json(entry) for entry in entries] for key, entries in given.items() if entries}
     before = table.value("applied", required=False)
     if before is not None and not isinstance(before, Mapping):
         table.problem("applied", "classes.not_table", value=shown(before))
@@ -57,14 +60,14 @@ def lesson_changes(table: Table, rows: Rows, first: HalfDay, read: ReadLesson, z
     return {"applied": applied} if applied else {}
 
 
-def _plain(entry: Any) -> Any:
-    """An entry as JSON text, the same from every kind of file."""
+def _to_json(entry: object) -> object:
+    """Convert an entry to JSON values that do not depend on the kind of file it came from."""
     if not isinstance(entry, Mapping):
         return shown(entry)
-    return {str(key): _plain_cell(str(key), value) for key, value in entry.items()}
+    return {str(key): _cell_to_json(str(key), value) for key, value in entry.items()}
 
 
-def _plain_cell(key: str, value: Any) -> Any:
+def _cell_to_json(key: str, value: object) -> object:
     day = as_day(value) if key.endswith("date") else None
     moment = as_time(value) if key.endswith(("start", "end")) else None
     if day is not None or moment is not None:
@@ -72,8 +75,12 @@ def _plain_cell(key: str, value: Any) -> Any:
     return value if isinstance(value, str | int | float) else shown(value)
 
 
-def _cancel(entry: Table, rows: Rows, first: HalfDay, zone: ZoneInfo, done: Callable[[], None]) -> list[Lesson]:
-    """Mark the lessons that an entry names (day and start, or day and session; room where several fit)."""
+def _cancel(entry: Table, rows: Rows, first: FirstHalfDay, zone: ZoneInfo, done: Callable[[], None]) -> list[Lesson]:
+    """Mark the lessons that an entry names as cancelled, and return them as they were.
+
+    An entry names lessons by day and start, or by day and session; `room_id` is needed only where several match. `done`
+    reports unknown keys of the entry.
+    """
     day = entry.day("date")
     start = entry.clock("start", required=False)
     session = entry.choice("session", {s.value: s for s in Session} | {s.folder: s for s in Session}, required=False)
@@ -101,8 +108,8 @@ def _cancel(entry: Table, rows: Rows, first: HalfDay, zone: ZoneInfo, done: Call
     return [lesson for _, lesson in found]
 
 
-def _move(entry: Table, rows: Rows, first: HalfDay, read: ReadLesson, zone: ZoneInfo) -> None:
-    """Cancel one lesson and hold it at `to_date` `to_start` `to_end` (`to_session`, `to_room_id` where given)."""
+def _move(entry: Table, rows: Rows, first: FirstHalfDay, read: ReadLesson, zone: ZoneInfo) -> None:
+    """Cancel one lesson and add it again at `to_start` to `to_end` (with `to_date`, `to_session`, `to_room_id` if given)."""
     target = {key[3:]: entry.value(key, required=False) for key in ("to_date", "to_session", "to_room_id")}
     target |= {key[3:]: entry.value(key, required=True) for key in ("to_start", "to_end")}
     found = _cancel(entry, rows, first, zone, done=entry.done)
@@ -123,13 +130,13 @@ def _move(entry: Table, rows: Rows, first: HalfDay, read: ReadLesson, zone: Zone
         _put(rows, entry.path, lesson)
 
 
-def _put(rows: Rows, path: Path, lesson: Lesson) -> None:
+def _put(rows: Rows, path: FieldPath, lesson: Lesson) -> None:
     if lesson not in [known for _, known in rows]:
         rows.append((path, lesson))
 
 
-def _late_enough(entry: Table, lesson: Lesson, first: HalfDay) -> bool:
-    """An amendment never reaches back behind its first half-day."""
+def _late_enough(entry: Table, lesson: Lesson, first: FirstHalfDay) -> bool:
+    """Return whether a lesson is not before the amendment's first half-day; report it otherwise."""
     if first[0] is None or (lesson.date, lesson.session.order) >= (first[0], first[1].order):
         return True
     entry.problem("date", "classes.reaches_back", day=lesson.date, session=lesson.session.folder)

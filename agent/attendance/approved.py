@@ -1,8 +1,8 @@
-"""Taking a class into the catalog, from a file or from the bureau.
+"""Import a class into the catalog, from a file or from the bureau.
 
-What the bureau approved wins over a file; which cameras look into a room only the box knows, so those stay as the file
-says. An approval without lessons leaves the course plan to the institution. Once its first lesson has begun, a class
-changes only by amendments, whoever sends it.
+The bureau's approval takes precedence over a file. Only the box knows which cameras are in a room, so cameras are taken from
+the file. If an approval has no lessons, the institution supplies the course plan. Once its first lesson has begun, a class
+can be changed only by amendments, whatever the source.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from agent import words
 from agent.attendance.classes import body_of, clock_text, parse
 from agent.attendance.fields import ClassFileProblems, shown
+from agent.attendance.json_types import ClassBody
 from agent.catalog import Catalog
 from agent.model import Room, TrainingClass
 
@@ -39,7 +40,7 @@ Source = Literal["file", "bureau"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which two versions differ, as texts; an empty one is missing there."""
+    """One difference between two versions, as texts; an empty text means missing."""
 
     key: str
     kept: str
@@ -52,7 +53,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The class as it is now in the catalog. `differences`: where what was given did not win (`kept` is what counts)."""
+    """The result of an import: the class as it is in the catalog now.
+
+    `differences`: where the given version did not take precedence (`kept` is the stored value).
+    """
 
     cls: TrainingClass
     source: Source
@@ -61,18 +65,19 @@ class Taken:
 
 
 def take(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *, name: str) -> Taken:
-    """Check a class as `settle` does, and store what counts."""
+    """Check a class as `settle` does, and store the resulting version."""
     taken = settle(catalog, cls, source, at, name=name)
     with catalog.store.write():
         catalog.classes.put(cls.class_id, body_of(taken.cls, catalog.zone), taken.source, at)
-        # a class that is filed late explains why nothing was recorded before
+        # a class that is imported late explains why nothing was recorded before
         catalog.events.add("class.imported", at, detail={"class_id": cls.class_id})
     return taken
 
 
-def accept(catalog: Catalog, body: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-    """The body to store for a class that the bureau pushed: checked, with this box's cameras. What a local file said
-    otherwise is logged. Raises ClassFileProblems.
+def accept(catalog: Catalog, body: Mapping[str, object], at: datetime) -> ClassBody:
+    """Check a class sent by the bureau and return the body to store, with this box's cameras.
+
+    Differences from a local file are logged. Raises ClassFileProblems.
     """
     cls = parse(body, catalog.zone, "bureau")
     taken = settle(catalog, cls, "bureau", at, name="bureau")
@@ -82,8 +87,10 @@ def accept(catalog: Catalog, body: Mapping[str, Any], at: datetime) -> dict[str,
 
 
 def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *, name: str) -> Taken:
-    """Which version counts. Raises ClassFileProblems (`name` names the source) where its cameras are wanted by another
-    class at the same time, or where an opened class would change without an amendment.
+    """Determine which version of a class applies, without storing it.
+
+    Raises ClassFileProblems (`name` names the source) if another class needs the same camera at the same time, or if an
+    opened class would change without an amendment.
     """
     zone, row = catalog.zone, catalog.classes.get(cls.class_id)
     lost: list[Difference] = []
@@ -105,7 +112,7 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
                 _refuse_silent_changes(known, cls, zone, at, name)
                 cls = with_cameras(cls, known) if source == "bureau" else cls
                 if cls == known:
-                    # a broker brings all that is approved each time: nothing to compare with all other classes
+                    # at each connection the broker sends all approved classes: skip the comparison with all others
                     return Taken(cls, source, False, lost)
     _refuse_conflicts(cls, (parse(r.body, zone, r.class_id) for r in catalog.classes.all()), zone, name)
     held: Source = "bureau" if source == "bureau" or (row and row.source == "bureau") else "file"
@@ -113,7 +120,7 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
 
 
 def _with_plan(cls: TrainingClass, plan: TrainingClass, zone: ZoneInfo, name: str) -> TrainingClass:
-    """The approved class with the lessons that the institution gave. Raises ClassFileProblems where they do not fit it."""
+    """Add the institution's lessons to the approved class. Raises ClassFileProblems if they do not fit it."""
     if not plan.lessons:
         return cls
     body = {**body_of(cls, zone), "lessons": body_of(plan, zone)["lessons"], "plan_source": "file"}
@@ -121,7 +128,7 @@ def _with_plan(cls: TrainingClass, plan: TrainingClass, zone: ZoneInfo, name: st
 
 
 def with_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:
-    """The class with cameras, view and benches of its rooms as the local version has them, where that knows the room."""
+    """Take cameras, view and benches from the local version, for rooms that exist in both."""
     mine = {room.room_id: room for room in local.rooms}
 
     def fitted(room: Room) -> Room:
@@ -132,7 +139,7 @@ def with_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:
 
 
 def differences(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> list[Difference]:
-    """Where two versions of a class differ in what an approval covers (not in cameras)."""
+    """Compare two versions of a class in what an approval covers (not in cameras)."""
     found = []
     for key in HEAD:
         one, two = getattr(kept, key), getattr(other, key)
@@ -150,7 +157,7 @@ def differences(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> li
     return found
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return "、".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -169,18 +176,25 @@ def _lessons(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
 
 def _amendments(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
     return {
-        f"{b['first_date']} {b['first_session']} {shown(b['reason'])}": ", ".join(f"{k} {v}" for k, v in b.items())
-        for b in body_of(cls, zone)["amendments"]
+        f"{a['first_date']} {a['first_session']} {shown(a['reason'])}": ", ".join(f"{k} {v}" for k, v in a.items())
+        for a in body_of(cls, zone)["amendments"]
     }
 
 
+def _unapplied(amendment: dict[str, object]) -> dict[str, object]:
+    """Return an amendment whose lesson changes are still to be made."""
+    applied = amendment.get("applied")
+    rest = {key: value for key, value in amendment.items() if key != "applied"}
+    return {**rest, **applied} if isinstance(applied, Mapping) else rest
+
+
 def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneInfo, at: datetime, name: str) -> None:
-    """An opened class may differ from what is known by new amendments and by what those make of it, no more."""
+    """Raise ClassFileProblems if an opened class differs by more than new amendments and their effects."""
     if not known.lessons or at < min(x.start for x in known.lessons):
         return
     new = [b for b in body_of(cls, zone)["amendments"] if b not in body_of(known, zone)["amendments"]]
     body = body_of(known, zone)
-    body["amendments"] += [{**{k: v for k, v in b.items() if k != "applied"}, **b.get("applied", {})} for b in new]
+    body["amendments"] += [_unapplied(amendment) for amendment in new]
     try:
         explained = parse(body, zone, name)
     except ClassFileProblems:
@@ -202,7 +216,7 @@ def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneI
 
 
 def _refuse_conflicts(cls: TrainingClass, others: Iterable[TrainingClass], zone: ZoneInfo, name: str) -> None:
-    """A camera serves one class at a time."""
+    """Raise ClassFileProblems if another class uses one of the cameras at the same time."""
     problems = []
     for other in others:
         if other.class_id == cls.class_id or not (other.lessons and cls.lessons):

@@ -1,9 +1,9 @@
-"""The class file: what the bureau approved, as a `TrainingClass`.
+"""Class files: read what the bureau approved into a `TrainingClass`, and write it as JSON.
 
-`load` reads a file (TOML, with the course plan in it or beside it as CSV or XLSX; or one XLSX workbook), `parse` a body
-(the same content as JSON: dates and local wall clock times as text), `body_of` writes that body. `parse(body_of(x)) == x`.
-The fields of a class are those of the opening approval; `ruling` gives what an amendment made of them for a half-day.
-All three raise ClassFileProblems (a ClassFileError) that lists everything that is wrong.
+`load` reads a file: TOML, with the course plan inside or in a separate CSV or XLSX file; or one XLSX workbook. `parse` reads
+a body (the same content as JSON: dates and local times as text), and `body_of` writes it: `parse(body_of(x)) == x`. The
+fields of a class are those of the opening approval; `ruling` returns the value that applies to a half-day after amendments.
+`load` and `parse` raise ClassFileProblems (a ClassFileError) with all problems.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from agent.attendance import amend, rooms, source
-from agent.attendance.fields import Report, Table
+from agent.attendance.fields import FieldPath, Report
+from agent.attendance.json_types import ClassBody, LessonBody
+from agent.attendance.table_reader import Table
 from agent.errors import ClassFileError
 from agent.model import Amendment, Lesson, LessonKind, Session, TrainingClass
 
@@ -35,19 +37,19 @@ LONGEST_CLASS_DAYS = 800
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`notes`: what is not wrong with the file, but a person should know before the class is taken."""
+    """A class read from a file. `notes`: not wrong, but a person should know it before the class is imported."""
 
     cls: TrainingClass
     notes: list[str]
 
 
 def load(path: Path, zone: ZoneInfo) -> TrainingClass:
-    """Read a class file. Raises ClassFileError where it cannot be read, ClassFileProblems for what it says."""
+    """Read a class file. Raises ClassFileError if it cannot be read, ClassFileProblems if its content is wrong."""
     return load_file(path, zone).cls
 
 
 def load_file(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) -> Loaded:
-    """Read a class file; with `known`, a course plan that stands alone, as the plan of that class. Raises as `load`."""
+    """Read a class file, or with `known` a separate course plan for that class. Raises as `load`."""
     report = Report(path.name)
     if known and any("applied" in change.changes for change in known.amendments):
         raise ClassFileError("classes.plan_amended", file=path, class_id=known.class_id)
@@ -57,16 +59,17 @@ def load_file(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) ->
     return Loaded(_build(body, zone, report), report.notes)
 
 
-def parse(body: Mapping[str, Any], zone: ZoneInfo, source: str) -> TrainingClass:
-    """Build a class from a body; `source` names it in error messages (a file, `bureau`). An approval may come without
-    lessons: the institution gives the plan then.
+def parse(body: Mapping[str, object], zone: ZoneInfo, source: str) -> TrainingClass:
+    """Build a class from a body; `source` names it in error messages (a file, `bureau`). Raises ClassFileProblems.
+
+    An approval may have no lessons; the institution then supplies the plan.
     """
     return _build(body, zone, Report(source))
 
 
-def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> Any:
-    """The value of a class field (`place`, `last_day`, `staff` …) that rules a half-day, amendments applied."""
-    value = getattr(cls, key)
+def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> object:
+    """Return the value of a class field (`place`, `last_day`, `staff` …) for a half-day, amendments applied."""
+    value: object = getattr(cls, key)
     for change in _in_order(cls.amendments):
         if (change.first_date, change.first_session.order) <= (day, session.order) and key in change.changes:
             value = change.changes[key]
@@ -74,13 +77,13 @@ def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> Any:
 
 
 def true_last_day(cls: TrainingClass) -> date:
-    """The last day of the class with every amendment applied."""
+    """Return the last day of the class with all amendments applied."""
     return date.fromisoformat(str(ruling(cls, "last_day", date.max, Session.EV)))
 
 
-def body_of(cls: TrainingClass, zone: ZoneInfo) -> dict[str, Any]:
-    """The class as JSON for the catalog and for `--json`. Two equal classes have equal bodies."""
-    return {
+def body_of(cls: TrainingClass, zone: ZoneInfo) -> ClassBody:
+    """Write the class as JSON for the catalog and for `--json`; equal classes have equal bodies."""
+    body: ClassBody = {
         "class_id": cls.class_id,
         "project": cls.project,
         "occupation": cls.occupation,
@@ -104,12 +107,15 @@ def body_of(cls: TrainingClass, zone: ZoneInfo) -> dict[str, Any]:
             }
             for a in cls.amendments
         ],
-        **({"plan_source": cls.plan_source} if cls.plan_source else {}),
     }
+    if cls.plan_source:
+        body["plan_source"] = cls.plan_source
+    return body
 
 
-def lesson_body(lesson: Lesson, zone: ZoneInfo) -> dict[str, Any]:
-    body: dict[str, Any] = {
+def lesson_body(lesson: Lesson, zone: ZoneInfo) -> LessonBody:
+    """Write one lesson as JSON."""
+    body: LessonBody = {
         "date": lesson.date.isoformat(),
         "session": lesson.session.value,
         "start": clock_text(lesson.start, zone),
@@ -120,16 +126,18 @@ def lesson_body(lesson: Lesson, zone: ZoneInfo) -> dict[str, Any]:
         "teacher": lesson.teacher,
         "staff_in_room": lesson.staff_in_room,
     }
-    return body | {"cancelled": True} if lesson.cancelled else body
+    if lesson.cancelled:
+        body["cancelled"] = True
+    return body
 
 
 def clock_text(moment: datetime, zone: ZoneInfo) -> str:
-    """Local wall clock time: HH:MM, with seconds where there are any."""
+    """Format a local time: HH:MM, with seconds where there are any."""
     local = moment.astimezone(zone).time()
     return local.isoformat("seconds" if local.second else "minutes")
 
 
-def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingClass:
+def _build(body: Mapping[str, object], zone: ZoneInfo, report: Report) -> TrainingClass:
     head = Table(report, (), body)
     first, last = head.day("first_day"), head.day("last_day")
     cls = TrainingClass(
@@ -161,7 +169,7 @@ def _build(body: Mapping[str, Any], zone: ZoneInfo, report: Report) -> TrainingC
     return cls
 
 
-def _lesson_order(lesson: Lesson) -> tuple[Any, ...]:
+def _lesson_order(lesson: Lesson) -> tuple[datetime, str, datetime, bool, str]:
     return lesson.start, lesson.room_id, lesson.end, lesson.cancelled, lesson.content
 
 
@@ -170,16 +178,12 @@ def _in_order(amendments: tuple[Amendment, ...]) -> list[Amendment]:
 
 
 def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | None:
-    """One lesson; None where day or time cannot be read."""
+    """Read one lesson; None if day, time, room or kind cannot be determined."""
     day, start, end = table.day("date"), table.clock("start"), table.clock("end")
     session = table.choice("session", SESSIONS, required=False)
     room, kind = _room_of(table, cls)
-    rest: dict[str, Any] = {
-        "content": table.text("content", limit=500),
-        "teacher": table.text("teacher"),
-        "staff_in_room": table.number("staff_in_room", 0, 50, default=1),
-        "cancelled": table.flag("cancelled"),
-    }
+    content, teacher = table.text("content", limit=500), table.text("teacher")
+    staff, cancelled = table.number("staff_in_room", 0, 50, default=1), table.flag("cancelled")
     table.done()
     if not (day and start and end and room and kind):
         return None
@@ -187,16 +191,17 @@ def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | No
         table.problem("end", "classes.time_order", start=start, end=end)
         return None
     begin = local(day, start, zone)
-    return Lesson(day, session or Session.of(begin.astimezone(zone)), begin, local(day, end, zone), room, kind, **rest)
+    session = session or Session.of(begin.astimezone(zone))
+    return Lesson(day, session, begin, local(day, end, zone), room, kind, content, teacher, staff, cancelled)
 
 
 def local(day: date, moment: time, zone: ZoneInfo) -> datetime:
-    """Wall clock time of the site as aware UTC."""
+    """Convert a local time of the site to aware UTC."""
     return datetime.combine(day, moment, zone).astimezone(UTC)
 
 
 def _room_of(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
-    """The lesson's room: its own column (ID or name), else the class's only room of that kind."""
+    """Find the lesson's room and kind: by its `room_id` field (ID or name), else the class's only room of that kind."""
     name = table.text("room_id")
     kind = table.choice("kind", rooms.KINDS, required=False)
     if not name and table.raw.get("kind") in (None, ""):
@@ -232,7 +237,7 @@ def _amendment(table: Table, cls: TrainingClass, rows: amend.Rows, zone: ZoneInf
 
 
 def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> None:
-    """Lessons lie inside the class's days, sessions are in the order of the day, a room holds one lesson at a time."""
+    """Check that lessons are within the class's days, sessions in order of the day, and one lesson at a time per room."""
     changes = [a.changes for a in cls.amendments]
     first = min([cls.first_day, *(date.fromisoformat(c["first_day"]) for c in changes if "first_day" in c)])
     last = max([cls.last_day, *(date.fromisoformat(c["last_day"]) for c in changes if "last_day" in c)])
@@ -240,7 +245,7 @@ def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: Z
     for path, lesson in held:
         if not first <= lesson.date <= last:
             report.add((*path, "date"), "classes.outside", day=lesson.date, first=first, last=last)
-    until: dict[str, tuple[tuple[str | int, ...], Lesson]] = {}
+    until: dict[str, tuple[FieldPath, Lesson]] = {}
     for path, lesson in held:
         before = until.get(lesson.room_id)
         if before and before[1].end > lesson.start:
@@ -259,7 +264,7 @@ def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: Z
 
 
 def _check_sessions(report: Report, held: amend.Rows) -> None:
-    """An afternoon must not begin before its morning has ended, whatever the plan calls them."""
+    """Report lessons that start before an earlier session of the day has ended, whatever the plan calls them."""
     ends: dict[tuple[date, int], datetime] = {}
     for _, lesson in held:
         key = (lesson.date, lesson.session.order)

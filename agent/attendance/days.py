@@ -1,4 +1,4 @@
-"""A day cell of a course plan: 第一天 11月23日, 3月5日（星期五）, 3月5号, 2026-11-23, or a spreadsheet's date."""
+"""Parse a day cell of a course plan: 第一天 11月23日, 3月5日（星期五）, 3月5号, 2026-11-23, or a spreadsheet's date."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from agent.attendance.fields import Unread, as_day, plain, shown
-from agent.attendance.spans import DASH, WEEKDAY
+from agent.attendance.time_tokens import DASH, WEEKDAY
 
 _UNKNOWN_YEAR = 2000
-"""Stands in where neither the plan nor the class says a year: the class's own days are told as wrong then."""
+"""Placeholder if neither plan nor class gives a year; the class's own days are then reported as wrong."""
 _ORDINAL = r"第(?:[一二三四五六七八九十百]+|[0-9]+)天"
 _UNFILLED = re.compile(rf"(?:{_ORDINAL})?(?:[年月日号_./\-—:()\[\]]|星期|周)*")
 _IN_BRACKETS = re.compile(rf"[(\[【〔](?:星期|周)?([一二三四五六日天])[)\]】〕]|{WEEKDAY}")
@@ -27,15 +26,17 @@ _LOST_ZERO = re.compile(r"[0-9]{1,2}\.[123]")
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`value` is None for a day that the form prints and nobody filled in (`text` is what stands there)."""
+    """A parsed day cell. `value` is None if the form's printed `text` was not filled in."""
 
     value: date | None
     text: str = ""
 
 
-def read_day(value: object, body: Mapping[str, Any], *, typed: bool) -> Day:
-    """A day; without a year it is the class's year in which it falls inside the class. `typed`: numbers and text are told
-    apart where it was read. Raises Unread.
+def read_day(value: object, body: Mapping[str, object], *, typed: bool) -> Day:
+    """Parse a day cell. Raises Unread.
+
+    A day without a year gets the year in which it is within the class's days (`first_day`, `last_day` of `body`). `typed`:
+    the source distinguishes numbers from text.
     """
     if isinstance(value, date):
         day = as_day(value)
@@ -43,7 +44,7 @@ def read_day(value: object, body: Mapping[str, Any], *, typed: bool) -> Day:
             raise Unread("classes.not_date", value=_plainly(value))
         return Day(day)
     if not isinstance(value, str):
-        # 5.10 typed into a cell is kept as the number 5.1: nobody can tell any more which day was meant
+        # 5.10 typed into a cell is stored as the number 5.1, so the intended day is ambiguous
         raise Unread("classes.day_number", value=shown(str(value)))
     text = "".join(plain(value).split())
     if not typed and _LOST_ZERO.fullmatch(text):
@@ -64,7 +65,7 @@ def read_day(value: object, body: Mapping[str, Any], *, typed: bool) -> Day:
     return Day(day)
 
 
-def _in_class(found: re.Match[str], body: Mapping[str, Any]) -> date | None:
+def _in_class(found: re.Match[str], body: Mapping[str, object]) -> date | None:
     first, last = as_day(body.get("first_day")), as_day(body.get("last_day"))
     known = [day.year for day in (first, last) if day]
     years = (

@@ -1,4 +1,4 @@
-"""From looks to one estimate of people: the only place where single headcounts are condensed."""
+"""Combine the headcounts of single looks into one estimate; no other module does this."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Estimate:
 
 
 def estimate_block(looks: Sequence[Look]) -> Estimate | None:
-    """The estimate of one camera over one block from its judged looks; None without any.
+    """Estimate the people of one camera over one block from its judged looks; None without any.
 
     People is the 60th percentile (nearest rank, ties up): who is hidden in one look is seen in another, while a false head
     seldom lasts. `low` is the middle of the looks' lows, `high` the 60th percentile of their highs.
@@ -39,7 +39,7 @@ def _rank(values: Sequence[int], share: float) -> int:
 
 
 def median_up(pairs: Iterable[tuple[int, float]]) -> int:
-    """The weighted median of (value, weight); where two values tie, the upper one. Raises ValueError on nothing."""
+    """Compute the weighted median of (value, weight), the upper one of two that tie. Raises ValueError without values."""
     rows = sorted(pairs)
     if not rows:
         raise ValueError("median of nothing")
@@ -54,10 +54,10 @@ def median_up(pairs: Iterable[tuple[int, float]]) -> int:
 def room_estimate(
     room: Room, looks: Sequence[Look], start: datetime, end: datetime, *, reach_s: float, share: float
 ) -> Estimate | None:
-    """People in a room over [start, end), or None where it cannot be judged.
+    """Estimate the people in a room over [start, end), staff included; None if it cannot be judged.
 
-    A camera counts where its judged looks speak for at least `share` of the time (each for `reach_s` around it). Views of
-    the whole room: the best (highest) counts. Views of parts: all are needed, and they add up.
+    A camera is used if its judged looks cover at least `share` of the time (each covers `reach_s` around it). If each camera
+    sees the whole room, the highest estimate is taken; if each sees a part, all are needed and are added.
     """
     views = []
     for camera in room.cameras:
@@ -73,7 +73,7 @@ def room_estimate(
 
 
 def _sum(parts: Sequence[Estimate]) -> Estimate:
-    """Errors of different cameras are independent: their spreads add as squares."""
+    """Add estimates of different cameras; their errors are independent, so the squares of the spreads are added."""
     people = sum(v.people for v in parts)
     down = math.sqrt(sum((v.people - v.low) ** 2 for v in parts))
     up = math.sqrt(sum((v.high - v.people) ** 2 for v in parts))
@@ -81,7 +81,7 @@ def _sum(parts: Sequence[Estimate]) -> Estimate:
 
 
 def covered(looks: Iterable[Look], start: datetime, end: datetime, reach_s: float) -> float:
-    """The part (0 to 1) of [start, end) for which the judged looks speak, each for half of `reach_s` before and after."""
+    """Compute the part (0 to 1) of [start, end) that judged looks cover, each for half of `reach_s` before and after."""
     reach = timedelta(seconds=reach_s / 2)
     total, until = timedelta(), start
     for look in sorted((x for x in looks if x.judged), key=lambda x: x.at):

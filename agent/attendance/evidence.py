@@ -1,9 +1,8 @@
-"""What an alert shows for itself: its words, the look it rests on, and where the video of that moment is."""
+"""The evidence of an attendance alert: its message, the look that it is based on, and where to find the video."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import words
@@ -15,9 +14,9 @@ from agent.model import TrainingClass
 CLIP_MARGIN = timedelta(seconds=30)
 
 
-def of(half: HalfDay, condition: Condition, zone: ZoneInfo) -> dict[str, Any]:
-    """JSON. `clip` holds what the `clip` command and the clip request take."""
-    facts: dict[str, Any] = {
+def of(half: HalfDay, condition: Condition, zone: ZoneInfo) -> dict[str, object]:
+    """Build the evidence as JSON; `clip` holds the arguments of the `clip` command and the clip request."""
+    facts: dict[str, object] = {
         "class_id": half.class_id,
         "date": half.date.isoformat(),
         "session": half.session.value,
@@ -46,7 +45,7 @@ def of(half: HalfDay, condition: Condition, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def message(cls: TrainingClass, half: HalfDay, condition: Condition) -> str:
-    """The alert in one line."""
+    """Write the alert's message, in one line."""
     return words.text(
         condition.kind.value,
         occupation=cls.occupation,

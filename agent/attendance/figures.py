@@ -1,13 +1,14 @@
-"""The figures of a class's half-days for people who ask: what was published, with what stands behind it."""
+"""The figures of a half-day for page, API and commands: as published, with lessons, arrival curve and findings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from agent.attendance.findings import Finding, findings
+from agent.attendance.json_types import AttendanceObject
 from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.attendance.watch import status_of
 from agent.catalog import Catalog
@@ -17,15 +18,16 @@ from agent.model import Session, TrainingClass
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`body` is the contract's object as last published, or as judged now (revision 0) where nothing was."""
+    """A half-day's figures. `body`: the contract's object as last published, else as judged now (revision 0)."""
 
     half: HalfDay
-    body: dict[str, Any]
+    body: AttendanceObject
     findings: list[Finding]
 
-    def as_object(self, zone: ZoneInfo) -> dict[str, Any]:
-        """The contract's object with `lessons`, `curve` and `findings` added."""
-        return self.body | {
+    def as_object(self, zone: ZoneInfo) -> dict[str, object]:
+        """Build the contract's object with `lessons`, `curve` and `findings` added."""
+        return {
+            **self.body,
             "lessons": [
                 {
                     "start": rfc3339(x.lesson.start, zone),
@@ -66,8 +68,8 @@ class Shown:
 
 
 def shown(catalog: Catalog, cls: TrainingClass, day: date, session: Session, now: datetime, rules: Rules) -> Shown:
-    """One half-day."""
+    """Judge a half-day and combine it with what was published."""
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
     half = judge(cls, day, session, looks, now, rules)
-    body = catalog.attendance.get(cls.class_id, day, session) or as_object(half, status_of(half, None), 0)
-    return Shown(half, body, findings(half, rules))
+    published = cast("AttendanceObject | None", catalog.attendance.get(cls.class_id, day, session))
+    return Shown(half, published or as_object(half, status_of(half, None), 0), findings(half, rules))

@@ -1,4 +1,4 @@
-"""What a half-day's arrival curve shows besides its figures: begun late, ended early, empty, interrupted, too many."""
+"""Findings on a half-day's arrival curve: begun late, ended early, empty, interrupted, too many people."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ FindingKind = Literal["late_start", "early_end", "empty", "interrupted", "over"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """One finding and the time that it covers."""
+
     kind: FindingKind
     start: datetime
     end: datetime
@@ -24,7 +26,10 @@ class Finding:
 
 
 def findings(half: HalfDay, rules: Rules) -> list[Finding]:
-    """Findings in order of time. Unjudged blocks prove nothing. Where the class is not ours alone, nobody can tell."""
+    """Detect findings, in order of time.
+
+    Unjudged blocks are no evidence. Returns [] if the whole class is not in view (`half.base` is None).
+    """
     curve = list(half.curve)
     if half.base is None or not any(b.present is not None for b in curve):
         return []
@@ -45,12 +50,12 @@ def _at_least(block: Block, floor: float) -> bool:
 
 
 def _last_seen(curve: Sequence[Block], floor: float) -> int:
-    """The number of the block after the last in which the class was there."""
+    """Return the index of the block after the last one in which the class was present."""
     return max(i for i, block in enumerate(curve) if _at_least(block, floor)) + 1
 
 
 def _late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list[Finding]:
-    """From the first lesson's start to the last judged block before the class had begun."""
+    """Detect a late start: from the first lesson's start to the last judged block before the class had begun."""
     before = [b for b in curve[:begun] if b.present is not None]
     if not before or (begun is None and not any(b.present for b in before)):
         return []
@@ -59,7 +64,10 @@ def _late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list
 
 
 def _early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]:
-    """From the first judged block after the class was last seen; a short glimpse before the camera went proves nothing."""
+    """Detect an early end: from the first judged block after the class was last seen.
+
+    The judged time must be at least `early_s`: a short time before the camera went offline is no evidence.
+    """
     after = [b for b in curve[gone:] if b.present is not None]
     if not after or sum(b.seconds for b in after) < rules.early_s:
         return []
@@ -67,7 +75,7 @@ def _early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]
 
 
 def _runs(kind: FindingKind, curve: Sequence[Block], wanted: Callable[[int], bool], least_s: float) -> list[Finding]:
-    """Stretches of at least `least_s` lesson seconds in which every block is judged and `wanted`."""
+    """Find runs of blocks, at least `least_s` seconds of lesson time, that are all judged and `wanted`."""
     found: list[Finding] = []
     run: list[Block] = []
     for block in [*curve, None]:

@@ -1,12 +1,12 @@
-"""Headings of a course plan: what each column holds, under the names that schools and bureaus give them."""
+"""Headings of a course plan: the meaning of each column, by the names that schools and bureaus use."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
+from agent.attendance.cells import Cells
 from agent.attendance.fields import plain
-from agent.attendance.xlsx import Cells
 
 _HEADINGS: Mapping[str, str] = {
     "date": "date 培训时间 日期 上课日期 培训日期 授课日期",
@@ -28,7 +28,10 @@ _TIMES = frozenset({"time", "start", "session"})
 
 
 def squeeze(value: object) -> str:
-    """A heading or cell without any blanks, full-width digits and signs made plain (（ ） stay as the forms print them)."""
+    """Return a cell's text without whitespace, with half-width digits and signs.
+
+    Parentheses become full-width （ ）, as the forms print them.
+    """
     if value is None:
         return ""
     text = "".join(plain(str(value)).split())
@@ -36,14 +39,15 @@ def squeeze(value: object) -> str:
 
 
 def name(value: object) -> str:
-    """A heading as it is looked up, without colon and star."""
+    """Return a heading in the form used for lookup: without whitespace, colon and asterisk, in lower case."""
     return squeeze(value).strip(":*").lower()
 
 
 def keys(row: Cells) -> list[str]:
-    """The lesson key of each column; the unnamed one right of 培训时间 holds half-day and time, as on the form.
+    """Return the lesson key of each column, "" where the heading is unknown.
 
-    培训时间 holds the day, or beside a column of days the time; 上课时间 beside 下课时间 is where a lesson starts.
+    The column without a heading to the right of 培训时间 holds half-day and time, as on the form. 培训时间 holds the day, or
+    the time if another column holds the day. 上课时间 beside 下课时间 is the start of a lesson.
     """
     names = [name(value) for value in row]
     found = [COLUMNS.get(heading, "") for heading in names]
@@ -60,8 +64,10 @@ def keys(row: Cells) -> list[str]:
 
 
 def are(row: Cells) -> bool:
-    """Whether a row holds headings: the content's beside one of day or time, and more of known names than of anything else
-    (课程 电工 培训时间 3月 above the table has as many values as names).
+    """Return whether a row holds headings.
+
+    It must have a heading for the content and one for day or time, and more known headings than other cells: a line above
+    the table (课程 电工 培训时间 3月) has as many values as headings.
     """
     found = keys(row)
     names = [heading for heading in map(name, row) if heading]
@@ -70,6 +76,6 @@ def are(row: Cells) -> bool:
 
 
 def row_of(rows: list[Cells]) -> int | None:
-    """Index of the row with the plan's headings."""
+    """Return the index of the row with the plan's headings, or None."""
     named = [i for i, row in enumerate(rows) if "content" in keys(row)]
     return next((i for i in named if are(rows[i])), named[0] if named else None)

@@ -1,13 +1,13 @@
-"""The judgement of a half-day, pure: a class, its looks, a moment -> figures as the contract defines them.
+"""Judge a half-day: compute the contract's figures from a class, its looks and the present time. Pure.
 
-Lesson time is cut where any lesson begins or ends, so that inside a piece the same rooms are in use, and each piece into
-five-minute blocks from its beginning. A block's figure is the sum over the rooms in use at once of (estimate - staff in
-the room), and it is known only where every one of those rooms can be judged. Rooms used one after another are never
-added: each of their blocks is a figure of the whole class. Breaks lie in no block. The half-day's figures are medians
-over its judged blocks, weighted by their seconds.
+Lesson time is split where any lesson begins or ends, so that inside a piece the same rooms are in use, and each piece into
+five-minute blocks from its beginning. A block's figure is the sum, over the rooms in use at that time, of (estimate - staff
+in the room); it is known only if each of those rooms can be judged. Rooms used one after another are not added: each of
+their blocks is a figure of the whole class. Breaks are in no block. The half-day's figures are medians over its judged
+blocks, weighted by their seconds.
 
-Rooms without a camera are not this box's. Where one of them is in use beside ours, the figures cover our rooms alone and
-`absent` and `ratio`, which need the whole class, stay unknown.
+Rooms without a camera are not covered by this box. If one is in use at the same time as a room with a camera, the figures
+cover only the rooms with cameras, and `absent` and `ratio`, which need the whole class, stay unknown.
 """
 
 from __future__ import annotations
@@ -16,30 +16,28 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import pairwise
-from typing import Any, Literal
 
 from agent.attendance.estimate import median_up, room_estimate
+from agent.attendance.json_types import AttendanceCounts, AttendanceObject, Status
+from agent.attendance.lesson_time import Piece, is_shared, overlaps, pieces, sum_seconds, take_first, take_last
 from agent.model import Lesson, Look, Session, TrainingClass
-
-Status = Literal["provisional", "final", "revised", "unjudged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the judgement goes by. `reach_s` is the time that one look speaks for: not less than the counting interval."""
+    """Parameters of the judgement. `reach_s`: the time that one look covers, at least the counting interval."""
 
     block_s: float = 300.0
     edge_s: float = 900.0
     reach_s: float = 60.0
     block_share: float = 0.5
-    """A block is judged where looks speak for at least this part of it."""
+    """A block is judged if looks cover at least this part of it."""
     answer_share: float = 0.5
-    """A figure is given where at least this part of its lesson time was judged."""
+    """A figure is known if at least this part of its lesson time was judged."""
     begun_ratio: float = 0.5
-    """A half-day has begun once this part of the expected is there."""
+    """A half-day has begun once this part of the expected headcount is present."""
     left_ratio: float = 0.2
-    """Below this part of the expected the class is taken to have left."""
+    """Below this part of the expected headcount the class counts as gone."""
     over_ratio: float = 1.1
     late_s: float = 900.0
     early_s: float = 900.0
@@ -49,13 +47,13 @@ class Rules:
 
     @staticmethod
     def for_looks_every(seconds: float) -> Rules:
-        """The rules for a counting interval: a look speaks for a minute, or for two intervals where those are longer."""
+        """Build the rules for a counting interval: a look covers one minute, or two intervals if those are longer."""
         return Rules(reach_s=max(60.0, 2 * seconds))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """At most five minutes of lesson time; `present` (trainees), `low` and `high` are None where it cannot be judged."""
+    """At most five minutes of lesson time; `present` (trainees), `low` and `high` are None if it cannot be judged."""
 
     start: datetime
     end: datetime
@@ -70,7 +68,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Counts are None where they cannot be judged."""
+    """Figures of a half-day, a room or a lesson; counts are None if they cannot be judged."""
 
     present: int | None
     low: int | None
@@ -83,13 +81,15 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class LessonFigures:
+    """A lesson with its figures."""
+
     lesson: Lesson
     figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
 class RoomFigures:
-    """`base` is the headcount the room is held against; None where other rooms are in use at the same time."""
+    """A room with its figures. `base`: the headcount to compare with, None if other rooms are in use at the same time."""
 
     room_id: str
     base: int | None
@@ -98,7 +98,11 @@ class RoomFigures:
 
 @dataclass(frozen=True, slots=True)
 class HalfDay:
-    """`curve` holds the blocks in order of time (the arrival curve); `base` as in RoomFigures, for the half-day."""
+    """A judged half-day.
+
+    `base`: the headcount to compare with, None if a room without camera is in use at the same time. `over`: all lessons have
+    ended. `curve`: the blocks in order of time (the arrival curve).
+    """
 
     class_id: str
     date: date
@@ -115,24 +119,25 @@ class HalfDay:
 def judge(
     cls: TrainingClass, day: date, session: Session, looks: Sequence[Look], now: datetime, rules: Rules
 ) -> HalfDay:
-    """The half-day as far as it has run at `now`; lesson time that lies ahead is left out of every figure."""
+    """Judge a half-day as far as it has run at `now`; later lesson time is not part of any figure."""
     looks = sorted(looks, key=_instant)
     everything = cls.lessons_of(day, session)
     lessons = [x for x in everything if cls.room(x.room_id).cameras]
     expected = cls.expected_on(day, session)
-    alone = {x.room_id: not _beside(x.room_id, everything) for x in lessons}
+    alone = {x.room_id: not is_shared(x.room_id, everything) for x in lessons}
     here = {x.room_id for x in lessons}
-    shared = any(_overlap(x, other) for x in lessons for other in everything if other.room_id not in here)
+    shared = any(overlaps(x, other) for x in lessons for other in everything if other.room_id not in here)
 
-    def of(some: Collection[Lesson]) -> tuple[Figures, list[Block]]:
-        return _figures(cls, sorted(some, key=lambda x: x.start), looks, now, rules)
+    def judge_lessons(some: Collection[Lesson]) -> tuple[Figures, list[Block]]:
+        return _judge_lessons(cls, sorted(some, key=lambda x: x.start), looks, now, rules)
 
-    figures, curve = of(lessons)
+    figures, curve = judge_lessons(lessons)
     rooms = []
     for room in cls.rooms:
         mine = [x for x in lessons if x.room_id == room.room_id]
         if mine:
-            rooms.append(RoomFigures(room.room_id, expected if alone[room.room_id] else None, of(mine)[0]))
+            base = expected if alone[room.room_id] else None
+            rooms.append(RoomFigures(room.room_id, base, judge_lessons(mine)[0]))
     return HalfDay(
         cls.class_id,
         day,
@@ -142,28 +147,29 @@ def judge(
         over=all(x.end <= now for x in lessons),
         figures=figures,
         rooms=tuple(rooms),
-        lessons=tuple(LessonFigures(x, of([x])[0]) for x in lessons),
+        lessons=tuple(LessonFigures(x, judge_lessons([x])[0]) for x in lessons),
         curve=tuple(curve),
     )
 
 
-def as_object(half: HalfDay, status: Status, revision: int) -> dict[str, Any]:
-    """The contract's attendance object."""
+def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceObject:
+    """Build the contract's attendance object."""
     return {
         "class_id": half.class_id,
         "date": half.date.isoformat(),
         "session": half.session.value,
         "expected": half.expected,
-        **_against(half.figures, half.base),
+        **_count_against(half.figures, half.base),
         "status": status,
         "revision": revision,
         "rooms": [
-            {"room_id": room.room_id, "expected": room.base, **_against(room.figures, room.base)} for room in half.rooms
+            {"room_id": room.room_id, "expected": room.base, **_count_against(room.figures, room.base)}
+            for room in half.rooms
         ],
     }
 
 
-def _against(figures: Figures, base: int | None) -> dict[str, Any]:
+def _count_against(figures: Figures, base: int | None) -> AttendanceCounts:
     present, absent, ratio = figures.present, None, None
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)
@@ -183,7 +189,10 @@ def _against(figures: Figures, base: int | None) -> dict[str, Any]:
 def block_of(
     cls: TrainingClass, lessons: Sequence[Lesson], looks: Sequence[Look], start: datetime, end: datetime, rules: Rules
 ) -> Block:
-    """One stretch in which exactly `lessons` are under way: trainees in all their rooms together. Looks in order of time."""
+    """Judge one block, for which exactly `lessons` are under way: the trainees in all their rooms together.
+
+    `looks` must be in order of time.
+    """
     looks = looks[bisect_left(looks, start, key=_instant) : bisect_left(looks, end, key=_instant)]
     present = low = high = 0
     for lesson in lessons:
@@ -193,7 +202,7 @@ def block_of(
             return Block(start, end)
         present += max(0, seen.people - lesson.staff_in_room)
         low += max(0, seen.low - lesson.staff_in_room)
-        high += seen.high  # as if no staff were in view
+        high += seen.high  # upper bound: no staff in view
     return Block(start, end, present, low, high)
 
 
@@ -201,27 +210,16 @@ def _instant(look: Look) -> datetime:
     return look.at
 
 
-def pieces(lessons: Sequence[Lesson]) -> list[tuple[datetime, datetime, list[Lesson]]]:
-    """Lesson time cut where any lesson begins or ends: (start, end, lessons under way), without breaks."""
-    edges = sorted({x.start for x in lessons} | {x.end for x in lessons})
-    found = []
-    for start, end in pairwise(edges):
-        running = [x for x in lessons if x.start <= start and x.end >= end]
-        if running:
-            found.append((start, end, running))
-    return found
-
-
-def _figures(
+def _judge_lessons(
     cls: TrainingClass, lessons: list[Lesson], looks: Sequence[Look], now: datetime, rules: Rules
 ) -> tuple[Figures, list[Block]]:
     time = [(a, min(b, now), running) for a, b, running in pieces(lessons) if a < now]
     curve = _blocks(cls, time, looks, rules)
     over = all(x.end <= now for x in lessons)
-    total = _seconds(pieces(lessons))
-    at_start = _blocks(cls, _first(time, rules.edge_s), looks, rules)
-    at_end = _blocks(cls, _last(time, rules.edge_s), looks, rules)
-    begun = _seconds(time) >= min(rules.edge_s, total) - 1e-6
+    total = sum_seconds(pieces(lessons))
+    at_start = _blocks(cls, take_first(time, rules.edge_s), looks, rules)
+    at_end = _blocks(cls, take_last(time, rules.edge_s), looks, rules)
+    begun = sum_seconds(time) >= min(rules.edge_s, total) - 1e-6
     present = _middle(curve, lambda b: b.present, rules)
     return Figures(
         present=present,
@@ -229,16 +227,13 @@ def _figures(
         high=_middle(curve, lambda b: b.high, rules),
         at_start=_middle(at_start, lambda b: b.present, rules) if begun else None,
         at_end=_middle(at_end, lambda b: b.present, rules) if over else None,
-        lesson_s=_seconds(time),
+        lesson_s=sum_seconds(time),
         judged_s=sum(b.seconds for b in curve if b.present is not None),
     ), curve
 
 
-Piece = tuple[datetime, datetime, list[Lesson]]
-
-
 def _blocks(cls: TrainingClass, time: Sequence[Piece], looks: Sequence[Look], rules: Rules) -> list[Block]:
-    """Five-minute blocks, counted from each piece's beginning; the last one of a piece may be shorter."""
+    """Judge the five-minute blocks of each piece; the last one of a piece may be shorter."""
     found = []
     step = timedelta(seconds=rules.block_s)
     for start, end, running in time:
@@ -250,44 +245,9 @@ def _blocks(cls: TrainingClass, time: Sequence[Piece], looks: Sequence[Look], ru
 
 
 def _middle(blocks: Sequence[Block], value: Callable[[Block], int | None], rules: Rules) -> int | None:
+    """Return the median over the judged blocks, weighted by seconds; None if too little time was judged."""
     known = [(v, b.seconds) for b in blocks if (v := value(b)) is not None]
     total = sum(b.seconds for b in blocks)
     if not known or sum(weight for _, weight in known) < rules.answer_share * total - 1e-6:
         return None
     return median_up(known)
-
-
-def _first(time: Sequence[Piece], seconds: float) -> list[Piece]:
-    found = []
-    for start, end, running in time:
-        if seconds <= 0:
-            break
-        until = min(end, start + timedelta(seconds=seconds))
-        found.append((start, until, running))
-        seconds -= (until - start).total_seconds()
-    return found
-
-
-def _last(time: Sequence[Piece], seconds: float) -> list[Piece]:
-    found: list[Piece] = []
-    for start, end, running in reversed(time):
-        if seconds <= 0:
-            break
-        since = max(start, end - timedelta(seconds=seconds))
-        found.insert(0, (since, end, running))
-        seconds -= (end - since).total_seconds()
-    return found
-
-
-def _seconds(time: Sequence[Piece]) -> float:
-    return sum((end - start).total_seconds() for start, end, _ in time)
-
-
-def _beside(room_id: str, lessons: Sequence[Lesson]) -> bool:
-    """True where a room is in use while another room of the class is."""
-    mine = [x for x in lessons if x.room_id == room_id]
-    return any(_overlap(x, other) for x in mine for other in lessons if other.room_id != room_id)
-
-
-def _overlap(one: Lesson, two: Lesson) -> bool:
-    return one.start < two.end and two.start < one.end

@@ -1,11 +1,13 @@
-"""Rooms of a class file: their cameras, how views combine, practice benches."""
+"""Rooms of a class file: their cameras, how their views are combined, practice benches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from agent.attendance.fields import Report, Table
+from agent.attendance.fields import Report
+from agent.attendance.json_types import BenchBody, RoomBody
+from agent.attendance.table_reader import Table
 from agent.model import Bench, LessonKind, Room, TrainingClass
 
 KINDS: Mapping[str, LessonKind] = {
@@ -18,22 +20,26 @@ KINDS: Mapping[str, LessonKind] = {
 VIEWS: Mapping[str, Literal["whole", "part"]] = {"whole": "whole", "part": "part", "整体": "whole", "部分": "part"}
 
 
-def body(room: Room) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def body(room: Room) -> RoomBody:
+    """Write a room as JSON."""
+    entry: RoomBody = {
         "room_id": room.room_id,
         "name": room.name,
         "kind": room.kind,
         "cameras": list(room.cameras),
         "view": room.view,
     }
-    benches = [
+    benches: list[BenchBody] = [
         {"name": b.name, "camera_id": b.camera_id, "polygon": [list(p) for p in b.polygon], "limit": b.limit}
         for b in room.benches
     ]
-    return entry | {"benches": benches} if benches else entry
+    if benches:
+        entry["benches"] = benches
+    return entry
 
 
 def read(table: Table) -> Room:
+    """Read one room; problems are reported to the table's report."""
     room_id = table.identity("room_id")
     cameras = table.texts("cameras")
     room = Room(
@@ -82,6 +88,7 @@ def _points(raw: object) -> tuple[tuple[float, float], ...] | None:
 
 
 def check(report: Report, cls: TrainingClass) -> None:
+    """Report a class without rooms, room IDs used twice, and cameras in several rooms."""
     if not cls.rooms:
         report.add(("rooms",), "classes.no_rooms")
     owners: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""XLSX and CSV -> sheets of cells."""
+"""Sheets of cells, and reading them from CSV files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.attendance.xlsx import MOST_COLUMNS, MOST_ROWS, Cells, Merged, NoValue, Workbook
+from agent import words
+from agent.attendance.cells import MOST_COLUMNS, MOST_ROWS, Cells, Merged
 from agent.errors import ClassFileError
-
-__all__ = ["Cells", "NoValue", "Sheet", "Workbook", "comma_separated", "letter"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """`rows` from row 1. `hidden`: numbers of rows that the sheet does not show. `typed` is False for a CSV, where a number
-    cannot be told from text.
+    """One sheet. `rows` starts at row 1; `hidden` holds the numbers of hidden rows.
+
+    `typed` is False for a CSV file, where a number cannot be distinguished from text.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Sheet:
     merged: tuple[Merged, ...] = ()
 
     def under_merged(self) -> dict[tuple[int, int], int]:
-        """(row, column) of a cell that shows what a cell above it holds -> the row of that cell."""
+        """Map each cell merged with a cell above it, as (row, column), to the row of the topmost cell."""
         found = {}
         for top, column, bottom, _ in self.merged:
             last = min(bottom, len(self.rows))
@@ -36,15 +36,16 @@ class Sheet:
 
 
 def comma_separated(path: Path, data: bytes) -> Sheet:
-    """A CSV file: UTF-8 (with or without BOM), GB18030 or UTF-16 as Excel saves them; comma, semicolon or tab.
-    Raises ClassFileError.
+    """Parse a CSV file as Excel saves it. Raises ClassFileError.
+
+    Encodings: UTF-8 (with or without BOM), GB18030, UTF-16. Delimiters: comma, semicolon, tab.
     """
     text = _decoded(path, data)
     if "\0" in text:
         raise ClassFileError("classes.not_text_file", file=path)
     delimiter = max(",;\t", key=text.count)
     try:
-        # strict: a quote that is never closed would take the rows behind it into its own cell
+        # strict: otherwise an unclosed quote would put all following rows into one cell
         rows = [_cut(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)]
     except csv.Error as error:
         raise ClassFileError("classes.not_csv", file=path, detail=error) from error
@@ -77,10 +78,17 @@ def _cut(row: list[str]) -> Cells:
 
 
 def letter(column: int) -> str:
-    """0 -> A, 26 -> AA, as spreadsheets name columns."""
+    """Return a spreadsheet's name of a column: 0 -> A, 26 -> AA."""
     text = ""
     column += 1
     while column:
         column, rest = divmod(column - 1, 26)
         text = chr(65 + rest) + text
     return text
+
+
+def describe_cell(sheet: str, row: int, column: int | None) -> str:
+    """Describe a cell's place for error messages; row counts from 1, column from 0 (None: the whole row)."""
+    if column is None:
+        return words.text("classes.at_row", sheet=sheet, row=row)
+    return words.text("classes.at_cell", sheet=sheet, row=row, column=letter(column))

@@ -1,7 +1,7 @@
-"""Class files as people keep them -> one body. TOML (plan inside or beside it), or one XLSX workbook.
+"""Read class files into one body: TOML (course plan inside or in a separate file), or one XLSX workbook.
 
-A workbook has the sheets 班级 (two columns: key, value), 教室 (a row a room), 课程计划 (the course-plan form) and, where
-anything was amended, 变更 (a row a change).
+A workbook has the sheets 班级 (two columns: key, value), 教室 (one row per room), 课程计划 (the course-plan form) and, if
+there are amendments, 变更 (one row per change).
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from agent.attendance import headings, plan, sheets
-from agent.attendance.fields import Report, shown
+from agent.attendance import headings, plan
+from agent.attendance.cells import Cells
+from agent.attendance.fields import FieldPath, Report, shown
 from agent.attendance.headings import squeeze
+from agent.attendance.sheets import Sheet, comma_separated, describe_cell
 from agent.attendance.spans import time_text
+from agent.attendance.xlsx import Workbook
 from agent.errors import ClassFileError
 
 MOST_BYTES = 8 * 1024 * 1024
@@ -48,8 +50,8 @@ TABLES = frozenset({".et", ".ett", ".numbers", ".ods", ".xls", ".xlsb", ".xlt", 
 TEXTS = frozenset({".doc", ".docx", ".odt", ".pdf", ".rtf", ".wps", ".wpt"})
 
 
-def read(path: Path, report: Report) -> dict[str, Any]:
-    """The body of a class file, with the places of what came from tables in `report`. Raises ClassFileError."""
+def read(path: Path, report: Report) -> dict[str, object]:
+    """Read the body of a class file; places of values from sheets go to `report`. Raises ClassFileError."""
     suffix = path.suffix.lower()
     if suffix == ".toml":
         return _toml(path, report)
@@ -61,13 +63,13 @@ def read(path: Path, report: Report) -> dict[str, Any]:
     raise _unknown(path)
 
 
-def read_plan(path: Path, body: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """The body of a known class with the lessons of a course plan that stands alone. Raises ClassFileError."""
+def read_plan(path: Path, body: Mapping[str, object], report: Report) -> dict[str, object]:
+    """Return the body of a known class with the lessons of a separate course plan. Raises ClassFileError."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
         sheet = _csv_plan(path)
     elif suffix in XLSX:
-        book = sheets.Workbook(path, read_bytes(path))
+        book = Workbook(path, read_bytes(path))
         if "班级" in map(squeeze, book.names):
             raise ClassFileError("classes.class_in_plan", file=path)
         sheet = _plan_sheet(path, book, report)
@@ -89,7 +91,7 @@ def read_plan(path: Path, body: Mapping[str, Any], report: Report) -> dict[str, 
 
 
 def _unknown(path: Path) -> ClassFileError:
-    """The words that help with a file of another kind."""
+    """Build the error for an unsupported kind of file, with the remedy for that kind."""
     suffix = path.suffix.lower()
     key = (
         "classes.save_as_xlsx"
@@ -102,7 +104,7 @@ def _unknown(path: Path) -> ClassFileError:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A small file. Raises ClassFileError where it is missing, unreadable or too big."""
+    """Read a small file. Raises ClassFileError if it is missing, unreadable or too big."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ClassFileError("classes.too_big", file=path, limit=MOST_BYTES // 1024 // 1024)
@@ -111,9 +113,9 @@ def read_bytes(path: Path) -> bytes:
         raise ClassFileError("classes.unreadable", file=path, detail=error.strerror) from error
 
 
-def _toml(path: Path, report: Report) -> dict[str, Any]:
+def _toml(path: Path, report: Report) -> dict[str, object]:
     try:
-        body = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
+        body: dict[str, object] = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ClassFileError("classes.not_utf8", file=path) from error
     except tomllib.TOMLDecodeError as error:
@@ -130,15 +132,15 @@ def _toml(path: Path, report: Report) -> dict[str, Any]:
     return body
 
 
-def _plan_beside(path: Path, body: Mapping[str, Any], report: Report) -> list[dict[str, Any]]:
+def _plan_beside(path: Path, body: Mapping[str, object], report: Report) -> list[dict[str, object]]:
     suffix = path.suffix.lower()
     if suffix in TABLES | TEXTS:
         raise _unknown(path)
-    sheet = _plan_sheet(path, sheets.Workbook(path, read_bytes(path)), report) if suffix in XLSX else _csv_plan(path)
+    sheet = _plan_sheet(path, Workbook(path, read_bytes(path)), report) if suffix in XLSX else _csv_plan(path)
     return _lessons(sheet, body, report)
 
 
-def _lessons(sheet: sheets.Sheet, body: Mapping[str, Any], report: Report) -> list[dict[str, Any]]:
+def _lessons(sheet: Sheet, body: Mapping[str, object], report: Report) -> list[dict[str, object]]:
     found = plan.lessons(sheet, body, report)
     if other := plan.other_class(sheet, body):
         report.places[("lessons", "head line")] = other[0]
@@ -152,9 +154,11 @@ def _lessons(sheet: sheets.Sheet, body: Mapping[str, Any], report: Report) -> li
     return found
 
 
-def _plan_sheet(path: Path, book: sheets.Workbook, report: Report) -> sheets.Sheet:
-    """课程计划, else the only sheet that has the plan's headings, or the only one of them that is shown; the others are
-    noted. Raises ClassFileError.
+def _plan_sheet(path: Path, book: Workbook, report: Report) -> Sheet:
+    """Choose the sheet with the course plan. Raises ClassFileError.
+
+    That is 课程计划, else the only sheet with the plan's headings, or the only visible one of them. A note names other
+    sheets with a plan.
     """
     names = {squeeze(name): name for name in reversed(book.names)}
     heads = {name: book.cells(name, most=_HEAD_ROWS)[0] for name in book.names[:_MOST_SHEETS]}
@@ -171,28 +175,28 @@ def _plan_sheet(path: Path, book: sheets.Workbook, report: Report) -> sheets.She
     raise _no_plan(path, [row for rows in heads.values() for row in rows])
 
 
-def _csv_plan(path: Path) -> sheets.Sheet:
-    """Raises ClassFileError where it is no course plan."""
-    sheet = sheets.comma_separated(path, read_bytes(path))
+def _csv_plan(path: Path) -> Sheet:
+    """Read a course plan from a CSV file. Raises ClassFileError if it is not a course plan."""
+    sheet = comma_separated(path, read_bytes(path))
     if headings.row_of(sheet.rows) is None:
         raise _no_plan(path, sheet.rows[:_HEAD_ROWS])
     return sheet
 
 
-def _no_plan(path: Path, rows: list[sheets.Cells]) -> ClassFileError:
-    """The words for a table without the plan's headings: other papers of a class are called by name."""
+def _no_plan(path: Path, rows: list[Cells]) -> ClassFileError:
+    """Build the error for a table without the plan's headings; other documents of a class are named."""
     cells = {squeeze(cell) for row in rows for cell in row}
     known = [key for key, sign in _OTHER_TABLES.items() if any(sign in text for text in cells)]
     return ClassFileError(known[0] if "姓名" in cells and known else "classes.no_plan", file=path)
 
 
-def _sheet(book: sheets.Workbook, name: str, called: str) -> sheets.Sheet:
+def _sheet(book: Workbook, name: str, called: str) -> Sheet:
     rows, hidden, merged = book.cells(name)
-    return sheets.Sheet(called, rows, hidden, merged=tuple(merged))
+    return Sheet(called, rows, hidden, merged=tuple(merged))
 
 
-def _workbook(path: Path, report: Report) -> dict[str, Any]:
-    book = sheets.Workbook(path, read_bytes(path))
+def _workbook(path: Path, report: Report) -> dict[str, object]:
+    book = Workbook(path, read_bytes(path))
     names = {squeeze(name): name for name in reversed(book.names)}
     if not {"班级", "教室"}.intersection(names):
         _plan_sheet(path, book, report)
@@ -209,60 +213,60 @@ def _workbook(path: Path, report: Report) -> dict[str, Any]:
     return body
 
 
-def _head(sheet: sheets.Sheet, report: Report) -> dict[str, Any]:
-    """Sheet 班级: a row a key, or several keys beside each other. A title, which has no value, is passed over."""
-    body: dict[str, Any] = {}
+def _head(sheet: Sheet, report: Report) -> dict[str, object]:
+    """Read sheet 班级: one or several pairs of key and value per row; a title, which has no value, is skipped."""
+    body: dict[str, object] = {}
     for number, row in enumerate(sheet.rows, 1):
         names = [squeeze(cell).strip(":*") for cell in row]
         keys = [HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "") for name in names]
         if names and not keys[0] and len(row) > 1 and row[1] not in (None, ""):
-            report.places[("head", number)] = plan.cell(sheet.name, number, 0)
+            report.places[("head", number)] = describe_cell(sheet.name, number, 0)
             _unknown_name(("head", number), names[0], HEAD_KEYS, report)
             continue
         for column in range(0, len(row), 2):
             key, value = keys[column], row[column + 1] if column + 1 < len(row) else None
-            if not key:  # what stands beside key and value is a remark
+            if not key:  # a remark beside key and value
                 continue
             if key in body:
                 report.add((key,), "classes.twice", value=shown(names[column]))
-            report.places[(key,)] = plan.cell(sheet.name, number, column + 1)
+            report.places[(key,)] = describe_cell(sheet.name, number, column + 1)
             if value not in (None, ""):
                 body[key] = value
     return body
 
 
-def _unknown_name(path: tuple[str | int, ...], name: str, known: Mapping[str, str], report: Report) -> None:
+def _unknown_name(path: FieldPath, name: str, known: Mapping[str, str], report: Report) -> None:
     near = difflib.get_close_matches(name, known, 1)
     word = "classes.unknown_name_near" if near else "classes.unknown_name"
     report.add(path, word, value=shown(name), near=near[0] if near else "", known="、".join(known))
 
 
-def _records(sheet: sheets.Sheet, name: str, known: Mapping[str, str], report: Report) -> list[dict[str, Any]]:
-    """A table with headings -> one table of the body a row; a cell's place is remembered for what is found wrong later."""
+def _records(sheet: Sheet, name: str, known: Mapping[str, str], report: Report) -> list[dict[str, object]]:
+    """Read a sheet with headings: one record per row; the places of its cells are stored in `report`."""
     if not sheet.rows:
         return []
     names = [squeeze(cell).strip(":*") for cell in sheet.rows[0]]
     keys = [known.get(heading, heading if heading in known.values() else "") for heading in names]
     for column, (heading, key) in enumerate(zip(names, keys, strict=True)):
         if not key and any(len(row) > column and squeeze(row[column]) for row in sheet.rows[1:]):
-            report.places[(name, -1, column)] = plan.cell(sheet.name, 1, column)
+            report.places[(name, -1, column)] = describe_cell(sheet.name, 1, column)
             _unknown_name((name, -1, column), heading, known, report)
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     for number, row in enumerate(sheet.rows[1:], 2):
-        entry = {key: value for key, value in zip(keys, row, strict=False) if key and value is not None}
+        entry: dict[str, object] = {k: value for k, value in zip(keys, row, strict=False) if k and value is not None}
         if not entry:
             continue
         where = (name, len(found))
-        report.places[where] = plan.cell(sheet.name, number, None)
+        report.places[where] = describe_cell(sheet.name, number, None)
         report.places |= {
-            (*where, key): plan.cell(sheet.name, number, column) for column, key in enumerate(keys) if key
+            (*where, key): describe_cell(sheet.name, number, column) for column, key in enumerate(keys) if key
         }
         found.append(entry)
     return found
 
 
-def _amendment(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of 变更: its lesson columns make one entry of `move` (old and new), `cancel` (old alone) or `add` (new alone)."""
+def _amendment(row: dict[str, object]) -> dict[str, object]:
+    """Convert a row of 变更: its lesson columns become `move` (old and new), `cancel` (only old) or `add` (only new)."""
     old, new = _lesson_cells(row, "old_"), _lesson_cells(row, "new_")
     if old and new:
         row["move"] = [old | {f"to_{key}": value for key, value in new.items()}]
@@ -273,7 +277,7 @@ def _amendment(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _lesson_cells(row: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Take the cells of one lesson out of a row."""
+def _lesson_cells(row: dict[str, object], prefix: str) -> dict[str, object]:
+    """Remove the cells of one lesson from a row and return them, times as text."""
     cells = {key.removeprefix(prefix): row.pop(key) for key in list(row) if key.startswith(prefix)}
     return {key: time_text(value) if key in ("start", "end") else value for key, value in cells.items()}

@@ -1,19 +1,19 @@
-"""Across the class: attendance rate by day and over all, hours really taught against the plan. Pure."""
+"""Summarise a class: attendance rate by day and overall, and hours taught compared with the plan. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
-from agent.attendance.judge import HalfDay, Rules, pieces
+from agent.attendance.judge import HalfDay, Rules
+from agent.attendance.lesson_time import pieces
 from agent.model import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Present and expected, each summed over the half-days that could be judged."""
+    """An attendance rate: present and expected, each summed over the half-days that could be judged."""
 
     present: int
     expected: int
@@ -27,8 +27,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Lesson seconds. planned: in the plan as amended; due: of them before `now`; then of those due: taught (the class was
-    seen there), not_taught (seen not to be), unknown (nobody could tell). Cancelled lessons are in none of them.
+    """Lesson time in seconds.
+
+    `planned`: in the plan as amended. `due`: the part of it before now; it consists of `taught` (the class was seen),
+    `not_taught` (the class was seen to be absent) and `unknown` (not judged). Only `cancelled` contains cancelled lessons.
     """
 
     planned: float
@@ -41,12 +43,16 @@ class Hours:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
+    """The summary of a class."""
+
     by_day: dict[date, Rate]
     overall: Rate
     hours: Hours
 
-    def as_object(self) -> dict[str, Any]:
-        def rate(r: Rate) -> dict[str, Any]:
+    def as_object(self) -> dict[str, object]:
+        """Build the JSON object; times in seconds."""
+
+        def rate(r: Rate) -> dict[str, object]:
             return {
                 "present": r.present,
                 "expected": r.expected,
@@ -69,7 +75,7 @@ class Summary:
 
 
 def summarise(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rules: Rules) -> Summary:
-    """Sum up judged half-days (of lesson time that has run). Half-days that still run are counted as far as they have."""
+    """Summarise judged half-days; one that is still under way counts as far as it has run."""
     days = sorted({h.date for h in half_days})
     return Summary(
         {day: _rate(h for h in half_days if h.date == day) for day in days},

@@ -1,12 +1,13 @@
-"""Templates of the class file: TOML, XLSX, and the course plan as CSV. All three say the same made-up class."""
+"""Templates of the class file: TOML, XLSX, and the course plan as CSV, all with the same example class."""
 
 from __future__ import annotations
 
 import io
 import tomllib
 from collections.abc import Sequence
+from datetime import time
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol
 
 from agent.attendance import source
 from agent.attendance.fields import as_time
@@ -14,17 +15,23 @@ from agent.attendance.fields import as_time
 TOML, XLSX, CSV = "class.example.toml", "class.example.xlsx", "class.plan.example.csv"
 PLAN = ("日期", "半天", "开始", "结束", "课程内容", "理论/实操", "授课教师", "教室", "室内教职工")
 KINDS = {"theory": "理论", "practice": "实操"}
+Example = dict[str, Any]
+"""The parsed example file, class.example.toml of this package; its keys and types are those of a class file."""
+
+
+class _Appendable(Protocol):
+    def append(self, row: Sequence[object], /) -> None: ...
 
 
 def files() -> dict[str, bytes]:
-    """The templates by file name."""
+    """Return the templates by file name."""
     text = (resources.files("agent.attendance") / TOML).read_text(encoding="utf-8")
     body = tomllib.loads(text)
     return {TOML: text.encode(), CSV: _csv(_plan(body)), XLSX: _xlsx(body)}
 
 
-def _plan(body: dict[str, Any]) -> list[list[Any]]:
-    rows: list[list[Any]] = [list(PLAN)]
+def _plan(body: Example) -> list[list[object]]:
+    rows: list[list[object]] = [list(PLAN)]
     for row in body["lessons"]:
         half = "上午" if row["start"] < "12:00" else "下午"
         rows.append(
@@ -43,13 +50,13 @@ def _plan(body: dict[str, Any]) -> list[list[Any]]:
     return rows
 
 
-def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
-    lines = [",".join(cell.strftime("%H:%M") if hasattr(cell, "hour") else str(cell) for cell in row) for row in rows]
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    lines = [",".join(cell.strftime("%H:%M") if isinstance(cell, time) else str(cell) for cell in row) for row in rows]
     return ("\r\n".join(lines) + "\r\n").encode("utf-8-sig")
 
 
-def _xlsx(body: dict[str, Any]) -> bytes:
-    from openpyxl import Workbook  # here because it costs 0.3 s
+def _xlsx(body: Example) -> bytes:
+    from openpyxl import Workbook  # imported here because it takes 0.3 s
 
     book = Workbook()
     head = book.active
@@ -81,8 +88,8 @@ def _xlsx(body: dict[str, Any]) -> bytes:
     return data.getvalue()
 
 
-def _amendments(sheet: Any, body: dict[str, Any]) -> None:
-    """A row an amendment, with the single lesson that the example moves."""
+def _amendments(sheet: _Appendable, body: Example) -> None:
+    """Write one row per amendment, with the lesson that it moves (the example has one)."""
     sheet.append(list(source.AMENDMENT_KEYS))
     for row in body["amendments"]:
         flat = {key: value for key, value in row.items() if not isinstance(value, list)}

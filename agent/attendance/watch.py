@@ -1,7 +1,7 @@
-"""The worker: judges half-days under way and just ended, publishes their figures, raises and clears alerts.
+"""The attendance worker: judge half-days under way and ended, publish their figures, raise and clear alerts.
 
-It keeps nothing that matters in memory: after a restart the stored figures, open alerts and looks tell where it was; only
-hold times begin anew.
+Its state is in the catalog: after a restart it continues from the stored figures, open alerts and looks; only hold times
+begin again.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import cast
 
 from agent import defaults, words
 from agent.attendance import evidence
 from agent.attendance.alerting import KINDS, Condition, Holds, Thresholds, conditions, subject_of
-from agent.attendance.judge import HalfDay, Rules, Status, as_object, judge
+from agent.attendance.json_types import AttendanceObject, Status
+from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.catalog import Catalog
 from agent.clock import Clock, stamp
 from agent.errors import SiteAgentError
@@ -29,9 +30,11 @@ _JUDGED = "attendance.judged"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Seconds throughout. A half-day is final `grace_s` after its end, when its last looks have come; looks that come
-    later still revise it for `recheck_s`. While it runs its figures are published where they changed, at most each
-    `publish_s`, and with nothing but the clock changed each `refresh_s`.
+    """Settings of the worker, in seconds.
+
+    A half-day becomes final `grace_s` after its end, when its last looks have arrived; later looks still revise it for
+    `recheck_s`. While it is under way its figures are published when they change, at most every `publish_s`, and unchanged
+    ones (except for the times) every `refresh_s`.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -46,9 +49,9 @@ class Options:
     settle_s: float = 300.0
     stale_s: float = 600.0
     update_s: float = 900.0
-    """An open alert tells its new figure at most this often."""
+    """An open alert is updated with a new figure at most this often."""
     alerts_per_hour: int = defaults.ALERTS_PER_HOUR
-    """For one class. What goes beyond is counted, and the next alert and an event tell how many."""
+    """Limit for one class. Alerts beyond it are counted, and the next alert and an event report how many."""
     back_off_s: float = 30.0
 
     @property
@@ -60,7 +63,7 @@ Key = tuple[str, date, Session]
 
 
 class AttendanceWatch:
-    """`run` until stopped; `run_once` does one round and may be called alone."""
+    """The worker: `run` until stopped; `run_once` does one round and may be called alone."""
 
     def __init__(
         self, catalog: Catalog, classes: Callable[[], list[TrainingClass]], clock: Clock, options: Options
@@ -73,7 +76,7 @@ class AttendanceWatch:
         self._published: dict[Key, float] = {}
         self._checked: dict[Key, tuple[TrainingClass, float]] = {}
         self._held_back: dict[Key, int] = {}
-        # the version (import) of each class by which all its ended half-days have been judged
+        # class ID -> the version (time of import) with which all its ended half-days have been judged
         self._versions: dict[str, str] = json.loads(catalog.facts.get(_JUDGED) or "{}")
 
     def run(self, stop: threading.Event) -> None:
@@ -91,7 +94,7 @@ class AttendanceWatch:
     def run_once(self) -> None:
         """One round over all classes. Raises the project's own errors (catalog, class body)."""
         now = self._clock.now()
-        imported = self._catalog.classes.imported()  # before the classes: what is imported meanwhile is judged again
+        imported = self._catalog.classes.imported()  # read before the classes: an import in between is judged again
         under_way: set[str] = set()
         asked: set[tuple[AlertKind, str]] = set()
         ended: dict[str, list[tuple[TrainingClass, date, Session, datetime]]] = {}
@@ -103,16 +106,16 @@ class AttendanceWatch:
                     continue
                 end = max(x.end for x in lessons)
                 if now < end:
-                    under_way.add(self._under_way(cls, day, session, now, asked))
+                    under_way.add(self._judge_under_way(cls, day, session, now, asked))
                 elif now >= end + timedelta(seconds=self._options.grace_s):
                     ended[cls.class_id].append((cls, day, session, end))
-            self._withdrawn(cls, now)
+            self._publish_withdrawn(cls, now)
         self._holds.keep(asked)
         self._close_alerts(under_way, now)
         for class_id, half_days in ended.items():
-            self._all_ended(half_days, now, imported.get(class_id))
+            self._judge_ended(half_days, now, imported.get(class_id))
 
-    def _under_way(
+    def _judge_under_way(
         self, cls: TrainingClass, day: date, session: Session, now: datetime, asked: set[tuple[AlertKind, str]]
     ) -> str:
         half, looks = self._judge(cls, day, session, now)
@@ -122,11 +125,12 @@ class AttendanceWatch:
             self._alert(cls, half, condition, now)
         return subject_of(half)
 
-    def _all_ended(
+    def _judge_ended(
         self, half_days: list[tuple[TrainingClass, date, Session, datetime]], now: datetime, imported: datetime | None
     ) -> None:
-        """The half-days of one class that are over. After a restart those that lie far back are left as they are: a year of
-        them takes minutes to judge, and nothing but an import changes them.
+        """Judge the half-days of one class that are over.
+
+        After a restart, old ones are not judged again: a year of them takes minutes, and only an import can change them.
         """
         if not half_days:
             return
@@ -137,7 +141,7 @@ class AttendanceWatch:
             if judged and key not in self._checked and self._is_settled(key, end, now):
                 self._checked[key] = (cls, self._clock.monotonic())
             else:
-                self._ended(cls, day, session, now, end)
+                self._judge_ended_half_day(cls, day, session, now, end)
         if version and not judged:
             self._versions[class_id] = version
             self._catalog.facts.put(_JUDGED, json.dumps(self._versions))
@@ -148,8 +152,10 @@ class AttendanceWatch:
         stored = self._catalog.attendance.get(*key)
         return stored is not None and stored["status"] != "provisional"
 
-    def _ended(self, cls: TrainingClass, day: date, session: Session, now: datetime, end: datetime) -> None:
-        """Make it final; look again where the class was amended, or for a while in case looks come late."""
+    def _judge_ended_half_day(
+        self, cls: TrainingClass, day: date, session: Session, now: datetime, end: datetime
+    ) -> None:
+        """Make a half-day final; judge it again if the class was amended, and for some time in case looks arrive late."""
         key = (cls.class_id, day, session)
         known = self._checked.get(key)
         recent = (now - end).total_seconds() < self._options.recheck_s
@@ -159,8 +165,8 @@ class AttendanceWatch:
             self._publish(half, now)
             self._checked[key] = (cls, self._clock.monotonic())
 
-    def _withdrawn(self, cls: TrainingClass, now: datetime) -> None:
-        """A half-day that was published and then cancelled: say so once, with no lesson time and nothing known."""
+    def _publish_withdrawn(self, cls: TrainingClass, now: datetime) -> None:
+        """Publish once more the half-days that were cancelled after publication: no lesson time, all counts unknown."""
         planned = {(day.isoformat(), session.value) for day, session in cls.half_days()}
         for body in self._catalog.attendance.of_class(cls.class_id):
             if (body["date"], body["session"]) not in planned and body["lesson_s"]:
@@ -172,9 +178,9 @@ class AttendanceWatch:
         return judge(cls, day, session, looks, now, self._options.rules), looks
 
     def _publish(self, half: HalfDay, now: datetime) -> None:
-        """Store and queue the half-day's object where it is news."""
+        """Store the half-day's object and queue its message, if it differs enough from the last one."""
         key = (half.class_id, half.date, half.session)
-        before = self._catalog.attendance.get(*key)
+        before = cast("AttendanceObject | None", self._catalog.attendance.get(*key))
         body = as_object(half, status_of(half, before), (before["revision"] if before else 0) + 1)
         if before is not None and not self._is_news(key, body, before):
             return
@@ -184,12 +190,12 @@ class AttendanceWatch:
             self._catalog.outbox.put(topic, "attendance", body, now, retained=True)
         self._published[key] = self._clock.monotonic()
 
-    def _is_news(self, key: Key, body: dict[str, Any], before: dict[str, Any]) -> bool:
+    def _is_news(self, key: Key, body: AttendanceObject, before: AttendanceObject) -> bool:
         if body["status"] != "provisional":
-            return before["status"] == "provisional" or _figures(body, clock=True) != _figures(before, clock=True)
+            return before["status"] == "provisional" or _compared(body, clock=True) != _compared(before, clock=True)
         last = self._published.get(key)
         age = self._clock.monotonic() - last if last is not None else float("inf")
-        changed = _figures(body, clock=False) != _figures(before, clock=False)
+        changed = _compared(body, clock=False) != _compared(before, clock=False)
         return age >= (self._options.publish_s if changed else self._options.refresh_s)
 
     def _alert(self, cls: TrainingClass, half: HalfDay, condition: Condition, now: datetime) -> None:
@@ -200,7 +206,7 @@ class AttendanceWatch:
             alerts.clear(*key, now)
         elif step == "raise" and not self._over_limit(half, key, now):
             self._raise(cls, half, condition, condition.since or self._holds.pending[key].at, now)
-        # a clock that was put back makes it due, too
+        # a negative age means that the clock was set back: update then too
         elif known and condition.holds and not 0 <= (now - known.at).total_seconds() < self._options.update_s:
             self._raise(cls, half, condition, known.since, now)
 
@@ -221,8 +227,8 @@ class AttendanceWatch:
             camera_id=condition.look.camera_id if condition.look else None,
         )
 
-    def _over_limit(self, half: HalfDay, key: tuple[Any, str], now: datetime) -> bool:
-        """True where this class has had its alerts of the hour; what is held back is counted once."""
+    def _over_limit(self, half: HalfDay, key: tuple[AlertKind, str], now: datetime) -> bool:
+        """Return whether the class has reached its hourly limit of alerts; a change held back is counted once."""
         hour = now - timedelta(hours=1)
         recent = [a for a in self._catalog.alerts.of_class(half.class_id) if a.kind in KINDS and hour < a.since <= now]
         if len(recent) < self._options.alerts_per_hour:
@@ -246,15 +252,19 @@ class AttendanceWatch:
         return True
 
     def _close_alerts(self, under_way: set[str], now: datetime) -> None:
-        """Alerts of half-days that are over, cancelled or gone have nothing left to observe."""
+        """Clear alerts of half-days that are over, cancelled or removed: their conditions are no longer evaluated."""
         for alert in self._catalog.alerts.opened():
             if alert.kind in KINDS and "/".join(alert.subject.split("/")[:3]) not in under_way:
                 self._catalog.alerts.clear(alert.kind, alert.subject, now)
                 self._holds.pending.pop((alert.kind, alert.subject), None)
 
 
-def status_of(half: HalfDay, before: dict[str, Any] | None) -> Status:
-    """provisional while it runs; then final, or revised where it was final before; unjudged where nobody can tell."""
+def status_of(half: HalfDay, before: AttendanceObject | None) -> Status:
+    """Return the status of a half-day; `before` is the object last published.
+
+    Provisional while it is under way; then unjudged if the count is unknown; revised if it was final before, or was
+    published and then cancelled; else final.
+    """
     if not half.over:
         return "provisional"
     if half.lessons and half.figures.present is None:
@@ -263,8 +273,8 @@ def status_of(half: HalfDay, before: dict[str, Any] | None) -> Status:
     return "revised" if settled else "final"
 
 
-def _figures(body: dict[str, Any], *, clock: bool) -> dict[str, Any]:
-    """What counts as a change: without the counters, and without the seconds that grow by themselves unless `clock`."""
+def _compared(body: AttendanceObject, *, clock: bool) -> dict[str, object]:
+    """Return the fields that count as a change: without status and revision, with the growing times only if `clock`."""
     without = {"status", "revision"} | (set() if clock else {"lesson_s", "judged_s"})
-    plain = {key: value for key, value in body.items() if key not in without}
-    return plain | {"rooms": [{k: v for k, v in room.items() if k not in without} for room in body["rooms"]]}
+    fields = {key: value for key, value in body.items() if key not in without}
+    return fields | {"rooms": [{k: v for k, v in room.items() if k not in without} for room in body["rooms"]]}
