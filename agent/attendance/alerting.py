@@ -70,14 +70,14 @@ def conditions(
     running = [x for x in lessons if x.start <= now < x.end]
     if not running:
         return []
-    recent, start, end = _window(cls, running, looks, now, limits)
+    recent, start, end = _select_window(cls, running, looks, now, limits)
     block = block_of(cls, running, recent, start, end, limits.rules) if recent else Block(start, end)
     look = max((x for x in recent if x.judged), key=lambda x: x.at, default=None)
-    found = _groups(cls, half, running, recent, (start, end), limits)
-    return found if half.base is None else found + _of_class(half, running, block, look, now, limits)
+    found = _evaluate_benches(cls, half, running, recent, (start, end), limits)
+    return found if half.base is None else found + _evaluate_class(half, running, block, look, now, limits)
 
 
-def _of_class(
+def _evaluate_class(
     half: HalfDay, running: Sequence[Lesson], block: Block, look: Look | None, now: datetime, limits: Thresholds
 ) -> list[Condition]:
     present, base, rules = block.present, half.base or 0, limits.rules
@@ -104,7 +104,7 @@ def _of_class(
     ]
 
 
-def _window(
+def _select_window(
     cls: TrainingClass, running: Sequence[Lesson], looks: Sequence[Look], now: datetime, limits: Thresholds
 ) -> tuple[list[Look], datetime, datetime]:
     """Return the looks of the rooms in use in the trailing window, and the window's start and end.
@@ -124,7 +124,7 @@ def _window(
     return [x for x in mine if x.at >= start], start, end
 
 
-def _groups(
+def _evaluate_benches(
     cls: TrainingClass,
     half: HalfDay,
     running: Sequence[Lesson],
@@ -142,7 +142,7 @@ def _groups(
             found.append(
                 Condition(
                     AlertKind.PRACTICE_GROUP,
-                    _bench_subject(half, room, bench),
+                    _build_bench_subject(half, room, bench),
                     None if people is None else people > bench.limit,
                     people,
                     bench.limit,
@@ -153,7 +153,7 @@ def _groups(
     return found
 
 
-def _bench_subject(half: HalfDay, room: Room, bench: Bench) -> str:
+def _build_bench_subject(half: HalfDay, room: Room, bench: Bench) -> str:
     return f"{subject_of(half)}/{room.room_id}/{bench.name}"
 
 
@@ -162,10 +162,10 @@ def at_bench(bench: Bench, look: Look) -> int:
     if not look.width or not look.height:
         return 0
     centres = [((x1 + x2) / 2 / look.width, (y1 + y2) / 2 / look.height) for x1, y1, x2, y2, _ in look.boxes]
-    return sum(_inside(bench.polygon, x, y) for x, y in centres)
+    return sum(_is_inside(bench.polygon, x, y) for x, y in centres)
 
 
-def _inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bool:
+def _is_inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bool:
     """Test by the even-odd rule: count the edges that a ray to the right crosses."""
     inside = False
     for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):

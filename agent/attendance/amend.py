@@ -49,8 +49,8 @@ def lesson_changes(
     for entry in table.tables("move"):
         _move(entry, rows, first, read, zone)
     for entry in table.tables("add"):
-        if (lesson := read(entry)) and _late_enough(entry, lesson, first):
-            _put(rows, entry.path, lesson)
+        if (lesson := read(entry)) and _is_late_enough(entry, lesson, first):
+            _add_once(rows, entry.path, lesson)
     given = {key: entries for key in ("cancel", "move", "add") if isinstance(entries := table.raw.get(key), list)}
     done = {key: [_to_json(entry) for entry in entries] for key, entries in given.items() if entries}
     before = table.value("applied", required=False)
@@ -103,7 +103,7 @@ def _cancel(entry: Table, rows: Rows, first: FirstHalfDay, zone: ZoneInfo, done:
     if not found:
         entry.problem("start", "classes.no_such_lesson", day=day)
     for number, lesson in found:
-        if _late_enough(entry, lesson, first):
+        if _is_late_enough(entry, lesson, first):
             rows[number] = (rows[number][0], replace(lesson, cancelled=True))
     return [lesson for _, lesson in found]
 
@@ -126,16 +126,16 @@ def _move(entry: Table, rows: Rows, first: FirstHalfDay, read: ReadLesson, zone:
         "teacher": old.teacher,
         "staff_in_room": old.staff_in_room,
     } | {k: v for k, v in target.items() if v is not None}
-    if (lesson := read(Table(entry.report, entry.path, body))) and _late_enough(entry, lesson, first):
-        _put(rows, entry.path, lesson)
+    if (lesson := read(Table(entry.report, entry.path, body))) and _is_late_enough(entry, lesson, first):
+        _add_once(rows, entry.path, lesson)
 
 
-def _put(rows: Rows, path: FieldPath, lesson: Lesson) -> None:
+def _add_once(rows: Rows, path: FieldPath, lesson: Lesson) -> None:
     if lesson not in [known for _, known in rows]:
         rows.append((path, lesson))
 
 
-def _late_enough(entry: Table, lesson: Lesson, first: FirstHalfDay) -> bool:
+def _is_late_enough(entry: Table, lesson: Lesson, first: FirstHalfDay) -> bool:
     """Return whether a lesson is not before the amendment's first half-day; report it otherwise."""
     if first[0] is None or (lesson.date, lesson.session.order) >= (first[0], first[1].order):
         return True

@@ -100,12 +100,12 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
             given = cls
             cls = with_cameras(known, cls)
             if not known.lessons or known.plan_source == "file":
-                cls = _with_plan(cls, given, zone, name)
+                cls = _add_plan(cls, given, zone, name)
                 _refuse_silent_changes(known, cls, zone, at, name)
             lost = differences(cls, given, zone)
         else:
             if source == "bureau" and not cls.lessons:
-                cls = _with_plan(cls, known, zone, name)
+                cls = _add_plan(cls, known, zone, name)
             if source == "bureau" and row.source == "file":
                 lost, cls = differences(cls, known, zone), with_cameras(cls, known)
             else:
@@ -119,7 +119,7 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
     return Taken(cls, held, row is None, lost)
 
 
-def _with_plan(cls: TrainingClass, plan: TrainingClass, zone: ZoneInfo, name: str) -> TrainingClass:
+def _add_plan(cls: TrainingClass, plan: TrainingClass, zone: ZoneInfo, name: str) -> TrainingClass:
     """Add the institution's lessons to the approved class. Raises ClassFileProblems if they do not fit it."""
     if not plan.lessons:
         return cls
@@ -144,11 +144,11 @@ def differences(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> li
     for key in HEAD:
         one, two = getattr(kept, key), getattr(other, key)
         if one != two:
-            found.append(Difference(key, _plain(one), _plain(two)))
+            found.append(Difference(key, _to_text(one), _to_text(two)))
     pairs: list[tuple[str, dict[str, str], dict[str, str]]] = [
-        ("rooms", _rooms(kept), _rooms(other)),
-        ("lessons", _lessons(kept, zone), _lessons(other, zone)),
-        ("amendments", _amendments(kept, zone), _amendments(other, zone)),
+        ("rooms", _describe_rooms(kept), _describe_rooms(other)),
+        ("lessons", _describe_lessons(kept, zone), _describe_lessons(other, zone)),
+        ("amendments", _describe_amendments(kept, zone), _describe_amendments(other, zone)),
     ]
     for name, one, two in pairs:
         for key in sorted(one.keys() | two.keys()):
@@ -157,15 +157,15 @@ def differences(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> li
     return found
 
 
-def _plain(value: object) -> str:
+def _to_text(value: object) -> str:
     return "、".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _rooms(cls: TrainingClass) -> dict[str, str]:
+def _describe_rooms(cls: TrainingClass) -> dict[str, str]:
     return {room.room_id: f"{room.name} {room.kind}" for room in cls.rooms}
 
 
-def _lessons(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
+def _describe_lessons(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
     return {
         f"{x.date} {clock_text(x.start, zone)} {x.room_id}{' ×' if x.cancelled else ''}": (
             f"–{clock_text(x.end, zone)} {x.session.value} {x.kind} {x.content} {x.teacher} {x.staff_in_room}"
@@ -174,14 +174,14 @@ def _lessons(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
     }
 
 
-def _amendments(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
+def _describe_amendments(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
     return {
         f"{a['first_date']} {a['first_session']} {shown(a['reason'])}": ", ".join(f"{k} {v}" for k, v in a.items())
         for a in body_of(cls, zone)["amendments"]
     }
 
 
-def _unapplied(amendment: dict[str, object]) -> dict[str, object]:
+def _undo_applied(amendment: dict[str, object]) -> dict[str, object]:
     """Return an amendment whose lesson changes are still to be made."""
     applied = amendment.get("applied")
     rest = {key: value for key, value in amendment.items() if key != "applied"}
@@ -194,7 +194,7 @@ def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneI
         return
     new = [b for b in body_of(cls, zone)["amendments"] if b not in body_of(known, zone)["amendments"]]
     body = body_of(known, zone)
-    body["amendments"] += [_unapplied(amendment) for amendment in new]
+    body["amendments"] += [_undo_applied(amendment) for amendment in new]
     try:
         explained = parse(body, zone, name)
     except ClassFileProblems:

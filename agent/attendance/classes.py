@@ -70,7 +70,7 @@ def parse(body: Mapping[str, object], zone: ZoneInfo, source: str) -> TrainingCl
 def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> object:
     """Return the value of a class field (`place`, `last_day`, `staff` …) for a half-day, amendments applied."""
     value: object = getattr(cls, key)
-    for change in _in_order(cls.amendments):
+    for change in _sort_amendments(cls.amendments):
         if (change.first_date, change.first_session.order) <= (day, session.order) and key in change.changes:
             value = change.changes[key]
     return value
@@ -161,19 +161,19 @@ def _build(body: Mapping[str, object], zone: ZoneInfo, report: Report) -> Traini
         head.problem("last_day", "classes.class_too_long", days=LONGEST_CLASS_DAYS)
     rooms.check(report, cls)
     rows = [(table.path, lesson) for table in head.tables("lessons") if (lesson := read_lesson(table, cls, zone))]
-    amendments = tuple(x for table in head.tables("amendments") if (x := _amendment(table, cls, rows, zone)))
+    amendments = tuple(x for table in head.tables("amendments") if (x := _read_amendment(table, cls, rows, zone)))
     head.done()
-    cls = replace(cls, amendments=amendments, lessons=tuple(sorted((x for _, x in rows), key=_lesson_order)))
+    cls = replace(cls, amendments=amendments, lessons=tuple(sorted((x for _, x in rows), key=_lesson_sort_key)))
     _check_lessons(report, cls, rows, zone)
     report.finish()
     return cls
 
 
-def _lesson_order(lesson: Lesson) -> tuple[datetime, str, datetime, bool, str]:
+def _lesson_sort_key(lesson: Lesson) -> tuple[datetime, str, datetime, bool, str]:
     return lesson.start, lesson.room_id, lesson.end, lesson.cancelled, lesson.content
 
 
-def _in_order(amendments: tuple[Amendment, ...]) -> list[Amendment]:
+def _sort_amendments(amendments: tuple[Amendment, ...]) -> list[Amendment]:
     return sorted(amendments, key=lambda a: (a.first_date, a.first_session.order, a.approved))
 
 
@@ -181,7 +181,7 @@ def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | No
     """Read one lesson; None if day, time, room or kind cannot be determined."""
     day, start, end = table.day("date"), table.clock("start"), table.clock("end")
     session = table.choice("session", SESSIONS, required=False)
-    room, kind = _room_of(table, cls)
+    room, kind = _find_room(table, cls)
     content, teacher = table.text("content", limit=500), table.text("teacher")
     staff, cancelled = table.number("staff_in_room", 0, 50, default=1), table.flag("cancelled")
     table.done()
@@ -200,7 +200,7 @@ def local(day: date, moment: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, moment, zone).astimezone(UTC)
 
 
-def _room_of(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
+def _find_room(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
     """Find the lesson's room and kind: by its `room_id` field (ID or name), else the class's only room of that kind."""
     name = table.text("room_id")
     kind = table.choice("kind", rooms.KINDS, required=False)
@@ -222,7 +222,7 @@ def _room_of(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind |
     return None, kind
 
 
-def _amendment(table: Table, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> Amendment | None:
+def _read_amendment(table: Table, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> Amendment | None:
     approved, first = table.day("approved"), table.day("first_date")
     session = table.choice("first_session", SESSIONS, required=False) or Session.AM
     reason = table.text("reason", required=True, limit=500)

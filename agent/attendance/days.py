@@ -41,7 +41,7 @@ def read_day(value: object, body: Mapping[str, object], *, typed: bool) -> Day:
     if isinstance(value, date):
         day = as_day(value)
         if day is None:
-            raise Unread("classes.not_date", value=_plainly(value))
+            raise Unread("classes.not_date", value=_format_date(value))
         return Day(day)
     if not isinstance(value, str):
         # 5.10 typed into a cell is stored as the number 5.1, so the intended day is ambiguous
@@ -57,7 +57,7 @@ def read_day(value: object, body: Mapping[str, object], *, typed: bool) -> Day:
         raise Unread("classes.several_days", value=shown(text))
     if not found or len(weekdays) > 1:
         raise Unread("classes.not_date", value=shown(text))
-    day = _in_class(found, body)
+    day = _resolve_year(found, body)
     if day is None:
         raise Unread("classes.not_date", value=shown(text))
     if weekdays and day.year != _UNKNOWN_YEAR and day.weekday() != weekdays[0]:
@@ -65,17 +65,17 @@ def read_day(value: object, body: Mapping[str, object], *, typed: bool) -> Day:
     return Day(day)
 
 
-def _in_class(found: re.Match[str], body: Mapping[str, object]) -> date | None:
+def _resolve_year(found: re.Match[str], body: Mapping[str, object]) -> date | None:
     first, last = as_day(body.get("first_day")), as_day(body.get("last_day"))
     known = [day.year for day in (first, last) if day]
     years = (
         [int(found["year"])] if found["year"] else [*range(min(known), max(known) + 1)] if known else [_UNKNOWN_YEAR]
     )
-    days = [d for year in years[:4] if (d := _date(year, int(found["month"]), int(found["day"])))]
+    days = [d for year in years[:4] if (d := _make_date(year, int(found["month"]), int(found["day"])))]
     return next((d for d in days if first and last and first <= d <= last), days[0] if days else None)
 
 
-def _date(year: int, month: int, day: int) -> date | None:
+def _make_date(year: int, month: int, day: int) -> date | None:
     try:
         found = date(year, month, day)
     except ValueError:
@@ -83,5 +83,5 @@ def _date(year: int, month: int, day: int) -> date | None:
     return found if 2000 <= found.year < 2100 else None
 
 
-def _plainly(value: date) -> str:
+def _format_date(value: date) -> str:
     return value.isoformat(" ", "minutes") if isinstance(value, datetime) else value.isoformat()

@@ -69,10 +69,10 @@ def room_estimate(
         return None
     if room.view == "whole":
         return max(seen, key=lambda view: (view.people, view.low, view.high))
-    return _sum(seen)
+    return _add_estimates(seen)
 
 
-def _sum(parts: Sequence[Estimate]) -> Estimate:
+def _add_estimates(parts: Sequence[Estimate]) -> Estimate:
     """Add estimates of different cameras; their errors are independent, so the squares of the spreads are added."""
     people = sum(v.people for v in parts)
     down = math.sqrt(sum((v.people - v.low) ** 2 for v in parts))

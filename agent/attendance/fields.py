@@ -63,7 +63,7 @@ class Report:
 
     def add(self, path: FieldPath, key: str, /, **params: object) -> None:
         """Add a problem; the same line is kept once, and problems beyond MOST_PROBLEMS are dropped."""
-        line = _visible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split()))
+        line = _replace_invisible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split()))
         part = _PARTS.index(path[0]) + 1 if path and path[0] in _PARTS else 0
         number = path[1] if len(path) > 1 and isinstance(path[1], int) else -1
         if len(self._found) < MOST_PROBLEMS:
@@ -75,15 +75,17 @@ class Report:
 
     def note(self, path: FieldPath, key: str, /, **params: object) -> None:
         """Add a note."""
-        self.notes.append(_visible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split())))
+        self.notes.append(
+            _replace_invisible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split()))
+        )
 
     def where(self, path: FieldPath) -> str:
         """Describe a path: the row and column it came from, else the table's number and the key."""
         for cut in range(len(path), 0, -1):
             if path[:cut] in self.places:
                 rest = path[cut:]
-                return self.places[path[:cut]] + (f" {_dotted(rest)}" if rest else "")
-        return _dotted(path)
+                return self.places[path[:cut]] + (f" {_format_path(rest)}" if rest else "")
+        return _format_path(path)
 
     def finish(self) -> None:
         """Raise ClassFileProblems if there are problems."""
@@ -91,7 +93,7 @@ class Report:
             raise ClassFileProblems(self.source, self.problems)
 
 
-def _dotted(path: FieldPath) -> str:
+def _format_path(path: FieldPath) -> str:
     """("lessons", 0, "start") -> `lessons[1].start`; entries count from 1, for human readers."""
     text = ""
     for part in path:
@@ -112,18 +114,18 @@ def plain(text: str) -> str:
 def shown(value: object) -> str:
     """Return an untrusted value as text that is safe and short enough for one line."""
     text = value if isinstance(value, str) else repr(value)
-    text = _visible(text[:60])
+    text = _replace_invisible(text[:60])
     return text if len(text) < 60 else text[:57] + "…"
 
 
-def _visible(text: str) -> str:
+def _replace_invisible(text: str) -> str:
     """Replace control, format and surrogate characters; private-use ones stay, because rare names are written with them."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)
 
 
 def is_printable(text: str) -> bool:
     """Return whether a text has no control, format or surrogate characters."""
-    return _visible(text) == text
+    return _replace_invisible(text) == text
 
 
 def as_day(value: object) -> date | None:

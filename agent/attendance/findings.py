@@ -33,28 +33,28 @@ def findings(half: HalfDay, rules: Rules) -> list[Finding]:
     curve = list(half.curve)
     if half.base is None or not any(b.present is not None for b in curve):
         return []
-    found = _runs("empty", curve, lambda present: present == 0, rules.empty_s)
-    begun = next((i for i, b in enumerate(curve) if _at_least(b, rules.begun_ratio * half.base)), None)
-    found += _late_start(curve, begun, rules)
+    found = _find_runs("empty", curve, lambda present: present == 0, rules.empty_s)
+    begun = next((i for i, b in enumerate(curve) if _has_at_least(b, rules.begun_ratio * half.base)), None)
+    found += _detect_late_start(curve, begun, rules)
     if begun is not None:
-        gone = _last_seen(curve, rules.left_ratio * half.base)
-        found += _early_end(curve, gone, rules) if half.over else []
+        gone = _find_last_seen(curve, rules.left_ratio * half.base)
+        found += _detect_early_end(curve, gone, rules) if half.over else []
         floor = rules.left_ratio * half.base
-        found += _runs("interrupted", curve[begun:gone], lambda present: 0 < present < floor, rules.interrupted_s)
-    found += _runs("over", curve, lambda present: present > rules.over_ratio * (half.base or 0), rules.over_s)
+        found += _find_runs("interrupted", curve[begun:gone], lambda present: 0 < present < floor, rules.interrupted_s)
+    found += _find_runs("over", curve, lambda present: present > rules.over_ratio * (half.base or 0), rules.over_s)
     return sorted(found, key=lambda f: (f.start, f.kind))
 
 
-def _at_least(block: Block, floor: float) -> bool:
+def _has_at_least(block: Block, floor: float) -> bool:
     return block.present is not None and block.present >= floor
 
 
-def _last_seen(curve: Sequence[Block], floor: float) -> int:
+def _find_last_seen(curve: Sequence[Block], floor: float) -> int:
     """Return the index of the block after the last one in which the class was present."""
-    return max(i for i, block in enumerate(curve) if _at_least(block, floor)) + 1
+    return max(i for i, block in enumerate(curve) if _has_at_least(block, floor)) + 1
 
 
-def _late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list[Finding]:
+def _detect_late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list[Finding]:
     """Detect a late start: from the first lesson's start to the last judged block before the class had begun."""
     before = [b for b in curve[:begun] if b.present is not None]
     if not before or (begun is None and not any(b.present for b in before)):
@@ -63,7 +63,7 @@ def _late_start(curve: Sequence[Block], begun: int | None, rules: Rules) -> list
     return [finding] if finding.seconds >= rules.late_s else []
 
 
-def _early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]:
+def _detect_early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]:
     """Detect an early end: from the first judged block after the class was last seen.
 
     The judged time must be at least `early_s`: a short time before the camera went offline is no evidence.
@@ -74,7 +74,9 @@ def _early_end(curve: Sequence[Block], gone: int, rules: Rules) -> list[Finding]
     return [Finding("early_end", after[0].start, curve[-1].end)]
 
 
-def _runs(kind: FindingKind, curve: Sequence[Block], wanted: Callable[[int], bool], least_s: float) -> list[Finding]:
+def _find_runs(
+    kind: FindingKind, curve: Sequence[Block], wanted: Callable[[int], bool], least_s: float
+) -> list[Finding]:
     """Find runs of blocks, at least `least_s` seconds of lesson time, that are all judged and `wanted`."""
     found: list[Finding] = []
     run: list[Block] = []

@@ -120,7 +120,7 @@ def judge(
     cls: TrainingClass, day: date, session: Session, looks: Sequence[Look], now: datetime, rules: Rules
 ) -> HalfDay:
     """Judge a half-day as far as it has run at `now`; later lesson time is not part of any figure."""
-    looks = sorted(looks, key=_instant)
+    looks = sorted(looks, key=_get_instant)
     everything = cls.lessons_of(day, session)
     lessons = [x for x in everything if cls.room(x.room_id).cameras]
     expected = cls.expected_on(day, session)
@@ -159,17 +159,17 @@ def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceObject:
         "date": half.date.isoformat(),
         "session": half.session.value,
         "expected": half.expected,
-        **_count_against(half.figures, half.base),
+        **_build_counts(half.figures, half.base),
         "status": status,
         "revision": revision,
         "rooms": [
-            {"room_id": room.room_id, "expected": room.base, **_count_against(room.figures, room.base)}
+            {"room_id": room.room_id, "expected": room.base, **_build_counts(room.figures, room.base)}
             for room in half.rooms
         ],
     }
 
 
-def _count_against(figures: Figures, base: int | None) -> AttendanceCounts:
+def _build_counts(figures: Figures, base: int | None) -> AttendanceCounts:
     present, absent, ratio = figures.present, None, None
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)
@@ -193,7 +193,7 @@ def block_of(
 
     `looks` must be in order of time.
     """
-    looks = looks[bisect_left(looks, start, key=_instant) : bisect_left(looks, end, key=_instant)]
+    looks = looks[bisect_left(looks, start, key=_get_instant) : bisect_left(looks, end, key=_get_instant)]
     present = low = high = 0
     for lesson in lessons:
         room = cls.room(lesson.room_id)
@@ -206,7 +206,7 @@ def block_of(
     return Block(start, end, present, low, high)
 
 
-def _instant(look: Look) -> datetime:
+def _get_instant(look: Look) -> datetime:
     return look.at
 
 
@@ -214,25 +214,25 @@ def _judge_lessons(
     cls: TrainingClass, lessons: list[Lesson], looks: Sequence[Look], now: datetime, rules: Rules
 ) -> tuple[Figures, list[Block]]:
     time = [(a, min(b, now), running) for a, b, running in pieces(lessons) if a < now]
-    curve = _blocks(cls, time, looks, rules)
+    curve = _judge_blocks(cls, time, looks, rules)
     over = all(x.end <= now for x in lessons)
     total = sum_seconds(pieces(lessons))
-    at_start = _blocks(cls, take_first(time, rules.edge_s), looks, rules)
-    at_end = _blocks(cls, take_last(time, rules.edge_s), looks, rules)
+    at_start = _judge_blocks(cls, take_first(time, rules.edge_s), looks, rules)
+    at_end = _judge_blocks(cls, take_last(time, rules.edge_s), looks, rules)
     begun = sum_seconds(time) >= min(rules.edge_s, total) - 1e-6
-    present = _middle(curve, lambda b: b.present, rules)
+    present = _compute_median(curve, lambda b: b.present, rules)
     return Figures(
         present=present,
-        low=_middle(curve, lambda b: b.low, rules),
-        high=_middle(curve, lambda b: b.high, rules),
-        at_start=_middle(at_start, lambda b: b.present, rules) if begun else None,
-        at_end=_middle(at_end, lambda b: b.present, rules) if over else None,
+        low=_compute_median(curve, lambda b: b.low, rules),
+        high=_compute_median(curve, lambda b: b.high, rules),
+        at_start=_compute_median(at_start, lambda b: b.present, rules) if begun else None,
+        at_end=_compute_median(at_end, lambda b: b.present, rules) if over else None,
         lesson_s=sum_seconds(time),
         judged_s=sum(b.seconds for b in curve if b.present is not None),
     ), curve
 
 
-def _blocks(cls: TrainingClass, time: Sequence[Piece], looks: Sequence[Look], rules: Rules) -> list[Block]:
+def _judge_blocks(cls: TrainingClass, time: Sequence[Piece], looks: Sequence[Look], rules: Rules) -> list[Block]:
     """Judge the five-minute blocks of each piece; the last one of a piece may be shorter."""
     found = []
     step = timedelta(seconds=rules.block_s)
@@ -244,7 +244,7 @@ def _blocks(cls: TrainingClass, time: Sequence[Piece], looks: Sequence[Look], ru
     return found
 
 
-def _middle(blocks: Sequence[Block], value: Callable[[Block], int | None], rules: Rules) -> int | None:
+def _compute_median(blocks: Sequence[Block], value: Callable[[Block], int | None], rules: Rules) -> int | None:
     """Return the median over the judged blocks, weighted by seconds; None if too little time was judged."""
     known = [(v, b.seconds) for b in blocks if (v := value(b)) is not None]
     total = sum(b.seconds for b in blocks)

@@ -40,13 +40,13 @@ def _read_time(values: Mapping[str, Cell], key: str) -> TimeCell:
         raise Unread(error.key, **error.params, at=key) from None
 
 
-def _said(value: object) -> str:
+def _normalize_remark(value: object) -> str:
     return squeeze(value).strip("（）()。.!")
 
 
 def _is_off(values: Mapping[str, Cell]) -> bool:
     """Return whether a row has 休息, 停课 or the like instead of time or content, and nothing else that makes a lesson."""
-    told = [_said(value) for key, value in values.items() if key in ("time", "session", "content")]
+    told = [_normalize_remark(value) for key, value in values.items() if key in ("time", "session", "content")]
     return any(map(_OFF.fullmatch, told)) and all(
         _OFF.fullmatch(x) or x in ("上午", "下午", "晚上", "全天") for x in told
     )
@@ -75,8 +75,8 @@ class PlanRows:
     def read(self, number: int, row: Cells) -> None:
         """Read one row of the form."""
         places = {key: describe_cell(self._sheet.name, number, column) for column, key in enumerate(self._keys) if key}
-        values = self._with_merged(number, self._own(row))
-        times = self._times(values)
+        values = self._add_merged(number, self._read_cells(row))
+        times = self._read_times(values)
         # before the row is skipped: lessons below a line 日期：3月6日 must not get the day above it
         self._take_day(values.get("date"), places.get("date", ""))
         if not isinstance(times, list) and (self._is_line_below(row) or _is_off(values)):
@@ -87,7 +87,7 @@ class PlanRows:
         if not filled and isinstance(times, list) and "kind" not in values and self._day_is_printed:
             return  # the form's printed hours, not filled in
         where = ("lessons", len(self.found))
-        self._place(where, number, places)
+        self._record_places(where, number, places)
         try:
             self._add(where, number, places, values, times)
         except Unread as error:
@@ -121,20 +121,20 @@ class PlanRows:
                 raise Unread("classes.not_span", value=shown(printed))
             told = next((values[key] for key in _LESSON if key in values), "")
             raise Unread("classes.row_without_time", value=shown(squeeze(told)), at="row")
-        if _OFF.fullmatch(_said(values.get("content"))):
+        if _OFF.fullmatch(_normalize_remark(values.get("content"))):
             raise Unread("classes.off_with_time", value=shown(squeeze(values["content"])), at="content")
         for key in (key for key in _TIMES if key in values):
             self._check_same_day(key, values[key])
         for span in times:
             check_half(span.start, span.half)
         for span in times:
-            self._place(("lessons", len(self.found)), number, places)
+            self._record_places(("lessons", len(self.found)), number, places)
             entry = {"date": self._day.value, "start": span.start.isoformat(), "end": span.end.isoformat()}
             half = {"session": span.half.value} if span.half else {}
             self.found.append(entry | half | {key: values[key] for key in _LESSON if key in values})
         self.used.add(number)
 
-    def _own(self, row: Cells) -> dict[str, Cell]:
+    def _read_cells(self, row: Cells) -> dict[str, Cell]:
         """Return the filled cells of a row by key; a dash means empty, 同上 repeats the value above."""
         values: dict[str, Cell] = {}
         for key, value in zip(self._keys, row, strict=False):
@@ -148,30 +148,30 @@ class PlanRows:
         self._above |= {key: value for key, value in values.items() if key in _LESSON}
         return values
 
-    def _shown_above(self, number: int, column: int) -> Cell:
+    def _value_above(self, number: int, column: int) -> Cell:
         """Return the value of the cell above with which a cell is merged, None if there is none below the headings."""
         top = self._merged.get((number, column), 0)
         return (
             self._sheet.rows[top - 1][column] if top > self._head and column < len(self._sheet.rows[top - 1]) else None
         )
 
-    def _with_merged(self, number: int, own: dict[str, Cell]) -> dict[str, Cell]:
+    def _add_merged(self, number: int, own: dict[str, Cell]) -> dict[str, Cell]:
         """Add the values of cells that are merged from above into a row with content or times of its own.
 
         A row that has neither gets none and adds no lesson: one lesson is often written over three lines with merged cells.
         """
-        has_times = isinstance(self._times(own), list)
+        has_times = isinstance(self._read_times(own), list)
         if not has_times and "content" not in own:
             return own
         shared = {
             key: value
             for column, key in enumerate(self._keys)
-            if key and key != "date" and (value := self._shown_above(number, column)) not in (None, "")
+            if key and key != "date" and (value := self._value_above(number, column)) not in (None, "")
         }
         keep = {*_LESSON, "session"} if has_times else {*_LESSON, *_TIMES}
         return {key: value for key, value in shared.items() if key in keep} | own
 
-    def _place(self, where: FieldPath, number: int, places: Mapping[str, str]) -> None:
+    def _record_places(self, where: FieldPath, number: int, places: Mapping[str, str]) -> None:
         report = self._report
         report.places[where] = report.places[(*where, "row")] = describe_cell(self._sheet.name, number, None)
         report.places |= {(*where, key): place for key, place in places.items()}
@@ -180,18 +180,18 @@ class PlanRows:
             if near:
                 report.places[(*where, key)] = places[near]
 
-    def _times(self, values: Mapping[str, Cell]) -> list[Span] | Unread | None:
+    def _read_times(self, values: Mapping[str, Cell]) -> list[Span] | Unread | None:
         """Return the time spans of a row with its half-day; the error if they are wrong; None without any time."""
         try:
             read = {key: _read_time(values, key) for key in ("session", "time") if key in values}
-            half, spans = self._half(values, read), [s for x in read.values() for s in x.spans]
+            half, spans = self._read_half_day(values, read), [s for x in read.values() for s in x.spans]
             if "start" in values or "end" in values:
-                return [self._columns(values, half, spans)]
+                return [self._read_columns(values, half, spans)]
             return [replace(s, half=s.half or half) for s in spans] or None
         except Unread as error:
             return error
 
-    def _half(self, values: Mapping[str, Cell], read: Mapping[str, TimeCell]) -> Session | None:
+    def _read_half_day(self, values: Mapping[str, Cell], read: Mapping[str, TimeCell]) -> Session | None:
         """Return the half-day named by the row's own column, else by a time cell without spans."""
         told = [x.half for x in read.values() if x.half]
         if len(set(told)) > 1:
@@ -201,7 +201,7 @@ class PlanRows:
             raise Unread("classes.two_halves", value=shown(squeeze(values["time"])), session=told[0].folder, at="time")
         return told[0] if told else None
 
-    def _columns(self, values: Mapping[str, Cell], half: Session | None, spans: list[Span]) -> Span:
+    def _read_columns(self, values: Mapping[str, Cell], half: Session | None, spans: list[Span]) -> Span:
         """Return the span given by the columns 开始 and 结束."""
         moments: list[time] = []
         for key in ("start", "end"):

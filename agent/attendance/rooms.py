@@ -48,7 +48,7 @@ def read(table: Table) -> Room:
         kind=table.choice("kind", KINDS) or "theory",
         cameras=cameras,
         view=table.choice("view", VIEWS, required=False) or "whole",
-        benches=tuple(bench for row in table.tables("benches") if (bench := _bench(row, cameras))),
+        benches=tuple(bench for row in table.tables("benches") if (bench := _read_bench(row, cameras))),
     )
     for camera in cameras:
         Table(table.report, table.path, {"cameras": camera}).identity("cameras")
@@ -56,7 +56,7 @@ def read(table: Table) -> Room:
     return room
 
 
-def _bench(table: Table, cameras: tuple[str, ...]) -> Bench | None:
+def _read_bench(table: Table, cameras: tuple[str, ...]) -> Bench | None:
     name, camera_id, limit = (
         table.text("name", required=True, limit=60),
         table.text("camera_id"),
@@ -68,13 +68,13 @@ def _bench(table: Table, cameras: tuple[str, ...]) -> Bench | None:
         table.problem("camera_id", "classes.bench_camera", camera_id=camera_id, cameras=", ".join(cameras))
     raw = table.value("polygon", required=True)
     table.done()
-    points = _points(raw)
+    points = _parse_points(raw)
     if raw is not None and points is None:
         table.problem("polygon", "classes.not_polygon")
     return Bench(name, camera_id, points, limit) if points else None
 
 
-def _points(raw: object) -> tuple[tuple[float, float], ...] | None:
+def _parse_points(raw: object) -> tuple[tuple[float, float], ...] | None:
     if not isinstance(raw, list) or not 3 <= len(raw) <= 64:
         return None
     points = []

@@ -40,13 +40,13 @@ def comma_separated(path: Path, data: bytes) -> Sheet:
 
     Encodings: UTF-8 (with or without BOM), GB18030, UTF-16. Delimiters: comma, semicolon, tab.
     """
-    text = _decoded(path, data)
+    text = _decode(path, data)
     if "\0" in text:
         raise ClassFileError("classes.not_text_file", file=path)
     delimiter = max(",;\t", key=text.count)
     try:
         # strict: otherwise an unclosed quote would put all following rows into one cell
-        rows = [_cut(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)]
+        rows = [_trim(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)]
     except csv.Error as error:
         raise ClassFileError("classes.not_csv", file=path, detail=error) from error
     while rows and not rows[-1]:
@@ -56,7 +56,7 @@ def comma_separated(path: Path, data: bytes) -> Sheet:
     return Sheet(path.name, rows, typed=False)
 
 
-def _decoded(path: Path, data: bytes) -> str:
+def _decode(path: Path, data: bytes) -> str:
     codes = ["utf-8-sig", "gb18030"]
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         codes = ["utf-16"]
@@ -70,7 +70,7 @@ def _decoded(path: Path, data: bytes) -> str:
     raise ClassFileError("classes.not_text_file", file=path)
 
 
-def _cut(row: list[str]) -> Cells:
+def _trim(row: list[str]) -> Cells:
     cells: Cells = [cell.strip() or None for cell in row[:MOST_COLUMNS]]
     while cells and cells[-1] is None:
         cells.pop()

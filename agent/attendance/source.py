@@ -54,29 +54,29 @@ def read(path: Path, report: Report) -> dict[str, object]:
     """Read the body of a class file; places of values from sheets go to `report`. Raises ClassFileError."""
     suffix = path.suffix.lower()
     if suffix == ".toml":
-        return _toml(path, report)
+        return _read_toml(path, report)
     if suffix == ".csv":
-        _csv_plan(path)
+        _read_csv_plan(path)
         raise ClassFileError("classes.plan_alone", file=path)
     if suffix in XLSX:
-        return _workbook(path, report)
-    raise _unknown(path)
+        return _read_workbook(path, report)
+    raise _build_unsupported_error(path)
 
 
 def read_plan(path: Path, body: Mapping[str, object], report: Report) -> dict[str, object]:
     """Return the body of a known class with the lessons of a separate course plan. Raises ClassFileError."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        sheet = _csv_plan(path)
+        sheet = _read_csv_plan(path)
     elif suffix in XLSX:
         book = Workbook(path, read_bytes(path))
         if "班级" in map(squeeze, book.names):
             raise ClassFileError("classes.class_in_plan", file=path)
-        sheet = _plan_sheet(path, book, report)
+        sheet = _find_plan_sheet(path, book, report)
     elif suffix == ".toml":
         raise ClassFileError("classes.class_in_plan", file=path)
     else:
-        raise _unknown(path)
+        raise _build_unsupported_error(path)
     if other := plan.other_class(sheet, body):
         raise ClassFileError(
             "classes.other_class",
@@ -90,7 +90,7 @@ def read_plan(path: Path, body: Mapping[str, object], report: Report) -> dict[st
     return {**body, "lessons": plan.lessons(sheet, body, report)}
 
 
-def _unknown(path: Path) -> ClassFileError:
+def _build_unsupported_error(path: Path) -> ClassFileError:
     """Build the error for an unsupported kind of file, with the remedy for that kind."""
     suffix = path.suffix.lower()
     key = (
@@ -113,7 +113,7 @@ def read_bytes(path: Path) -> bytes:
         raise ClassFileError("classes.unreadable", file=path, detail=error.strerror) from error
 
 
-def _toml(path: Path, report: Report) -> dict[str, object]:
+def _read_toml(path: Path, report: Report) -> dict[str, object]:
     try:
         body: dict[str, object] = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -128,19 +128,19 @@ def _toml(path: Path, report: Report) -> dict[str, object]:
     elif body.get("lessons"):
         report.add(("plan",), "classes.two_plans")
     else:
-        body["lessons"] = _plan_beside(path.parent / beside, body, report)
+        body["lessons"] = _read_separate_plan(path.parent / beside, body, report)
     return body
 
 
-def _plan_beside(path: Path, body: Mapping[str, object], report: Report) -> list[dict[str, object]]:
+def _read_separate_plan(path: Path, body: Mapping[str, object], report: Report) -> list[dict[str, object]]:
     suffix = path.suffix.lower()
     if suffix in TABLES | TEXTS:
-        raise _unknown(path)
-    sheet = _plan_sheet(path, Workbook(path, read_bytes(path)), report) if suffix in XLSX else _csv_plan(path)
-    return _lessons(sheet, body, report)
+        raise _build_unsupported_error(path)
+    sheet = _find_plan_sheet(path, Workbook(path, read_bytes(path)), report) if suffix in XLSX else _read_csv_plan(path)
+    return _read_lessons(sheet, body, report)
 
 
-def _lessons(sheet: Sheet, body: Mapping[str, object], report: Report) -> list[dict[str, object]]:
+def _read_lessons(sheet: Sheet, body: Mapping[str, object], report: Report) -> list[dict[str, object]]:
     found = plan.lessons(sheet, body, report)
     if other := plan.other_class(sheet, body):
         report.places[("lessons", "head line")] = other[0]
@@ -154,7 +154,7 @@ def _lessons(sheet: Sheet, body: Mapping[str, object], report: Report) -> list[d
     return found
 
 
-def _plan_sheet(path: Path, book: Workbook, report: Report) -> Sheet:
+def _find_plan_sheet(path: Path, book: Workbook, report: Report) -> Sheet:
     """Choose the sheet with the course plan. Raises ClassFileError.
 
     That is 课程计划, else the only sheet with the plan's headings, or the only visible one of them. A note names other
@@ -169,51 +169,51 @@ def _plan_sheet(path: Path, book: Workbook, report: Report) -> Sheet:
         called = "课程计划" if "课程计划" in names else chosen
         if others := [name for name in plans if name != chosen]:
             report.note(("lessons",), "classes.other_plans", sheet=called, sheets=", ".join(map(shown, others)))
-        return _sheet(book, chosen, called)
+        return _read_sheet(book, chosen, called)
     if plans:
         raise ClassFileError("classes.many_plans", file=path, sheets=", ".join(map(shown, shown_plans)))
-    raise _no_plan(path, [row for rows in heads.values() for row in rows])
+    raise _build_no_plan_error(path, [row for rows in heads.values() for row in rows])
 
 
-def _csv_plan(path: Path) -> Sheet:
+def _read_csv_plan(path: Path) -> Sheet:
     """Read a course plan from a CSV file. Raises ClassFileError if it is not a course plan."""
     sheet = comma_separated(path, read_bytes(path))
     if headings.row_of(sheet.rows) is None:
-        raise _no_plan(path, sheet.rows[:_HEAD_ROWS])
+        raise _build_no_plan_error(path, sheet.rows[:_HEAD_ROWS])
     return sheet
 
 
-def _no_plan(path: Path, rows: list[Cells]) -> ClassFileError:
+def _build_no_plan_error(path: Path, rows: list[Cells]) -> ClassFileError:
     """Build the error for a table without the plan's headings; other documents of a class are named."""
     cells = {squeeze(cell) for row in rows for cell in row}
     known = [key for key, sign in _OTHER_TABLES.items() if any(sign in text for text in cells)]
     return ClassFileError(known[0] if "姓名" in cells and known else "classes.no_plan", file=path)
 
 
-def _sheet(book: Workbook, name: str, called: str) -> Sheet:
+def _read_sheet(book: Workbook, name: str, called: str) -> Sheet:
     rows, hidden, merged = book.cells(name)
     return Sheet(called, rows, hidden, merged=tuple(merged))
 
 
-def _workbook(path: Path, report: Report) -> dict[str, object]:
+def _read_workbook(path: Path, report: Report) -> dict[str, object]:
     book = Workbook(path, read_bytes(path))
     names = {squeeze(name): name for name in reversed(book.names)}
     if not {"班级", "教室"}.intersection(names):
-        _plan_sheet(path, book, report)
+        _find_plan_sheet(path, book, report)
         raise ClassFileError("classes.plan_alone", file=path)
     missing = [name for name in SHEETS if name not in names]
     if missing:
         raise ClassFileError("classes.missing_sheet", file=path, sheets=", ".join(missing))
-    body = _head(_sheet(book, names["班级"], "班级"), report)
-    body["rooms"] = _records(_sheet(book, names["教室"], "教室"), "rooms", ROOM_KEYS, report)
-    body["lessons"] = _lessons(_plan_sheet(path, book, report), body, report)
+    body = _read_head(_read_sheet(book, names["班级"], "班级"), report)
+    body["rooms"] = _read_records(_read_sheet(book, names["教室"], "教室"), "rooms", ROOM_KEYS, report)
+    body["lessons"] = _read_lessons(_find_plan_sheet(path, book, report), body, report)
     if "变更" in names:
-        records = _records(_sheet(book, names["变更"], "变更"), "amendments", AMENDMENT_KEYS, report)
-        body["amendments"] = [_amendment(record) for record in records]
+        records = _read_records(_read_sheet(book, names["变更"], "变更"), "amendments", AMENDMENT_KEYS, report)
+        body["amendments"] = [_convert_amendment(record) for record in records]
     return body
 
 
-def _head(sheet: Sheet, report: Report) -> dict[str, object]:
+def _read_head(sheet: Sheet, report: Report) -> dict[str, object]:
     """Read sheet 班级: one or several pairs of key and value per row; a title, which has no value, is skipped."""
     body: dict[str, object] = {}
     for number, row in enumerate(sheet.rows, 1):
@@ -221,7 +221,7 @@ def _head(sheet: Sheet, report: Report) -> dict[str, object]:
         keys = [HEAD_KEYS.get(name, name if name in HEAD_KEYS.values() else "") for name in names]
         if names and not keys[0] and len(row) > 1 and row[1] not in (None, ""):
             report.places[("head", number)] = describe_cell(sheet.name, number, 0)
-            _unknown_name(("head", number), names[0], HEAD_KEYS, report)
+            _report_unknown_name(("head", number), names[0], HEAD_KEYS, report)
             continue
         for column in range(0, len(row), 2):
             key, value = keys[column], row[column + 1] if column + 1 < len(row) else None
@@ -235,13 +235,13 @@ def _head(sheet: Sheet, report: Report) -> dict[str, object]:
     return body
 
 
-def _unknown_name(path: FieldPath, name: str, known: Mapping[str, str], report: Report) -> None:
+def _report_unknown_name(path: FieldPath, name: str, known: Mapping[str, str], report: Report) -> None:
     near = difflib.get_close_matches(name, known, 1)
     word = "classes.unknown_name_near" if near else "classes.unknown_name"
     report.add(path, word, value=shown(name), near=near[0] if near else "", known="、".join(known))
 
 
-def _records(sheet: Sheet, name: str, known: Mapping[str, str], report: Report) -> list[dict[str, object]]:
+def _read_records(sheet: Sheet, name: str, known: Mapping[str, str], report: Report) -> list[dict[str, object]]:
     """Read a sheet with headings: one record per row; the places of its cells are stored in `report`."""
     if not sheet.rows:
         return []
@@ -250,7 +250,7 @@ def _records(sheet: Sheet, name: str, known: Mapping[str, str], report: Report) 
     for column, (heading, key) in enumerate(zip(names, keys, strict=True)):
         if not key and any(len(row) > column and squeeze(row[column]) for row in sheet.rows[1:]):
             report.places[(name, -1, column)] = describe_cell(sheet.name, 1, column)
-            _unknown_name((name, -1, column), heading, known, report)
+            _report_unknown_name((name, -1, column), heading, known, report)
     found: list[dict[str, object]] = []
     for number, row in enumerate(sheet.rows[1:], 2):
         entry: dict[str, object] = {k: value for k, value in zip(keys, row, strict=False) if k and value is not None}
@@ -265,9 +265,9 @@ def _records(sheet: Sheet, name: str, known: Mapping[str, str], report: Report) 
     return found
 
 
-def _amendment(row: dict[str, object]) -> dict[str, object]:
+def _convert_amendment(row: dict[str, object]) -> dict[str, object]:
     """Convert a row of 变更: its lesson columns become `move` (old and new), `cancel` (only old) or `add` (only new)."""
-    old, new = _lesson_cells(row, "old_"), _lesson_cells(row, "new_")
+    old, new = _pop_lesson_cells(row, "old_"), _pop_lesson_cells(row, "new_")
     if old and new:
         row["move"] = [old | {f"to_{key}": value for key, value in new.items()}]
     elif old:
@@ -277,7 +277,7 @@ def _amendment(row: dict[str, object]) -> dict[str, object]:
     return row
 
 
-def _lesson_cells(row: dict[str, object], prefix: str) -> dict[str, object]:
+def _pop_lesson_cells(row: dict[str, object], prefix: str) -> dict[str, object]:
     """Remove the cells of one lesson from a row and return them, times as text."""
     cells = {key.removeprefix(prefix): row.pop(key) for key in list(row) if key.startswith(prefix)}
     return {key: time_text(value) if key in ("start", "end") else value for key, value in cells.items()}

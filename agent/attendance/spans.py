@@ -123,7 +123,7 @@ class _TimeCellParser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = list(tokenize(self._without_brackets(text)))
+        self._tokens = list(tokenize(self._remove_brackets(text)))
         self._at = 0
         self._after_span = False
 
@@ -140,16 +140,16 @@ class _TimeCellParser:
             elif token.kind == "period":
                 self._check_periods(token)
             elif token.kind in ("clock", "bare"):
-                start, end = self._span(token)
+                start, end = self._parse_span(token)
                 if len(words) > 1:
                     raise Unread("classes.words_for_times", value=shown(self._text))
                 half = words.pop() if words else None
-                inherited = half or (inherited if inherited and _fits(start, inherited) else None)
+                inherited = half or (inherited if inherited and _is_in_half_day(start, inherited) else None)
                 spans.append(Span(start, end, inherited))
                 self._after_span = True
                 continue
             elif token.kind not in ("sign", "weekday"):
-                self._left_over(token.text)
+                self._refuse_rest(token.text)
             self._after_span = False
         if spans and ((behind and len(spans) > 1) or len(words) > 1 or (words and (len(spans) > 1 or spans[0].half))):
             raise Unread("classes.words_for_times", value=shown(self._text))
@@ -175,34 +175,34 @@ class _TimeCellParser:
         """Raise Unread if period numbers do not increase (1-4节): then a minute was taken for a period."""
         numbers = [int(digits) for digits in re.findall("[0-9]+", token.text)]
         if len(numbers) > 1 and (numbers != sorted(set(numbers)) or numbers[-1] > _MOST_PERIODS):
-            self._left_over(token.text)
+            self._refuse_rest(token.text)
 
-    def _span(self, first: Token) -> tuple[time, time]:
+    def _parse_span(self, first: Token) -> tuple[time, time]:
         """Parse a span from its first clock time on: dash, second clock time, AM or PM of both."""
-        before = self._suffix()
+        before = self._read_suffix()
         dash = self._next()
         if dash is None or dash.kind != "dash":
-            self._left_over(first.text)
+            self._refuse_rest(first.text)
         second = self._next()
         if second is None or second.kind not in ("clock", "bare"):
-            self._left_over(f"{first.text}{dash.text}{second.text if second else ''}")
-        after = self._suffix()
+            self._refuse_rest(f"{first.text}{dash.text}{second.text if second else ''}")
+        after = self._read_suffix()
         if first.kind == second.kind == "bare":
             raise Unread("classes.bare_hours", value=shown(f"{first.text}-{second.text}"))
         if after.lower().startswith("p") and not before:
-            self._left_over(after)
+            self._refuse_rest(after)
         follows = self._next()
         if follows and follows.kind == "dash":
-            self._left_over(f"{follows.text}{''.join(t.found[0] for t in self._tokens[self._at :])}")
+            self._refuse_rest(f"{follows.text}{''.join(t.found[0] for t in self._tokens[self._at :])}")
         self._at -= 1
-        return self._moment(first, before), self._moment(second, after)
+        return self._to_time(first, before), self._to_time(second, after)
 
-    def _moment(self, token: Token, suffix: str) -> time:
+    def _to_time(self, token: Token, suffix: str) -> time:
         hour_alone = token.kind == "bare"
         moment = make_time(int(token.text), 0, 0, token.text) if hour_alone else parse_clock_match(token.found)
         return to_24_hours(moment, suffix, self._text) if suffix else moment
 
-    def _suffix(self) -> str:
+    def _read_suffix(self) -> str:
         """Consume AM or PM after a clock time; return it, "" if there is none."""
         token = self._next()
         if token and token.text[:1].lower() in ("a", "p") and token.kind in set(Session):
@@ -210,14 +210,14 @@ class _TimeCellParser:
         self._at -= 1
         return ""
 
-    def _without_brackets(self, text: str) -> str:
+    def _remove_brackets(self, text: str) -> str:
         """Remove brackets: their content is a remark, but is kept if all clock times are inside brackets."""
         outside = CLOCK_PATTERN.search(_BRACKETS.sub(" ", text)) is not None
 
         def inner(found: re.Match[str]) -> str:
             said = found[1]
             if _CALLED_OFF.search(said) or (outside and CLOCK_PATTERN.search(said)):
-                self._left_over(found[0])
+                self._refuse_rest(found[0])
             try:
                 tokens = [t.kind for t in tokenize(said)]
             except Unread:
@@ -229,7 +229,7 @@ class _TimeCellParser:
 
         return _BRACKETS.sub(inner, text)
 
-    def _left_over(self, rest: str) -> NoReturn:
+    def _refuse_rest(self, rest: str) -> NoReturn:
         raise Unread("classes.left_over", value=shown(self._text), rest=shown(rest))
 
     def _refuse_overlaps(self, spans: list[Span]) -> None:
@@ -239,5 +239,5 @@ class _TimeCellParser:
                 raise Unread("classes.spans_overlap", value=shown(self._text), start=two.start)
 
 
-def _fits(start: time, half: Session) -> bool:
+def _is_in_half_day(start: time, half: Session) -> bool:
     return Session.of(datetime.combine(date.min, start)) == half

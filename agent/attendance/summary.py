@@ -78,19 +78,19 @@ def summarise(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, r
     """Summarise judged half-days; one that is still under way counts as far as it has run."""
     days = sorted({h.date for h in half_days})
     return Summary(
-        {day: _rate(h for h in half_days if h.date == day) for day in days},
-        _rate(half_days),
-        _hours(cls, half_days, now, rules),
+        {day: _compute_rate(h for h in half_days if h.date == day) for day in days},
+        _compute_rate(half_days),
+        _compute_hours(cls, half_days, now, rules),
     )
 
 
-def _rate(half_days: Iterable[HalfDay]) -> Rate:
+def _compute_rate(half_days: Iterable[HalfDay]) -> Rate:
     rows = list(half_days)
     known = [(h.figures.present, h.base) for h in rows if h.figures.present is not None and h.base is not None]
     return Rate(sum(p for p, _ in known), sum(b for _, b in known), len(known), len(rows) - len(known))
 
 
-def _hours(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rules: Rules) -> Hours:
+def _compute_hours(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rules: Rules) -> Hours:
     time = [(a, b) for day, session in cls.half_days() for a, b, _ in pieces(cls.lessons_of(day, session))]
     due = sum((min(b, now) - a).total_seconds() for a, b in time if a < now)
     taught = not_taught = 0.0

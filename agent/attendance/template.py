@@ -27,10 +27,10 @@ def files() -> dict[str, bytes]:
     """Return the templates by file name."""
     text = (resources.files("agent.attendance") / TOML).read_text(encoding="utf-8")
     body = tomllib.loads(text)
-    return {TOML: text.encode(), CSV: _csv(_plan(body)), XLSX: _xlsx(body)}
+    return {TOML: text.encode(), CSV: _write_csv(_build_plan_rows(body)), XLSX: _write_xlsx(body)}
 
 
-def _plan(body: Example) -> list[list[object]]:
+def _build_plan_rows(body: Example) -> list[list[object]]:
     rows: list[list[object]] = [list(PLAN)]
     for row in body["lessons"]:
         half = "上午" if row["start"] < "12:00" else "下午"
@@ -50,12 +50,12 @@ def _plan(body: Example) -> list[list[object]]:
     return rows
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+def _write_csv(rows: Sequence[Sequence[object]]) -> bytes:
     lines = [",".join(cell.strftime("%H:%M") if isinstance(cell, time) else str(cell) for cell in row) for row in rows]
     return ("\r\n".join(lines) + "\r\n").encode("utf-8-sig")
 
 
-def _xlsx(body: Example) -> bytes:
+def _write_xlsx(body: Example) -> bytes:
     from openpyxl import Workbook  # imported here because it takes 0.3 s
 
     book = Workbook()
@@ -77,9 +77,9 @@ def _xlsx(body: Example) -> bytes:
             ]
         )
     plan = book.create_sheet("课程计划")
-    for row in _plan(body):
+    for row in _build_plan_rows(body):
         plan.append([cell or None for cell in row])
-    _amendments(book.create_sheet("变更"), body)
+    _write_amendments(book.create_sheet("变更"), body)
     for sheet in book.worksheets:
         for column in "ABCDEFGHIJKLMNOPQRS":
             sheet.column_dimensions[column].width = 16
@@ -88,7 +88,7 @@ def _xlsx(body: Example) -> bytes:
     return data.getvalue()
 
 
-def _amendments(sheet: _Appendable, body: Example) -> None:
+def _write_amendments(sheet: _Appendable, body: Example) -> None:
     """Write one row per amendment, with the lesson that it moves (the example has one)."""
     sheet.append(list(source.AMENDMENT_KEYS))
     for row in body["amendments"]:

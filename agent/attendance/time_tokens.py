@@ -67,11 +67,11 @@ def tokenize(text: str) -> Iterator[Token]:
         if not found:
             rest = re.match(r"[^\s,，;；、]*", text[at:])
             raise Unread("classes.left_over", value=shown(text), rest=shown((rest[0] if rest else "") or text[at]))
-        yield Token(_kind(found), found)
+        yield Token(_find_kind(found), found)
         at = found.end()
 
 
-def _kind(found: re.Match[str]) -> str:
+def _find_kind(found: re.Match[str]) -> str:
     kinds: tuple[str, ...] = ("blank", "weekday", "period", *Session, "clock", "bare", "dash", "sign")
     return next(kind for kind in kinds if found[kind])
 

@@ -122,7 +122,7 @@ class AttendanceWatch:
         self._publish(half, now)
         for condition in conditions(cls, half, looks, now, self._options.thresholds):
             asked.add((condition.kind, condition.subject))
-            self._alert(cls, half, condition, now)
+            self._update_alert(cls, half, condition, now)
         return subject_of(half)
 
     def _judge_ended(
@@ -192,19 +192,21 @@ class AttendanceWatch:
 
     def _is_news(self, key: Key, body: AttendanceObject, before: AttendanceObject) -> bool:
         if body["status"] != "provisional":
-            return before["status"] == "provisional" or _compared(body, clock=True) != _compared(before, clock=True)
+            return before["status"] == "provisional" or _select_compared(body, clock=True) != _select_compared(
+                before, clock=True
+            )
         last = self._published.get(key)
         age = self._clock.monotonic() - last if last is not None else float("inf")
-        changed = _compared(body, clock=False) != _compared(before, clock=False)
+        changed = _select_compared(body, clock=False) != _select_compared(before, clock=False)
         return age >= (self._options.publish_s if changed else self._options.refresh_s)
 
-    def _alert(self, cls: TrainingClass, half: HalfDay, condition: Condition, now: datetime) -> None:
+    def _update_alert(self, cls: TrainingClass, half: HalfDay, condition: Condition, now: datetime) -> None:
         alerts, key = self._catalog.alerts, (condition.kind, condition.subject)
         known = alerts.open_one(*key)
         step = self._holds.step(key, condition.holds, known is not None, self._clock.monotonic(), now)
         if step == "clear":
             alerts.clear(*key, now)
-        elif step == "raise" and not self._over_limit(half, key, now):
+        elif step == "raise" and not self._is_over_limit(half, key, now):
             self._raise(cls, half, condition, condition.since or self._holds.pending[key].at, now)
         # a negative age means that the clock was set back: update then too
         elif known and condition.holds and not 0 <= (now - known.at).total_seconds() < self._options.update_s:
@@ -227,7 +229,7 @@ class AttendanceWatch:
             camera_id=condition.look.camera_id if condition.look else None,
         )
 
-    def _over_limit(self, half: HalfDay, key: tuple[AlertKind, str], now: datetime) -> bool:
+    def _is_over_limit(self, half: HalfDay, key: tuple[AlertKind, str], now: datetime) -> bool:
         """Return whether the class has reached its hourly limit of alerts; a change held back is counted once."""
         hour = now - timedelta(hours=1)
         recent = [a for a in self._catalog.alerts.of_class(half.class_id) if a.kind in KINDS and hour < a.since <= now]
@@ -273,7 +275,7 @@ def status_of(half: HalfDay, before: AttendanceObject | None) -> Status:
     return "revised" if settled else "final"
 
 
-def _compared(body: AttendanceObject, *, clock: bool) -> dict[str, object]:
+def _select_compared(body: AttendanceObject, *, clock: bool) -> dict[str, object]:
     """Return the fields that count as a change: without status and revision, with the growing times only if `clock`."""
     without = {"status", "revision"} | (set() if clock else {"lesson_s", "judged_s"})
     fields = {key: value for key, value in body.items() if key not in without}

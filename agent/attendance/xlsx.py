@@ -72,7 +72,7 @@ class Workbook:
             self._members = {m.filename.replace("\\", "/").lower(): m for m in members}
             self._open()
         except _BROKEN as error:
-            raise self._broken(error) from error
+            raise self._build_error(error) from error
 
     def cells(self, name: str, most: int | None = None) -> tuple[list[Cells], frozenset[int], list[Merged]]:
         """Return a sheet's rows from row 1, the numbers of its hidden rows, and its merged ranges.
@@ -89,7 +89,7 @@ class Workbook:
         except TooManyRows:
             raise ClassFileError("classes.many_rows", file=self.path, limit=MOST_ROWS) from None
         except _BROKEN as error:
-            raise self._broken(error) from error
+            raise self._build_error(error) from error
         rows: list[Cells] = [[] for _ in range(max(grid.rows, default=0))]
         for number, cells in grid.rows.items():
             rows[number - 1] = [cells.get(column) for column in range(max(cells) + 1)]
@@ -118,12 +118,12 @@ class Workbook:
 
     def _open(self) -> None:
         main = "xl/workbook.xml"
-        for target in self._targets("_rels/.rels", "", "/officeDocument").values():
+        for target in self._find_targets("_rels/.rels", "", "/officeDocument").values():
             main = target
         book = ElementCollector("sheet", "workbookPr")
         self._parse(main, book)
         folder, file = posixpath.split(main)
-        parts = self._targets(f"{folder}/_rels/{file}.rels", folder, "/worksheet")
+        parts = self._find_targets(f"{folder}/_rels/{file}.rels", folder, "/worksheet")
         self._sheets = {a["name"]: parts[a["id"]] for tag, a, _ in book.found if tag == "sheet" and a["id"] in parts}
         self.names = list(self._sheets)
         self.unseen = {
@@ -131,11 +131,11 @@ class Workbook:
         }
         dates_1904 = any(a.get("date1904") in ("1", "true") for tag, a, _ in book.found if tag == "workbookPr")
         self._epoch = date(1904, 1, 1) if dates_1904 else date(1899, 12, 30)
-        others = self._targets(f"{folder}/_rels/{file}.rels", folder, "/sharedStrings", "/styles")
+        others = self._find_targets(f"{folder}/_rels/{file}.rels", folder, "/sharedStrings", "/styles")
         self._strings_part = next((t for t in others.values() if "strings" in t), "")
         self._date_styles = self._read_date_styles(next((t for t in others.values() if "styles" in t), ""))
 
-    def _targets(self, part: str, folder: str, *kinds: str) -> dict[str, str]:
+    def _find_targets(self, part: str, folder: str, *kinds: str) -> dict[str, str]:
         """Return relationship ID -> part name in lower case, for relationships whose type ends with one of `kinds`."""
         if part.lower() not in self._members:
             return {}
@@ -176,7 +176,7 @@ class Workbook:
                 parser.feed(chunk)
         parser.close()
 
-    def _broken(self, error: Exception) -> ClassFileError:
+    def _build_error(self, error: Exception) -> ClassFileError:
         detail = " ".join(str(error).split())[:80] or type(error).__name__
         return ClassFileError("classes.not_xlsx", file=self.path, detail=detail)
 

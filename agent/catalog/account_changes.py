@@ -55,7 +55,9 @@ class Changed:
         about = {"act": act, "role": role, "role_before": before, "until": until}
         about = {key: value for key, value in about.items() if value is not None}
         who = words.text("accounts.by_command") if by == COMMAND else words.text("accounts.by_user", who=by)
-        message = words.text(f"accounts.told.{act}", who=who, name=name, role=_role(role), before=_role(before or role))
+        message = words.text(
+            f"accounts.told.{act}", who=who, name=name, role=_describe_role(role), before=_describe_role(before or role)
+        )
         subject = f"{'token' if act.startswith('token') else 'account'} {name}"
         with self._store.write():
             self._audit.add(at, by, _AUDIT.get(act, "account"), name, about)
@@ -70,5 +72,5 @@ class Changed:
         self._audit.add(at, by, action, name)
 
 
-def _role(role: str) -> str:
+def _describe_role(role: str) -> str:
     return words.text(f"accounts.role.{role}")

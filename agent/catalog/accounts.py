@@ -114,7 +114,7 @@ class Accounts:
 
     def get(self, name: str) -> Account | None:
         row = self._store.row("select * from accounts where name = ?", [name])
-        return _account(row) if row else None
+        return _to_account(row) if row else None
 
     def the(self, name: str) -> Account:
         """Return the account of this name. Raises InputError if it does not exist."""
@@ -125,7 +125,7 @@ class Accounts:
 
     def all(self) -> list[Account]:
         """Return all accounts, sorted by name."""
-        return [_account(row) for row in self._store.rows("select * from accounts order by name")]
+        return [_to_account(row) for row in self._store.rows("select * from accounts order by name")]
 
     def any(self) -> bool:
         return self._store.row("select 1 from accounts limit 1") is not None
@@ -182,7 +182,7 @@ class Accounts:
             if done:
                 db.execute(
                     "insert into sessions values (?, ?, ?, ?, ?)",
-                    [_hash(token), account.name, csrf, clock.stamp(until), clock.stamp(now)],
+                    [_hash_token(token), account.name, csrf, clock.stamp(until), clock.stamp(now)],
                 )
             return bool(done)
 
@@ -191,7 +191,7 @@ class Accounts:
         row = self._store.row(
             "select s.name, a.role, s.csrf, s.seen_at, a.must_change from sessions s join accounts a on a.name = s.name"
             " where s.token_hash = ? and s.expires_at > ? and a.disabled_at is null",
-            [_hash(token), clock.stamp(now)],
+            [_hash_token(token), clock.stamp(now)],
         )
         if row is None:
             return None
@@ -202,16 +202,16 @@ class Accounts:
         with self._store.write() as db:
             db.execute(
                 "update sessions set seen_at = ?, expires_at = ? where token_hash = ?",
-                [clock.stamp(now), clock.stamp(until), _hash(token)],
+                [clock.stamp(now), clock.stamp(until), _hash_token(token)],
             )
             db.execute(
                 "update accounts set used_at = ? where name = (select name from sessions where token_hash = ?)",
-                [clock.stamp(now), _hash(token)],
+                [clock.stamp(now), _hash_token(token)],
             )
 
     def sign_out(self, token: str) -> None:
         with self._store.write() as db:
-            db.execute("delete from sessions where token_hash = ?", [_hash(token)])
+            db.execute("delete from sessions where token_hash = ?", [_hash_token(token)])
 
     def put_token(self, token: str, name: str, role: Role, now: datetime, until: datetime, by: str) -> None:
         """Store an API token, replacing one of the same name; expired tokens are deleted."""
@@ -220,7 +220,7 @@ class Accounts:
             replaced = db.execute("delete from tokens where name = ?", [name]).rowcount
             db.execute(
                 "insert into tokens (token_hash, name, role, created_at, expires_at, created_by) values (?, ?, ?, ?, ?, ?)",
-                [_hash(token), name, role, clock.stamp(now), clock.stamp(until), by],
+                [_hash_token(token), name, role, clock.stamp(now), clock.stamp(until), by],
             )
             act: Act = "token_replaced" if replaced else "token_made"
             self._changed.report(act, name, role, by, now, until=clock.stamp(until))
@@ -228,18 +228,18 @@ class Accounts:
     def token(self, token: str, now: datetime) -> Token | None:
         """Return the record of an API token; None if it is unknown or expired."""
         row = self._store.row(
-            "select * from tokens where token_hash = ? and expires_at > ?", [_hash(token), clock.stamp(now)]
+            "select * from tokens where token_hash = ? and expires_at > ?", [_hash_token(token), clock.stamp(now)]
         )
-        return _token(row) if row else None
+        return _to_token(row) if row else None
 
     def tokens(self, now: datetime) -> list[Token]:
         """Return the tokens that have not expired, sorted by name."""
         rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clock.stamp(now)])
-        return [_token(row) for row in rows]
+        return [_to_token(row) for row in rows]
 
     def token_used(self, token: str, now: datetime) -> None:
         with self._store.write() as db:
-            db.execute("update tokens set used_at = ? where token_hash = ?", [clock.stamp(now), _hash(token)])
+            db.execute("update tokens set used_at = ? where token_hash = ?", [clock.stamp(now), _hash_token(token)])
 
     def drop_token(self, name: str, at: datetime, by: str) -> bool:
         """Revoke an API token; return False if there is none of this name."""
@@ -267,7 +267,7 @@ class Accounts:
             raise InputError(f"accounts.last_{account.role}", name=account.name)
 
 
-def _account(row: Row) -> Account:
+def _to_account(row: Row) -> Account:
     return Account(
         row["name"],
         row["role"],
@@ -280,7 +280,7 @@ def _account(row: Row) -> Account:
     )
 
 
-def _token(row: Row) -> Token:
+def _to_token(row: Row) -> Token:
     return Token(
         row["name"],
         row["role"],
@@ -291,5 +291,5 @@ def _token(row: Row) -> Token:
     )
 
 
-def _hash(token: str) -> str:
+def _hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()

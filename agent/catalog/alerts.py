@@ -143,7 +143,7 @@ class Alerts:
         A cause that was cleared and returns with the same beginning is a new alert with another ID.
         """
         number = 0
-        while self.get(found := _alert_id(kind, subject, since, number)) is not None:
+        while self.get(found := _compute_alert_id(kind, subject, since, number)) is not None:
             number += 1
         return found
 
@@ -151,26 +151,26 @@ class Alerts:
         row = self._store.row(
             "select * from alerts where kind = ? and subject = ? and state != 'cleared'", [kind.value, subject]
         )
-        return _alert(row) if row else None
+        return _to_alert(row) if row else None
 
     def get(self, alert_id: str) -> Alert | None:
         row = self._store.row("select * from alerts where alert_id = ?", [alert_id])
-        return _alert(row) if row else None
+        return _to_alert(row) if row else None
 
     def opened(self) -> list[Alert]:
         """Return the alerts that are not cleared, oldest first."""
         return [
-            _alert(r)
+            _to_alert(r)
             for r in self._store.rows("select * from alerts where state != 'cleared' order by since, alert_id")
         ]
 
     def of_class(self, class_id: str) -> list[Alert]:
         return [
-            _alert(r) for r in self._store.rows("select * from alerts where class_id = ? order by since", [class_id])
+            _to_alert(r) for r in self._store.rows("select * from alerts where class_id = ? order by since", [class_id])
         ]
 
     def recent(self, limit: int = 100) -> list[Alert]:
-        return [_alert(r) for r in self._store.rows("select * from alerts order by at desc limit ?", [limit])]
+        return [_to_alert(r) for r in self._store.rows("select * from alerts order by at desc limit ?", [limit])]
 
     def publish_open(self, at: datetime) -> None:
         """Put the retained list of open alerts into the outbox."""
@@ -202,12 +202,12 @@ class Alerts:
         self.publish_open(alert.at)
 
 
-def _alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> str:
+def _compute_alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> str:
     again = f"\n{number}" if number else ""
     return hashlib.sha256(f"{kind.value}\n{subject}\n{clock.stamp(since)}{again}".encode()).hexdigest()[:32]
 
 
-def _alert(row: Row) -> Alert:
+def _to_alert(row: Row) -> Alert:
     latest = row["message"]
     first = row["first_message"] or latest
     return Alert(

@@ -67,14 +67,14 @@ class Audit:
         rows = self._store.rows(
             "select * from audit where (? is null or id < ?) order by id desc limit ?", [before, before, limit]
         )
-        return [_entry(row) for row in rows]
+        return [_to_entry(row) for row in rows]
 
     def of_object(self, object_: str, action: str | None = None) -> list[AuditEntry]:
         """Return the entries about an object, oldest first."""
         rows = self._store.rows(
             "select * from audit where object = ? and (? is null or action = ?) order by id", [object_, action, action]
         )
-        return [_entry(row) for row in rows]
+        return [_to_entry(row) for row in rows]
 
     def verify(self) -> int | None:
         """Check the whole chain; return the ID of the first entry that does not fit, or None."""
@@ -109,7 +109,7 @@ def hash_of(previous: str, number: int, at: str, who: str, action: str, object_:
     return hashlib.sha256(f"{previous}\n{fields}".encode()).hexdigest()
 
 
-def _entry(row: Row) -> AuditEntry:
+def _to_entry(row: Row) -> AuditEntry:
     return AuditEntry(
         row["id"],
         clock.parse(row["at"]),

@@ -55,7 +55,7 @@ class Store:
             connection.execute("pragma synchronous = full")
             self._migrate()
         except sqlite3.Error as error:
-            raise _trouble(error, path) from error
+            raise _convert_error(error, path) from error
 
     def _enable_wal(self) -> None:
         """Switch to WAL, retrying while another process holds the lock.
@@ -135,7 +135,7 @@ class Store:
                     with self.db.atomic():
                         yield self.db
             except sqlite3.OperationalError as error:
-                raise _trouble(error, self.path) from error
+                raise _convert_error(error, self.path) from error
 
     def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         """Run a query and return all its rows."""
@@ -143,7 +143,7 @@ class Store:
             try:
                 return [dict(row) for row in self.db.conn.execute(sql, parameters)]
             except sqlite3.DatabaseError as error:
-                raise _trouble(error, self.path) from error
+                raise _convert_error(error, self.path) from error
 
     def row(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> Row | None:
         """Run a query and return its first row, or None."""
@@ -151,7 +151,7 @@ class Store:
         return found[0] if found else None
 
 
-def _trouble(error: sqlite3.Error, file: Path) -> CatalogError:
+def _convert_error(error: sqlite3.Error, file: Path) -> CatalogError:
     """Convert a SQLite error; to CatalogBlocked if the database itself may be sound."""
     # the lower byte is the primary error code, the upper bytes extend it
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -99,10 +99,10 @@ class Cameras:
 
     def get(self, camera_id: str) -> Camera | None:
         row = self._store.row("select * from cameras where camera_id = ?", [camera_id])
-        return _camera(row) if row else None
+        return _to_camera(row) if row else None
 
     def all(self) -> list[Camera]:
-        return [_camera(row) for row in self._store.rows("select * from cameras order by camera_id")]
+        return [_to_camera(row) for row in self._store.rows("select * from cameras order by camera_id")]
 
     def set_up(self, camera_id: str, up: bool) -> bool:
         """Store whether the stream is running; return True if that changed."""
@@ -174,7 +174,7 @@ def camera_data(camera: Camera, zone: ZoneInfo) -> CameraObject:
 _KEPT = ("camera_id", "up", "judged", "url", "accepted")
 
 
-def _camera(row: Row) -> Camera:
+def _to_camera(row: Row) -> Camera:
     return Camera(
         camera_id=row["camera_id"],
         address=row["address"],

@@ -37,7 +37,7 @@ class Changes:
         for name, rowid in sorted(newest, key=newest.__getitem__):
             if name not in JOURNALED:
                 continue
-            row = self._store.row(f"select * from {name} where rowid = ?", [rowid])  # noqa: S608 - names of ours
+            row = self._store.row(f"select * from {name} where rowid = ?", [rowid])  # noqa: S608 - table names from JOURNALED
             if row:
                 found.append(Change(name, row))
         return (log[-1]["seq"] if log else seq), found
@@ -54,7 +54,7 @@ class Changes:
     def everything(self) -> Iterator[Change]:
         """Yield every journaled row: a new drive starts with all that the box knows, except the video of other drives."""
         for name in JOURNALED:
-            for row in self._store.rows(f"select * from {name} order by rowid"):  # noqa: S608 - names of ours
+            for row in self._store.rows(f"select * from {name} order by rowid"):  # noqa: S608 - table names from JOURNALED
                 yield Change(name, row)
 
     def of_half_day(self, class_id: str, day: date, session: Session, drive_id: str) -> list[Change]:
@@ -99,7 +99,7 @@ class Changes:
         columns = {c["name"] for c in self._store.rows(f"pragma table_info({change.table})")}
         values = {name: value for name, value in change.row.items() if name in columns}
         key = _KEYS[change.table]
-        if not values.keys() >= set(key) or not _readable(change.table, values):
+        if not values.keys() >= set(key) or not _is_parseable(change.table, values):
             return False
         with self._store.write() as db:
             try:
@@ -129,7 +129,7 @@ _MOMENTS = frozenset({
 _JSON: Mapping[str, type] = {"body": dict, "detail": dict, "quality": dict, "boxes": list}
 
 
-def _readable(table: str, values: Row) -> bool:
+def _is_parseable(table: str, values: Row) -> bool:
     """Return whether the row could be parsed again.
 
     SQLite accepts any text as a time; one bad row from a foreign drive would make every command that reads it fail.

@@ -40,10 +40,10 @@ class Classes:
 
     def get(self, class_id: str) -> ClassRow | None:
         row = self._store.row("select * from classes where class_id = ?", [class_id])
-        return _class(row) if row else None
+        return _to_class(row) if row else None
 
     def all(self) -> list[ClassRow]:
-        return [_class(row) for row in self._store.rows("select * from classes order by class_id")]
+        return [_to_class(row) for row in self._store.rows("select * from classes order by class_id")]
 
     def imported(self) -> dict[str, datetime]:
         """Return the time of each class's last import by class ID, without reading the bodies."""
@@ -92,5 +92,5 @@ class AttendanceFigures:
         return [dict(json.loads(row["body"])) for row in rows]
 
 
-def _class(row: Row) -> ClassRow:
+def _to_class(row: Row) -> ClassRow:
     return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clock.parse(row["imported_at"]))

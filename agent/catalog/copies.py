@@ -100,7 +100,7 @@ def _insert(connection: sqlite3.Connection) -> int:
     for name in _ONLY_HERE:
         if name in there:
             # by name: a copy made by an older version lacks columns that were added later
-            shared = ", ".join(sorted(_columns(connection, "old", name) & _columns(connection, "main", name)))
+            shared = ", ".join(sorted(_list_columns(connection, "old", name) & _list_columns(connection, "main", name)))
             connection.execute(f"insert or ignore into main.{name} ({shared}) select {shared} from old.{name}")  # noqa: S608
     columns = "event_id, topic, type, data, retained, created_at, expires_at"
     if "outbox" in there:
@@ -110,5 +110,5 @@ def _insert(connection: sqlite3.Connection) -> int:
     return connection.total_changes - before
 
 
-def _columns(connection: sqlite3.Connection, schema: str, table: str) -> set[str]:
+def _list_columns(connection: sqlite3.Connection, schema: str, table: str) -> set[str]:
     return {row[0] for row in connection.execute("select name from pragma_table_info(?, ?)", [table, schema])}

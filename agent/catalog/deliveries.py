@@ -53,11 +53,11 @@ class Deliveries:
             row = self._store.row(
                 "select * from deliveries where who = ? and class_id = ? and camera_id = ? and film = ?", key
             )
-            ranges = union([*_bytes(row), sent])
+            ranges = union([*_load_ranges(row), sent])
             if len(ranges) > _MOST:
                 ranges = sorted(sorted(ranges, key=lambda r: r[0] - r[1])[:_MOST])
             told = row["told"] if row else "[]"
-            spans = self._text(shown(ranges))
+            spans = self._dump_spans(shown(ranges))
             waits = row is not None and row["spans"] != told
             begun = row["begun_at"] if row and waits else clock.stamp(at)
             db.execute(
@@ -85,25 +85,25 @@ class Deliveries:
         return len(rows)
 
     def _write_audit(self, row: Row, at: datetime) -> None:
-        fresh = without(_spans(row["spans"]), _spans(row["told"]))
+        fresh = without(_load_spans(row["spans"]), _load_spans(row["told"]))
         if not fresh:
             return
         detail = {
             "camera_id": row["camera_id"],
-            "spans": json.loads(self._text(fresh)),
+            "spans": json.loads(self._dump_spans(fresh)),
             "seconds": round(length(fresh), 1),
             "from": clock.rfc3339(clock.parse(row["begun_at"]), self._zone),
             "to": clock.rfc3339(clock.parse(row["at"]), self._zone),
         }
         self._audit.add(at, row["who"], ACTION, row["class_id"], detail)
 
-    def _text(self, spans: Sequence[Stretch]) -> str:
+    def _dump_spans(self, spans: Sequence[Stretch]) -> str:
         return dump([{"start": clock.rfc3339(a, self._zone), "end": clock.rfc3339(b, self._zone)} for a, b in spans])
 
 
-def _bytes(row: Row | None) -> list[Bytes]:
+def _load_ranges(row: Row | None) -> list[Bytes]:
     return [(a, b) for a, b in json.loads(row["ranges"])] if row else []
 
 
-def _spans(text: str) -> list[Stretch]:
+def _load_spans(text: str) -> list[Stretch]:
     return union((datetime.fromisoformat(x["start"]), datetime.fromisoformat(x["end"])) for x in json.loads(text))

@@ -79,10 +79,10 @@ class Drives:
 
     def get(self, drive_id: str) -> DriveRow | None:
         row = self._store.row("select * from drives where drive_id = ?", [drive_id])
-        return _drive(row) if row else None
+        return _to_drive(row) if row else None
 
     def all(self) -> list[DriveRow]:
-        return [_drive(row) for row in self._store.rows("select * from drives order by created, drive_id")]
+        return [_to_drive(row) for row in self._store.rows("select * from drives order by created, drive_id")]
 
 
 class Chain:
@@ -125,14 +125,14 @@ class Chain:
 
     def of_class(self, class_id: str) -> list[ChainLink]:
         rows = self._store.rows("select * from chain where class_id = ? order by sequence", [class_id])
-        return [_link(row) for row in rows]
+        return [_to_link(row) for row in rows]
 
     def last(self, class_id: str) -> ChainLink | None:
         links = self.of_class(class_id)
         return links[-1] if links else None
 
     def all(self) -> list[ChainLink]:
-        return [_link(row) for row in self._store.rows("select * from chain order by closed_at")]
+        return [_to_link(row) for row in self._store.rows("select * from chain order by closed_at")]
 
 
 class Facts:
@@ -156,7 +156,7 @@ class Facts:
             )
 
 
-def _drive(row: Row) -> DriveRow:
+def _to_drive(row: Row) -> DriveRow:
     created, seen_at = clock.parse(row["created"]), clock.parse(row["seen_at"])
     return DriveRow(
         row["drive_id"],
@@ -175,7 +175,7 @@ def _drive(row: Row) -> DriveRow:
     )
 
 
-def _link(row: Row) -> ChainLink:
+def _to_link(row: Row) -> ChainLink:
     return ChainLink(
         row["class_id"],
         date.fromisoformat(row["date"]),

@@ -63,7 +63,7 @@ class Events:
             "select * from events where at < :end and coalesce(until, at) >= :start order by at, id",
             {"start": clock.stamp(start), "end": clock.stamp(end)},
         )
-        return [_event(row) for row in rows]
+        return [_to_event(row) for row in rows]
 
     def traces(self) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest trace of the agent's work in this catalog; None for a new catalog.
@@ -87,10 +87,10 @@ class Events:
             "select * from events where kind = ? and (? is null or camera_id = ?) order by at desc, id desc limit 1",
             [kind, camera_id, camera_id],
         )
-        return _event(row) if row else None
+        return _to_event(row) if row else None
 
 
-def _event(row: Row) -> Event:
+def _to_event(row: Row) -> Event:
     return Event(
         event_id=row["id"],
         at=clock.parse(row["at"]),

@@ -48,7 +48,7 @@ class Looks:
             "select * from looks where class_id = ? and date = ? and session = ? order by at",
             [class_id, day.isoformat(), session.value],
         )
-        return [_look(row) for row in rows]
+        return [_to_look(row) for row in rows]
 
     def last(self, camera_id: str, now: datetime) -> Look | None:
         """Return a camera's newest look at or before `now`.
@@ -59,16 +59,16 @@ class Looks:
             "select * from looks where camera_id = ? and at <= ? order by at desc limit 1",
             [camera_id, clock.stamp(now)],
         )
-        return _look(row) if row else None
+        return _to_look(row) if row else None
 
     def since(self, camera_id: str, start: datetime) -> list[Look]:
         rows = self._store.rows(
             "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clock.stamp(start)]
         )
-        return [_look(row) for row in rows]
+        return [_to_look(row) for row in rows]
 
 
-def _look(row: Row) -> Look:
+def _to_look(row: Row) -> Look:
     return Look(
         camera_id=row["camera_id"],
         room_id=row["room_id"],

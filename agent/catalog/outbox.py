@@ -107,7 +107,7 @@ class Outbox:
             " left join retained r using (topic) where o.seq > ? and o.retained >= ? order by o.seq limit ?",
             [after, int(retained), limit],
         )
-        return [_message(row) for row in rows]
+        return [_to_message(row) for row in rows]
 
     def remembered(self, prefix: str = "", *, settled: bool = False) -> list[Message]:
         """Return the newest message of each retained topic, with `seq` 0.
@@ -119,7 +119,7 @@ class Outbox:
             " and not (? and topic in (select topic from outbox)) order by topic",
             [len(prefix), prefix, int(settled)],
         )
-        return [_message(row) for row in rows]
+        return [_to_message(row) for row in rows]
 
     def done(self, seq: int) -> None:
         """Delete a message that the broker has acknowledged."""
@@ -159,7 +159,7 @@ class Outbox:
         return moment(row["at"]) if row else None
 
 
-def _message(row: Row) -> Message:
+def _to_message(row: Row) -> Message:
     return Message(
         seq=row["seq"],
         event_id=row["event_id"],

@@ -22,7 +22,7 @@ class Segments:
     def open(self, segment: Segment) -> int:
         """Insert an open row (its `segment_id` is ignored) and return the new ID; a path that exists is an error."""
         with self._store.write() as db:
-            values = _values(segment)
+            values = _to_values(segment)
             names = ", ".join(values)
             marks = ", ".join(f":{name}" for name in values)
             cursor = db.execute(f"insert into segments ({names}) values ({marks})", values)  # noqa: S608 - own column names
@@ -60,7 +60,7 @@ class Segments:
             "select * from segments where state = 'open' and (? is null or camera_id = ?) order by start",
             [camera_id, camera_id],
         )
-        return [_segment(row) for row in rows]
+        return [_to_segment(row) for row in rows]
 
     def of_class(self, class_id: str, day: date | None = None, session: Session | None = None) -> list[Segment]:
         """Return finished segments of a class (of one day, of one half-day), by camera and time."""
@@ -69,7 +69,7 @@ class Segments:
             " and (:s is null or session = :s) order by camera_id, start",
             {"c": class_id, "d": day.isoformat() if day else None, "s": session.value if session else None},
         )
-        return [_segment(row) for row in rows]
+        return [_to_segment(row) for row in rows]
 
     def between(
         self, camera_id: str, start: datetime, end: datetime, *, class_id: str | None = None, finished: bool = True
@@ -80,7 +80,7 @@ class Segments:
             " and (:cls is null or class_id = :cls) and (:fin = 0 or state = 'finished') order by start",
             {"cam": camera_id, "start": clock.stamp(start), "end": clock.stamp(end), "cls": class_id, "fin": finished},
         )
-        return [_segment(row) for row in rows]
+        return [_to_segment(row) for row in rows]
 
     def recorded(self, camera_id: str) -> bool:
         """Return whether anything was ever recorded under a camera ID."""
@@ -88,11 +88,11 @@ class Segments:
 
     def get(self, segment_id: int) -> Segment | None:
         row = self._store.row("select * from segments where id = ?", [segment_id])
-        return _segment(row) if row else None
+        return _to_segment(row) if row else None
 
     def by_path(self, drive_id: str, path: str) -> Segment | None:
         row = self._store.row("select * from segments where drive_id = ? and path = ?", [drive_id, path])
-        return _segment(row) if row else None
+        return _to_segment(row) if row else None
 
     def finished_after(self, segment_id: int, drive_ids: Sequence[str], limit: int) -> list[Segment]:
         """Return finished segments of the drives with an ID above `segment_id`, in the order they were opened."""
@@ -101,7 +101,7 @@ class Segments:
             f"select * from segments where id > ? and state = 'finished' and drive_id in ({marks}) order by id limit ?",  # noqa: S608 - marks only
             [segment_id, *drive_ids, limit],
         )
-        return [_segment(row) for row in rows]
+        return [_to_segment(row) for row in rows]
 
     def finished_bytes(self, drive_ids: Sequence[str]) -> int:
         """Return the total size of the drives' finished segments."""
@@ -113,7 +113,7 @@ class Segments:
         return int(row["n"]) if row else 0
 
 
-def _values(segment: Segment) -> dict[str, object]:
+def _to_values(segment: Segment) -> dict[str, object]:
     return {
         "drive_id": segment.drive_id,
         "path": segment.path,
@@ -139,7 +139,7 @@ def _values(segment: Segment) -> dict[str, object]:
     }
 
 
-def _segment(row: Row) -> Segment:
+def _to_segment(row: Row) -> Segment:
     return Segment(
         segment_id=row["id"],
         drive_id=row["drive_id"],
