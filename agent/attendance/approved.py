@@ -102,12 +102,12 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
             if not known.lessons or known.plan_source == "file":
                 cls = _add_plan(cls, given, zone, name)
                 _refuse_silent_changes(known, cls, zone, at, name)
-            lost = differences(cls, given, zone)
+            lost = compare_classes(cls, given, zone)
         else:
             if source == "bureau" and not cls.lessons:
                 cls = _add_plan(cls, known, zone, name)
             if source == "bureau" and row.source == "file":
-                lost, cls = differences(cls, known, zone), with_cameras(cls, known)
+                lost, cls = compare_classes(cls, known, zone), with_cameras(cls, known)
             else:
                 _refuse_silent_changes(known, cls, zone, at, name)
                 cls = with_cameras(cls, known) if source == "bureau" else cls
@@ -138,7 +138,7 @@ def with_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:
     return replace(cls, rooms=tuple(fitted(room) for room in cls.rooms))
 
 
-def differences(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> list[Difference]:
+def compare_classes(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> list[Difference]:
     """Compare two versions of a class in what an approval covers (not in cameras)."""
     found = []
     for key in HEAD:
@@ -199,7 +199,7 @@ def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneI
         explained = parse(body, zone, name)
     except ClassFileProblems:
         explained = known
-    rest = differences(explained, cls, zone)
+    rest = compare_classes(explained, cls, zone)
     if rest:
         raise ClassFileProblems(
             name,

@@ -133,8 +133,8 @@ def lesson_body(lesson: Lesson, zone: ZoneInfo) -> LessonBody:
 
 def clock_text(moment: datetime, zone: ZoneInfo) -> str:
     """Format a local time: HH:MM, with seconds where there are any."""
-    local = moment.astimezone(zone).time()
-    return local.isoformat("seconds" if local.second else "minutes")
+    clock = moment.astimezone(zone).time()
+    return clock.isoformat("seconds" if clock.second else "minutes")
 
 
 def _build(body: Mapping[str, object], zone: ZoneInfo, report: Report) -> TrainingClass:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from agent.attendance.findings import Finding, findings
+from agent.attendance import findings as curve_findings
 from agent.attendance.json_types import AttendanceObject
 from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.attendance.watch import status_of
@@ -22,7 +22,7 @@ class Shown:
 
     half: HalfDay
     body: AttendanceObject
-    findings: list[Finding]
+    findings: list[curve_findings.Finding]
 
     def as_object(self, zone: ZoneInfo) -> dict[str, object]:
         """Build the contract's object with `lessons`, `curve` and `findings` added."""
@@ -72,4 +72,4 @@ def shown(catalog: Catalog, cls: TrainingClass, day: date, session: Session, now
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
     half = judge(cls, day, session, looks, now, rules)
     published = cast("AttendanceObject | None", catalog.attendance.get(cls.class_id, day, session))
-    return Shown(half, published or as_object(half, status_of(half, None), 0), findings(half, rules))
+    return Shown(half, published or as_object(half, status_of(half, None), 0), curve_findings.findings(half, rules))

@@ -17,7 +17,7 @@ from agent.attendance.time_tokens import (
     CLOCK,
     CLOCK_PATTERN,
     HALF_DAY_WORDS,
-    Token,
+    TimeToken,
     make_time,
     parse_clock_match,
     to_24_hours,
@@ -160,7 +160,7 @@ class _TimeCellParser:
             raise Unread("classes.not_span", value=shown(self._text))
         return TimeCell(tuple(spans), words[0] if words and not spans else None)
 
-    def _next(self) -> Token | None:
+    def _next(self) -> TimeToken | None:
         """Consume and return the next token that is not blank, None at the end."""
         while self._at < len(self._tokens) and self._tokens[self._at].kind == "blank":
             self._at += 1
@@ -171,13 +171,13 @@ class _TimeCellParser:
         """Return the kind of the next token that is not blank, "" at the end."""
         return next((token.kind for token in self._tokens[self._at :] if token.kind != "blank"), "")
 
-    def _check_periods(self, token: Token) -> None:
+    def _check_periods(self, token: TimeToken) -> None:
         """Raise Unread if period numbers do not increase (1-4节): then a minute was taken for a period."""
         numbers = [int(digits) for digits in re.findall("[0-9]+", token.text)]
         if len(numbers) > 1 and (numbers != sorted(set(numbers)) or numbers[-1] > _MOST_PERIODS):
             self._refuse_rest(token.text)
 
-    def _parse_span(self, first: Token) -> tuple[time, time]:
+    def _parse_span(self, first: TimeToken) -> tuple[time, time]:
         """Parse a span from its first clock time on: dash, second clock time, AM or PM of both."""
         before = self._read_suffix()
         dash = self._next()
@@ -197,7 +197,7 @@ class _TimeCellParser:
         self._at -= 1
         return self._to_time(first, before), self._to_time(second, after)
 
-    def _to_time(self, token: Token, suffix: str) -> time:
+    def _to_time(self, token: TimeToken, suffix: str) -> time:
         hour_alone = token.kind == "bare"
         moment = make_time(int(token.text), 0, 0, token.text) if hour_alone else parse_clock_match(token.found)
         return to_24_hours(moment, suffix, self._text) if suffix else moment

@@ -48,7 +48,7 @@ CLOCK_PATTERN = re.compile(CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TimeToken:
     """One token. `kind`: the name of its group in the pattern, for half-day words the session."""
 
     kind: str
@@ -59,7 +59,7 @@ class Token:
         return str(self.found[0]).strip()
 
 
-def tokenize(text: str) -> Iterator[Token]:
+def tokenize(text: str) -> Iterator[TimeToken]:
     """Yield the tokens of a text. Raises Unread with the first part that is not a token."""
     at = 0
     while at < len(text):
@@ -67,7 +67,7 @@ def tokenize(text: str) -> Iterator[Token]:
         if not found:
             rest = re.match(r"[^\s,，;；、]*", text[at:])
             raise Unread("classes.left_over", value=shown(text), rest=shown((rest[0] if rest else "") or text[at]))
-        yield Token(_find_kind(found), found)
+        yield TimeToken(_find_kind(found), found)
         at = found.end()
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal
 
 from agent import clock
 from agent.catalog.base import dump
@@ -51,15 +51,6 @@ def worst(findings: Iterable[Finding]) -> Severity:
     return max((f.severity for f in findings), key=ORDER.index, default="ok")
 
 
-class ExaminationSummary(TypedDict):
-    """The heartbeat's `doctor` object, except for `at`."""
-
-    worst: Severity
-    errors: int
-    warnings: int
-    checks: list[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Examination:
     """One examination of the box. `at` is when it began."""
@@ -74,8 +65,8 @@ class Examination:
     def count(self, severity: Severity) -> int:
         return sum(f.severity == severity for f in self.findings)
 
-    def short(self) -> ExaminationSummary:
-        """Summarise for the heartbeat; `checks` names the checks that need attention, worst first."""
+    def short(self) -> dict[str, object]:
+        """Build the heartbeat's `doctor` object, except for `at`; `checks` names the checks that need attention, worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {
             "worst": worst(self.findings),
