@@ -66,7 +66,7 @@ class Examination:
         return sum(f.severity == severity for f in self.findings)
 
     def short(self) -> dict[str, object]:
-        """Build the heartbeat's `doctor` object, except for `at`; `checks` names the checks that need attention, worst first."""
+        """Build the heartbeat's `doctor` object, except for `at`; `checks` lists the checks with problems, worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {
             "worst": worst(self.findings),
