@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent import clock as clock_module
+from agent import clock as clocks
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
@@ -56,7 +56,7 @@ class Life:
         self._catalog.events.add("agent.started", now, detail={"version": version, "machine_boot": self._machine_boot})
         with self._catalog.store.write():
             self._catalog.facts.put("machine_boot", self._machine_boot)
-            self._catalog.facts.put("alive", clock_module.stamp(now))
+            self._catalog.facts.put("alive", clocks.stamp(now))
             self._catalog.facts.forget("stopped")
 
     def end(self) -> None:
@@ -64,8 +64,8 @@ class Life:
         now = self._clock.now()
         self._catalog.events.add("agent.stopped", now)
         with self._catalog.store.write():
-            self._catalog.facts.put("alive", clock_module.stamp(now))
-            self._catalog.facts.put("stopped", clock_module.stamp(now))
+            self._catalog.facts.put("alive", clocks.stamp(now))
+            self._catalog.facts.put("stopped", clocks.stamp(now))
 
     def run(self, stop: threading.Event) -> None:
         while not self._clock.wait(stop, ALIVE_S):
@@ -73,7 +73,7 @@ class Life:
 
     def run_once(self) -> None:
         now = self._clock.now()
-        self._catalog.facts.put("alive", clock_module.stamp(now))
+        self._catalog.facts.put("alive", clocks.stamp(now))
         self._watch_steps(now)
 
     def _past(self) -> _Past | None:
@@ -81,8 +81,8 @@ class Life:
         facts, events = self._catalog.facts, self._catalog.events
         alive, boot = facts.get("alive"), facts.get("machine_boot")
         traces = events.traces()
-        if alive is not None and (traces is None or traces[1] - clock_module.parse(alive) <= _STALE):
-            return _Past(clock_module.parse(alive), facts.get("stopped") is None, boot)
+        if alive is not None and (traces is None or traces[1] - clocks.parse(alive) <= _STALE):
+            return _Past(clocks.parse(alive), facts.get("stopped") is None, boot)
         if traces is None:
             return None
         started, stopped = events.last("agent.started"), events.last("agent.stopped")
@@ -111,7 +111,7 @@ class Life:
             detail: dict[str, object] = {"seconds": round(offset - before, 3)}
             if self._before is not None and now - timedelta(seconds=offset - before) < self._before < now:
                 # a box without a clock of its own began in 1970: what lies before its last run was not skipped
-                detail["from"] = clock_module.stamp(self._before)
+                detail["from"] = clocks.stamp(self._before)
             self._catalog.events.add("clock.stepped", now, detail=detail)
             message = words.text("life.stepped", seconds=f"{offset - before:+.1f}")
             self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)

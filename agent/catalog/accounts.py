@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.account_changes import Act, Changed
 from agent.catalog.base import Row, Store, moment
 from agent.errors import InputError
@@ -82,7 +82,7 @@ class Accounts:
                 db.execute(
                     "insert into accounts (name, role, password, created_at, created_by, must_change)"
                     " values (?, ?, ?, ?, ?, 1)",
-                    [name, given, password, clock.stamp(at), by],
+                    [name, given, password, clocks.stamp(at), by],
                 )
                 self._changed.tell("made", name, given, by, at)
             else:
@@ -124,7 +124,7 @@ class Accounts:
             known = self.the(name)
             if known.disabled_at is None:
                 self._keep_a_manager(known, None)
-                db.execute("update accounts set disabled_at = ? where name = ?", [clock.stamp(at), name])
+                db.execute("update accounts set disabled_at = ? where name = ?", [clocks.stamp(at), name])
                 db.execute("delete from sessions where name = ?", [name])
                 self._changed.tell("disabled", name, known.role, by, at)
             return self.the(name)
@@ -156,15 +156,15 @@ class Accounts:
     def sign_in(self, token: str, account: Account, csrf: str, now: datetime, until: datetime) -> bool:
         """Begin a session; those that are over go. False where the account was changed while its password was checked."""
         with self._store.write() as db:
-            db.execute("delete from sessions where expires_at <= ?", [clock.stamp(now)])
+            db.execute("delete from sessions where expires_at <= ?", [clocks.stamp(now)])
             done = db.execute(
                 "update accounts set used_at = ? where name = ? and password = ? and disabled_at is null",
-                [clock.stamp(now), account.name, account.password],
+                [clocks.stamp(now), account.name, account.password],
             ).rowcount
             if done:
                 db.execute(
                     "insert into sessions values (?, ?, ?, ?, ?)",
-                    [_hash(token), account.name, csrf, clock.stamp(until), clock.stamp(now)],
+                    [_hash(token), account.name, csrf, clocks.stamp(until), clocks.stamp(now)],
                 )
             return bool(done)
 
@@ -173,22 +173,22 @@ class Accounts:
         row = self._store.row(
             "select s.name, a.role, s.csrf, s.seen_at, a.must_change from sessions s join accounts a on a.name = s.name"
             " where s.token_hash = ? and s.expires_at > ? and a.disabled_at is null",
-            [_hash(token), clock.stamp(now)],
+            [_hash(token), clocks.stamp(now)],
         )
         if row is None:
             return None
-        return SignedIn(row["name"], row["role"], row["csrf"], clock.parse(row["seen_at"]), bool(row["must_change"]))
+        return SignedIn(row["name"], row["role"], row["csrf"], clocks.parse(row["seen_at"]), bool(row["must_change"]))
 
     def seen(self, token: str, now: datetime, until: datetime) -> None:
         """Somebody is still there: the session lasts until `until`, and its account was used."""
         with self._store.write() as db:
             db.execute(
                 "update sessions set seen_at = ?, expires_at = ? where token_hash = ?",
-                [clock.stamp(now), clock.stamp(until), _hash(token)],
+                [clocks.stamp(now), clocks.stamp(until), _hash(token)],
             )
             db.execute(
                 "update accounts set used_at = ? where name = (select name from sessions where token_hash = ?)",
-                [clock.stamp(now), _hash(token)],
+                [clocks.stamp(now), _hash(token)],
             )
 
     def sign_out(self, token: str) -> None:
@@ -198,30 +198,30 @@ class Accounts:
     def put_token(self, token: str, name: str, role: Role, now: datetime, until: datetime, by: str) -> None:
         """Give a program its token; one of the same name ends. Those that are over go."""
         with self._store.write() as db:
-            db.execute("delete from tokens where expires_at <= ?", [clock.stamp(now)])
+            db.execute("delete from tokens where expires_at <= ?", [clocks.stamp(now)])
             replaced = db.execute("delete from tokens where name = ?", [name]).rowcount
             db.execute(
                 "insert into tokens (token_hash, name, role, created_at, expires_at, created_by) values (?, ?, ?, ?, ?, ?)",
-                [_hash(token), name, role, clock.stamp(now), clock.stamp(until), by],
+                [_hash(token), name, role, clocks.stamp(now), clocks.stamp(until), by],
             )
             act: Act = "token_replaced" if replaced else "token_made"
-            self._changed.tell(act, name, role, by, now, until=clock.stamp(until))
+            self._changed.tell(act, name, role, by, now, until=clocks.stamp(until))
 
     def token(self, token: str, now: datetime) -> Token | None:
         """Whose it is, if it is still good."""
         row = self._store.row(
-            "select * from tokens where token_hash = ? and expires_at > ?", [_hash(token), clock.stamp(now)]
+            "select * from tokens where token_hash = ? and expires_at > ?", [_hash(token), clocks.stamp(now)]
         )
         return _token(row) if row else None
 
     def tokens(self, now: datetime) -> list[Token]:
         """Those that are good, by name."""
-        rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clock.stamp(now)])
+        rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clocks.stamp(now)])
         return [_token(row) for row in rows]
 
     def token_used(self, token: str, now: datetime) -> None:
         with self._store.write() as db:
-            db.execute("update tokens set used_at = ? where token_hash = ?", [clock.stamp(now), _hash(token)])
+            db.execute("update tokens set used_at = ? where token_hash = ?", [clocks.stamp(now), _hash(token)])
 
     def drop_token(self, name: str, at: datetime, by: str) -> bool:
         """End a program's token; False where there was none."""
@@ -248,14 +248,14 @@ class Accounts:
 
 def _account(row: Row) -> Account:
     return Account(
-        row["name"], row["role"], row["password"], clock.parse(row["created_at"]), row["created_by"], moment(row["used_at"]),
+        row["name"], row["role"], row["password"], clocks.parse(row["created_at"]), row["created_by"], moment(row["used_at"]),
         moment(row["disabled_at"]), bool(row["must_change"]),
     )  # fmt: skip
 
 
 def _token(row: Row) -> Token:
     return Token(
-        row["name"], row["role"], clock.parse(row["expires_at"]), clock.parse(row["created_at"]), row["created_by"],
+        row["name"], row["role"], clocks.parse(row["expires_at"]), clocks.parse(row["created_at"]), row["created_by"],
         moment(row["used_at"]),
     )  # fmt: skip
 

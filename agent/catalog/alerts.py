@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump
 from agent.catalog.outbox import Outbox
 from agent.model import Alert, AlertKind, Session, Severity
@@ -67,7 +67,7 @@ class Alerts:
                 " on conflict (alert_id) do update set state = excluded.state, severity = excluded.severity,"
                 " at = excluded.at, message = excluded.message, evidence = excluded.evidence, class_id = excluded.class_id,"
                 " date = excluded.date, session = excluded.session, camera_id = excluded.camera_id, updates = updates + 1",
-                [alert.alert_id, kind.value, subject, alert.state, alert.severity, clock.stamp(begin), clock.stamp(at),
+                [alert.alert_id, kind.value, subject, alert.state, alert.severity, clocks.stamp(begin), clocks.stamp(at),
                  message, class_id, day.isoformat() if day else None, session.value if session else None,
                  alert.camera_id, dump(dict(alert.evidence)), alert.first_message],
             )  # fmt: skip
@@ -81,7 +81,7 @@ class Alerts:
             if known is None:
                 return None
             db.execute(
-                "update alerts set state = 'cleared', at = ? where alert_id = ?", [clock.stamp(at), known.alert_id]
+                "update alerts set state = 'cleared', at = ? where alert_id = ?", [clocks.stamp(at), known.alert_id]
             )
             alert = self.get(known.alert_id)
             assert alert is not None
@@ -129,7 +129,7 @@ class Alerts:
         """The contract's alert object; `replayed` is set by the bureau link where it delivers late."""
         return {
             "alert_id": alert.alert_id, "kind": alert.kind.value, "state": alert.state, "severity": alert.severity,
-            "since": clock.rfc3339(alert.since, self._zone), "at": clock.rfc3339(alert.at, self._zone),
+            "since": clocks.rfc3339(alert.since, self._zone), "at": clocks.rfc3339(alert.at, self._zone),
             "class_id": alert.class_id, "date": alert.date.isoformat() if alert.date else None,
             "session": alert.session.value if alert.session else None, "camera_id": alert.camera_id,
             "message": alert.message, "first_message": alert.first_message, "latest_message": alert.latest_message,
@@ -143,7 +143,7 @@ class Alerts:
 
 def _alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> str:
     again = f"\n{number}" if number else ""
-    return hashlib.sha256(f"{kind.value}\n{subject}\n{clock.stamp(since)}{again}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{kind.value}\n{subject}\n{clocks.stamp(since)}{again}".encode()).hexdigest()[:32]
 
 
 def _alert(row: Row) -> Alert:
@@ -151,7 +151,7 @@ def _alert(row: Row) -> Alert:
     first = row["first_message"] or latest
     return Alert(
         alert_id=row["alert_id"], kind=AlertKind(row["kind"]), state=row["state"], severity=row["severity"],
-        since=clock.parse(row["since"]), at=clock.parse(row["at"]), subject=row["subject"],
+        since=clocks.parse(row["since"]), at=clocks.parse(row["at"]), subject=row["subject"],
         message=first if row["state"] == "cleared" else latest,
         class_id=row["class_id"], date=date.fromisoformat(row["date"]) if row["date"] else None,
         session=Session(row["session"]) if row["session"] else None, camera_id=row["camera_id"],

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump
 
 GENESIS = "0" * 64
@@ -47,13 +47,13 @@ class Audit:
         with self._store.write() as db:
             last = self._store.row("select id, hash from audit order by id desc limit 1")
             number, previous = (last["id"] + 1, last["hash"]) if last else (1, GENESIS)
-            when, text = clock.stamp(at), dump(dict(detail or {}))
+            when, text = clocks.stamp(at), dump(dict(detail or {}))
             digest = hash_of(previous, number, when, who, action, object_, text)
             db.execute(
                 "insert into audit (id, at, who, action, object, detail, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [number, when, who, action, object_, text, previous, digest],
             )
-        return AuditEntry(number, clock.parse(when), who, action, object_, json.loads(text), previous, digest)
+        return AuditEntry(number, clocks.parse(when), who, action, object_, json.loads(text), previous, digest)
 
     def head(self) -> str:
         """The newest entry's hash; zeros where there is none."""
@@ -108,6 +108,6 @@ def hash_of(previous: str, number: int, at: str, who: str, action: str, object_:
 
 def _entry(row: Row) -> AuditEntry:
     return AuditEntry(
-        row["id"], clock.parse(row["at"]), row["who"], row["action"], row["object"], json.loads(row["detail"]),
+        row["id"], clocks.parse(row["at"]), row["who"], row["action"], row["object"], json.loads(row["detail"]),
         row["previous"], row["hash"],
     )  # fmt: skip

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
 from agent.model import Camera, Stream, Verdict
 
@@ -28,7 +28,7 @@ class Cameras:
             "manufacturer": camera.manufacturer, "model": camera.model, "firmware": camera.firmware,
             "serial": camera.serial, "hardware_id": camera.hardware_id, "verdict": camera.verdict.value,
             "reasons": dump(list(camera.reasons)), "streams": dump([asdict(s) for s in camera.streams]),
-            "clock_offset_s": camera.clock_offset_s, "up": int(camera.up), "seen_at": clock.stamp(seen_at),
+            "clock_offset_s": camera.clock_offset_s, "up": int(camera.up), "seen_at": clocks.stamp(seen_at),
             "judged": camera.verdict.value, "url": camera.url, "accepted": camera.accepted or camera.identity,
             "successor": camera.successor,
         }  # fmt: skip
@@ -84,7 +84,7 @@ class Cameras:
     def connected(self, camera_id: str, at: datetime) -> None:
         """The recorder begins a connection; a check of the identity made for it counts from `at` on."""
         with self._store.write() as db:
-            db.execute("update cameras set connected_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
+            db.execute("update cameras set connected_at = ? where camera_id = ?", [clocks.stamp(at), camera_id])
 
     def checked(self, camera_id: str, identity: str, at: datetime, connected_at: datetime | None) -> None:
         """Model and serial were read where the camera is recorded from, and agreed with its row.
@@ -97,7 +97,7 @@ class Cameras:
             db.execute(
                 "update cameras set checked_at = max(?, coalesce(connected_at, '')) where camera_id = ?"
                 " and ? = case when serial != '' then serial else hardware_id end and connected_at is ?",
-                [clock.stamp(at), camera_id, identity, clock.stamp(connected_at) if connected_at else None],
+                [clocks.stamp(at), camera_id, identity, clocks.stamp(connected_at) if connected_at else None],
             )
 
     def accept(self, camera_id: str) -> None:
@@ -112,7 +112,7 @@ class Cameras:
     def ask(self, camera_id: str, at: datetime) -> None:
         """The recorder lost this camera and wants a fresh search."""
         with self._store.write() as db:
-            db.execute("update cameras set asked_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
+            db.execute("update cameras set asked_at = ? where camera_id = ?", [clocks.stamp(at), camera_id])
 
     def asked(self) -> list[str]:
         return [r["camera_id"] for r in self._store.rows("select camera_id from cameras where asked_at is not null")]
@@ -129,7 +129,7 @@ def camera_data(camera: Camera, zone: ZoneInfo) -> dict[str, Any]:
         "camera_id": camera.camera_id, "serial": camera.serial, "manufacturer": camera.manufacturer,
         "model": camera.model, "firmware": camera.firmware, "verdict": camera.verdict.value,
         "reasons": list(camera.reasons), "up": camera.up, "exchanged": camera.exchanged,
-        "accepted_serial": camera.accepted, "unverified_since": clock.rfc3339(since, zone) if since else None,
+        "accepted_serial": camera.accepted, "unverified_since": clocks.rfc3339(since, zone) if since else None,
     }  # fmt: skip
 
 

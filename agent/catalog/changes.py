@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Store
 from agent.catalog.schema import JOURNALED
 from agent.errors import CatalogError
@@ -136,7 +136,7 @@ def _readable(table: str, values: Mapping[str, Any]) -> bool:
             if value is None:
                 continue
             if name in _MOMENTS:
-                clock.parse(value)
+                clocks.parse(value)
             elif name == "date":
                 date.fromisoformat(value)
             elif name == "session":

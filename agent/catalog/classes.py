@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump
 from agent.model import Session
 
@@ -32,7 +32,7 @@ class Classes:
             db.execute(
                 "insert into classes values (?, ?, ?, ?) on conflict (class_id) do update set body = excluded.body,"
                 " source = excluded.source, imported_at = excluded.imported_at",
-                [class_id, dump(dict(body)), source, clock.stamp(at)],
+                [class_id, dump(dict(body)), source, clocks.stamp(at)],
             )
 
     def get(self, class_id: str) -> ClassRow | None:
@@ -45,7 +45,7 @@ class Classes:
     def imported(self) -> dict[str, datetime]:
         """When each class was last imported, by class ID: cheap to ask where bodies are kept."""
         rows = self._store.rows("select class_id, imported_at from classes order by class_id")
-        return {row["class_id"]: clock.parse(row["imported_at"]) for row in rows}
+        return {row["class_id"]: clocks.parse(row["imported_at"]) for row in rows}
 
 
 class AttendanceFigures:
@@ -62,7 +62,7 @@ class AttendanceFigures:
                 " revision = excluded.revision, status = excluded.status, body = excluded.body,"
                 " updated_at = excluded.updated_at",
                 [body["class_id"], body["date"], body["session"], body["revision"], body["status"], dump(dict(body)),
-                 clock.stamp(at)],
+                 clocks.stamp(at)],
             )  # fmt: skip
 
     def get(self, class_id: str, day: date, session: Session) -> dict[str, Any] | None:
@@ -82,4 +82,4 @@ class AttendanceFigures:
 
 
 def _class(row: Row) -> ClassRow:
-    return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clock.parse(row["imported_at"]))
+    return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clocks.parse(row["imported_at"]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, moment
 from agent.catalog.outbox import Outbox
 from agent.model import Session
@@ -65,13 +65,13 @@ class Drives:
                 " values (?, ?, ?, ?, ?, ?, ?) on conflict (drive_id) do update set label = excluded.label,"
                 " institution = excluded.institution, path = excluded.path, public_key = excluded.public_key,"
                 " seen_at = excluded.seen_at",
-                [drive_id, label, institution, path, clock.stamp(created), public_key, clock.stamp(seen_at)],
+                [drive_id, label, institution, path, clocks.stamp(created), public_key, clocks.stamp(seen_at)],
             )
 
     def set(self, drive_id: str, **values: Any) -> None:
         """Change columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
         with self._store.write() as db:
-            given = {k: clock.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
+            given = {k: clocks.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
             db.table("drives").update(drive_id, given)
 
     def get(self, drive_id: str) -> DriveRow | None:
@@ -100,7 +100,7 @@ class Chain:
                 " sequence = excluded.sequence, drive_id = excluded.drive_id, head = excluded.head,"
                 " public_key = excluded.public_key, closed_at = excluded.closed_at",
                 [link.class_id, link.date.isoformat(), link.session.value, link.sequence, link.drive_id, link.head,
-                 link.public_key, clock.stamp(link.closed_at)],
+                 link.public_key, clocks.stamp(link.closed_at)],
             )  # fmt: skip
 
     def of_class(self, class_id: str) -> list[ChainLink]:
@@ -137,7 +137,7 @@ class Facts:
 
 
 def _drive(row: Row) -> DriveRow:
-    created, seen_at = clock.parse(row["created"]), clock.parse(row["seen_at"])
+    created, seen_at = clocks.parse(row["created"]), clocks.parse(row["seen_at"])
     return DriveRow(
         row["drive_id"], row["label"], row["institution"], row["path"], created, row["public_key"], seen_at, row["state"],
         moment(row["handed_over_at"]), row["handed_over_to"], row["last_head"], moment(row["stopped_at"]),
@@ -148,5 +148,5 @@ def _drive(row: Row) -> DriveRow:
 def _link(row: Row) -> ChainLink:
     return ChainLink(
         row["class_id"], date.fromisoformat(row["date"]), Session(row["session"]), row["sequence"], row["drive_id"],
-        row["head"], row["public_key"], clock.parse(row["closed_at"]),
+        row["head"], row["public_key"], clocks.parse(row["closed_at"]),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
 
 
@@ -45,19 +45,19 @@ class Events:
         with self._store.write() as db:
             cursor = db.execute(
                 "insert into events (at, kind, camera_id, drive_id, detail) values (?, ?, ?, ?, ?)",
-                [clock.stamp(at), kind, camera_id, drive_id, dump(dict(detail or {}))],
+                [clocks.stamp(at), kind, camera_id, drive_id, dump(dict(detail or {}))],
             )
             return int(cursor.lastrowid or 0)
 
     def end(self, event_id: int, until: datetime) -> None:
         with self._store.write() as db:
-            db.execute("update events set until = ? where id = ?", [clock.stamp(until), event_id])
+            db.execute("update events set until = ? where id = ?", [clocks.stamp(until), event_id])
 
     def between(self, start: datetime, end: datetime) -> list[Event]:
         """Events that began before `end` and were not over before `start`; instantaneous ones from `start` on."""
         rows = self._store.rows(
             "select * from events where at < :end and coalesce(until, at) >= :start order by at, id",
-            {"start": clock.stamp(start), "end": clock.stamp(end)},
+            {"start": clocks.stamp(start), "end": clocks.stamp(end)},
         )
         return [_event(row) for row in rows]
 
@@ -75,7 +75,7 @@ class Events:
         )
         if row is None or row["first"] is None:
             return None
-        return clock.parse(row["first"]), clock.parse(row["last"] or row["first"])
+        return clocks.parse(row["first"]), clocks.parse(row["last"] or row["first"])
 
     def last(self, kind: str, camera_id: str | None = None) -> Event | None:
         row = self._store.row(
@@ -87,6 +87,6 @@ class Events:
 
 def _event(row: Row) -> Event:
     return Event(
-        event_id=row["id"], at=clock.parse(row["at"]), kind=row["kind"], camera_id=row["camera_id"],
+        event_id=row["id"], at=clocks.parse(row["at"]), kind=row["kind"], camera_id=row["camera_id"],
         drive_id=row["drive_id"], until=moment(row["until"]), detail=json.loads(row["detail"]),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump
 from agent.model import Look, Session
 
@@ -22,7 +22,7 @@ class Looks:
                 " boxes, width, height, quality, detector) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " on conflict (camera_id, at) do nothing",
                 [look.camera_id, look.room_id, look.class_id, look.date.isoformat(), look.session.value,
-                 clock.stamp(look.at), look.people, look.low, look.high, int(look.judged), look.reason,
+                 clocks.stamp(look.at), look.people, look.low, look.high, int(look.judged), look.reason,
                  dump([list(box) for box in look.boxes]), look.width, look.height, dump(dict(look.quality)),
                  look.detector],
             )  # fmt: skip
@@ -38,13 +38,13 @@ class Looks:
         """The newest at or before `now`: what a clock that was ahead has left behind it says nothing of today."""
         row = self._store.row(
             "select * from looks where camera_id = ? and at <= ? order by at desc limit 1",
-            [camera_id, clock.stamp(now)],
+            [camera_id, clocks.stamp(now)],
         )
         return _look(row) if row else None
 
     def since(self, camera_id: str, start: datetime) -> list[Look]:
         rows = self._store.rows(
-            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clock.stamp(start)]
+            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.stamp(start)]
         )
         return [_look(row) for row in rows]
 
@@ -52,7 +52,7 @@ class Looks:
 def _look(row: Row) -> Look:
     return Look(
         camera_id=row["camera_id"], room_id=row["room_id"], class_id=row["class_id"],
-        date=date.fromisoformat(row["date"]), session=Session(row["session"]), at=clock.parse(row["at"]),
+        date=date.fromisoformat(row["date"]), session=Session(row["session"]), at=clocks.parse(row["at"]),
         people=row["people"], low=row["low"], high=row["high"], judged=bool(row["judged"]), reason=row["reason"],
         boxes=tuple((b[0], b[1], b[2], b[3], b[4]) for b in json.loads(row["boxes"])), width=row["width"],
         height=row["height"], quality=json.loads(row["quality"]), detector=row["detector"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
 
 
@@ -60,13 +60,13 @@ class Outbox:
                 db.execute(
                     "insert into retained values (?, ?, ?, ?, ?) on conflict (topic) do update set event_id ="
                     " excluded.event_id, type = excluded.type, data = excluded.data, created_at = excluded.created_at",
-                    [topic, event_id, type_, text, clock.stamp(at)],
+                    [topic, event_id, type_, text, clocks.stamp(at)],
                 )
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at, expires_at)"
                 " values (?, ?, ?, ?, ?, ?, ?)",
-                [event_id, topic, type_, text, int(retained), clock.stamp(at),
-                 clock.stamp(expires_at) if expires_at else None],
+                [event_id, topic, type_, text, int(retained), clocks.stamp(at),
+                 clocks.stamp(expires_at) if expires_at else None],
             )  # fmt: skip
 
     def _is_told(self, topic: str, data: str) -> bool:
@@ -80,7 +80,7 @@ class Outbox:
             db.execute("delete from retained where topic = ?", [topic])
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at) values (?, ?, '', '{}', 1, ?)",
-                [str(uuid.uuid4()), topic, clock.stamp(at)],
+                [str(uuid.uuid4()), topic, clocks.stamp(at)],
             )
 
     def waiting(self, after: int = 0, limit: int = 100, *, retained: bool = False) -> list[Message]:
@@ -110,7 +110,7 @@ class Outbox:
         """Drop messages that are worthless when late (heartbeats); return how many."""
         with self._store.write() as db:
             cursor = db.execute(
-                "delete from outbox where expires_at is not null and expires_at < ?", [clock.stamp(now)]
+                "delete from outbox where expires_at is not null and expires_at < ?", [clocks.stamp(now)]
             )
             return int(cursor.rowcount)
 
@@ -118,7 +118,7 @@ class Outbox:
         """Give up messages that nobody fetches; return how many. The newest of each retained topic is remembered all the
         same."""
         with self._store.write() as db:
-            cursor = db.execute("delete from outbox where created_at < ?", [clock.stamp(before)])
+            cursor = db.execute("delete from outbox where created_at < ?", [clocks.stamp(before)])
             return int(cursor.rowcount)
 
     def size(self) -> int:
@@ -139,5 +139,5 @@ class Outbox:
 def _message(row: Row) -> Message:
     return Message(
         seq=row["seq"], event_id=row["event_id"], topic=row["topic"], type=row["type"], data=json.loads(row["data"]),
-        retained=bool(row["retained"]), created_at=clock.parse(row["created_at"]), latest=bool(row["latest"]),
+        retained=bool(row["retained"]), created_at=clocks.parse(row["created_at"]), latest=bool(row["latest"]),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The database's shape and its migrations. Times are `clock.stamp` texts (UTC, fixed width), so text order is time order."""
+"""The database's shape and its migrations. Times are `clocks.stamp` texts (UTC, fixed width), so text order is time order."""
 
 from __future__ import annotations
 

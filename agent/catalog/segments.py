@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, moment
 from agent.model import Segment, Session
 
@@ -29,7 +29,7 @@ class Segments:
         with self._store.write() as db:
             db.execute(
                 "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
-                [clock.stamp(end), size, sha256, segment_id],
+                [clocks.stamp(end), size, sha256, segment_id],
             )
 
     def rename(self, segment_id: int, path: str) -> None:
@@ -42,7 +42,7 @@ class Segments:
         with self._store.write() as db:
             db.execute(
                 "update segments set unchecked_since = null where camera_id = ? and state = 'open' and start >= ?",
-                [camera_id, clock.stamp(since)],
+                [camera_id, clocks.stamp(since)],
             )
 
     def drop(self, segment_id: int) -> None:
@@ -74,7 +74,13 @@ class Segments:
         rows = self._store.rows(
             "select * from segments where camera_id = :cam and start < :end and (end is null or end > :start)"
             " and (:cls is null or class_id = :cls) and (:fin = 0 or state = 'finished') order by start",
-            {"cam": camera_id, "start": clock.stamp(start), "end": clock.stamp(end), "cls": class_id, "fin": finished},
+            {
+                "cam": camera_id,
+                "start": clocks.stamp(start),
+                "end": clocks.stamp(end),
+                "cls": class_id,
+                "fin": finished,
+            },
         )
         return [_segment(row) for row in rows]
 
@@ -113,12 +119,12 @@ def _values(segment: Segment) -> dict[str, Any]:
     return {
         "drive_id": segment.drive_id, "path": segment.path, "temporary": segment.temporary, "state": segment.state,
         "class_id": segment.class_id, "date": segment.date.isoformat(), "session": segment.session.value,
-        "room_id": segment.room_id, "camera_id": segment.camera_id, "start": clock.stamp(segment.start),
-        "end": clock.stamp(segment.end) if segment.end else None, "bytes": segment.bytes, "sha256": segment.sha256,
+        "room_id": segment.room_id, "camera_id": segment.camera_id, "start": clocks.stamp(segment.start),
+        "end": clocks.stamp(segment.end) if segment.end else None, "bytes": segment.bytes, "sha256": segment.sha256,
         "video_codec": segment.video_codec, "width": segment.width, "height": segment.height,
         "audio_codec": segment.audio_codec, "trust": segment.trust,
-        "sender_time": clock.stamp(segment.sender_time) if segment.sender_time else None, "serial": segment.serial,
-        "unchecked_since": clock.stamp(segment.unchecked_since) if segment.unchecked_since else None,
+        "sender_time": clocks.stamp(segment.sender_time) if segment.sender_time else None, "serial": segment.serial,
+        "unchecked_since": clocks.stamp(segment.unchecked_since) if segment.unchecked_since else None,
     }  # fmt: skip
 
 
@@ -126,7 +132,7 @@ def _segment(row: Row) -> Segment:
     return Segment(
         segment_id=row["id"], drive_id=row["drive_id"], path=row["path"], temporary=row["temporary"], state=row["state"],
         class_id=row["class_id"], date=date.fromisoformat(row["date"]), session=Session(row["session"]),
-        room_id=row["room_id"], camera_id=row["camera_id"], start=clock.parse(row["start"]), end=moment(row["end"]),
+        room_id=row["room_id"], camera_id=row["camera_id"], start=clocks.parse(row["start"]), end=moment(row["end"]),
         bytes=row["bytes"], sha256=row["sha256"], video_codec=row["video_codec"], width=row["width"],
         height=row["height"], audio_codec=row["audio_codec"], trust=row["trust"], sender_time=moment(row["sender_time"]),
         serial=row["serial"], unchecked_since=moment(row["unchecked_since"]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import dump
 from agent.catalog.drives import Facts
 from agent.catalog.events import Events
@@ -37,7 +37,7 @@ class Views:
         self._events = events
 
     def confirm(self, given: Confirmation) -> None:
-        body = {"serial": given.serial, "by": given.by, "at": clock.stamp(given.at), "picture": given.picture,
+        body = {"serial": given.serial, "by": given.by, "at": clocks.stamp(given.at), "picture": given.picture,
                 "sha256": given.sha256}  # fmt: skip
         self._facts.put(f"confirmed.{given.camera_id}", dump(body))
 
@@ -46,7 +46,7 @@ class Views:
         if text is None:
             return None
         body = json.loads(text)
-        return Confirmation(camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"],
+        return Confirmation(camera_id, body["serial"], body["by"], clocks.parse(body["at"]), body["picture"],
                             body.get("sha256", ""))  # fmt: skip
 
     def state(self, camera: Camera) -> State:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.errors import InputError
@@ -86,12 +86,12 @@ def _catalog(box: Box) -> dict[str, str]:
         for c in catalog.cameras.all()
     ]  # fmt: skip
     events = [
-        {"at": clock.stamp(e.at), "until": _stamp(e.until), "kind": e.kind, "camera_id": e.camera_id,
+        {"at": clocks.stamp(e.at), "until": _stamp(e.until), "kind": e.kind, "camera_id": e.camera_id,
          "drive_id": e.drive_id, "detail": without_secrets(dict(e.detail))}
         for e in catalog.events.between(since, box.now + timedelta(days=1))
     ]  # fmt: skip
     alerts = [
-        {"at": clock.stamp(a.at), "since": clock.stamp(a.since), "kind": a.kind.value, "state": a.state,
+        {"at": clocks.stamp(a.at), "since": clocks.stamp(a.since), "kind": a.kind.value, "state": a.state,
          "message": a.message, "latest_message": a.latest_message, "class_id": a.class_id, "camera_id": a.camera_id}
         for a in catalog.alerts.recent(500)
     ]  # fmt: skip
@@ -102,7 +102,7 @@ def _catalog(box: Box) -> dict[str, str]:
         for c in box.classes
     ]  # fmt: skip
     drives = [
-        {"drive_id": d.drive_id, "path": d.path, "state": d.state, "seen_at": clock.stamp(d.seen_at),
+        {"drive_id": d.drive_id, "path": d.path, "state": d.state, "seen_at": clocks.stamp(d.seen_at),
          "handed_over_at": _stamp(d.handed_over_at), "stopped_reason": d.stopped_reason}
         for d in catalog.drives.all()
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def _catalog(box: Box) -> dict[str, str]:
 
 
 def _stamp(moment: Any) -> str | None:
-    return clock.stamp(moment) if moment else None
+    return clocks.stamp(moment) if moment else None
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

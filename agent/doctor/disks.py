@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.drive import durable
 from agent.errors import InputError
 
@@ -17,7 +17,7 @@ def report(now: datetime) -> dict[str, Any]:
     """`{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
     scan = _ask("--scan-open")
     disks = {str(d["name"]): _ask("--all", "-d", str(d["type"]), str(d["name"])) for d in scan.get("devices", [])}
-    return {"at": clock.stamp(now), "disks": disks}
+    return {"at": clocks.stamp(now), "disks": disks}
 
 
 def write(file: Path, now: datetime) -> int:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error
 from agent.drive import Drive, forecast, keys, watch
@@ -153,7 +153,7 @@ def smart(box: Box) -> list[Finding]:
     """What site-agent-smart.service left: `{"at": …, "disks": {device: smartctl's JSON}}`."""
     try:
         report = json.loads(box.smart_file.read_text(encoding="utf-8"))
-        at = clock.parse(report["at"])
+        at = clocks.parse(report["at"])
         disks: Mapping[str, Any] = report["disks"]
     except (OSError, ValueError, KeyError, TypeError):
         # a plain user's PATH lacks the folder where it is

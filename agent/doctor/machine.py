@@ -9,7 +9,7 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
-from agent import clock
+from agent import clock as clocks
 from agent.counting import weights
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
@@ -30,7 +30,7 @@ def is_running(box: Box) -> bool:
     """Whether the service has shown a sign of life just now."""
     last = box.catalog.facts.get("alive") if box.catalog else None
     stopped = box.catalog is not None and box.catalog.facts.get("stopped")
-    return last is not None and not stopped and box.now - clock.parse(last) <= ALIVE
+    return last is not None and not stopped and box.now - clocks.parse(last) <= ALIVE
 
 
 def service(box: Box) -> list[Finding]:
@@ -42,7 +42,7 @@ def service(box: Box) -> list[Finding]:
         return [bad("service", "critical", "service.unread")]
     if last is None:
         return [bad("service", "critical", "service.never")]
-    at = clock.parse(last)
+    at = clocks.parse(last)
     shown = at.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
     if not is_running(box):
         return [bad("service", "critical", "service.down", at=shown)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agent import clock, schedule
+from agent import clock as clocks
+from agent import schedule
 from agent.doctor import machine
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, good
@@ -12,7 +13,7 @@ from agent.model import TrainingClass
 
 
 def check(box: Box) -> list[Finding]:
-    today = clock.local_day(box.now, box.zone)
+    today = clocks.local_day(box.now, box.zone)
     current = [c for c in box.classes if c.last_day >= today]
     if not current:
         return [bad("schedule", "warning", "schedule.none")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent import clock, schedule
+from agent import clock as clocks
+from agent import schedule
 from agent.catalog import Catalog
 from agent.doctor import cameras as cameras_check
 from agent.doctor import drives, plan
@@ -87,6 +88,6 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
 def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, Any]:
     """The message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
-        "class_id": cls.class_id, "at": clock.rfc3339(box.now, box.zone), "ready": exit_status(findings) == 0,
+        "class_id": cls.class_id, "at": clocks.rfc3339(box.now, box.zone), "ready": exit_status(findings) == 0,
         "findings": [f.as_data() for f in findings],
     }  # fmt: skip

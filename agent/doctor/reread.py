@@ -11,7 +11,8 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from agent import clock, words
+from agent import clock as clocks
+from agent import words
 from agent.catalog import Catalog
 from agent.drive import Drive
 from agent.drive import files as drive_files
@@ -69,13 +70,13 @@ def reread(
             _tell(catalog, segment, drive, now)
         files, size, cursor = files + 1, size + (segment.bytes or 0), segment.segment_id
         catalog.facts.put(_CURSOR, str(cursor))
-    catalog.facts.put(_AT, clock.stamp(now))
+    catalog.facts.put(_AT, clocks.stamp(now))
     return Slice(files, size, tuple(bad))
 
 
 def _days(catalog: Catalog, now: datetime) -> float:
     last = catalog.facts.get(_AT)
-    return min(MOST_DAYS, max(1.0, (now - clock.parse(last)).total_seconds() / 86400)) if last else 1.0
+    return min(MOST_DAYS, max(1.0, (now - clocks.parse(last)).total_seconds() / 86400)) if last else 1.0
 
 
 def _same(segment: Segment, drive: Drive) -> bool:

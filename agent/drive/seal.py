@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import words
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
@@ -77,7 +77,7 @@ class Sealer:
             durable.write_file(self.drive.root / layout.SHEET, page)
             durable.write_file(self.drive.root / layout.LABEL, self._label(now))
             papers = {name: chain.head_of(self.drive.root / name) for name in (layout.LABEL, layout.SHEET)}
-            mark = {"sealed": time.stamp(now), "to": self.to, "heads": heads, "papers": papers}
+            mark = {"sealed": clocks.stamp(now), "to": self.to, "heads": heads, "papers": papers}
             data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), seal_file(self.drive.root)
             key = closing.signing(self.drive, self.key_dir)
             if key:

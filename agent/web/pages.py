@@ -12,7 +12,7 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import schedule
 from agent.attendance import figures
 from agent.drive import gaps
@@ -48,7 +48,7 @@ def classes(v: Visit) -> Response:
         return v.go(f"/classes/{exact.class_id}")
     if query:
         found = [c for c in found if query.lower() in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
-    today = time.local_day(v.site.clock.now(), v.site.catalog.zone)
+    today = clocks.local_day(v.site.clock.now(), v.site.catalog.zone)
     rows = [ClassRow(c, state_of(c, today), c.expected_on(min(today, c.last_day), Session.EV)) for c in found[:_LISTED]]
     v.note("view.classes", "", {"q": query[:80]} if query else None)
     return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
