@@ -13,7 +13,8 @@ from agent.drive import gaps
 from agent.errors import BureauError
 from agent.inspection.clip import Clips, Plan, Request
 from agent.inspection.cut import Span
-from agent.model import Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_classes import TrainingClass
 
 _FRESH_S = 600.0
 

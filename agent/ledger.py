@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 
-from agent.catalog.events import Event
 from agent.clock import parse
-from agent.model import Gap, GapReason, Segment
+from agent.model import Event, Gap, GapReason, Segment
 from agent.schedule import Placement
 
 FRAME = timedelta(milliseconds=40)

@@ -14,7 +14,7 @@ from agent import clock as clocks
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 
 ALIVE_S = 5.0
 _STALE = timedelta(seconds=4 * ALIVE_S)

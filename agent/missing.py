@@ -13,7 +13,8 @@ from typing import Any
 
 from agent.intervals import common, length, union, without
 from agent.ledger import FRAME
-from agent.model import Gap, Lesson, Session
+from agent.model import Gap, Session
+from agent.model_classes import Lesson
 from agent.schedule import Placement
 
 Stretch = tuple[datetime, datetime]

@@ -19,7 +19,7 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive.watch import DriveWatch
 from agent.errors import SiteAgentError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.wiring import ClassBook, Plan
 
 EVERY_S = 5.0

@@ -11,7 +11,7 @@ from agent.catalog import Catalog
 from agent.catalog.reserve import Reserve
 from agent.clock import Clock
 from agent.errors import CatalogError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 2.0

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from agent.model import Lesson, Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import Lesson, TrainingClass
 
 MARGIN = timedelta(minutes=15)
 _FAR = timedelta(days=1)

@@ -17,7 +17,9 @@ from agent.drive import closer as drive_closer
 from agent.drive import keys
 from agent.drive import watch as drive_watch
 from agent.inspection import clip
-from agent.model import Camera, Session, TrainingClass
+from agent.model import Session
+from agent.model_cameras import Camera
+from agent.model_classes import TrainingClass
 from agent.recording import options as recording_options
 from agent.schedule import Placement
 from agent.settings import KnownCamera, Settings

@@ -15,7 +15,8 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "intervals", "notify", "crew", "digest", "shortage", "resources", "defaults"},
+    {"errors", "clock", "intervals", "notify", "crew", "digest", "shortage", "resources", "defaults"}
+    | {"model", "model_alerts", "model_cameras", "model_classes"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
@@ -27,8 +28,8 @@ LAYERS = [
 ]
 STAGES = LAYERS[4]
 PURE_GROUND = {
-    "words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals", "digest", "resources",
-    "defaults",
+    "words", "errors", "clock", "model", "model_alerts", "model_cameras", "model_classes", "schedule", "notify", "ledger",
+    "missing", "intervals", "digest", "resources", "defaults",
 }  # fmt: skip
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},

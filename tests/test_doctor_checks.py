@@ -25,7 +25,9 @@ from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.drive import Drive, init, keys
 from agent.life import Life
-from agent.model import AlertKind, Camera, Segment, Session, Stream, Verdict
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Stream, Verdict
 from tests.broker import Broker, needs_mosquitto
 from tests.drive_kit import ZONE, StillClock, at, training_class
 

@@ -12,7 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.attendance.fields import Path, Table, as_day, as_time, shown
-from agent.model import Lesson, Session
+from agent.model import Session
+from agent.model_classes import Lesson
 
 Rows = list[tuple[Path, Lesson]]
 """Lessons with the place in the body that each came from."""

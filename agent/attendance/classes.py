@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from agent.attendance import amend, rooms, source
 from agent.attendance.fields import Report, Table
 from agent.errors import ClassFileError
-from agent.model import Amendment, Lesson, LessonKind, Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import Amendment, Lesson, LessonKind, TrainingClass
 
 SESSIONS = {
     "am": Session.AM,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.model import Look, Room
+from agent.model import Look
+from agent.model_classes import Room
 
 
 @dataclass(frozen=True, slots=True)

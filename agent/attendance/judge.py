@@ -20,7 +20,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from agent.attendance.estimate import median_up, room_estimate
-from agent.model import Lesson, Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_classes import Lesson, TrainingClass
 
 Status = Literal["provisional", "final", "revised", "unjudged"]
 

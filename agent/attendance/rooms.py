@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agent.attendance.fields import Report, Table
-from agent.model import Bench, LessonKind, Room, TrainingClass
+from agent.model_classes import Bench, LessonKind, Room, TrainingClass
 
 KINDS: Mapping[str, LessonKind] = {
     "theory": "theory", "practice": "practice", "理论": "theory", "实操": "practice", "实践": "practice",

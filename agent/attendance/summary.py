@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from agent.attendance.judge import HalfDay, Rules, pieces
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from agent.attendance.judge import HalfDay, Rules, Status, as_object, judge
 from agent.catalog import Catalog
 from agent.clock import Clock, stamp
 from agent.errors import SiteAgentError
-from agent.model import Alert, AlertKind, Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_alerts import Alert, AlertKind
+from agent.model_classes import TrainingClass
 
 log = logging.getLogger(__name__)
 _JUDGED = "attendance.judged"

@@ -10,7 +10,8 @@ from typing import Any
 from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.clock import Clock, rfc3339
-from agent.model import Camera, Segment
+from agent.model import Segment
+from agent.model_cameras import Camera
 
 MINUTE = timedelta(seconds=60)
 

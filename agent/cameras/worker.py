@@ -26,7 +26,8 @@ from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
 from agent.clock import Clock, is_set
 from agent.errors import CameraDenied, CameraError, SiteAgentError
-from agent.model import Camera, Segment, Verdict
+from agent.model import Segment
+from agent.model_cameras import Camera, Verdict
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.5

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump
 from agent.catalog.outbox import Outbox
-from agent.model import Alert, AlertKind, Session, Severity
+from agent.model import Session
+from agent.model_alerts import Alert, AlertKind, Severity
 
 SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
-from agent.model import Camera, Stream, Verdict
+from agent.model_cameras import Camera, Stream, Verdict
 
 
 class Cameras:

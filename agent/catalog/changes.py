@@ -13,7 +13,8 @@ from agent import clock as clocks
 from agent.catalog.base import Store
 from agent.catalog.schema import JOURNALED
 from agent.errors import CatalogError
-from agent.model import AlertKind, Session
+from agent.model import Session
+from agent.model_alerts import AlertKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """`until` is set once a lasting event (a drive missing, a camera down) is over."""
-
-    event_id: int
-    at: datetime
-    kind: str
-    camera_id: str | None
-    drive_id: str | None
-    until: datetime | None
-    detail: Mapping[str, Any]
+from agent.model import Event
 
 
 class Events:

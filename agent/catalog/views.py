@@ -11,7 +11,7 @@ from agent import clock as clocks
 from agent.catalog.base import dump
 from agent.catalog.drives import Facts
 from agent.catalog.events import Events
-from agent.model import Camera
+from agent.model_cameras import Camera
 
 State = Literal["confirmed", "changed", "open"]
 

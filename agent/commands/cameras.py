@@ -15,7 +15,7 @@ from agent.catalog.cameras import camera_data
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.errors import InputError
-from agent.model import Camera
+from agent.model_cameras import Camera
 from agent.settings import Settings
 
 _COLUMNS = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "up", "seen_at", "reasons")

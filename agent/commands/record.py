@@ -21,7 +21,8 @@ from agent.commands.common import drive as the_drive
 from agent.commands.common import emit, say
 from agent.drive import Drive
 from agent.errors import DriveError, InputError
-from agent.model import Room, Segment, Session, TrainingClass
+from agent.model import Segment, Session
+from agent.model_classes import Room, TrainingClass
 from agent.recording.memory import bound_heap
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder

@@ -12,7 +12,7 @@ from agent import __version__, defaults, wiring
 from agent.bureau import LinkStatus, Options
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.settings import Settings
 
 

@@ -7,7 +7,7 @@ from agent.cameras import model_list
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
 from agent.errors import SettingsError
-from agent.model import Camera, Verdict
+from agent.model_cameras import Camera, Verdict
 
 _SEVERITY: dict[Verdict, Severity] = {
     Verdict.FAULTY: "warning", Verdict.REFUSED: "warning", Verdict.UNREACHABLE: "critical",

@@ -9,7 +9,7 @@ from agent import schedule
 from agent.doctor import machine
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, good
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 
 def check(box: Box) -> list[Finding]:

@@ -14,7 +14,8 @@ from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, exit_status, good
 from agent.drive import Drive
 from agent.errors import DriveError
-from agent.model import Camera, Room, TrainingClass, Verdict
+from agent.model_cameras import Camera, Verdict
+from agent.model_classes import Room, TrainingClass
 
 
 def check(box: Box, cls: TrainingClass) -> list[Finding]:

@@ -17,7 +17,8 @@ from agent.catalog import Catalog
 from agent.drive import Drive
 from agent.drive import files as drive_files
 from agent.errors import DriveError
-from agent.model import AlertKind, Segment
+from agent.model import Segment
+from agent.model_alerts import AlertKind
 
 log = logging.getLogger(__name__)
 QUARTER_DAYS = 90

@@ -18,7 +18,8 @@ from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
 from agent.drive.identity import Drive, os_error
 from agent.errors import SiteAgentError
-from agent.model import Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import TrainingClass
 from agent.schedule import MARGIN, placements
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from agent import ledger, missing
 from agent.catalog import Catalog
 from agent.clock import parse, rfc3339
-from agent.model import Gap, Session, TrainingClass
+from agent.model import Gap, Session
+from agent.model_classes import TrainingClass
 from agent.schedule import Placement, planned
 
 # a camera or drive that failed before the class began still explains what is missing in it

@@ -20,7 +20,7 @@ from agent import shortage
 from agent.clock import Clock
 from agent.drive import durable, files, keys, layout, system_files
 from agent.errors import DriveError, InputError, Shortage
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.schedule import Placement
 
 FORMAT = 1

@@ -22,7 +22,7 @@ from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
 from agent.drive.identity import DEFAULT_ZONE, Drive, one_line, os_error, seal_file, text_file
 from agent.errors import InputError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)

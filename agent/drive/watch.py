@@ -21,7 +21,8 @@ from agent.drive import forecast
 from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
 from agent.errors import CatalogError, DriveError, Shortage
-from agent.model import AlertKind, TrainingClass
+from agent.model_alerts import AlertKind
+from agent.model_classes import TrainingClass
 
 log = logging.getLogger(__name__)
 KINDS = (

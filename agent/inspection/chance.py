@@ -13,7 +13,7 @@ from agent.errors import InputError
 from agent.inspection import draw
 from agent.inspection.cut import Span
 from agent.inspection.draw import Moment
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 ACTION = "clip.draw"
 

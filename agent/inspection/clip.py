@@ -25,7 +25,8 @@ from agent.inspection.evidence import Footage
 from agent.inspection.film import Film
 from agent.inspection.gaps import Hole
 from agent.intervals import bridged, common, union
-from agent.model import Segment, TrainingClass, is_id
+from agent.model import Segment, is_id
+from agent.model_classes import TrainingClass
 from agent.schedule import planned
 
 _BLOCK = 1 << 20

@@ -15,7 +15,9 @@ from agent.clock import rfc3339
 from agent.drive import gaps
 from agent.inspection import chance
 from agent.inspection.cut import Span
-from agent.model import Camera, Look, Segment, Session, TrainingClass
+from agent.model import Look, Segment, Session
+from agent.model_cameras import Camera
+from agent.model_classes import TrainingClass
 from agent.web import trail, watch
 from agent.web.calls import BASE
 from agent.web.pages import clock_on, state_of

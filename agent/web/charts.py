@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agent.attendance.judge import Block
-from agent.model import Gap, Lesson, Segment
+from agent.model import Gap, Segment
+from agent.model_classes import Lesson
 
 WIDTH = 1000
 LEFT = 46

@@ -19,7 +19,8 @@ from agent import words
 from agent.drive import gaps
 from agent.errors import InputError
 from agent.inspection import chance, table
-from agent.model import Gap, Session, TrainingClass
+from agent.model import Gap, Session
+from agent.model_classes import TrainingClass
 from agent.web import minute, trail
 from agent.web.minute import Minute, RoomSeen
 from agent.web.pages import moment_of, the_half_day

@@ -20,7 +20,8 @@ from agent.errors import InputError, SiteAgentError
 from agent.inspection.clip import Request
 from agent.inspection.cut import Span
 from agent.missing import Total
-from agent.model import Gap, Segment, Session, TrainingClass
+from agent.model import Gap, Segment, Session
+from agent.model_classes import TrainingClass
 from agent.web import charts, cookies
 from agent.web.access import LONGEST_PASSWORD, typed_name
 from agent.web.site import Visit

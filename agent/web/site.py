@@ -30,7 +30,7 @@ from agent.clock import Clock
 from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import clip
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.web import cookies, problems
 from agent.web.access import Access
 from agent.web.options import Options

@@ -26,7 +26,8 @@ from agent.inspection import delivered, evidence, live
 from agent.inspection.clip import Plan, Request
 from agent.inspection.cut import Span
 from agent.inspection.live import Still
-from agent.model import TrainingClass, is_id
+from agent.model import is_id
+from agent.model_classes import TrainingClass
 from agent.web import health
 from agent.web.pages import clock_on, moment_of, the_half_day
 from agent.web.ranges import respond
