@@ -7,12 +7,13 @@ ten seconds until a stall is noticed, the moments of reconnecting) goes to its n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from agent.clock import parse
+from agent.intervals import Span, bridged, cut_by_causes, fill_from_neighbours, find_holes, join_pieces
 from agent.model import Event, Gap, GapReason, Segment
 from agent.schedule import Placement
 
@@ -118,28 +119,10 @@ class _Shelf:
         return self.segments[bisect_right(self.ends, start) : bisect_left(self.starts, end)]
 
 
-def uncovered(
-    span: tuple[datetime, datetime], segments: Iterable[Segment], *, now: datetime, frame: timedelta = FRAME
-) -> list[tuple[datetime, datetime]]:
-    """The parts of `span` without video, in order. Video shorter than a frame between two holes does not part them."""
-    at, end = span
-    holes: list[tuple[datetime, datetime]] = []
-    for segment in sorted(segments, key=lambda s: s.start):
-        until = segment.end or now
-        if until <= at or segment.start >= end:
-            continue
-        if segment.start - at >= frame:
-            holes.append((at, segment.start))
-        at = max(at, until)
-    if end - at >= frame:
-        holes.append((at, end))
-    merged: list[tuple[datetime, datetime]] = []
-    for hole in holes:
-        if merged and hole[0] - merged[-1][1] < frame:
-            merged[-1] = (merged[-1][0], hole[1])
-        else:
-            merged.append(hole)
-    return merged
+def uncovered(span: Span, segments: Iterable[Segment], *, now: datetime, frame: timedelta = FRAME) -> list[Span]:
+    """Return the parts of `span` without video, in order. Video shorter than a frame does not split a hole."""
+    holes = find_holes(span, ((s.start, s.end or now) for s in segments), frame)
+    return bridged(holes, frame - timedelta.resolution)
 
 
 def causes(events: Sequence[Event], place: Placement, now: datetime) -> list[Cause]:
@@ -192,73 +175,33 @@ def _ends(later: Event, event: Event) -> bool:
     return later.kind == "agent.started" or (later.kind in _TROUBLES and later.camera_id == event.camera_id)
 
 
-def explain(
-    hole: tuple[datetime, datetime], reasons: Sequence[Cause]
-) -> list[tuple[datetime, datetime, GapReason, int | None]]:
-    """Cut a hole by its causes; the pieces together are exactly the hole."""
-    inside = {t for c in reasons for t in (c.start, c.end) if hole[0] < t < hole[1]}
-    marks = sorted({hole[0], hole[1], *inside})
-    pieces = [(a, b, _cause_at(a, b, reasons)) for a, b in pairwise(marks)]
-    if len(pieces) == 1 and pieces[0][2] is None:
-        return _joined([(*hole, _nearest(hole, reasons))])
-    return _joined(_filled(pieces))
+def explain(hole: Span, reasons: Sequence[Cause]) -> list[tuple[datetime, datetime, GapReason, int | None]]:
+    """Cut a hole by its causes; the pieces together are exactly the hole.
+
+    Adjacent pieces with one reason become one: a reader of the ledger asks why there is no video, not how many attempts
+    failed.
+    """
+    pieces = cut_by_causes(hole, [((c.start, c.end), c) for c in reasons])
+    if len(pieces) == 1 and pieces[0][1] is None:
+        nearest = _nearest(hole, reasons)
+        return [(*hole, nearest.reason, nearest.event)]
+    filled = [(span, cause or _unseen(*span)) for span, cause in fill_from_neighbours(pieces, NEAR)]
+    return [(*span, cause.reason, cause.event) for span, cause in join_pieces(filled, SHORTEST, _join_reasons)]
 
 
-def _cause_at(start: datetime, end: datetime, reasons: Sequence[Cause]) -> Cause | None:
-    return next((c for c in reasons if c.start <= start and c.end >= end), None)
+def _join_reasons(one: Cause, two: Cause) -> Cause | None:
+    """Keep the first event that is known as the cause of both."""
+    if one.reason != two.reason:
+        return None
+    return one if one.event is not None else two
 
 
-def _nearest(hole: tuple[datetime, datetime], reasons: Sequence[Cause]) -> Cause:
-    """For a hole that no cause touches: what happened just before or after a short one."""
+def _nearest(hole: Span, reasons: Sequence[Cause]) -> Cause:
+    """Return the cause of a hole that no cause touches: for a short one, what happened just before or after it."""
     touching = [c for c in reasons if c.start <= hole[1] + NEAR and c.end >= hole[0] - NEAR]
     return touching[0] if touching and hole[1] - hole[0] <= NEAR else _unseen(*hole)
 
 
 def _unseen(start: datetime, end: datetime) -> Cause:
-    """A camera that does not answer, and nobody was there to see it go."""
+    """Return the cause where no event is known: a camera that does not answer, and nobody recorded when it failed."""
     return Cause(start, end, "camera_offline", None, None, len(REASONS))
-
-
-def _filled(pieces: Sequence[tuple[datetime, datetime, Cause | None]]) -> list[tuple[datetime, datetime, Cause]]:
-    """Give each short piece without a cause the next one's (it was noticed late), else the last one's (it returned late)."""
-    filled: list[tuple[datetime, datetime, Cause]] = []
-    for number, (start, end, cause) in enumerate(pieces):
-        if cause is None and end - start <= NEAR:
-            following = pieces[number + 1][2] if number + 1 < len(pieces) else None
-            cause = following or (filled[-1][2] if filled else None)
-        filled.append((start, end, cause or _unseen(start, end)))
-    return filled
-
-
-def _joined(
-    pieces: Iterable[tuple[datetime, datetime, Cause]],
-) -> list[tuple[datetime, datetime, GapReason, int | None]]:
-    """Touching pieces of one reason are one: whoever reads the ledger asks why there is no video, not how many attempts failed.
-    The first event that is known stays its cause."""
-    found: list[tuple[datetime, datetime, GapReason, int | None]] = []
-    for start, end, cause in _without_slivers(pieces):
-        if found and found[-1][2] == cause.reason:
-            begin, _, reason, event = found[-1]
-            found[-1] = (begin, end, reason, cause.event if event is None else event)
-        else:
-            found.append((start, end, cause.reason, cause.event))
-    return found
-
-
-def _without_slivers(
-    pieces: Iterable[tuple[datetime, datetime, Cause]],
-) -> Iterator[tuple[datetime, datetime, Cause]]:
-    """A piece of under a second goes to the one before it, at the begin of the hole to the one behind it."""
-    held: tuple[datetime, datetime, Cause] | None = None
-    for start, end, cause in pieces:
-        if held is None:
-            held = (start, end, cause)
-        elif end - start < SHORTEST:
-            held = (held[0], end, held[2])
-        elif held[1] - held[0] < SHORTEST:
-            held = (held[0], end, cause)
-        else:
-            yield held
-            held = (start, end, cause)
-    if held is not None:
-        yield held

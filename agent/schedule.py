@@ -19,7 +19,10 @@ _FAR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Record `camera_id` for this class's half-day from `start` to `end`."""
+    """Time of one camera for one half-day of a class, from `start` to `end`: planned time, or time to record.
+
+    `lessons` are given by `spans` only: the lessons of the half-day in the camera's room.
+    """
 
     class_id: str
     date: date
@@ -28,25 +31,12 @@ class Placement:
     camera_id: str
     start: datetime
     end: datetime
+    lessons: tuple[Lesson, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Planned time of one camera in one half-day: first lesson's start to last lesson's end in its room."""
-
-    class_id: str
-    date: date
-    session: Session
-    room_id: str
-    camera_id: str
-    start: datetime
-    end: datetime
-    lessons: tuple[Lesson, ...]
-
-
-def spans(cls: TrainingClass) -> list[Span]:
+def spans(cls: TrainingClass) -> list[Placement]:
     """Planned time of a class: one span a half-day, room and camera, in order of time."""
-    found: list[Span] = []
+    found: list[Placement] = []
     held: dict[tuple[date, Session], list[Lesson]] = {}
     for lesson in sorted(cls.lessons, key=lambda x: x.start):
         if not lesson.cancelled:
@@ -58,7 +48,7 @@ def spans(cls: TrainingClass) -> list[Span]:
             if not mine:
                 continue
             start, end = min(x.start for x in mine), max(x.end for x in mine)
-            found += [Span(cls.class_id, day, session, room.room_id, c, start, end, mine) for c in room.cameras]
+            found += [Placement(cls.class_id, day, session, room.room_id, c, start, end, mine) for c in room.cameras]
     return found
 
 
@@ -83,11 +73,11 @@ def placements(classes: Iterable[TrainingClass], camera_id: str) -> list[Placeme
     return found
 
 
-def _key(item: Span | Placement) -> tuple[str, date, Session, str]:
+def _key(item: Placement) -> tuple[str, date, Session, str]:
     return item.class_id, item.date, item.session, item.room_id
 
 
-def _border(one: tuple[Lesson, Span], two: tuple[Lesson, Span]) -> datetime:
+def _border(one: tuple[Lesson, Placement], two: tuple[Lesson, Placement]) -> datetime:
     """Where the recording of one lesson's class ends and the next's begins: lessons first, margins meet half-way."""
     end, start = one[0].end, two[0].start
     return start if end >= start or _key(one[1]) == _key(two[1]) else end + (start - end) / 2
