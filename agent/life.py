@@ -15,6 +15,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.model_alerts import AlertKind
+from agent.periodic import run_every
 
 ALIVE_S = 5.0
 _STALE = timedelta(seconds=4 * ALIVE_S)
@@ -68,8 +69,7 @@ class Life:
             self._catalog.facts.put("stopped", clocks.stamp(now))
 
     def run(self, stop: threading.Event) -> None:
-        while not self._clock.wait(stop, ALIVE_S):
-            self.run_once()
+        run_every(self._clock, stop, ALIVE_S, self.run_once, first_s=ALIVE_S)
 
     def run_once(self) -> None:
         now = self._clock.now()

@@ -18,8 +18,8 @@ from agent import notify, schedule, words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive.watch import DriveWatch
-from agent.errors import SiteAgentError
 from agent.model_alerts import AlertKind
+from agent.periodic import ErrorLog, run_every
 from agent.wiring import ClassBook, Plan
 
 EVERY_S = 5.0
@@ -62,13 +62,9 @@ class Pulse:
         self._grown: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                notify.tell(*self.lines())
-            except SiteAgentError as error:
-                # no sign of life then: if it lasts, the watchdog is right to bite
-                log.warning("pulse: %s", error)
-            self._clock.wait(stop, EVERY_S)
+        # an error sends no sign of life: if it persists, the watchdog expires
+        errors = ErrorLog(log, "watchdog: %s")
+        run_every(self._clock, stop, EVERY_S, lambda: notify.tell(*self.lines()), errors=errors)
 
     def lines(self) -> list[str]:
         """What to tell now. Raises CatalogError."""

@@ -12,6 +12,7 @@ from agent.catalog.reserve import Reserve
 from agent.clock import Clock
 from agent.errors import CatalogError
 from agent.model_alerts import AlertKind
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 2.0
@@ -29,12 +30,8 @@ class RoomWatch:
         self._told: bool | None = None
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                self.run_once()
-            except CatalogError as error:
-                log.warning("%s", error)
-            self._clock.wait(stop, INTERVAL_S)
+        errors = ErrorLog(log, expected=(CatalogError,))
+        run_every(self._clock, stop, INTERVAL_S, self.run_once, errors=errors)
 
     def run_once(self) -> None:
         """Raises CatalogError where the disk is full and nothing was left to spend."""

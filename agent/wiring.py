@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from agent import schedule
 from agent.attendance import watch as attendance_watch
@@ -13,11 +14,12 @@ from agent.bureau import options as bureau_options
 from agent.cameras import options as camera_options
 from agent.cameras.auth import Credentials
 from agent.catalog import Catalog
+from agent.clock import Clock
 from agent.drive import closer as drive_closer
 from agent.drive import keys
 from agent.drive import watch as drive_watch
 from agent.inspection import clip
-from agent.model import Session
+from agent.model import Segment, Session
 from agent.model_cameras import Camera
 from agent.model_classes import TrainingClass
 from agent.recording import options as recording_options
@@ -73,6 +75,47 @@ class ClassBook:
 
     def camera_ids(self) -> set[str]:
         return {camera for cls in self.all() for room in cls.rooms for camera in room.cameras}
+
+
+class CameraPlans:
+    """What each camera has to record, and from where."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, clock: Clock, book: ClassBook) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._clock = clock
+        self._book = book
+
+    def plan(self, camera_id: str, moment: datetime) -> Plan | None:
+        """Return what a camera records for at `moment`: by the course plan, or always where the settings say so."""
+        # a camera that the settings renamed has no row any more: its recorder rests
+        if self._settings.recording.always and self._catalog.cameras.get(camera_id):
+            return self._book.always(camera_id, moment, self._settings.institution)
+        return self._book.plan(camera_id, moment)
+
+    def source(self, camera_id: str) -> recording_options.Source | None:
+        """Return the admitted camera's main stream with its account; None while it may not be recorded."""
+        camera = self._catalog.cameras.get(camera_id)
+        return source(self._settings, camera) if camera and camera.recordable else None
+
+    def planned_cameras(self) -> set[str]:
+        """Return the cameras that any class names."""
+        return self._book.camera_ids()
+
+    def is_busy(self, camera_id: str) -> bool:
+        """Whether a class is being recorded with this camera now."""
+        return self._book.plan(camera_id, self._clock.now()) is not None
+
+    def is_any_due(self) -> bool:
+        """Whether any camera has something to record now."""
+        now = self._clock.now()
+        return any(self.plan(c.camera_id, now) for c in self._catalog.cameras.all())
+
+
+def segment_file(drives: drive_watch.DriveWatch, segment: Segment) -> Path | None:
+    """Return where a segment lies, on whichever drive holds it; None where that drive is not attached or not healthy."""
+    root = next((d.root for d in drives.healthy() if d.drive_id == segment.drive_id), None)
+    return root / (segment.path if segment.state == "finished" else segment.temporary) if root else None
 
 
 def credentials(settings: Settings, known: KnownCamera | None = None) -> Credentials | None:

@@ -15,21 +15,33 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "intervals", "notify", "crew", "digest", "shortage", "resources", "defaults"}
+    {
+        "errors",
+        "clock",
+        "intervals",
+        "notify",
+        "crew",
+        "digest",
+        "headcounts",
+        "periodic",
+        "shortage",
+        "resources",
+        "defaults",
+    }
     | {"model", "model_alerts", "model_cameras", "model_classes"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
-    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
+    {"wiring", "recorders", "startup", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
     {"app", "page", "demo"},
     {"commands", "__main__"},
 ]
 STAGES = LAYERS[4]
 PURE_GROUND = {
     "words", "errors", "clock", "model", "model_alerts", "model_cameras", "model_classes", "schedule", "notify", "ledger",
-    "missing", "intervals", "digest", "resources", "defaults",
+    "missing", "intervals", "digest", "headcounts", "periodic", "resources", "defaults",
 }  # fmt: skip
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},

@@ -17,7 +17,7 @@ from agent.catalog.health import Examination, Finding
 from agent.clock import Clock
 from agent.doctor.box import Box
 from agent.doctor.examine import examine
-from agent.errors import SiteAgentError
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 FIRST_S = 15.0
@@ -43,13 +43,8 @@ class Rounds:
         self._deep_at: float | None = None
 
     def run(self, stop: threading.Event) -> None:
-        pause = self._first_s
-        while not self._clock.wait(stop, pause):
-            try:
-                self.run_once(stop)
-            except SiteAgentError as error:
-                log.warning("self-examination: %s", error)
-            pause = EVERY_S
+        errors = ErrorLog(log, "self-examination: %s")
+        run_every(self._clock, stop, EVERY_S, lambda: self.run_once(stop), errors=errors, first_s=self._first_s)
 
     def run_once(self, stop: threading.Event) -> None:
         """Examine and keep what was found; nothing is kept where `stop` came in between. Raises CatalogError."""

@@ -17,9 +17,9 @@ from agent.catalog import Catalog, ChainLink
 from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
 from agent.drive.identity import Drive, os_error
-from agent.errors import SiteAgentError
 from agent.model import Session
 from agent.model_classes import TrainingClass
+from agent.periodic import ErrorLog, run_every
 from agent.schedule import MARGIN, placements
 
 log = logging.getLogger(__name__)
@@ -58,29 +58,23 @@ class HalfDayCloser:
         # what this run has seen closed and complete: looked at again only when its video changes
         self._settled: set[tuple[str, str, PurePosixPath]] = set()
         self._scanned: set[tuple[str, str]] = set()
-        self._said = ""
+        self._due = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        due = self._clock.monotonic()
-        while not stop.is_set():
-            if self._clock.monotonic() >= due:
-                due = self._clock.monotonic() + self._options.interval_s
-                self._try(self.run_once)
-            else:
-                self._try(self._flush)
-            self._clock.wait(stop, self._options.journal_s)
+        self._due = self._clock.monotonic()
+        errors = ErrorLog(log, "closing half-days: %s")
+        run_every(self._clock, stop, self._options.journal_s, self._run_due, errors=errors)
         # the last seconds' rows reach the drive before it may be unplugged
-        self._try(self._flush)
+        with errors:
+            self._flush()
 
-    def _try(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-            self._said = ""
-        except SiteAgentError as error:
-            # once, not every few seconds: the drive's watch raises the alarm
-            if str(error) != self._said:
-                log.warning("closing half-days: %s", error)
-                self._said = str(error)
+    def _run_due(self) -> None:
+        """Close half-days once an interval; in between bring the journal to the drive."""
+        if self._clock.monotonic() < self._due:
+            self._flush()
+            return
+        self._due = self._clock.monotonic() + self._options.interval_s
+        self.run_once()
 
     def _flush(self) -> None:
         for drive in self._drives()[:1]:

@@ -23,6 +23,7 @@ from agent.drive.identity import Drive
 from agent.errors import CatalogError, DriveError, Shortage
 from agent.model_alerts import AlertKind
 from agent.model_classes import TrainingClass
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 KINDS = (
@@ -88,12 +89,8 @@ class DriveWatch:
         self._began = False
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                self.run_once()
-            except (CatalogError, Shortage) as error:
-                log.warning("drive watch: %s", error)
-            self._clock.wait(stop, self._options.interval_s)
+        errors = ErrorLog(log, "drive watch: %s", expected=(CatalogError, Shortage))
+        run_every(self._clock, stop, self._options.interval_s, self.run_once, errors=errors)
 
     def run_once(self) -> None:
         """Look at every configured drive, choose the one in use, raise and clear alerts. Raises CatalogError, Shortage where
