@@ -14,7 +14,7 @@ from agent.errors import BureauError
 from agent.inspection.clip import Clips, Plan, Request
 from agent.inspection.cut import Span
 from agent.model import Look, Session
-from agent.model_classes import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 
 _FRESH_S = 600.0
 
@@ -66,7 +66,7 @@ class Answers:
         return {"command": command, "clips": [self._clip(plan) for plan in self._clips.plan(request)]}
 
     def _class(self, asked: Mapping[str, Any]) -> TrainingClass:
-        found = next((c for c in self._classes() if c.class_id == asked.get("class_id")), None)
+        found = find_class(self._classes(), asked.get("class_id"))
         if found is None:
             raise BureauError("commands.no_class", class_id=repr(asked.get("class_id"))[:64])
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -106,3 +106,8 @@ class TrainingClass:
     def lessons_of(self, day: date, session: Session) -> list[Lesson]:
         rows = [x for x in self.lessons if (x.date, x.session) == (day, session) and not x.cancelled]
         return sorted(rows, key=lambda x: x.start)
+
+
+def find_class(classes: Iterable[TrainingClass], class_id: object) -> TrainingClass | None:
+    """Return the class with this ID; None where there is none."""
+    return next((c for c in classes if c.class_id == class_id), None)

@@ -18,7 +18,7 @@ from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
 from agent.drive.identity import Drive, os_error
 from agent.model import Session
-from agent.model_classes import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 from agent.periodic import ErrorLog, run_every
 from agent.schedule import MARGIN, placements
 
@@ -109,7 +109,7 @@ class HalfDayCloser:
 
     def _one_class(self, drive: Drive, folder: str, classes: Sequence[TrainingClass]) -> list[ChainLink]:
         class_id = layout.class_id_of(folder)
-        cls = next((c for c in classes if c.class_id == class_id), None)
+        cls = find_class(classes, class_id)
         if (drive.drive_id, folder) in self._scanned and not (cls and (self._near(cls) or self._stale(drive, cls))):
             return []
         try:
@@ -185,7 +185,7 @@ class HalfDayCloser:
     def _planned_end(
         self, class_id: str, key: tuple[date, Session], classes: Sequence[TrainingClass]
     ) -> datetime | None:
-        cls = next((c for c in classes if c.class_id == class_id), None)
+        cls = find_class(classes, class_id)
         cameras = {camera for room in cls.rooms for camera in room.cameras} if cls else set()
         return max(
             (

@@ -22,7 +22,7 @@ from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
 from agent.drive.identity import DEFAULT_ZONE, Drive, one_line, os_error, seal_file, text_file
 from agent.errors import InputError
-from agent.model_classes import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Sealer:
     def _papers(self, folder: str, now: datetime) -> None:
         """The last papers, from the catalog; by themselves the ones on the drive stay as they are."""
         class_id = layout.class_id_of(folder)
-        cls = next((c for c in self.classes if c.class_id == class_id), None)
+        cls = find_class(self.classes, class_id)
         if self.catalog is None or cls is None:
             return
         seen = view.gather(self.catalog, self.drive, cls, self.classes, now)

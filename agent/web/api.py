@@ -17,7 +17,7 @@ from agent.inspection import chance
 from agent.inspection.cut import Span
 from agent.model import Look, Segment, Session
 from agent.model_cameras import Camera
-from agent.model_classes import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 from agent.web import trail, watch
 from agent.web.calls import BASE
 from agent.web.pages import clock_on, state_of
@@ -29,7 +29,7 @@ _MANY = 200
 
 
 def _class(v: Visit, given: Given) -> TrainingClass:
-    found = next((c for c in v.site.classes() if c.class_id == given["class_id"]), None)
+    found = find_class(v.site.classes(), given["class_id"])
     if found is None:
         raise Problem(404, "api.not_found")
     return found

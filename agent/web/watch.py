@@ -27,7 +27,7 @@ from agent.inspection.clip import Plan, Request
 from agent.inspection.cut import Span
 from agent.inspection.live import Still
 from agent.model import is_id
-from agent.model_classes import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 from agent.web import health
 from agent.web.pages import clock_on, moment_of, the_half_day
 from agent.web.ranges import respond
@@ -215,7 +215,7 @@ def _attachment(name: str) -> dict[str, str]:
 
 def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
     wanted = bodies[0]["class_id"] if bodies else ""
-    found = next((c for c in v.site.classes() if c.class_id == wanted), None)
+    found = find_class(v.site.classes(), wanted)
     if found is None:
         raise HTTPException(404)
     return found
