@@ -1,4 +1,4 @@
-"""What the bureau may ask over MQTT: a count now, the gaps of a class, a reference to a clip. See docs/mqtt.md."""
+"""Handlers for the bureau's requests over MQTT: a count now, a class's gaps, a reference to a clip. See docs/mqtt.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FRESH_S = 600.0
 
 
 class Answers:
-    """`clips` plans without writing: the video itself stays in the box."""
+    """One handler for each request name. `clips` plans without writing: the video itself stays in the box."""
 
     def __init__(
         self, catalog: Catalog, clock: Clock, classes: Callable[[], list[TrainingClass]], clips: Clips
@@ -34,7 +34,7 @@ class Answers:
         return {"count": self.count, "gaps": self.gaps, "clip": self.clip}
 
     def count(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """The newest look of each camera, of one room, camera or class where asked for. `fresh` is false when it is old."""
+        """Return the newest look of each camera, or of one room, camera or class. `fresh` is false when a look is old."""
         now, last = self._clock.now(), self._catalog.looks.last
         looks = [look for c in self._catalog.cameras.all() if (look := last(c.camera_id, now))]
         wanted = {k: asked[k] for k in ("room_id", "camera_id", "class_id") if asked.get(k)}
@@ -42,7 +42,7 @@ class Answers:
         return {"looks": [self._look(x) for x in chosen]}
 
     def gaps(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """The gap ledger of a class, or of one of its days, half-days or cameras. Raises BureauError."""
+        """Return the gap ledger of a class, or of one of its days, half-days or cameras. Raises BureauError."""
         cls = self._class(asked)
         day = _parsed(date.fromisoformat, asked, "date") if asked.get("date") else None
         session = _parsed(Session, asked, "session") if asked.get("session") else None
@@ -52,7 +52,7 @@ class Answers:
         return {"gaps": rows, "missing": book.total().as_object()}
 
     def clip(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What video there is for a class and span, with the command that cuts it. Raises BureauError, InputError."""
+        """Return what video exists for a class and span, and the command that cuts it. Raises BureauError, InputError."""
         cls = self._class(asked)
         day = _parsed(date.fromisoformat, asked, "date")
         bounds = [

@@ -1,4 +1,4 @@
-"""The composition root: settings in, running threads out, stop in reverse."""
+"""The composition root: creates the workers from the settings, starts them, and stops them in reverse order."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ _UNREPORTED_KEPT = timedelta(days=30)
 
 
 class App:
-    """One box. `run` returns the exit status once `stop` is set or a worker broke. `file` is where the settings lie."""
+    """The agent of one box.
+
+    `run` returns the exit status once `stop` is set or a worker failed. `file` is the settings file.
+    """
 
     def __init__(
         self, settings: Settings, catalog: Catalog, the_clock: Clock | None = None, file: Path = DEFAULT_FILE
@@ -67,12 +70,12 @@ class App:
         self._link = self._make_link(str(uuid.uuid4())) if settings.bureau.enabled else None
 
     def run(self, stop: threading.Event) -> int:
-        """Start every worker, wait for `stop`, join in reverse."""
+        """Start every worker, wait for `stop`, join the workers in reverse order."""
         crew = Crew(stop)
         bound_heap()
         self._life.begin(__version__)
         self._clear_other_drives()
-        # one look at the drives first, so that recorders do not begin with a false alarm
+        # check the drives once first, so that recorders do not start with a false alarm
         self._drives.run_once()
         self._start(crew)
         log.info("%s", words.text("run.started", version=__version__, file=self._file))
@@ -88,7 +91,7 @@ class App:
         return 1 if crew.failed.is_set() or self.late else 0
 
     def _clear_other_drives(self) -> None:
-        """Nobody watches a mount point any more that the settings no longer name: its alert would stay open for ever."""
+        """Clear alerts for mount points removed from the settings; nothing else would."""
         named = {str(root) for root in self._settings.recording.drives}
         for alert in self._catalog.alerts.opened():
             if alert.kind.value.startswith("drive.") and alert.subject.startswith("/") and alert.subject not in named:
@@ -139,7 +142,7 @@ class App:
         crew.start("pulse", watchdog.run)
 
     def _metrics(self, crew: Crew) -> None:
-        """Figures on the loopback; a port that is taken is told and costs no recording."""
+        """Serve metrics on the loopback; a port in use is logged and does not stop the recording."""
         port = self._settings.serve.metrics_port
         try:
             if port:
@@ -176,7 +179,7 @@ class App:
         self._catalog.outbox.drop(self._clock.now() - _UNREPORTED_KEPT)
 
     def _box(self) -> Box:
-        """What the doctor looks at, with the link as it stands."""
+        """Return what the doctor examines, with the current state of the link to the bureau."""
         box = of_settings(self._file, self._settings, self._catalog, self._clock, self._book.all())
         return replace(box, link=self._link.status() if self._link else None)
 

@@ -1,7 +1,8 @@
 """The gap ledger: planned time without video, with reasons. Pure: plan, segments and events in, gaps out.
 
-A hole in the planned time of one camera is cut where the causes behind it change. Up to a minute that no cause covers (the
-ten seconds until a stall is noticed, the moments of reconnecting) goes to its neighbour in the same hole.
+A hole in the planned time of one camera is cut where its causes begin and end. A piece of up to a minute without a
+cause (the ten seconds until a stall is noticed, the time to reconnect) takes the cause of its neighbour in the same
+hole.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from agent.model import Event, Gap, GapReason, Segment
 from agent.schedule import Placement
 
 FRAME = timedelta(milliseconds=40)
-# papers give times to the second: a shorter piece of a hole is told with its neighbour
+# documents show times to the second: a shorter piece of a hole joins its neighbour
 SHORTEST = timedelta(seconds=1)
-# so late may trouble be noticed, and so long may it take until video comes again
+# trouble may be noticed this late, and it may take this long until video returns
 NEAR = timedelta(seconds=60)
-# a step is noticed when the sign of life is next written, and found again at the first key frame after it
+# a step is noticed when the sign of life is next written, and video resumes at the first key frame after it
 STEP_SLACK = timedelta(seconds=15)
 PLAN_REACH = timedelta(hours=24)
 
-# earlier in this table explains better: without power no camera could have been seen to fail
+# earlier entries explain better: without power no camera could have been seen to fail
 REASONS: Mapping[str, GapReason] = {
     "clock.stepped": "clock_step",
     "power.lost": "power_loss",
@@ -46,15 +47,15 @@ REASONS: Mapping[str, GapReason] = {
     "class.imported": "schedule",
 }
 _RANK = {kind: rank for rank, kind in enumerate(REASONS)}
-# an event that a crash left open is over when the agent starts again, or when the next trouble of the camera begins
+# an event that a crash left open ends when the agent starts again, or when the camera's next trouble begins
 _TROUBLES = {"camera.refused", "stream.stalled", "camera.down", "camera.exchanged"}
-# the search's verdict holds until the next one
+# a verdict of the camera search holds until the next one
 _VERDICTS: Mapping[str, GapReason] = {"refused": "not_admitted", "unreachable": "camera_offline"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`camera_id` None: every camera. Lower `rank` explains better."""
+    """Why there may be no video in a span. `camera_id` None: every camera. A lower `rank` explains better."""
 
     start: datetime
     end: datetime
@@ -73,10 +74,10 @@ def gaps(
     down_since: datetime | None = None,
     frame: timedelta = FRAME,
 ) -> list[Gap]:
-    """Every stretch of planned time up to `now` that no segment covers, by camera and time.
+    """Return every stretch of planned time up to `now` that no segment covers, by camera and time.
 
-    `planned` is `schedule.planned` of the class; an open segment covers up to `now`; holes under one `frame` are none.
-    `down_since`: the agent does not run now, and last did then.
+    `planned` is `schedule.planned` of the class. An open segment covers up to `now`; holes shorter than one `frame`
+    are ignored. `down_since`: when the agent last ran, where it does not run now.
     """
     by_camera: dict[str, list[Segment]] = {}
     for segment in segments:
@@ -102,8 +103,11 @@ def gaps(
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """A camera's segments by start: a class of half a year has tens of thousands, of which a half-day touches a few.
-    `ends[i]` is the latest end among the first i + 1."""
+    """A camera's segments by start, to find those of a span quickly.
+
+    A class of half a year has tens of thousands, of which a half-day touches a few. `ends[i]` is the latest end among
+    the first i + 1.
+    """
 
     segments: list[Segment]
     starts: list[datetime]
@@ -115,7 +119,7 @@ class _Shelf:
         return cls(rows, [s.start for s in rows], list(accumulate((s.end or now for s in rows), max)))
 
     def near(self, start: datetime, end: datetime) -> list[Segment]:
-        """All that touch [start, end), and perhaps some beside."""
+        """Return all segments that touch [start, end), and perhaps some more."""
         return self.segments[bisect_right(self.ends, start) : bisect_left(self.starts, end)]
 
 
@@ -126,7 +130,7 @@ def uncovered(span: Span, segments: Iterable[Segment], *, now: datetime, frame: 
 
 
 def causes(events: Sequence[Event], place: Placement, now: datetime) -> list[Cause]:
-    """What the events say about one camera's planned time, best explanation first."""
+    """Return what the events say about one camera's planned time, best explanation first."""
     found = []
     for event in events:
         reason = _reason(event, place)
@@ -137,7 +141,7 @@ def causes(events: Sequence[Event], place: Placement, now: datetime) -> list[Cau
 
 
 def _reason(event: Event, place: Placement) -> GapReason | None:
-    """What an event may explain of this camera's time; None: nothing."""
+    """Return the reason for which an event may explain this camera's time; None where it explains nothing."""
     if event.camera_id is not None and event.camera_id != place.camera_id:
         return None
     reason = REASONS.get(event.kind)
@@ -145,7 +149,7 @@ def _reason(event: Event, place: Placement) -> GapReason | None:
         return None
     if event.kind == "camera.verdict":
         verdict = str(event.detail.get("verdict"))
-        # another unit stood in its place, which did not take over its name
+        # another unit answered in its place, and was not accepted under its name
         return "camera_exchanged" if event.detail.get("successor") else _VERDICTS.get(verdict)
     return reason
 
@@ -156,7 +160,7 @@ def _extent(event: Event, events: Sequence[Event], now: datetime) -> tuple[datet
         begin = parse(str(event.detail["from"])) if "from" in event.detail else event.at - skipped
         return begin - STEP_SLACK, event.at + STEP_SLACK
     if REASONS[event.kind] == "schedule":
-        # the class became known, or was changed, when it had begun
+        # the class became known, or was changed, after it had begun
         return event.at - PLAN_REACH, event.at
     if event.until is not None:
         return event.at, event.until
@@ -165,7 +169,7 @@ def _extent(event: Event, events: Sequence[Event], now: datetime) -> tuple[datet
 
 
 def _ends(later: Event, event: Event) -> bool:
-    """Whether `later` shows that the open `event` is over."""
+    """Return whether `later` shows that the open `event` is over."""
     if later.kind == event.kind == "camera.verdict":
         return later.camera_id == event.camera_id
     if event.kind == "camera.verdict":

@@ -1,4 +1,4 @@
-"""Figures for Prometheus on the loopback: what the catalog and the drive watch know, read when they are asked for."""
+"""Metrics for Prometheus on the loopback, read from the catalog and the drive watch at each scrape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 class BoxCollector(Collector):
-    """`drive` gives the heartbeat's drive object."""
+    """Collector of the box's metrics. `drive` returns the heartbeat's drive object."""
 
     def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], Mapping[str, Any]]) -> None:
         self._catalog = catalog
@@ -33,7 +33,7 @@ class BoxCollector(Collector):
         try:
             yield from self._collect()
         except CatalogError:
-            # no figures are better than wrong ones; the log has the reason
+            # missing metrics are better than wrong ones; the log has the reason
             return
 
     def _collect(self) -> Iterable[Metric]:
@@ -92,12 +92,12 @@ class BoxCollector(Collector):
 
 
 def _gauge(name: str, text: str, value: float | None) -> Metric:
-    """An unknown value leaves the metric without a sample."""
+    """Return a gauge; an unknown value leaves it without a sample."""
     return GaugeMetricFamily(name, text, value=None if value is None else float(value))
 
 
 class MetricsServer:
-    """Listens from the moment it is made, on the loopback only. Raises InputError where the port is taken."""
+    """Listens on the loopback from its creation on. Raises InputError where the port is in use."""
 
     def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], Mapping[str, Any]], port: int) -> None:
         registry = CollectorRegistry()
@@ -114,7 +114,7 @@ class MetricsServer:
         return int(self._server.server_port)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`."""
+        """Serve until `stop`."""
         stop.wait()
         self._server.shutdown()
         self._server.server_close()

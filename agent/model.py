@@ -18,7 +18,7 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}\Z")
 
 
 def is_id(value: str) -> bool:
-    """True for the contract's IDs (county, site, box, class, camera, room)."""
+    """Return True for the contract's IDs (county, site, box, class, camera, room)."""
     return ID_PATTERN.match(value) is not None
 
 
@@ -39,16 +39,19 @@ class Session(StrEnum):
 
     @staticmethod
     def of(local: datetime) -> Session:
-        """By the lesson's start in local time: before 12:00, before 18:00, later."""
+        """Choose by the lesson's start in local time: before 12:00, before 18:00, later."""
         return Session.AM if local.hour < 12 else Session.PM if local.hour < 18 else Session.EV
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One recorded file. `path` is relative to the drive's root, with `/`. While it is open, `temporary` is the path
-    that exists and `end`, `bytes`, `sha256` are None. `start` is the instant of the first video frame, `end` that of
-    the end of the last. `serial` is the camera's that was recorded; `unchecked_since` the last check of its identity
-    where it could not be read on this connection, else None."""
+    """One recorded file.
+
+    `path` is relative to the drive's root, with `/`. While the segment is open, `temporary` is the path that exists
+    and `end`, `bytes`, `sha256` are None. `start` is the instant of the first video frame, `end` that of the end of
+    the last. `serial` is that of the recorded camera; `unchecked_since` the last check of its identity where it could
+    not be read on this connection, else None.
+    """
 
     segment_id: int
     drive_id: str
@@ -122,7 +125,10 @@ GapReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`until` is set once a lasting event (a drive missing, a camera down) is over."""
+    """Something that happened to a camera, a drive, the clock or the agent.
+
+    `until` is set once a lasting event (a drive missing, a camera down) is over.
+    """
 
     event_id: int
     at: datetime

@@ -1,4 +1,4 @@
-"""Values of an alert and the kinds of alerts. Standard library only."""
+"""Values of an alert, and the kinds of alerts. Standard library only."""
 
 from __future__ import annotations
 
@@ -51,11 +51,14 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """`subject` is what it is about (camera, drive, class half-day …): one open alert a kind and subject. `alert_id` is
-    made from kind, subject and `since`, so sending it again doubles nothing.
+    """An alert as it stands; at most one is open for each kind and subject.
 
-    `first_message` is the cause, as it was raised; `latest_message` what was said last while it stood. `message` is the latest
-    while it is open, and the cause once it is cleared: that is what stays in the record."""
+    `subject` is what it is about (camera, drive, class half-day …). `alert_id` is made from kind, subject and
+    `since`, so that sending it again creates no duplicate.
+
+    `first_message` is the cause, as it was raised; `latest_message` the last message while it was open. `message` is
+    the latest one while it is open, and the cause once it is cleared: that is what stays in the record.
+    """
 
     alert_id: str
     kind: AlertKind

@@ -37,10 +37,10 @@ class Stream:
 class Camera:
     """What is known of one camera. `serial` and names come from the wire: data, never a topic or a path.
 
-    `url` is the device service that told its identity, `checked_at` when model and serial were last read there and agreed
-    with this row, `connected_at` when the recorder began the connection that it has or had last. `accepted` is the identity
-    that was accepted under this name; `judged` the last verdict other than unreachable; `successor` the ID of another camera
-    that answers in its place now.
+    `url` is the device service that reported its identity, `checked_at` when model and serial were last read there
+    and agreed with this row, `connected_at` when the recorder began its current or last connection. `accepted` is the
+    identity that was accepted under this name; `judged` the last verdict other than unreachable; `successor` the ID
+    of another camera that answers in its place now.
     """
 
     camera_id: str
@@ -70,7 +70,7 @@ class Camera:
 
     @property
     def recordable(self) -> bool:
-        """Whether its stream may be recorded: also where its ONVIF service is silent, unless another unit is in its place."""
+        """Whether its stream may be recorded: also where ONVIF is silent, unless another unit answers in its place."""
         verdict = self.judged if self.verdict is Verdict.UNREACHABLE else self.verdict
         return verdict.recordable and not self.successor
 
@@ -81,7 +81,7 @@ class Camera:
 
     @property
     def unverified_since(self) -> datetime | None:
-        """The last check of the identity, where it was not read on the connection that is being recorded; else None."""
+        """The last check of the identity, where it was not read on the connection being recorded; else None."""
         if not self.up or self.connected_at is None:
             return None
         if self.checked_at is None:
@@ -94,7 +94,7 @@ class Camera:
 
 
 class UnitCheck(StrEnum):
-    """What a question for a camera's identity found: its own unit, another one, or no answer."""
+    """Result of asking for a camera's identity: its own unit, another one, or no answer."""
 
     SAME = "same"
     OTHER = "other"

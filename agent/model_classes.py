@@ -1,4 +1,4 @@
-"""Values of a training class: its rooms, its course plan and what was changed in it. Standard library only."""
+"""Values of a training class: its rooms, its course plan and its amendments. Standard library only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`view` says how several cameras of one room combine: `whole` (the best view counts), `part` (they add up)."""
+    """A classroom. `view` says how its cameras combine: `whole` (the best view counts), `part` (they add up)."""
 
     room_id: str
     name: str
@@ -36,7 +36,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One row of the course plan; `cancelled` ones are neither absence nor gap."""
+    """One row of the course plan; cancelled ones count neither as absence nor as gap."""
 
     date: date
     session: Session
@@ -52,10 +52,10 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A change approved after the class opened; it rules from half-day (`first_date`, `first_session`) on.
+    """A change approved after the class opened; it applies from half-day (`first_date`, `first_session`) on.
 
     `changes` holds the class file's own keys (expected, place, last_day, staff …) with their new values; lessons that
-    an amendment cancels, moves or adds are already worked into `TrainingClass.lessons`.
+    an amendment cancels, moves or adds are already merged into `TrainingClass.lessons`.
     """
 
     approved: date
@@ -67,8 +67,11 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class TrainingClass:
-    """One intake of trainees, as approved. `expected` is the opening headcount; ask `expected_on` for a half-day.
-    `plan_source` is `file` where the bureau approved the class without a plan and the institution gave it, else empty."""
+    """One intake of trainees, as approved.
+
+    `expected` is the opening headcount; use `expected_on` for a half-day. `plan_source` is `file` where the bureau
+    approved the class without a plan and the institution supplied it, else empty.
+    """
 
     class_id: str
     project: str
@@ -87,7 +90,10 @@ class TrainingClass:
     plan_source: Literal["", "file"] = ""
 
     def expected_on(self, day: date, session: Session) -> int:
-        """The approved headcount that rules a half-day: the last amendment at or before it, else the opening one."""
+        """Return the approved headcount of a half-day.
+
+        It is that of the last amendment at or before the half-day, else the opening headcount.
+        """
         base = self.expected
         for amendment in sorted(self.amendments, key=lambda a: (a.first_date, a.first_session.order, a.approved)):
             begun = (amendment.first_date, amendment.first_session.order) <= (day, session.order)
@@ -99,7 +105,7 @@ class TrainingClass:
         return next(room for room in self.rooms if room.room_id == room_id)
 
     def half_days(self) -> list[tuple[date, Session]]:
-        """Half-days that hold at least one lesson that was not cancelled, in order."""
+        """Return the half-days with at least one lesson that was not cancelled, in order."""
         found = {(x.date, x.session) for x in self.lessons if not x.cancelled}
         return sorted(found, key=lambda pair: (pair[0], pair[1].order))
 

@@ -1,7 +1,8 @@
 """Which class a camera records for, and what time was planned: pure functions over classes.
 
 Recording runs from MARGIN before the first lesson of a half-day in the camera's room to MARGIN after its last, breaks
-included. Where a room serves several classes, the lesson decides; where margins alone overlap, they meet in the middle.
+included. Where a room serves several classes, the lesson decides; where only margins overlap, they meet in the
+middle.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Placement:
 
 
 def spans(cls: TrainingClass) -> list[Placement]:
-    """Planned time of a class: one span a half-day, room and camera, in order of time."""
+    """Return the planned time of a class: one placement a half-day, room and camera, in order of time."""
     found: list[Placement] = []
     held: dict[tuple[date, Session], list[Lesson]] = {}
     for lesson in sorted(cls.lessons, key=lambda x: x.start):
@@ -53,7 +54,7 @@ def spans(cls: TrainingClass) -> list[Placement]:
 
 
 def placements(classes: Iterable[TrainingClass], camera_id: str) -> list[Placement]:
-    """Stretches in which a camera records, without overlap, in order of time."""
+    """Return the stretches in which a camera records, without overlap, in order of time."""
     rows = [(x, s) for c in classes for s in spans(c) if s.camera_id == camera_id for x in s.lessons]
     rows.sort(key=lambda row: (row[0].start, row[0].end))
     found: list[Placement] = []
@@ -78,13 +79,16 @@ def _key(item: Placement) -> tuple[str, date, Session, str]:
 
 
 def _border(one: tuple[Lesson, Placement], two: tuple[Lesson, Placement]) -> datetime:
-    """Where the recording of one lesson's class ends and the next's begins: lessons first, margins meet half-way."""
+    """Return where the recording of one lesson's class ends and the next begins: lessons first, margins meet half-way."""
     end, start = one[0].end, two[0].start
     return start if end >= start or _key(one[1]) == _key(two[1]) else end + (start - end) / 2
 
 
 def planned(classes: Iterable[TrainingClass], class_id: str) -> list[Placement]:
-    """Planned time of a class, as the gap ledger counts it: its spans, less what its cameras gave to other classes."""
+    """Return the planned time of a class for the gap ledger.
+
+    It is the planned spans minus time in which a camera was assigned to another class.
+    """
     everything = list(classes)
     mine = [s for c in everything if c.class_id == class_id for s in spans(c)]
     if not mine:
@@ -104,19 +108,21 @@ def planned(classes: Iterable[TrainingClass], class_id: str) -> list[Placement]:
 
 
 def placement_at(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> Placement | None:
-    """What a camera records for at `moment`, or None outside the plan."""
+    """Return what a camera records for at `moment`; None outside the plan."""
     near = _near(classes, moment, moment)
     return next((p for p in placements(near, camera_id) if p.start <= moment < p.end), None)
 
 
 def next_start(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> datetime | None:
-    """The next instant after `moment` at which a camera begins to record."""
+    """Return the next instant after `moment` at which a camera begins to record."""
     ahead = [c for c in classes if any(x.end > moment for x in c.lessons)]
     return min((p.start for p in placements(ahead, camera_id) if p.start > moment), default=None)
 
 
 def _near(classes: Iterable[TrainingClass], start: datetime, end: datetime) -> list[TrainingClass]:
-    """Classes with a lesson within a day of [start, end]. Only they can shape a camera's placements there: a box that has
-    five years of classes asks each second."""
+    """Return the classes with a lesson within a day of [start, end].
+
+    Only they can affect a camera's placements there: a box with five years of classes asks every second.
+    """
     first, last = start - _FAR, end + _FAR
     return [c for c in classes if any(x.start <= last and x.end >= first for x in c.lessons)]

@@ -1,5 +1,7 @@
-"""What is wrong with settings, in one line: the file's key or the environment's variable, and the mend. Values never stand in
-it: they may be secrets."""
+"""Errors in the settings as one line: the file's key or the environment's variable, and the remedy.
+
+Values never appear in it: they may be secrets.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from agent.settings_file import PREFIX
 
 
 def check_environment(model: type[BaseModel]) -> None:
-    """A misspelt variable would be ignored without a word: refuse those of our prefix that name no setting."""
+    """Refuse variables with our prefix that name no setting: a misspelt one would be ignored silently."""
     for name in os.environ:
         if not name.upper().startswith(PREFIX):
             continue
@@ -40,7 +42,7 @@ def _has_keys(kind: Any) -> bool:
 
 
 def _check_json(name: str) -> None:
-    """Lists and tables stand in the environment as JSON."""
+    """Check a list or table in the environment, which is given as JSON. Raises SettingsError."""
     try:
         json.loads(os.environ[name])
     except ValueError:
@@ -48,7 +50,7 @@ def _check_json(name: str) -> None:
 
 
 def clear(error: ValidationError, file: Path, model: type[BaseModel]) -> SettingsError:
-    """The first fault in our words. Values are left out: they may be secrets."""
+    """Return the first error in our words. Values are left out: they may be secrets."""
     first: Any = error.errors(include_input=False, include_url=False)[0]
     place, kind = first["loc"], first["type"]
     key = ".".join(str(part) for part in place) or "-"
@@ -75,7 +77,7 @@ _EXPECTED = {
 
 
 def _detail(fault: Any) -> str:
-    """What was expected instead. Of the library's own words only those are used for which there are none of ours."""
+    """Return what was expected instead. The library's own text is used only where the catalogue has none."""
     name = _EXPECTED.get(fault["type"])
     if name is None:
         return str(fault["msg"]).removeprefix("Value error, ")
@@ -87,7 +89,7 @@ def _detail(fault: Any) -> str:
 
 
 def _neighbours(place: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    """The keys that may stand beside the last of `place`."""
+    """Return the keys that may stand beside the last of `place`."""
     kind: Any = model
     for part in place[:-1]:
         kind = get_args(kind)[0] if isinstance(part, int) else kind.model_fields[part].annotation
@@ -95,7 +97,7 @@ def _neighbours(place: tuple[int | str, ...], model: type[BaseModel]) -> list[st
 
 
 def _variable_of(place: tuple[int | str, ...]) -> str | None:
-    """The environment's variable that sets what stands at `place`, None where it is the file that does."""
+    """Return the environment variable that sets the value at `place`; None where the file sets it."""
     ours = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
     for length in range(len(place), 0, -1):
         name = ours.get(PREFIX + "__".join(map(str, place[:length])).upper())

@@ -1,4 +1,4 @@
-"""Settings into what each stage takes, and the small questions that stages ask through the composition."""
+"""Turns the settings into each stage's options, and answers what stages ask about cameras and classes."""
 
 from __future__ import annotations
 
@@ -51,14 +51,17 @@ class ClassBook:
             return [self._parsed[class_id][1] for class_id in imported]
 
     def plan(self, camera_id: str, moment: datetime) -> Plan | None:
-        """What a camera records for at `moment`."""
+        """Return what a camera records for at `moment`."""
         classes = self.all()
         place = schedule.placement_at(classes, camera_id, moment)
         return None if place is None else (next(c for c in classes if c.class_id == place.class_id), place)
 
     def always(self, camera_id: str, moment: datetime, institution: str) -> Plan:
-        """As `plan`, and outside the course plan a placement of its own kind (`recording.always`), up to the next lesson
-        or the end of the half-day."""
+        """Return what a camera records for at `moment`, also outside the course plan (`recording.always`).
+
+        Outside the plan the placement is of a class of its own and lasts up to the next lesson or the end of the
+        half-day.
+        """
         found = self.plan(camera_id, moment)
         if found:
             return found
@@ -88,7 +91,7 @@ class CameraPlans:
 
     def plan(self, camera_id: str, moment: datetime) -> Plan | None:
         """Return what a camera records for at `moment`: by the course plan, or always where the settings say so."""
-        # a camera that the settings renamed has no row any more: its recorder rests
+        # a camera that the settings renamed has no row any more: its recorder waits
         if self._settings.recording.always and self._catalog.cameras.get(camera_id):
             return self._book.always(camera_id, moment, self._settings.institution)
         return self._book.plan(camera_id, moment)
@@ -119,8 +122,10 @@ def segment_file(drives: drive_watch.DriveWatch, segment: Segment) -> Path | Non
 
 
 def credentials(settings: Settings, known: KnownCamera | None = None) -> Credentials | None:
-    """A camera's own account, else the common one, else none. A password of its own is for the common user name, where the
-    entry gives no other."""
+    """Return a camera's own account, else the common one, else None.
+
+    A camera's own password goes with the common user name where the entry gives no user name.
+    """
     common = settings.cameras
     own = known.password.get_secret_value() if known else ""
     if known and (known.username or (own and common.username)):
@@ -134,12 +139,12 @@ def _own(settings: Settings, known: KnownCamera) -> Credentials | None:
 
 
 def account(settings: Settings, camera_id: str) -> Credentials | None:
-    """What a camera that is known by its ID is asked with."""
+    """Return the account of a camera that is known by its ID."""
     return credentials(settings, next((k for k in settings.cameras.known if k.camera_id == camera_id), None))
 
 
 def source(settings: Settings, camera: Camera) -> recording_options.Source | None:
-    """A camera's main stream with its account; None where it has none."""
+    """Return a camera's main stream with its account; None where it has no stream."""
     stream, found = camera.main_stream, account(settings, camera.camera_id)
     if stream is None:
         return None
@@ -154,7 +159,7 @@ def source(settings: Settings, camera: Camera) -> recording_options.Source | Non
 
 
 def for_cameras(settings: Settings | None) -> camera_options.Options:
-    """Without settings: the defaults and no account."""
+    """Return the options of the camera search; without settings the defaults and no account."""
     if settings is None:
         return camera_options.Options()
     own = settings.cameras

@@ -1,6 +1,6 @@
-"""The support bundle: what helps somebody far away, without passwords, pictures, sound or names of persons.
+"""The support bundle: what helps a remote engineer, without passwords, pictures, sound or names of persons.
 
-Texts are gone through line by line; what looks like a secret is struck out. Classes go in as numbers only.
+Texts are checked line by line; what looks like a secret is masked. Of classes only numbers are included.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LONGEST = 4 * 1024 * 1024
 
 
 def write(file: Path, box: Box, findings: Iterable[Finding]) -> int:
-    """Write the bundle as .tar.gz, readable by its owner only; returns its bytes. Raises InputError, CatalogError."""
+    """Write the bundle as .tar.gz, readable by its owner only; return its size. Raises InputError, CatalogError."""
     parts = {"doctor.json": _lines(f.as_data() for f in findings), "settings.json": _settings(box.settings_file)}
     if box.catalog is not None:
         parts |= _catalog(box)
@@ -61,7 +61,7 @@ def _add(archive: tarfile.TarFile, name: str, text: str, box: Box) -> None:
 
 
 def _settings(file: Path) -> str:
-    """The settings without secrets: by key, so that no format of a password slips through."""
+    """Return the settings without secrets, which are found by key: so the format of a password does not matter."""
     try:
         body = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -70,7 +70,7 @@ def _settings(file: Path) -> str:
 
 
 def without_secrets(value: Any) -> Any:
-    """A copy of nested tables in which the values of secret keys are struck out."""
+    """Return a copy of nested tables in which the values of secret keys are masked."""
     if isinstance(value, Mapping):
         return {k: STRUCK if _SECRET_KEY.search(k) and v else without_secrets(v) for k, v in value.items()}
     return [without_secrets(v) for v in value] if isinstance(value, list) else value
@@ -95,7 +95,7 @@ def _catalog(box: Box) -> dict[str, str]:
          "message": a.message, "latest_message": a.latest_message, "class_id": a.class_id, "camera_id": a.camera_id}
         for a in catalog.alerts.recent(500)
     ]  # fmt: skip
-    # no names: of a class only what says when and where it records
+    # no names: of a class only when and where it records
     classes = [
         {"class_id": c.class_id, "first_day": c.first_day.isoformat(), "last_day": c.last_day.isoformat(),
          "rooms": {r.room_id: list(r.cameras) for r in c.rooms}, "lessons": len(c.lessons)}
@@ -119,7 +119,7 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _output(command: tuple[str, ...]) -> str:
-    """What a program prints, its end where it is long; a missing program is worth a line, no more."""
+    """Return the output of a program, its end where it is long; for a missing program one line with the error."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""SMART, by the smartctl program (smartmontools): what each disk says of its own health. Needs root."""
+"""SMART reports of the disks, by the smartctl program (smartmontools). Needs root."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from agent.errors import InputError
 
 
 def report(now: datetime) -> dict[str, Any]:
-    """`{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
+    """Return `{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
     scan = _ask("--scan-open")
     disks = {str(d["name"]): _ask("--all", "-d", str(d["type"]), str(d["name"])) for d in scan.get("devices", [])}
     return {"at": clocks.stamp(now), "disks": disks}
 
 
 def write(file: Path, now: datetime) -> int:
-    """Leave the report at `file`, readable by all; returns how many disks answered. Raises InputError."""
+    """Write the report to `file`, readable by all; return how many disks answered. Raises InputError."""
     body = report(now)
     try:
         durable.write_file(file, json.dumps(body, separators=(",", ":")).encode())
@@ -32,7 +32,10 @@ def write(file: Path, now: datetime) -> int:
 
 
 def _ask(*arguments: str) -> dict[str, Any]:
-    """smartctl's exit status is a set of bits about the disk, and says nothing about the JSON."""
+    """Run smartctl and return its JSON.
+
+    Its exit status is a set of bits about the disk and says nothing about the JSON.
+    """
     try:
         done = subprocess.run(["smartctl", "--json", *arguments], capture_output=True, timeout=60, check=False)
         body = json.loads(done.stdout)

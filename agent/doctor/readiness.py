@@ -1,4 +1,4 @@
-"""The readiness sheet of a class (`doctor --class ID`): may it open in these rooms, with this drive?"""
+"""The readiness sheet of a class (`doctor --class ID`): whether it may open in these rooms, with this drive."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _view(catalog: Catalog, camera: Camera, room: Room) -> Finding | None:
 
 
 def _space(box: Box, cls: TrainingClass) -> Finding:
-    """Room for the whole rest of the plan on the drives that are attached, a tenth to spare."""
+    """Check the space for the whole rest of the plan on the attached drives, with a tenth to spare."""
     cameras = {c for room in cls.rooms for c in room.cameras}
     known = box.catalog.cameras.all() if box.catalog else []
     each = drives.needed_bytes_s(box) / max(1, len(known))
@@ -87,7 +87,7 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
 
 
 def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, Any]:
-    """The message for the bureau: topic `readiness/{class_id}`, retained."""
+    """Return the message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
         "class_id": cls.class_id, "at": clocks.rfc3339(box.now, box.zone), "ready": exit_status(findings) == 0,
         "findings": [f.as_data() for f in findings],

@@ -1,5 +1,7 @@
-"""The nightly slice: re-read some recordings each night so that the whole drive is read once a quarter, and bit rot is
-found while there is still another copy to take."""
+"""Nightly re-reading of recordings, so that the whole drive is read once a quarter.
+
+Bit rot is found while there is still another copy.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ _CURSOR, _AT = "reread.cursor", "reread.at"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`bad` are paths whose bytes are not those that were recorded, or cannot be read."""
+    """Result of one night. `bad` are paths whose bytes changed since they were recorded, or cannot be read."""
 
     files: int
     bytes: int
@@ -36,7 +38,7 @@ class Slice:
 
 
 def open_drives(roots: Sequence[Path]) -> list[Drive]:
-    """Those of the configured drives that are attached."""
+    """Return the configured drives that are attached."""
     found = []
     for root in roots:
         try:
@@ -49,8 +51,11 @@ def open_drives(roots: Sequence[Path]) -> list[Drive]:
 def reread(
     catalog: Catalog, drives: Sequence[Drive], now: datetime, stopped: Callable[[], bool] = lambda: False
 ) -> Slice:
-    """Read on from where the last night ended: a ninetieth of what the drives hold for each day since then (a week's at
-    most). Each file's cursor is kept at once, so that an interrupted night is not lost. Raises CatalogError."""
+    """Read on from where the last night ended. Raises CatalogError.
+
+    A night reads a ninetieth of what the drives hold for each day since the last one, a week's at most. Each file's
+    cursor is stored at once, so that an interrupted night is not lost.
+    """
     roots = {d.drive_id: d for d in drives}
     budget = catalog.segments.finished_bytes(list(roots)) * _days(catalog, now) / QUARTER_DAYS
     cursor = int(catalog.facts.get(_CURSOR) or 0)
@@ -65,7 +70,8 @@ def reread(
         segment, drive = rows[0], roots[rows[0].drive_id]
         if not _same(segment, drive):
             if _gone(drive):
-                # nothing is known of files whose drive was taken away meanwhile: go on here another night
+                # nothing is known of files on a drive that was taken away meanwhile: continue here
+                # another night
                 break
             bad.append(segment.path)
             _tell(catalog, segment, drive, now)
@@ -81,8 +87,10 @@ def _days(catalog: Catalog, now: datetime) -> float:
 
 
 def _same(segment: Segment, drive: Drive) -> bool:
-    """Whether the file still has the sum of its recording. Its pages are dropped from memory afterwards: they would push
-    out what the recorder needs."""
+    """Return whether the file still has the checksum of its recording.
+
+    Its pages are dropped from the page cache afterwards: they would displace what the recorder needs.
+    """
     digest = sha256()
     try:
         with drive_files.opened(drive.root / segment.path, drive_files.SEGMENT, below=drive.root) as file:

@@ -16,8 +16,11 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Time without video. `reason` is one of the gap ledger's, or drive_not_attached, file_missing, file_damaged,
-    being_recorded, not_yet, not_planned, unknown."""
+    """Time without video.
+
+    `reason` is one of the gap ledger's, or drive_not_attached, file_missing, file_damaged, being_recorded, not_yet,
+    not_planned, unknown.
+    """
 
     span: Span
     reason: str
