@@ -74,20 +74,29 @@ class Answers:
     def _look(self, look: Look) -> dict[str, Any]:
         age = (self._clock.now() - look.at).total_seconds()
         return {
-            "camera_id": look.camera_id, "room_id": look.room_id, "class_id": look.class_id, "fresh": age < _FRESH_S,
-            "at": rfc3339(look.at, self._catalog.zone), "people": look.people, "low": look.low, "high": look.high,
-            "judged": look.judged, "reason": look.reason,
-        }  # fmt: skip
+            "camera_id": look.camera_id,
+            "room_id": look.room_id,
+            "class_id": look.class_id,
+            "fresh": age < _FRESH_S,
+            "at": rfc3339(look.at, self._catalog.zone),
+            "people": look.people,
+            "low": look.low,
+            "high": look.high,
+            "judged": look.judged,
+            "reason": look.reason,
+        }
 
     def _clip(self, plan: Plan) -> dict[str, Any]:
         zone = self._catalog.zone
         return {
-            "camera_id": plan.camera_id, "start": rfc3339(plan.span.start, zone), "end": rfc3339(plan.span.end, zone),
+            "camera_id": plan.camera_id,
+            "start": rfc3339(plan.span.start, zone),
+            "end": rfc3339(plan.span.end, zone),
             "gaps": [
                 {"start": rfc3339(h.span.start, zone), "end": rfc3339(h.span.end, zone), "reason": h.reason}
                 for h in plan.holes
             ],
-        }  # fmt: skip
+        }
 
 
 def _parsed(parse: Callable[[str], Any], asked: Mapping[str, Any], key: str) -> Any:

@@ -154,9 +154,13 @@ class App:
         own = self._settings.counting
         leave_out = regions.load(own.regions) if own.regions else None
         return Counter(
-            self._catalog, self._clock, lambda: OpenVinoDetector(self._weights, own.threads), own.interval, leave_out,
+            self._catalog,
+            self._clock,
+            lambda: OpenVinoDetector(self._weights, own.threads),
+            own.interval,
+            leave_out,
             own.limits,
-        )  # fmt: skip
+        )
 
     def _copies(self, stop: threading.Event) -> None:
         """Keep a copy of the catalog for each day; a missing one is made within the hour."""

@@ -10,33 +10,37 @@ processes wait.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from agent.attempts_entries import (
+    OPEN_S,
+    PAUSE_S,
+    Entry,
+    Moment,
+    describe_process,
+    dump_entries,
+    load_entries,
+    read_boot_id,
+)
 from agent.attempts_store import InCatalog, InFile, Memory, Store
 from agent.catalog import Catalog
-from agent.clock import Clock, parse, stamp
+from agent.clock import Clock
 from agent.errors import CameraDenied, CameraUnreachable
 
 ATTEMPTS = 3
-PAUSE_S = 3600.0
 RESTING = "cameras.resting"
 """Key of the error for a camera that is not asked for a while."""
 _TOLD_S = 900.0  # the remaining pause is reported in steps of this length: an alert is not a stopwatch
-_OPEN_S = 60.0  # an attempt that is still open after this time belongs to a process that was killed
 _PATIENCE_S = 2.0  # how long to wait for attempts of others: a search must be able to stop within three seconds
 _POLL_S = 0.05
-_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 Door = Literal["onvif", "rtsp"]
 
 
@@ -50,30 +54,6 @@ class Account(Protocol):
     def password(self) -> str: ...
 
 
-@dataclass(slots=True)
-class _Entry:
-    """Wrong answers of one camera name for one account.
-
-    `proof` identifies the account without revealing it. `last` is the time of the last wrong answer (monotonic),
-    `wrong` the count for each door (protocol). `accepted` are the doors that have accepted the account since; `open`
-    are attempts in progress, with the time at which each stops counting.
-    """
-
-    name: str
-    proof: str
-    last: float
-    wrong: Counter[str] = field(default_factory=Counter)
-    accepted: set[str] = field(default_factory=set)
-    open: dict[str, float] = field(default_factory=dict)
-
-    def matters(self, now: float) -> bool:
-        """Drop what has expired; return True where anything is left."""
-        self.open = {t: end for t, end in self.open.items() if now < end <= now + _OPEN_S and _is_alive(t)}
-        if self.last + PAUSE_S <= now:
-            self.wrong.clear()
-        return bool(self.open or self.wrong.total())
-
-
 class Budget:
     """Counts the wrong answers of each camera. One object serves all threads and both doors.
 
@@ -85,11 +65,11 @@ class Budget:
         self._clock = clock
         self._store = store or Memory()
         self._lock = threading.Lock()
-        self._boot = _boot()
-        self._process = _process(os.getpid()) or f"{os.getpid()}."
+        self._boot = read_boot_id()
+        self._process = describe_process(os.getpid()) or f"{os.getpid()}."
         self._salt = ""
         self._proofs: dict[tuple[str, str], str] = {}
-        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._entries: dict[tuple[str, str], Entry] = {}
         self._text: str | None = None
         self._trusted: set[tuple[Door, str, str]] = set()
         self._by_box_time: set[str] = set()
@@ -117,7 +97,7 @@ class Budget:
             counts[door] += 1
             accepted = {d for entry in known for d in entry.accepted} - {door}
             for name in names:
-                entry = self._entries.setdefault((name, proof), _Entry(name, proof, now))
+                entry = self._entries.setdefault((name, proof), Entry(name, proof, now))
                 entry.last, entry.wrong, entry.accepted = now, counts.copy(), set(accepted)
                 entry.open.pop(token, None)
                 self._trusted.discard((door, name, proof))
@@ -170,8 +150,8 @@ class Budget:
                 if wrong + waiting < ATTEMPTS or any(door in entry.accepted for entry in known):
                     token = f"{self._process}-{secrets.token_hex(8)}"
                     for name in names:
-                        entry = self._entries.setdefault((name, proof), _Entry(name, proof, now))
-                        entry.open[token] = now + _OPEN_S
+                        entry = self._entries.setdefault((name, proof), Entry(name, proof, now))
+                        entry.open[token] = now + OPEN_S
                     return token
                 if wrong >= ATTEMPTS or (now >= end and wrong):
                     left = max(entry.last for entry in known if entry.wrong) + PAUSE_S - now
@@ -200,7 +180,7 @@ class Budget:
             for entry in self._entries.values():
                 entry.open.pop(token, None)
 
-    def _of(self, names: Collection[str], proof: str) -> list[_Entry]:
+    def _of(self, names: Collection[str], proof: str) -> list[Entry]:
         """Return the entries of this account at this camera that have not expired."""
         now = self._clock.monotonic()
         found = (self._entries.get((name, proof)) for name in names)
@@ -222,79 +202,24 @@ class Budget:
             if not self._salt:
                 self._salt = secrets.token_hex(16)
             yield
-            now = self._clock.monotonic()
-            self._entries = {key: e for key, e in self._entries.items() if e.matters(now)}
-            self._text = state.text = self._dump(now)
-
-    def _dump(self, now: float) -> str:
-        at = self._clock.now()
-        entries = [
-            {"name": e.name, "proof": e.proof, "boot": self._boot, "monotonic": e.last,
-             "last": stamp(at - timedelta(seconds=now - e.last)), "wrong": e.wrong, "accepted": sorted(e.accepted),
-             "open": e.open}
-            for e in self._entries.values()
-        ]  # fmt: skip
-        return json.dumps({"salt": self._salt, "entries": entries})
+            at = self._moment()
+            self._entries = {key: e for key, e in self._entries.items() if e.matters(at.monotonic)}
+            self._text = state.text = dump_entries(self._salt, self._entries.values(), at)
 
     def _refresh(self, text: str | None) -> None:
         """Take over what other processes have counted."""
         if text == self._text:
             return
         self._text = text
-        try:
-            state = json.loads(text or "{}")
-            salt, entries = str(state.get("salt", "")), [self._entry(e) for e in _rows(state.get("entries", ()))]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            salt, entries = "", []  # a file that was truncated by a full disk
+        salt, entries = load_entries(text, self._moment())
         if salt != self._salt:
             self._salt = salt
             self._proofs.clear()
             self._trusted.clear()
         self._entries = {(e.name, e.proof): e for e in entries}
 
-    def _entry(self, e: Mapping[str, Any]) -> _Entry:
-        now, last = self._clock.monotonic(), e.get("monotonic", math.inf)
-        same = e.get("boot") == self._boot and last <= now
-        if not same:  # of an earlier boot: the rest of its hour by the wall clock
-            last = now - self._age(parse(e["last"]))
-        return _Entry(
-            e["name"], e["proof"], last, Counter(e["wrong"]), set(e["accepted"]), e.get("open", {}) if same else {}
-        )
-
-    def _age(self, last: datetime) -> float:
-        """Return the seconds since `last` by the wall clock, which may have stepped: between 0 and a whole pause."""
-        return min(PAUSE_S, max(0.0, (self._clock.now() - last).total_seconds()))
-
-
-def _rows(entries: Any) -> list[Mapping[str, Any]]:
-    """Return the entries as a list. Version 0.1 kept a mapping with one entry for each name."""
-    return [{"name": n, **e} for n, e in entries.items()] if isinstance(entries, dict) else list(entries)
-
-
-def _boot() -> str:
-    """Return the ID of this boot of the machine; the monotonic clock counts from it."""
-    try:
-        return _BOOT_FILE.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _process(pid: int) -> str:
-    """Return process ID and start time as one word; empty where there is no such process.
-
-    The start time is needed since process IDs are reused.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return f"{pid}.{stat.rpartition(')')[2].split()[19]}"
-
-
-def _is_alive(token: str) -> bool:
-    """Return whether the process that took a try still runs; a killed one ends no attempt."""
-    process = token.partition("-")[0]
-    return bool(process) and _process(int(process.partition(".")[0])) == process
+    def _moment(self) -> Moment:
+        return Moment(self._boot, self._clock.monotonic(), self._clock.now())
 
 
 def kept(catalog: Catalog, clock: Clock) -> Budget:

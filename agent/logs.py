@@ -31,12 +31,14 @@ _PATTERNS = (
     # Authorization headers
     (re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*)(?:(?:basic|bearer|digest)\s+)?[^\r\n]+"), rf"\1{_STRUCK}"),
     # password=…, token: …, "Password": "…"
-    (re.compile(r"(?i)((?:pass(?:word|wd)?|secret|token|cookie)[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
-     rf"\1{_STRUCK}"),
+    (
+        re.compile(r"(?i)((?:pass(?:word|wd)?|secret|token|cookie)[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
+        rf"\1{_STRUCK}",
+    ),
     # <wsse:Password Type="…">…</
     (re.compile(r"(?i)(<(?:\w+:)?(?:password|nonce)\b[^>]*>)[^<]*"), rf"\1{_STRUCK}"),
     (re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), _STRUCK),
-)  # fmt: skip
+)
 
 
 def begin(level: int = logging.INFO, *, limit: int = LIMIT, identifier: str = "site-agent") -> None:
@@ -128,10 +130,15 @@ class JournalHandler(logging.Handler):
         worker = record.threadName or ""
         kind, _, camera = worker.partition(" ")
         found = {
-            "MESSAGE": self.format(record)[:_LONGEST], "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
-            "SYSLOG_IDENTIFIER": self._identifier, "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
-            "CODE_FILE": record.pathname, "CODE_LINE": str(record.lineno), "CODE_FUNC": record.funcName or "",
-        }  # fmt: skip
+            "MESSAGE": self.format(record)[:_LONGEST],
+            "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
+            "SYSLOG_IDENTIFIER": self._identifier,
+            "LOGGER": record.name,
+            "SITE_AGENT_WORKER": worker,
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": str(record.lineno),
+            "CODE_FUNC": record.funcName or "",
+        }
         if kind == "record" and camera:
             found["SITE_AGENT_CAMERA"] = camera
         return found

@@ -71,8 +71,9 @@ class BoxCollector(Collector):
         yield _gauge("site_agent_drive_ok", "1 while the evidence drive takes recordings", report["state"] == "ok")
         yield _gauge("site_agent_drive_free_bytes", "Free space on the evidence drive", report["free_bytes"])
         yield _gauge("site_agent_drive_days_left", "Days of recording that fit by the course plan", report["days_left"])
-        yield _gauge("site_agent_outbox_messages", "Messages that the bureau has not acknowledged",
-                     self._catalog.outbox.size())  # fmt: skip
+        yield _gauge(
+            "site_agent_outbox_messages", "Messages that the bureau has not acknowledged", self._catalog.outbox.size()
+        )
         yield _gauge("site_agent_clock_trusted", "1 while NTP disciplines the clock", self._clock.trust() == "trusted")
         alerts = GaugeMetricFamily("site_agent_alerts_open", "Open alerts", labels=["kind"])
         kinds = [a.kind.value for a in self._catalog.alerts.opened()]

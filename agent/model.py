@@ -118,9 +118,17 @@ class Gap:
 
 
 GapReason = Literal[
-    "camera_offline", "stream_stalled", "drive_missing", "drive_full", "agent_down", "power_loss", "clock_step",
-    "not_admitted", "camera_exchanged", "schedule",
-]  # fmt: skip
+    "camera_offline",
+    "stream_stalled",
+    "drive_missing",
+    "drive_full",
+    "agent_down",
+    "power_loss",
+    "clock_step",
+    "not_admitted",
+    "camera_exchanged",
+    "schedule",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,12 +68,25 @@ def clear(error: ValidationError, file: Path, model: type[BaseModel]) -> Setting
 
 
 _EXPECTED = {
-    "string_type": "text", "path_type": "text", "model_type": "table", "dataclass_type": "table", "tuple_type": "list",
-    "float_parsing": "number", "float_type": "number", "int_parsing": "whole", "int_type": "whole",
-    "int_from_float": "whole", "bool_parsing": "flag", "bool_type": "flag", "literal_error": "choice",
-    "greater_than": "more", "greater_than_equal": "least", "less_than_equal": "most", "string_too_short": "something",
+    "string_type": "text",
+    "path_type": "text",
+    "model_type": "table",
+    "dataclass_type": "table",
+    "tuple_type": "list",
+    "float_parsing": "number",
+    "float_type": "number",
+    "int_parsing": "whole",
+    "int_type": "whole",
+    "int_from_float": "whole",
+    "bool_parsing": "flag",
+    "bool_type": "flag",
+    "literal_error": "choice",
+    "greater_than": "more",
+    "greater_than_equal": "least",
+    "less_than_equal": "most",
+    "string_too_short": "something",
     "too_short": "something",
-}  # fmt: skip
+}
 
 
 def _detail(fault: Any) -> str:

@@ -30,7 +30,7 @@ LAYERS = [
     }
     | {"model", "model_alerts", "model_cameras", "model_classes"},
     {"schedule", "catalog"},
-    {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
+    {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_entries", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},

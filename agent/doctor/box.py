@@ -66,14 +66,25 @@ def of_settings(
     if serve.enabled and serve.certificate_file is None and own_page.exists():
         certificates["page"] = own_page
     return Box(
-        clock=clock, now=clock.now(), zone=given.zone, version=__version__, settings_file=file,
-        state_dir=given.state_dir, key_dir=given.key_dir, drives=given.recording.drives, model=given.counting.model,
-        model_sha256=given.counting.sha256, model_list=given.cameras.model_list,
-        model_list_key=given.cameras.model_list_key, clock_bound_s=given.cameras.clock_bound_s,
+        clock=clock,
+        now=clock.now(),
+        zone=given.zone,
+        version=__version__,
+        settings_file=file,
+        state_dir=given.state_dir,
+        key_dir=given.key_dir,
+        drives=given.recording.drives,
+        model=given.counting.model,
+        model_sha256=given.counting.sha256,
+        model_list=given.cameras.model_list,
+        model_list_key=given.cameras.model_list_key,
+        clock_bound_s=given.cameras.clock_bound_s,
         bureau=wiring.for_bureau(given) if given.bureau.enabled else None,
-        certificates=tuple((what, path) for what, path in certificates.items() if path), catalog=catalog,
-        classes=tuple(classes), page=(_here(serve.host), serve.port) if serve.enabled else None,
-    )  # fmt: skip
+        certificates=tuple((what, path) for what, path in certificates.items() if path),
+        catalog=catalog,
+        classes=tuple(classes),
+        page=(_here(serve.host), serve.port) if serve.enabled else None,
+    )
 
 
 def _here(host: str) -> str:

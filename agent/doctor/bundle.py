@@ -25,14 +25,26 @@ from agent.logs import redact
 STRUCK = "***"
 _SECRET_KEY = re.compile(r"pass|secret|token|cookie|authori[sz]ation|private|(?<!public_)key$", re.IGNORECASE)
 _COMMANDS = {
-    "journal.txt": ("journalctl", "-u", "site-agent", "-u", "site-agent-page", "-u", "site-agent-maintenance", "-n", "4000",
-                    "--no-pager", "-o", "short-iso-precise"),
+    "journal.txt": (
+        "journalctl",
+        "-u",
+        "site-agent",
+        "-u",
+        "site-agent-page",
+        "-u",
+        "site-agent-maintenance",
+        "-n",
+        "4000",
+        "--no-pager",
+        "-o",
+        "short-iso-precise",
+    ),
     "unit.txt": ("systemctl", "show", "site-agent", "site-agent-page", "--no-pager"),
     "mounts.txt": ("findmnt", "-o", "TARGET,FSTYPE,OPTIONS,SIZE,AVAIL"),
     "disks.txt": ("lsblk", "-o", "NAME,SIZE,FSTYPE,LABEL,MOUNTPOINT,MODEL,TRAN"),
     "addresses.txt": ("ip", "-brief", "address"),
     "kernel.txt": ("dmesg", "--level", "emerg,alert,crit,err,warn"),
-}  # fmt: skip
+}
 _LONGEST = 4 * 1024 * 1024
 
 
@@ -80,32 +92,66 @@ def _catalog(box: Box) -> dict[str, str]:
     assert box.catalog is not None
     catalog, since = box.catalog, box.now - timedelta(days=7)
     cameras = [
-        {"camera_id": c.camera_id, "address": c.address, "manufacturer": c.manufacturer, "model": c.model,
-         "firmware": c.firmware, "verdict": c.verdict.value, "reasons": list(c.reasons), "up": c.up,
-         "clock_offset_s": c.clock_offset_s, "seen_at": _stamp(catalog.cameras.seen_at(c.camera_id))}
+        {
+            "camera_id": c.camera_id,
+            "address": c.address,
+            "manufacturer": c.manufacturer,
+            "model": c.model,
+            "firmware": c.firmware,
+            "verdict": c.verdict.value,
+            "reasons": list(c.reasons),
+            "up": c.up,
+            "clock_offset_s": c.clock_offset_s,
+            "seen_at": _stamp(catalog.cameras.seen_at(c.camera_id)),
+        }
         for c in catalog.cameras.all()
-    ]  # fmt: skip
+    ]
     events = [
-        {"at": clocks.stamp(e.at), "until": _stamp(e.until), "kind": e.kind, "camera_id": e.camera_id,
-         "drive_id": e.drive_id, "detail": without_secrets(dict(e.detail))}
+        {
+            "at": clocks.stamp(e.at),
+            "until": _stamp(e.until),
+            "kind": e.kind,
+            "camera_id": e.camera_id,
+            "drive_id": e.drive_id,
+            "detail": without_secrets(dict(e.detail)),
+        }
         for e in catalog.events.between(since, box.now + timedelta(days=1))
-    ]  # fmt: skip
+    ]
     alerts = [
-        {"at": clocks.stamp(a.at), "since": clocks.stamp(a.since), "kind": a.kind.value, "state": a.state,
-         "message": a.message, "latest_message": a.latest_message, "class_id": a.class_id, "camera_id": a.camera_id}
+        {
+            "at": clocks.stamp(a.at),
+            "since": clocks.stamp(a.since),
+            "kind": a.kind.value,
+            "state": a.state,
+            "message": a.message,
+            "latest_message": a.latest_message,
+            "class_id": a.class_id,
+            "camera_id": a.camera_id,
+        }
         for a in catalog.alerts.recent(500)
-    ]  # fmt: skip
+    ]
     # no names: of a class only when and where it records
     classes = [
-        {"class_id": c.class_id, "first_day": c.first_day.isoformat(), "last_day": c.last_day.isoformat(),
-         "rooms": {r.room_id: list(r.cameras) for r in c.rooms}, "lessons": len(c.lessons)}
+        {
+            "class_id": c.class_id,
+            "first_day": c.first_day.isoformat(),
+            "last_day": c.last_day.isoformat(),
+            "rooms": {r.room_id: list(r.cameras) for r in c.rooms},
+            "lessons": len(c.lessons),
+        }
         for c in box.classes
-    ]  # fmt: skip
+    ]
     drives = [
-        {"drive_id": d.drive_id, "path": d.path, "state": d.state, "seen_at": clocks.stamp(d.seen_at),
-         "handed_over_at": _stamp(d.handed_over_at), "stopped_reason": d.stopped_reason}
+        {
+            "drive_id": d.drive_id,
+            "path": d.path,
+            "state": d.state,
+            "seen_at": clocks.stamp(d.seen_at),
+            "handed_over_at": _stamp(d.handed_over_at),
+            "stopped_reason": d.stopped_reason,
+        }
         for d in catalog.drives.all()
-    ]  # fmt: skip
+    ]
     rows = {"cameras": cameras, "events": events, "alerts": alerts, "classes": classes, "drives": drives}
     return {f"{name}.json": _lines(found) for name, found in rows.items()}
 

@@ -10,8 +10,10 @@ from agent.errors import SettingsError
 from agent.model_cameras import Camera, Verdict
 
 _SEVERITY: dict[Verdict, Severity] = {
-    Verdict.FAULTY: "warning", Verdict.REFUSED: "warning", Verdict.UNREACHABLE: "critical",
-}  # fmt: skip
+    Verdict.FAULTY: "warning",
+    Verdict.REFUSED: "warning",
+    Verdict.UNREACHABLE: "critical",
+}
 
 
 def check(box: Box) -> list[Finding]:

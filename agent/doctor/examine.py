@@ -15,10 +15,19 @@ from agent.errors import SiteAgentError
 Check = Callable[[Box], list[Finding]]
 PATIENCE_S = 30.0
 CHECKS: Mapping[str, Check] = {
-    "service": machine.service, "page": page.check, "cameras": cameras.check, "clock": machine.time, "drive": drives.check,
-    "model": machine.model, "bureau": link.check, "schedule": plan.check, "database": machine.database,
-    "rights": machine.rights, "versions": machine.versions, "alert": machine.alerts,
-}  # fmt: skip
+    "service": machine.service,
+    "page": page.check,
+    "cameras": cameras.check,
+    "clock": machine.time,
+    "drive": drives.check,
+    "model": machine.model,
+    "bureau": link.check,
+    "schedule": plan.check,
+    "database": machine.database,
+    "rights": machine.rights,
+    "versions": machine.versions,
+    "alert": machine.alerts,
+}
 
 
 def examine(box: Box, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S) -> Iterator[Finding]:

@@ -19,9 +19,11 @@ from agent.errors import CatalogError, ModelError
 ALIVE = timedelta(seconds=30)
 """The service writes its sign of life every 5 s."""
 CLOCK_SOURCES = {
-    "systemd-timesyncd": Path("/run/systemd/timesync"), "chrony": Path("/run/chrony"), "ntpd": Path("/run/ntpd.pid"),
+    "systemd-timesyncd": Path("/run/systemd/timesync"),
+    "chrony": Path("/run/chrony"),
+    "ntpd": Path("/run/ntpd.pid"),
     "ntpsec": Path("/run/ntpsec"),
-}  # fmt: skip
+}
 KNOWN_DEBIAN = ("12", "13")
 _GIGABYTE = 1_000_000_000
 
@@ -103,11 +105,14 @@ def rights(box: Box) -> list[Finding]:
     found = [
         bad("rights", "warning", "rights.open", path=path, mode=f"{mode:o}", wanted=f"{mode & ~extra:o}")
         for path, extra in (
-            (box.settings_file, 0o007), (box.settings_file.parent / "credentials", 0o077), (box.state_dir, 0o007),
-            (box.key_dir, 0o077), (box.key_dir / keys.KEY_FILE, 0o077),
+            (box.settings_file, 0o007),
+            (box.settings_file.parent / "credentials", 0o077),
+            (box.state_dir, 0o007),
+            (box.key_dir, 0o077),
+            (box.key_dir / keys.KEY_FILE, 0o077),
         )
         if (mode := _mode(path)) is not None and mode & extra
-    ]  # fmt: skip
+    ]
     if _mode(box.key_dir) is not None and not keys.public_key(box.key_dir):
         found.append(bad("rights.key", "warning", "rights.no_key", path=box.key_dir))
     return found or [good("rights", "rights.ok")]

@@ -89,6 +89,8 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
 def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
-        "class_id": cls.class_id, "at": clocks.rfc3339(box.now, box.zone), "ready": exit_status(findings) == 0,
+        "class_id": cls.class_id,
+        "at": clocks.rfc3339(box.now, box.zone),
+        "ready": exit_status(findings) == 0,
         "findings": [f.as_data() for f in findings],
-    }  # fmt: skip
+    }

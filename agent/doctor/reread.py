@@ -114,6 +114,7 @@ def _gone(drive: Drive) -> bool:
 
 def _tell(catalog: Catalog, segment: Segment, drive: Drive, now: datetime) -> None:
     message = words.text("maintain.changed", path=segment.path, root=drive.root)
-    catalog.events.add("segment.damaged", now, camera_id=segment.camera_id, drive_id=drive.drive_id,
-                       detail={"path": segment.path})  # fmt: skip
+    catalog.events.add(
+        "segment.damaged", now, camera_id=segment.camera_id, drive_id=drive.drive_id, detail={"path": segment.path}
+    )
     catalog.alerts.raise_(AlertKind.DRIVE_ERROR, f"reread {drive.drive_id}", message, now, class_id=segment.class_id)

@@ -94,10 +94,16 @@ def _down_since(catalog: Catalog, now: datetime) -> datetime | None:
 def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, Any]:
     """Return the contract's gap object."""
     return {
-        "camera_id": gap.camera_id, "date": gap.date.isoformat(), "session": gap.session.value,
-        "start": rfc3339(gap.start, zone), "end": rfc3339(gap.end, zone), "seconds": round(gap.seconds, 3),
-        "reason": gap.reason, "event": gap.event, "room_id": gap.room_id,
-    }  # fmt: skip
+        "camera_id": gap.camera_id,
+        "date": gap.date.isoformat(),
+        "session": gap.session.value,
+        "start": rfc3339(gap.start, zone),
+        "end": rfc3339(gap.end, zone),
+        "seconds": round(gap.seconds, 3),
+        "reason": gap.reason,
+        "event": gap.event,
+        "room_id": gap.room_id,
+    }
 
 
 def length(seconds: float, say: Callable[..., str]) -> str:
