@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
-from typing import Any
+from typing import TypeVar
 
 from agent.bureau.incoming import Handler
 from agent.catalog import Catalog
@@ -17,6 +17,7 @@ from agent.model import Look, Session
 from agent.model_classes import TrainingClass, find_class
 
 _FRESH_S = 600.0
+T = TypeVar("T")
 
 
 class Answers:
@@ -33,7 +34,7 @@ class Answers:
     def handlers(self) -> dict[str, Handler]:
         return {"count": self.count, "gaps": self.gaps, "clip": self.clip}
 
-    def count(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def count(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return the newest look of each camera, or of one room, camera or class. `fresh` is false when a look is old."""
         now, last = self._clock.now(), self._catalog.looks.last
         looks = [look for c in self._catalog.cameras.all() if (look := last(c.camera_id, now))]
@@ -41,7 +42,7 @@ class Answers:
         chosen = [x for x in looks if all(getattr(x, k) == v for k, v in wanted.items())]
         return {"looks": [self._look(x) for x in chosen]}
 
-    def gaps(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def gaps(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return the gap ledger of a class, or of one of its days, half-days or cameras. Raises BureauError."""
         cls = self._class(asked)
         day = _parsed(date.fromisoformat, asked, "date") if asked.get("date") else None
@@ -51,7 +52,7 @@ class Answers:
         rows = [gaps.as_object(g, self._catalog.zone) for g in book.gaps if camera in (None, g.camera_id)]
         return {"gaps": rows, "missing": book.total().as_object()}
 
-    def clip(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def clip(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return what video exists for a class and span, and the command that cuts it. Raises BureauError, InputError."""
         cls = self._class(asked)
         day = _parsed(date.fromisoformat, asked, "date")
@@ -65,13 +66,13 @@ class Answers:
         command = f"site-agent clip {cls.class_id} --on {day} --from {begin} --to {end}{only} --out DIR"
         return {"command": command, "clips": [self._clip(plan) for plan in self._clips.plan(request)]}
 
-    def _class(self, asked: Mapping[str, Any]) -> TrainingClass:
+    def _class(self, asked: Mapping[str, object]) -> TrainingClass:
         found = find_class(self._classes(), asked.get("class_id"))
         if found is None:
             raise BureauError("commands.no_class", class_id=repr(asked.get("class_id"))[:64])
         return found
 
-    def _look(self, look: Look) -> dict[str, Any]:
+    def _look(self, look: Look) -> dict[str, object]:
         age = (self._clock.now() - look.at).total_seconds()
         return {
             "camera_id": look.camera_id,
@@ -86,7 +87,7 @@ class Answers:
             "reason": look.reason,
         }
 
-    def _clip(self, plan: Plan) -> dict[str, Any]:
+    def _clip(self, plan: Plan) -> dict[str, object]:
         zone = self._catalog.zone
         return {
             "camera_id": plan.camera_id,
@@ -99,8 +100,12 @@ class Answers:
         }
 
 
-def _parsed(parse: Callable[[str], Any], asked: Mapping[str, Any], key: str) -> Any:
+def _parsed(parse: Callable[[str], T], asked: Mapping[str, object], key: str) -> T:
+    """Return a field of the request. Raises BureauError where it is missing or of the wrong kind."""
+    value = asked.get(key)
     try:
-        return parse(asked[key])
-    except (KeyError, TypeError, ValueError):
-        raise BureauError("answers.bad", key=key, value=repr(asked.get(key))[:40]) from None
+        if isinstance(value, str):
+            return parse(value)
+    except ValueError:
+        pass
+    raise BureauError("answers.bad", key=key, value=repr(value)[:40])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from agent.intervals import common, length, union, without
 from agent.ledger import FRAME
@@ -51,7 +50,7 @@ class Total:
     rooms: tuple[tuple[str, float, float], ...]
     cameras: tuple[tuple[str, str, float], ...]
 
-    def as_object(self) -> dict[str, Any]:
+    def as_object(self) -> dict[str, object]:
         """Return the total for JSON."""
         return {
             "seconds": round(self.seconds, 3),

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from agent.clock import Trust
 
+JsonObject = Mapping[str, Any]
+"""A JSON object whose fields are not known in advance."""
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}\Z")
 
 
@@ -144,4 +146,13 @@ class Event:
     camera_id: str | None
     drive_id: str | None
     until: datetime | None
-    detail: Mapping[str, Any]
+    detail: JsonObject
+
+
+class DriveReport(TypedDict):
+    """The heartbeat's drive object. `state` is `ok` or what is wrong; unknown figures are None."""
+
+    drive_id: str | None
+    state: str
+    free_bytes: int | None
+    days_left: float | None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
-from agent.model import Session
+from agent.model import JsonObject, Session
 
 Severity = Literal["info", "warning", "critical"]
 
@@ -72,6 +71,6 @@ class Alert:
     date: date | None = None
     session: Session | None = None
     camera_id: str | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: JsonObject = field(default_factory=dict)
     first_message: str = ""
     latest_message: str = ""

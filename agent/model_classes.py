@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from agent.model import Session
+from agent.model import JsonObject, Session
 
 LessonKind = Literal["theory", "practice"]
 
@@ -62,7 +62,7 @@ class Amendment:
     first_date: date
     first_session: Session
     reason: str
-    changes: Mapping[str, Any]
+    changes: JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -249,7 +249,7 @@ def text_of(file: Path) -> str:
         raise SettingsError("settings.not_utf8", file=file) from None
 
 
-def table_of(file: Path) -> dict[str, Any]:
+def table_of(file: Path) -> dict[str, object]:
     """Return what the file says, unchecked. Raises SettingsError."""
     try:
         return tomllib.loads(text_of(file))

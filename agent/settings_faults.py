@@ -10,9 +10,10 @@ import json
 import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from agent import words
 from agent.errors import SettingsError
@@ -26,9 +27,9 @@ def check_environment(model: type[BaseModel]) -> None:
             continue
         first, _, rest = name.upper()[len(PREFIX) :].lower().partition("__")
         field = model.model_fields.get(first)
-        kind: Any = field.annotation if field else None
+        kind: object = field.annotation if field else None
         if field and rest:
-            inside = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+            inside = kind.model_fields if _is_section(kind) else {}
             field = inside.get(rest.split("__")[0])
             kind = field.annotation if field else None
         if field is None:
@@ -37,8 +38,12 @@ def check_environment(model: type[BaseModel]) -> None:
             _check_json(name)
 
 
-def _has_keys(kind: Any) -> bool:
-    return is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+def _has_keys(kind: object) -> bool:
+    return is_dataclass(kind) or _is_section(kind)
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _check_json(name: str) -> None:
@@ -51,7 +56,7 @@ def _check_json(name: str) -> None:
 
 def clear(error: ValidationError, file: Path, model: type[BaseModel]) -> SettingsError:
     """Return the first error in our words. Values are left out: they may be secrets."""
-    first: Any = error.errors(include_input=False, include_url=False)[0]
+    first = error.errors(include_input=False, include_url=False)[0]
     place, kind = first["loc"], first["type"]
     key = ".".join(str(part) for part in place) or "-"
     if kind == "missing":
@@ -89,7 +94,7 @@ _EXPECTED = {
 }
 
 
-def _detail(fault: Any) -> str:
+def _detail(fault: ErrorDetails) -> str:
     """Return what was expected instead. The library's own text is used only where the catalogue has none."""
     name = _EXPECTED.get(fault["type"])
     if name is None:
@@ -103,10 +108,15 @@ def _detail(fault: Any) -> str:
 
 def _neighbours(place: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """Return the keys that may stand beside the last of `place`."""
-    kind: Any = model
+    kind: object = model
     for part in place[:-1]:
-        kind = get_args(kind)[0] if isinstance(part, int) else kind.model_fields[part].annotation
-    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
+        if isinstance(part, int):
+            kind = get_args(kind)[0]
+        elif _is_section(kind):
+            kind = kind.model_fields[part].annotation
+    if is_dataclass(kind):
+        return [field.name for field in fields(kind)]
+    return list(kind.model_fields) if _is_section(kind) else []
 
 
 def _variable_of(place: tuple[int | str, ...]) -> str | None:

@@ -11,10 +11,9 @@ import re
 import subprocess
 import tarfile
 import tomllib
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from agent import clock as clocks
 from agent.doctor.box import Box
@@ -81,7 +80,7 @@ def _settings(file: Path) -> str:
     return json.dumps(without_secrets(body), ensure_ascii=False, indent=1, default=str)
 
 
-def without_secrets(value: Any) -> Any:
+def without_secrets(value: object) -> object:
     """Return a copy of nested tables in which the values of secret keys are masked."""
     if isinstance(value, Mapping):
         return {k: STRUCK if _SECRET_KEY.search(k) and v else without_secrets(v) for k, v in value.items()}
@@ -152,15 +151,21 @@ def _catalog(box: Box) -> dict[str, str]:
         }
         for d in catalog.drives.all()
     ]
-    rows = {"cameras": cameras, "events": events, "alerts": alerts, "classes": classes, "drives": drives}
+    rows: dict[str, Sequence[Mapping[str, object]]] = {
+        "cameras": cameras,
+        "events": events,
+        "alerts": alerts,
+        "classes": classes,
+        "drives": drives,
+    }
     return {f"{name}.json": _lines(found) for name, found in rows.items()}
 
 
-def _stamp(moment: Any) -> str | None:
+def _stamp(moment: datetime | None) -> str | None:
     return clocks.stamp(moment) if moment else None
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+def _lines(rows: Iterable[Mapping[str, object]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

@@ -6,14 +6,14 @@ import json
 import subprocess
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from agent import clock as clocks
 from agent.drive import durable
 from agent.errors import InputError
+from agent.model import JsonObject
 
 
-def report(now: datetime) -> dict[str, Any]:
+def report(now: datetime) -> JsonObject:
     """Return `{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
     scan = _ask("--scan-open")
     disks = {str(d["name"]): _ask("--all", "-d", str(d["type"]), str(d["name"])) for d in scan.get("devices", [])}
@@ -31,7 +31,7 @@ def write(file: Path, now: datetime) -> int:
     return len(body["disks"])
 
 
-def _ask(*arguments: str) -> dict[str, Any]:
+def _ask(*arguments: str) -> JsonObject:
     """Run smartctl and return its JSON.
 
     Its exit status is a set of bits about the disk and says nothing about the JSON.

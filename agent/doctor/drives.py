@@ -7,10 +7,8 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from agent import clock as clocks
 from agent.doctor.box import Box
@@ -18,6 +16,7 @@ from agent.doctor.finding import Finding, Severity, bad, good, of_error
 from agent.drive import Drive, forecast, keys, watch
 from agent.drive.layout import SYSTEM
 from agent.errors import DriveError
+from agent.model import JsonObject
 
 SPEED_BYTES = 16 * 1024 * 1024
 SLOW = 4.0
@@ -157,7 +156,7 @@ def smart(box: Box) -> list[Finding]:
     try:
         report = json.loads(box.smart_file.read_text(encoding="utf-8"))
         at = clocks.parse(report["at"])
-        disks: Mapping[str, Any] = report["disks"]
+        disks: JsonObject = report["disks"]
     except (OSError, ValueError, KeyError, TypeError):
         # an ordinary user's PATH lacks the folder where it is
         there = shutil.which("smartctl", path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin")
@@ -167,7 +166,7 @@ def smart(box: Box) -> list[Finding]:
     return [_disk(device, body) for device, body in sorted(disks.items())]
 
 
-def _disk(device: str, body: Mapping[str, Any]) -> Finding:
+def _disk(device: str, body: JsonObject) -> Finding:
     name = f"drive.smart.{Path(device).name}"
     model = body.get("model_name") or body.get("scsi_model_name") or "?"
     passed = (body.get("smart_status") or {}).get("passed")

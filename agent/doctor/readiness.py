@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from agent import clock as clocks
 from agent import schedule
@@ -86,7 +85,7 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
     return good("class.space", "class.space_ok", **shown)
 
 
-def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, Any]:
+def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, object]:
     """Return the message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
         "class_id": cls.class_id,

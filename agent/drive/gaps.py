@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import ledger, missing
@@ -91,7 +90,7 @@ def _down_since(catalog: Catalog, now: datetime) -> datetime | None:
     return parse(alive)
 
 
-def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, Any]:
+def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
     """Return the contract's gap object."""
     return {
         "camera_id": gap.camera_id,
