@@ -78,9 +78,9 @@ class Crew:
                 self._stop.wait(self._pause_s)
         except Exception:  # outermost frame of a thread: log, stop everything, let systemd restart
             if threading.current_thread() in self._abandoned:
-                log.exception("worker %s, which was given up, broke", name)
+                log.exception("abandoned worker %s failed", name)
                 return
-            log.exception("worker %s broke; stopping", name)
+            log.exception("worker %s failed; stopping", name)
             self.failed.set()
             self._stop.set()
 
@@ -93,7 +93,7 @@ class Crew:
             found = shortage.of(error)
             if found is None:
                 raise
-            log.warning("worker %s waits: %s", threading.current_thread().name, found)
+            log.warning("worker %s is restarted in a moment: %s", threading.current_thread().name, found)
         else:
             return False
         return not self._stop.is_set()

@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from agent.intervals import common, length, union, without
+from agent.intervals import Span, common, length, union, without
 from agent.ledger import FRAME
 from agent.model import Gap, Session
 from agent.model_classes import Lesson
 from agent.schedule import Placement
-
-Stretch = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +28,10 @@ class RoomTime:
     date: date
     session: Session
     room_id: str
-    planned: tuple[Stretch, ...]
-    missing: tuple[Stretch, ...]
-    lessons: tuple[Stretch, ...]
-    cameras: tuple[tuple[str, tuple[Stretch, ...]], ...]
+    planned: tuple[Span, ...]
+    missing: tuple[Span, ...]
+    lessons: tuple[Span, ...]
+    cameras: tuple[tuple[str, tuple[Span, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +70,16 @@ def rooms(
 
     `planned` is `schedule.planned` of a class, `gaps` its ledger up to `now`, `lessons` its own.
     """
-    held: dict[tuple[date, Session, str], list[Stretch]] = {}
+    held: dict[tuple[date, Session, str], list[Span]] = {}
     for x in lessons:
         if not x.cancelled:
             held.setdefault((x.date, x.session, x.room_id), []).append((x.start, x.end))
-    places: dict[tuple[date, Session, str], dict[str, list[Stretch]]] = {}
+    places: dict[tuple[date, Session, str], dict[str, list[Span]]] = {}
     for p in planned:
         if p.start < now:
             cameras = places.setdefault((p.date, p.session, p.room_id), {})
             cameras.setdefault(p.camera_id, []).append((p.start, min(p.end, now)))
-    holes: dict[tuple[date, Session, str, str], list[Stretch]] = {}
+    holes: dict[tuple[date, Session, str, str], list[Span]] = {}
     for g in gaps:
         holes.setdefault((g.date, g.session, g.room_id, g.camera_id), []).append((g.start, g.end))
     found = []
@@ -98,8 +96,8 @@ def rooms(
 def total(found: Iterable[RoomTime], day: date | None = None, session: Session | None = None) -> Total:
     """Return the total of these rooms, or of one of their days or half-days."""
     mine = [x for x in found if (day is None or x.date == day) and (session is None or x.session == session)]
-    by_room: dict[str, tuple[list[Stretch], list[Stretch]]] = {}
-    by_camera: dict[tuple[str, str], list[Stretch]] = {}
+    by_room: dict[str, tuple[list[Span], list[Span]]] = {}
+    by_camera: dict[tuple[str, str], list[Span]] = {}
     for x in mine:
         whole, taught = by_room.setdefault(x.room_id, ([], []))
         whole.extend(x.missing)

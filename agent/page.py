@@ -118,7 +118,7 @@ class PageProcess:
         try:
             page.run(stop, lambda: notify.tell("WATCHDOG=1"))
         except Exception:  # outermost frame of the thread: log, end the process, let systemd start it again
-            log.exception("the page broke; stopping")
+            log.exception("the page failed; stopping")
             self._broke = True
         finally:
             self._broke = self._broke or not stop.is_set()

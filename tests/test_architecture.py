@@ -29,8 +29,9 @@ LAYERS = [
         "defaults",
     }
     | {"model", "model_alerts", "model_cameras", "model_classes"},
-    {"schedule", "catalog"},
-    {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_entries", "attempts_store"},
+    {"schedule", "ledger", "missing"},
+    {"catalog"},
+    {"media", "drive", "life", "attempts", "attempts_entries", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
@@ -38,7 +39,7 @@ LAYERS = [
     {"app", "page", "demo"},
     {"commands", "__main__"},
 ]
-STAGES = LAYERS[4]
+STAGES = LAYERS[5]
 PURE_GROUND = {
     "words", "errors", "clock", "model", "model_alerts", "model_cameras", "model_classes", "schedule", "notify", "ledger",
     "missing", "intervals", "digest", "headcounts", "periodic", "resources", "defaults",
