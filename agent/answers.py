@@ -1,4 +1,7 @@
-"""Handlers for the bureau's requests over MQTT: a count now, a class's gaps, a reference to a clip. See docs/mqtt.md."""
+"""Handlers for the bureau's requests over MQTT: a count now, a class's gaps, a reference to a clip.
+
+docs/mqtt.md has the messages.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counts of wrong passwords as stored text (see `agent/attempts.py`), and the processes and boots that they name."""
+"""The counts of wrong passwords as stored text, and the processes and boots that they name."""
 
 from __future__ import annotations
 
