@@ -1,4 +1,7 @@
-"""The command line: `site-agent COMMAND`. Exit status: 0 done, 1 something broke or was found wrong, 2 the input is wrong."""
+"""The command line, `site-agent COMMAND`.
+
+Exit status: 0 done, 1 something broke or was found wrong, 2 the input is wrong.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ PACKAGES = {
     "onvif": "onvif-zeep",
     "paho": "paho-mqtt",
 }
-"""Packages that are installed under another name than they are imported by."""
+"""Names of packages on PyPI that differ from their import names."""
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are one line in the user's language."""
+    """An argparse parser whose error messages are one line in the user's language."""
 
     def error(self, message: str) -> NoReturn:
         common.say(words.text("commands.usage", detail=message))
@@ -34,8 +37,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """Every module of agent.commands that has `add` is a command. Only the one that is asked for is imported: some of
-    them bring in large libraries."""
+    """Build the parser with every module of agent.commands that has `add`.
+
+    Only the command that is asked for is imported: some commands need large libraries.
+    """
     names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
     asked = [name for name in names if name in arguments]
     shared = common.options()
@@ -59,9 +64,9 @@ def _child(shared: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; errors of the project become one line on standard error."""
+    """Run one command; the project's errors become one line on standard error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # a name on a stick may be GBK: written as JSON writes it, \udcXX, instead of a crash
+        # a name on a stick may be GBK: it is written as JSON writes it, \udcXX, instead of causing a crash
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
     words.use(_language(arguments))
@@ -82,7 +87,8 @@ def main(argv: list[str] | None = None) -> int:
         common.say(words.text("commands.interrupted"))
         return 1
     except BrokenPipeError:
-        # the reader of our output went away (head, less): not a fault, but Python would complain again at exit
+        # the reader of our output has closed it (head, less): not an error, but Python would complain again
+        # at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     finally:
@@ -90,8 +96,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _all_text(args: argparse.Namespace) -> None:
-    """A terminal that writes GBK gives bytes that are no text: they would stop in the middle of a database. Names of files
-    may be such bytes. Raises InputError."""
+    """Refuse arguments that are not text. Raises InputError.
+
+    A terminal with GBK encoding passes bytes that cannot be decoded; they would fail later, inside a database. File
+    names may be such bytes.
+    """
     for name, given in vars(args).items():
         if name == "files":
             continue
@@ -101,7 +110,7 @@ def _all_text(args: argparse.Namespace) -> None:
 
 
 def _language(arguments: list[str]) -> words.Language:
-    """Before the real parse, since its own messages need the language already."""
+    """Find the language before the arguments are parsed, since the parser's own messages need it."""
     early = argparse.ArgumentParser(add_help=False, parents=[common.options()], exit_on_error=False)
     try:
         known, _ = early.parse_known_args(arguments)

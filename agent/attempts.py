@@ -1,39 +1,46 @@
-"""How often a camera's password may be tried. Cameras lock themselves after a few wrong ones, for everybody: so after three
-wrong answers, at whichever of its doors, a camera is asked again only when the settings change or an hour has passed.
+"""Limits how often a camera's password may be tried, so that no camera locks its account.
 
-The counts are shared by all processes of a box: each change is one transaction of a `Store` that other processes wait for.
+Cameras lock the account after a few wrong passwords, for everybody. After three wrong answers, through ONVIF and RTSP
+together, a camera is asked again only when the settings change or an hour has passed.
+
+The counts are shared by all processes of a box: each change is one transaction of a `Store`, for which other
+processes wait.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from agent.attempts_entries import (
+    OPEN_S,
+    PAUSE_S,
+    Entry,
+    Moment,
+    describe_process,
+    dump_entries,
+    load_entries,
+    read_boot_id,
+)
 from agent.attempts_store import InCatalog, InFile, Memory, Store
 from agent.catalog import Catalog
-from agent.clock import Clock, parse, stamp
+from agent.clock import Clock
 from agent.errors import CameraDenied, CameraUnreachable
 
 ATTEMPTS = 3
-PAUSE_S = 3600.0
 RESTING = "cameras.resting"
-"""Key of the error of a camera that is not asked for a while."""
-_TOLD_S = 900.0  # steps in which the rest of the pause is told: an alert is no stopwatch
-_OPEN_S = 60.0  # an attempt that was not ended by then belongs to a process that was killed
-_PATIENCE_S = 2.0  # for the attempts of others that are under way: a search must be able to stop within three seconds
+"""Key of the error for a camera that is not asked for a while."""
+_TOLD_S = 900.0  # the remaining pause is reported in steps of this length: an alert is not a stopwatch
+_PATIENCE_S = 2.0  # how long to wait for attempts of others: a search must be able to stop within three seconds
 _POLL_S = 0.05
-_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 Door = Literal["onvif", "rtsp"]
 
 
@@ -47,48 +54,33 @@ class Account(Protocol):
     def password(self) -> str: ...
 
 
-@dataclass(slots=True)
-class _Entry:
-    """Wrong answers at each door of the camera `name` with the account of `proof`, the last at `last` (monotonic);
-    `accepted` are the doors that took the same account since, `open` attempts under way: when each counts no more."""
-
-    name: str
-    proof: str
-    last: float
-    wrong: Counter[str] = field(default_factory=Counter)
-    accepted: set[str] = field(default_factory=set)
-    open: dict[str, float] = field(default_factory=dict)
-
-    def matters(self, now: float) -> bool:
-        """Drop what has lapsed; True where anything is left."""
-        self.open = {t: end for t, end in self.open.items() if now < end <= now + _OPEN_S and _is_alive(t)}
-        if self.last + PAUSE_S <= now:
-            self.wrong.clear()
-        return bool(self.open or self.wrong.total())
-
-
 class Budget:
-    """Counts wrong answers a camera. Intervals are on the monotonic clock, which all processes of one boot share. Without
-    a `store` the counts are those of this object alone. One object serves all threads and both doors."""
+    """Counts the wrong answers of each camera. One object serves all threads and both doors.
+
+    Intervals are on the monotonic clock, which all processes of one boot share. Without a `store` the counts belong
+    to this object alone.
+    """
 
     def __init__(self, clock: Clock, store: Store | None = None) -> None:
         self._clock = clock
         self._store = store or Memory()
         self._lock = threading.Lock()
-        self._boot = _boot()
-        self._process = _process(os.getpid()) or f"{os.getpid()}."
+        self._boot = read_boot_id()
+        self._process = describe_process(os.getpid()) or f"{os.getpid()}."
         self._salt = ""
         self._proofs: dict[tuple[str, str], str] = {}
-        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._entries: dict[tuple[str, str], Entry] = {}
         self._text: str | None = None
         self._trusted: set[tuple[Door, str, str]] = set()
         self._by_box_time: set[str] = set()
 
     @contextmanager
     def attempt(self, door: Door, names: Collection[str], account: Account) -> Iterator[Attempt]:
-        """One try of a password at a camera; say in it how it ended, or nothing where there was no answer. `names` are all
-        that tell the camera: endpoint, address. Raises CameraDenied where the try must wait, CameraUnreachable where
-        others are trying the same."""
+        """Reserve one try of a password at a camera; report its outcome in the body, or nothing without an answer.
+
+        `names` are all names of the camera: endpoint, address. Raises CameraDenied where the try must wait,
+        CameraUnreachable where others are trying the same.
+        """
         token = self._begin(door, names, account)
         try:
             yield Attempt(self, door, names, account, token)
@@ -97,7 +89,7 @@ class Budget:
                 self._end(token)
 
     def wrong(self, door: Door, names: Collection[str], account: Account, token: str = "") -> int:
-        """Count a wrong answer; returns how many tries are left."""
+        """Count a wrong answer; return how many tries are left."""
         with self._changing():
             now, proof = self._clock.monotonic(), self._proof(account)
             known = self._of(names, proof)
@@ -105,14 +97,17 @@ class Budget:
             counts[door] += 1
             accepted = {d for entry in known for d in entry.accepted} - {door}
             for name in names:
-                entry = self._entries.setdefault((name, proof), _Entry(name, proof, now))
+                entry = self._entries.setdefault((name, proof), Entry(name, proof, now))
                 entry.last, entry.wrong, entry.accepted = now, counts.copy(), set(accepted)
                 entry.open.pop(token, None)
                 self._trusted.discard((door, name, proof))
             return max(0, ATTEMPTS - counts.total())
 
     def right(self, door: Door, names: Collection[str], account: Account, token: str = "") -> None:
-        """The camera accepted an answer. What is wrong at its other door, or of another account, stays counted."""
+        """Record that the camera accepted the account.
+
+        Wrong answers at its other door, or for another account, stay counted.
+        """
         with self._lock:
             self._refresh(self._store.read())
             proof = self._proof(account) if self._salt else ""
@@ -128,8 +123,10 @@ class Budget:
             self._trusted |= {(door, name, proof) for name in names}
 
     def note_time(self, names: Collection[str], by_box: bool) -> None:
-        """A camera took a proof by the box's time, though it tells another (or no longer does): the other one first would be
-        a wrong answer each time. Not kept over a restart."""
+        """Remember whether a camera accepts digests made with the box's time instead of the time that it reports.
+
+        Trying the other one first would be a wrong answer each time. Not kept over a restart.
+        """
         with self._lock:
             self._by_box_time = self._by_box_time | set(names) if by_box else self._by_box_time - set(names)
 
@@ -138,7 +135,7 @@ class Budget:
             return not self._by_box_time.isdisjoint(names)
 
     def _begin(self, door: Door, names: Collection[str], account: Account) -> str:
-        """Take one of the tries that are left; returns its token, empty where none needs to be taken."""
+        """Take one of the remaining tries; return its token, empty where none needs to be taken."""
         if self._is_trusted(door, names, account):
             return ""
         end = self._clock.monotonic() + _PATIENCE_S
@@ -147,13 +144,14 @@ class Budget:
                 now, proof = self._clock.monotonic(), self._proof(account)
                 known = self._of(names, proof)
                 wrong = max((entry.wrong.total() for entry in known), default=0)
-                # an answer that is still out may turn out to be a wrong one
+                # after the first failure, attempts in progress count as failures: each may turn out
+                # to be one
                 waiting = max((len(entry.open) for entry in known), default=0)
                 if wrong + waiting < ATTEMPTS or any(door in entry.accepted for entry in known):
                     token = f"{self._process}-{secrets.token_hex(8)}"
                     for name in names:
-                        entry = self._entries.setdefault((name, proof), _Entry(name, proof, now))
-                        entry.open[token] = now + _OPEN_S
+                        entry = self._entries.setdefault((name, proof), Entry(name, proof, now))
+                        entry.open[token] = now + OPEN_S
                     return token
                 if wrong >= ATTEMPTS or (now >= end and wrong):
                     left = max(entry.last for entry in known if entry.wrong) + PAUSE_S - now
@@ -164,7 +162,7 @@ class Budget:
             self._clock.wait(threading.Event(), _POLL_S)
 
     def _is_trusted(self, door: Door, names: Collection[str], account: Account) -> bool:
-        """Whether this process has seen the camera take the account, and nobody has seen it refused since."""
+        """Return whether this process has seen the camera accept the account, and nobody has seen it refused since."""
         with self._lock:
             self._refresh(self._store.read())
             if not self._salt:
@@ -174,7 +172,7 @@ class Budget:
             return not held and any((door, name, proof) in self._trusted for name in names)
 
     def _end(self, token: str) -> None:
-        """Give back a try that was not settled."""
+        """Give back a try without an outcome."""
         with self._lock:
             if not any(token in entry.open for entry in self._entries.values()):
                 return
@@ -182,14 +180,14 @@ class Budget:
             for entry in self._entries.values():
                 entry.open.pop(token, None)
 
-    def _of(self, names: Collection[str], proof: str) -> list[_Entry]:
-        """What is held against this account at this camera and has not lapsed."""
+    def _of(self, names: Collection[str], proof: str) -> list[Entry]:
+        """Return the entries of this account at this camera that have not expired."""
         now = self._clock.monotonic()
         found = (self._entries.get((name, proof)) for name in names)
         return [entry for entry in found if entry and entry.matters(now)]
 
     def _proof(self, account: Account) -> str:
-        """Tells whether the settings changed without keeping what they were; slow to guess from."""
+        """Return a slow hash of the account: it shows that the settings changed without storing the password."""
         key = account.username, account.password
         if key not in self._proofs:
             salt = bytes.fromhex(self._salt)
@@ -198,104 +196,53 @@ class Budget:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Read, change and write the counts with every other process kept out."""
+        """Read, change and write the counts while every other process is kept out."""
         with self._lock, self._store.change() as state:
             self._refresh(state.text)
             if not self._salt:
                 self._salt = secrets.token_hex(16)
             yield
-            now = self._clock.monotonic()
-            self._entries = {key: e for key, e in self._entries.items() if e.matters(now)}
-            self._text = state.text = self._dump(now)
-
-    def _dump(self, now: float) -> str:
-        at = self._clock.now()
-        entries = [
-            {"name": e.name, "proof": e.proof, "boot": self._boot, "monotonic": e.last,
-             "last": stamp(at - timedelta(seconds=now - e.last)), "wrong": e.wrong, "accepted": sorted(e.accepted),
-             "open": e.open}
-            for e in self._entries.values()
-        ]  # fmt: skip
-        return json.dumps({"salt": self._salt, "entries": entries})
+            at = self._moment()
+            self._entries = {key: e for key, e in self._entries.items() if e.matters(at.monotonic)}
+            self._text = state.text = dump_entries(self._salt, self._entries.values(), at)
 
     def _refresh(self, text: str | None) -> None:
         """Take over what other processes have counted."""
         if text == self._text:
             return
         self._text = text
-        try:
-            state = json.loads(text or "{}")
-            salt, entries = str(state.get("salt", "")), [self._entry(e) for e in _rows(state.get("entries", ()))]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            salt, entries = "", []  # a file that was cut off by a full disk
+        salt, entries = load_entries(text, self._moment())
         if salt != self._salt:
             self._salt = salt
             self._proofs.clear()
             self._trusted.clear()
         self._entries = {(e.name, e.proof): e for e in entries}
 
-    def _entry(self, e: Mapping[str, Any]) -> _Entry:
-        now, last = self._clock.monotonic(), e.get("monotonic", math.inf)
-        same = e.get("boot") == self._boot and last <= now
-        if not same:  # of an earlier boot: what is left of its hour by the wall clock
-            last = now - self._age(parse(e["last"]))
-        return _Entry(
-            e["name"], e["proof"], last, Counter(e["wrong"]), set(e["accepted"]), e.get("open", {}) if same else {}
-        )
-
-    def _age(self, last: datetime) -> float:
-        """Seconds since then by the wall clock, which may have stepped: never more than a pause, never the future."""
-        return min(PAUSE_S, max(0.0, (self._clock.now() - last).total_seconds()))
-
-
-def _rows(entries: Any) -> list[Mapping[str, Any]]:
-    """Version 0.1 kept one entry for each name."""
-    return [{"name": n, **e} for n, e in entries.items()] if isinstance(entries, dict) else list(entries)
-
-
-def _boot() -> str:
-    """Which start of the machine this is: the monotonic clock counts from there."""
-    try:
-        return _BOOT_FILE.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _process(pid: int) -> str:
-    """A process in one word: its number and the instant of its start, since numbers are given out again; empty where
-    there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return f"{pid}.{stat.rpartition(')')[2].split()[19]}"
-
-
-def _is_alive(token: str) -> bool:
-    """Whether the process that took a try still runs; one that was killed ends no attempt."""
-    process = token.partition("-")[0]
-    return bool(process) and _process(int(process.partition(".")[0])) == process
+    def _moment(self) -> Moment:
+        return Moment(self._boot, self._clock.monotonic(), self._clock.now())
 
 
 def kept(catalog: Catalog, clock: Clock) -> Budget:
-    """The box's budget, kept in its catalog: service and commands share it."""
+    """Return the box's budget, kept in its catalog, which the service and the commands share."""
     return Budget(clock, InCatalog(catalog))
 
 
 def alone(clock: Clock) -> Budget:
-    """Counts of this process alone, for whoever gives no password."""
+    """Return a budget of this process alone, for commands without a password."""
     return Budget(clock)
 
 
 def of_user(clock: Clock) -> Budget:
-    """The budget of who runs a command without a catalog, kept in a file of theirs over all runs. Its use raises InputError
-    where there is no place for the file."""
+    """Return the budget for commands without a catalog, kept in a file of the user over all runs.
+
+    Its use raises InputError where there is no place for the file.
+    """
     return Budget(clock, InFile())
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try under way; see `Budget.attempt`."""
+    """A try in progress; see `Budget.attempt`."""
 
     budget: Budget
     door: Door
@@ -304,7 +251,7 @@ class Attempt:
     token: str = ""
 
     def wrong(self) -> int:
-        """Refused; returns how many tries are left."""
+        """Report a refusal; return how many tries are left."""
         return self.budget.wrong(self.door, self.names, self.account, self.token)
 
     def right(self) -> None:

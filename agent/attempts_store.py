@@ -1,5 +1,7 @@
-"""Where the counts of wrong passwords are kept (see `agent/attempts.py`): each change is one transaction, for which other
-threads and processes wait."""
+"""Storage for the counts of wrong passwords (see `agent/attempts.py`).
+
+Each change is one transaction, for which other threads and processes wait.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,18 @@ _FILE = "camera-attempts.json"
 
 @dataclass(slots=True)
 class State:
-    """The stored text inside a transaction; what `text` holds at its end is kept."""
+    """The stored text inside a transaction; the value of `text` at the end is written."""
 
     text: str | None = None
 
 
 class Store(Protocol):
-    """Where the counts are kept. Both raise SiteAgentError where they cannot be had."""
+    """Where the counts are stored. Both methods raise SiteAgentError where the storage cannot be used."""
 
     def read(self) -> str | None: ...
 
     def change(self) -> AbstractContextManager[State]:
-        """A transaction: other threads and processes wait until it is over."""
+        """Open a transaction: other threads and processes wait until it is over."""
 
 
 class Memory:
@@ -51,7 +53,7 @@ class Memory:
 
 
 class InCatalog:
-    """Counts in the box's catalog, which service and commands share."""
+    """Counts in the box's catalog, which the service and the commands share."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -70,7 +72,7 @@ class InCatalog:
 
 
 class InFile:
-    """Counts in a file of the user, for commands that need no settings file and so have no catalog."""
+    """Counts in a file of the user, for commands that need no settings file and therefore have no catalog."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or _folder() / _FILE
@@ -111,8 +113,10 @@ def _content(file: int) -> str | None:
 
 
 def _folder() -> Path:
-    """The user's folder for state (XDG Base Directory Specification); where they have none, one in the temporary folder
-    that is theirs alone."""
+    """Return the user's folder for state (XDG Base Directory Specification). Raises InputError.
+
+    Where the user has none, it is a folder in the temporary folder that nobody else can use.
+    """
     named = os.environ.get("XDG_STATE_HOME", "")
     with contextlib.suppress(RuntimeError, OSError):
         folder = (Path(named) if named else Path.home() / ".local" / "state") / "site-agent"

@@ -16,19 +16,19 @@ Trust = Literal["trusted", "free", "unknown"]
 
 
 class Clock(Protocol):
-    """What the agent asks of a clock."""
+    """What the agent needs of a clock."""
 
     def now(self) -> datetime:
-        """Aware UTC."""
+        """Return the time, aware UTC."""
 
     def monotonic(self) -> float:
-        """Seconds; never steps."""
+        """Return seconds that never step."""
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """Sleep up to `seconds`; True as soon as `stop` is set."""
+        """Sleep up to `seconds`; return True as soon as `stop` is set."""
 
     def trust(self) -> Trust:
-        """How far `now` can be believed: synchronised, running free after it was, or never synchronised since boot."""
+        """Return how far `now` can be trusted: synchronised, free-running after it was, or unknown since boot."""
 
 
 class SystemClock:
@@ -40,7 +40,7 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    # asked twice a packet: without a method of ours around it
+    # hot path (twice per packet): alias the builtin to avoid a wrapper frame
     monotonic = staticmethod(time.monotonic)
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
@@ -55,12 +55,22 @@ class SystemClock:
 
 class _Timex(ctypes.Structure):
     # struct timex of <sys/timex.h>, 64-bit Linux; only `status` is read
-    _fields_ = [("modes", ctypes.c_uint), ("offset", ctypes.c_long), ("freq", ctypes.c_long), ("maxerror", ctypes.c_long),
-                ("esterror", ctypes.c_long), ("status", ctypes.c_int), ("rest", ctypes.c_long * 32)]  # fmt: skip
+    _fields_ = [
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_long * 32),
+    ]
 
 
 def _kernel_synchronised() -> bool:
-    """True when an NTP daemon disciplines the kernel's clock (adjtimex with modes 0 only reads; no privilege needed)."""
+    """Return whether an NTP daemon disciplines the kernel's clock.
+
+    adjtimex with modes 0 only reads and needs no privilege.
+    """
     timex = _Timex()
     sta_unsync = 0x40
     try:
@@ -72,16 +82,16 @@ def _kernel_synchronised() -> bool:
 
 
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
-"""This program is younger than that: a clock that shows less was never set."""
+"""Before this date the program did not exist: an earlier clock was never set."""
 
 
 def is_set(clock: Clock) -> bool:
-    """Whether the box has a time at all; a machine without a battery begins in 1970."""
+    """Return whether the box has a time at all; a machine without a battery starts in 1970."""
     return clock.now() >= EARLIEST
 
 
 def stamp(moment: datetime) -> str:
-    """Fixed-width UTC text to the millisecond, so that text order is time order: 2026-11-23T06:46:00.123Z."""
+    """Return fixed-width UTC text to the millisecond, so that text order is time order: 2026-11-23T06:46:00.123Z."""
     if moment.tzinfo is None:
         raise ValueError("naive time")
     utc = moment.astimezone(UTC)
@@ -91,7 +101,7 @@ def stamp(moment: datetime) -> str:
 
 
 def parse(text: str) -> datetime:
-    """RFC 3339 to aware UTC. Raises ValueError, also where the offset is missing."""
+    """Convert RFC 3339 to aware UTC. Raises ValueError, also where the offset is missing."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"no offset: {text}")
@@ -99,10 +109,10 @@ def parse(text: str) -> datetime:
 
 
 def rfc3339(moment: datetime, zone: ZoneInfo) -> str:
-    """For JSON and MQTT: local time of the site with offset, to the millisecond."""
+    """Return the site's local time with offset, to the millisecond, for JSON and MQTT."""
     return parse(stamp(moment)).astimezone(zone).isoformat(timespec="milliseconds")
 
 
 def local_day(moment: datetime, zone: ZoneInfo) -> date:
-    """The site's calendar day of an instant."""
+    """Return the site's calendar day of an instant."""
     return moment.astimezone(zone).date()

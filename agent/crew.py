@@ -1,8 +1,8 @@
-"""Threads with names: started in order, watched, joined in reverse.
+"""Supervises the worker threads: starts them in order, restarts those that were blocked, joins them in reverse.
 
-A worker that ends by an error is a bug: the whole process then stops in order with status 1, and systemd starts it again. But a
-catalog that is blocked (its disk is full, a command holds it) is nobody's bug, nor is running out of descriptors, memory or
-threads: the worker begins again a little later.
+A worker that ends with an error is a bug: the whole process then stops in order with status 1, and systemd starts it
+again. A blocked catalog (its disk is full, a command holds it) is not a bug, and neither is running out of
+descriptors, memory or threads: the worker is restarted a little later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ Work = Callable[[threading.Event], None]
 
 
 class Crew:
-    """`failed` is set as soon as one worker broke; `pause_s` is how long one waits who could not go on just now."""
+    """Supervisor of named threads.
+
+    `failed` is set as soon as one worker failed. `pause_s`: delay before a worker that raised CatalogBlocked or ran
+    out of resources is restarted.
+    """
 
     def __init__(self, stop: threading.Event, pause_s: float = 5.0) -> None:
         self._stop = stop
@@ -31,25 +35,27 @@ class Crew:
         self.failed = threading.Event()
 
     def start(self, name: str, work: Work) -> None:
-        """Run `work(stop)` in a thread of its own; a name that runs already is left alone. Raises Shortage where no thread can
-        be added."""
+        """Run `work(stop)` in a new thread. Raises Shortage where no thread can be added.
+
+        A name that is running already is left alone.
+        """
         with self._lock:
             if name in self._threads or self._stop.is_set():
                 return
             thread = threading.Thread(target=self._run, args=(name, work), name=name)
             with shortage.told():
                 thread.start()
-            # only now: who could not be started must not count as running
+            # only now: a thread that could not be started must not count as running
             self._threads[name] = thread
 
     def abandon(self, name: str) -> None:
-        """Leave a worker that hangs to itself: its name is free for another, and nobody waits for it at the end."""
+        """Give up a worker that hangs: its name is free for another one, and nobody waits for it at the end."""
         with self._lock:
             if thread := self._threads.pop(name, None):
                 self._abandoned.append(thread)
 
     def hanging(self) -> list[str]:
-        """Names of the abandoned that still hang."""
+        """Return the names of the abandoned workers that still hang."""
         with self._lock:
             return [thread.name for thread in self._abandoned if thread.is_alive()]
 
@@ -58,7 +64,7 @@ class Crew:
             return list(self._threads)
 
     def join(self, seconds: float) -> list[str]:
-        """Wait for all within `seconds`, the last started first; names of those that did not end in time."""
+        """Wait for all within `seconds`, the last started first; return the names of those that did not end in time."""
         deadline = time.monotonic() + seconds
         with self._lock:
             threads = list(reversed(self._threads.items()))
@@ -70,11 +76,11 @@ class Crew:
         try:
             while self._turned_away(work):
                 self._stop.wait(self._pause_s)
-        except Exception:  # a thread's outermost edge: log, stop everything, let systemd restart
+        except Exception:  # outermost frame of a thread: log, stop everything, let systemd restart
             if threading.current_thread() in self._abandoned:
-                log.exception("worker %s, which was given up, broke", name)
+                log.exception("abandoned worker %s failed", name)
                 return
-            log.exception("worker %s broke; stopping", name)
+            log.exception("worker %s failed; stopping", name)
             self.failed.set()
             self._stop.set()
 
@@ -87,7 +93,7 @@ class Crew:
             found = shortage.of(error)
             if found is None:
                 raise
-            log.warning("worker %s waits: %s", threading.current_thread().name, found)
+            log.warning("worker %s is restarted in a moment: %s", threading.current_thread().name, found)
         else:
             return False
         return not self._stop.is_set()

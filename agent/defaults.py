@@ -1,5 +1,7 @@
-"""Defaults of the settings, for the settings file and for the stages that are told them. Each stands here alone; the example
-of the settings shows them, and a test compares. Seconds end in `_S`."""
+"""Defaults of the settings, for the settings file and for the stages that receive them.
+
+Each default stands here alone. The example of the settings shows them, and a test compares. Seconds end in `_S`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Digest authentication (RFC 7616, MD5 and SHA-256), for HTTP and RTSP alike: what a 401 offers, and the answer to it.
+"""Digest authentication (RFC 7616, MD5 and SHA-256) for HTTP and RTSP: the challenge in a 401 and the answer to it.
 
-Pure functions. Text that came as bytes is held with `surrogateescape`, so that a realm in GBK is hashed as the camera sent it.
+Pure functions. Text that came as bytes is held with `surrogateescape`, so that a realm in GBK is hashed as the camera
+sent it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 _LIMIT = 8192
-"""Characters of a header that are looked at."""
+"""How many characters of a header are examined."""
 
 
 class Account(Protocol):
@@ -34,13 +35,15 @@ _HASHES: Mapping[str, Callable[[str], str]] = {
     "SHA-256": lambda text: hashlib.sha256(_bytes(text)).hexdigest(),
     "MD5": lambda text: hashlib.md5(_bytes(text), usedforsecurity=False).hexdigest(),
 }
-"""The strongest first."""
+"""Hash functions by algorithm, the strongest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A digest that was offered in WWW-Authenticate and can be answered. `named`: it named its algorithm, so that the
-    answer names it too; `stale`: only the nonce was too old."""
+    """A digest challenge from WWW-Authenticate that can be answered.
+
+    `named`: the challenge named its algorithm, so the answer names it too. `stale`: only the nonce was too old.
+    """
 
     realm: str
     nonce: str
@@ -52,8 +55,10 @@ class Challenge:
     stale: bool = False
 
     def answer(self, account: Account, method: str, uri: str, count: int = 1) -> str:
-        """The Authorization header for `method` on `uri` as the request line names it; `count`: how often this nonce has been
-        answered, this time included."""
+        """Return the Authorization header for `method` on `uri` as written in the request line.
+
+        `count`: how often this nonce has been used, this time included.
+        """
         hashed = _HASHES[self.algorithm]
         client_nonce = secrets.token_hex(8)
         first = hashed(f"{account.username}:{self.realm}:{account.password}")
@@ -77,21 +82,20 @@ class Challenge:
 
 
 def strongest(values: Iterable[str]) -> Challenge | None:
-    """The strongest digest in the WWW-Authenticate headers of a reply, in whatever order they stand, that can be answered; None
-    where there is none."""
+    """Return the strongest digest challenge of a reply that can be answered, in whatever order they stand; else None."""
     order = list(_HASHES)
     return min(_known(values), key=lambda c: order.index(c.algorithm), default=None)
 
 
 def unknown(values: Iterable[str]) -> str:
-    """The algorithm of the first digest that cannot be answered; "" where there is none."""
+    """Return the algorithm of the first digest challenge that cannot be answered; "" where there is none."""
     known = {c.algorithm for c in _known(values)}
     names = (_algorithm(fields)[0] for value in values for fields in _digests(value))
     return next((name for name in names if name not in known), "")
 
 
 def wants_clear_text(values: Iterable[str]) -> bool:
-    """True where the password itself is asked for (Basic)."""
+    """Return whether the password itself is asked for (Basic)."""
     return any(re.match(r"\s*basic\b", value, re.IGNORECASE) for value in values)
 
 
@@ -122,7 +126,10 @@ def _algorithm(fields: Mapping[str, str]) -> tuple[str, bool]:
 
 
 def _digests(value: str) -> list[dict[str, str]]:
-    """Several schemes may share one header: cut before each `Digest`."""
+    """Return the fields of each digest challenge.
+
+    Several schemes may share one header, so it is cut before each `Digest`.
+    """
     return [
         {
             name.lower(): bare if bare else re.sub(r"\\(.)", r"\1", quoted)

@@ -1,4 +1,4 @@
-"""The errors of the project. Each is one clear line: what is wrong, and the mend.
+"""The errors of the project. Each is one clear line: what is wrong, and the remedy.
 
 SiteAgentError
 ├── InputError            what the user gave is wrong                    exit status 2
@@ -10,7 +10,7 @@ SiteAgentError
 ├── MediaError            a file or stream is not the video it should be
 ├── DriveError            the drive is missing, wrong, full, broken; `kind` is the alert kind
 ├── CatalogError          the database
-│   └── CatalogBlocked    nothing is wrong with it, but it cannot be used just now: disk full, held by somebody, no right to it
+│   └── CatalogBlocked    intact, but not usable just now: disk full, locked by somebody, no permission
 ├── Shortage              out of descriptors, memory or threads: wait and try again
 ├── ModelError            the detector's model file
 │   └── ModelMissing      the settings name a file that is not there      exit status 2
@@ -23,7 +23,7 @@ from agent import words
 
 
 class SiteAgentError(Exception):
-    """Base. `key` names an entry in the catalogue of words, `params` fill it; no parameter may hold a secret."""
+    """Base class. `key` names an entry in the catalogue of words, `params` fill it; no parameter may hold a secret."""
 
     exit_status = 1
 
@@ -65,7 +65,7 @@ class MediaError(SiteAgentError):
 
 
 class DriveError(SiteAgentError):
-    """`kind` is one of the contract's `drive.*` alert kinds."""
+    """An error of an evidence drive. `kind` is one of the contract's `drive.*` alert kinds."""
 
     def __init__(self, key: str, /, kind: str = "drive.error", **params: object) -> None:
         super().__init__(key, **params)

@@ -1,19 +1,22 @@
-"""Arithmetic of half-open intervals [start, end) of time or of bytes. Pure.
+"""Arithmetic of half-open intervals [start, end) of time or of bytes, and the cutting of holes by their causes. Pure.
 
-`common` and `without` take what `union` gives: in order, without overlap.
+`common`, `without` and `bridged` take what `union` returns: intervals in order and without overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 T = TypeVar("T", int, datetime)
+C = TypeVar("C")
+Span = tuple[datetime, datetime]
 
 
 def union(stretches: Iterable[tuple[T, T]]) -> list[tuple[T, T]]:
-    """In order, without overlap; touching ones are one, empty ones none."""
+    """Return the intervals in order and without overlap; touching ones are merged, empty ones dropped."""
     found: list[tuple[T, T]] = []
     for start, end in sorted(s for s in stretches if s[0] < s[1]):
         if found and start <= found[-1][1]:
@@ -24,7 +27,7 @@ def union(stretches: Iterable[tuple[T, T]]) -> list[tuple[T, T]]:
 
 
 def common(one: Sequence[tuple[T, T]], two: Sequence[tuple[T, T]]) -> list[tuple[T, T]]:
-    """What lies in both."""
+    """Return the intersection of two unions."""
     found: list[tuple[T, T]] = []
     i = j = 0
     while i < len(one) and j < len(two):
@@ -36,7 +39,7 @@ def common(one: Sequence[tuple[T, T]], two: Sequence[tuple[T, T]]) -> list[tuple
 
 
 def without(whole: Sequence[tuple[T, T]], part: Sequence[tuple[T, T]]) -> list[tuple[T, T]]:
-    """What of `whole` does not lie in `part`."""
+    """Return what of `whole` does not lie in `part`."""
     found: list[tuple[T, T]] = []
     j = 0
     for start, end in whole:
@@ -52,9 +55,9 @@ def without(whole: Sequence[tuple[T, T]], part: Sequence[tuple[T, T]]) -> list[t
     return found
 
 
-def bridged(stretches: Sequence[tuple[datetime, datetime]], most: timedelta) -> list[tuple[datetime, datetime]]:
-    """The same with pauses of at most `most` closed."""
-    found: list[tuple[datetime, datetime]] = []
+def bridged(stretches: Sequence[Span], most: timedelta) -> list[Span]:
+    """Return the intervals with pauses of at most `most` closed."""
+    found: list[Span] = []
     for start, end in stretches:
         if found and start - found[-1][1] <= most:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
@@ -63,6 +66,76 @@ def bridged(stretches: Sequence[tuple[datetime, datetime]], most: timedelta) -> 
     return found
 
 
-def length(stretches: Iterable[tuple[datetime, datetime]]) -> float:
-    """Seconds together; they must not overlap."""
+def length(stretches: Iterable[Span]) -> float:
+    """Return the total in seconds; the intervals must not overlap."""
     return sum(((end - start) for start, end in stretches), timedelta()).total_seconds()
+
+
+def find_holes(span: Span, covered: Iterable[Span], shortest: timedelta) -> list[Span]:
+    """Return the parts of `span` that nothing in `covered` touches, in order; those shorter than `shortest` are left out."""
+    return [hole for hole in without([span], union(covered)) if hole[1] - hole[0] >= shortest]
+
+
+def cut_by_causes(hole: Span, causes: Sequence[tuple[Span, C]]) -> list[tuple[Span, C | None]]:
+    """Cut a hole where the causes behind it begin and end. The pieces together are exactly the hole.
+
+    Each piece has the first cause in `causes` that covers it, or None.
+    """
+    inside = {t for span, _ in causes for t in span if hole[0] < t < hole[1]}
+    marks = sorted({*hole, *inside})
+    return [((a, b), _first_cause(a, b, causes)) for a, b in pairwise(marks)]
+
+
+def _first_cause(start: datetime, end: datetime, causes: Sequence[tuple[Span, C]]) -> C | None:
+    return next((cause for span, cause in causes if span[0] <= start and span[1] >= end), None)
+
+
+def fill_from_neighbours(
+    pieces: Sequence[tuple[Span, C | None]], reach: timedelta | None = None
+) -> list[tuple[Span, C | None]]:
+    """Give a piece without a cause that of the next piece (it was noticed late), else of the last (it ended late).
+
+    Without `reach` the next piece that has a cause counts, however far away it is. With `reach` only pieces of at most
+    that length are filled, and only the adjacent pieces are looked at.
+    """
+    filled: list[tuple[Span, C | None]] = []
+    for number, (span, cause) in enumerate(pieces):
+        if cause is None and (reach is None or span[1] - span[0] <= reach):
+            following = pieces[number + 1 :] if reach is None else pieces[number + 1 : number + 2]
+            cause = next((c for _, c in following if c is not None), filled[-1][1] if filled else None)
+        filled.append((span, cause))
+    return filled
+
+
+def join_pieces(
+    pieces: Iterable[tuple[Span, C]], shortest: timedelta, join: Callable[[C, C], C | None]
+) -> list[tuple[Span, C]]:
+    """Merge adjacent pieces whose causes belong together. Pieces below `shortest` first join a neighbour.
+
+    `join` returns the cause of two adjacent pieces together, or None where they stay apart.
+    """
+    found: list[tuple[Span, C]] = []
+    for span, cause in _absorb_slivers(pieces, shortest):
+        joined = join(found[-1][1], cause) if found else None
+        if joined is None:
+            found.append((span, cause))
+        else:
+            found[-1] = ((found[-1][0][0], span[1]), joined)
+    return found
+
+
+def _absorb_slivers(pieces: Iterable[tuple[Span, C]], shortest: timedelta) -> Iterator[tuple[Span, C]]:
+    """Merge each piece below `shortest` into the one before it; at the beginning of the hole, into the one after it."""
+    held: tuple[Span, C] | None = None
+    for span, cause in pieces:
+        if held is None:
+            held = span, cause
+        elif span[1] - span[0] < shortest:
+            held = (held[0][0], span[1]), held[1]
+        elif held[0][1] - held[0][0] < shortest:
+            held = (held[0][0], span[1]), cause
+        else:
+            yield held
+            held = span, cause
+    if held is not None:
+        yield held

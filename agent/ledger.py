@@ -1,32 +1,33 @@
 """The gap ledger: planned time without video, with reasons. Pure: plan, segments and events in, gaps out.
 
-A hole in the planned time of one camera is cut where the causes behind it change. Up to a minute that no cause covers (the
-ten seconds until a stall is noticed, the moments of reconnecting) goes to its neighbour in the same hole.
+A hole in the planned time of one camera is cut where its causes begin and end. A piece of up to a minute without a
+cause (the ten seconds until a stall is noticed, the time to reconnect) takes the cause of its neighbour in the same
+hole.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
-from agent.catalog.events import Event
 from agent.clock import parse
-from agent.model import Gap, GapReason, Segment
+from agent.intervals import Span, bridged, cut_by_causes, fill_from_neighbours, find_holes, join_pieces
+from agent.model import Event, Gap, GapReason, Segment
 from agent.schedule import Placement
 
 FRAME = timedelta(milliseconds=40)
-# papers give times to the second: a shorter piece of a hole is told with its neighbour
+# documents show times to the second: a shorter piece of a hole joins its neighbour
 SHORTEST = timedelta(seconds=1)
-# so late may trouble be noticed, and so long may it take until video comes again
+# trouble may be noticed this late, and it may take this long until video returns
 NEAR = timedelta(seconds=60)
-# a step is noticed when the sign of life is next written, and found again at the first key frame after it
+# a step is noticed when the sign of life is next written, and video resumes at the first key frame after it
 STEP_SLACK = timedelta(seconds=15)
 PLAN_REACH = timedelta(hours=24)
 
-# earlier in this table explains better: without power no camera could have been seen to fail
+# earlier entries explain better: without power no camera could have been seen to fail
 REASONS: Mapping[str, GapReason] = {
     "clock.stepped": "clock_step",
     "power.lost": "power_loss",
@@ -46,15 +47,15 @@ REASONS: Mapping[str, GapReason] = {
     "class.imported": "schedule",
 }
 _RANK = {kind: rank for rank, kind in enumerate(REASONS)}
-# an event that a crash left open is over when the agent starts again, or when the next trouble of the camera begins
+# an event that a crash left open ends when the agent starts again, or when the camera's next trouble begins
 _TROUBLES = {"camera.refused", "stream.stalled", "camera.down", "camera.exchanged"}
-# the search's verdict holds until the next one
+# a verdict of the camera search holds until the next one
 _VERDICTS: Mapping[str, GapReason] = {"refused": "not_admitted", "unreachable": "camera_offline"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """`camera_id` None: every camera. Lower `rank` explains better."""
+    """Why there may be no video in a span. `camera_id` None: every camera. A lower `rank` explains better."""
 
     start: datetime
     end: datetime
@@ -73,10 +74,10 @@ def gaps(
     down_since: datetime | None = None,
     frame: timedelta = FRAME,
 ) -> list[Gap]:
-    """Every stretch of planned time up to `now` that no segment covers, by camera and time.
+    """Return every stretch of planned time up to `now` that no segment covers, by camera and time.
 
-    `planned` is `schedule.planned` of the class; an open segment covers up to `now`; holes under one `frame` are none.
-    `down_since`: the agent does not run now, and last did then.
+    `planned` is `schedule.planned` of the class. An open segment covers up to `now`; holes shorter than one `frame`
+    are ignored. `down_since`: when the agent last ran, where it does not run now.
     """
     by_camera: dict[str, list[Segment]] = {}
     for segment in segments:
@@ -102,8 +103,11 @@ def gaps(
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """A camera's segments by start: a class of half a year has tens of thousands, of which a half-day touches a few.
-    `ends[i]` is the latest end among the first i + 1."""
+    """A camera's segments by start, to find those of a span quickly.
+
+    A class of half a year has tens of thousands, of which a half-day touches a few. `ends[i]` is the latest end among
+    the first i + 1.
+    """
 
     segments: list[Segment]
     starts: list[datetime]
@@ -115,36 +119,18 @@ class _Shelf:
         return cls(rows, [s.start for s in rows], list(accumulate((s.end or now for s in rows), max)))
 
     def near(self, start: datetime, end: datetime) -> list[Segment]:
-        """All that touch [start, end), and perhaps some beside."""
+        """Return all segments that touch [start, end), and perhaps some more."""
         return self.segments[bisect_right(self.ends, start) : bisect_left(self.starts, end)]
 
 
-def uncovered(
-    span: tuple[datetime, datetime], segments: Iterable[Segment], *, now: datetime, frame: timedelta = FRAME
-) -> list[tuple[datetime, datetime]]:
-    """The parts of `span` without video, in order. Video shorter than a frame between two holes does not part them."""
-    at, end = span
-    holes: list[tuple[datetime, datetime]] = []
-    for segment in sorted(segments, key=lambda s: s.start):
-        until = segment.end or now
-        if until <= at or segment.start >= end:
-            continue
-        if segment.start - at >= frame:
-            holes.append((at, segment.start))
-        at = max(at, until)
-    if end - at >= frame:
-        holes.append((at, end))
-    merged: list[tuple[datetime, datetime]] = []
-    for hole in holes:
-        if merged and hole[0] - merged[-1][1] < frame:
-            merged[-1] = (merged[-1][0], hole[1])
-        else:
-            merged.append(hole)
-    return merged
+def uncovered(span: Span, segments: Iterable[Segment], *, now: datetime, frame: timedelta = FRAME) -> list[Span]:
+    """Return the parts of `span` without video, in order. Video shorter than a frame does not split a hole."""
+    holes = find_holes(span, ((s.start, s.end or now) for s in segments), frame)
+    return bridged(holes, frame - timedelta.resolution)
 
 
 def causes(events: Sequence[Event], place: Placement, now: datetime) -> list[Cause]:
-    """What the events say about one camera's planned time, best explanation first."""
+    """Return what the events say about one camera's planned time, best explanation first."""
     found = []
     for event in events:
         reason = _reason(event, place)
@@ -155,7 +141,7 @@ def causes(events: Sequence[Event], place: Placement, now: datetime) -> list[Cau
 
 
 def _reason(event: Event, place: Placement) -> GapReason | None:
-    """What an event may explain of this camera's time; None: nothing."""
+    """Return the reason for which an event may explain this camera's time; None where it explains nothing."""
     if event.camera_id is not None and event.camera_id != place.camera_id:
         return None
     reason = REASONS.get(event.kind)
@@ -163,7 +149,7 @@ def _reason(event: Event, place: Placement) -> GapReason | None:
         return None
     if event.kind == "camera.verdict":
         verdict = str(event.detail.get("verdict"))
-        # another unit stood in its place, which did not take over its name
+        # another unit answered in its place, and was not accepted under its name
         return "camera_exchanged" if event.detail.get("successor") else _VERDICTS.get(verdict)
     return reason
 
@@ -174,7 +160,7 @@ def _extent(event: Event, events: Sequence[Event], now: datetime) -> tuple[datet
         begin = parse(str(event.detail["from"])) if "from" in event.detail else event.at - skipped
         return begin - STEP_SLACK, event.at + STEP_SLACK
     if REASONS[event.kind] == "schedule":
-        # the class became known, or was changed, when it had begun
+        # the class became known, or was changed, after it had begun
         return event.at - PLAN_REACH, event.at
     if event.until is not None:
         return event.at, event.until
@@ -183,7 +169,7 @@ def _extent(event: Event, events: Sequence[Event], now: datetime) -> tuple[datet
 
 
 def _ends(later: Event, event: Event) -> bool:
-    """Whether `later` shows that the open `event` is over."""
+    """Return whether `later` shows that the open `event` is over."""
     if later.kind == event.kind == "camera.verdict":
         return later.camera_id == event.camera_id
     if event.kind == "camera.verdict":
@@ -193,73 +179,33 @@ def _ends(later: Event, event: Event) -> bool:
     return later.kind == "agent.started" or (later.kind in _TROUBLES and later.camera_id == event.camera_id)
 
 
-def explain(
-    hole: tuple[datetime, datetime], reasons: Sequence[Cause]
-) -> list[tuple[datetime, datetime, GapReason, int | None]]:
-    """Cut a hole by its causes; the pieces together are exactly the hole."""
-    inside = {t for c in reasons for t in (c.start, c.end) if hole[0] < t < hole[1]}
-    marks = sorted({hole[0], hole[1], *inside})
-    pieces = [(a, b, _cause_at(a, b, reasons)) for a, b in pairwise(marks)]
-    if len(pieces) == 1 and pieces[0][2] is None:
-        return _joined([(*hole, _nearest(hole, reasons))])
-    return _joined(_filled(pieces))
+def explain(hole: Span, reasons: Sequence[Cause]) -> list[tuple[datetime, datetime, GapReason, int | None]]:
+    """Cut a hole by its causes; the pieces together are exactly the hole.
+
+    Adjacent pieces with one reason become one: a reader of the ledger asks why there is no video, not how many attempts
+    failed.
+    """
+    pieces = cut_by_causes(hole, [((c.start, c.end), c) for c in reasons])
+    if len(pieces) == 1 and pieces[0][1] is None:
+        nearest = _nearest(hole, reasons)
+        return [(*hole, nearest.reason, nearest.event)]
+    filled = [(span, cause or _unseen(*span)) for span, cause in fill_from_neighbours(pieces, NEAR)]
+    return [(*span, cause.reason, cause.event) for span, cause in join_pieces(filled, SHORTEST, _join_reasons)]
 
 
-def _cause_at(start: datetime, end: datetime, reasons: Sequence[Cause]) -> Cause | None:
-    return next((c for c in reasons if c.start <= start and c.end >= end), None)
+def _join_reasons(one: Cause, two: Cause) -> Cause | None:
+    """Keep the first event that is known as the cause of both."""
+    if one.reason != two.reason:
+        return None
+    return one if one.event is not None else two
 
 
-def _nearest(hole: tuple[datetime, datetime], reasons: Sequence[Cause]) -> Cause:
-    """For a hole that no cause touches: what happened just before or after a short one."""
+def _nearest(hole: Span, reasons: Sequence[Cause]) -> Cause:
+    """Return the cause of a hole that no cause touches: for a short one, what happened just before or after it."""
     touching = [c for c in reasons if c.start <= hole[1] + NEAR and c.end >= hole[0] - NEAR]
     return touching[0] if touching and hole[1] - hole[0] <= NEAR else _unseen(*hole)
 
 
 def _unseen(start: datetime, end: datetime) -> Cause:
-    """A camera that does not answer, and nobody was there to see it go."""
+    """Return the cause where no event is known: a camera that does not answer, and nobody recorded when it failed."""
     return Cause(start, end, "camera_offline", None, None, len(REASONS))
-
-
-def _filled(pieces: Sequence[tuple[datetime, datetime, Cause | None]]) -> list[tuple[datetime, datetime, Cause]]:
-    """Give each short piece without a cause the next one's (it was noticed late), else the last one's (it returned late)."""
-    filled: list[tuple[datetime, datetime, Cause]] = []
-    for number, (start, end, cause) in enumerate(pieces):
-        if cause is None and end - start <= NEAR:
-            following = pieces[number + 1][2] if number + 1 < len(pieces) else None
-            cause = following or (filled[-1][2] if filled else None)
-        filled.append((start, end, cause or _unseen(start, end)))
-    return filled
-
-
-def _joined(
-    pieces: Iterable[tuple[datetime, datetime, Cause]],
-) -> list[tuple[datetime, datetime, GapReason, int | None]]:
-    """Touching pieces of one reason are one: whoever reads the ledger asks why there is no video, not how many attempts failed.
-    The first event that is known stays its cause."""
-    found: list[tuple[datetime, datetime, GapReason, int | None]] = []
-    for start, end, cause in _without_slivers(pieces):
-        if found and found[-1][2] == cause.reason:
-            begin, _, reason, event = found[-1]
-            found[-1] = (begin, end, reason, cause.event if event is None else event)
-        else:
-            found.append((start, end, cause.reason, cause.event))
-    return found
-
-
-def _without_slivers(
-    pieces: Iterable[tuple[datetime, datetime, Cause]],
-) -> Iterator[tuple[datetime, datetime, Cause]]:
-    """A piece of under a second goes to the one before it, at the begin of the hole to the one behind it."""
-    held: tuple[datetime, datetime, Cause] | None = None
-    for start, end, cause in pieces:
-        if held is None:
-            held = (start, end, cause)
-        elif end - start < SHORTEST:
-            held = (held[0], end, held[2])
-        elif held[1] - held[0] < SHORTEST:
-            held = (held[0], end, cause)
-        else:
-            yield held
-            held = (start, end, cause)
-    if held is not None:
-        yield held

@@ -1,4 +1,4 @@
-"""The agent's own life: when it ran, how it ended, and whether the wall clock was moved under it.
+"""Run history: when the agent ran, how it ended, and whether the wall clock was stepped meanwhile.
 
 The gap ledger takes its reasons `agent_down`, `power_loss` and `clock_step` from the events written here.
 """
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent import clock as clock_module
+from agent import clock as clocks
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
+from agent.periodic import run_every
 
 ALIVE_S = 5.0
 _STALE = timedelta(seconds=4 * ALIVE_S)
@@ -24,7 +25,7 @@ MACHINE_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """When the run before was last alive, whether it ended without a word, and the machine's boot that it ran in."""
+    """The previous run: when it was last alive, whether it crashed, and the machine's boot that it ran in."""
 
     last: datetime
     crashed: bool
@@ -32,7 +33,7 @@ class _Past:
 
 
 class Life:
-    """Keeps the sign of life in the catalog and watches for clock steps."""
+    """Writes the sign of life to the catalog and detects clock steps."""
 
     def __init__(self, catalog: Catalog, clock: Clock, *, machine_boot: str | None = None) -> None:
         self._catalog = catalog
@@ -43,12 +44,12 @@ class Life:
         self._before: datetime | None = None
 
     def begin(self, version: str) -> None:
-        """Write the start down and, where the last run did not end in order, what happened meanwhile."""
+        """Record the start and, where the last run crashed, what happened since."""
         now = self._clock.now()
         past = self._past()
         self._before = past.last if past else None
         if self._catalog.alerts.open_one(AlertKind.CLOCK_STEPPED, "clock"):
-            self._step = now  # told by the run before, which can no longer clear it
+            self._step = now  # raised by the previous run, which can no longer clear it
         if past is not None and past.crashed:
             self._crashed(past, now)
         elif past is not None:
@@ -56,40 +57,40 @@ class Life:
         self._catalog.events.add("agent.started", now, detail={"version": version, "machine_boot": self._machine_boot})
         with self._catalog.store.write():
             self._catalog.facts.put("machine_boot", self._machine_boot)
-            self._catalog.facts.put("alive", clock_module.stamp(now))
+            self._catalog.facts.put("alive", clocks.stamp(now))
             self._catalog.facts.forget("stopped")
 
     def end(self) -> None:
-        """The run ends in order."""
+        """Record that the run ends in order."""
         now = self._clock.now()
         self._catalog.events.add("agent.stopped", now)
         with self._catalog.store.write():
-            self._catalog.facts.put("alive", clock_module.stamp(now))
-            self._catalog.facts.put("stopped", clock_module.stamp(now))
+            self._catalog.facts.put("alive", clocks.stamp(now))
+            self._catalog.facts.put("stopped", clocks.stamp(now))
 
     def run(self, stop: threading.Event) -> None:
-        while not self._clock.wait(stop, ALIVE_S):
-            self.run_once()
+        run_every(self._clock, stop, ALIVE_S, self.run_once, first_s=ALIVE_S)
 
     def run_once(self) -> None:
         now = self._clock.now()
-        self._catalog.facts.put("alive", clock_module.stamp(now))
+        self._catalog.facts.put("alive", clocks.stamp(now))
         self._watch_steps(now)
 
     def _past(self) -> _Past | None:
-        """The run before this one; None for a catalog of which nothing is known."""
+        """Return the previous run; None for a catalog without any trace of one."""
         facts, events = self._catalog.facts, self._catalog.events
         alive, boot = facts.get("alive"), facts.get("machine_boot")
         traces = events.traces()
-        if alive is not None and (traces is None or traces[1] - clock_module.parse(alive) <= _STALE):
-            return _Past(clock_module.parse(alive), facts.get("stopped") is None, boot)
+        if alive is not None and (traces is None or traces[1] - clocks.parse(alive) <= _STALE):
+            return _Past(clocks.parse(alive), facts.get("stopped") is None, boot)
         if traces is None:
             return None
         started, stopped = events.last("agent.started"), events.last("agent.stopped")
         if started is None:
-            # the first start of all: classes may have been under way
+            # the very first start: classes may have been under way
             return _Past(traces[0], False, None)
-        # made again from the drive, which knows no facts; those of yesterday's copy say nothing of the last run
+        # a catalog rebuilt from the drive has no facts; those of yesterday's copy say nothing about the last
+        # run
         crashed = stopped is None or stopped.at < started.at
         return _Past(traces[1], crashed, started.detail.get("machine_boot"))
 
@@ -110,8 +111,9 @@ class Life:
         if before is not None and abs(offset - before) > STEP_S:
             detail: dict[str, object] = {"seconds": round(offset - before, 3)}
             if self._before is not None and now - timedelta(seconds=offset - before) < self._before < now:
-                # a box without a clock of its own began in 1970: what lies before its last run was not skipped
-                detail["from"] = clock_module.stamp(self._before)
+                # a box without a clock battery starts in 1970: the time before its last run was not
+                # skipped
+                detail["from"] = clocks.stamp(self._before)
             self._catalog.events.add("clock.stepped", now, detail=detail)
             message = words.text("life.stepped", seconds=f"{offset - before:+.1f}")
             self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)

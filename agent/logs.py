@@ -1,7 +1,7 @@
-"""The service's log: structured to systemd's journal, to standard error elsewhere; without secrets, and never a flood.
+"""The service's log: structured to systemd's journal, else to standard error; without secrets and limited in rate.
 
-Each record carries its worker (the thread's name) and, of a recorder, its camera, as fields of their own:
-`journalctl -u site-agent SITE_AGENT_CAMERA=cam1`. Where something repeats, it is said LIMIT times a WINDOW_S and then counted.
+Each record carries its worker (the thread's name) and, for a recorder, its camera, as separate fields: `journalctl -u
+site-agent SITE_AGENT_CAMERA=cam1`. A repeated message is written LIMIT times in WINDOW_S, then only counted.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ _PATTERNS = (
     # Authorization headers
     (re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*)(?:(?:basic|bearer|digest)\s+)?[^\r\n]+"), rf"\1{_STRUCK}"),
     # password=…, token: …, "Password": "…"
-    (re.compile(r"(?i)((?:pass(?:word|wd)?|secret|token|cookie)[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
-     rf"\1{_STRUCK}"),
+    (
+        re.compile(r"(?i)((?:pass(?:word|wd)?|secret|token|cookie)[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
+        rf"\1{_STRUCK}",
+    ),
     # <wsse:Password Type="…">…</
     (re.compile(r"(?i)(<(?:\w+:)?(?:password|nonce)\b[^>]*>)[^<]*"), rf"\1{_STRUCK}"),
     (re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), _STRUCK),
-)  # fmt: skip
+)
 
 
 def begin(level: int = logging.INFO, *, limit: int = LIMIT, identifier: str = "site-agent") -> None:
-    """Send everything of this process there, each message `limit` times a minute. Libraries speak from warnings on."""
+    """Set up logging for this process, each message at most `limit` times a minute. Libraries log from warnings on."""
     plain = logging.StreamHandler(sys.stderr)
     handler: logging.Handler = JournalHandler(JOURNAL, identifier) if _under_systemd() else plain
     if not isinstance(handler, JournalHandler):
@@ -55,21 +57,24 @@ def begin(level: int = logging.INFO, *, limit: int = LIMIT, identifier: str = "s
 
 
 def redact(text: str) -> str:
-    """The text with everything struck out that looks like a password, a token or a private key."""
+    """Return the text with everything masked that looks like a password, a token or a private key."""
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text
 
 
 class Clean(logging.Formatter):
-    """Message and traceback, gone through for secrets: a library's exception may hold a URL with a password in it."""
+    """Formatter that masks secrets in message and traceback: a library's exception may hold a URL with a password."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
 
 
 class Limit(logging.Filter):
-    """Lets each message (by where it is written and by thread) through LIMIT times a window; then says how many it held."""
+    """Filter that passes each message LIMIT times a window, then reports how many it held back.
+
+    Messages are told apart by where they are logged and by thread.
+    """
 
     def __init__(
         self, limit: int = LIMIT, window_s: float = WINDOW_S, now: Callable[[], float] = time.monotonic
@@ -95,15 +100,17 @@ class Limit(logging.Filter):
         return count < limit
 
     def _kind(self, record: logging.LogRecord) -> tuple[tuple[str, int, str | None], int]:
-        """What counts as the same message, and how often it is let through. A shortage meets every worker at once and is said
-        by one of them."""
+        """Return what counts as the same message, and how often it passes.
+
+        A shortage affects every worker at once and is logged by one of them.
+        """
         if isinstance(record.args, tuple) and any(isinstance(value, Shortage) for value in record.args):
             return (Shortage.__name__, 0, None), 1
         return (record.pathname, record.lineno, record.threadName), self._limit
 
 
 class JournalHandler(logging.Handler):
-    """systemd's native protocol: one datagram a record, a field a line."""
+    """Handler for systemd's native protocol: one datagram a record, one line a field."""
 
     def __init__(self, address: Path, identifier: str = "site-agent") -> None:
         super().__init__()
@@ -116,17 +123,22 @@ class JournalHandler(logging.Handler):
         try:
             self._socket.sendto(encode(self.fields(record)), self._address)
         except OSError:
-            # the journal is restarting or out of room: recording must not care
+            # the journal is restarting or full: recording must not be affected
             return
 
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
         worker = record.threadName or ""
         kind, _, camera = worker.partition(" ")
         found = {
-            "MESSAGE": self.format(record)[:_LONGEST], "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
-            "SYSLOG_IDENTIFIER": self._identifier, "LOGGER": record.name, "SITE_AGENT_WORKER": worker,
-            "CODE_FILE": record.pathname, "CODE_LINE": str(record.lineno), "CODE_FUNC": record.funcName or "",
-        }  # fmt: skip
+            "MESSAGE": self.format(record)[:_LONGEST],
+            "PRIORITY": str(_PRIORITY.get(record.levelno, 6)),
+            "SYSLOG_IDENTIFIER": self._identifier,
+            "LOGGER": record.name,
+            "SITE_AGENT_WORKER": worker,
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": str(record.lineno),
+            "CODE_FUNC": record.funcName or "",
+        }
         if kind == "record" and camera:
             found["SITE_AGENT_CAMERA"] = camera
         return found
@@ -137,7 +149,7 @@ class JournalHandler(logging.Handler):
 
 
 def encode(fields: dict[str, str]) -> bytes:
-    """Journal's native format: `NAME=value` lines; a value of several lines goes with its length before it."""
+    """Encode fields in the journal's native format: `NAME=value` lines; a multi-line value is preceded by its length."""
     parts = []
     for name, value in fields.items():
         data = value.encode("utf-8", "replace")
@@ -149,7 +161,7 @@ def encode(fields: dict[str, str]) -> bytes:
 
 
 def _under_systemd() -> bool:
-    """Whether standard error is the journal's, so that nobody else is reading it (systemd.exec(5), JOURNAL_STREAM)."""
+    """Return whether standard error is connected to the journal (systemd.exec(5), JOURNAL_STREAM)."""
     stream = os.environ.get("JOURNAL_STREAM", "")
     try:
         state = os.fstat(sys.stderr.fileno())

@@ -1,11 +1,10 @@
-"""Figures for Prometheus on the loopback: what the catalog and the drive watch know, read when they are asked for."""
+"""Metrics for Prometheus on the loopback, read from the catalog and the drive watch at each scrape."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -16,15 +15,16 @@ from agent.catalog import Catalog
 from agent.catalog.health import ORDER
 from agent.clock import Clock
 from agent.errors import CatalogError, InputError
+from agent.model import DriveReport
 
 ADDRESS = "127.0.0.1"
 _MINUTE = timedelta(minutes=1)
 
 
 class BoxCollector(Collector):
-    """`drive` gives the heartbeat's drive object."""
+    """Collector of the box's metrics. `drive` returns the heartbeat's drive object."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveReport]) -> None:
         self._catalog = catalog
         self._clock = clock
         self._drive = drive
@@ -33,7 +33,7 @@ class BoxCollector(Collector):
         try:
             yield from self._collect()
         except CatalogError:
-            # no figures are better than wrong ones; the log has the reason
+            # missing metrics are better than wrong ones; the log has the reason
             return
 
     def _collect(self) -> Iterable[Metric]:
@@ -71,8 +71,9 @@ class BoxCollector(Collector):
         yield _gauge("site_agent_drive_ok", "1 while the evidence drive takes recordings", report["state"] == "ok")
         yield _gauge("site_agent_drive_free_bytes", "Free space on the evidence drive", report["free_bytes"])
         yield _gauge("site_agent_drive_days_left", "Days of recording that fit by the course plan", report["days_left"])
-        yield _gauge("site_agent_outbox_messages", "Messages that the bureau has not acknowledged",
-                     self._catalog.outbox.size())  # fmt: skip
+        yield _gauge(
+            "site_agent_outbox_messages", "Messages that the bureau has not acknowledged", self._catalog.outbox.size()
+        )
         yield _gauge("site_agent_clock_trusted", "1 while NTP disciplines the clock", self._clock.trust() == "trusted")
         alerts = GaugeMetricFamily("site_agent_alerts_open", "Open alerts", labels=["kind"])
         kinds = [a.kind.value for a in self._catalog.alerts.opened()]
@@ -92,14 +93,14 @@ class BoxCollector(Collector):
 
 
 def _gauge(name: str, text: str, value: float | None) -> Metric:
-    """An unknown value leaves the metric without a sample."""
+    """Return a gauge; an unknown value leaves it without a sample."""
     return GaugeMetricFamily(name, text, value=None if value is None else float(value))
 
 
 class MetricsServer:
-    """Listens from the moment it is made, on the loopback only. Raises InputError where the port is taken."""
+    """Listens on the loopback from its creation on. Raises InputError where the port is in use."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], Mapping[str, Any]], port: int) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveReport], port: int) -> None:
         registry = CollectorRegistry()
         registry.register(BoxCollector(catalog, clock, drive))
         ProcessCollector(registry=registry)
@@ -114,7 +115,7 @@ class MetricsServer:
         return int(self._server.server_port)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`."""
+        """Serve until `stop`."""
         stop.wait()
         self._server.shutdown()
         self._server.server_close()

@@ -1,7 +1,7 @@
-"""How much of the planned time has no video: of a room the time without any of its cameras, beside it each camera's own.
+"""Room gaps: planned time in which no camera of a room has video; beside it each camera's own missing time.
 
-Pure interval arithmetic over the plan and the gap ledger. Times of cameras, or of rooms with lessons at the same hour, are
-never added: two cameras that fail together for 30 minutes are 30 minutes without video.
+Pure interval arithmetic over the plan and the gap ledger. Times of cameras, or of rooms with lessons at the same
+hour, are never added: two cameras that fail together for 30 minutes are 30 minutes without video.
 """
 
 from __future__ import annotations
@@ -9,44 +9,47 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
-from agent.intervals import common, length, union, without
+from agent.intervals import Span, common, length, union, without
 from agent.ledger import FRAME
-from agent.model import Gap, Lesson, Session
+from agent.model import Gap, Session
+from agent.model_classes import Lesson
 from agent.schedule import Placement
-
-Stretch = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class RoomTime:
-    """One room in one half-day: `planned` its planned time so far, `missing` that part of it in which no camera of the room has
-    video, `lessons` what of that lies in lessons (not in breaks), `cameras` each camera's own missing time. All are in order
-    and free of overlap."""
+    """One room in one half-day. All intervals are in order and without overlap.
+
+    `planned` is its planned time so far, `missing` the part of it in which no camera of the room has video, `lessons`
+    the part of that in lessons (not in breaks), `cameras` each camera's own missing time.
+    """
 
     date: date
     session: Session
     room_id: str
-    planned: tuple[Stretch, ...]
-    missing: tuple[Stretch, ...]
-    lessons: tuple[Stretch, ...]
-    cameras: tuple[tuple[str, tuple[Stretch, ...]], ...]
+    planned: tuple[Span, ...]
+    missing: tuple[Span, ...]
+    lessons: tuple[Span, ...]
+    cameras: tuple[tuple[str, tuple[Span, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Seconds without video. `seconds`: the time in which at least one room with planned time had no camera with video, each
-    instant once; `lesson_seconds`: what of it lies in lessons. `rooms`: (room, seconds, lesson seconds) of each room's own.
-    `cameras`: (room, camera, seconds); those that miss nothing are left out."""
+    """Seconds without video.
+
+    `seconds`: the time in which at least one room with planned time had no camera with video, each instant counted
+    once; `lesson_seconds`: the part of it in lessons. `rooms`: (room, seconds, lesson seconds) of each room.
+    `cameras`: (room, camera, seconds); cameras without missing time are left out.
+    """
 
     seconds: float
     lesson_seconds: float
     rooms: tuple[tuple[str, float, float], ...]
     cameras: tuple[tuple[str, str, float], ...]
 
-    def as_object(self) -> dict[str, Any]:
-        """For JSON."""
+    def as_object(self) -> dict[str, object]:
+        """Return the total for JSON."""
         return {
             "seconds": round(self.seconds, 3),
             "lesson_seconds": round(self.lesson_seconds, 3),
@@ -63,17 +66,20 @@ class Total:
 def rooms(
     planned: Iterable[Placement], gaps: Iterable[Gap], lessons: Iterable[Lesson], now: datetime
 ) -> list[RoomTime]:
-    """By half-day and room. `planned` is `schedule.planned` of a class, `gaps` its ledger up to `now`, `lessons` its own."""
-    held: dict[tuple[date, Session, str], list[Stretch]] = {}
+    """Return room times by half-day and room.
+
+    `planned` is `schedule.planned` of a class, `gaps` its ledger up to `now`, `lessons` its own.
+    """
+    held: dict[tuple[date, Session, str], list[Span]] = {}
     for x in lessons:
         if not x.cancelled:
             held.setdefault((x.date, x.session, x.room_id), []).append((x.start, x.end))
-    places: dict[tuple[date, Session, str], dict[str, list[Stretch]]] = {}
+    places: dict[tuple[date, Session, str], dict[str, list[Span]]] = {}
     for p in planned:
         if p.start < now:
             cameras = places.setdefault((p.date, p.session, p.room_id), {})
             cameras.setdefault(p.camera_id, []).append((p.start, min(p.end, now)))
-    holes: dict[tuple[date, Session, str, str], list[Stretch]] = {}
+    holes: dict[tuple[date, Session, str, str], list[Span]] = {}
     for g in gaps:
         holes.setdefault((g.date, g.session, g.room_id, g.camera_id), []).append((g.start, g.end))
     found = []
@@ -88,10 +94,10 @@ def rooms(
 
 
 def total(found: Iterable[RoomTime], day: date | None = None, session: Session | None = None) -> Total:
-    """Of these rooms together, or of one day or half-day of theirs."""
+    """Return the total of these rooms, or of one of their days or half-days."""
     mine = [x for x in found if (day is None or x.date == day) and (session is None or x.session == session)]
-    by_room: dict[str, tuple[list[Stretch], list[Stretch]]] = {}
-    by_camera: dict[tuple[str, str], list[Stretch]] = {}
+    by_room: dict[str, tuple[list[Span], list[Span]]] = {}
+    by_camera: dict[tuple[str, str], list[Span]] = {}
     for x in mine:
         whole, taught = by_room.setdefault(x.room_id, ([], []))
         whole.extend(x.missing)

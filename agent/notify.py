@@ -1,5 +1,7 @@
-"""What systemd is told (sd_notify(3)): EXTEND_TIMEOUT_USEC, READY, STATUS, WATCHDOG, STOPPING. Silent where no
-service manager listens."""
+"""Notifications to systemd (sd_notify(3)): EXTEND_TIMEOUT_USEC, READY, STATUS, WATCHDOG, STOPPING.
+
+Without a service manager that listens, nothing is sent.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,14 @@ _LONGEST_S = 3600.0
 
 
 def tell(*lines: str) -> None:
-    """Send state lines such as `READY=1`. A lost notification must never stop recording, so socket errors end here."""
+    """Send state lines such as `READY=1`.
+
+    A lost notification must never stop the recording, so socket errors are ignored.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    # a leading @ names Linux's abstract namespace
+    # a leading @ marks Linux's abstract namespace
     target = "\0" + address[1:] if address.startswith("@") else address
     try:
         _channel().sendto("\n".join(lines).encode(), target)
@@ -30,17 +35,22 @@ def tell(*lines: str) -> None:
 
 @lru_cache(maxsize=1)
 def _channel() -> socket.socket:
-    """Kept open: a process that is out of descriptors has to say all the same that it is alive."""
+    """Return the socket.
+
+    It stays open: a process that is out of descriptors must still be able to report that it is alive.
+    """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    # a manager that does not read must not hold the agent
+    # a manager that does not read must not block the agent
     channel.settimeout(_PATIENCE_S)
     return channel
 
 
 @contextmanager
 def more_time(every_s: float = 15.0) -> Iterator[None]:
-    """Ask the manager again and again for another minute while the body runs, an hour at most: looking through a database of
-    years, or making it again from the drives, takes longer than a start may."""
+    """Ask the manager for another minute again and again while the body runs, for an hour at most.
+
+    Checking a database of several years, or rebuilding it from the drives, takes longer than a start is allowed to.
+    """
     over = threading.Event()
 
     def ask() -> None:

@@ -1,7 +1,7 @@
-"""The inspectors' page as a process of its own (`site-agent serve`): what strangers do to it does not reach the recording.
+"""The inspectors' page as a separate process (`site-agent serve`): attacks on it do not reach the recording.
 
-It shares the catalog with the agent, which alone makes and mends the database; it reads the drives and writes none. What it
-enters into the audit reaches the drive by the agent's own journal.
+It shares the catalog with the agent, which alone creates and repairs the database; it only reads the drives. What it
+adds to the audit trail reaches the drive through the agent's journal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _CHECK_S = 5.0
 
 
 class PageProcess:
-    """`run` returns the exit status; afterwards `late` says whether a thread of it still hangs."""
+    """The process of the page.
+
+    `run` returns the exit status; afterwards `late` says whether one of its threads still hangs.
+    """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -41,7 +44,10 @@ class PageProcess:
         self.late = False
 
     def run(self, stop: threading.Event) -> int:
-        """Serve until `stop`; 1 where the page broke or its database was exchanged. Raises InputError, CatalogError."""
+        """Serve until `stop`; return 1 where the page failed or its database was replaced.
+
+        Raises InputError, CatalogError.
+        """
         if not self._settings.serve.enabled:
             log.info("%s", words.text("web.off"))
             notify.tell("READY=1", f"STATUS={words.text('web.off')}")
@@ -67,8 +73,11 @@ class PageProcess:
         return 1 if self._broke else status
 
     def _open(self, stop: threading.Event) -> Catalog | None:
-        """The agent's database once there is one; None where `stop` came first. One made here would look to the agent like one
-        that lost nothing, and it would not be made again from the drives."""
+        """Return the agent's database once it exists; None where `stop` came first.
+
+        It is not created here: the agent would take the new one for a database that lost nothing, and would not
+        rebuild it from the drives.
+        """
         said = float("-inf")
         while not stop.is_set():
             why = words.text("web.no_catalog", file=self._file)
@@ -92,9 +101,9 @@ class PageProcess:
         return state.st_dev, state.st_ino
 
     def _confine(self) -> None:
-        """What is written from now on lies in the state folder; threads that begin later keep to it too."""
+        """Restrict writing to the state folder, for this thread and all that start later."""
         scratch = self._settings.state_dir / "page" / "tmp"
-        # SQLite, too, takes large sorts there
+        # SQLite, too, uses it for large sorts
         tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)
         try:
             scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,16 +117,19 @@ class PageProcess:
     def _serve(self, page: PageServer, stop: threading.Event) -> None:
         try:
             page.run(stop, lambda: notify.tell("WATCHDOG=1"))
-        except Exception:  # the thread's outermost edge: log, end the process, let systemd start it again
-            log.exception("the page broke; stopping")
+        except Exception:  # outermost frame of the thread: log, end the process, let systemd start it again
+            log.exception("the page failed; stopping")
             self._broke = True
         finally:
             self._broke = self._broke or not stop.is_set()
             stop.set()
 
     def _watch(self, stop: threading.Event, which: tuple[int, int] | None) -> int:
-        """Until `stop`. The agent sets a damaged database aside and makes a new one: then this process must begin anew, or it
-        would go on writing into the old one."""
+        """Wait for `stop`. Return 1 where the database was replaced, else 0.
+
+        The agent sets a damaged database aside and makes a new one; this process must then restart, or it would go on
+        writing to the old one.
+        """
         while not self._clock.wait(stop, _CHECK_S):
             if self._identity() != which:
                 log.warning("%s", words.text("web.exchanged", file=self._file))
@@ -126,6 +138,6 @@ class PageProcess:
 
 
 def end(status: int) -> None:
-    """Leave although threads hang on a dead disk, which Python would wait for."""
+    """Exit without waiting for threads that hang on a dead disk, as Python would."""
     logging.shutdown()
     os._exit(status)

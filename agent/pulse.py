@@ -1,9 +1,9 @@
-"""What systemd hears while the agent runs: STATUS in a person's words, WATCHDOG only for real progress.
+"""The systemd watchdog: STATUS for people, WATCHDOG only for real progress.
 
-The watchdog is fed while bytes reach the drive, or while there is a stated reason for none to (outside the plan, no admitted
-camera, camera away, drive missing): each of those has an alert of its own. A recorder that hangs has none, whether it had
-begun or not. It is replaced by another, and the other cameras go on; where nothing reaches the drive from any camera, or it
-cannot be replaced, the watchdog starves and systemd starts the agent again.
+The watchdog is fed while bytes reach the drive, or while there is a known reason for none (outside the plan, no
+admitted camera, camera away, drive missing); each of those has an alert of its own. A recorder that hangs has no such
+reason, whether it had started or not: it is replaced, and the other cameras go on. Where no camera's bytes reach the
+drive, or the recorder cannot be replaced, the watchdog expires and systemd restarts the agent.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ from agent import notify, schedule, words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive.watch import DriveWatch
-from agent.errors import SiteAgentError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
+from agent.periodic import ErrorLog, run_every
 from agent.wiring import ClassBook, Plan
 
 EVERY_S = 5.0
 STALE_S = 45.0
 UNTOLD_S = 180.0
-"""A recorder tells within half a minute that its camera is away; one that has not by then hangs."""
+"""A healthy recorder reports an offline camera within 30 s; silence for this long means that it hangs."""
 _AWAY = (AlertKind.CAMERA_OFFLINE, AlertKind.CAMERA_REFUSED)
 _NEXT_S = 60.0
 log = logging.getLogger(__name__)
 
 
 class Pulse:
-    """`plan` is what the recorders go by: what a camera has to record at an instant. `link` says whether the broker is
-    connected, None where there is none to be. `replace` gives a camera another recorder, False where it cannot. `still_s`
-    says for how many seconds a camera's recorder has not gone on."""
+    """Feeds the watchdog.
+
+    `plan` returns what a camera has to record at an instant, as the recorders see it. `link` returns whether the
+    broker is connected, None where there is no link. `replace` gives a camera another recorder and returns False
+    where it cannot. `still_s` returns for how many seconds a camera's recorder has made no progress.
+    """
 
     def __init__(
         self,
@@ -62,34 +65,34 @@ class Pulse:
         self._grown: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                notify.tell(*self.lines())
-            except SiteAgentError as error:
-                # no sign of life then: if it lasts, the watchdog is right to bite
-                log.warning("pulse: %s", error)
-            self._clock.wait(stop, EVERY_S)
+        # an error sends no sign of life: if it persists, the watchdog expires
+        errors = ErrorLog(log, "watchdog: %s")
+        run_every(self._clock, stop, EVERY_S, lambda: notify.tell(*self.lines()), errors=errors)
 
     def lines(self) -> list[str]:
-        """What to tell now. Raises CatalogError."""
+        """Return the lines to send now. Raises CatalogError."""
         stuck = self.stuck()
         status = f"STATUS={self.status()}"
         if stuck:
             log.error("no bytes reach the drive from %s", ", ".join(stuck))
-            # of several cameras none: that is no recorder's fault, and another one would hang as well
+            # all of several cameras are stuck: no recorder is at fault, and another one would hang as
+            # well
             if len(stuck) == self._due > 1 or not self._renew(stuck):
                 return [status]
         return [status, "WATCHDOG=1"]
 
     def _renew(self, stuck: list[str]) -> bool:
-        """Whether each of them has another recorder now."""
+        """Return whether every stuck camera has a new recorder now."""
         replaced = [name for name in stuck if self._replace(name)]
         self._grown |= dict.fromkeys(replaced, self._clock.monotonic())
         return replaced == stuck
 
     def stuck(self) -> list[str]:
-        """Cameras that should be on the drive and give it no bytes: for STALE_S although their stream is up, or for UNTOLD_S
-        without a stream while no alert says why; and those whose recorder has not gone on for STALE_S, whatever was told."""
+        """Return the cameras that should be recording but give no bytes, or whose recorder hangs.
+
+        A recorder hangs that made no progress for STALE_S. No bytes means: for STALE_S although the stream is up, or
+        for UNTOLD_S without a stream while no alert says why.
+        """
         now = self._clock.monotonic()
         report = self._drives.report()
         if report["state"] != "ok":
@@ -113,7 +116,7 @@ class Pulse:
         return late
 
     def status(self) -> str:
-        """Cameras, drive, schedule and broker in one line."""
+        """Return cameras, drive, schedule and broker in one line."""
         cameras = self._catalog.cameras.all()
         report = self._drives.report()
         connected = self._link()
@@ -129,7 +132,7 @@ class Pulse:
         )
 
     def _schedule(self, camera_ids: list[str]) -> str:
-        """The classes that are on, else when the next recording begins."""
+        """Return the classes that are being recorded, else when the next recording begins."""
         now = self._clock.now()
         running = sorted({p[0].class_id for c in camera_ids if (p := self._plan(c, now))})
         if running:
@@ -145,7 +148,7 @@ class Pulse:
         return words.text("pulse.next", begin=begin.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M"))
 
     def _health(self) -> str:
-        """What the last self-examination wants, where it wants anything."""
+        """Return the number of faults and warnings of the last self-examination, if any."""
         last = self._catalog.health.last()
         faults, warnings = (last.count("critical"), last.count("warning")) if last else (0, 0)
         return words.text("pulse.health", faults=faults, warnings=warnings) if faults or warnings else ""

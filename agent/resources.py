@@ -1,4 +1,4 @@
-"""Files that belong to the program and lie outside the package: the detector's weights, the example of the settings."""
+"""Files that belong to the program but lie outside the package: the detector's weights, the example of the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _SHARE = Path("share", "site-agent")  # where pyproject.toml puts them in a whee
 
 
 def find(path: Path) -> Path:
-    """Where `path` (`models/…`, `config/…`) lies: beside the package (a checkout, an editable install), or where pip puts
-    the data of a wheel (in the environment, beside the packages of `--target`). `path` itself where it is nowhere."""
+    """Return where `path` (`models/…`, `config/…`) is; `path` itself where it is nowhere.
+
+    It is beside the package (a checkout, an editable install), or where pip puts a wheel's data (in the environment,
+    beside the packages of `--target`).
+    """
     folders = (_PACKAGES, _PACKAGES / _SHARE, Path(sys.prefix) / _SHARE)
     return next((folder / path for folder in folders if (folder / path).exists()), path)

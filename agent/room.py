@@ -1,4 +1,4 @@
-"""Watches the room on the box's own disk: spends the reserve when it is full, tells it, and sets it aside again."""
+"""Watches the free space on the box's own disk: spends the reserve when it is full, reports it, and restores it later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from agent.catalog import Catalog
 from agent.catalog.reserve import Reserve
 from agent.clock import Clock
 from agent.errors import CatalogError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 INTERVAL_S = 2.0
@@ -19,7 +20,10 @@ _SUBJECT = "disk"
 
 
 class RoomWatch:
-    """`folder` is the state folder. The alert stands from the moment that the reserve is spent until it is set aside again."""
+    """Watches the disk of the state folder, `folder`.
+
+    The alert is open from the moment that the reserve is spent until it is restored.
+    """
 
     def __init__(self, catalog: Catalog, clock: Clock, folder: Path) -> None:
         self._catalog = catalog
@@ -29,15 +33,11 @@ class RoomWatch:
         self._told: bool | None = None
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                self.run_once()
-            except CatalogError as error:
-                log.warning("%s", error)
-            self._clock.wait(stop, INTERVAL_S)
+        errors = ErrorLog(log, expected=(CatalogError,))
+        run_every(self._clock, stop, INTERVAL_S, self.run_once, errors=errors)
 
     def run_once(self) -> None:
-        """Raises CatalogError where the disk is full and nothing was left to spend."""
+        """Check the disk once. Raises CatalogError where it is full and no reserve was left to spend."""
         full = self._reserve.full()
         if full and self._reserve.spend():
             log.warning("%s", words.text("run.reserve_spent", path=self._folder))
@@ -49,7 +49,7 @@ class RoomWatch:
             self._told = False
 
     def _tell(self, full: bool) -> None:
-        """Without its reserve the disk is as good as full: the next file that grows stops everything."""
+        """Raise the alert. Without its reserve the disk is as good as full: the next growing file stops everything."""
         if self._told:
             return
         self._catalog.store.spare(True)

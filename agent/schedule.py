@@ -1,7 +1,8 @@
 """Which class a camera records for, and what time was planned: pure functions over classes.
 
 Recording runs from MARGIN before the first lesson of a half-day in the camera's room to MARGIN after its last, breaks
-included. Where a room serves several classes, the lesson decides; where margins alone overlap, they meet in the middle.
+included. Where a room serves several classes, the lesson decides; where only margins overlap, they meet in the
+middle.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from agent.model import Lesson, Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import Lesson, TrainingClass
 
 MARGIN = timedelta(minutes=15)
 _FAR = timedelta(days=1)
@@ -18,7 +20,10 @@ _FAR = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Record `camera_id` for this class's half-day from `start` to `end`."""
+    """Time of one camera for one half-day of a class, from `start` to `end`: planned time, or time to record.
+
+    `lessons` are given by `spans` only: the lessons of the half-day in the camera's room.
+    """
 
     class_id: str
     date: date
@@ -27,25 +32,12 @@ class Placement:
     camera_id: str
     start: datetime
     end: datetime
+    lessons: tuple[Lesson, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Planned time of one camera in one half-day: first lesson's start to last lesson's end in its room."""
-
-    class_id: str
-    date: date
-    session: Session
-    room_id: str
-    camera_id: str
-    start: datetime
-    end: datetime
-    lessons: tuple[Lesson, ...]
-
-
-def spans(cls: TrainingClass) -> list[Span]:
-    """Planned time of a class: one span a half-day, room and camera, in order of time."""
-    found: list[Span] = []
+def spans(cls: TrainingClass) -> list[Placement]:
+    """Return the planned time of a class: one placement a half-day, room and camera, in order of time."""
+    found: list[Placement] = []
     held: dict[tuple[date, Session], list[Lesson]] = {}
     for lesson in sorted(cls.lessons, key=lambda x: x.start):
         if not lesson.cancelled:
@@ -57,12 +49,12 @@ def spans(cls: TrainingClass) -> list[Span]:
             if not mine:
                 continue
             start, end = min(x.start for x in mine), max(x.end for x in mine)
-            found += [Span(cls.class_id, day, session, room.room_id, c, start, end, mine) for c in room.cameras]
+            found += [Placement(cls.class_id, day, session, room.room_id, c, start, end, mine) for c in room.cameras]
     return found
 
 
 def placements(classes: Iterable[TrainingClass], camera_id: str) -> list[Placement]:
-    """Stretches in which a camera records, without overlap, in order of time."""
+    """Return the stretches in which a camera records, without overlap, in order of time."""
     rows = [(x, s) for c in classes for s in spans(c) if s.camera_id == camera_id for x in s.lessons]
     rows.sort(key=lambda row: (row[0].start, row[0].end))
     found: list[Placement] = []
@@ -82,18 +74,21 @@ def placements(classes: Iterable[TrainingClass], camera_id: str) -> list[Placeme
     return found
 
 
-def _key(item: Span | Placement) -> tuple[str, date, Session, str]:
+def _key(item: Placement) -> tuple[str, date, Session, str]:
     return item.class_id, item.date, item.session, item.room_id
 
 
-def _border(one: tuple[Lesson, Span], two: tuple[Lesson, Span]) -> datetime:
-    """Where the recording of one lesson's class ends and the next's begins: lessons first, margins meet half-way."""
+def _border(one: tuple[Lesson, Placement], two: tuple[Lesson, Placement]) -> datetime:
+    """Return where the recording of one lesson's class ends and the next begins: lessons first, margins meet half-way."""
     end, start = one[0].end, two[0].start
     return start if end >= start or _key(one[1]) == _key(two[1]) else end + (start - end) / 2
 
 
 def planned(classes: Iterable[TrainingClass], class_id: str) -> list[Placement]:
-    """Planned time of a class, as the gap ledger counts it: its spans, less what its cameras gave to other classes."""
+    """Return the planned time of a class for the gap ledger.
+
+    It is the planned spans minus time in which a camera was assigned to another class.
+    """
     everything = list(classes)
     mine = [s for c in everything if c.class_id == class_id for s in spans(c)]
     if not mine:
@@ -113,19 +108,21 @@ def planned(classes: Iterable[TrainingClass], class_id: str) -> list[Placement]:
 
 
 def placement_at(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> Placement | None:
-    """What a camera records for at `moment`, or None outside the plan."""
+    """Return what a camera records for at `moment`; None outside the plan."""
     near = _near(classes, moment, moment)
     return next((p for p in placements(near, camera_id) if p.start <= moment < p.end), None)
 
 
 def next_start(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> datetime | None:
-    """The next instant after `moment` at which a camera begins to record."""
+    """Return the next instant after `moment` at which a camera begins to record."""
     ahead = [c for c in classes if any(x.end > moment for x in c.lessons)]
     return min((p.start for p in placements(ahead, camera_id) if p.start > moment), default=None)
 
 
 def _near(classes: Iterable[TrainingClass], start: datetime, end: datetime) -> list[TrainingClass]:
-    """Classes with a lesson within a day of [start, end]. Only they can shape a camera's placements there: a box that has
-    five years of classes asks each second."""
+    """Return the classes with a lesson within a day of [start, end].
+
+    Only they can affect a camera's placements there: a box with five years of classes asks every second.
+    """
     first, last = start - _FAR, end + _FAR
     return [c for c in classes if any(x.start <= last and x.end >= first for x in c.lessons)]

@@ -1,8 +1,10 @@
-"""Typed settings: one TOML file; over it the environment `SITE_AGENT_*` (`SITE_AGENT_BUREAU__PASSWORD` for `bureau.password`)
-and credentials (a file named `bureau.password`, see `credentials`).
+"""Typed settings: one TOML file, overridden by the environment and by credentials.
 
-The only reader of config/ and the environment. Unknown keys are refused; passwords are secrets that never print.
-`config/agent.example.toml` shows every key; a test compares the two.
+The environment is `SITE_AGENT_*` (`SITE_AGENT_BUREAU__PASSWORD` for `bureau.password`); a credential is a file named
+`bureau.password` (see `credentials`).
+
+The only reader of config/ and the environment. Unknown keys are refused; passwords are secrets that are never
+printed. `config/agent.example.toml` shows every key; a test compares the two.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -74,9 +76,9 @@ class CameraSettings(Section):
     @field_validator("known")
     @classmethod
     def _once_each(cls, known: tuple[KnownCamera, ...]) -> tuple[KnownCamera, ...]:
-        """Of two entries for one camera, or one name, only the first would count, without a word."""
+        """Refuse two entries for one camera or name: only the first would be used, without a warning."""
         for key in ("camera_id", "serial", "address"):
-            # folders of exFAT and NTFS do not tell A from a
+            # exFAT and NTFS folder names are not case-sensitive
             given = [value.casefold() for entry in known if (value := getattr(entry, key))]
             twice = next((value for value in given if given.count(value) > 1), None)
             if twice:
@@ -147,7 +149,7 @@ class ServeSettings(Section):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. `file` is where it was read from, for messages."""
+    """Everything that can be set."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -190,7 +192,7 @@ class Settings(BaseSettings):
 
 
 def load(file: Path) -> Settings:
-    """Read `file` with the environment over it. Raises SettingsError naming the file, the key and the mend."""
+    """Read `file` with the environment over it. Raises SettingsError naming the file, the key and the remedy."""
     table = table_of(file)
 
     class FileSettings(Settings):
@@ -223,9 +225,11 @@ def load(file: Path) -> Settings:
 
 
 def credentials(file: Path) -> tuple[Path | None, str]:
-    """Where passwords lie, one file each, and what stands before the setting's name (`cameras.password`) in theirs: where
-    systemd put them (LoadCredential=site-agent:FOLDER), else `credentials/` beside the settings file, for those who may
-    read it (root)."""
+    """Return where the passwords are, one file each, and the prefix of their file names (`cameras.password`).
+
+    That is where systemd put them (LoadCredential=site-agent:FOLDER), else `credentials/` beside the settings file,
+    for those who may read it (root).
+    """
     handed = os.environ.get("CREDENTIALS_DIRECTORY")
     if handed:
         return Path(handed), "site-agent_"
@@ -234,7 +238,7 @@ def credentials(file: Path) -> tuple[Path | None, str]:
 
 
 def text_of(file: Path) -> str:
-    """The file's text, without the mark that Windows puts before it. Raises SettingsError."""
+    """Return the file's text, without the byte order mark that Windows adds. Raises SettingsError."""
     try:
         return file.read_bytes().decode("utf-8-sig")
     except PermissionError:
@@ -245,8 +249,8 @@ def text_of(file: Path) -> str:
         raise SettingsError("settings.not_utf8", file=file) from None
 
 
-def table_of(file: Path) -> dict[str, Any]:
-    """What the file says, unchecked. Raises SettingsError."""
+def table_of(file: Path) -> dict[str, object]:
+    """Return what the file says, unchecked. Raises SettingsError."""
     try:
         return tomllib.loads(text_of(file))
     except tomllib.TOMLDecodeError as error:

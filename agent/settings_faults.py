@@ -1,5 +1,7 @@
-"""What is wrong with settings, in one line: the file's key or the environment's variable, and the mend. Values never stand in
-it: they may be secrets."""
+"""Errors in the settings as one line: the file's key or the environment's variable, and the remedy.
+
+Values never appear in it: they may be secrets.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,10 @@ import json
 import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from agent import words
 from agent.errors import SettingsError
@@ -18,15 +21,15 @@ from agent.settings_file import PREFIX
 
 
 def check_environment(model: type[BaseModel]) -> None:
-    """A misspelt variable would be ignored without a word: refuse those of our prefix that name no setting."""
+    """Refuse variables with our prefix that name no setting: a misspelt one would be ignored silently."""
     for name in os.environ:
         if not name.upper().startswith(PREFIX):
             continue
         first, _, rest = name.upper()[len(PREFIX) :].lower().partition("__")
         field = model.model_fields.get(first)
-        kind: Any = field.annotation if field else None
+        kind: object = field.annotation if field else None
         if field and rest:
-            inside = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+            inside = kind.model_fields if _is_section(kind) else {}
             field = inside.get(rest.split("__")[0])
             kind = field.annotation if field else None
         if field is None:
@@ -35,12 +38,16 @@ def check_environment(model: type[BaseModel]) -> None:
             _check_json(name)
 
 
-def _has_keys(kind: Any) -> bool:
-    return is_dataclass(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+def _has_keys(kind: object) -> bool:
+    return is_dataclass(kind) or _is_section(kind)
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _check_json(name: str) -> None:
-    """Lists and tables stand in the environment as JSON."""
+    """Check a list or table in the environment, which is given as JSON. Raises SettingsError."""
     try:
         json.loads(os.environ[name])
     except ValueError:
@@ -48,8 +55,8 @@ def _check_json(name: str) -> None:
 
 
 def clear(error: ValidationError, file: Path, model: type[BaseModel]) -> SettingsError:
-    """The first fault in our words. Values are left out: they may be secrets."""
-    first: Any = error.errors(include_input=False, include_url=False)[0]
+    """Return the first error in our words. Values are left out: they may be secrets."""
+    first = error.errors(include_input=False, include_url=False)[0]
     place, kind = first["loc"], first["type"]
     key = ".".join(str(part) for part in place) or "-"
     if kind == "missing":
@@ -66,16 +73,29 @@ def clear(error: ValidationError, file: Path, model: type[BaseModel]) -> Setting
 
 
 _EXPECTED = {
-    "string_type": "text", "path_type": "text", "model_type": "table", "dataclass_type": "table", "tuple_type": "list",
-    "float_parsing": "number", "float_type": "number", "int_parsing": "whole", "int_type": "whole",
-    "int_from_float": "whole", "bool_parsing": "flag", "bool_type": "flag", "literal_error": "choice",
-    "greater_than": "more", "greater_than_equal": "least", "less_than_equal": "most", "string_too_short": "something",
+    "string_type": "text",
+    "path_type": "text",
+    "model_type": "table",
+    "dataclass_type": "table",
+    "tuple_type": "list",
+    "float_parsing": "number",
+    "float_type": "number",
+    "int_parsing": "whole",
+    "int_type": "whole",
+    "int_from_float": "whole",
+    "bool_parsing": "flag",
+    "bool_type": "flag",
+    "literal_error": "choice",
+    "greater_than": "more",
+    "greater_than_equal": "least",
+    "less_than_equal": "most",
+    "string_too_short": "something",
     "too_short": "something",
-}  # fmt: skip
+}
 
 
-def _detail(fault: Any) -> str:
-    """What was expected instead. Of the library's own words only those are used for which there are none of ours."""
+def _detail(fault: ErrorDetails) -> str:
+    """Return what was expected instead. The library's own text is used only where the catalogue has none."""
     name = _EXPECTED.get(fault["type"])
     if name is None:
         return str(fault["msg"]).removeprefix("Value error, ")
@@ -87,15 +107,20 @@ def _detail(fault: Any) -> str:
 
 
 def _neighbours(place: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    """The keys that may stand beside the last of `place`."""
-    kind: Any = model
+    """Return the keys that may stand beside the last of `place`."""
+    kind: object = model
     for part in place[:-1]:
-        kind = get_args(kind)[0] if isinstance(part, int) else kind.model_fields[part].annotation
-    return [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind.model_fields)
+        if isinstance(part, int):
+            kind = get_args(kind)[0]
+        elif _is_section(kind):
+            kind = kind.model_fields[part].annotation
+    if is_dataclass(kind):
+        return [field.name for field in fields(kind)]
+    return list(kind.model_fields) if _is_section(kind) else []
 
 
 def _variable_of(place: tuple[int | str, ...]) -> str | None:
-    """The environment's variable that sets what stands at `place`, None where it is the file that does."""
+    """Return the environment variable that sets the value at `place`; None where the file sets it."""
     ours = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
     for length in range(len(place), 0, -1):
         name = ours.get(PREFIX + "__".join(map(str, place[:length])).upper())

@@ -1,5 +1,7 @@
-"""Where the settings lie, and the language that rules before they are read: what every command needs, even those that need
-no settings and so do without the libraries that check them."""
+"""Where the settings file is, and the language before it is read.
+
+Every command needs these, also commands that need no settings and therefore not the libraries that check them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ PREFIX = "SITE_AGENT_"
 
 
 def language_of(file: Path) -> Literal["zh", "en"]:
-    """The language for messages before, or without, valid settings: the environment's, else the file's, else Chinese."""
+    """Return the language for messages without valid settings: the environment's, else the file's, else Chinese."""
     value = os.environ.get(PREFIX + "LANGUAGE")
     if value is None:
         try:

@@ -1,4 +1,4 @@
-"""What the values of settings must be, as types that check themselves."""
+"""Types of the settings' values, which check themselves."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def _check_network(value: str) -> str:
 
 
 def _check_host(value: str) -> str:
-    """A name or an address: the port, and whether TLS is used, stand in keys of their own."""
+    """Check a name or an address; the port and the use of TLS have keys of their own."""
     if not value or "/" in value or value.isspace() or value.count(":") == 1:
         raise ValueError(words.text("settings.expected.host"))
     return value
 
 
 def _check_place(value: Path) -> Path:
-    """A relative path would be another one in each folder from which somebody calls."""
+    """Check that a path is absolute: a relative one would depend on the folder from which a command is called."""
     if not value.is_absolute():
         raise ValueError(words.text("settings.expected.absolute"))
     return value
 
 
 def _check_server_name(value: str) -> str:
-    """What a certificate can name: a host's name or an address; no wildcard, no port."""
+    """Check a name that a certificate can hold: a host name or an address; no wildcard, no port."""
     if not is_server_name(value):
         raise ValueError(words.text("settings.expected.server_name"))
     return value
@@ -68,7 +68,7 @@ Network = Annotated[str, AfterValidator(_check_network)]
 
 
 def check_key(value: str) -> str:
-    """An OpenSSH public key in one line. With a file's name in its place every signature would be a bad one."""
+    """Check an OpenSSH public key in one line. With a file name in its place every signature would be invalid."""
     kind, blob, *_ = [*value.split(), "", ""]
     try:
         inside = base64.b64decode(blob, validate=True)
@@ -88,7 +88,7 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
 def _check_limits(value: Limits) -> Limits:
-    """With `nan` a fault would never be found, and below the measure's own range neither."""
+    """Check a limit: with `nan`, or below the measure's own range, a fault would never be found."""
     for name, limit in asdict(value).items():
         if not math.isfinite(limit) or (limit < 0 and name not in _BELOW_ZERO):
             raise ValueError(words.text("settings.expected.limit", name=name))

@@ -1,7 +1,7 @@
-"""Out of descriptors, memory or threads: nobody's bug and no fault of the drive; it is waited out and told.
+"""Out of descriptors, memory or threads: not a bug and not a fault of the drive; it is waited out and reported.
 
-What runs short is the process's or the machine's, and whoever comes first meets it: a recorder, the search for cameras, a
-check of the drive. So every worker waits and begins again (`crew.py`), and nothing is concluded from what failed.
+The shortage is the process's or the machine's, and affects whoever comes first: a recorder, the camera search, a
+check of the drive. So every worker waits and starts again (`crew.py`), and nothing is concluded from what failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DEPTH = 8
 
 
 def of(error: BaseException) -> Shortage | None:
-    """The shortage that an error, or what led to it, amounts to; None for any other."""
+    """Return the shortage that an error, or its cause, amounts to; None for any other error."""
     if isinstance(error, Shortage):
         return error
     cause: BaseException | None = error
@@ -36,15 +36,15 @@ def of_errno(number: int | None) -> bool:
 
 def _is_one(error: BaseException) -> bool:
     if isinstance(error, OSError):
-        # EAGAIN is what fork says where no process may be added; sockets and locks handle their own
+        # fork reports EAGAIN where no process may be added; sockets and locks handle theirs themselves
         return of_errno(error.errno) or error.errno == errno.EAGAIN
-    # what Python says where no thread can be added
+    # Python's error where no thread can be added
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """A shortage in the body leaves it as Shortage, which everybody who goes on after the project's own errors knows."""
+    """Raise a shortage in the body as Shortage, which all code that handles the project's own errors knows."""
     try:
         yield
     except (OSError, MemoryError, RuntimeError) as error:

@@ -1,9 +1,10 @@
-"""Settings into what each stage takes, and the small questions that stages ask through the composition."""
+"""Turns the settings into each stage's options, and answers what stages ask about cameras and classes."""
 
 from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from agent import schedule
 from agent.attendance import watch as attendance_watch
@@ -13,11 +14,14 @@ from agent.bureau import options as bureau_options
 from agent.cameras import options as camera_options
 from agent.cameras.auth import Credentials
 from agent.catalog import Catalog
+from agent.clock import Clock
 from agent.drive import closer as drive_closer
 from agent.drive import keys
 from agent.drive import watch as drive_watch
 from agent.inspection import clip
-from agent.model import Camera, Session, TrainingClass
+from agent.model import Segment, Session
+from agent.model_cameras import Camera
+from agent.model_classes import TrainingClass
 from agent.recording import options as recording_options
 from agent.schedule import Placement
 from agent.settings import KnownCamera, Settings
@@ -47,14 +51,17 @@ class ClassBook:
             return [self._parsed[class_id][1] for class_id in imported]
 
     def plan(self, camera_id: str, moment: datetime) -> Plan | None:
-        """What a camera records for at `moment`."""
+        """Return what a camera records for at `moment`."""
         classes = self.all()
         place = schedule.placement_at(classes, camera_id, moment)
         return None if place is None else (next(c for c in classes if c.class_id == place.class_id), place)
 
     def always(self, camera_id: str, moment: datetime, institution: str) -> Plan:
-        """As `plan`, and outside the course plan a placement of its own kind (`recording.always`), up to the next lesson
-        or the end of the half-day."""
+        """Return what a camera records for at `moment`, also outside the course plan (`recording.always`).
+
+        Outside the plan the placement is of a class of its own and lasts up to the next lesson or the end of the
+        half-day.
+        """
         found = self.plan(camera_id, moment)
         if found:
             return found
@@ -73,9 +80,52 @@ class ClassBook:
         return {camera for cls in self.all() for room in cls.rooms for camera in room.cameras}
 
 
+class CameraPlans:
+    """What each camera has to record, and from where."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, clock: Clock, book: ClassBook) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._clock = clock
+        self._book = book
+
+    def plan(self, camera_id: str, moment: datetime) -> Plan | None:
+        """Return what a camera records for at `moment`: by the course plan, or always where the settings say so."""
+        # a camera that the settings renamed has no row any more: its recorder waits
+        if self._settings.recording.always and self._catalog.cameras.get(camera_id):
+            return self._book.always(camera_id, moment, self._settings.institution)
+        return self._book.plan(camera_id, moment)
+
+    def source(self, camera_id: str) -> recording_options.Source | None:
+        """Return the admitted camera's main stream with its account; None while it may not be recorded."""
+        camera = self._catalog.cameras.get(camera_id)
+        return source(self._settings, camera) if camera and camera.recordable else None
+
+    def planned_cameras(self) -> set[str]:
+        """Return the cameras that any class names."""
+        return self._book.camera_ids()
+
+    def is_busy(self, camera_id: str) -> bool:
+        """Whether a class is being recorded with this camera now."""
+        return self._book.plan(camera_id, self._clock.now()) is not None
+
+    def is_any_due(self) -> bool:
+        """Whether any camera has something to record now."""
+        now = self._clock.now()
+        return any(self.plan(c.camera_id, now) for c in self._catalog.cameras.all())
+
+
+def segment_file(drives: drive_watch.DriveWatch, segment: Segment) -> Path | None:
+    """Return where a segment lies, on whichever drive holds it; None where that drive is not attached or not healthy."""
+    root = next((d.root for d in drives.healthy() if d.drive_id == segment.drive_id), None)
+    return root / (segment.path if segment.state == "finished" else segment.temporary) if root else None
+
+
 def credentials(settings: Settings, known: KnownCamera | None = None) -> Credentials | None:
-    """A camera's own account, else the common one, else none. A password of its own is for the common user name, where the
-    entry gives no other."""
+    """Return a camera's own account, else the common one, else None.
+
+    A camera's own password goes with the common user name where the entry gives no user name.
+    """
     common = settings.cameras
     own = known.password.get_secret_value() if known else ""
     if known and (known.username or (own and common.username)):
@@ -89,12 +139,12 @@ def _own(settings: Settings, known: KnownCamera) -> Credentials | None:
 
 
 def account(settings: Settings, camera_id: str) -> Credentials | None:
-    """What a camera that is known by its ID is asked with."""
+    """Return the account of a camera that is known by its ID."""
     return credentials(settings, next((k for k in settings.cameras.known if k.camera_id == camera_id), None))
 
 
 def source(settings: Settings, camera: Camera) -> recording_options.Source | None:
-    """A camera's main stream with its account; None where it has none."""
+    """Return a camera's main stream with its account; None where it has no stream."""
     stream, found = camera.main_stream, account(settings, camera.camera_id)
     if stream is None:
         return None
@@ -109,7 +159,7 @@ def source(settings: Settings, camera: Camera) -> recording_options.Source | Non
 
 
 def for_cameras(settings: Settings | None) -> camera_options.Options:
-    """Without settings: the defaults and no account."""
+    """Return the options of the camera search; without settings the defaults and no account."""
     if settings is None:
         return camera_options.Options()
     own = settings.cameras

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from agent.attendance.classes import parse
 from agent.clock import Trust
-from agent.model import Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_classes import TrainingClass
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 11, 23)

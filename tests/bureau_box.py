@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from agent.bureau import BureauLink, Options
 from agent.catalog import Catalog
 from agent.clock import Clock, SystemClock
-from agent.model import AlertKind, Camera, TrainingClass, Verdict
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
+from agent.model_classes import TrainingClass
 
 ZONE = ZoneInfo("Asia/Shanghai")
 PREFIX = "training/v1/wenshui/site1/box1"

@@ -25,7 +25,8 @@ from agent.drive import Drive, init, keys, layout
 from agent.inspection.clip import Clips, Options, Request
 from agent.inspection.cut import Span
 from agent.media import codec_name
-from agent.model import Segment, Session, TrainingClass
+from agent.model import Segment, Session
+from agent.model_classes import TrainingClass
 from agent.schedule import Placement
 
 ZONE = ZoneInfo("Asia/Shanghai")

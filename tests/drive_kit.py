@@ -18,7 +18,8 @@ from agent.catalog import Catalog
 from agent.clock import Trust
 from agent.drive import Drive, durable, init, keys, layout, sums
 from agent.drive.closer import HalfDayCloser, Options
-from agent.model import Lesson, Look, Room, Segment, Session, TrainingClass
+from agent.model import Look, Segment, Session
+from agent.model_classes import Lesson, Room, TrainingClass
 from agent.schedule import Placement, placements
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -18,7 +18,9 @@ from agent.attendance.classes import parse
 from agent.catalog.health import Examination, Finding
 from agent.demo.scene import make_classroom
 from agent.doctor.finding import bad, good
-from agent.model import AlertKind, Camera, Look, Segment, Session, Stream, Verdict
+from agent.model import Look, Segment, Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Stream, Verdict
 from agent.web.options import Options
 from agent.web.server import PageServer
 from tests.clipping import CLASS, DAY, ZONE, Box, make_box

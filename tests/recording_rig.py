@@ -22,7 +22,9 @@ from agent.demo.media import make_clip, read_index
 from agent.demo.rtsp import RtspServer
 from agent.drive import Drive, init
 from agent.errors import DriveError
-from agent.model import Camera, Room, Segment, Session, TrainingClass, Verdict
+from agent.model import Segment, Session
+from agent.model_cameras import Camera, Verdict
+from agent.model_classes import Room, TrainingClass
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
 from agent.schedule import Placement

@@ -11,7 +11,8 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
-from agent.model import AlertKind, Session
+from agent.model import Session
+from agent.model_alerts import AlertKind
 from tests.webbing import HALF, ID, serving
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)

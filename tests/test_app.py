@@ -22,7 +22,7 @@ from agent.catalog import Catalog
 from agent.demo.camera import VirtualCamera
 from agent.demo.media import make_clip
 from agent.demo.scene import make_classroom
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from tests.broker import Broker, Heard, Listener, needs_mosquitto
 from tests.contract_check import validate
 from tests.daemon import CLASS_ID, PASSWORD, Daemon

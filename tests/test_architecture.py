@@ -15,20 +15,34 @@ FILES = sorted(AGENT.rglob("*.py"))
 
 LAYERS = [
     {"words"},
-    {"errors", "clock", "model", "intervals", "notify", "crew", "digest", "shortage", "resources", "defaults"},
-    {"schedule", "catalog"},
-    {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
+    {
+        "errors",
+        "clock",
+        "intervals",
+        "notify",
+        "crew",
+        "digest",
+        "headcounts",
+        "periodic",
+        "shortage",
+        "resources",
+        "defaults",
+    }
+    | {"model", "model_alerts", "model_cameras", "model_classes"},
+    {"schedule", "ledger", "missing"},
+    {"catalog"},
+    {"media", "drive", "life", "attempts", "attempts_entries", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
     {"web"},
     {"settings", "settings_file", "settings_faults", "settings_values"},
-    {"wiring", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
+    {"wiring", "recorders", "startup", "pulse", "answers", "doctor", "setup", "logs", "metrics", "room"},
     {"app", "page", "demo"},
     {"commands", "__main__"},
 ]
-STAGES = LAYERS[4]
+STAGES = LAYERS[5]
 PURE_GROUND = {
-    "words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals", "digest", "resources",
-    "defaults",
+    "words", "errors", "clock", "model", "model_alerts", "model_cameras", "model_classes", "schedule", "notify", "ledger",
+    "missing", "intervals", "digest", "headcounts", "periodic", "resources", "defaults",
 }  # fmt: skip
 DOORS = {
     "av": {"media", "recording", "counting", "inspection", "demo"},

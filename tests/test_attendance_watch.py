@@ -16,7 +16,9 @@ from agent.attendance.watch import AttendanceWatch, Options
 from agent.bureau.envelope import wrap
 from agent.catalog import Catalog
 from agent.errors import ClassFileError
-from agent.model import AlertKind, Bench, Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_alerts import AlertKind
+from agent.model_classes import Bench, TrainingClass
 from tests.attendance_made import DAY, PRACTICE, THEORY, ZONE, HandClock, a_class, at, body, lesson, look, looks, steps
 from tests.contract_check import validate
 

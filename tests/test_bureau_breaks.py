@@ -19,7 +19,7 @@ from agent.bureau.suspects import Sent, Suspects
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.errors import BureauError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from tests.broker import Broker, Listener, eventually, needs_mosquitto
 from tests.bureau_box import PREFIX, ZONE, Box, now, options
 from tests.test_bureau_tls import certificates, openssl, secure, tls_settings

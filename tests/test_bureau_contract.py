@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from tests.contract_check import DOCS, asyncapi, channel_of, registry, retained, validate, validator
 
 SCHEMAS = sorted((DOCS / "schemas").glob("*.json"))

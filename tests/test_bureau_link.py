@@ -25,7 +25,8 @@ from agent.bureau.mirror import Mirror
 from agent.cameras.report import Reporter
 from agent.catalog import Catalog, ChainLink
 from agent.clock import SystemClock, parse
-from agent.model import AlertKind, Segment, Session
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
 from tests.broker import Broker, Heard, Listener, eventually, needs_mosquitto
 from tests.bureau_box import PREFIX, ZONE, Box, attendance, now, options
 from tests.contract_check import channel_of, retained, validate

@@ -83,7 +83,8 @@ def test_objects_with_one_store_share_the_tries(tmp_path: Path) -> None:
 
 def test_tries_of_a_process_that_was_killed_are_given_back(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from agent.attempts import *; from agent.clock import SystemClock as C\n"
+        "import os, signal, sys; from pathlib import Path; from agent.attempts import *\n"
+        "from agent.clock import SystemClock as C\n"
         "class A: username, password = 'u', 'pw'\n"
         "with Budget(C(), InFile(Path(sys.argv[1]))).attempt('onvif', ('cam',), A()):"
         " os.kill(os.getpid(), signal.SIGKILL)"

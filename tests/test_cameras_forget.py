@@ -18,7 +18,8 @@ from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.demo.onvif_state import DeviceState
 from agent.demo.personality import Personality
-from agent.model import AlertKind, Segment, Session
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
 from tests.personalities import PASSWORD, USERNAME, Simulated, fresh_net
 
 ZONE = ZoneInfo("Asia/Shanghai")

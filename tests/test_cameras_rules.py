@@ -43,7 +43,8 @@ from agent.clock import Trust
 from agent.demo.media import make_clip
 from agent.digest import strongest
 from agent.errors import CameraDenied, InputError, SettingsError
-from agent.model import Camera, Segment, Session, Stream, Verdict
+from agent.model import Segment, Session
+from agent.model_cameras import Camera, Stream, Verdict
 from tests import fuzz_onvif
 
 ROOT = Path(__file__).parent.parent

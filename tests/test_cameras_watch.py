@@ -23,7 +23,8 @@ from agent.clock import SystemClock
 from agent.demo.onvif_state import DeviceState, VideoEncoder
 from agent.demo.personality import Personality
 from agent.errors import InputError
-from agent.model import AlertKind, Camera, Verdict
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 from tests.personalities import ALL, PASSWORD, USERNAME, Simulated, fresh_net
 
 LIST = '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n'

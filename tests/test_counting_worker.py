@@ -23,7 +23,9 @@ from agent.counting.limits import Limits
 from agent.counting.worker import Counter
 from agent.demo.media import Writer, yuv_frame
 from agent.demo.scene import Classroom, make_classroom
-from agent.model import AlertKind, Camera, Segment, Session, Verdict
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
 GROWING = {

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import __version__, clock, words
+from agent import __version__, words
+from agent import clock as clocks
 from agent.bureau import Options
 from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
@@ -24,7 +25,9 @@ from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.drive import Drive, init, keys
 from agent.life import Life
-from agent.model import AlertKind, Camera, Segment, Session, Stream, Verdict
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Stream, Verdict
 from tests.broker import Broker, needs_mosquitto
 from tests.drive_kit import ZONE, StillClock, at, training_class
 
@@ -202,13 +205,13 @@ def test_drive_that_the_service_may_not_write(box: Box) -> None:
     ],
 )  # fmt: skip
 def test_smart(box: Box, body: dict[str, object], expected: str) -> None:
-    box.smart_file.write_text(json.dumps({"at": clock.stamp(NOW), "disks": {"/dev/sda": body}}))
+    box.smart_file.write_text(json.dumps({"at": clocks.stamp(NOW), "disks": {"/dev/sda": body}}))
     assert severity(drives.smart(box), "drive.smart.sda") == expected
 
 
 def test_smart_missing_and_old(box: Box) -> None:
     assert severity(drives.smart(box), "drive.smart") == "info"
-    box.smart_file.write_text(json.dumps({"at": clock.stamp(NOW - timedelta(days=20)), "disks": {}}))
+    box.smart_file.write_text(json.dumps({"at": clocks.stamp(NOW - timedelta(days=20)), "disks": {}}))
     assert severity(drives.smart(box), "drive.smart") == "info"
 
 
@@ -362,7 +365,7 @@ def test_certificate_dates(box: Box, tmp_path: Path, days: int, expected: str) -
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                     str(days), "-subj", "/CN=x", "-keyout", str(tmp_path / "key"), "-out", str(file)],
                    check=True, capture_output=True)  # fmt: skip
-    today = replace(box, certificates=(("page", file),), now=clock.SystemClock().now())
+    today = replace(box, certificates=(("page", file),), now=clocks.SystemClock().now())
     assert severity(link.check(today), "certificate.page") == expected
     over = replace(today, now=today.now + timedelta(days=days + 1))
     assert severity(link.check(over), "certificate.page") == "critical"

@@ -21,7 +21,7 @@ from agent.demo.broker import free_port
 from agent.doctor import examine, finding, link
 from agent.doctor.box import Box
 from agent.doctor.rounds import DEEP_S, Rounds
-from agent.model import Verdict
+from agent.model_cameras import Verdict
 from tests.broker import Broker, Listener, needs_mosquitto
 from tests.contract_check import validate
 from tests.daemon import Daemon

@@ -15,7 +15,9 @@ from agent.drive import Drive, durable, layout, rebuild, verify
 from agent.drive.seal import Sealer
 from agent.drive.watch import DriveWatch, Options
 from agent.errors import DriveError
-from agent.model import AlertKind, Room, Session
+from agent.model import Session
+from agent.model_alerts import AlertKind
+from agent.model_classes import Room
 from tests.drive_kit import ZONE, StillClock, at, new_drive, site, training_class
 from tests.fuse_drives import KINDS, FuseDrive, fuse_drive, needs_fuse
 

@@ -21,7 +21,8 @@ from agent.catalog import Catalog
 from agent.drive import Drive, gaps, layout, rebuild, verify
 from agent.drive.seal import Sealer
 from agent.errors import CatalogBlocked, DriveError, InputError
-from agent.model import AlertKind, Session
+from agent.model import Session
+from agent.model_alerts import AlertKind
 from agent.recording.recover import recover
 from tests.drive_kit import DAY, ZONE, Site, at, new_drive, site, training_class, video
 

@@ -17,7 +17,8 @@ from agent.clock import SystemClock
 from agent.drive import Drive, forecast, init, keys
 from agent.drive.watch import DriveWatch, Options
 from agent.errors import DriveError
-from agent.model import AlertKind, Segment, Session
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
 from agent.schedule import Placement
 from tests.drive_kit import DAY, ZONE, Site, at, loop_drive, new_drive, site
 

@@ -17,7 +17,9 @@ from agent.catalog import Catalog
 from agent.drive import gaps, rebuild
 from agent.errors import DriveError
 from agent.life import Life
-from agent.model import AlertKind, Camera, Session, Verdict
+from agent.model import Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 from agent.recording.options import Options, Source
 from agent.recording.recover import recover
 from tests.attendance_made import HandClock

@@ -15,7 +15,7 @@ from agent.catalog.reserve import LOW, NAME, Reserve
 from agent.demo.media import make_clip
 from agent.drive import rebuild
 from agent.errors import CatalogBlocked
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.room import RoomWatch
 from tests.drive_kit import StillClock, at
 from tests.faults import box

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import ledger
-from agent.catalog import Event
-from agent.model import Segment, Session
+from agent.model import Event, Segment, Session
 from agent.schedule import Placement, planned
 from tests.drive_kit import DAY, at, training_class
 

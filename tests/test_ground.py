@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent import clock, words
+from agent import clock as clocks
+from agent import words
 from agent.catalog import Catalog
 from agent.crew import Crew
 from agent.errors import CatalogBlocked, SettingsError
@@ -29,23 +30,23 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 def test_a_stamp_is_fixed_width_utc_and_comes_back() -> None:
     moment = datetime(2026, 11, 23, 14, 46, 0, 123456, tzinfo=timezone(timedelta(hours=8)))
-    assert clock.stamp(moment) == "2026-11-23T06:46:00.123Z"
-    assert clock.parse(clock.stamp(moment)) == moment.replace(microsecond=123000)
+    assert clocks.stamp(moment) == "2026-11-23T06:46:00.123Z"
+    assert clocks.parse(clocks.stamp(moment)) == moment.replace(microsecond=123000)
 
 
 def test_rounding_carries() -> None:
-    assert clock.stamp(datetime(2026, 12, 31, 23, 59, 59, 999600, tzinfo=UTC)) == "2027-01-01T00:00:00.000Z"
+    assert clocks.stamp(datetime(2026, 12, 31, 23, 59, 59, 999600, tzinfo=UTC)) == "2027-01-01T00:00:00.000Z"
 
 
 def test_naive_times_are_refused() -> None:
     with pytest.raises(ValueError, match="naive"):
-        clock.stamp(datetime(2026, 1, 1))
+        clocks.stamp(datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="offset"):
-        clock.parse("2026-01-01T00:00:00")
+        clocks.parse("2026-01-01T00:00:00")
 
 
 def test_json_times_carry_the_sites_offset() -> None:
-    assert clock.rfc3339(datetime(2026, 11, 23, 6, 46, tzinfo=UTC), SHANGHAI) == "2026-11-23T14:46:00.000+08:00"
+    assert clocks.rfc3339(datetime(2026, 11, 23, 6, 46, tzinfo=UTC), SHANGHAI) == "2026-11-23T14:46:00.000+08:00"
 
 
 @pytest.mark.parametrize(("hour", "session"), [(0, "am"), (11, "am"), (12, "pm"), (17, "pm"), (18, "ev"), (23, "ev")])
@@ -59,7 +60,7 @@ def test_ids_that_are_none(bad: str) -> None:
 
 
 def test_the_kernels_word_on_time_can_be_asked() -> None:
-    assert clock.SystemClock().trust() in ("trusted", "free", "unknown")
+    assert clocks.SystemClock().trust() in ("trusted", "free", "unknown")
 
 
 def test_an_error_speaks_both_languages_in_one_line() -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from agent import words
 from agent.__main__ import parser
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from tests.handbook_box import ID, Office, draw_film, office
 
 BOOKS = Path(__file__).parent.parent / "docs" / "handbook"

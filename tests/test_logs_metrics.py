@@ -18,7 +18,8 @@ from agent.catalog.health import Examination
 from agent.doctor.finding import of_line
 from agent.errors import InputError
 from agent.metrics import MetricsServer
-from agent.model import AlertKind, Camera, Verdict
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 from tests.drive_kit import ZONE, StillClock, at
 
 NOW = at("10:00")

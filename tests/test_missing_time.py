@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agent import intervals, ledger, missing
 from agent.drive import gaps as book
-from agent.model import Gap, Lesson, Room, Session
+from agent.model import Gap, Session
+from agent.model_classes import Lesson, Room
 from agent.schedule import Placement, planned
 from agent.words import text_in
 from tests.drive_kit import DAY, at, training_class

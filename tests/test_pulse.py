@@ -15,7 +15,9 @@ from agent.catalog.health import Examination
 from agent.doctor import finding
 from agent.drive import keys
 from agent.drive.watch import DriveWatch, Options
-from agent.model import AlertKind, Camera, Segment, Session, Verdict
+from agent.model import Segment, Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 from agent.pulse import STALE_S, UNTOLD_S, Pulse
 from agent.wiring import ClassBook, Plan
 from tests.drive_kit import DAY, Site, at, site

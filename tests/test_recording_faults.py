@@ -23,7 +23,7 @@ from agent.demo import rtp, rtsp
 from agent.demo.rtsp import RtspServer
 from agent.demo.source import Sample, Track
 from agent.demo.stream import Stream
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage
 from agent.recording.stream import LiveStream

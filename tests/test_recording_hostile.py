@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from agent import words
 from agent.demo.rtsp import RtspServer, _Connection
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.recording import rtsp
 from agent.recording.options import Options, Source
 from agent.recording.rtsp import Message

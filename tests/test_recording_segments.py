@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent import media
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.recording.mp4 import boxes
 from agent.recording.options import Options, Source
 from tests.recording_rig import (

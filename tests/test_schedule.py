@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from agent.model import Amendment, Lesson, Room, Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import Amendment, Lesson, Room, TrainingClass
 from agent.schedule import MARGIN, next_start, placement_at, placements, planned, spans
 
 DAY = date(2026, 11, 23)

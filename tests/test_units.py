@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from agent import notify
-from agent.app import open_catalog
 from agent.clock import SystemClock
 from agent.settings import Settings
 from agent.setup import mounts
+from agent.startup import open_catalog
 
 ROOT = Path(__file__).parent.parent
 UNITS = sorted((ROOT / "systemd").glob("*.*"))

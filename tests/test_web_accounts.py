@@ -14,7 +14,7 @@ import pytest
 
 from agent.catalog import Catalog, copies
 from agent.clock import SystemClock
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.web.access import SHORTEST_PASSWORD, TOUCH, Access, new_password
 from tests.broker import Broker, Listener, needs_mosquitto
 from tests.clipping import ZONE, Box, make_box

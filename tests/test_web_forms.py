@@ -20,7 +20,9 @@ from agent.attendance.judge import Rules
 from agent.catalog.audit import hash_of_row
 from agent.clock import SystemClock
 from agent.inspection import table
-from agent.model import AlertKind, Bench, Lesson, Look, Room, Session
+from agent.model import Look, Session
+from agent.model_alerts import AlertKind
+from agent.model_classes import Bench, Lesson, Room
 from agent.web import minute
 from agent.web.forms import group_lines, t
 from tests.clipping import CLASS, DAY, START, ZONE, Box, make_box

@@ -20,7 +20,8 @@ import requests
 from agent.counting import calibrate
 from agent.demo.broker import free_port
 from agent.inspection import manifest
-from agent.model import Lesson, Session
+from agent.model import Session
+from agent.model_classes import Lesson
 from agent.web.server import PageServer
 from tests.clipping import DAY, START, frames, make_box
 from tests.webbing import HALF, ID, Browser, Served, own_password, serving

@@ -11,7 +11,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.counting import annotate
-from agent.model import Camera, Verdict
+from agent.model_cameras import Camera, Verdict
 from tests.webbing import Served, serving
 
 

@@ -15,7 +15,9 @@ import requests
 from agent.catalog.accounts import SignedIn
 from agent.clock import SystemClock
 from agent.demo.media import make_clip
-from agent.model import AlertKind, Camera, Look, Segment, Session, Verdict
+from agent.model import Look, Segment, Session
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 from agent.web.access import new_password
 from agent.web.options import Options
 from agent.web.server import PageServer

@@ -12,7 +12,9 @@ from typing import Literal
 
 from agent.attendance.estimate import covered, median_up
 from agent.attendance.judge import Block, HalfDay, Rules, block_of
-from agent.model import AlertKind, Bench, Lesson, Look, Room, TrainingClass
+from agent.model import Look
+from agent.model_alerts import AlertKind
+from agent.model_classes import Bench, Lesson, Room, TrainingClass
 
 KINDS = (
     AlertKind.ATTENDANCE_SHORTFALL,

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from agent.attendance.fields import FieldPath, as_day, as_time, shown
 from agent.attendance.table_reader import Table
-from agent.model import Lesson, Session
+from agent.model import Session
+from agent.model_classes import Lesson
 
 Rows = list[tuple[FieldPath, Lesson]]
 """Lessons, each with its place in the body."""

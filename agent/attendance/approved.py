@@ -19,7 +19,7 @@ from agent.attendance.classes import body_of, clock_text, parse
 from agent.attendance.fields import ClassFileProblems, shown
 from agent.attendance.json_types import ClassBody
 from agent.catalog import Catalog
-from agent.model import Room, TrainingClass
+from agent.model_classes import Room, TrainingClass
 
 log = logging.getLogger(__name__)
 

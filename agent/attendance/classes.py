@@ -20,7 +20,8 @@ from agent.attendance.fields import FieldPath, Report
 from agent.attendance.json_types import ClassBody, LessonBody
 from agent.attendance.table_reader import Table
 from agent.errors import ClassFileError
-from agent.model import Amendment, Lesson, LessonKind, Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import Amendment, Lesson, LessonKind, TrainingClass
 
 SESSIONS = {
     "am": Session.AM,

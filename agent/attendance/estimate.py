@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.model import Look, Room
+from agent.headcounts import combine_looks
+from agent.model import Look
+from agent.model_classes import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +22,9 @@ class Estimate:
 
 
 def estimate_block(looks: Sequence[Look]) -> Estimate | None:
-    """Estimate the people of one camera over one block from its judged looks; None without any.
-
-    People is the 60th percentile (nearest rank, ties up): who is hidden in one look is seen in another, while a false head
-    seldom lasts. `low` is the middle of the looks' lows, `high` the 60th percentile of their highs.
-    """
-    judged = [look for look in looks if look.judged]
-    if not judged:
-        return None
-    people = _rank([x.people for x in judged], 0.6)
-    low = _rank([x.low for x in judged], 0.5)
-    high = _rank([x.high for x in judged], 0.6)
-    return Estimate(people, min(low, people), max(high, people))
-
-
-def _rank(values: Sequence[int], share: float) -> int:
-    return sorted(values)[min(len(values) - 1, math.floor(share * len(values)))]
+    """Return the estimate of one camera over one block from its judged looks; None without any."""
+    judged = [(look.people, look.low, look.high) for look in looks if look.judged]
+    return Estimate(*combine_looks(judged)) if judged else None
 
 
 def median_up(pairs: Iterable[tuple[int, float]]) -> int:

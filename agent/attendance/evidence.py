@@ -9,7 +9,7 @@ from agent import words
 from agent.attendance.alerting import Condition
 from agent.attendance.judge import HalfDay
 from agent.clock import rfc3339
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 CLIP_MARGIN = timedelta(seconds=30)
 

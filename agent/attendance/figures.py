@@ -13,7 +13,8 @@ from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.attendance.watch import status_of
 from agent.catalog import Catalog
 from agent.clock import rfc3339
-from agent.model import Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)

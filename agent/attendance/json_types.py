@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from agent.model import LessonKind
+from agent.model_classes import LessonKind
 
 Status = Literal["provisional", "final", "revised", "unjudged"]
 

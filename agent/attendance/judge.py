@@ -20,7 +20,8 @@ from datetime import date, datetime, timedelta
 from agent.attendance.estimate import median_up, room_estimate
 from agent.attendance.json_types import AttendanceCounts, AttendanceObject, Status
 from agent.attendance.lesson_time import Piece, is_shared, overlaps, pieces, sum_seconds, take_first, take_last
-from agent.model import Lesson, Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_classes import Lesson, TrainingClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from agent.model import Lesson
+from agent.model_classes import Lesson
 
 Piece = tuple[datetime, datetime, list[Lesson]]
 """Start, end, and the lessons that are under way for the whole of it."""

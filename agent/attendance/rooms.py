@@ -8,7 +8,7 @@ from typing import Literal
 from agent.attendance.fields import Report
 from agent.attendance.json_types import BenchBody, RoomBody
 from agent.attendance.table_reader import Table
-from agent.model import Bench, LessonKind, Room, TrainingClass
+from agent.model_classes import Bench, LessonKind, Room, TrainingClass
 
 KINDS: Mapping[str, LessonKind] = {
     "theory": "theory",

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from agent.attendance.judge import HalfDay, Rules
 from agent.attendance.lesson_time import pieces
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)

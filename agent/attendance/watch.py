@@ -21,8 +21,10 @@ from agent.attendance.json_types import AttendanceObject, Status
 from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.catalog import Catalog
 from agent.clock import Clock, stamp
-from agent.errors import SiteAgentError
-from agent.model import Alert, AlertKind, Look, Session, TrainingClass
+from agent.model import Look, Session
+from agent.model_alerts import Alert, AlertKind
+from agent.model_classes import TrainingClass
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 _JUDGED = "attendance.judged"
@@ -80,16 +82,8 @@ class AttendanceWatch:
         self._versions: dict[str, str] = json.loads(catalog.facts.get(_JUDGED) or "{}")
 
     def run(self, stop: threading.Event) -> None:
-        failed = ""
-        while not stop.is_set():
-            try:
-                self.run_once()
-                failed = ""
-            except SiteAgentError as error:
-                if str(error) != failed:
-                    log.warning("%s", error)
-                failed = str(error)
-            self._clock.wait(stop, self._options.back_off_s if failed else self._options.every_s)
+        every_s, back_off_s = self._options.every_s, self._options.back_off_s
+        run_every(self._clock, stop, every_s, self.run_once, errors=ErrorLog(log), back_off_s=back_off_s)
 
     def run_once(self) -> None:
         """One round over all classes. Raises the project's own errors (catalog, class body)."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import clock
+from agent import clock as clocks
 from agent.errors import BureauError
 
 TYPE = "cn.training.site-agent.{name}.v1"
@@ -32,7 +32,7 @@ def wrap(
     """The message's bytes. `replayed` (a CloudEvents extension) stands only on what is delivered late."""
     event: dict[str, Any] = {
         "specversion": "1.0", "id": event_id, "source": source, "type": TYPE.format(name=name), "subject": subject,
-        "time": clock.rfc3339(at, zone), "datacontenttype": "application/json", "data": data,
+        "time": clocks.rfc3339(at, zone), "datacontenttype": "application/json", "data": data,
     }  # fmt: skip
     if replayed:
         event["replayed"] = True

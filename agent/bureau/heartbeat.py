@@ -10,7 +10,9 @@ from typing import Any
 from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.clock import Clock, rfc3339
-from agent.model import Camera, Segment
+from agent.model import Segment
+from agent.model_cameras import Camera
+from agent.periodic import run_every
 
 MINUTE = timedelta(seconds=60)
 
@@ -31,9 +33,7 @@ class Heartbeat:
         self._seq = 0
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            self.beat()
-            self._clock.wait(stop, self._options.heartbeat_s)
+        run_every(self._clock, stop, self._options.heartbeat_s, self.beat)
 
     def beat(self) -> None:
         """Put one heartbeat into the outbox."""

@@ -25,7 +25,7 @@ from agent.bureau.warnings import Warnings
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import BureauError, SiteAgentError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 log = logging.getLogger(__name__)
 _GOODBYE_S = 3.0

@@ -10,7 +10,7 @@ from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.catalog.cameras import camera_data
 from agent.clock import Clock
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 ATTENDANCE_KEPT = timedelta(days=30)
 _HOUR_S = 3600

@@ -21,7 +21,7 @@ from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import BureauError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 
 log = logging.getLogger(__name__)
 _SUBJECT = "box"

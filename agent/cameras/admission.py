@@ -13,7 +13,7 @@ from typing import Any
 from agent import words
 from agent.cameras.device import Description
 from agent.errors import CameraError, CameraUnreachable, SettingsError
-from agent.model import Stream, Verdict
+from agent.model_cameras import Stream, Verdict
 
 
 @dataclass(frozen=True, slots=True)

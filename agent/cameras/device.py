@@ -13,7 +13,7 @@ from agent.cameras.networks import with_host
 from agent.cameras.session import Session
 from agent.cameras.transport import NoConnection, Transport
 from agent.errors import CameraDenied, CameraError
-from agent.model import Stream
+from agent.model_cameras import Stream
 
 _CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
 _SOUND = {

@@ -17,7 +17,8 @@ from agent.cameras.device import Description
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import InputError
-from agent.model import AlertKind, Camera
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera
 
 EVENT = "camera.unit_changed"
 """Event of the camera whose unit changed: from then on no earlier confirmation of its view counts."""

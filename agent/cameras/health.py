@@ -12,7 +12,8 @@ from agent.cameras.admission import Requirement
 from agent.catalog import Catalog
 from agent.errors import MediaError
 from agent.media import Pace
-from agent.model import Camera, Segment, Stream, Verdict
+from agent.model import Segment
+from agent.model_cameras import Camera, Stream, Verdict
 
 _RECENT = timedelta(minutes=15)
 _SHARE = 0.8  # of the declared frame rate; cameras slow down at night, by more than a fifth it is a fault

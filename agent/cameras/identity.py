@@ -18,7 +18,7 @@ from agent.cameras.search import Finder
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import CameraError, InputError
-from agent.model import Camera, UnitCheck
+from agent.model_cameras import Camera, UnitCheck
 
 log = logging.getLogger(__name__)
 _TIMEOUT_S = 3.0

@@ -11,7 +11,7 @@ from agent.cameras.device import Description
 from agent.cameras.discovery import Match
 from agent.cameras.options import Known
 from agent.cameras.search import Sighting
-from agent.model import Camera
+from agent.model_cameras import Camera
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from agent.cameras.camera_clock import complaint
 from agent.catalog import Catalog
 from agent.catalog.cameras import camera_data
 from agent.clock import Clock, is_set
-from agent.model import AlertKind, Camera, Verdict
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Camera, Verdict
 
 log = logging.getLogger(__name__)
 _REPLACED_FOR = timedelta(days=7)

@@ -25,8 +25,10 @@ from agent.cameras.search import Finder, Sighting
 from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
 from agent.clock import Clock, is_set
-from agent.errors import CameraDenied, CameraError, SiteAgentError
-from agent.model import Camera, Segment, Verdict
+from agent.errors import CameraDenied, CameraError
+from agent.model import Segment
+from agent.model_cameras import Camera, Verdict
+from agent.periodic import ErrorLog
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.5
@@ -59,7 +61,7 @@ class CameraWatch:
         self._planned = planned
         self._list = Watched(options.model_list, options.model_list_key, options.list_copy)
         self._list_problem = ""
-        self._problem = ""
+        self._search_errors = ErrorLog(log, level=logging.ERROR)
         self._budget = budget or attempts.kept(catalog, clock)
         self._reporter = Reporter(catalog, clock, options.clock_bound_s)
         self._misses: dict[str, int] = {}
@@ -82,15 +84,8 @@ class CameraWatch:
             self._clock.wait(stop, _POLL_S)
 
     def _try_search(self, stop: threading.Event) -> None:
-        try:
-            with shortage.told():
-                self.search(stop)
-        except SiteAgentError as error:
-            if str(error) != self._problem:
-                log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all
-            self._problem = str(error)
-        else:
-            self._problem = ""
+        with self._search_errors, shortage.told():
+            self.search(stop)
 
     def search(self, stop: threading.Event | None = None) -> list[Camera]:
         """One search, judged and written down; the cameras met. `stop` breaks it off: then nothing is concluded from it."""

@@ -19,7 +19,7 @@ from agent.catalog.changes import Changes
 from agent.catalog.classes import AttendanceFigures, Classes
 from agent.catalog.deliveries import Deliveries
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
-from agent.catalog.events import Event, Events
+from agent.catalog.events import Events
 from agent.catalog.health import Health
 from agent.catalog.looks import Looks
 from agent.catalog.origins import Origins
@@ -27,7 +27,7 @@ from agent.catalog.outbox import Message, Outbox
 from agent.catalog.segments import Segments
 from agent.catalog.views import Views
 
-__all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Event", "Message"]
+__all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Message"]
 
 
 class Catalog:

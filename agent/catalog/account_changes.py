@@ -14,7 +14,7 @@ from agent.catalog.alerts import Alerts
 from agent.catalog.audit import Audit
 from agent.catalog.base import Store
 from agent.catalog.events import Events
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 
 Act = Literal["made", "reset", "role", "disabled", "enabled", "token_made", "token_replaced", "token_revoked"]
 COMMAND = "shell"

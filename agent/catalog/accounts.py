@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.account_changes import Act, Changed
 from agent.catalog.base import Row, Store, moment
 from agent.errors import InputError
@@ -94,7 +94,7 @@ class Accounts:
                 db.execute(
                     "insert into accounts (name, role, password, created_at, created_by, must_change)"
                     " values (?, ?, ?, ?, ?, 1)",
-                    [name, given, password, clock.stamp(at), by],
+                    [name, given, password, clocks.stamp(at), by],
                 )
                 self._changed.report("made", name, given, by, at)
             else:
@@ -139,7 +139,7 @@ class Accounts:
             known = self.the(name)
             if known.disabled_at is None:
                 self._keep_a_manager(known, None)
-                db.execute("update accounts set disabled_at = ? where name = ?", [clock.stamp(at), name])
+                db.execute("update accounts set disabled_at = ? where name = ?", [clocks.stamp(at), name])
                 db.execute("delete from sessions where name = ?", [name])
                 self._changed.report("disabled", name, known.role, by, at)
             return self.the(name)
@@ -174,15 +174,15 @@ class Accounts:
         Returns False if the account was changed while its password was being checked.
         """
         with self._store.write() as db:
-            db.execute("delete from sessions where expires_at <= ?", [clock.stamp(now)])
+            db.execute("delete from sessions where expires_at <= ?", [clocks.stamp(now)])
             done = db.execute(
                 "update accounts set used_at = ? where name = ? and password = ? and disabled_at is null",
-                [clock.stamp(now), account.name, account.password],
+                [clocks.stamp(now), account.name, account.password],
             ).rowcount
             if done:
                 db.execute(
                     "insert into sessions values (?, ?, ?, ?, ?)",
-                    [_hash_token(token), account.name, csrf, clock.stamp(until), clock.stamp(now)],
+                    [_hash_token(token), account.name, csrf, clocks.stamp(until), clocks.stamp(now)],
                 )
             return bool(done)
 
@@ -191,22 +191,22 @@ class Accounts:
         row = self._store.row(
             "select s.name, a.role, s.csrf, s.seen_at, a.must_change from sessions s join accounts a on a.name = s.name"
             " where s.token_hash = ? and s.expires_at > ? and a.disabled_at is null",
-            [_hash_token(token), clock.stamp(now)],
+            [_hash_token(token), clocks.stamp(now)],
         )
         if row is None:
             return None
-        return SignedIn(row["name"], row["role"], row["csrf"], clock.parse(row["seen_at"]), bool(row["must_change"]))
+        return SignedIn(row["name"], row["role"], row["csrf"], clocks.parse(row["seen_at"]), bool(row["must_change"]))
 
     def seen(self, token: str, now: datetime, until: datetime) -> None:
         """Extend an active session to `until` and update the account's last use."""
         with self._store.write() as db:
             db.execute(
                 "update sessions set seen_at = ?, expires_at = ? where token_hash = ?",
-                [clock.stamp(now), clock.stamp(until), _hash_token(token)],
+                [clocks.stamp(now), clocks.stamp(until), _hash_token(token)],
             )
             db.execute(
                 "update accounts set used_at = ? where name = (select name from sessions where token_hash = ?)",
-                [clock.stamp(now), _hash_token(token)],
+                [clocks.stamp(now), _hash_token(token)],
             )
 
     def sign_out(self, token: str) -> None:
@@ -216,30 +216,30 @@ class Accounts:
     def put_token(self, token: str, name: str, role: Role, now: datetime, until: datetime, by: str) -> None:
         """Store an API token, replacing one of the same name; expired tokens are deleted."""
         with self._store.write() as db:
-            db.execute("delete from tokens where expires_at <= ?", [clock.stamp(now)])
+            db.execute("delete from tokens where expires_at <= ?", [clocks.stamp(now)])
             replaced = db.execute("delete from tokens where name = ?", [name]).rowcount
             db.execute(
                 "insert into tokens (token_hash, name, role, created_at, expires_at, created_by) values (?, ?, ?, ?, ?, ?)",
-                [_hash_token(token), name, role, clock.stamp(now), clock.stamp(until), by],
+                [_hash_token(token), name, role, clocks.stamp(now), clocks.stamp(until), by],
             )
             act: Act = "token_replaced" if replaced else "token_made"
-            self._changed.report(act, name, role, by, now, until=clock.stamp(until))
+            self._changed.report(act, name, role, by, now, until=clocks.stamp(until))
 
     def token(self, token: str, now: datetime) -> Token | None:
         """Return the record of an API token; None if it is unknown or expired."""
         row = self._store.row(
-            "select * from tokens where token_hash = ? and expires_at > ?", [_hash_token(token), clock.stamp(now)]
+            "select * from tokens where token_hash = ? and expires_at > ?", [_hash_token(token), clocks.stamp(now)]
         )
         return _to_token(row) if row else None
 
     def tokens(self, now: datetime) -> list[Token]:
         """Return the tokens that have not expired, sorted by name."""
-        rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clock.stamp(now)])
+        rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clocks.stamp(now)])
         return [_to_token(row) for row in rows]
 
     def token_used(self, token: str, now: datetime) -> None:
         with self._store.write() as db:
-            db.execute("update tokens set used_at = ? where token_hash = ?", [clock.stamp(now), _hash_token(token)])
+            db.execute("update tokens set used_at = ? where token_hash = ?", [clocks.stamp(now), _hash_token(token)])
 
     def drop_token(self, name: str, at: datetime, by: str) -> bool:
         """Revoke an API token; return False if there is none of this name."""
@@ -272,7 +272,7 @@ def _to_account(row: Row) -> Account:
         row["name"],
         row["role"],
         row["password"],
-        clock.parse(row["created_at"]),
+        clocks.parse(row["created_at"]),
         row["created_by"],
         moment(row["used_at"]),
         moment(row["disabled_at"]),
@@ -284,8 +284,8 @@ def _to_token(row: Row) -> Token:
     return Token(
         row["name"],
         row["role"],
-        clock.parse(row["expires_at"]),
-        clock.parse(row["created_at"]),
+        clocks.parse(row["expires_at"]),
+        clocks.parse(row["created_at"]),
         row["created_by"],
         moment(row["used_at"]),
     )

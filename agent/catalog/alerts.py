@@ -12,10 +12,11 @@ from datetime import date, datetime
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import JsonObject, Row, Store, dump
 from agent.catalog.outbox import Outbox
-from agent.model import Alert, AlertKind, Session, Severity
+from agent.model import Session
+from agent.model_alerts import Alert, AlertKind, Severity
 
 SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
@@ -109,8 +110,8 @@ class Alerts:
                     subject,
                     alert.state,
                     alert.severity,
-                    clock.stamp(begin),
-                    clock.stamp(at),
+                    clocks.stamp(begin),
+                    clocks.stamp(at),
                     message,
                     class_id,
                     day.isoformat() if day else None,
@@ -130,7 +131,7 @@ class Alerts:
             if known is None:
                 return None
             db.execute(
-                "update alerts set state = 'cleared', at = ? where alert_id = ?", [clock.stamp(at), known.alert_id]
+                "update alerts set state = 'cleared', at = ? where alert_id = ?", [clocks.stamp(at), known.alert_id]
             )
             alert = self.get(known.alert_id)
             assert alert is not None
@@ -184,8 +185,8 @@ class Alerts:
             "kind": alert.kind.value,
             "state": alert.state,
             "severity": alert.severity,
-            "since": clock.rfc3339(alert.since, self._zone),
-            "at": clock.rfc3339(alert.at, self._zone),
+            "since": clocks.rfc3339(alert.since, self._zone),
+            "at": clocks.rfc3339(alert.at, self._zone),
             "class_id": alert.class_id,
             "date": alert.date.isoformat() if alert.date else None,
             "session": alert.session.value if alert.session else None,
@@ -204,7 +205,7 @@ class Alerts:
 
 def _compute_alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> str:
     again = f"\n{number}" if number else ""
-    return hashlib.sha256(f"{kind.value}\n{subject}\n{clock.stamp(since)}{again}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{kind.value}\n{subject}\n{clocks.stamp(since)}{again}".encode()).hexdigest()[:32]
 
 
 def _to_alert(row: Row) -> Alert:
@@ -215,8 +216,8 @@ def _to_alert(row: Row) -> Alert:
         kind=AlertKind(row["kind"]),
         state=row["state"],
         severity=row["severity"],
-        since=clock.parse(row["since"]),
-        at=clock.parse(row["at"]),
+        since=clocks.parse(row["since"]),
+        at=clocks.parse(row["at"]),
         subject=row["subject"],
         message=first if row["state"] == "cleared" else latest,
         class_id=row["class_id"],

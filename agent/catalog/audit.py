@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import JsonObject, Row, Store, dump
 
 GENESIS = "0" * 64
@@ -49,13 +49,13 @@ class Audit:
         with self._store.write() as db:
             last = self._store.row("select id, hash from audit order by id desc limit 1")
             number, previous = (last["id"] + 1, last["hash"]) if last else (1, GENESIS)
-            when, text = clock.stamp(at), dump(dict(detail or {}))
+            when, text = clocks.stamp(at), dump(dict(detail or {}))
             digest = hash_of(previous, number, when, who, action, object_, text)
             db.execute(
                 "insert into audit (id, at, who, action, object, detail, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [number, when, who, action, object_, text, previous, digest],
             )
-        return AuditEntry(number, clock.parse(when), who, action, object_, json.loads(text), previous, digest)
+        return AuditEntry(number, clocks.parse(when), who, action, object_, json.loads(text), previous, digest)
 
     def head(self) -> str:
         """Return the newest entry's hash; zeros for an empty log."""
@@ -112,7 +112,7 @@ def hash_of(previous: str, number: int, at: str, who: str, action: str, object_:
 def _to_entry(row: Row) -> AuditEntry:
     return AuditEntry(
         row["id"],
-        clock.parse(row["at"]),
+        clocks.parse(row["at"]),
         row["who"],
         row["action"],
         row["object"],

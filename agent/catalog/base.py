@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.library import Database
 from agent.catalog.reserve import Reserve
 from agent.catalog.schema import migrations
@@ -171,4 +171,4 @@ def dump(value: object) -> str:
 
 def moment(text: str | None) -> datetime | None:
     """Parse a nullable time column."""
-    return clock.parse(text) if text else None
+    return clocks.parse(text) if text else None

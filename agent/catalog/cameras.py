@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
-from agent.model import Camera, Stream, Verdict
+from agent.model_cameras import Camera, Stream, Verdict
 
 
 class CameraObject(TypedDict):
@@ -55,7 +55,7 @@ class Cameras:
             "streams": dump([asdict(s) for s in camera.streams]),
             "clock_offset_s": camera.clock_offset_s,
             "up": int(camera.up),
-            "seen_at": clock.stamp(seen_at),
+            "seen_at": clocks.stamp(seen_at),
             "judged": camera.verdict.value,
             "url": camera.url,
             "accepted": camera.accepted or camera.identity,
@@ -115,7 +115,7 @@ class Cameras:
     def connected(self, camera_id: str, at: datetime) -> None:
         """Store the start of a recorder connection; an identity check made for it counts from `at` on."""
         with self._store.write() as db:
-            db.execute("update cameras set connected_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
+            db.execute("update cameras set connected_at = ? where camera_id = ?", [clocks.stamp(at), camera_id])
 
     def checked(self, camera_id: str, identity: str, at: datetime, connected_at: datetime | None) -> None:
         """Store that model and serial were read at the address being recorded and match the camera's row.
@@ -128,7 +128,7 @@ class Cameras:
             db.execute(
                 "update cameras set checked_at = max(?, coalesce(connected_at, '')) where camera_id = ?"
                 " and ? = case when serial != '' then serial else hardware_id end and connected_at is ?",
-                [clock.stamp(at), camera_id, identity, clock.stamp(connected_at) if connected_at else None],
+                [clocks.stamp(at), camera_id, identity, clocks.stamp(connected_at) if connected_at else None],
             )
 
     def accept(self, camera_id: str) -> None:
@@ -143,7 +143,7 @@ class Cameras:
     def ask(self, camera_id: str, at: datetime) -> None:
         """Request a new search for a camera that the recorder lost."""
         with self._store.write() as db:
-            db.execute("update cameras set asked_at = ? where camera_id = ?", [clock.stamp(at), camera_id])
+            db.execute("update cameras set asked_at = ? where camera_id = ?", [clocks.stamp(at), camera_id])
 
     def asked(self) -> list[str]:
         return [r["camera_id"] for r in self._store.rows("select camera_id from cameras where asked_at is not null")]
@@ -167,7 +167,7 @@ def camera_data(camera: Camera, zone: ZoneInfo) -> CameraObject:
         "up": camera.up,
         "exchanged": camera.exchanged,
         "accepted_serial": camera.accepted,
-        "unverified_since": clock.rfc3339(since, zone) if since else None,
+        "unverified_since": clocks.rfc3339(since, zone) if since else None,
     }
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store
 from agent.catalog.schema import JOURNALED
 from agent.errors import CatalogError
-from agent.model import AlertKind, Session
+from agent.model import Session
+from agent.model_alerts import AlertKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def _is_parseable(table: str, values: Row) -> bool:
             if value is None:
                 continue
             if name in _MOMENTS:
-                clock.parse(value)
+                clocks.parse(value)
             elif name == "date":
                 date.fromisoformat(value)
             elif name == "session":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import JsonObject, Row, Store, dump
 from agent.model import Session
 
@@ -35,7 +35,7 @@ class Classes:
             db.execute(
                 "insert into classes values (?, ?, ?, ?) on conflict (class_id) do update set body = excluded.body,"
                 " source = excluded.source, imported_at = excluded.imported_at",
-                [class_id, dump(dict(body)), source, clock.stamp(at)],
+                [class_id, dump(dict(body)), source, clocks.stamp(at)],
             )
 
     def get(self, class_id: str) -> ClassRow | None:
@@ -48,7 +48,7 @@ class Classes:
     def imported(self) -> dict[str, datetime]:
         """Return the time of each class's last import by class ID, without reading the bodies."""
         rows = self._store.rows("select class_id, imported_at from classes order by class_id")
-        return {row["class_id"]: clock.parse(row["imported_at"]) for row in rows}
+        return {row["class_id"]: clocks.parse(row["imported_at"]) for row in rows}
 
 
 class AttendanceFigures:
@@ -71,7 +71,7 @@ class AttendanceFigures:
                     body["revision"],
                     body["status"],
                     dump(dict(body)),
-                    clock.stamp(at),
+                    clocks.stamp(at),
                 ],
             )
 
@@ -93,4 +93,4 @@ class AttendanceFigures:
 
 
 def _to_class(row: Row) -> ClassRow:
-    return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clock.parse(row["imported_at"]))
+    return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clocks.parse(row["imported_at"]))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.audit import Audit
 from agent.catalog.base import Row, Store, dump
 from agent.intervals import length, union, without
@@ -59,12 +59,12 @@ class Deliveries:
             told = row["told"] if row else "[]"
             spans = self._dump_spans(shown(ranges))
             waits = row is not None and row["spans"] != told
-            begun = row["begun_at"] if row and waits else clock.stamp(at)
+            begun = row["begun_at"] if row and waits else clocks.stamp(at)
             db.execute(
                 "insert into deliveries (who, class_id, camera_id, film, ranges, spans, told, begun_at, at)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (who, class_id, camera_id, film) do update set"
                 " ranges = excluded.ranges, spans = excluded.spans, begun_at = excluded.begun_at, at = excluded.at",
-                [*key, dump(ranges), spans, told, begun, clock.stamp(at)],
+                [*key, dump(ranges), spans, told, begun, clocks.stamp(at)],
             )
 
     def settle(self, at: datetime, class_id: str | None = None, waited: timedelta = timedelta()) -> int:
@@ -72,7 +72,7 @@ class Deliveries:
 
         `class_id`: only those of this class. `waited`: only those that have waited at least this long.
         """
-        limit = clock.stamp(at - waited)
+        limit = clocks.stamp(at - waited)
         with self._store.write() as db:
             rows = self._store.rows(
                 "select * from deliveries where spans != told and (? is null or class_id = ?) and begun_at <= ? order by id",
@@ -81,7 +81,7 @@ class Deliveries:
             for row in rows:
                 self._write_audit(row, at)
                 db.execute("update deliveries set told = spans where id = ?", [row["id"]])
-            db.execute("delete from deliveries where spans = told and at < ?", [clock.stamp(at - _OVER)])
+            db.execute("delete from deliveries where spans = told and at < ?", [clocks.stamp(at - _OVER)])
         return len(rows)
 
     def _write_audit(self, row: Row, at: datetime) -> None:
@@ -92,13 +92,13 @@ class Deliveries:
             "camera_id": row["camera_id"],
             "spans": json.loads(self._dump_spans(fresh)),
             "seconds": round(length(fresh), 1),
-            "from": clock.rfc3339(clock.parse(row["begun_at"]), self._zone),
-            "to": clock.rfc3339(clock.parse(row["at"]), self._zone),
+            "from": clocks.rfc3339(clocks.parse(row["begun_at"]), self._zone),
+            "to": clocks.rfc3339(clocks.parse(row["at"]), self._zone),
         }
         self._audit.add(at, row["who"], ACTION, row["class_id"], detail)
 
     def _dump_spans(self, spans: Sequence[Stretch]) -> str:
-        return dump([{"start": clock.rfc3339(a, self._zone), "end": clock.rfc3339(b, self._zone)} for a, b in spans])
+        return dump([{"start": clocks.rfc3339(a, self._zone), "end": clocks.rfc3339(b, self._zone)} for a, b in spans])
 
 
 def _load_ranges(row: Row | None) -> list[Bytes]:

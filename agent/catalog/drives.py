@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, moment
 from agent.catalog.outbox import Outbox
 from agent.model import Session
@@ -68,13 +68,13 @@ class Drives:
                 " values (?, ?, ?, ?, ?, ?, ?) on conflict (drive_id) do update set label = excluded.label,"
                 " institution = excluded.institution, path = excluded.path, public_key = excluded.public_key,"
                 " seen_at = excluded.seen_at",
-                [drive_id, label, institution, path, clock.stamp(created), public_key, clock.stamp(seen_at)],
+                [drive_id, label, institution, path, clocks.stamp(created), public_key, clocks.stamp(seen_at)],
             )
 
     def set(self, drive_id: str, **values: object) -> None:
         """Update columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
         with self._store.write() as db:
-            given = {k: clock.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
+            given = {k: clocks.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
             db.table("drives").update(drive_id, given)
 
     def get(self, drive_id: str) -> DriveRow | None:
@@ -119,7 +119,7 @@ class Chain:
                     link.drive_id,
                     link.head,
                     link.public_key,
-                    clock.stamp(link.closed_at),
+                    clocks.stamp(link.closed_at),
                 ],
             )
 
@@ -157,7 +157,7 @@ class Facts:
 
 
 def _to_drive(row: Row) -> DriveRow:
-    created, seen_at = clock.parse(row["created"]), clock.parse(row["seen_at"])
+    created, seen_at = clocks.parse(row["created"]), clocks.parse(row["seen_at"])
     return DriveRow(
         row["drive_id"],
         row["label"],
@@ -184,5 +184,5 @@ def _to_link(row: Row) -> ChainLink:
         row["drive_id"],
         row["head"],
         row["public_key"],
-        clock.parse(row["closed_at"]),
+        clocks.parse(row["closed_at"]),
     )

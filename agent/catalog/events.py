@@ -9,24 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
-from agent import clock
-from agent.catalog.base import JsonObject, Row, Store, dump, moment
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event. `until` is set once a lasting event (drive missing, camera down) is over."""
-
-    event_id: int
-    at: datetime
-    kind: str
-    camera_id: str | None
-    drive_id: str | None
-    until: datetime | None
-    detail: JsonObject
+from agent import clock as clocks
+from agent.catalog.base import Row, Store, dump, moment
+from agent.model import Event
 
 
 class Events:
@@ -48,20 +35,20 @@ class Events:
         with self._store.write() as db:
             cursor = db.execute(
                 "insert into events (at, kind, camera_id, drive_id, detail) values (?, ?, ?, ?, ?)",
-                [clock.stamp(at), kind, camera_id, drive_id, dump(dict(detail or {}))],
+                [clocks.stamp(at), kind, camera_id, drive_id, dump(dict(detail or {}))],
             )
             return int(cursor.lastrowid or 0)
 
     def end(self, event_id: int, until: datetime) -> None:
         """Set the end of a lasting event."""
         with self._store.write() as db:
-            db.execute("update events set until = ? where id = ?", [clock.stamp(until), event_id])
+            db.execute("update events set until = ? where id = ?", [clocks.stamp(until), event_id])
 
     def between(self, start: datetime, end: datetime) -> list[Event]:
         """Return events that began before `end` and were not over before `start`; instantaneous ones from `start` on."""
         rows = self._store.rows(
             "select * from events where at < :end and coalesce(until, at) >= :start order by at, id",
-            {"start": clock.stamp(start), "end": clock.stamp(end)},
+            {"start": clocks.stamp(start), "end": clocks.stamp(end)},
         )
         return [_to_event(row) for row in rows]
 
@@ -79,7 +66,7 @@ class Events:
         )
         if row is None or row["first"] is None:
             return None
-        return clock.parse(row["first"]), clock.parse(row["last"] or row["first"])
+        return clocks.parse(row["first"]), clocks.parse(row["last"] or row["first"])
 
     def last(self, kind: str, camera_id: str | None = None) -> Event | None:
         """Return the newest event of a kind, of one camera if given."""
@@ -93,7 +80,7 @@ class Events:
 def _to_event(row: Row) -> Event:
     return Event(
         event_id=row["id"],
-        at=clock.parse(row["at"]),
+        at=clocks.parse(row["at"]),
         kind=row["kind"],
         camera_id=row["camera_id"],
         drive_id=row["drive_id"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import dump
 from agent.catalog.drives import Facts
 from agent.words import Language
@@ -87,7 +87,7 @@ class Health:
             {"check": f.check, "severity": f.severity, "finding": f.finding, "mend": f.mend, "said": {**f.said}}
             for f in examination.findings
         ]
-        self._facts.put(_NAME, dump({"at": clock.stamp(examination.at), "findings": rows}))
+        self._facts.put(_NAME, dump({"at": clocks.stamp(examination.at), "findings": rows}))
 
     def last(self) -> Examination | None:
         """Return the last examination, or None if the box has not been examined yet."""
@@ -96,4 +96,4 @@ class Health:
             return None
         body = json.loads(text)
         found = [Finding(**row | {"said": {k: tuple(v) for k, v in row["said"].items()}}) for row in body["findings"]]
-        return Examination(clock.parse(body["at"]), tuple(found))
+        return Examination(clocks.parse(body["at"]), tuple(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump
 from agent.model import Look, Session
 
@@ -29,7 +29,7 @@ class Looks:
                     look.class_id,
                     look.date.isoformat(),
                     look.session.value,
-                    clock.stamp(look.at),
+                    clocks.stamp(look.at),
                     look.people,
                     look.low,
                     look.high,
@@ -57,13 +57,13 @@ class Looks:
         """
         row = self._store.row(
             "select * from looks where camera_id = ? and at <= ? order by at desc limit 1",
-            [camera_id, clock.stamp(now)],
+            [camera_id, clocks.stamp(now)],
         )
         return _to_look(row) if row else None
 
     def since(self, camera_id: str, start: datetime) -> list[Look]:
         rows = self._store.rows(
-            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clock.stamp(start)]
+            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.stamp(start)]
         )
         return [_to_look(row) for row in rows]
 
@@ -75,7 +75,7 @@ def _to_look(row: Row) -> Look:
         class_id=row["class_id"],
         date=date.fromisoformat(row["date"]),
         session=Session(row["session"]),
-        at=clock.parse(row["at"]),
+        at=clocks.parse(row["at"]),
         people=row["people"],
         low=row["low"],
         high=row["high"],

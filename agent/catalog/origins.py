@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Store
 
 LASTS = timedelta(days=180)
@@ -24,7 +24,7 @@ class Origins:
     def add(self, name: str, origin: str, at: datetime) -> None:
         """Record a login of account `name` from an address."""
         with self._store.write() as db:
-            db.execute("insert or replace into origins values (?, ?, ?)", [name, origin, clock.stamp(at)])
+            db.execute("insert or replace into origins values (?, ?, ?)", [name, origin, clocks.stamp(at)])
             db.execute(
                 "delete from origins where name = ? and origin not in"
                 " (select origin from origins where name = ? order by at desc limit ?)",
@@ -36,7 +36,7 @@ class Origins:
         return (
             self._store.row(
                 "select 1 from origins where name = ? and origin = ? and at > ?",
-                [name, origin, clock.stamp(now - LASTS)],
+                [name, origin, clocks.stamp(now - LASTS)],
             )
             is not None
         )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import JsonObject, Row, Store, dump, moment
 
 
@@ -70,7 +70,7 @@ class Outbox:
                 db.execute(
                     "insert into retained values (?, ?, ?, ?, ?) on conflict (topic) do update set event_id ="
                     " excluded.event_id, type = excluded.type, data = excluded.data, created_at = excluded.created_at",
-                    [topic, event_id, type_, text, clock.stamp(at)],
+                    [topic, event_id, type_, text, clocks.stamp(at)],
                 )
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at, expires_at)"
@@ -81,8 +81,8 @@ class Outbox:
                     type_,
                     text,
                     int(retained),
-                    clock.stamp(at),
-                    clock.stamp(expires_at) if expires_at else None,
+                    clocks.stamp(at),
+                    clocks.stamp(expires_at) if expires_at else None,
                 ],
             )
 
@@ -97,7 +97,7 @@ class Outbox:
             db.execute("delete from retained where topic = ?", [topic])
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at) values (?, ?, '', '{}', 1, ?)",
-                [str(uuid.uuid4()), topic, clock.stamp(at)],
+                [str(uuid.uuid4()), topic, clocks.stamp(at)],
             )
 
     def waiting(self, after: int = 0, limit: int = 100, *, retained: bool = False) -> list[Message]:
@@ -130,7 +130,7 @@ class Outbox:
         """Delete expired messages, which are worthless when late (heartbeats); return how many."""
         with self._store.write() as db:
             cursor = db.execute(
-                "delete from outbox where expires_at is not null and expires_at < ?", [clock.stamp(now)]
+                "delete from outbox where expires_at is not null and expires_at < ?", [clocks.stamp(now)]
             )
             return int(cursor.rowcount)
 
@@ -140,7 +140,7 @@ class Outbox:
         The newest message of each retained topic is still remembered.
         """
         with self._store.write() as db:
-            cursor = db.execute("delete from outbox where created_at < ?", [clock.stamp(before)])
+            cursor = db.execute("delete from outbox where created_at < ?", [clocks.stamp(before)])
             return int(cursor.rowcount)
 
     def size(self) -> int:
@@ -167,6 +167,6 @@ def _to_message(row: Row) -> Message:
         type=row["type"],
         data=json.loads(row["data"]),
         retained=bool(row["retained"]),
-        created_at=clock.parse(row["created_at"]),
+        created_at=clocks.parse(row["created_at"]),
         latest=bool(row["latest"]),
     )

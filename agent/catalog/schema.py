@@ -1,6 +1,6 @@
 """The database schema and its migrations.
 
-Times are `clock.stamp` texts (UTC, fixed width), so text order is time order. The database records migrations by function
+Times are `clocks.stamp` texts (UTC, fixed width), so text order is time order. The database records migrations by function
 name: never rename, edit or reorder a released one.
 """
 

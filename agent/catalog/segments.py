@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import Row, Store, moment
 from agent.model import Segment, Session
 
@@ -33,7 +33,7 @@ class Segments:
         with self._store.write() as db:
             db.execute(
                 "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
-                [clock.stamp(end), size, sha256, segment_id],
+                [clocks.stamp(end), size, sha256, segment_id],
             )
 
     def rename(self, segment_id: int, path: str) -> None:
@@ -46,7 +46,7 @@ class Segments:
         with self._store.write() as db:
             db.execute(
                 "update segments set unchecked_since = null where camera_id = ? and state = 'open' and start >= ?",
-                [camera_id, clock.stamp(since)],
+                [camera_id, clocks.stamp(since)],
             )
 
     def drop(self, segment_id: int) -> None:
@@ -78,7 +78,13 @@ class Segments:
         rows = self._store.rows(
             "select * from segments where camera_id = :cam and start < :end and (end is null or end > :start)"
             " and (:cls is null or class_id = :cls) and (:fin = 0 or state = 'finished') order by start",
-            {"cam": camera_id, "start": clock.stamp(start), "end": clock.stamp(end), "cls": class_id, "fin": finished},
+            {
+                "cam": camera_id,
+                "start": clocks.stamp(start),
+                "end": clocks.stamp(end),
+                "cls": class_id,
+                "fin": finished,
+            },
         )
         return [_to_segment(row) for row in rows]
 
@@ -124,8 +130,8 @@ def _to_values(segment: Segment) -> dict[str, object]:
         "session": segment.session.value,
         "room_id": segment.room_id,
         "camera_id": segment.camera_id,
-        "start": clock.stamp(segment.start),
-        "end": clock.stamp(segment.end) if segment.end else None,
+        "start": clocks.stamp(segment.start),
+        "end": clocks.stamp(segment.end) if segment.end else None,
         "bytes": segment.bytes,
         "sha256": segment.sha256,
         "video_codec": segment.video_codec,
@@ -133,9 +139,9 @@ def _to_values(segment: Segment) -> dict[str, object]:
         "height": segment.height,
         "audio_codec": segment.audio_codec,
         "trust": segment.trust,
-        "sender_time": clock.stamp(segment.sender_time) if segment.sender_time else None,
+        "sender_time": clocks.stamp(segment.sender_time) if segment.sender_time else None,
         "serial": segment.serial,
-        "unchecked_since": clock.stamp(segment.unchecked_since) if segment.unchecked_since else None,
+        "unchecked_since": clocks.stamp(segment.unchecked_since) if segment.unchecked_since else None,
     }
 
 
@@ -151,7 +157,7 @@ def _to_segment(row: Row) -> Segment:
         session=Session(row["session"]),
         room_id=row["room_id"],
         camera_id=row["camera_id"],
-        start=clock.parse(row["start"]),
+        start=clocks.parse(row["start"]),
         end=moment(row["end"]),
         bytes=row["bytes"],
         sha256=row["sha256"],

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from agent import clock
+from agent import clock as clocks
 from agent.catalog.base import dump
 from agent.catalog.drives import Facts
 from agent.catalog.events import Events
-from agent.model import Camera
+from agent.model_cameras import Camera
 
 State = Literal["confirmed", "changed", "open"]
 
@@ -44,7 +44,7 @@ class Views:
         body = {
             "serial": given.serial,
             "by": given.by,
-            "at": clock.stamp(given.at),
+            "at": clocks.stamp(given.at),
             "picture": given.picture,
             "sha256": given.sha256,
         }
@@ -57,7 +57,7 @@ class Views:
             return None
         body = json.loads(text)
         return Confirmation(
-            camera_id, body["serial"], body["by"], clock.parse(body["at"]), body["picture"], body.get("sha256", "")
+            camera_id, body["serial"], body["by"], clocks.parse(body["at"]), body["picture"], body.get("sha256", "")
         )
 
     def state(self, camera: Camera) -> State:

@@ -15,7 +15,8 @@ from agent.attendance.summary import Summary, summarise
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.errors import InputError
-from agent.model import Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import TrainingClass
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

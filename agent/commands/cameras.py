@@ -7,14 +7,15 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent import clock, words
+from agent import clock as clocks
+from agent import words
 from agent.cameras import exchange, retire
 from agent.catalog import Catalog
 from agent.catalog.cameras import camera_data
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.errors import InputError
-from agent.model import Camera
+from agent.model_cameras import Camera
 from agent.settings import Settings
 
 _COLUMNS = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "up", "seen_at", "reasons")
@@ -67,7 +68,7 @@ def _line(catalog: Catalog, camera: Camera) -> dict[str, Any]:
     seen = catalog.cameras.seen_at(camera.camera_id)
     return {
         **camera_data(camera, catalog.zone), "address": camera.address,
-        "seen_at": clock.rfc3339(seen, catalog.zone) if seen else None,
+        "seen_at": clocks.rfc3339(seen, catalog.zone) if seen else None,
     }  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def _check_unused(settings: Settings, catalog: Catalog, camera_id: str) -> None:
         raise InputError("cameras.is_recorded", camera_id=camera_id, class_id=recorded[0])
     if any(known.camera_id == camera_id for known in settings.cameras.known):
         raise InputError("cameras.is_known", camera_id=camera_id)
-    today = clock.local_day(SystemClock().now(), catalog.zone)
+    today = clocks.local_day(SystemClock().now(), catalog.zone)
     for cls in classes:
         room = next((room for room in cls.rooms if camera_id in room.cameras), None)
         if room is not None and cls.last_day >= today:

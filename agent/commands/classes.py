@@ -15,7 +15,7 @@ from agent.attendance.fields import ClassFileProblems
 from agent.clock import SystemClock
 from agent.commands import common
 from agent.errors import InputError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 _MOST_LINES = 10
 

@@ -20,7 +20,7 @@ from agent.inspection import chance, manifest
 from agent.inspection.clip import Clips, Options, Request
 from agent.inspection.cut import Span
 from agent.inspection.sources import FOUND
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
 _LONGEST_S = 3600

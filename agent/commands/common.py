@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.catalog import Catalog
 from agent.drive import Drive
 from agent.errors import DriveError, InputError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.settings_file import DEFAULT_FILE
 
 if TYPE_CHECKING:

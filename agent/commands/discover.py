@@ -27,7 +27,7 @@ from agent.catalog import Catalog
 from agent.clock import Clock, SystemClock, is_set
 from agent.commands import common
 from agent.errors import CameraError, CatalogBlocked, InputError
-from agent.model import Camera
+from agent.model_cameras import Camera
 from agent.settings import Settings
 from agent.settings_file import PREFIX
 from agent.setup import mounts

@@ -18,7 +18,7 @@ from agent.commands import common
 from agent.drive import Drive, files, identity, keys, rebuild, seal, status, verify, watch
 from agent.drive.progress import Bar
 from agent.errors import DriveError, InputError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.settings import Settings
 from agent.setup import mountpoints
 

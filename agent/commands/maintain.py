@@ -12,7 +12,7 @@ from agent.clock import SystemClock
 from agent.commands import common
 from agent.doctor import disks, reread
 from agent.errors import InputError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -14,14 +14,15 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from agent import attempts, words
-from agent import clock as time
+from agent import clock as clocks
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.commands.common import drive as the_drive
 from agent.commands.common import emit, say
 from agent.drive import Drive
 from agent.errors import DriveError, InputError
-from agent.model import Room, Segment, Session, TrainingClass
+from agent.model import Segment, Session
+from agent.model_classes import Room, TrainingClass
 from agent.recording.memory import bound_heap
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
@@ -118,7 +119,7 @@ def _positive(option: str, value: float) -> None:
 
 
 def _bench_class(now: datetime, cameras: int) -> TrainingClass:
-    day = time.local_day(now, _ZONE)
+    day = clocks.local_day(now, _ZONE)
     room = Room(ROOM_ID, ROOM_ID, "theory", tuple(f"cam{n}" for n in range(1, cameras + 1)))
     return TrainingClass(
         class_id=CLASS_ID, project="BENCH", occupation="BENCH", class_number=1, institution="BENCH", place="BENCH",
@@ -135,7 +136,7 @@ def _tell(args: argparse.Namespace, drive: Drive, segment: Segment) -> None:
     assert segment.end is not None
     item = {
         "camera_id": segment.camera_id, "path": str(drive.root / segment.path),
-        "start": time.rfc3339(segment.start, _ZONE), "end": time.rfc3339(segment.end, _ZONE),
+        "start": clocks.rfc3339(segment.start, _ZONE), "end": clocks.rfc3339(segment.end, _ZONE),
         "bytes": segment.bytes, "sha256": segment.sha256,
     }  # fmt: skip
     emit(args, item)

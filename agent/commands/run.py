@@ -9,9 +9,10 @@ import signal
 import threading
 
 from agent import logs, words
-from agent.app import App, OnlyOne, open_catalog
+from agent.app import App
 from agent.clock import SystemClock
 from agent.commands import common
+from agent.startup import OnlyOne, open_catalog
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,7 +15,8 @@ from agent.commands import classes as classes_command
 from agent.commands import common
 from agent.drive import Drive
 from agent.errors import BureauError, CameraError, InputError, SettingsError
-from agent.model import Camera, is_id
+from agent.model import is_id
+from agent.model_cameras import Camera
 from agent.settings import Settings
 from agent.setup import guide, mountpoints, mounts, steps, writing
 from agent.web.access import Access

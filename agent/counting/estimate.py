@@ -1,6 +1,6 @@
 """From scores to a headcount with an interval, and parts of the picture that are left out. Pure, standard library only.
 
-What several looks say together is attendance's; `summary` is its rule for one block, for whoever counts a file.
+What several looks say together is in agent/headcounts.py.
 """
 
 from __future__ import annotations
@@ -38,25 +38,6 @@ def look_interval(chances: Sequence[float], doubt: Doubt) -> tuple[int, int, int
     # half a person is no person: an empty room with no candidate stays 0 to 0
     low, high = math.ceil(total - reach - 0.5), math.floor(total + reach + 0.5)
     return people, max(0, min(people, low)), max(people, high)
-
-
-def summary(figures: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
-    """(people, low, high) of several looks at the same people.
-
-    People is the middle of the upper half-and-a-bit (60th percentile): a person hidden in one look is seen in another, while
-    a false head seldom lasts. The interval holds the middle look's own interval, narrowed by nothing: looks at one room
-    err alike.
-    """
-    people = _percentile([f[0] for f in figures], 0.6)
-    low = min(people, _percentile([f[1] for f in figures], 0.5))
-    high = max(people, _percentile([f[2] for f in figures], 0.6))
-    return people, low, high
-
-
-def _percentile(values: Sequence[int], share: float) -> int:
-    """Nearest rank, ties up."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
 
 
 def inside(polygon: Polygon, point: Point) -> bool:

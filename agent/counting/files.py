@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 
 from agent import media
-from agent.counting import estimate, quality
+from agent.counting import quality
 from agent.counting.detector import HeadDetector
 from agent.counting.limits import LIMITS, Limits
 from agent.counting.look import Seen, look_at
 from agent.errors import InputError, MediaError
+from agent.headcounts import combine_looks
 from agent.media import Picture
 
 LOOKS = 10
@@ -141,4 +142,4 @@ def _video(
 def whole_clip(found: list[Seen]) -> tuple[int, int, int] | None:
     """(people, low, high) over all judged looks at a video, as for five minutes; None where none was judged."""
     judged = [(s.people, s.low, s.high) for s in found if s.judged]
-    return estimate.summary(judged) if judged else None
+    return combine_looks(judged) if judged else None

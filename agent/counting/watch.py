@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from agent import words
 from agent.catalog import Catalog
-from agent.model import AlertKind, Segment
+from agent.model import Segment
+from agent.model_alerts import AlertKind
 
 PICTURE = {
     "dark": AlertKind.PICTURE_DARK,

@@ -25,6 +25,7 @@ from agent.counting.look import Seen, look_at
 from agent.errors import MediaError
 from agent.media import Picture
 from agent.model import Look, Segment
+from agent.periodic import run_every
 
 _YOUNG = timedelta(seconds=10)
 TICK_S = 1.0
@@ -76,9 +77,7 @@ class Counter:
         """Until `stop`. Raises ModelError where the detector cannot be made; faults of single recordings are logged."""
         give_way()
         self.prepare()
-        while not stop.is_set():
-            self.run_once(stop)
-            self._clock.wait(stop, TICK_S)
+        run_every(self._clock, stop, TICK_S, lambda: self.run_once(stop))
 
     def prepare(self) -> None:
         """Make the detector. Raises ModelError."""

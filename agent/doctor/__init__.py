@@ -1,1 +1,4 @@
-"""`site-agent doctor`: one look at the whole box. Each check is a function from what the box knows to findings with a mend."""
+"""`site-agent doctor`: one examination of the whole box.
+
+Each check is a function from what is known of the box to findings with a remedy.
+"""

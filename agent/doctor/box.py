@@ -1,4 +1,4 @@
-"""What the checks are told of the box, filled from the settings."""
+"""What the checks need to know of the box, filled from the settings."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from agent import __version__, defaults, wiring
 from agent.bureau import LinkStatus, Options
 from agent.catalog import Catalog
 from agent.clock import Clock
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """`catalog` is None where the service has never run. `certificates` are files whose dates matter, by what they are
-    for. `bureau` is None where the link is switched off. `now` is the instant of the examination.
+    """The input of every check.
 
-    `deep` False leaves out what costs: writing to the drives to learn their speed, reading the whole database, calling the
-    broker. `link` is how the service itself stands with the broker; then that is told instead of signing in once more. `page`
-    is where the inspectors' page answers on this machine, None where it is switched off."""
+    `catalog` is None where the service has never run. `certificates` are files whose dates matter, by their purpose.
+    `bureau` is None where the link is switched off. `now` is the instant of the examination.
+
+    `deep` False leaves out what is costly: writing to the drives to measure their speed, reading the whole database,
+    connecting to the broker. `link` is the state of the service's own connection to the broker; where given, it is
+    reported instead of signing in once more. `page` is where the inspectors' page answers on this machine, None where
+    it is switched off.
+    """
 
     clock: Clock
     now: datetime
@@ -51,7 +55,7 @@ class Box:
 def of_settings(
     file: Path, given: Settings, catalog: Catalog | None, clock: Clock, classes: Iterable[TrainingClass]
 ) -> Box:
-    """The settings, as the checks take them."""
+    """Build the box from the settings."""
     serve = given.serve
     certificates = {
         "bureau": given.bureau.certificate_file,
@@ -62,16 +66,27 @@ def of_settings(
     if serve.enabled and serve.certificate_file is None and own_page.exists():
         certificates["page"] = own_page
     return Box(
-        clock=clock, now=clock.now(), zone=given.zone, version=__version__, settings_file=file,
-        state_dir=given.state_dir, key_dir=given.key_dir, drives=given.recording.drives, model=given.counting.model,
-        model_sha256=given.counting.sha256, model_list=given.cameras.model_list,
-        model_list_key=given.cameras.model_list_key, clock_bound_s=given.cameras.clock_bound_s,
+        clock=clock,
+        now=clock.now(),
+        zone=given.zone,
+        version=__version__,
+        settings_file=file,
+        state_dir=given.state_dir,
+        key_dir=given.key_dir,
+        drives=given.recording.drives,
+        model=given.counting.model,
+        model_sha256=given.counting.sha256,
+        model_list=given.cameras.model_list,
+        model_list_key=given.cameras.model_list_key,
+        clock_bound_s=given.cameras.clock_bound_s,
         bureau=wiring.for_bureau(given) if given.bureau.enabled else None,
-        certificates=tuple((what, path) for what, path in certificates.items() if path), catalog=catalog,
-        classes=tuple(classes), page=(_here(serve.host), serve.port) if serve.enabled else None,
-    )  # fmt: skip
+        certificates=tuple((what, path) for what, path in certificates.items() if path),
+        catalog=catalog,
+        classes=tuple(classes),
+        page=(_here(serve.host), serve.port) if serve.enabled else None,
+    )
 
 
 def _here(host: str) -> str:
-    """An address of this machine for one that may mean all of them."""
+    """Return an address of this machine for one that may mean all of them."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told from, not listened on

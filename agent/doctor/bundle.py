@@ -1,6 +1,6 @@
-"""The support bundle: what helps somebody far away, without passwords, pictures, sound or names of persons.
+"""The support bundle: what helps a remote engineer, without passwords, pictures, sound or names of persons.
 
-Texts are gone through line by line; what looks like a secret is struck out. Classes go in as numbers only.
+Texts are checked line by line; what looks like a secret is masked. Of classes only numbers are included.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import re
 import subprocess
 import tarfile
 import tomllib
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding
 from agent.errors import InputError
@@ -25,19 +24,31 @@ from agent.logs import redact
 STRUCK = "***"
 _SECRET_KEY = re.compile(r"pass|secret|token|cookie|authori[sz]ation|private|(?<!public_)key$", re.IGNORECASE)
 _COMMANDS = {
-    "journal.txt": ("journalctl", "-u", "site-agent", "-u", "site-agent-page", "-u", "site-agent-maintenance", "-n", "4000",
-                    "--no-pager", "-o", "short-iso-precise"),
+    "journal.txt": (
+        "journalctl",
+        "-u",
+        "site-agent",
+        "-u",
+        "site-agent-page",
+        "-u",
+        "site-agent-maintenance",
+        "-n",
+        "4000",
+        "--no-pager",
+        "-o",
+        "short-iso-precise",
+    ),
     "unit.txt": ("systemctl", "show", "site-agent", "site-agent-page", "--no-pager"),
     "mounts.txt": ("findmnt", "-o", "TARGET,FSTYPE,OPTIONS,SIZE,AVAIL"),
     "disks.txt": ("lsblk", "-o", "NAME,SIZE,FSTYPE,LABEL,MOUNTPOINT,MODEL,TRAN"),
     "addresses.txt": ("ip", "-brief", "address"),
     "kernel.txt": ("dmesg", "--level", "emerg,alert,crit,err,warn"),
-}  # fmt: skip
+}
 _LONGEST = 4 * 1024 * 1024
 
 
 def write(file: Path, box: Box, findings: Iterable[Finding]) -> int:
-    """Write the bundle as .tar.gz, readable by its owner only; returns its bytes. Raises InputError, CatalogError."""
+    """Write the bundle as .tar.gz, readable by its owner only; return its size. Raises InputError, CatalogError."""
     parts = {"doctor.json": _lines(f.as_data() for f in findings), "settings.json": _settings(box.settings_file)}
     if box.catalog is not None:
         parts |= _catalog(box)
@@ -61,7 +72,7 @@ def _add(archive: tarfile.TarFile, name: str, text: str, box: Box) -> None:
 
 
 def _settings(file: Path) -> str:
-    """The settings without secrets: by key, so that no format of a password slips through."""
+    """Return the settings without secrets, which are found by key: so the format of a password does not matter."""
     try:
         body = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -69,8 +80,8 @@ def _settings(file: Path) -> str:
     return json.dumps(without_secrets(body), ensure_ascii=False, indent=1, default=str)
 
 
-def without_secrets(value: Any) -> Any:
-    """A copy of nested tables in which the values of secret keys are struck out."""
+def without_secrets(value: object) -> object:
+    """Return a copy of nested tables in which the values of secret keys are masked."""
     if isinstance(value, Mapping):
         return {k: STRUCK if _SECRET_KEY.search(k) and v else without_secrets(v) for k, v in value.items()}
     return [without_secrets(v) for v in value] if isinstance(value, list) else value
@@ -80,46 +91,86 @@ def _catalog(box: Box) -> dict[str, str]:
     assert box.catalog is not None
     catalog, since = box.catalog, box.now - timedelta(days=7)
     cameras = [
-        {"camera_id": c.camera_id, "address": c.address, "manufacturer": c.manufacturer, "model": c.model,
-         "firmware": c.firmware, "verdict": c.verdict.value, "reasons": list(c.reasons), "up": c.up,
-         "clock_offset_s": c.clock_offset_s, "seen_at": _stamp(catalog.cameras.seen_at(c.camera_id))}
+        {
+            "camera_id": c.camera_id,
+            "address": c.address,
+            "manufacturer": c.manufacturer,
+            "model": c.model,
+            "firmware": c.firmware,
+            "verdict": c.verdict.value,
+            "reasons": list(c.reasons),
+            "up": c.up,
+            "clock_offset_s": c.clock_offset_s,
+            "seen_at": _stamp(catalog.cameras.seen_at(c.camera_id)),
+        }
         for c in catalog.cameras.all()
-    ]  # fmt: skip
+    ]
     events = [
-        {"at": clock.stamp(e.at), "until": _stamp(e.until), "kind": e.kind, "camera_id": e.camera_id,
-         "drive_id": e.drive_id, "detail": without_secrets(dict(e.detail))}
+        {
+            "at": clocks.stamp(e.at),
+            "until": _stamp(e.until),
+            "kind": e.kind,
+            "camera_id": e.camera_id,
+            "drive_id": e.drive_id,
+            "detail": without_secrets(dict(e.detail)),
+        }
         for e in catalog.events.between(since, box.now + timedelta(days=1))
-    ]  # fmt: skip
+    ]
     alerts = [
-        {"at": clock.stamp(a.at), "since": clock.stamp(a.since), "kind": a.kind.value, "state": a.state,
-         "message": a.message, "latest_message": a.latest_message, "class_id": a.class_id, "camera_id": a.camera_id}
+        {
+            "at": clocks.stamp(a.at),
+            "since": clocks.stamp(a.since),
+            "kind": a.kind.value,
+            "state": a.state,
+            "message": a.message,
+            "latest_message": a.latest_message,
+            "class_id": a.class_id,
+            "camera_id": a.camera_id,
+        }
         for a in catalog.alerts.recent(500)
-    ]  # fmt: skip
-    # no names: of a class only what says when and where it records
+    ]
+    # no names: of a class only when and where it records
     classes = [
-        {"class_id": c.class_id, "first_day": c.first_day.isoformat(), "last_day": c.last_day.isoformat(),
-         "rooms": {r.room_id: list(r.cameras) for r in c.rooms}, "lessons": len(c.lessons)}
+        {
+            "class_id": c.class_id,
+            "first_day": c.first_day.isoformat(),
+            "last_day": c.last_day.isoformat(),
+            "rooms": {r.room_id: list(r.cameras) for r in c.rooms},
+            "lessons": len(c.lessons),
+        }
         for c in box.classes
-    ]  # fmt: skip
+    ]
     drives = [
-        {"drive_id": d.drive_id, "path": d.path, "state": d.state, "seen_at": clock.stamp(d.seen_at),
-         "handed_over_at": _stamp(d.handed_over_at), "stopped_reason": d.stopped_reason}
+        {
+            "drive_id": d.drive_id,
+            "path": d.path,
+            "state": d.state,
+            "seen_at": clocks.stamp(d.seen_at),
+            "handed_over_at": _stamp(d.handed_over_at),
+            "stopped_reason": d.stopped_reason,
+        }
         for d in catalog.drives.all()
-    ]  # fmt: skip
-    rows = {"cameras": cameras, "events": events, "alerts": alerts, "classes": classes, "drives": drives}
+    ]
+    rows: dict[str, Sequence[Mapping[str, object]]] = {
+        "cameras": cameras,
+        "events": events,
+        "alerts": alerts,
+        "classes": classes,
+        "drives": drives,
+    }
     return {f"{name}.json": _lines(found) for name, found in rows.items()}
 
 
-def _stamp(moment: Any) -> str | None:
-    return clock.stamp(moment) if moment else None
+def _stamp(moment: datetime | None) -> str | None:
+    return clocks.stamp(moment) if moment else None
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+def _lines(rows: Iterable[Mapping[str, object]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def _output(command: tuple[str, ...]) -> str:
-    """What a program prints, its end where it is long; a missing program is worth a line, no more."""
+    """Return the output of a program, its end where it is long; for a missing program one line with the error."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

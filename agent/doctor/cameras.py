@@ -1,4 +1,4 @@
-"""Cameras, as the service last saw them."""
+"""Checks of the cameras, as the service last saw them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from agent.cameras import model_list
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
 from agent.errors import SettingsError
-from agent.model import Camera, Verdict
+from agent.model_cameras import Camera, Verdict
 
 _SEVERITY: dict[Verdict, Severity] = {
-    Verdict.FAULTY: "warning", Verdict.REFUSED: "warning", Verdict.UNREACHABLE: "critical",
-}  # fmt: skip
+    Verdict.FAULTY: "warning",
+    Verdict.REFUSED: "warning",
+    Verdict.UNREACHABLE: "critical",
+}
 
 
 def check(box: Box) -> list[Finding]:
@@ -49,7 +51,7 @@ def _camera(box: Box, camera: Camera, planned: bool) -> Finding:
 
 
 def identity(box: Box, camera: Camera) -> Finding | None:
-    """Whether the unit that is recorded under this name is the one that was accepted; None where all is well."""
+    """Check that the unit recorded under this name is the one that was accepted; return None where it is."""
     name = f"cameras.{camera.camera_id}.identity"
     if camera.exchanged and camera.verdict.recordable:
         shown = {"camera_id": camera.camera_id, "old": camera.accepted, "serial": camera.identity or "?"}
@@ -61,7 +63,7 @@ def identity(box: Box, camera: Camera) -> Finding | None:
 
 
 def _where(camera: Camera, line: str) -> str:
-    """Which camera `line` is about, with the address where that does not tell it already."""
+    """Return which camera `line` is about, with its address where the line does not contain it."""
     key = "doctor.cameras.named" if camera.address in line else "doctor.cameras.where"
     return words.text(key, camera_id=camera.camera_id, address=camera.address)
 

@@ -1,4 +1,4 @@
-"""SMART, by the smartctl program (smartmontools): what each disk says of its own health. Needs root."""
+"""SMART reports of the disks, by the smartctl program (smartmontools). Needs root."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import json
 import subprocess
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.drive import durable
 from agent.errors import InputError
+from agent.model import JsonObject
 
 
-def report(now: datetime) -> dict[str, Any]:
-    """`{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
+def report(now: datetime) -> JsonObject:
+    """Return `{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
     scan = _ask("--scan-open")
     disks = {str(d["name"]): _ask("--all", "-d", str(d["type"]), str(d["name"])) for d in scan.get("devices", [])}
-    return {"at": clock.stamp(now), "disks": disks}
+    return {"at": clocks.stamp(now), "disks": disks}
 
 
 def write(file: Path, now: datetime) -> int:
-    """Leave the report at `file`, readable by all; returns how many disks answered. Raises InputError."""
+    """Write the report to `file`, readable by all; return how many disks answered. Raises InputError."""
     body = report(now)
     try:
         durable.write_file(file, json.dumps(body, separators=(",", ":")).encode())
@@ -31,8 +31,11 @@ def write(file: Path, now: datetime) -> int:
     return len(body["disks"])
 
 
-def _ask(*arguments: str) -> dict[str, Any]:
-    """smartctl's exit status is a set of bits about the disk, and says nothing about the JSON."""
+def _ask(*arguments: str) -> JsonObject:
+    """Run smartctl and return its JSON.
+
+    Its exit status is a set of bits about the disk and says nothing about the JSON.
+    """
     try:
         done = subprocess.run(["smartctl", "--json", *arguments], capture_output=True, timeout=60, check=False)
         body = json.loads(done.stdout)

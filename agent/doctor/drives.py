@@ -1,4 +1,4 @@
-"""Evidence drives: identity, place, rights, space, speed, and what the disk says of its own health."""
+"""Checks of the evidence drives: identity, place, permissions, space, speed, and the disks' SMART status."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from agent import clock
+from agent import clock as clocks
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error
 from agent.drive import Drive, forecast, keys, watch
 from agent.drive.layout import SYSTEM
 from agent.errors import DriveError
+from agent.model import JsonObject
 
 SPEED_BYTES = 16 * 1024 * 1024
 SLOW = 4.0
-"""A drive must write this many times faster than the cameras send: sums, papers and re-reading want their share."""
+"""A drive must write this much faster than the cameras send: checksums, documents and re-reading need their share."""
 SMART_OLD = timedelta(days=8)
 _RESERVE = 256 * 1024 * 1024
 _MBIT = 125_000
@@ -45,7 +44,7 @@ def _open(box: Box, root: Path, *, spare: bool) -> tuple[Drive | None, Finding]:
     try:
         drive = Drive.open(root)
     except DriveError as error:
-        # a stand-by that is not plugged in is no fault while the first drive works
+        # a stand-by drive that is not plugged in is no fault while the first drive works
         return None, of_error(name, "info" if spare and error.kind == "drive.missing" else "critical", error)
     known = box.catalog.drives.get(drive.drive_id) if box.catalog else None
     if known and known.handed_over_at:
@@ -71,7 +70,7 @@ def _inside(box: Box, drive: Drive) -> list[Finding]:
     if root.stat().st_dev == Path("/").stat().st_dev:
         found.append(bad(f"drive.{root}.mount", "warning", "drive.system_disk", root=root))
     owner = service_owner(box.state_dir)
-    # made by root at a prompt, its own folder would be closed to the service
+    # created by root at a prompt, its own folder would be closed to the service
     if owner is not None and not (may_write(root, owner) and may_write(root / SYSTEM, owner)):
         found.append(bad(f"drive.{root}.rights", "critical", "drive.rights", root=root))
     return found
@@ -94,7 +93,10 @@ def _space(box: Box, drive: Drive, free: int, total: int) -> Finding:
 
 
 def needed_bytes_s(box: Box) -> float:
-    """What all cameras write together, from the last week's recordings; where there are none, a usual camera's rate each."""
+    """Return the bytes a second that all cameras write, from the last week's recordings.
+
+    A camera without recordings counts with a usual camera's rate.
+    """
     if box.catalog is None:
         return _USUAL_CAMERA_BYTES_S
     cameras = box.catalog.cameras.all()
@@ -118,7 +120,7 @@ def _speed(box: Box, drive: Drive) -> Finding:
 
 
 def write_speed(folder: Path) -> float:
-    """Bytes a second, from one file of SPEED_BYTES that is written, synced and removed. Raises OSError."""
+    """Measure bytes a second with one file of SPEED_BYTES that is written, synced and removed. Raises OSError."""
     path = folder / f".speed-{os.getpid()}"
     block = os.urandom(1024 * 1024)
     begun = time.monotonic()
@@ -134,7 +136,7 @@ def write_speed(folder: Path) -> float:
 
 
 def service_owner(state_dir: Path) -> os.stat_result | None:
-    """The service's user, as the owner of its state folder; None where there is no such folder."""
+    """Return the service's user, as the owner of its state folder; None where there is no such folder."""
     try:
         return state_dir.stat()
     except OSError:
@@ -142,7 +144,7 @@ def service_owner(state_dir: Path) -> os.stat_result | None:
 
 
 def may_write(folder: Path, owner: os.stat_result) -> bool:
-    """Whether that user may make files in `folder`, by its mode."""
+    """Return whether that user may create files in `folder`, by its mode."""
     state = folder.stat()
     if owner.st_uid in (0, state.st_uid):
         return owner.st_uid == 0 or bool(state.st_mode & stat.S_IWUSR)
@@ -150,13 +152,13 @@ def may_write(folder: Path, owner: os.stat_result) -> bool:
 
 
 def smart(box: Box) -> list[Finding]:
-    """What site-agent-smart.service left: `{"at": …, "disks": {device: smartctl's JSON}}`."""
+    """Check the report of site-agent-smart.service: `{"at": …, "disks": {device: smartctl's JSON}}`."""
     try:
         report = json.loads(box.smart_file.read_text(encoding="utf-8"))
-        at = clock.parse(report["at"])
-        disks: Mapping[str, Any] = report["disks"]
+        at = clocks.parse(report["at"])
+        disks: JsonObject = report["disks"]
     except (OSError, ValueError, KeyError, TypeError):
-        # a plain user's PATH lacks the folder where it is
+        # an ordinary user's PATH lacks the folder where it is
         there = shutil.which("smartctl", path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin")
         return [bad("drive.smart", "info", "drive.smart_not_run" if there else "drive.smart_none")]
     if box.now - at > SMART_OLD:
@@ -164,7 +166,7 @@ def smart(box: Box) -> list[Finding]:
     return [_disk(device, body) for device, body in sorted(disks.items())]
 
 
-def _disk(device: str, body: Mapping[str, Any]) -> Finding:
+def _disk(device: str, body: JsonObject) -> Finding:
     name = f"drive.smart.{Path(device).name}"
     model = body.get("model_name") or body.get("scsi_model_name") or "?"
     passed = (body.get("smart_status") or {}).get("passed")

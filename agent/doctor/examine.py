@@ -1,4 +1,4 @@
-"""All checks, one after another, none allowed to hang: a dead disk or broker must not keep the rest from being told."""
+"""Runs all checks one after another, each with a time limit: a dead disk or broker must not hide the other findings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from agent.errors import SiteAgentError
 Check = Callable[[Box], list[Finding]]
 PATIENCE_S = 30.0
 CHECKS: Mapping[str, Check] = {
-    "service": machine.service, "page": page.check, "cameras": cameras.check, "clock": machine.time, "drive": drives.check,
-    "model": machine.model, "bureau": link.check, "schedule": plan.check, "database": machine.database,
-    "rights": machine.rights, "versions": machine.versions, "alert": machine.alerts,
-}  # fmt: skip
+    "service": machine.service,
+    "page": page.check,
+    "cameras": cameras.check,
+    "clock": machine.time,
+    "drive": drives.check,
+    "model": machine.model,
+    "bureau": link.check,
+    "schedule": plan.check,
+    "database": machine.database,
+    "rights": machine.rights,
+    "versions": machine.versions,
+    "alert": machine.alerts,
+}
 
 
 def examine(box: Box, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S) -> Iterator[Finding]:
-    """Findings as they come. `only` names checks; empty: all. No check is waited for longer than `patience_s`."""
+    """Yield findings as they come. `only` names checks; empty: all. No check is waited for longer than `patience_s`."""
     told: dict[str, Severity] = {}
     for name, check in CHECKS.items():
         if not only or name in only:
@@ -33,14 +42,14 @@ def examine(box: Box, only: frozenset[str] = frozenset(), patience_s: float = PA
 
 
 def _is_repeated(found: Finding, told: Mapping[str, Severity]) -> bool:
-    """The alert of a camera whose own line says the same, and no less: one fault is one line."""
+    """Return whether an alert repeats the camera's own finding at the same or lower severity: one fault is one line."""
     of_camera = re.fullmatch(r"alert\.camera\.(?:offline|refused|faulty|clock)\.(.+)", found.check)
     line = told.get(f"cameras.{of_camera[1]}", "ok") if of_camera else "ok"
     return of_camera is not None and ORDER.index(line) >= ORDER.index(found.severity)
 
 
 def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> list[Finding]:
-    """The check's findings, or one that says that it broke or gave no answer in time."""
+    """Return the check's findings, or one that says that it failed or did not answer in time."""
     answer: Future[list[Finding]] = Future()
     thread_name = f"doctor-{name}"
 
@@ -51,9 +60,9 @@ def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> li
             answer.set_exception(error)
 
     if any(thread.name == thread_name for thread in threading.enumerate()):
-        # the one before still hangs: asking again and again would only pile up threads
+        # the previous one still hangs: asking again would only accumulate threads
         return [bad(name, "critical", "hangs", name=name, seconds=round(seconds))]
-    # daemon: a thread stuck in the kernel on a dead disk must not keep the process from ending
+    # daemon: a thread blocked in the kernel on a dead disk must not keep the process from ending
     threading.Thread(target=work, name=thread_name, daemon=True).start()
     try:
         return answer.result(seconds)
@@ -62,5 +71,5 @@ def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> li
     except SiteAgentError as error:
         return [of_error(name, "critical", error)]
     except OSError as error:
-        # a drive that is pulled in the middle of it
+        # a drive that is unplugged during the check
         return [bad(name, "critical", "broke", name=name, detail=error.strerror or error)]

@@ -1,4 +1,4 @@
-"""Findings in words: how bad, what is so, and what mends it, in both languages."""
+"""Builds findings in both languages: severity, what was found, and the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def good(check: str, key: str, /, **params: object) -> Finding:
 
 
 def bad(check: str, severity: Severity, key: str, /, **params: object) -> Finding:
-    """The words of `doctor.<key>`; its mend is `doctor.<key>.mend`."""
+    """Return a finding with the words of `doctor.<key>`; its remedy is `doctor.<key>.mend`."""
     said: Said = {
         lang: (words.text_in(lang, f"doctor.{key}", **params), words.text_in(lang, f"doctor.{key}.mend", **params))
         for lang in _LANGUAGES
@@ -30,14 +30,16 @@ def bad(check: str, severity: Severity, key: str, /, **params: object) -> Findin
 
 
 def of_error(check: str, severity: Severity, error: SiteAgentError) -> Finding:
-    """The project's errors say both in one line: what is wrong, then the mend."""
+    """Return a finding from one of the project's errors, whose line holds both: what is wrong, then the remedy."""
     lines = {lang: " ".join(words.text_in(lang, error.key, **error.params).split()) for lang in _LANGUAGES}
     return _made(check, severity, {lang: _parted(lang, line) for lang, line in lines.items()})
 
 
 def of_line(check: str, severity: Severity, line: str) -> Finding:
-    """A line `what is wrong；the mend` that is known in one language only; without a mend of its own, the log is where to
-    look."""
+    """Return a finding from a line `what is wrong；the remedy` that is known in one language only.
+
+    Without a remedy in the line, the finding refers to the log.
+    """
     return _made(check, severity, {lang: _parted(lang, line) for lang in _LANGUAGES})
 
 
@@ -52,6 +54,9 @@ def _made(check: str, severity: Severity, said: Said) -> Finding:
 
 
 def exit_status(findings: Iterable[Finding], before: Mapping[str, Severity] | None = None) -> int:
-    """1 where something critical was found; with `before` (check -> severity of an earlier run) only where it is new."""
+    """Return 1 where something critical was found.
+
+    With `before` (check -> severity of an earlier run) only a new critical finding counts.
+    """
     known = before or {}
     return int(any(f.severity == "critical" and known.get(f.check) != "critical" for f in findings))

@@ -1,4 +1,4 @@
-"""The way to the bureau: broker, password, certificates, what waits to be sent."""
+"""Checks of the link to the bureau: broker, password, certificates, waiting messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check(box: Box) -> list[Finding]:
 
 
 def _signing(box: Box, options: Options) -> list[Finding]:
-    """Without the bureau's key whoever may publish at the broker decides which classes there are, and for how many."""
+    """Check the bureau's key: without it, whoever may publish at the broker decides on classes and their headcounts."""
     if options.signing_key:
         return []
     rows = box.catalog.classes.all() if box.catalog else []
@@ -42,7 +42,7 @@ def _signing(box: Box, options: Options) -> list[Finding]:
 
 
 def _standing(options: Options, link: LinkStatus) -> Finding:
-    """How the service's own connection is."""
+    """Return the state of the service's own connection."""
     if link.connected:
         return good("bureau", "bureau.ok", host=options.host, port=options.port)
     if link.problem is None:
@@ -51,7 +51,7 @@ def _standing(options: Options, link: LinkStatus) -> Finding:
 
 
 def _warning(error: BureauError) -> Finding:
-    """What is wrong though there is a connection."""
+    """Return a finding for a problem that exists although there is a connection."""
     if error.key == "bureau.taken_over":
         return of_error("bureau.duplicate", "critical", error)
     return of_error(f"bureau.topic.{error.params['topic']}", "warning", error)
@@ -66,7 +66,10 @@ def _broker(options: Options) -> Finding:
 
 
 def _peer(options: Options, now: datetime) -> list[Finding]:
-    """How long the broker's certificate is good. Where there is no way to it, `_broker` has said so already."""
+    """Check how long the broker's certificate is valid.
+
+    Where there is no connection, `_broker` has reported it already.
+    """
     if not options.tls:
         return [bad("bureau.tls", "warning", "bureau.plain")]
     try:
@@ -93,7 +96,7 @@ def _dates(check_: str, file: Path, end: datetime | None, now: datetime) -> Find
 
 
 def _file_end(file: Path) -> datetime | None:
-    """`notAfter` of a PEM certificate, read by the openssl program; None where there is none."""
+    """Read `notAfter` of a PEM certificate with the openssl program; return None where there is none."""
     command = ["openssl", "x509", "-in", str(file), "-noout", "-enddate"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

@@ -1,4 +1,4 @@
-"""The box itself: service, clock, database, rights, versions, the detector's model, alerts that are open."""
+"""Checks of the box itself: service, clock, database, permissions, versions, the detector's model, open alerts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
-from agent import clock
+from agent import clock as clocks
 from agent.counting import weights
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
@@ -17,32 +17,34 @@ from agent.drive import keys
 from agent.errors import CatalogError, ModelError
 
 ALIVE = timedelta(seconds=30)
-"""The service writes its sign of life each 5 s."""
+"""The service writes its sign of life every 5 s."""
 CLOCK_SOURCES = {
-    "systemd-timesyncd": Path("/run/systemd/timesync"), "chrony": Path("/run/chrony"), "ntpd": Path("/run/ntpd.pid"),
+    "systemd-timesyncd": Path("/run/systemd/timesync"),
+    "chrony": Path("/run/chrony"),
+    "ntpd": Path("/run/ntpd.pid"),
     "ntpsec": Path("/run/ntpsec"),
-}  # fmt: skip
+}
 KNOWN_DEBIAN = ("12", "13")
 _GIGABYTE = 1_000_000_000
 
 
 def is_running(box: Box) -> bool:
-    """Whether the service has shown a sign of life just now."""
+    """Return whether the service has given a sign of life just now."""
     last = box.catalog.facts.get("alive") if box.catalog else None
     stopped = box.catalog is not None and box.catalog.facts.get("stopped")
-    return last is not None and not stopped and box.now - clock.parse(last) <= ALIVE
+    return last is not None and not stopped and box.now - clocks.parse(last) <= ALIVE
 
 
 def service(box: Box) -> list[Finding]:
     last = box.catalog.facts.get("alive") if box.catalog else None
     if box.catalog is None and (box.state_dir / "catalog.db").exists():
-        # it has run; what it wrote down cannot be read, which is told beside this
+        # it has run; that its database cannot be read is reported separately
         if _held(box.state_dir / "lock"):
             return [good("service", "service.ok", version=box.version)]
         return [bad("service", "critical", "service.unread")]
     if last is None:
         return [bad("service", "critical", "service.never")]
-    at = clock.parse(last)
+    at = clocks.parse(last)
     shown = at.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
     if not is_running(box):
         return [bad("service", "critical", "service.down", at=shown)]
@@ -50,7 +52,7 @@ def service(box: Box) -> list[Finding]:
 
 
 def _held(lock: Path) -> bool:
-    """Does a running service hold its lock?"""
+    """Return whether a running service holds its lock."""
     try:
         with lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -99,22 +101,25 @@ def database(box: Box) -> list[Finding]:
 
 
 def rights(box: Box) -> list[Finding]:
-    """Who may read the passwords and the key, and whether the key is there."""
+    """Check who may read the passwords and the key, and whether the key is there."""
     found = [
         bad("rights", "warning", "rights.open", path=path, mode=f"{mode:o}", wanted=f"{mode & ~extra:o}")
         for path, extra in (
-            (box.settings_file, 0o007), (box.settings_file.parent / "credentials", 0o077), (box.state_dir, 0o007),
-            (box.key_dir, 0o077), (box.key_dir / keys.KEY_FILE, 0o077),
+            (box.settings_file, 0o007),
+            (box.settings_file.parent / "credentials", 0o077),
+            (box.state_dir, 0o007),
+            (box.key_dir, 0o077),
+            (box.key_dir / keys.KEY_FILE, 0o077),
         )
         if (mode := _mode(path)) is not None and mode & extra
-    ]  # fmt: skip
+    ]
     if _mode(box.key_dir) is not None and not keys.public_key(box.key_dir):
         found.append(bad("rights.key", "warning", "rights.no_key", path=box.key_dir))
     return found or [good("rights", "rights.ok")]
 
 
 def _mode(path: Path) -> int | None:
-    """Permission bits; None where it does not exist or the caller may not look."""
+    """Return the permission bits; None where the file does not exist or the caller may not look."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:
@@ -141,11 +146,11 @@ def model(box: Box) -> list[Finding]:
 
 
 def alerts(box: Box) -> list[Finding]:
-    """What the service itself has complained of and not taken back; nothing where its database cannot be read."""
+    """Return the service's open alerts; nothing where its database cannot be read."""
     if box.catalog is None and (box.state_dir / "catalog.db").exists():
         return []
     opened = box.catalog.alerts.opened() if box.catalog else []
-    # class matters are the bureau's to judge: they say nothing of the box's health
+    # alerts about classes are the bureau's to judge: they say nothing about the box's health
     mine = [a for a in opened if not a.kind.value.startswith(("attendance.", "practice."))]
     found = [of_line(f"alert.{a.kind.value}.{a.subject}", a.severity, a.message) for a in mine]
     return found or [good("alert", "alert.none")]

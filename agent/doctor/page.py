@@ -1,4 +1,4 @@
-"""The inspectors' page: is its own process there, and does it answer?"""
+"""Check of the inspectors' page: whether its process is running and answers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _BEGINS = timedelta(minutes=1)
 
 
 def check(box: Box) -> list[Finding]:
-    """Asks for the sign-in page. Nothing where the settings switch the page off."""
+    """Request the sign-in page; return nothing where the settings switch the page off."""
     if box.page is None:
         return []
     host, port = box.page
     shown = f"https://{f'[{host}]' if ':' in host else host}:{port}/"
-    # only whether it answers is asked here: no password goes there, and the certificate may be anybody's
+    # only tests whether it answers: no password is sent, so any certificate will do
     context = ssl._create_unverified_context()  # noqa: S323
     connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE_S, context=context)
     try:
@@ -36,6 +36,6 @@ def check(box: Box) -> list[Finding]:
 
 
 def _severity(box: Box) -> Severity:
-    """The page begins after the agent, whose own first examination comes before that."""
+    """Return how severe silence is: the page starts after the agent, whose first examination comes before that."""
     started = box.catalog.events.last("agent.started") if box.catalog and not box.deep else None
     return "warning" if started and box.now - started.at < _BEGINS else "critical"

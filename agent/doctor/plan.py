@@ -1,18 +1,19 @@
-"""Classes and course plan: is there one, has each room its cameras, when is the next recording?"""
+"""Checks of classes and course plan: whether there is one, whether rooms have cameras, when the next recording begins."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from agent import clock, schedule
+from agent import clock as clocks
+from agent import schedule
 from agent.doctor import machine
 from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, good
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 
 def check(box: Box) -> list[Finding]:
-    today = clock.local_day(box.now, box.zone)
+    today = clocks.local_day(box.now, box.zone)
     current = [c for c in box.classes if c.last_day >= today]
     if not current:
         return [bad("schedule", "warning", "schedule.none")]
@@ -31,7 +32,7 @@ def check(box: Box) -> list[Finding]:
 
 
 def recorded(box: Box) -> set[str]:
-    """Cameras of which pictures are being written now: what the course plan wants and what happens are two things."""
+    """Return the cameras whose pictures are being written now, which may differ from those in the course plan."""
     if box.catalog is None or not machine.is_running(box):
         return set()
     writing = {segment.camera_id for segment in box.catalog.segments.opened()}
@@ -39,7 +40,7 @@ def recorded(box: Box) -> set[str]:
 
 
 def _running(due: set[str], running: set[str]) -> Finding:
-    """The fault itself stands with the camera, drive or service that has it: one fault is one red line."""
+    """Return one finding for the recording as a whole; the fault itself is reported with the camera, drive or service."""
     shown = {"cameras": ", ".join(sorted(running)), "missing": ", ".join(sorted(due - running))}
     if due == running:
         return good("schedule", "schedule.running", **shown)
@@ -56,7 +57,7 @@ def _class(cls: TrainingClass) -> list[Finding]:
 
 
 def planned_seconds(box: Box, cls: TrainingClass) -> float:
-    """Camera seconds that the class's plan still wants from now on, margins included."""
+    """Return the camera seconds that the class's plan needs from now on, margins included."""
     cameras = {c for room in cls.rooms for c in room.cameras}
     places = [p for c in cameras for p in schedule.placements(box.classes, c) if p.class_id == cls.class_id]
     left = (p.end - max(p.start, box.now) for p in places if p.end > box.now)

@@ -1,11 +1,11 @@
-"""The readiness sheet of a class (`doctor --class ID`): may it open in these rooms, with this drive?"""
+"""The readiness sheet of a class (`doctor --class ID`): whether it may open in these rooms, with this drive."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from agent import clock, schedule
+from agent import clock as clocks
+from agent import schedule
 from agent.catalog import Catalog
 from agent.doctor import cameras as cameras_check
 from agent.doctor import drives, plan
@@ -13,7 +13,8 @@ from agent.doctor.box import Box
 from agent.doctor.finding import Finding, bad, exit_status, good
 from agent.drive import Drive
 from agent.errors import DriveError
-from agent.model import Camera, Room, TrainingClass, Verdict
+from agent.model_cameras import Camera, Verdict
+from agent.model_classes import Room, TrainingClass
 
 
 def check(box: Box, cls: TrainingClass) -> list[Finding]:
@@ -66,7 +67,7 @@ def _view(catalog: Catalog, camera: Camera, room: Room) -> Finding | None:
 
 
 def _space(box: Box, cls: TrainingClass) -> Finding:
-    """Room for the whole rest of the plan on the drives that are attached, a tenth to spare."""
+    """Check the space for the whole rest of the plan on the attached drives, with a tenth to spare."""
     cameras = {c for room in cls.rooms for c in room.cameras}
     known = box.catalog.cameras.all() if box.catalog else []
     each = drives.needed_bytes_s(box) / max(1, len(known))
@@ -84,9 +85,11 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
     return good("class.space", "class.space_ok", **shown)
 
 
-def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, Any]:
-    """The message for the bureau: topic `readiness/{class_id}`, retained."""
+def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, object]:
+    """Return the message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
-        "class_id": cls.class_id, "at": clock.rfc3339(box.now, box.zone), "ready": exit_status(findings) == 0,
+        "class_id": cls.class_id,
+        "at": clocks.rfc3339(box.now, box.zone),
+        "ready": exit_status(findings) == 0,
         "findings": [f.as_data() for f in findings],
-    }  # fmt: skip
+    }

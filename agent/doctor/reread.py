@@ -1,5 +1,7 @@
-"""The nightly slice: re-read some recordings each night so that the whole drive is read once a quarter, and bit rot is
-found while there is still another copy to take."""
+"""Nightly re-reading of recordings, so that the whole drive is read once a quarter.
+
+Bit rot is found while there is still another copy.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,14 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from agent import clock, words
+from agent import clock as clocks
+from agent import words
 from agent.catalog import Catalog
 from agent.drive import Drive
 from agent.drive import files as drive_files
 from agent.errors import DriveError
-from agent.model import AlertKind, Segment
+from agent.model import Segment
+from agent.model_alerts import AlertKind
 
 log = logging.getLogger(__name__)
 QUARTER_DAYS = 90
@@ -26,7 +30,7 @@ _CURSOR, _AT = "reread.cursor", "reread.at"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`bad` are paths whose bytes are not those that were recorded, or cannot be read."""
+    """Result of one night. `bad` are paths whose bytes changed since they were recorded, or cannot be read."""
 
     files: int
     bytes: int
@@ -34,7 +38,7 @@ class Slice:
 
 
 def open_drives(roots: Sequence[Path]) -> list[Drive]:
-    """Those of the configured drives that are attached."""
+    """Return the configured drives that are attached."""
     found = []
     for root in roots:
         try:
@@ -47,8 +51,11 @@ def open_drives(roots: Sequence[Path]) -> list[Drive]:
 def reread(
     catalog: Catalog, drives: Sequence[Drive], now: datetime, stopped: Callable[[], bool] = lambda: False
 ) -> Slice:
-    """Read on from where the last night ended: a ninetieth of what the drives hold for each day since then (a week's at
-    most). Each file's cursor is kept at once, so that an interrupted night is not lost. Raises CatalogError."""
+    """Read on from where the last night ended. Raises CatalogError.
+
+    A night reads a ninetieth of what the drives hold for each day since the last one, a week's at most. Each file's
+    cursor is stored at once, so that an interrupted night is not lost.
+    """
     roots = {d.drive_id: d for d in drives}
     budget = catalog.segments.finished_bytes(list(roots)) * _days(catalog, now) / QUARTER_DAYS
     cursor = int(catalog.facts.get(_CURSOR) or 0)
@@ -63,24 +70,27 @@ def reread(
         segment, drive = rows[0], roots[rows[0].drive_id]
         if not _same(segment, drive):
             if _gone(drive):
-                # nothing is known of files whose drive was taken away meanwhile: go on here another night
+                # nothing is known of files on a drive that was taken away meanwhile: continue here
+                # another night
                 break
             bad.append(segment.path)
             _tell(catalog, segment, drive, now)
         files, size, cursor = files + 1, size + (segment.bytes or 0), segment.segment_id
         catalog.facts.put(_CURSOR, str(cursor))
-    catalog.facts.put(_AT, clock.stamp(now))
+    catalog.facts.put(_AT, clocks.stamp(now))
     return Slice(files, size, tuple(bad))
 
 
 def _days(catalog: Catalog, now: datetime) -> float:
     last = catalog.facts.get(_AT)
-    return min(MOST_DAYS, max(1.0, (now - clock.parse(last)).total_seconds() / 86400)) if last else 1.0
+    return min(MOST_DAYS, max(1.0, (now - clocks.parse(last)).total_seconds() / 86400)) if last else 1.0
 
 
 def _same(segment: Segment, drive: Drive) -> bool:
-    """Whether the file still has the sum of its recording. Its pages are dropped from memory afterwards: they would push
-    out what the recorder needs."""
+    """Return whether the file still has the checksum of its recording.
+
+    Its pages are dropped from the page cache afterwards: they would displace what the recorder needs.
+    """
     digest = sha256()
     try:
         with drive_files.opened(drive.root / segment.path, drive_files.SEGMENT, below=drive.root) as file:
@@ -104,6 +114,7 @@ def _gone(drive: Drive) -> bool:
 
 def _tell(catalog: Catalog, segment: Segment, drive: Drive, now: datetime) -> None:
     message = words.text("maintain.changed", path=segment.path, root=drive.root)
-    catalog.events.add("segment.damaged", now, camera_id=segment.camera_id, drive_id=drive.drive_id,
-                       detail={"path": segment.path})  # fmt: skip
+    catalog.events.add(
+        "segment.damaged", now, camera_id=segment.camera_id, drive_id=drive.drive_id, detail={"path": segment.path}
+    )
     catalog.alerts.raise_(AlertKind.DRIVE_ERROR, f"reread {drive.drive_id}", message, now, class_id=segment.class_id)

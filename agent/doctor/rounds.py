@@ -1,8 +1,8 @@
-"""The service's own examination: the doctor's checks every few minutes, kept for page, API and heartbeat.
+"""The service's self-examination: the doctor's checks every few minutes, stored for page, API and heartbeat.
 
-Never in the way of recording: what costs (the drives' speed, the whole database, the broker's certificate) is done once a day
-and only while no class is on; in between its last findings stand. Where nobody looks at a prompt for months, this is how a
-person far away learns what is wrong and what mends it.
+It never disturbs the recording: what is costly (the drives' speed, the whole database, the broker's certificate) runs
+once a day and only while no class is on; in between the last findings of these remain. Where nobody logs in for
+months, this is how a remote person learns what is wrong and what the remedy is.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from agent.catalog.health import Examination, Finding
 from agent.clock import Clock
 from agent.doctor.box import Box
 from agent.doctor.examine import examine
-from agent.errors import SiteAgentError
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 FIRST_S = 15.0
-"""After the start: cameras have been met and the broker has answered by then."""
+"""Delay after the start: by then cameras have been found and the broker has answered."""
 EVERY_S = 300.0
 DEEP_S = 86_400.0
 _COSTLY = ("database", "certificate.broker")
 PATIENCE_S = 5.0
-"""For each check: the service has 14 s in all to stop."""
+"""Time limit of each check: the service has 14 s in all to stop."""
 
 
 class Rounds:
-    """`box` gives what is to be looked at, as it is now; `busy` says whether a class is being recorded."""
+    """Runs the checks. `box` returns what to examine, as it is now; `busy` says whether a class is being recorded."""
 
     def __init__(
         self, catalog: Catalog, clock: Clock, box: Callable[[], Box], busy: Callable[[], bool], first_s: float = FIRST_S
@@ -43,16 +43,11 @@ class Rounds:
         self._deep_at: float | None = None
 
     def run(self, stop: threading.Event) -> None:
-        pause = self._first_s
-        while not self._clock.wait(stop, pause):
-            try:
-                self.run_once(stop)
-            except SiteAgentError as error:
-                log.warning("self-examination: %s", error)
-            pause = EVERY_S
+        errors = ErrorLog(log, "self-examination: %s")
+        run_every(self._clock, stop, EVERY_S, lambda: self.run_once(stop), errors=errors, first_s=self._first_s)
 
     def run_once(self, stop: threading.Event) -> None:
-        """Examine and keep what was found; nothing is kept where `stop` came in between. Raises CatalogError."""
+        """Examine and store the findings; nothing is stored where `stop` was set meanwhile. Raises CatalogError."""
         deep = self._deep_is_due()
         box = replace(self._box(), deep=deep)
         found: list[Finding] = []
@@ -73,7 +68,7 @@ class Rounds:
 
 
 def _still_true(before: Iterable[Finding], now: Iterable[Finding]) -> list[Finding]:
-    """The costly findings of before that nothing has overtaken: those of a drive only while it is there."""
+    """Return earlier findings of costly checks that nothing has replaced; those of a drive only while it is there."""
     known = {f.check: f.severity for f in now}
     return [
         f

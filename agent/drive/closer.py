@@ -17,8 +17,9 @@ from agent.catalog import Catalog, ChainLink
 from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
 from agent.drive.identity import Drive, os_error
-from agent.errors import SiteAgentError
-from agent.model import Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import TrainingClass, find_class
+from agent.periodic import ErrorLog, run_every
 from agent.schedule import MARGIN, placements
 
 log = logging.getLogger(__name__)
@@ -57,29 +58,23 @@ class HalfDayCloser:
         # what this run has seen closed and complete: looked at again only when its video changes
         self._settled: set[tuple[str, str, PurePosixPath]] = set()
         self._scanned: set[tuple[str, str]] = set()
-        self._said = ""
+        self._due = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        due = self._clock.monotonic()
-        while not stop.is_set():
-            if self._clock.monotonic() >= due:
-                due = self._clock.monotonic() + self._options.interval_s
-                self._try(self.run_once)
-            else:
-                self._try(self._flush)
-            self._clock.wait(stop, self._options.journal_s)
+        self._due = self._clock.monotonic()
+        errors = ErrorLog(log, "closing half-days: %s")
+        run_every(self._clock, stop, self._options.journal_s, self._run_due, errors=errors)
         # the last seconds' rows reach the drive before it may be unplugged
-        self._try(self._flush)
+        with errors:
+            self._flush()
 
-    def _try(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-            self._said = ""
-        except SiteAgentError as error:
-            # once, not every few seconds: the drive's watch raises the alarm
-            if str(error) != self._said:
-                log.warning("closing half-days: %s", error)
-                self._said = str(error)
+    def _run_due(self) -> None:
+        """Close half-days once an interval; in between bring the journal to the drive."""
+        if self._clock.monotonic() < self._due:
+            self._flush()
+            return
+        self._due = self._clock.monotonic() + self._options.interval_s
+        self.run_once()
 
     def _flush(self) -> None:
         for drive in self._drives()[:1]:
@@ -114,7 +109,7 @@ class HalfDayCloser:
 
     def _one_class(self, drive: Drive, folder: str, classes: Sequence[TrainingClass]) -> list[ChainLink]:
         class_id = layout.class_id_of(folder)
-        cls = next((c for c in classes if c.class_id == class_id), None)
+        cls = find_class(classes, class_id)
         if (drive.drive_id, folder) in self._scanned and not (cls and (self._near(cls) or self._stale(drive, cls))):
             return []
         try:
@@ -190,7 +185,7 @@ class HalfDayCloser:
     def _planned_end(
         self, class_id: str, key: tuple[date, Session], classes: Sequence[TrainingClass]
     ) -> datetime | None:
-        cls = next((c for c in classes if c.class_id == class_id), None)
+        cls = find_class(classes, class_id)
         cameras = {camera for room in cls.rooms for camera in room.cameras} if cls else set()
         return max(
             (

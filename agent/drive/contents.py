@@ -11,6 +11,7 @@ from urllib.parse import quote
 from agent import missing, words
 from agent.drive import gaps as book
 from agent.drive.view import View
+from agent.headcounts import Figures, combine_looks
 from agent.model import Gap, Look, Segment, Session
 
 HalfDay = tuple[date, Session]
@@ -149,7 +150,7 @@ def _bar(segments: Sequence[Segment], gaps: Sequence[Gap], span: tuple[datetime,
 
 
 def _curve(view: View, key: HalfDay, looks: Sequence[Look], span: tuple[datetime, datetime] | None) -> str:
-    """Headcount over the half-day, by camera: the most that was seen in each five minutes; expected as a dashed line."""
+    """Headcount over the half-day, by camera: one estimate for each five minutes; expected as a dashed line."""
     if not looks:
         return ""
     start = min(looks[0].at, span[0]) if span else looks[0].at
@@ -182,8 +183,9 @@ def _curve(view: View, key: HalfDay, looks: Sequence[Look], span: tuple[datetime
 
 
 def _five_minutes(looks: Sequence[Look], start: datetime) -> list[tuple[datetime, int]]:
-    bins: dict[int, int] = {}
+    """Return one headcount for each five minutes with judged looks, by the rule of the attendance figures."""
+    bins: dict[int, list[Figures]] = {}
     for look in looks:
         number = int((look.at - start).total_seconds() // 300)
-        bins[number] = max(bins.get(number, 0), look.people)
-    return [(start + timedelta(seconds=300 * n + 150), people) for n, people in sorted(bins.items())]
+        bins.setdefault(number, []).append((look.people, look.low, look.high))
+    return [(start + timedelta(seconds=300 * n + 150), combine_looks(seen)[0]) for n, seen in sorted(bins.items())]

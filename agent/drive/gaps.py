@@ -1,34 +1,34 @@
-"""The gap ledger of a class, asked of the catalog."""
+"""The gap ledger of a class, read from the catalog, and its wording in documents and pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import ledger, missing
 from agent.catalog import Catalog
 from agent.clock import parse, rfc3339
-from agent.model import Gap, Session, TrainingClass
+from agent.model import Gap, Session
+from agent.model_classes import TrainingClass
 from agent.schedule import Placement, planned
 
 # a camera or drive that failed before the class began still explains what is missing in it
 _BEFORE = timedelta(days=7)
-# four times as often does a running agent write its sign of life (agent.life)
+# a running agent writes its sign of life four times as often (agent.life)
 _ALIVE = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """`gaps` by camera and time; `rooms` the time without any video by half-day and room."""
+    """The gaps of a class. `gaps` by camera and time; `rooms` the time without any video by half-day and room."""
 
     gaps: list[Gap]
     rooms: list[missing.RoomTime]
 
     def total(self, day: date | None = None, session: Session | None = None) -> missing.Total:
-        """What has no video of all of it, or of one of its days or half-days."""
+        """Return the time without video in total, or of one day or half-day."""
         return missing.total(self.rooms, day, session)
 
 
@@ -40,8 +40,10 @@ def of_class(
     day: date | None = None,
     session: Session | None = None,
 ) -> list[Gap]:
-    """Gaps of a class (or of one of its days or half-days) up to `now`, by camera and time. Planned time still to come is
-    no gap; the segment under way counts as recorded."""
+    """Return the gaps of a class (or of one day or half-day) up to `now`, by camera and time.
+
+    Planned time still to come is no gap; the segment being written counts as recorded.
+    """
     return book(catalog, classes, class_id, now, day, session).gaps
 
 
@@ -53,7 +55,7 @@ def book(
     day: date | None = None,
     session: Session | None = None,
 ) -> Book:
-    """As `of_class`, and beside the gaps what each room lacks."""
+    """Return the gaps as `of_class` does, and the time without video of each room."""
     known = list(classes)
     plan = _chosen(planned(known, class_id), day, session)
     found = of_plan(catalog, plan, class_id, now)
@@ -62,7 +64,7 @@ def book(
 
 
 def of_plan(catalog: Catalog, plan: Iterable[Placement], class_id: str, now: datetime) -> list[Gap]:
-    """The same for stretches of planned time that the caller has at hand."""
+    """Return the gaps in planned time that the caller has at hand."""
     places = list(plan)
     if not places:
         return []
@@ -75,7 +77,10 @@ def of_plan(catalog: Catalog, plan: Iterable[Placement], class_id: str, now: dat
 
 
 def _down_since(catalog: Catalog, now: datetime) -> datetime | None:
-    """When the agent was last alive, if it is not now (asked by a command, or before its first sign of life)."""
+    """Return when the agent was last alive, if it is not now.
+
+    This matters where a command asks, or the agent itself before its first sign of life.
+    """
     stopped = catalog.facts.get("stopped")
     if stopped is not None:
         return parse(stopped) if parse(stopped) < now else None
@@ -85,17 +90,23 @@ def _down_since(catalog: Catalog, now: datetime) -> datetime | None:
     return parse(alive)
 
 
-def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, Any]:
-    """The contract's gap object."""
+def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
+    """Return the contract's gap object."""
     return {
-        "camera_id": gap.camera_id, "date": gap.date.isoformat(), "session": gap.session.value,
-        "start": rfc3339(gap.start, zone), "end": rfc3339(gap.end, zone), "seconds": round(gap.seconds, 3),
-        "reason": gap.reason, "event": gap.event, "room_id": gap.room_id,
-    }  # fmt: skip
+        "camera_id": gap.camera_id,
+        "date": gap.date.isoformat(),
+        "session": gap.session.value,
+        "start": rfc3339(gap.start, zone),
+        "end": rfc3339(gap.end, zone),
+        "seconds": round(gap.seconds, 3),
+        "reason": gap.reason,
+        "event": gap.event,
+        "room_id": gap.room_id,
+    }
 
 
 def length(seconds: float, say: Callable[..., str]) -> str:
-    """A length of time as papers and pages give it; what is short is never told as nothing."""
+    """Return a duration in words for documents and pages; a short one is never shown as nothing."""
     if seconds <= 0:
         return "0"
     if seconds < 1:
@@ -106,7 +117,7 @@ def length(seconds: float, say: Callable[..., str]) -> str:
 
 
 def clocks(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
-    """Start and end as HH:MM:SS of local time, with tenths where the seconds alone would show no time at all."""
+    """Return start and end as HH:MM:SS of local time, with tenths where the seconds alone would be equal."""
     start, end = gap.start.astimezone(zone), gap.end.astimezone(zone)
     found = f"{start:%H:%M:%S}", f"{end:%H:%M:%S}"
     if found[0] != found[1]:
@@ -115,9 +126,10 @@ def clocks(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
 
 
 def rooms_said(total: missing.Total, cls: TrainingClass, say: Callable[..., str]) -> str:
-    """The time in which a room had no video at all; by room where the class has several.
+    """Return in words the time in which a room had no video at all; by room where the class has several.
 
-    Where nothing had to be recorded yet, or no room has a camera, nothing is known to be whole either."""
+    Where nothing had to be recorded yet, or no room has a camera, "no gaps" would be wrong.
+    """
     if not total.rooms:
         return say("papers.nothing_due")
     if not total.seconds:
@@ -131,19 +143,19 @@ def rooms_said(total: missing.Total, cls: TrainingClass, say: Callable[..., str]
 
 
 def _with_lessons(seconds: float, taught: float, say: Callable[..., str]) -> str:
-    """The lessons' share where some of the time lies in breaks."""
+    """Return the duration, with the share of lessons where some of it lies in breaks."""
     if seconds - taught < 1:
         return length(seconds, say)
     return say("papers.of_lessons", length=length(seconds, say), lessons=length(taught, say))
 
 
 def none_said(total: missing.Total, say: Callable[..., str]) -> str:
-    """What stands where there is no gap."""
+    """Return the text that stands where there is no gap."""
     return say("papers.no_gaps" if total.rooms else "papers.nothing_due")
 
 
 def cameras_said(total: missing.Total, say: Callable[..., str]) -> str:
-    """Each camera's own missing time; "" where none misses any."""
+    """Return each camera's own missing time in words; "" where none has any."""
     return say("papers.and").join(f"{camera} {length(s, say)}" for _, camera, s in total.cameras)
 
 

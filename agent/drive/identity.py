@@ -15,12 +15,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import shortage
 from agent.clock import Clock
 from agent.drive import durable, files, keys, layout, system_files
 from agent.errors import DriveError, InputError, Shortage
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.schedule import Placement
 
 FORMAT = 1
@@ -194,7 +194,7 @@ class Drive:
         """The drive's 标签.txt as `init` wrote it."""
         return text_file(_label_lines({
             "label": self.label, "drive_id": self.drive_id, "institution": self.institution,
-            "created": time.stamp(self.created), "public_key": self.public_key,
+            "created": clocks.stamp(self.created), "public_key": self.public_key,
         }))  # fmt: skip
 
     def relative(self, path: Path) -> str:
@@ -225,7 +225,7 @@ def init(
         (root / layout.SYSTEM).mkdir()
         identity = {
             "format": FORMAT, "drive_id": f"D{secrets.token_hex(6).upper()}", "label": label.strip(),
-            "institution": institution.strip(), "created": time.stamp(clock.now()), "public_key": public,
+            "institution": institution.strip(), "created": clocks.stamp(clock.now()), "public_key": public,
             "kept": foreign,
         }  # fmt: skip
         # the label first: only the identity makes it a drive
@@ -310,7 +310,7 @@ def _read_identity(root: Path) -> dict[str, Any]:
             str(body[name]).encode()  # half a character would stop in a database or a terminal
         return {
             "drive_id": str(body["drive_id"]), "label": str(body["label"]), "institution": str(body["institution"]),
-            "created": time.parse(body["created"]), "public_key": str(body["public_key"]),
+            "created": clocks.parse(body["created"]), "public_key": str(body["public_key"]),
             "kept": tuple(str(name) for name in body.get("kept", ())),
         }  # fmt: skip
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

@@ -11,7 +11,8 @@ import unicodedata
 from datetime import date, datetime, time
 from pathlib import Path, PurePosixPath
 
-from agent.model import Session, TrainingClass
+from agent.model import Session
+from agent.model_classes import TrainingClass
 from agent.schedule import Placement
 
 SYSTEM = ".site-agent"

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from agent import media
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
-from agent.clock import Clock, parse, stamp
+from agent.clock import Clock, Trust, parse, stamp
 from agent.drive import chain, files, journal, layout, sums, system_files
 from agent.drive.identity import Drive, os_error
 from agent.errors import CatalogBlocked, CatalogError, MediaError
-from agent.model import Segment, Session, Trust
+from agent.model import Segment, Session
 
 _NIGHT_ENDS = 6
 

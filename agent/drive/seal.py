@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import words
 from agent.catalog import Catalog
 from agent.catalog.changes import Change
@@ -22,7 +22,7 @@ from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
 from agent.drive.identity import DEFAULT_ZONE, Drive, one_line, os_error, seal_file, text_file
 from agent.errors import InputError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Sealer:
             durable.write_file(self.drive.root / layout.SHEET, page)
             durable.write_file(self.drive.root / layout.LABEL, self._label(now))
             papers = {name: chain.head_of(self.drive.root / name) for name in (layout.LABEL, layout.SHEET)}
-            mark = {"sealed": time.stamp(now), "to": self.to, "heads": heads, "papers": papers}
+            mark = {"sealed": clocks.stamp(now), "to": self.to, "heads": heads, "papers": papers}
             data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), seal_file(self.drive.root)
             key = closing.signing(self.drive, self.key_dir)
             if key:
@@ -174,7 +174,7 @@ class Sealer:
     def _papers(self, folder: str, now: datetime) -> None:
         """The last papers, from the catalog; by themselves the ones on the drive stay as they are."""
         class_id = layout.class_id_of(folder)
-        cls = next((c for c in self.classes if c.class_id == class_id), None)
+        cls = find_class(self.classes, class_id)
         if self.catalog is None or cls is None:
             return
         seen = view.gather(self.catalog, self.drive, cls, self.classes, now)

@@ -13,7 +13,8 @@ from agent.catalog.drives import DriveRow
 from agent.drive import gaps
 from agent.drive.identity import Drive
 from agent.missing import RoomTime
-from agent.model import Gap, Look, Segment, Session, TrainingClass
+from agent.model import Gap, Look, Segment, Session
+from agent.model_classes import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from agent import schedule, shortage
 from agent.catalog import Catalog
@@ -21,7 +20,10 @@ from agent.drive import forecast
 from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
 from agent.errors import CatalogError, DriveError, Shortage
-from agent.model import AlertKind, TrainingClass
+from agent.model import DriveReport
+from agent.model_alerts import AlertKind
+from agent.model_classes import TrainingClass
+from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 KINDS = (
@@ -87,12 +89,8 @@ class DriveWatch:
         self._began = False
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                self.run_once()
-            except (CatalogError, Shortage) as error:
-                log.warning("drive watch: %s", error)
-            self._clock.wait(stop, self._options.interval_s)
+        errors = ErrorLog(log, "drive watch: %s", expected=(CatalogError, Shortage))
+        run_every(self._clock, stop, self._options.interval_s, self.run_once, errors=errors)
 
     def run_once(self) -> None:
         """Look at every configured drive, choose the one in use, raise and clear alerts. Raises CatalogError, Shortage where
@@ -126,7 +124,7 @@ class DriveWatch:
             slots = sorted(self._slots, key=lambda s: s is not first)
             return [s.drive for s in slots if s.drive and (s.error is None or s.error.kind == "drive.full")]
 
-    def report(self) -> Mapping[str, Any]:
+    def report(self) -> DriveReport:
         """The heartbeat's drive object: `drive_id, state, free_bytes, days_left`; state is `ok` or what is wrong."""
         with self._lock:
             slot = self._current or (self._slots[0] if self._slots else None)

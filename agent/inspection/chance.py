@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from agent import clock as time
+from agent import clock as clocks
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import InputError
 from agent.inspection import draw
 from agent.inspection.cut import Span
 from agent.inspection.draw import Moment
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 
 ACTION = "clip.draw"
 
@@ -47,10 +47,10 @@ def drawn(
         found = draw.moments(lessons, cls.class_id, count, seconds, about["seed"])
         if len(found) < count:
             raise InputError("clip.little_time", class_id=cls.class_id, count=count, seconds=seconds)
-        about |= {"count": count, "seconds": seconds, "from": time.rfc3339(limit.start, zone),
-                  "to": time.rfc3339(limit.end, zone)}  # fmt: skip
+        about |= {"count": count, "seconds": seconds, "from": clocks.rfc3339(limit.start, zone),
+                  "to": clocks.rfc3339(limit.end, zone)}  # fmt: skip
         listed = [
-            {"draw": m.draw, "start": time.rfc3339(m.span.start, zone), "room_id": m.lesson.room_id} for m in found
+            {"draw": m.draw, "start": clocks.rfc3339(m.span.start, zone), "room_id": m.lesson.room_id} for m in found
         ]
         catalog.audit.add(now, who, ACTION, cls.class_id, {**about, "moments": listed})
     return Drawn(found, about)

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 from agent import __version__
-from agent import clock as time
+from agent import clock as clocks
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import durable, keys
@@ -25,7 +25,8 @@ from agent.inspection.evidence import Footage
 from agent.inspection.film import Film
 from agent.inspection.gaps import Hole
 from agent.intervals import bridged, common, union
-from agent.model import Segment, TrainingClass, is_id
+from agent.model import Segment, is_id
+from agent.model_classes import TrainingClass
 from agent.schedule import planned
 
 _BLOCK = 1 << 20
@@ -203,7 +204,7 @@ class Clips:
     def _ledger(self, request: Request, camera_id: str, now: datetime) -> list[tuple[Span, str]]:
         """What the gap ledger knows of planned time; the rest was not planned."""
         classes, class_id = self._classes(), request.cls.class_id
-        day = time.local_day(request.span.start, self._catalog.zone)
+        day = clocks.local_day(request.span.start, self._catalog.zone)
         found = ledger.of_class(self._catalog, classes, class_id, now, day)
         causes = [(Span(g.start, g.end), str(g.reason)) for g in found if g.camera_id == camera_id]
         places = [Span(p.start, p.end) for p in planned(classes, class_id) if p.camera_id == camera_id]
@@ -288,7 +289,7 @@ class Clips:
         used = sorted({piece.source for piece in one.pieces})
 
         def span(value: Span) -> dict[str, Any]:
-            return {"start": time.rfc3339(value.start, zone), "end": time.rfc3339(value.end, zone)}
+            return {"start": clocks.rfc3339(value.start, zone), "end": clocks.rfc3339(value.end, zone)}
 
         return {
             "clip": {"file": name, "bytes": size, "sha256": digest, "duration_s": round(plan.film.duration, 3),
@@ -301,7 +302,7 @@ class Clips:
             "pieces": [{"source": used.index(p.source), **span(p.span), "at_s": round(p.at, 3)} for p in one.pieces],
             "sources": [self._source(plan.footage.segments[i]) for i in used],
             "gaps": [{**span(h.span), "seconds": round(h.span.seconds, 3), "reason": h.reason} for h in plan.holes],
-            "who": request.who, "why": request.why, "made_at": time.rfc3339(self._clock.now(), zone),
+            "who": request.who, "why": request.why, "made_at": clocks.rfc3339(self._clock.now(), zone),
             "draw": request.draw, "box": self._options.box, "agent_version": __version__,
             "audit_head": self._catalog.audit.head(), "public_key": self._public_key(),
         }  # fmt: skip
@@ -309,7 +310,7 @@ class Clips:
     def film(self, plan: Plan) -> list[dict[str, str]]:
         """For the audit: the time of what was asked for of which the file has pictures."""
         zone = self._catalog.zone
-        return [{"start": time.rfc3339(a, zone), "end": time.rfc3339(b, zone)} for a, b in plan.existing]
+        return [{"start": clocks.rfc3339(a, zone), "end": clocks.rfc3339(b, zone)} for a, b in plan.existing]
 
     def _source(self, segment: Segment) -> dict[str, Any]:
         zone = self._catalog.zone
@@ -322,10 +323,10 @@ class Clips:
                  "key": link.public_key if link else None}  # fmt: skip
         return {
             "drive_id": segment.drive_id, "path": segment.path, "sha256": segment.sha256, "bytes": segment.bytes,
-            "start": time.rfc3339(segment.start, zone),
-            "end": time.rfc3339(segment.end, zone) if segment.end else None, "clock": segment.trust,
+            "start": clocks.rfc3339(segment.start, zone),
+            "end": clocks.rfc3339(segment.end, zone) if segment.end else None, "clock": segment.trust,
             "serial": segment.serial or None, "chain": chain,
-            "unchecked_since": time.rfc3339(segment.unchecked_since, zone) if segment.unchecked_since else None,
+            "unchecked_since": clocks.rfc3339(segment.unchecked_since, zone) if segment.unchecked_since else None,
         }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.inspection.cut import Span
-from agent.model import Lesson
+from agent.model_classes import Lesson
 
 TRIES = 1000
 """Draws that may be passed over for each moment before the lesson time counts as used up."""

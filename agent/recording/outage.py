@@ -11,7 +11,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import CatalogError
-from agent.model import AlertKind
+from agent.model_alerts import AlertKind
 from agent.recording.reel import Plan
 
 log = logging.getLogger(__name__)

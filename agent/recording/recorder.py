@@ -14,7 +14,8 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive
 from agent.errors import CameraDenied, CameraError, CatalogError, DriveError, Shortage, SiteAgentError
-from agent.model import Segment, UnitCheck, Verdict
+from agent.model import Segment
+from agent.model_cameras import UnitCheck, Verdict
 from agent.recording.finisher import Finisher
 from agent.recording.guard import Stalled
 from agent.recording.identity import RecordedUnit, UnitQuestion

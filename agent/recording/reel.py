@@ -19,7 +19,8 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.drive import Drive, layout
 from agent.errors import DriveError, Shortage
-from agent.model import Segment, TrainingClass
+from agent.model import Segment
+from agent.model_classes import TrainingClass
 from agent.recording.finisher import Finisher, Job
 from agent.recording.identity import RecordedUnit
 from agent.recording.options import Options

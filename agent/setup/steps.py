@@ -23,7 +23,7 @@ from agent.counting import annotate
 from agent.drive import Drive, identity, keys
 from agent.errors import CameraUnreachable, InputError
 from agent.media import Picture
-from agent.model import Camera, Verdict
+from agent.model_cameras import Camera, Verdict
 from agent.recording.options import Source
 from agent.recording.stream import connect
 from agent.settings import Settings

@@ -8,14 +8,16 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from agent import clock as time
+from agent import clock as clocks
 from agent.attendance import figures
 from agent.attendance.classes import body_of
 from agent.clock import rfc3339
 from agent.drive import gaps
 from agent.inspection import chance
 from agent.inspection.cut import Span
-from agent.model import Camera, Look, Segment, Session, TrainingClass
+from agent.model import Look, Segment, Session
+from agent.model_cameras import Camera
+from agent.model_classes import TrainingClass, find_class
 from agent.web import trail, watch
 from agent.web.calls import BASE
 from agent.web.pages import clock_on, state_of
@@ -27,7 +29,7 @@ _MANY = 200
 
 
 def _class(v: Visit, given: Given) -> TrainingClass:
-    found = next((c for c in v.site.classes() if c.class_id == given["class_id"]), None)
+    found = find_class(v.site.classes(), given["class_id"])
     if found is None:
         raise Problem(404, "api.not_found")
     return found
@@ -45,7 +47,7 @@ def _items(rows: Iterable[Any]) -> dict[str, Any]:
 
 
 def classes(v: Visit, given: Given) -> Any:
-    today, query = time.local_day(v.site.clock.now(), v.site.catalog.zone), given.get("q", "").lower()
+    today, query = clocks.local_day(v.site.clock.now(), v.site.catalog.zone), given.get("q", "").lower()
     found = sorted(v.site.classes(), key=lambda c: c.class_id)
     found = [c for c in found if query in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
     return _page(found, lambda c: c.class_id, given, lambda c: _brief(c, today))
@@ -69,7 +71,7 @@ def _brief(c: TrainingClass, today: date) -> dict[str, Any]:
 
 def one_class(v: Visit, given: Given) -> Any:
     cls, zone = _class(v, given), v.site.catalog.zone
-    today = time.local_day(v.site.clock.now(), zone)
+    today = clocks.local_day(v.site.clock.now(), zone)
     book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, v.site.clock.now())
     links = [
         {

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agent.attendance.judge import Block
-from agent.model import Gap, Lesson, Segment
+from agent.intervals import bridged
+from agent.model import Gap, Segment
+from agent.model_classes import Lesson
 
 WIDTH = 1000
 LEFT = 46
@@ -16,6 +18,8 @@ HEIGHT = 220
 TOP, BOTTOM = 14, 24
 STEP = timedelta(minutes=5)
 """One link of a time line: where a click begins to play."""
+_JOIN = timedelta(seconds=1) - timedelta.resolution
+"""Pauses between segments up to this length are drawn as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def time_line(
 ) -> list[Bar]:
     """Video in links of five minutes, gaps with their reasons in words."""
     bars = []
-    for start, end in _joined([(s.start, s.end or now) for s in segments]):
+    for start, end in bridged(sorted((s.start, s.end or now) for s in segments), _JOIN):
         at = max(start, time.start)
         until = min(end, time.end)
         while at < until:
@@ -110,14 +114,3 @@ def _bar(start: datetime, end: datetime, kind: str, text: str, time: Axis, zone:
     x = time.x(start)
     local = start.astimezone(zone)
     return Bar(x, round(max(0.5, time.x(end) - x), 1), kind, f"{local:%H:%M:%S}", text)
-
-
-def _joined(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Neighbouring segments as one stretch."""
-    found: list[tuple[datetime, datetime]] = []
-    for start, end in sorted(spans):
-        if found and start - found[-1][1] < timedelta(seconds=1):
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
-    return found

@@ -14,12 +14,13 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import words
 from agent.drive import gaps
 from agent.errors import InputError
 from agent.inspection import chance, table
-from agent.model import Gap, Session, TrainingClass
+from agent.model import Gap, Session
+from agent.model_classes import TrainingClass
 from agent.web import minute, trail
 from agent.web.minute import Minute, RoomSeen
 from agent.web.pages import moment_of, the_half_day
@@ -45,7 +46,7 @@ def t(key: str, /, **params: object) -> str:
 def edit_form_11(v: Visit) -> Response:
     """Form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
     seen = _minute(v, v.query("at"))
-    v.note("view.form11", seen.cls.class_id, {"at": time.rfc3339(seen.at, v.site.catalog.zone)})
+    v.note("view.form11", seen.cls.class_id, {"at": clocks.rfc3339(seen.at, v.site.catalog.zone)})
     return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=offered(v, seen), fields=FORM_11)
 
 
@@ -57,7 +58,7 @@ def print_form_11(v: Visit) -> Response:
         name for name in ("expected", "present", "as_planned", "video") if _flat(now[name]) != _flat(before[name])
     ]
     figures = {name: before[name] for name in ("expected", "present", "video")}
-    moment = time.rfc3339(seen.at, v.site.catalog.zone)
+    moment = clocks.rfc3339(seen.at, v.site.catalog.zone)
     v.note("print.form11", seen.cls.class_id, {"at": moment, "offered": figures, "changed": changed})
     return v.page(
         "form11.html", f=now, before=before, changed=changed, seen=seen, head=v.site.catalog.audit.head(), z=t
@@ -186,7 +187,7 @@ def _trail(v: Visit, cls: TrainingClass, *, everybody: bool) -> Trail:
 def _review(v: Visit, cls: TrainingClass, seen: Trail) -> dict[str, str]:
     """The fields of the sheet as audit and ledger answer them."""
     catalog = v.site.catalog
-    today = time.local_day(v.site.clock.now(), catalog.zone)
+    today = clocks.local_day(v.site.clock.now(), catalog.zone)
     return {
         "institution": cls.institution, "class": t("form.class", occupation=cls.occupation, n=cls.class_number),
         "day": t("form.day", y=today.year, m=today.month, d=today.day), "note": "",

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from agent import clock as time
+from agent import clock as clocks
 from agent.catalog.health import worst
 from agent.web import problems
 from agent.web.site import Visit
@@ -35,7 +35,7 @@ def light(v: Visit) -> str:
     """Of the box: ok, info, warning, critical; unknown where there is none, it is old, or the agent does not run."""
     last, now = v.site.catalog.health.last(), v.site.clock.now()
     alive = v.site.catalog.facts.get("alive")
-    gone = alive is not None and now - time.parse(alive) > GONE
+    gone = alive is not None and now - clocks.parse(alive) > GONE
     return "unknown" if last is None or now - last.at > OLD or gone else worst(last.findings)
 
 
@@ -45,6 +45,6 @@ def call(v: Visit, given: Mapping[str, Any]) -> Any:
     if last is None:
         return {"at": None, "fresh": False, "worst": None, "items": []}
     return {
-        "at": time.rfc3339(last.at, v.site.catalog.zone), "fresh": light(v) != "unknown",
+        "at": clocks.rfc3339(last.at, v.site.catalog.zone), "fresh": light(v) != "unknown",
         "worst": worst(last.findings), "items": [f.within(lang).as_data() for f in last.ranked()],
     }  # fmt: skip

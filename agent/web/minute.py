@@ -14,7 +14,9 @@ from agent.attendance.judge import Block, Rules
 from agent.catalog import Catalog
 from agent.drive import gaps
 from agent.missing import Total
-from agent.model import Alert, Bench, Gap, Lesson, Look, Room, Session, TrainingClass
+from agent.model import Gap, Look, Session
+from agent.model_alerts import Alert
+from agent.model_classes import Bench, Lesson, Room, TrainingClass
 
 CLEAR_SHARE = 0.95
 """Video counts as clear where at least this part of its looks could be judged for people."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import schedule
 from agent.attendance import figures
 from agent.drive import gaps
@@ -20,7 +20,8 @@ from agent.errors import InputError, SiteAgentError
 from agent.inspection.clip import Request
 from agent.inspection.cut import Span
 from agent.missing import Total
-from agent.model import Gap, Segment, Session, TrainingClass
+from agent.model import Gap, Segment, Session
+from agent.model_classes import TrainingClass
 from agent.web import charts, cookies
 from agent.web.access import LONGEST_PASSWORD, typed_name
 from agent.web.site import Visit
@@ -48,7 +49,7 @@ def classes(v: Visit) -> Response:
         return v.go(f"/classes/{exact.class_id}")
     if query:
         found = [c for c in found if query.lower() in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
-    today = time.local_day(v.site.clock.now(), v.site.catalog.zone)
+    today = clocks.local_day(v.site.clock.now(), v.site.catalog.zone)
     rows = [ClassRow(c, state_of(c, today), c.expected_on(min(today, c.last_day), Session.EV)) for c in found[:_LISTED]]
     v.note("view.classes", "", {"q": query[:80]} if query else None)
     return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))

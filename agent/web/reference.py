@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from agent.cameras import exchange
 from agent.catalog.views import Confirmation, State
-from agent.model import Camera, is_id
+from agent.model import is_id
+from agent.model_cameras import Camera
 from agent.web.site import Visit
 
 

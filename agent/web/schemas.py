@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.model import AlertKind, Verdict
+from agent.model_alerts import AlertKind
+from agent.model_cameras import Verdict
 
 Schema = dict[str, Any]
 ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"}

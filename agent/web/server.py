@@ -15,7 +15,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import CatalogError, InputError, SiteAgentError
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass
 from agent.web.certificate_kept import Certificate
 from agent.web.gate import Gate
 from agent.web.guest import Guest

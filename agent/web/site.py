@@ -30,7 +30,7 @@ from agent.clock import Clock
 from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection import clip
-from agent.model import TrainingClass
+from agent.model_classes import TrainingClass, find_class
 from agent.web import cookies, problems
 from agent.web.access import Access
 from agent.web.options import Options
@@ -204,7 +204,7 @@ class Visit:
     def the_class(self) -> TrainingClass:
         """The class that the path names. Raises HTTPException 404."""
         wanted = self.request.path_params["class_id"]
-        found = next((c for c in self.site.classes() if c.class_id == wanted), None)
+        found = find_class(self.site.classes(), wanted)
         if found is None:
             raise HTTPException(404)
         return found

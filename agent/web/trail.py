@@ -12,7 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import clock, words
+from agent import clock as clocks
+from agent import words
 from agent.catalog import AuditEntry, Catalog, deliveries
 from agent.catalog.base import dump
 from agent.inspection import chance
@@ -155,5 +156,6 @@ def lines(catalog: Catalog, class_id: str) -> list[str]:
 
 def as_row(entry: AuditEntry) -> dict[str, Any]:
     """As the catalog keeps it: what the hash is made of."""
-    return {"id": entry.entry_id, "at": clock.stamp(entry.at), "who": entry.who, "action": entry.action, "object": entry.object,
-            "detail": dump(dict(entry.detail)), "previous": entry.previous, "hash": entry.hash}  # fmt: skip
+    return {"id": entry.entry_id, "at": clocks.stamp(entry.at), "who": entry.who, "action": entry.action,
+            "object": entry.object, "detail": dump(dict(entry.detail)), "previous": entry.previous,
+            "hash": entry.hash}  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import clock as time
+from agent import clock as clocks
 from agent import words
 from agent.catalog import Catalog, deliveries
 from agent.counting import calibrate
@@ -26,7 +26,8 @@ from agent.inspection import delivered, evidence, live
 from agent.inspection.clip import Plan, Request
 from agent.inspection.cut import Span
 from agent.inspection.live import Still
-from agent.model import TrainingClass, is_id
+from agent.model import is_id
+from agent.model_classes import TrainingClass, find_class
 from agent.web import health
 from agent.web.pages import clock_on, moment_of, the_half_day
 from agent.web.ranges import respond
@@ -56,7 +57,7 @@ def play(v: Visit) -> Response:
         raise HTTPException(404)
     zone = v.site.catalog.zone
     plan = v.site.clips.plan(Request(cls, Span(start, end), v.who, cameras=(camera,)))[0]
-    asked = {"camera_id": camera, "start": time.rfc3339(start, zone), "end": time.rfc3339(end, zone)}
+    asked = {"camera_id": camera, "start": clocks.rfc3339(start, zone), "end": clocks.rfc3339(end, zone)}
     v.note_once("watch", cls.class_id, asked | {"film": v.site.clips.film(plan)})
     return _respond(v, plan, _tag(plan), {})
 
@@ -214,7 +215,7 @@ def _attachment(name: str) -> dict[str, str]:
 
 def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
     wanted = bodies[0]["class_id"] if bodies else ""
-    found = next((c for c in v.site.classes() if c.class_id == wanted), None)
+    found = find_class(v.site.classes(), wanted)
     if found is None:
         raise HTTPException(404)
     return found
@@ -270,7 +271,7 @@ class Now:
         found = self._still(v, camera_id)
         if found is None:
             raise HTTPException(404)
-        headers = {"Cache-Control": "no-store", "X-Picture-Time": time.rfc3339(found.at, self._catalog.zone)}
+        headers = {"Cache-Control": "no-store", "X-Picture-Time": clocks.rfc3339(found.at, self._catalog.zone)}
         return Response(found.jpeg, media_type="image/jpeg", headers=headers)
 
     def _still(self, v: Visit, camera_id: str) -> Still | None:

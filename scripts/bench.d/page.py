@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from agent import clock  # noqa: E402
+from agent import clock as clocks  # noqa: E402
 from agent.attendance.classes import parse  # noqa: E402
 from agent.catalog import Catalog  # noqa: E402
 from agent.catalog.audit import GENESIS, hash_of  # noqa: E402
@@ -84,15 +84,15 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
                            "absent": 2, "low": 36, "high": 40, "ratio": 0.95, "at_start": 37, "at_end": 38, "lesson_s": 10800,
                            "judged_s": 10700, "status": "final", "revision": 1, "rooms": []}  # fmt: skip
                 db.execute("insert into attendance values (?, ?, ?, 1, 'final', ?, ?)",
-                           [class_id, day.isoformat(), session, json.dumps(figures), clock.stamp(START)])  # fmt: skip
+                           [class_id, day.isoformat(), session, json.dumps(figures), clocks.stamp(START)])  # fmt: skip
                 head = hashlib.sha256(f"{class_id}{sequence}".encode()).hexdigest()
                 db.execute("insert into chain values (?, ?, ?, ?, ?, ?, '', ?)",
-                           [class_id, day.isoformat(), session, sequence, drive_id, head, clock.stamp(START)])  # fmt: skip
+                           [class_id, day.isoformat(), session, sequence, drive_id, head, clocks.stamp(START)])  # fmt: skip
                 for room_id, camera in cameras:
                     if camera == leave and (day, session) == (DAY, "am"):
                         continue
                     for at in instants(day, session):
-                        start, end = clock.stamp(at), clock.stamp(at + SEGMENT)
+                        start, end = clocks.stamp(at), clocks.stamp(at + SEGMENT)
                         path = f"{class_id}_x/{day}/{session}/{room_id}_{camera}/{at:%H%M%S}.mp4"
                         digest = hashlib.sha256(path.encode()).hexdigest()
                         segments.append(
@@ -100,7 +100,7 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
                         )
                         looks.append((camera, room_id, class_id, day.isoformat(), session, start))
             for kind in ("camera.down", "stream.stalled"):
-                at = clock.stamp(datetime(day.year, day.month, day.day, 7, tzinfo=ZONE))
+                at = clocks.stamp(datetime(day.year, day.month, day.day, 7, tzinfo=ZONE))
                 db.conn.executemany("insert into events (at, kind, camera_id, until, detail) values (?, ?, ?, ?, '{}')",
                                [(at, kind, camera, at) for _, camera in cameras])  # fmt: skip
             name = hashlib.sha256(f"{class_id}{day}".encode()).hexdigest()[:32]
@@ -125,7 +125,7 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
 
 def audits(catalog: Catalog, count: int) -> None:
     """A chain of entries, as years of inspections leave it."""
-    rows, previous, at = [], GENESIS, clock.stamp(START)
+    rows, previous, at = [], GENESIS, clocks.stamp(START)
     for number in range(1, count + 1):
         fields = (number, at, "somebody@10.0.0.9", "view.class", f"C{number % 150}", "{}")
         digest = hash_of(previous, *fields)
