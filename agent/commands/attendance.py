@@ -65,23 +65,38 @@ def _row(row: Shown) -> tuple[str, ...]:
     body = row.body
     ratio, span = body["ratio"], body["lesson_s"]
     return (
-        body["date"], Session(body["session"]).folder, str(body["expected"]), _count(body["present"]),
-        _count(body["absent"]), "–" if body["low"] is None else f"{body['low']}–{body['high']}", _share(ratio),
-        _count(body["at_start"]), _count(body["at_end"]), _share(body["judged_s"] / span if span else None),
+        body["date"],
+        Session(body["session"]).folder,
+        str(body["expected"]),
+        _count(body["present"]),
+        _count(body["absent"]),
+        "–" if body["low"] is None else f"{body['low']}–{body['high']}",
+        _share(ratio),
+        _count(body["at_start"]),
+        _count(body["at_end"]),
+        _share(body["judged_s"] / span if span else None),
         words.text(f"attendance.{body['status']}"),
         "；".join(words.text(f"attendance.finding_{f.kind}", minutes=round(f.seconds / 60)) for f in row.findings),
-    )  # fmt: skip
+    )
 
 
 def _closing(total: Summary, *, whole: bool) -> str:
     lines = [words.text("attendance.day_rate", date=d, ratio=_share(r.ratio)) for d, r in total.by_day.items()]
     if whole:
         hours, overall = total.hours, total.overall
-        lines.append(words.text(
-            "attendance.summary", ratio=_share(overall.ratio), half_days=overall.half_days, unjudged=overall.unjudged,
-            planned=_hours(hours.planned), due=_hours(hours.due), taught=_hours(hours.taught),
-            not_taught=_hours(hours.not_taught), unknown=_hours(hours.unknown),
-        ))  # fmt: skip
+        lines.append(
+            words.text(
+                "attendance.summary",
+                ratio=_share(overall.ratio),
+                half_days=overall.half_days,
+                unjudged=overall.unjudged,
+                planned=_hours(hours.planned),
+                due=_hours(hours.due),
+                taught=_hours(hours.taught),
+                not_taught=_hours(hours.not_taught),
+                unknown=_hours(hours.unknown),
+            )
+        )
     return "\n".join(lines)
 
 

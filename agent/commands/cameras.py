@@ -66,9 +66,10 @@ def list_all(args: argparse.Namespace) -> int:
 def _line(catalog: Catalog, camera: Camera) -> dict[str, Any]:
     seen = catalog.cameras.seen_at(camera.camera_id)
     return {
-        **camera_data(camera, catalog.zone), "address": camera.address,
+        **camera_data(camera, catalog.zone),
+        "address": camera.address,
         "seen_at": clock.rfc3339(seen, catalog.zone) if seen else None,
-    }  # fmt: skip
+    }
 
 
 def _cell(line: Mapping[str, Any], column: str) -> str:

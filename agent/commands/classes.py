@@ -61,11 +61,16 @@ def import_file(args: argparse.Namespace) -> int:
     common.emit(args, {**body_of(cls, settings.zone), "source": taken.source})
     common.say(
         words.text(
-            "classes.imported", class_id=cls.class_id, occupation=cls.occupation, number=cls.class_number,
-            expected=cls.expected, half_days=len(cls.half_days()), rooms=len(cls.rooms),
+            "classes.imported",
+            class_id=cls.class_id,
+            occupation=cls.occupation,
+            number=cls.class_number,
+            expected=cls.expected,
+            half_days=len(cls.half_days()),
+            rooms=len(cls.rooms),
             lessons=sum(not x.cancelled for x in cls.lessons),
         )
-    )  # fmt: skip
+    )
     for room in cls.rooms:
         if not room.cameras:
             common.say(words.text("classes.no_camera", room=room.room_id))
@@ -79,10 +84,17 @@ def import_file(args: argparse.Namespace) -> int:
 def _show_understood(args: argparse.Namespace, loaded: Loaded, zone: ZoneInfo) -> None:
     """A table, so that a person sees a wrong lesson at once; on standard error where standard output is JSON."""
     rows = [
-        (str(x.date), x.session.folder, clock_text(x.start, zone), clock_text(x.end, zone),
-         loaded.cls.room(x.room_id).name, x.content, words.text("classes.cancelled") if x.cancelled else "")
+        (
+            str(x.date),
+            x.session.folder,
+            clock_text(x.start, zone),
+            clock_text(x.end, zone),
+            loaded.cls.room(x.room_id).name,
+            x.content,
+            words.text("classes.cancelled") if x.cancelled else "",
+        )
         for x in loaded.cls.lessons
-    ]  # fmt: skip
+    ]
     text = words.text("classes.understood", file=args.file.name) + "\n"
     text += common.table(rows, words.text("classes.understood_headings").split("|")) + "\n"
     if common.wants_json(args):
@@ -111,8 +123,17 @@ def list_all(args: argparse.Namespace) -> int:
         for cls in common.classes(catalog):
             source = sources[cls.class_id]
             common.emit(args, {**body_of(cls, settings.zone), "source": source})
-            rows.append((cls.class_id, cls.occupation, str(cls.class_number), str(cls.first_day), str(cls.last_day),
-                         str(cls.expected), words.text(f"classes.source_{source}")))  # fmt: skip
+            rows.append(
+                (
+                    cls.class_id,
+                    cls.occupation,
+                    str(cls.class_number),
+                    str(cls.first_day),
+                    str(cls.last_day),
+                    str(cls.expected),
+                    words.text(f"classes.source_{source}"),
+                )
+            )
     if not rows:
         common.say(words.text("classes.none"))
     elif not common.wants_json(args):
@@ -140,11 +161,19 @@ def show(args: argparse.Namespace) -> int:
 
 def _lessons(cls: TrainingClass, zone: ZoneInfo) -> str:
     rows = [
-        (str(x.date), x.session.folder, clock_text(x.start, zone), clock_text(x.end, zone), x.room_id,
-         words.text(f"classes.kind_{x.kind}"), x.content, x.teacher,
-         words.text("classes.cancelled") if x.cancelled else "")
+        (
+            str(x.date),
+            x.session.folder,
+            clock_text(x.start, zone),
+            clock_text(x.end, zone),
+            x.room_id,
+            words.text(f"classes.kind_{x.kind}"),
+            x.content,
+            x.teacher,
+            words.text("classes.cancelled") if x.cancelled else "",
+        )
         for x in cls.lessons
-    ]  # fmt: skip
+    ]
     return common.table(rows, words.text("classes.lesson_headings").split("|"))
 
 

@@ -36,8 +36,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--to", dest="end", metavar="HH:MM[:SS]")
     parser.add_argument("--camera", dest="cameras", metavar="ID", action="append", default=[])
     parser.add_argument("--out", type=Path, metavar="DIR")
-    parser.add_argument("--drive", dest="drives", type=Path, metavar="DIR", action="append", default=[],
-                        help=words.text("clip.help_drive"))  # fmt: skip
+    parser.add_argument(
+        "--drive",
+        dest="drives",
+        type=Path,
+        metavar="DIR",
+        action="append",
+        default=[],
+        help=words.text("clip.help_drive"),
+    )
     parser.add_argument("--why", metavar="TEXT", default="", help=words.text("clip.help_why"))
     parser.add_argument("--exact", action="store_true", help=words.text("clip.help_exact"))
     parser.add_argument("--h264", action="store_true", help=words.text("clip.help_h264"))
@@ -137,12 +144,18 @@ def _verify(args: argparse.Namespace) -> int:
     status = 0
     for file in args.verify:
         result = manifest.check(file, key, drives)
-        common.emit(args, {
-            "file": str(file), "ok": result.ok, "anchored": result.anchored,
-            "problems": [{"kind": kind, "detail": detail} for kind, detail in result.problems],
-            "checked": result.checked, "not_checked": result.not_checked,
-            "sources": [asdict(x) for x in result.looked],
-        })  # fmt: skip
+        common.emit(
+            args,
+            {
+                "file": str(file),
+                "ok": result.ok,
+                "anchored": result.anchored,
+                "problems": [{"kind": kind, "detail": detail} for kind, detail in result.problems],
+                "checked": result.checked,
+                "not_checked": result.not_checked,
+                "sources": [asdict(x) for x in result.looked],
+            },
+        )
         _say_checked(file, result)
         status = max(status, 0 if result.ok else 1)
     return status

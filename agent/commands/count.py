@@ -68,9 +68,12 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
     seen: list[Seen] = []
     video = False
     for look in files.looks(
-        name, detector, args.interval or counting.interval, exactly=args.interval is not None,
+        name,
+        detector,
+        args.interval or counting.interval,
+        exactly=args.interval is not None,
         limits=counting.limits,
-    ):  # fmt: skip
+    ):
         common.emit(args, look.as_json())
         if not common.wants_json(args):
             sys.stdout.write(_line(look) + "\n")

@@ -80,9 +80,13 @@ def _init(args: argparse.Namespace) -> int:
 
 def _identity(drive: Drive) -> dict[str, Any]:
     return {
-        "drive_id": drive.drive_id, "label": drive.label, "institution": drive.institution,
-        "created": drive.created.isoformat(), "public_key": drive.public_key, "root": str(drive.root),
-    }  # fmt: skip
+        "drive_id": drive.drive_id,
+        "label": drive.label,
+        "institution": drive.institution,
+        "created": drive.created.isoformat(),
+        "public_key": drive.public_key,
+        "root": str(drive.root),
+    }
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -104,10 +108,17 @@ def _status(args: argparse.Namespace) -> int:
         state = error.kind.removeprefix("drive.")
     rows = [{**asdict(x), "first": _iso(x.first), "last": _iso(x.last)} for x in found]
     body = {
-        **_identity(drive), "state": state, "free_bytes": free, "total_bytes": total,
-        "days_left": None if days is None else round(days, 1), "retention_years": years, "classes": rows,
-        "deletable": [{"class_id": x.class_id, "folder": x.folder, "last": _iso(x.last), "bytes": x.bytes} for x in old],
-    }  # fmt: skip
+        **_identity(drive),
+        "state": state,
+        "free_bytes": free,
+        "total_bytes": total,
+        "days_left": None if days is None else round(days, 1),
+        "retention_years": years,
+        "classes": rows,
+        "deletable": [
+            {"class_id": x.class_id, "folder": x.folder, "last": _iso(x.last), "bytes": x.bytes} for x in old
+        ],
+    }
     common.emit(args, body)
     if not common.wants_json(args):
         _say_status(drive, body, old, years)
@@ -117,16 +128,27 @@ def _status(args: argparse.Namespace) -> int:
 def _say_status(drive: Drive, body: dict[str, Any], old: list[status.ClassOnDrive], years: int) -> None:
     common.say(
         words.text(
-            "drive.status", drive_id=drive.drive_id, label=drive.label, state=words.text(f"drive.state.{body['state']}"),
-            free=f"{body['free_bytes'] / _GIGABYTE:.1f}", total=f"{body['total_bytes'] / _GIGABYTE:.1f}",
+            "drive.status",
+            drive_id=drive.drive_id,
+            label=drive.label,
+            state=words.text(f"drive.state.{body['state']}"),
+            free=f"{body['free_bytes'] / _GIGABYTE:.1f}",
+            total=f"{body['total_bytes'] / _GIGABYTE:.1f}",
             days="—" if body["days_left"] is None else body["days_left"],
         )
-    )  # fmt: skip
+    )
     rows = [
-        (x["class_id"], x["first"] or "", x["last"] or "", str(x["half_days"]), str(x["unclosed"]),
-         f"{x['bytes'] / _GIGABYTE:.2f}", words.text("drive.state.sealed") if x["sealed"] else "")
+        (
+            x["class_id"],
+            x["first"] or "",
+            x["last"] or "",
+            str(x["half_days"]),
+            str(x["unclosed"]),
+            f"{x['bytes'] / _GIGABYTE:.2f}",
+            words.text("drive.state.sealed") if x["sealed"] else "",
+        )
         for x in body["classes"]
-    ]  # fmt: skip
+    ]
     if rows:
         print(common.table(rows, words.text("drive.status_headings").split(",")))
     for x in old:
@@ -159,15 +181,29 @@ def _verify(args: argparse.Namespace) -> int:
     if drive.public_key == "" and key is None:
         common.say(words.text("drive.verify_unsigned"))
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
-    common.say(words.text(
-        f"drive.verify_{verdict}", files=report.checked, gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
-        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.faults()),
-    ))  # fmt: skip
-    common.emit(args, {
-        "ok": report.ok, "anchored": report.anchored, "checked": report.checked, "bytes": report.bytes,
-        "half_days": report.half_days, "audited": report.audited, "unclosed": report.unclosed,
-        "problems": [asdict(p) for p in report.problems],
-    })  # fmt: skip
+    common.say(
+        words.text(
+            f"drive.verify_{verdict}",
+            files=report.checked,
+            gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
+            rate=f"{report.bytes / 1e6 / seconds:.0f}",
+            half_days=report.half_days,
+            problems=len(report.faults()),
+        )
+    )
+    common.emit(
+        args,
+        {
+            "ok": report.ok,
+            "anchored": report.anchored,
+            "checked": report.checked,
+            "bytes": report.bytes,
+            "half_days": report.half_days,
+            "audited": report.audited,
+            "unclosed": report.unclosed,
+            "problems": [asdict(p) for p in report.problems],
+        },
+    )
     return 0 if report.ok else 1
 
 

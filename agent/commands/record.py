@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _record(
     args: argparse.Namespace, sources: list[Source], drive: Drive, catalog: Catalog, stop: threading.Event
-) -> tuple[list[str], DriveError | None]:  # fmt: skip
+) -> tuple[list[str], DriveError | None]:
     """Returns the cameras of which nothing was recorded, and what was wrong with the drive last."""
     clock = SystemClock()
     budget = attempts.of_user(clock) if any(source.username for source in sources) else None
@@ -86,10 +86,17 @@ def _record(
     for camera_id, source in cameras.items():
         plan = cls, _placement(cls, camera_id, clock.now())
         recorder = Recorder(
-            camera_id, _always(source), _always(plan), _always(drive),
-            catalog, clock, Options(segment_seconds=args.segment_seconds), finished, budget,
+            camera_id,
+            _always(source),
+            _always(plan),
+            _always(drive),
+            catalog,
+            clock,
+            Options(segment_seconds=args.segment_seconds),
+            finished,
+            budget,
             complain=lambda _, error: troubles.append(error),
-        )  # fmt: skip
+        )
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:
         thread.start()
@@ -121,9 +128,17 @@ def _bench_class(now: datetime, cameras: int) -> TrainingClass:
     day = time.local_day(now, _ZONE)
     room = Room(ROOM_ID, ROOM_ID, "theory", tuple(f"cam{n}" for n in range(1, cameras + 1)))
     return TrainingClass(
-        class_id=CLASS_ID, project="BENCH", occupation="BENCH", class_number=1, institution="BENCH", place="BENCH",
-        first_day=day, last_day=day, expected=0, rooms=(room,),
-    )  # fmt: skip
+        class_id=CLASS_ID,
+        project="BENCH",
+        occupation="BENCH",
+        class_number=1,
+        institution="BENCH",
+        place="BENCH",
+        first_day=day,
+        last_day=day,
+        expected=0,
+        rooms=(room,),
+    )
 
 
 def _placement(cls: TrainingClass, camera_id: str, now: datetime) -> Placement:
@@ -134,10 +149,13 @@ def _placement(cls: TrainingClass, camera_id: str, now: datetime) -> Placement:
 def _tell(args: argparse.Namespace, drive: Drive, segment: Segment) -> None:
     assert segment.end is not None
     item = {
-        "camera_id": segment.camera_id, "path": str(drive.root / segment.path),
-        "start": time.rfc3339(segment.start, _ZONE), "end": time.rfc3339(segment.end, _ZONE),
-        "bytes": segment.bytes, "sha256": segment.sha256,
-    }  # fmt: skip
+        "camera_id": segment.camera_id,
+        "path": str(drive.root / segment.path),
+        "start": time.rfc3339(segment.start, _ZONE),
+        "end": time.rfc3339(segment.end, _ZONE),
+        "bytes": segment.bytes,
+        "sha256": segment.sha256,
+    }
     emit(args, item)
     seconds = (segment.end - segment.start).total_seconds()
     say(words.text("recording.segment", camera_id=segment.camera_id, path=segment.path, seconds=f"{seconds:.1f}"))

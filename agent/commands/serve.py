@@ -118,21 +118,56 @@ def _known(catalog: Catalog, given: str) -> str:
 def _accounts(args: argparse.Namespace, catalog: Catalog) -> int:
     accounts, tokens = catalog.accounts.all(), catalog.accounts.tokens(SystemClock().now())
     for a in accounts:
-        common.emit(args, {"account": a.name, "role": a.role, "created": _moment(catalog, a.created_at),
-                           "created_by": a.created_by, "last_use": _moment(catalog, a.used_at),
-                           "disabled": a.disabled_at is not None, "must_change": a.must_change})  # fmt: skip
+        common.emit(
+            args,
+            {
+                "account": a.name,
+                "role": a.role,
+                "created": _moment(catalog, a.created_at),
+                "created_by": a.created_by,
+                "last_use": _moment(catalog, a.used_at),
+                "disabled": a.disabled_at is not None,
+                "must_change": a.must_change,
+            },
+        )
     for k in tokens:
-        common.emit(args, {"token_name": k.name, "role": k.role, "created": _moment(catalog, k.created_at),
-                           "created_by": k.created_by, "last_use": _moment(catalog, k.used_at),
-                           "until": _moment(catalog, k.expires_at)})  # fmt: skip
+        common.emit(
+            args,
+            {
+                "token_name": k.name,
+                "role": k.role,
+                "created": _moment(catalog, k.created_at),
+                "created_by": k.created_by,
+                "last_use": _moment(catalog, k.used_at),
+                "until": _moment(catalog, k.expires_at),
+            },
+        )
     if common.wants_json(args):
         return 0
-    rows = [[a.name, a.role, _shown(catalog, a.created_at), _by(a.created_by), _shown(catalog, a.used_at), _state(catalog, a)]
-            for a in accounts]  # fmt: skip
+    rows = [
+        [
+            a.name,
+            a.role,
+            _shown(catalog, a.created_at),
+            _by(a.created_by),
+            _shown(catalog, a.used_at),
+            _state(catalog, a),
+        ]
+        for a in accounts
+    ]
     sys.stdout.write(common.table(rows, words.text("web.accounts_headings").split(",")) + "\n")
     if tokens:
-        rows = [[k.name, k.role, _shown(catalog, k.created_at), _by(k.created_by), _shown(catalog, k.used_at),
-                 _shown(catalog, k.expires_at)] for k in tokens]  # fmt: skip
+        rows = [
+            [
+                k.name,
+                k.role,
+                _shown(catalog, k.created_at),
+                _by(k.created_by),
+                _shown(catalog, k.used_at),
+                _shown(catalog, k.expires_at),
+            ]
+            for k in tokens
+        ]
         sys.stdout.write("\n" + common.table(rows, words.text("web.tokens_headings").split(",")) + "\n")
     return 0
 

@@ -22,12 +22,34 @@ from agent.web.access import Access
 
 # flag -> setting; the rest of the flags are steps of their own
 _PLAIN = {
-    "county": "county", "site": "site", "box": "box", "institution": "institution", "timezone": "timezone",
-    "network": "cameras.networks", "camera_user": "cameras.username", "model_list_key": "cameras.model_list_key",
-    "broker_user": "bureau.username", "signing_key": "bureau.signing_key",
-}  # fmt: skip
-_STEPS = ("keys", "models", "camera_password_file", "find", "device", "drive", "broker", "broker_password_file", "ca_file",
-          "no_tls", "no_bureau", "class_file", "reference", "account", "start")  # fmt: skip
+    "county": "county",
+    "site": "site",
+    "box": "box",
+    "institution": "institution",
+    "timezone": "timezone",
+    "network": "cameras.networks",
+    "camera_user": "cameras.username",
+    "model_list_key": "cameras.model_list_key",
+    "broker_user": "bureau.username",
+    "signing_key": "bureau.signing_key",
+}
+_STEPS = (
+    "keys",
+    "models",
+    "camera_password_file",
+    "find",
+    "device",
+    "drive",
+    "broker",
+    "broker_password_file",
+    "ca_file",
+    "no_tls",
+    "no_bureau",
+    "class_file",
+    "reference",
+    "account",
+    "start",
+)
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -162,8 +184,13 @@ class Setup:
         with self._catalog(settings) as catalog:
             password = Access(catalog, self._clock).make(name, "operator")
         port = settings.serve.port
-        self._tell({"step": "account", "account": name, "password": password}, "setup.account", name=name,
-                   password=password, port=port)  # fmt: skip
+        self._tell(
+            {"step": "account", "account": name, "password": password},
+            "setup.account",
+            name=name,
+            password=password,
+            port=port,
+        )
 
     def _settings(self) -> Settings:
         return writing.change(self._file, {}) if not self._file.exists() else common.settings(self._args)
@@ -223,11 +250,18 @@ class Setup:
             verdict = words.text(f"cameras.verdict.{camera.verdict.value}")
             why = "；".join(camera.reasons) or problem
             rows.append([camera.camera_id, camera.address, camera.model, verdict, str(picture or "-"), why])
-            common.emit(self._args, {
-                "step": "cameras", "camera_id": camera.camera_id, "address": camera.address, "model": camera.model,
-                "verdict": camera.verdict.value, "reasons": list(camera.reasons),
-                "picture": str(picture) if picture else None,
-            })  # fmt: skip
+            common.emit(
+                self._args,
+                {
+                    "step": "cameras",
+                    "camera_id": camera.camera_id,
+                    "address": camera.address,
+                    "model": camera.model,
+                    "verdict": camera.verdict.value,
+                    "reasons": list(camera.reasons),
+                    "picture": str(picture) if picture else None,
+                },
+            )
         if rows:
             common.say(common.table(rows, words.text("setup.camera_headings").split(",")))
         else:

@@ -54,10 +54,14 @@ def read(data: bytes) -> Link:
     values: Mapping[str, str] = dict(line.split(": ", 1) for line in rest if ": " in line)
     try:
         return Link(
-            class_id=values["class_id"], date=date.fromisoformat(values["date"]), session=Session(values["session"]),
-            sequence=int(values["sequence"]), drive_id=values["drive_id"], previous=values["previous"],
+            class_id=values["class_id"],
+            date=date.fromisoformat(values["date"]),
+            session=Session(values["session"]),
+            sequence=int(values["sequence"]),
+            drive_id=values["drive_id"],
+            previous=values["previous"],
             previous_drive=values["previous_drive"],
-        )  # fmt: skip
+        )
     except KeyError as error:
         raise ValueError(str(error)) from error
 

@@ -220,11 +220,14 @@ class HalfDayCloser:
             if s.drive_id == drive.drive_id and s.sha256
         }
         link, head = closing.close(
-            drive, folder, half_day,
+            drive,
+            folder,
+            half_day,
             rows=self._catalog.changes.of_half_day(class_id, *key, drive.drive_id),
             before=(last.sequence, last.head, last.drive_id) if last else None,
-            known=known, key_dir=self._options.key_dir,
-        )  # fmt: skip
+            known=known,
+            key_dir=self._options.key_dir,
+        )
         for item in chain.contents(drive.root / folder / half_day).odd:
             path = files.on_a_line(f"{folder}/{half_day}/{item.path}")
             log.warning("%s", words.text("drive.left_out", path=path, detail=files.told(item.kind)))

@@ -62,10 +62,14 @@ def _head(view: View) -> str:
         for n, d in enumerate(view.drives, 1)
     )
     rows = (
-        ("papers.class_id", cls.class_id), ("papers.occupation", cls.occupation),
-        ("papers.time", t("papers.from_to", first=cls.first_day, last=cls.last_day)), ("papers.place", cls.place),
-        ("papers.institution", cls.institution), ("papers.expected", str(cls.expected)), ("papers.drive", drives),
-    )  # fmt: skip
+        ("papers.class_id", cls.class_id),
+        ("papers.occupation", cls.occupation),
+        ("papers.time", t("papers.from_to", first=cls.first_day, last=cls.last_day)),
+        ("papers.place", cls.place),
+        ("papers.institution", cls.institution),
+        ("papers.expected", str(cls.expected)),
+        ("papers.drive", drives),
+    )
     cells = "".join(f"<tr><th>{escape(t(key))}</th><td>{escape(value)}</td></tr>" for key, value in rows if value)
     return f"<table>{cells}</table>"
 

@@ -39,11 +39,21 @@ OWN_FILES = {
 }
 FORCE_WORD = "保留原有文件"
 # ENOTCONN, ESHUTDOWN: the program behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
-_OS_KINDS = {errno.EROFS: "drive.read_only", errno.ENOSPC: "drive.full", errno.EDQUOT: "drive.full",
-             errno.ENOENT: "drive.missing", errno.ENOTDIR: "drive.missing", errno.ENODEV: "drive.missing",
-             errno.ENXIO: "drive.missing", errno.ENOTCONN: "drive.missing",
-             errno.ESHUTDOWN: "drive.missing", errno.ENOMEDIUM: "drive.missing", errno.ESTALE: "drive.missing",
-             errno.EACCES: "drive.denied", errno.EPERM: "drive.denied"}  # fmt: skip
+_OS_KINDS = {
+    errno.EROFS: "drive.read_only",
+    errno.ENOSPC: "drive.full",
+    errno.EDQUOT: "drive.full",
+    errno.ENOENT: "drive.missing",
+    errno.ENOTDIR: "drive.missing",
+    errno.ENODEV: "drive.missing",
+    errno.ENXIO: "drive.missing",
+    errno.ENOTCONN: "drive.missing",
+    errno.ESHUTDOWN: "drive.missing",
+    errno.ENOMEDIUM: "drive.missing",
+    errno.ESTALE: "drive.missing",
+    errno.EACCES: "drive.denied",
+    errno.EPERM: "drive.denied",
+}
 _BROKEN = {errno.EIO, errno.EFBIG, errno.EBADF, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EMEDIUMTYPE, errno.EUCLEAN}
 
 
@@ -192,10 +202,17 @@ class Drive:
 
     def label_file(self) -> bytes:
         """The drive's 标签.txt as `init` wrote it."""
-        return text_file(_label_lines({
-            "label": self.label, "drive_id": self.drive_id, "institution": self.institution,
-            "created": time.stamp(self.created), "public_key": self.public_key,
-        }))  # fmt: skip
+        return text_file(
+            _label_lines(
+                {
+                    "label": self.label,
+                    "drive_id": self.drive_id,
+                    "institution": self.institution,
+                    "created": time.stamp(self.created),
+                    "public_key": self.public_key,
+                }
+            )
+        )
 
     def relative(self, path: Path) -> str:
         """A path of the drive as the catalog stores it: relative to the root, with `/`."""
@@ -224,10 +241,14 @@ def init(
         public = keys.ensure(key_dir) if key_dir else ""
         (root / layout.SYSTEM).mkdir()
         identity = {
-            "format": FORMAT, "drive_id": f"D{secrets.token_hex(6).upper()}", "label": label.strip(),
-            "institution": institution.strip(), "created": time.stamp(clock.now()), "public_key": public,
+            "format": FORMAT,
+            "drive_id": f"D{secrets.token_hex(6).upper()}",
+            "label": label.strip(),
+            "institution": institution.strip(),
+            "created": time.stamp(clock.now()),
+            "public_key": public,
             "kept": foreign,
-        }  # fmt: skip
+        }
         # the label first: only the identity makes it a drive
         durable.write_file(root / layout.LABEL, text_file(_label_lines(identity)))
         # names that are no UTF-8 as JSON writes them, \udcXX
@@ -309,9 +330,12 @@ def _read_identity(root: Path) -> dict[str, Any]:
         for name in ("drive_id", "label", "institution", "public_key"):
             str(body[name]).encode()  # half a character would stop in a database or a terminal
         return {
-            "drive_id": str(body["drive_id"]), "label": str(body["label"]), "institution": str(body["institution"]),
-            "created": time.parse(body["created"]), "public_key": str(body["public_key"]),
+            "drive_id": str(body["drive_id"]),
+            "label": str(body["label"]),
+            "institution": str(body["institution"]),
+            "created": time.parse(body["created"]),
+            "public_key": str(body["public_key"]),
             "kept": tuple(str(name) for name in body.get("kept", ())),
-        }  # fmt: skip
+        }
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DriveError("drive.identity_damaged", file=root / _IDENTITY) from error

@@ -107,20 +107,47 @@ def _segment_row(view: View, s: Segment) -> list[object]:
     assert s.end is not None
     here = s.drive_id == view.drive_id
     return [
-        t("papers.segment"), s.date, s.session.folder, s.room_id, s.camera_id, local_text(view, s.start),
-        local_text(view, s.end), f"{(s.end - s.start).total_seconds():.3f}", view.drive_name(s.drive_id),
-        view.path_in_class(s) if here else t("papers.elsewhere", drive=s.drive_id), s.bytes, s.sha256, s.video_codec,
-        s.width, s.height, s.audio_codec, t(f"papers.trust.{s.trust}"), "", "", s.serial,
+        t("papers.segment"),
+        s.date,
+        s.session.folder,
+        s.room_id,
+        s.camera_id,
+        local_text(view, s.start),
+        local_text(view, s.end),
+        f"{(s.end - s.start).total_seconds():.3f}",
+        view.drive_name(s.drive_id),
+        view.path_in_class(s) if here else t("papers.elsewhere", drive=s.drive_id),
+        s.bytes,
+        s.sha256,
+        s.video_codec,
+        s.width,
+        s.height,
+        s.audio_codec,
+        t(f"papers.trust.{s.trust}"),
+        "",
+        "",
+        s.serial,
         # empty: it was checked on the connection that was recorded
         local_text(view, s.unchecked_since) if s.unchecked_since else "",
-    ]  # fmt: skip
+    ]
 
 
 def _gap_row(view: View, g: Gap) -> list[object]:
     return [
-        t("papers.gap"), g.date, g.session.folder, g.room_id, g.camera_id, local_text(view, g.start),
-        local_text(view, g.end), f"{g.seconds:.3f}", *[""] * 9, t(f"gap.{g.reason}"), g.event, "", "",
-    ]  # fmt: skip
+        t("papers.gap"),
+        g.date,
+        g.session.folder,
+        g.room_id,
+        g.camera_id,
+        local_text(view, g.start),
+        local_text(view, g.end),
+        f"{g.seconds:.3f}",
+        *[""] * 9,
+        t(f"gap.{g.reason}"),
+        g.event,
+        "",
+        "",
+    ]
 
 
 def attendance(view: View) -> bytes:

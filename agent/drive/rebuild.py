@@ -214,15 +214,28 @@ def _from_file(
     trust: Any = told.get("trust")
     start = _moment(told.get("start")) or datetime.combine(day, start_of, tzinfo=zone)
     return Segment(
-        segment_id=0, drive_id=drive.drive_id, path=drive.relative(final),
-        temporary="" if written else drive.relative(path), state="finished" if written else "open",
-        class_id=layout.class_id_of(folder), date=key[0], session=key[1], room_id=place[0], camera_id=place[1],
-        start=start, end=start + timedelta(seconds=probe.duration) if written else None,
-        bytes=path.stat().st_size if written else None, sha256=sums.of_file(path) if written else None,
-        video_codec=probe.video, width=probe.width, height=probe.height,
-        audio_codec=probe.audio, trust=trust if trust in get_args(Trust) else "unknown",
-        serial=str(told.get("serial") or ""), unchecked_since=_moment(told.get("unchecked_since")),
-    )  # fmt: skip
+        segment_id=0,
+        drive_id=drive.drive_id,
+        path=drive.relative(final),
+        temporary="" if written else drive.relative(path),
+        state="finished" if written else "open",
+        class_id=layout.class_id_of(folder),
+        date=key[0],
+        session=key[1],
+        room_id=place[0],
+        camera_id=place[1],
+        start=start,
+        end=start + timedelta(seconds=probe.duration) if written else None,
+        bytes=path.stat().st_size if written else None,
+        sha256=sums.of_file(path) if written else None,
+        video_codec=probe.video,
+        width=probe.width,
+        height=probe.height,
+        audio_codec=probe.audio,
+        trust=trust if trust in get_args(Trust) else "unknown",
+        serial=str(told.get("serial") or ""),
+        unchecked_since=_moment(told.get("unchecked_since")),
+    )
 
 
 def _moment(told: object) -> datetime | None:
@@ -256,10 +269,15 @@ def _links_back(catalog: Catalog, drive: Drive) -> None:
                 continue
             file = path / closed.folder / layout.numbered(layout.SUMS, closed.part)
             row: dict[str, Any] = {
-                "class_id": link.class_id, "date": link.date.isoformat(), "session": link.session.value,
-                "sequence": link.sequence, "drive_id": drive.drive_id, "head": closed.head,
-                "public_key": drive.public_key, "closed_at": stamp(_written(file, catalog.zone)),
-            }  # fmt: skip
+                "class_id": link.class_id,
+                "date": link.date.isoformat(),
+                "session": link.session.value,
+                "sequence": link.sequence,
+                "drive_id": drive.drive_id,
+                "head": closed.head,
+                "public_key": drive.public_key,
+                "closed_at": stamp(_written(file, catalog.zone)),
+            }
             catalog.changes.put(Change("chain", row))
 
 
@@ -269,7 +287,12 @@ def _written(file: Path, zone: ZoneInfo) -> datetime:
 
 def _drive_back(catalog: Catalog, drive: Drive, clock: Clock) -> None:
     catalog.drives.put(
-        drive.drive_id, label=drive.label, institution=drive.institution, path=str(drive.root), created=drive.created,
-        public_key=drive.public_key, seen_at=clock.now(),
-    )  # fmt: skip
+        drive.drive_id,
+        label=drive.label,
+        institution=drive.institution,
+        path=str(drive.root),
+        created=drive.created,
+        public_key=drive.public_key,
+        seen_at=clock.now(),
+    )
     catalog.facts.put(f"journal.{drive.drive_id}", "begun")

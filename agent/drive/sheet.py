@@ -27,9 +27,13 @@ def page(drive: Drive, heads: Mapping[str, str], at: datetime, zone: ZoneInfo, t
     """`heads`: class folder -> the value that its sums end in, to be compared with the bureau's."""
     when = f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
     facts = (
-        ("papers.institution", drive.institution), ("sheet.label", drive.label), ("sheet.drive_id", drive.drive_id),
-        ("papers.sealed", when), ("sheet.to", to), ("sheet.key", keys.fingerprint(drive.public_key)),
-    )  # fmt: skip
+        ("papers.institution", drive.institution),
+        ("sheet.label", drive.label),
+        ("sheet.drive_id", drive.drive_id),
+        ("papers.sealed", when),
+        ("sheet.to", to),
+        ("sheet.key", keys.fingerprint(drive.public_key)),
+    )
     rows = "".join(f"<tr><th>{escape(t(k))}</th><td>{escape(one_line(v)) or '—'}</td></tr>" for k, v in facts)
     classes = "".join(
         f"<tr><td>{escape(folder)}<br><code>{escape(head) or '—'}</code></td></tr>" for folder, head in heads.items()

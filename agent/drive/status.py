@@ -37,11 +37,15 @@ def _one(drive: Drive, folder: str) -> ClassOnDrive:
     half_days = chain.half_day_folders(path)
     days = sorted(key[0] for x in half_days if (key := layout.parse_half_day(x)))
     return ClassOnDrive(
-        class_id=layout.class_id_of(folder), folder=folder, first=days[0] if days else None,
-        last=days[-1] if days else None, half_days=len(half_days),
-        unclosed=sum(not chain.closings(path, x) for x in half_days), bytes=files.size_below(path),
+        class_id=layout.class_id_of(folder),
+        folder=folder,
+        first=days[0] if days else None,
+        last=days[-1] if days else None,
+        half_days=len(half_days),
+        unclosed=sum(not chain.closings(path, x) for x in half_days),
+        bytes=files.size_below(path),
         sealed=drive.is_sealed(folder),
-    )  # fmt: skip
+    )
 
 
 def expired(found: Iterable[ClassOnDrive], today: date, years: int) -> list[ClassOnDrive]:

@@ -67,13 +67,18 @@ def gather(catalog: Catalog, drive: Drive, cls: TrainingClass, classes: Sequence
     folder = drive.class_folder(cls)
     book = gaps.book(catalog, classes, cls.class_id, now)
     return View(
-        cls=cls, folder=folder, drive_id=drive.drive_id,
+        cls=cls,
+        folder=folder,
+        drive_id=drive.drive_id,
         drives=tuple(known[d] for d in sorted(order, key=lambda d: order[d]) if d in known),
         segments=tuple(segments),
-        gaps=tuple(book.gaps), rooms=tuple(book.rooms),
+        gaps=tuple(book.gaps),
+        rooms=tuple(book.rooms),
         attendance=tuple(catalog.attendance.of_class(cls.class_id)),
-        zone=catalog.zone, now=now, sealed=drive.is_sealed(folder),
-    )  # fmt: skip
+        zone=catalog.zone,
+        now=now,
+        sealed=drive.is_sealed(folder),
+    )
 
 
 def headcounts(catalog: Catalog, view: View, day: date, session: Session) -> list[Look]:

@@ -25,9 +25,13 @@ from agent.model import AlertKind, TrainingClass
 
 log = logging.getLogger(__name__)
 KINDS = (
-    AlertKind.DRIVE_MISSING, AlertKind.DRIVE_WRONG, AlertKind.DRIVE_READ_ONLY, AlertKind.DRIVE_DENIED,
-    AlertKind.DRIVE_ERROR, AlertKind.DRIVE_FULL,
-)  # fmt: skip
+    AlertKind.DRIVE_MISSING,
+    AlertKind.DRIVE_WRONG,
+    AlertKind.DRIVE_READ_ONLY,
+    AlertKind.DRIVE_DENIED,
+    AlertKind.DRIVE_ERROR,
+    AlertKind.DRIVE_FULL,
+)
 _GIGABYTE = 1e9
 _NEAR = timedelta(days=1)
 
@@ -139,9 +143,11 @@ class DriveWatch:
         except DriveError:
             free = None
         return {
-            "drive_id": slot.drive.drive_id if slot.drive else None, "state": state, "free_bytes": free,
+            "drive_id": slot.drive.drive_id if slot.drive else None,
+            "state": state,
+            "free_bytes": free,
             "days_left": None if slot.days is None else round(slot.days, 1),
-        }  # fmt: skip
+        }
 
     def _look(self, slot: _Slot) -> None:
         if slot.prober is None or not slot.prober.is_alive():
@@ -209,9 +215,14 @@ class DriveWatch:
                     "drive.wrong", "drive.wrong", root=drive.root, found=drive.drive_id, expected=others[-1].drive_id
                 )
         self._catalog.drives.put(
-            drive.drive_id, label=drive.label, institution=drive.institution, path=str(drive.root),
-            created=drive.created, public_key=drive.public_key, seen_at=self._clock.now(),
-        )  # fmt: skip
+            drive.drive_id,
+            label=drive.label,
+            institution=drive.institution,
+            path=str(drive.root),
+            created=drive.created,
+            public_key=drive.public_key,
+            seen_at=self._clock.now(),
+        )
 
     def _space(self, slot: _Slot, drive: Drive) -> DriveError | None:
         try:

@@ -25,9 +25,11 @@ _NTFS_3G = "ntfs-3g"
 _OWNED = "uid={user},gid={user},umask=0027,noatime"
 # kind of file system (blkid) -> (type to mount, options); those without owners get the service as the only one
 KINDS = {
-    "ext4": ("ext4", "noatime,nodev,nosuid,noexec"), "xfs": ("xfs", "noatime,nodev,nosuid,noexec"),
-    "exfat": ("exfat", _OWNED + ",nodev,nosuid,noexec"), "ntfs": ("ntfs3", _OWNED + ",nodev,nosuid,noexec"),
-}  # fmt: skip
+    "ext4": ("ext4", "noatime,nodev,nosuid,noexec"),
+    "xfs": ("xfs", "noatime,nodev,nosuid,noexec"),
+    "exfat": ("exfat", _OWNED + ",nodev,nosuid,noexec"),
+    "ntfs": ("ntfs3", _OWNED + ",nodev,nosuid,noexec"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,17 @@ def _of_disk(disk: dict[str, object]) -> list[Partition]:
     rows: Sequence[object] = children if isinstance(children, list) and children else [disk]
     return [
         Partition(
-            device=str(row["path"]), kind=str(row["fstype"] or ""), uuid=str(row["uuid"] or ""),
-            label=str(row["label"] or ""), size=int(row["size"] or 0), model=str(disk.get("model") or "").strip(),
+            device=str(row["path"]),
+            kind=str(row["fstype"] or ""),
+            uuid=str(row["uuid"] or ""),
+            label=str(row["label"] or ""),
+            size=int(row["size"] or 0),
+            model=str(disk.get("model") or "").strip(),
             mounted=tuple(str(m) for m in row["mountpoints"] or () if m),
         )
         for row in rows
         if isinstance(row, dict) and disk.get("type") in ("disk", "loop")
-    ]  # fmt: skip
+    ]
 
 
 def find(device: str) -> Partition:
@@ -140,8 +146,10 @@ def install(partition: Partition, where: Path, units: Path = UNITS, rules: Path 
 def mount(where: Path) -> None:
     """Have systemd and udev take the files, and mount. Raises InputError where the drive does not come up."""
     for command in (
-        ["systemctl", "daemon-reload"], ["udevadm", "control", "--reload"], ["systemctl", "restart", unit_name(where)]
-    ):  # fmt: skip
+        ["systemctl", "daemon-reload"],
+        ["udevadm", "control", "--reload"],
+        ["systemctl", "restart", unit_name(where)],
+    ):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
