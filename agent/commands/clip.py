@@ -1,4 +1,4 @@
-"""`site-agent clip`: video of a class by date, time and camera, lossless, with its manifest; `--verify` checks clips."""
+"""`site-agent clip`: cuts video of a class by date, time and camera, lossless, with a manifest; `--verify` checks clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from agent.model import TrainingClass
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
 _LONGEST_S = 3600
 _MOST_DRAWN = 1000
-_OVER_MIDNIGHT = timedelta(hours=1)  # so long a span may end on the next day; a longer one is rather a slip of the pen
+_OVER_MIDNIGHT = timedelta(hours=1)  # longest span across midnight; a longer one is more likely a typing error
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -162,7 +162,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _say_checked(file: Path, result: manifest.Checked) -> None:
-    """First what holds or does not, then what nobody looked at: a person must not take one for the other."""
+    """Print what was verified first, then what was not checked, so that the two are not confused."""
     for kind, detail in result.problems:
         common.say(words.text(f"clip.{kind}", file=file, detail=common.printable(detail)))
     if result.ok:
