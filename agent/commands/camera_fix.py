@@ -63,7 +63,7 @@ def _offer_changes(camera: _CameraFix, found: Description) -> bool:
     if sys.stdin.readline().strip().lower() != "yes":
         common.say(words.text("cameras.fix_skipped", camera_id=camera.camera_id))
         return True
-    problems = {change.name: problem for change in changes if (problem := _apply(change))}
+    problems = {change.name: problem for change in changes if (problem := _apply_change(change))}
     # a camera may report success and change nothing
     kept = {change.name for change in camera.plan(camera.look_again(found))}
     for change in changes:
@@ -74,7 +74,7 @@ def _offer_changes(camera: _CameraFix, found: Description) -> bool:
     return not any(problems.values())
 
 
-def _apply(change: Change) -> str:
+def _apply_change(change: Change) -> str:
     try:
         change.apply()
     except CameraError as error:

@@ -139,8 +139,8 @@ def _credentials(args: argparse.Namespace, settings: Settings | None) -> Credent
 
     Never from the arguments, which every process of the machine can read.
     """
-    told = os.environ.get(f"{PREFIX}CAMERAS__USERNAME", "admin")
-    username = args.username or (settings.cameras.username if settings else told)
+    default_name = os.environ.get(f"{PREFIX}CAMERAS__USERNAME", "admin")
+    username = args.username or (settings.cameras.username if settings else default_name)
     if args.password_file:
         try:
             return Credentials(username, args.password_file.read_text(encoding="utf-8-sig").rstrip("\r\n"))

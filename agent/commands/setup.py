@@ -23,7 +23,7 @@ from agent.web.access import Access
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("setup", help="first run: settings, cameras, drive, bureau, class")
-    arguments.add_to(parser)
+    arguments.add_arguments(parser)
     parser.set_defaults(run=run, camera_password=None, broker_password=None)
 
 

@@ -10,7 +10,7 @@ from agent import clock as time
 from agent.clock import Clock
 from agent.drive import durable, files, keys, layout, system_files
 from agent.drive.identity import FORCE_WORD, FORMAT, IDENTITY_FILE, Drive, os_error
-from agent.drive.label import drive_label
+from agent.drive.label import build_drive_label
 from agent.errors import InputError
 
 
@@ -50,7 +50,7 @@ def init(
             "public_key": public,
         }
         # the identity is written last: without it the folder is not a drive
-        durable.write_file(root / layout.LABEL, drive_label(**shown))
+        durable.write_file(root / layout.LABEL, build_drive_label(**shown))
         # backslashreplace: names that are not UTF-8 stand as in JSON, \udcXX
         identity = {"format": FORMAT, **shown, "kept": foreign}
         body = json.dumps(identity, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")

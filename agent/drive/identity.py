@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from agent import clock as time
 from agent import shortage
 from agent.drive import durable, files, layout
-from agent.drive.label import drive_label
+from agent.drive.label import build_drive_label
 from agent.errors import DriveError, Shortage
 from agent.model import TrainingClass
 from agent.schedule import Placement
@@ -230,7 +230,7 @@ class Drive:
 
     def label_file(self) -> bytes:
         """Return the content of the drive's 标签.txt as `init` wrote it."""
-        return drive_label(
+        return build_drive_label(
             label=self.label,
             drive_id=self.drive_id,
             institution=self.institution,

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.catalog import Catalog
 from agent.model import AlertKind
 
-KINDS = (
+UNUSABLE_KINDS = (
     AlertKind.DRIVE_MISSING,
     AlertKind.DRIVE_WRONG,
     AlertKind.DRIVE_READ_ONLY,
@@ -36,7 +36,7 @@ class OutageLog:
         """End the open outage; the first call also ends one that a killed run left open."""
         if self._event is None and self._closed_earlier_run:
             return
-        left = [e for kind in KINDS if (e := self._catalog.events.last(kind.value)) and e.until is None]
+        left = [e for kind in UNUSABLE_KINDS if (e := self._catalog.events.last(kind.value)) and e.until is None]
         for event in left:
             self._catalog.events.end(event.event_id, max(now, event.at))
         if left:

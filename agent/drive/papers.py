@@ -16,7 +16,7 @@ from agent import words
 from agent.catalog import Catalog
 from agent.drive import contents, durable, files, layout
 from agent.drive.identity import Drive, os_error
-from agent.drive.label import one_line, text_file
+from agent.drive.label import encode_text_file, to_one_line
 from agent.drive.view import View, headcounts
 from agent.errors import DriveError
 from agent.model import Gap, Segment, Session
@@ -88,11 +88,11 @@ def label(view: View) -> bytes:
         lines += _label_lines((key, about))
     if view.sealed:
         lines += _label_lines(("papers.sealed", local_text(view, view.now)))
-    return text_file([*lines, t("papers.check")])
+    return encode_text_file([*lines, t("papers.check")])
 
 
 def _label_lines(*pairs: tuple[str, str]) -> list[str]:
-    return [f"{t(key)}：{one_line(value)}" for key, value in pairs if value]
+    return [f"{t(key)}：{to_one_line(value)}" for key, value in pairs if value]
 
 
 def listing(view: View) -> bytes:
@@ -179,7 +179,7 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    text = one_line(str(value))
+    text = to_one_line(str(value))
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

@@ -41,28 +41,28 @@ def open_or_rebuild(path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: 
     A damaged one is renamed to `…damaged-YYYYMMDDHHMMSS`. The report is None where nothing had to be done. A marker file
     exists during the rebuild, so that a killed rebuild continues at the next start. Raises CatalogError, DriveError.
     """
-    marker = _marker_file(path)
+    half_made = _marker_file(path)
     fresh = not path.exists()
     catalog = None if fresh else _open_undamaged(path, zone)
-    if catalog is not None and not marker.exists():
+    if catalog is not None and not half_made.exists():
         return catalog, None
     if catalog is None:
         with suppress(OSError):  # where nothing can be written, opening the catalog reports the reason
-            marker.touch()
+            half_made.touch()
         if not fresh:
             set_aside(path, clock)
         catalog = Catalog(path, zone)
     report = Report()
     for drive in drives:
         report = _add_reports(report, restore(catalog, drive, clock))
-    marker.unlink(missing_ok=True)
+    half_made.unlink(missing_ok=True)
     return catalog, report
 
 
 def is_whole(path: Path) -> bool:
     """Return whether there is a catalog and no rebuild of it is in progress."""
-    marker = _marker_file(path)
-    return path.exists() and not marker.exists()
+    half_made = _marker_file(path)
+    return path.exists() and not half_made.exists()
 
 
 def _marker_file(path: Path) -> Path:

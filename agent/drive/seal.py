@@ -21,7 +21,7 @@ from agent.catalog.changes import Change
 from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
 from agent.drive.identity import DEFAULT_ZONE, Drive, os_error, seal_file
-from agent.drive.label import one_line, text_file
+from agent.drive.label import encode_text_file, to_one_line
 from agent.errors import InputError
 from agent.model import TrainingClass
 
@@ -113,8 +113,8 @@ class Sealer:
             raw = self.drive.label_file()
         text = raw.decode("utf-8-sig", "replace")
         when = f"{now.astimezone(self._zone()):%Y-%m-%d %H:%M}"
-        return text_file(
-            [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {one_line(self.to)}".strip()]
+        return encode_text_file(
+            [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {to_one_line(self.to)}".strip()]
         )
 
     def _zone(self) -> ZoneInfo:
@@ -146,8 +146,8 @@ class Sealer:
             self._write_documents(folder, now)
             page = sheet.page(self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to)
             durable.write_file(path / layout.SHEET, page)
-            entries = {name: sums.of_file(path / name, below=path) for name in _final_names(path)}
-            odd = [(f"{folder}/{where}", kind) for where, kind in _left_out(path)]
+            entries = {name: sums.of_file(path / name, below=path) for name in _list_final_names(path)}
+            odd = [(f"{folder}/{where}", kind) for where, kind in _list_left_out(path)]
             head = chain.write_sums(path, layout.SUMS, entries, closing.signing(self.drive, self.key_dir))
             mark_read_only(path)
         except OSError as error:
@@ -198,7 +198,7 @@ class Sealer:
         self.catalog.drives.set(self.drive.drive_id, state="handed_over" if self.to else "sealed", **given)
 
 
-def _final_names(path: Path) -> list[str]:
+def _list_final_names(path: Path) -> list[str]:
     """List the documents and every half-day's checksum list: so the final list covers every byte of the class."""
     own = layout.PAPERS - {layout.SUMS, f"{layout.SUMS}.sig"}
     top = [x.name for x in files.entries(path) if x.kind == "file" and x.name in own]
@@ -206,7 +206,7 @@ def _final_names(path: Path) -> list[str]:
     return [*top, *inner]
 
 
-def _left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
+def _list_left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
     """Yield (path, kind) of entries that are not regular files, could not be listed or do not belong to the layout."""
     closed = chain.all_closings(path)
     half_days = set(chain.half_day_folders(path))

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from agent import words
 from agent.drive import keys
 from agent.drive.identity import Drive
-from agent.drive.label import one_line
+from agent.drive.label import to_one_line
 
 t = partial(words.text_in, "zh")
 _STYLE = """
@@ -35,7 +35,7 @@ def page(drive: Drive, heads: Mapping[str, str], at: datetime, zone: ZoneInfo, t
         ("sheet.to", to),
         ("sheet.key", keys.fingerprint(drive.public_key)),
     )
-    rows = "".join(f"<tr><th>{escape(t(k))}</th><td>{escape(one_line(v)) or '—'}</td></tr>" for k, v in facts)
+    rows = "".join(f"<tr><th>{escape(t(k))}</th><td>{escape(to_one_line(v)) or '—'}</td></tr>" for k, v in facts)
     classes = "".join(
         f"<tr><td>{escape(folder)}<br><code>{escape(head) or '—'}</code></td></tr>" for folder, head in heads.items()
     )

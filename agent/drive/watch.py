@@ -20,7 +20,7 @@ from agent.clock import Clock
 from agent.drive import admission, forecast
 from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
-from agent.drive.outages import KINDS, OutageLog
+from agent.drive.outages import UNUSABLE_KINDS, OutageLog
 from agent.errors import CatalogError, DriveError, Shortage
 from agent.model import AlertKind, TrainingClass
 
@@ -243,7 +243,7 @@ class DriveWatch:
         trouble = slot.error or slot.complaint
         wrong = trouble.kind if trouble else ""
         if wrong != slot.alerted or not wrong:
-            for kind in KINDS:
+            for kind in UNUSABLE_KINDS:
                 if kind.value != wrong:
                     self._catalog.alerts.clear(kind, subject, now)
         if trouble and wrong != slot.alerted:

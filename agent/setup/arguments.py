@@ -37,7 +37,7 @@ _STEPS = (
 )
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add all flags to the parser of the command."""
     place = parser.add_argument_group("place")
     for name in ("county", "site", "box", "institution", "timezone"):
