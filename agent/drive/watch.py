@@ -57,7 +57,7 @@ class _Slot:
     drive: Drive | None = None
     drive_id: str | None = None
     error: DriveError | None = None
-    complaint: DriveError | None = None
+    reported_error: DriveError | None = None
     prober: threading.Thread | None = None
     mark: int = 0
     alerted: str = ""
@@ -91,7 +91,7 @@ class DriveWatch:
         self._options = options
         self._slots = [_Slot(root.absolute()) for root in options.roots]
         self._lock = threading.Lock()
-        self._complaints = Complaints(clock)
+        self._error_reports = Complaints(clock)
         self._current: _Slot | None = None
         self._outages = OutageLog(catalog)
 
@@ -131,7 +131,7 @@ class DriveWatch:
         (missing, wrong, full, read-only) are ignored here.
         """
         if error.kind == "drive.error":
-            self._complaints.report(drive.root, error)
+            self._error_reports.report(drive.root, error)
 
     def healthy(self) -> list[Drive]:
         """List the attached and writable drives, the one in use first; a full one still takes documents and checksums."""
@@ -146,7 +146,7 @@ class DriveWatch:
             slot = self._current or (self._slots[0] if self._slots else None)
         if slot is None:
             return {"drive_id": None, "state": "missing", "free_bytes": None, "days_left": None}
-        trouble = slot.error or slot.complaint
+        trouble = slot.error or slot.reported_error
         state = trouble.kind.removeprefix("drive.") if trouble else "ok"
         try:
             free = slot.drive.free_bytes() if slot.drive else None
@@ -179,7 +179,7 @@ class DriveWatch:
             else:
                 slot.error, slot.drive = self._check_space(slot, found), found
                 slot.drive_id = found.drive_id
-            slot.complaint = self._complaints.current(slot.root, in_use=self._current is None or self._current is slot)
+            slot.reported_error = self._error_reports.current(slot.root, in_use=self._current is None or self._current is slot)
         if slot.drive:
             self._update_forecast(slot)
 
@@ -205,7 +205,7 @@ class DriveWatch:
         drive = drive or Drive.open(slot.root)
         admission.check_not_sealed(drive)
         if fresh:
-            self._complaints.forget(slot.root)
+            self._error_reports.forget(slot.root)
             admission.admit(self._catalog, drive, self._options.public_key, self._clock.now())
         drive.probe()
         return drive
@@ -226,7 +226,7 @@ class DriveWatch:
         The caller holds the lock.
         """
         working = [s for s in self._slots if s.drive and s.error is None]
-        working.sort(key=lambda s: (s.complaint is not None, s is not self._current))
+        working.sort(key=lambda s: (s.reported_error is not None, s is not self._current))
         return working[0] if working else None
 
     def _record_outage(self) -> None:
@@ -240,7 +240,7 @@ class DriveWatch:
     def _update_alerts(self, slot: _Slot) -> None:
         """Raise and clear the alerts of one mount point; a message is sent only when the state changes."""
         now, subject = self._clock.now(), str(slot.root)
-        trouble = slot.error or slot.complaint
+        trouble = slot.error or slot.reported_error
         wrong = trouble.kind if trouble else ""
         if wrong != slot.alerted or not wrong:
             for kind in UNUSABLE_KINDS:

@@ -104,11 +104,11 @@ def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | No
             root, label=label, institution=settings.institution, clock=clock, key_dir=settings.key_dir, force=force
         )
     if owner is not None:
-        _give_to_service(root, owner)
+        _give(root, owner)
     return drive
 
 
-def _give_to_service(root: Path, owner: tuple[int, int]) -> None:
+def _give(root: Path, owner: tuple[int, int]) -> None:
     """Give the root of the drive and the agent's own folder to the service; recordings have that owner already."""
     if os.geteuid() == 0:
         with suppress(PermissionError):
