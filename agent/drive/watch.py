@@ -179,7 +179,9 @@ class DriveWatch:
             else:
                 slot.error, slot.drive = self._check_space(slot, found), found
                 slot.drive_id = found.drive_id
-            slot.reported_error = self._error_reports.current(slot.root, in_use=self._current is None or self._current is slot)
+            slot.reported_error = self._error_reports.current(
+                slot.root, in_use=self._current is None or self._current is slot
+            )
         if slot.drive:
             self._update_forecast(slot)
 
