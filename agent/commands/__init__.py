@@ -1,1 +1,1 @@
-"""The subcommands of `site-agent`, one module each: `add` registers its parser, `run` does it and returns the exit status."""
+"""The subcommands of `site-agent`, one module each: `add` registers the parser, `run` returns the exit status."""

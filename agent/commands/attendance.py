@@ -1,4 +1,4 @@
-"""`site-agent attendance CLASS_ID`: present against expected by half-day, estimated from video."""
+"""`site-agent attendance CLASS_ID`: present and expected people by half-day, estimated from video."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Half-days that have begun; with --on or --session those named, also where they lie ahead."""
+    """Print the half-days that have begun; those of a day given by --on also where they are in the future."""
     settings = common.settings(args)
     now, rules = SystemClock().now(), Rules.for_looks_every(settings.counting.interval)
     with common.catalog(settings) as catalog:
         cls = common.the_class(catalog, args.class_id)
-        wanted = _wanted(cls, args.on, args.session)
+        wanted = _select_half_days(cls, args.on, args.session)
         asked = bool(args.on)
         begun = [pair for pair in wanted if asked or cls.lessons_of(*pair)[0].start <= now]
         rows = [shown(catalog, cls, day, session, now, rules) for day, session in begun]
     for row in rows:
         common.emit(args, row.as_object(settings.zone))
     if not common.wants_json(args):
-        sys.stdout.write(common.table(map(_row, rows), words.text("attendance.headings").split("|")) + "\n")
+        sys.stdout.write(common.table(map(_table_row, rows), words.text("attendance.headings").split("|")) + "\n")
         total = summarise(cls, [row.half for row in rows], now, rules)
-        sys.stdout.write(_closing(total, whole=not args.on and not args.session) + "\n")
+        sys.stdout.write(_summary_text(total, whole=not args.on and not args.session) + "\n")
     return 0
 
 
-def _wanted(cls: TrainingClass, on: str | None, session: str | None) -> list[tuple[date, Session]]:
+def _select_half_days(cls: TrainingClass, on: str | None, session: str | None) -> list[tuple[date, Session]]:
     day = as_day(on) if on else None
     if on and day is None:
         raise InputError("attendance.bad_date", value=shown_text(on))
@@ -62,37 +62,52 @@ def _wanted(cls: TrainingClass, on: str | None, session: str | None) -> list[tup
     return found
 
 
-def _row(row: Shown) -> tuple[str, ...]:
+def _table_row(row: Shown) -> tuple[str, ...]:
     body = row.body
     ratio, span = body["ratio"], body["lesson_s"]
     return (
-        body["date"], Session(body["session"]).folder, str(body["expected"]), _count(body["present"]),
-        _count(body["absent"]), "–" if body["low"] is None else f"{body['low']}–{body['high']}", _share(ratio),
-        _count(body["at_start"]), _count(body["at_end"]), _share(body["judged_s"] / span if span else None),
+        body["date"],
+        Session(body["session"]).folder,
+        str(body["expected"]),
+        _format_count(body["present"]),
+        _format_count(body["absent"]),
+        "–" if body["low"] is None else f"{body['low']}–{body['high']}",
+        _format_share(ratio),
+        _format_count(body["at_start"]),
+        _format_count(body["at_end"]),
+        _format_share(body["judged_s"] / span if span else None),
         words.text(f"attendance.{body['status']}"),
         "；".join(words.text(f"attendance.finding_{f.kind}", minutes=round(f.seconds / 60)) for f in row.findings),
-    )  # fmt: skip
+    )
 
 
-def _closing(total: Summary, *, whole: bool) -> str:
-    lines = [words.text("attendance.day_rate", date=d, ratio=_share(r.ratio)) for d, r in total.by_day.items()]
+def _summary_text(total: Summary, *, whole: bool) -> str:
+    lines = [words.text("attendance.day_rate", date=d, ratio=_format_share(r.ratio)) for d, r in total.by_day.items()]
     if whole:
         hours, overall = total.hours, total.overall
-        lines.append(words.text(
-            "attendance.summary", ratio=_share(overall.ratio), half_days=overall.half_days, unjudged=overall.unjudged,
-            planned=_hours(hours.planned), due=_hours(hours.due), taught=_hours(hours.taught),
-            not_taught=_hours(hours.not_taught), unknown=_hours(hours.unknown),
-        ))  # fmt: skip
+        lines.append(
+            words.text(
+                "attendance.summary",
+                ratio=_format_share(overall.ratio),
+                half_days=overall.half_days,
+                unjudged=overall.unjudged,
+                planned=_format_hours(hours.planned),
+                due=_format_hours(hours.due),
+                taught=_format_hours(hours.taught),
+                not_taught=_format_hours(hours.not_taught),
+                unknown=_format_hours(hours.unknown),
+            )
+        )
     return "\n".join(lines)
 
 
-def _count(value: int | None) -> str:
+def _format_count(value: int | None) -> str:
     return "–" if value is None else str(value)
 
 
-def _share(value: float | None) -> str:
+def _format_share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
-def _hours(seconds: float) -> str:
+def _format_hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f}"

@@ -1,11 +1,10 @@
-"""`site-agent cameras`: list what the box knows, accept ID, forget ID. Discovering is `site-agent discover`."""
+"""`site-agent cameras`: list, accept ID, forget ID. `site-agent discover` searches for cameras."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from agent import clock as clocks
 from agent import words
@@ -28,14 +27,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     for name, action in _ACTIONS.items():
         one = actions.add_parser(name, help=words.text(f"cameras.help_{name}"))
         one.add_argument("camera_id", metavar="CAMERA_ID")
-        one.set_defaults(run=_of_one(action))
+        one.set_defaults(run=_run_for_one(action))
 
 
 Action = Callable[[argparse.Namespace, Settings, Catalog, Camera], int]
 
 
-def _of_one(action: Action) -> Callable[[argparse.Namespace], int]:
-    """The command of an action that is done to one camera of the catalog."""
+def _run_for_one(action: Action) -> Callable[[argparse.Namespace], int]:
+    """Return the `run` function of an action on one camera of the catalog."""
 
     def run(args: argparse.Namespace) -> int:
         settings = common.settings(args)
@@ -50,7 +49,7 @@ def _of_one(action: Action) -> Callable[[argparse.Namespace], int]:
 
 
 def list_all(args: argparse.Namespace) -> int:
-    """A line a camera, as the service last saw it."""
+    """List the cameras as the service last saw them."""
     settings = common.settings(args)
     with common.catalog(settings) as catalog:
         lines = [_line(catalog, camera) for camera in catalog.cameras.all()]
@@ -64,27 +63,28 @@ def list_all(args: argparse.Namespace) -> int:
     return 0
 
 
-def _line(catalog: Catalog, camera: Camera) -> dict[str, Any]:
+def _line(catalog: Catalog, camera: Camera) -> dict[str, object]:
     seen = catalog.cameras.seen_at(camera.camera_id)
     return {
-        **camera_data(camera, catalog.zone), "address": camera.address,
+        **camera_data(camera, catalog.zone),
+        "address": camera.address,
         "seen_at": clocks.rfc3339(seen, catalog.zone) if seen else None,
-    }  # fmt: skip
+    }
 
 
-def _cell(line: Mapping[str, Any], column: str) -> str:
+def _cell(line: Mapping[str, object], column: str) -> str:
     value = line[column]
     if column == "verdict":
         return words.text(f"cameras.verdict.{value}")
     if column == "up":
         return words.text("cameras.up" if value else "cameras.down")
     if column == "reasons":
-        return "; ".join(value) or "-"
+        return "; ".join(value) if isinstance(value, list | tuple) and value else "-"
     return (str(value)[:16].replace("T", " ") if column == "seen_at" else str(value)) if value else "-"
 
 
 def accept(args: argparse.Namespace, settings: Settings, catalog: Catalog, camera: Camera) -> int:
-    """The unit that stands under this name now belongs there. Raises InputError where it is the accepted one."""
+    """Accept the device that now has this camera ID. Raises InputError where it is the accepted one already."""
     exchange.accept(catalog, SystemClock(), camera.camera_id, common.who())
     common.emit(args, _line(catalog, catalog.cameras.get(camera.camera_id) or camera))
     common.say(words.text("cameras.accepted_now", camera_id=camera.camera_id, serial=camera.identity or "?"))
@@ -92,10 +92,12 @@ def accept(args: argparse.Namespace, settings: Settings, catalog: Catalog, camer
 
 
 def forget(args: argparse.Namespace, settings: Settings, catalog: Catalog, camera: Camera) -> int:
-    """Take a camera that does not come back out of the box's books. What was recorded from it stays, and its ID is not
-    given out again. Raises InputError where a class or the settings still count on it."""
+    """Remove a camera that will not return from the catalog; its recordings stay and its ID is never used again.
+
+    Raises InputError where a class or the settings still need it.
+    """
     camera_id, now = camera.camera_id, SystemClock().now()
-    with catalog.store.write():  # no class is imported between the look and the deed
+    with catalog.store.write():  # one transaction, so that no class is imported between check and removal
         _check_unused(settings, catalog, camera_id)
         retire.forget(catalog, camera_id, now, common.who())
     common.emit(args, {"camera_id": camera_id, "serial": camera.serial, "address": camera.address, "forgotten": True})

@@ -38,8 +38,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def import_file(args: argparse.Namespace) -> int:
-    """Shows what was understood, asks on a terminal, then takes it. Status 1 where the person says no, or the bureau's
-    approval won over something in the file."""
+    """Show the content of a class file, ask on a terminal, then import it.
+
+    Exit status 1 where the user says no, or the approval of the bureau overrides something in the file.
+    """
     settings = common.settings(args)
     plan_of = getattr(args, "plan_of", None)
     try:
@@ -47,7 +49,7 @@ def import_file(args: argparse.Namespace) -> int:
             known = common.the_class(catalog, plan_of) if plan_of else None
             loaded = load_file(args.file, settings.zone, known)
             _show_understood(args, loaded, settings.zone)
-            if not _confirmed(args):
+            if not _ask_confirmation(args):
                 common.say(words.text("classes.not_taken"))
                 return 1
             taken = take(catalog, loaded.cls, "file", SystemClock().now(), name=args.file.name)
@@ -61,11 +63,16 @@ def import_file(args: argparse.Namespace) -> int:
     common.emit(args, {**body_of(cls, settings.zone), "source": taken.source})
     common.say(
         words.text(
-            "classes.imported", class_id=cls.class_id, occupation=cls.occupation, number=cls.class_number,
-            expected=cls.expected, half_days=len(cls.half_days()), rooms=len(cls.rooms),
+            "classes.imported",
+            class_id=cls.class_id,
+            occupation=cls.occupation,
+            number=cls.class_number,
+            expected=cls.expected,
+            half_days=len(cls.half_days()),
+            rooms=len(cls.rooms),
             lessons=sum(not x.cancelled for x in cls.lessons),
         )
-    )  # fmt: skip
+    )
     for room in cls.rooms:
         if not room.cameras:
             common.say(words.text("classes.no_camera", room=room.room_id))
@@ -77,12 +84,19 @@ def import_file(args: argparse.Namespace) -> int:
 
 
 def _show_understood(args: argparse.Namespace, loaded: Loaded, zone: ZoneInfo) -> None:
-    """A table, so that a person sees a wrong lesson at once; on standard error where standard output is JSON."""
+    """Print the lessons as a table, so that a wrong one is noticed; on standard error where standard output is JSON."""
     rows = [
-        (str(x.date), x.session.folder, clock_text(x.start, zone), clock_text(x.end, zone),
-         loaded.cls.room(x.room_id).name, x.content, words.text("classes.cancelled") if x.cancelled else "")
+        (
+            str(x.date),
+            x.session.folder,
+            clock_text(x.start, zone),
+            clock_text(x.end, zone),
+            loaded.cls.room(x.room_id).name,
+            x.content,
+            words.text("classes.cancelled") if x.cancelled else "",
+        )
         for x in loaded.cls.lessons
-    ]  # fmt: skip
+    ]
     text = words.text("classes.understood", file=args.file.name) + "\n"
     text += common.table(rows, words.text("classes.understood_headings").split("|")) + "\n"
     if common.wants_json(args):
@@ -94,8 +108,8 @@ def _show_understood(args: argparse.Namespace, loaded: Loaded, zone: ZoneInfo) -
         common.say(note)
 
 
-def _confirmed(args: argparse.Namespace) -> bool:
-    """Scripts, which have no terminal or say --yes or --json, are not asked."""
+def _ask_confirmation(args: argparse.Namespace) -> bool:
+    """Ask whether to import; scripts (no terminal, --yes or --json) are not asked."""
     if getattr(args, "yes", False) or common.wants_json(args) or not sys.stdin.isatty():
         return True
     sys.stderr.write(words.text("classes.ask"))
@@ -104,6 +118,7 @@ def _confirmed(args: argparse.Namespace) -> bool:
 
 
 def list_all(args: argparse.Namespace) -> int:
+    """List the classes in the catalog."""
     settings = common.settings(args)
     rows = []
     with common.catalog(settings) as catalog:
@@ -111,8 +126,17 @@ def list_all(args: argparse.Namespace) -> int:
         for cls in common.classes(catalog):
             source = sources[cls.class_id]
             common.emit(args, {**body_of(cls, settings.zone), "source": source})
-            rows.append((cls.class_id, cls.occupation, str(cls.class_number), str(cls.first_day), str(cls.last_day),
-                         str(cls.expected), words.text(f"classes.source_{source}")))  # fmt: skip
+            rows.append(
+                (
+                    cls.class_id,
+                    cls.occupation,
+                    str(cls.class_number),
+                    str(cls.first_day),
+                    str(cls.last_day),
+                    str(cls.expected),
+                    words.text(f"classes.source_{source}"),
+                )
+            )
     if not rows:
         common.say(words.text("classes.none"))
     elif not common.wants_json(args):
@@ -121,6 +145,7 @@ def list_all(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
+    """Print one class with its rooms, amendments and lessons."""
     settings = common.settings(args)
     with common.catalog(settings) as catalog:
         cls = common.the_class(catalog, args.class_id)
@@ -134,22 +159,30 @@ def show(args: argparse.Namespace) -> int:
             f"{r.room_id} {r.name} {words.text(f'classes.kind_{r.kind}')}: {', '.join(r.cameras)}" for r in cls.rooms
         ]
         changes = [f"{a.first_date} {a.first_session.folder}: {a.reason}" for a in cls.amendments]
-        sys.stdout.write("\n".join([*head, *rooms, *changes, _lessons(cls, settings.zone)]) + "\n")
+        sys.stdout.write("\n".join([*head, *rooms, *changes, _lesson_table(cls, settings.zone)]) + "\n")
     return 0
 
 
-def _lessons(cls: TrainingClass, zone: ZoneInfo) -> str:
+def _lesson_table(cls: TrainingClass, zone: ZoneInfo) -> str:
     rows = [
-        (str(x.date), x.session.folder, clock_text(x.start, zone), clock_text(x.end, zone), x.room_id,
-         words.text(f"classes.kind_{x.kind}"), x.content, x.teacher,
-         words.text("classes.cancelled") if x.cancelled else "")
+        (
+            str(x.date),
+            x.session.folder,
+            clock_text(x.start, zone),
+            clock_text(x.end, zone),
+            x.room_id,
+            words.text(f"classes.kind_{x.kind}"),
+            x.content,
+            x.teacher,
+            words.text("classes.cancelled") if x.cancelled else "",
+        )
         for x in cls.lessons
-    ]  # fmt: skip
+    ]
     return common.table(rows, words.text("classes.lesson_headings").split("|"))
 
 
 def make_templates(args: argparse.Namespace) -> int:
-    """Needs no settings file. Overwrites nothing."""
+    """Write the class file templates. Needs no settings file; overwrites nothing."""
     folder: Path = args.out
     files = template.files()
     for name in files:

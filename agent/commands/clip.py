@@ -1,4 +1,4 @@
-"""`site-agent clip`: video of a class by date, time and camera, lossless, with its manifest; `--verify` checks clips."""
+"""`site-agent clip`: cuts video of a class by date, time and camera, lossless, with a manifest; `--verify` checks clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from agent.model_classes import TrainingClass
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
 _LONGEST_S = 3600
 _MOST_DRAWN = 1000
-_OVER_MIDNIGHT = timedelta(hours=1)  # so long a span may end on the next day; a longer one is rather a slip of the pen
+_OVER_MIDNIGHT = timedelta(hours=1)  # longest span across midnight; a longer one is more likely a typing error
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,8 +36,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--to", dest="end", metavar="HH:MM[:SS]")
     parser.add_argument("--camera", dest="cameras", metavar="ID", action="append", default=[])
     parser.add_argument("--out", type=Path, metavar="DIR")
-    parser.add_argument("--drive", dest="drives", type=Path, metavar="DIR", action="append", default=[],
-                        help=words.text("clip.help_drive"))  # fmt: skip
+    parser.add_argument(
+        "--drive",
+        dest="drives",
+        type=Path,
+        metavar="DIR",
+        action="append",
+        default=[],
+        help=words.text("clip.help_drive"),
+    )
     parser.add_argument("--why", metavar="TEXT", default="", help=words.text("clip.help_why"))
     parser.add_argument("--exact", action="store_true", help=words.text("clip.help_exact"))
     parser.add_argument("--h264", action="store_true", help=words.text("clip.help_h264"))
@@ -137,19 +144,25 @@ def _verify(args: argparse.Namespace) -> int:
     status = 0
     for file in args.verify:
         result = manifest.check(file, key, drives)
-        common.emit(args, {
-            "file": str(file), "ok": result.ok, "anchored": result.anchored,
-            "problems": [{"kind": kind, "detail": detail} for kind, detail in result.problems],
-            "checked": result.checked, "not_checked": result.not_checked,
-            "sources": [asdict(x) for x in result.looked],
-        })  # fmt: skip
+        common.emit(
+            args,
+            {
+                "file": str(file),
+                "ok": result.ok,
+                "anchored": result.anchored,
+                "problems": [{"kind": kind, "detail": detail} for kind, detail in result.problems],
+                "checked": result.checked,
+                "not_checked": result.not_checked,
+                "sources": [asdict(x) for x in result.looked],
+            },
+        )
         _say_checked(file, result)
         status = max(status, 0 if result.ok else 1)
     return status
 
 
 def _say_checked(file: Path, result: manifest.Checked) -> None:
-    """First what holds or does not, then what nobody looked at: a person must not take one for the other."""
+    """Print what was verified first, then what was not checked, so that the two are not confused."""
     for kind, detail in result.problems:
         common.say(words.text(f"clip.{kind}", file=file, detail=common.printable(detail)))
     if result.ok:

@@ -1,4 +1,4 @@
-"""`site-agent count FILE…`: people in pictures and videos."""
+"""`site-agent count FILE…`: counts people in pictures and videos."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _seconds(text: str) -> float:
 
 
 def _hand(text: str) -> tuple[datetime, int]:
-    """`2026-09-01T09:30:00=23`; local time of the site unless it has an offset."""
+    """Parse `2026-09-01T09:30:00=23`; the time is local time of the site unless it has an offset."""
     moment, _, people = text.rpartition("=")
     when = datetime.fromisoformat(moment)
     if not people.isascii() or not people.isdigit() or not 2000 <= when.year < 2100:
@@ -68,9 +68,12 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
     seen: list[Seen] = []
     video = False
     for look in files.looks(
-        name, detector, args.interval or counting.interval, exactly=args.interval is not None,
+        name,
+        detector,
+        args.interval or counting.interval,
+        exactly=args.interval is not None,
         limits=counting.limits,
-    ):  # fmt: skip
+    ):
         common.emit(args, look.as_json())
         if not common.wants_json(args):
             sys.stdout.write(_line(look) + "\n")
@@ -100,7 +103,7 @@ def _calibrate(args: argparse.Namespace) -> int:
             if look.at in used:
                 raise InputError("counting.calibrate_twice", moment=given.isoformat())
             used.add(look.at)
-            # looks may be corrected already: the boxes are what was found
+            # the headcount of a look may be corrected already, so use the number of boxes detected
             pairs.append((len(look.boxes), people))
             detectors.add(look.detector)
         if len(detectors) > 1:

@@ -1,4 +1,4 @@
-"""`site-agent demo`: the main job, end to end, on this machine alone."""
+"""`site-agent demo`: shows the main job end to end on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     if args.video and not args.video.is_file():
         raise InputError("demo.no_video", file=args.video)
-    # here and not above: the demo's own packages are not on an installed box, and --help names its commands all the same
+    # imported here: an installed box lacks the packages of the demo, but --help must still list this command
     from agent.demo.show import Show
 
     folder = Path(tempfile.mkdtemp(prefix="site-agent-demo-"))

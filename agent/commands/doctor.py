@@ -1,5 +1,7 @@
-"""`site-agent doctor`: what is wrong with the box, and the mend. Exit status 1 where a fault (critical) was found; warnings
-and notes leave it at 0."""
+"""`site-agent doctor`: checks the box and names remedies.
+
+Exit status 1 where a critical fault was found; warnings and notes leave it at 0.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine, print, and say by the exit status whether something is broken."""
-    before = _baseline(args.baseline) if args.baseline else {}
+    """Examine the box and print the findings; the exit status says whether something is broken."""
+    before = _read_baseline(args.baseline) if args.baseline else {}
     if args.bundle and args.bundle.exists():
         raise InputError("doctor.bundle.exists", file=args.bundle)
     try:
@@ -42,28 +44,28 @@ def run(args: argparse.Namespace) -> int:
     except SettingsError as error:
         if args.class_id or args.bundle:
             raise
-        return _without_settings(args, error)
-    catalog, broken = _catalog(found_settings)
+        return _report_bad_settings(args, error)
+    catalog, broken = _open_catalog(found_settings)
     try:
         classes = common.classes(catalog) if catalog else []
         box = of_settings(common.config_file(args), found_settings, catalog, SystemClock(), classes)
         if args.class_id:
-            return _sheet(args, box, broken)
+            return _readiness_sheet(args, box, broken)
         named = frozenset(args.only)
         first = finding.good("settings", "settings.ok", file=box.settings_file)
-        findings = _print(args, [first, *broken], examine.examine(box, named))
+        findings = _print_all(args, [first, *broken], examine.examine(box, named))
         if args.bundle:
             size = bundle.write(args.bundle, box, findings)
             common.say(words.text("doctor.bundle.done", file=args.bundle, size=size // 1024))
-        _summary(findings)
+        _print_summary(findings)
         return finding.exit_status(findings, before)
     finally:
         if catalog is not None:
             catalog.close()
 
 
-def _catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:
-    """The catalog where there is one. It is not made: it would belong to whoever runs the doctor, not to the service."""
+def _open_catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:
+    """Open the catalog where there is one. It is not created: it would belong to the user, not to the service."""
     try:
         if not given.catalog_file.exists():
             return None, []
@@ -74,22 +76,22 @@ def _catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:
         return None, [finding.of_error("database", "critical", error)]
 
 
-def _without_settings(args: argparse.Namespace, error: SettingsError) -> int:
-    """Settings that cannot be read are the first thing to mend: every other check asks for them."""
-    _summary(_print(args, [finding.of_error("settings", "critical", error)], ()))
+def _report_bad_settings(args: argparse.Namespace, error: SettingsError) -> int:
+    """Report unreadable settings alone: every other check needs them."""
+    _print_summary(_print_all(args, [finding.of_error("settings", "critical", error)], ()))
     return 1
 
 
-def _sheet(args: argparse.Namespace, box: Box, broken: list[Finding]) -> int:
+def _readiness_sheet(args: argparse.Namespace, box: Box, broken: list[Finding]) -> int:
     if broken:
-        # whether there is such a class nobody can say
-        _summary(_print(args, broken, ()))
+        # without the catalog it is unknown whether the class exists
+        _print_summary(_print_all(args, broken, ()))
         return finding.exit_status(broken)
     if box.catalog is None:
         raise InputError("commands.no_class", class_id=args.class_id[:64])
     cls = common.the_class(box.catalog, args.class_id)
     common.say(words.text("doctor.sheet.title", class_id=cls.class_id, project=cls.project))
-    findings = _print(args, [], iter(readiness.check(box, cls)))
+    findings = _print_all(args, [], iter(readiness.check(box, cls)))
     sheet = readiness.sheet(box, cls, findings)
     common.say(words.text("doctor.sheet.ready" if sheet["ready"] else "doctor.sheet.not_ready"))
     if box.bureau is not None:
@@ -98,12 +100,12 @@ def _sheet(args: argparse.Namespace, box: Box, broken: list[Finding]) -> int:
     return finding.exit_status(findings)
 
 
-def _print(args: argparse.Namespace, first: Iterable[Finding], rest: Iterable[Finding]) -> list[Finding]:
-    """As they come: some checks take seconds."""
-    return [_show(args, item) for item in chain(first, rest)]
+def _print_all(args: argparse.Namespace, first: Iterable[Finding], rest: Iterable[Finding]) -> list[Finding]:
+    """Print findings as soon as they are known, since some checks take seconds; return all of them."""
+    return [_print_one(args, item) for item in chain(first, rest)]
 
 
-def _show(args: argparse.Namespace, item: Finding) -> Finding:
+def _print_one(args: argparse.Namespace, item: Finding) -> Finding:
     common.emit(args, item.as_data())
     if not common.wants_json(args):
         severity = words.text(f"doctor.severity.{item.severity}")
@@ -114,13 +116,13 @@ def _show(args: argparse.Namespace, item: Finding) -> Finding:
     return item
 
 
-def _summary(findings: list[Finding]) -> None:
+def _print_summary(findings: list[Finding]) -> None:
     worst = finding.worst(findings)
     count = sum(f.severity == worst for f in findings)
     common.say(words.text(f"doctor.summary.{worst}", count=count))
 
 
-def _baseline(file: Path) -> dict[str, Severity]:
+def _read_baseline(file: Path) -> dict[str, Severity]:
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         return {str(row["check"]): row["severity"] for row in rows}

@@ -1,4 +1,4 @@
-"""`site-agent drive init|status|verify|seal|rebuild DIR`: needs no settings file; uses one where it is given or installed."""
+"""`site-agent drive init|status|verify|seal|rebuild DIR`: works without settings; uses those given or installed."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from agent import words
 from agent.catalog import Catalog
 from agent.clock import SystemClock, local_day
 from agent.commands import common
-from agent.drive import Drive, files, identity, keys, rebuild, seal, status, verify, watch
+from agent.drive import Drive, creation, files, identity, keys, rebuild, seal, status, verify, watch
 from agent.drive.progress import Bar
 from agent.errors import DriveError, InputError
 from agent.model_classes import TrainingClass
@@ -23,7 +22,7 @@ from agent.settings import Settings
 from agent.setup import mountpoints
 
 _GIGABYTE = 1e9
-_SYSTEM_FILES_TOLD = 10
+_MOST_SYSTEM_FILES = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,7 +65,7 @@ def _init(args: argparse.Namespace) -> int:
     key_dir = args.key_dir or (settings.key_dir if settings else None)
     institution = args.institution or (settings.institution if settings else "")
     note = mountpoints.check(args.dir, common.installed_drives(args, settings), agreed=args.system_disk)
-    drive = identity.init(
+    drive = creation.init(
         args.dir, label=args.label, institution=institution, clock=SystemClock(), key_dir=key_dir, force=args.force
     )
     common.say(words.text("drive.made", drive_id=drive.drive_id, label=drive.label))
@@ -78,11 +77,15 @@ def _init(args: argparse.Namespace) -> int:
     return 0
 
 
-def _identity(drive: Drive) -> dict[str, Any]:
+def _identity(drive: Drive) -> dict[str, object]:
     return {
-        "drive_id": drive.drive_id, "label": drive.label, "institution": drive.institution,
-        "created": drive.created.isoformat(), "public_key": drive.public_key, "root": str(drive.root),
-    }  # fmt: skip
+        "drive_id": drive.drive_id,
+        "label": drive.label,
+        "institution": drive.institution,
+        "created": drive.created.isoformat(),
+        "public_key": drive.public_key,
+        "root": str(drive.root),
+    }
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -94,7 +97,7 @@ def _status(args: argparse.Namespace) -> int:
     zone, years = (settings.zone, settings.retention.years) if settings else (identity.DEFAULT_ZONE, 5)
     old = status.expired(found, local_day(now, zone), years)
     days = None
-    with _catalog(settings) as (catalog, classes):
+    with _open_catalog(settings) as (catalog, classes):
         if catalog:
             days = watch.of_catalog(catalog, classes, free, now)
     try:
@@ -102,31 +105,59 @@ def _status(args: argparse.Namespace) -> int:
         state = "sealed" if drive.is_sealed() else "ok"
     except DriveError as error:
         state = error.kind.removeprefix("drive.")
-    rows = [{**asdict(x), "first": _iso(x.first), "last": _iso(x.last)} for x in found]
+    days = None if days is None else round(days, 1)
     body = {
-        **_identity(drive), "state": state, "free_bytes": free, "total_bytes": total,
-        "days_left": None if days is None else round(days, 1), "retention_years": years, "classes": rows,
-        "deletable": [{"class_id": x.class_id, "folder": x.folder, "last": _iso(x.last), "bytes": x.bytes} for x in old],
-    }  # fmt: skip
+        **_identity(drive),
+        "state": state,
+        "free_bytes": free,
+        "total_bytes": total,
+        "days_left": days,
+        "retention_years": years,
+        "classes": [{**asdict(x), "first": _format_day(x.first), "last": _format_day(x.last)} for x in found],
+        "deletable": [
+            {"class_id": x.class_id, "folder": x.folder, "last": _format_day(x.last), "bytes": x.bytes} for x in old
+        ],
+    }
     common.emit(args, body)
     if not common.wants_json(args):
-        _say_status(drive, body, old, years)
+        _print_status(drive, found, old, space=(free, total), state=state, days=days, years=years)
     return 0
 
 
-def _say_status(drive: Drive, body: dict[str, Any], old: list[status.ClassOnDrive], years: int) -> None:
+def _print_status(
+    drive: Drive,
+    found: Iterable[status.ClassOnDrive],
+    old: Iterable[status.ClassOnDrive],
+    *,
+    space: tuple[int, int],
+    state: str,
+    days: float | None,
+    years: int,
+) -> None:
+    free, total = space
     common.say(
         words.text(
-            "drive.status", drive_id=drive.drive_id, label=drive.label, state=words.text(f"drive.state.{body['state']}"),
-            free=f"{body['free_bytes'] / _GIGABYTE:.1f}", total=f"{body['total_bytes'] / _GIGABYTE:.1f}",
-            days="—" if body["days_left"] is None else body["days_left"],
+            "drive.status",
+            drive_id=drive.drive_id,
+            label=drive.label,
+            state=words.text(f"drive.state.{state}"),
+            free=f"{free / _GIGABYTE:.1f}",
+            total=f"{total / _GIGABYTE:.1f}",
+            days="—" if days is None else days,
         )
-    )  # fmt: skip
+    )
     rows = [
-        (x["class_id"], x["first"] or "", x["last"] or "", str(x["half_days"]), str(x["unclosed"]),
-         f"{x['bytes'] / _GIGABYTE:.2f}", words.text("drive.state.sealed") if x["sealed"] else "")
-        for x in body["classes"]
-    ]  # fmt: skip
+        (
+            x.class_id,
+            _format_day(x.first) or "",
+            _format_day(x.last) or "",
+            str(x.half_days),
+            str(x.unclosed),
+            f"{x.bytes / _GIGABYTE:.2f}",
+            words.text("drive.state.sealed") if x.sealed else "",
+        )
+        for x in found
+    ]
     if rows:
         print(common.table(rows, words.text("drive.status_headings").split(",")))
     for x in old:
@@ -146,28 +177,42 @@ def _verify(args: argparse.Namespace) -> int:
         report = verify.verify(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
     seconds = max(1e-3, time.monotonic() - began)
     system = report.system_files()
-    for problem in [*report.faults(), *system[:_SYSTEM_FILES_TOLD]]:
+    for problem in [*report.faults(), *system[:_MOST_SYSTEM_FILES]]:
         common.say(
             words.text(
                 f"drive.problem.{problem.kind}", path=common.printable(problem.path) or "—", detail=problem.detail
             )
         )
-    if len(system) > _SYSTEM_FILES_TOLD:
-        common.say(words.text("drive.more_system_files", count=len(system) - _SYSTEM_FILES_TOLD))
+    if len(system) > _MOST_SYSTEM_FILES:
+        common.say(words.text("drive.more_system_files", count=len(system) - _MOST_SYSTEM_FILES))
     for where in report.unclosed:
         common.say(words.text("drive.unclosed", path=common.printable(where)))
     if drive.public_key == "" and key is None:
         common.say(words.text("drive.verify_unsigned"))
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
-    common.say(words.text(
-        f"drive.verify_{verdict}", files=report.checked, gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
-        rate=f"{report.bytes / 1e6 / seconds:.0f}", half_days=report.half_days, problems=len(report.faults()),
-    ))  # fmt: skip
-    common.emit(args, {
-        "ok": report.ok, "anchored": report.anchored, "checked": report.checked, "bytes": report.bytes,
-        "half_days": report.half_days, "audited": report.audited, "unclosed": report.unclosed,
-        "problems": [asdict(p) for p in report.problems],
-    })  # fmt: skip
+    common.say(
+        words.text(
+            f"drive.verify_{verdict}",
+            files=report.checked,
+            gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
+            rate=f"{report.bytes / 1e6 / seconds:.0f}",
+            half_days=report.half_days,
+            problems=len(report.faults()),
+        )
+    )
+    common.emit(
+        args,
+        {
+            "ok": report.ok,
+            "anchored": report.anchored,
+            "checked": report.checked,
+            "bytes": report.bytes,
+            "half_days": report.half_days,
+            "audited": report.audited,
+            "unclosed": report.unclosed,
+            "problems": [asdict(p) for p in report.problems],
+        },
+    )
     return 0 if report.ok else 1
 
 
@@ -175,7 +220,7 @@ def _seal(args: argparse.Namespace) -> int:
     drive = common.drive(args.dir)
     settings = common.settings_if_any(args)
     key_dir = args.key_dir or (settings.key_dir if settings else None)
-    with _catalog(settings) as (catalog, classes):
+    with _open_catalog(settings) as (catalog, classes):
         sealer = seal.Sealer(drive, SystemClock(), catalog, classes, key_dir, args.to)
         done = [sealer.one_class(args.class_id)] if args.class_id else sealer.whole()
     for item in done:
@@ -206,8 +251,8 @@ def _rebuild(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _catalog(settings: Settings | None) -> Iterator[tuple[Catalog | None, list[TrainingClass]]]:
-    """The box's catalog, where this machine has one."""
+def _open_catalog(settings: Settings | None) -> Iterator[tuple[Catalog | None, list[TrainingClass]]]:
+    """Open the catalog of the box with its classes; (None, []) where this machine has none."""
     if settings is None or not settings.catalog_file.exists():
         yield None, []
         return
@@ -215,5 +260,5 @@ def _catalog(settings: Settings | None) -> Iterator[tuple[Catalog | None, list[T
         yield catalog, common.classes(catalog)
 
 
-def _iso(day: object) -> str | None:
+def _format_day(day: object) -> str | None:
     return None if day is None else str(day)

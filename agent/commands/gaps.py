@@ -35,17 +35,27 @@ def run(args: argparse.Namespace) -> int:
         common.emit(args, row)
     if not common.wants_json(args):
         shown = [
-            (g.camera_id, g.date.isoformat(), g.session.folder, *gaps.clocks(g, catalog.zone), f"{max(0.1, g.seconds):.1f}",
-             words.text(f"gap.{g.reason}"))
+            (
+                g.camera_id,
+                g.date.isoformat(),
+                g.session.folder,
+                *gaps.clocks(g, catalog.zone),
+                f"{max(0.1, g.seconds):.1f}",
+                words.text(f"gap.{g.reason}"),
+            )
             for g in book.gaps
-        ]  # fmt: skip
+        ]
         if shown:
             print(common.table(shown, words.text("drive.gaps_headings").split(",")))
         total = book.total()
         common.say(
-            words.text("drive.gaps_total", count=len(rows), rooms=gaps.rooms_said(total, cls, words.text),
-                       cameras=gaps.cameras_said(total, words.text))
+            words.text(
+                "drive.gaps_total",
+                count=len(rows),
+                rooms=gaps.rooms_said(total, cls, words.text),
+                cameras=gaps.cameras_said(total, words.text),
+            )
             if rows
             else gaps.none_said(total, words.text)
-        )  # fmt: skip
+        )
     return 0

@@ -1,4 +1,4 @@
-"""`site-agent maintain`: what site-agent-maintenance.timer runs each night. 1 where something is not as it should be."""
+"""`site-agent maintain`: the nightly run of site-agent-maintenance.timer. Exit status 1 where a fault was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`site-agent record`: record streams onto a drive without settings, for trying out cameras and for measuring."""
+"""`site-agent record`: records streams to a drive without settings, for trying out cameras and for benchmarks.
+
+All video goes to one class named BENCH; times are in the time zone of China.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +47,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record every URL for --seconds or until interrupted; 1 where a camera gave nothing."""
-    sources = [_source(url) for url in args.url]
-    _positive("--seconds", args.seconds)
-    _positive("--segment-seconds", args.segment_seconds)
+    """Record every URL for --seconds or until interrupted; exit status 1 where a camera gave no video."""
+    sources = [_parse_source(url) for url in args.url]
+    _check_positive("--seconds", args.seconds)
+    _check_positive("--segment-seconds", args.segment_seconds)
     drive = the_drive(args.drive)
     drive.probe()
     bound_heap()
@@ -63,15 +66,15 @@ def run(args: argparse.Namespace) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     for camera_id in silent:
-        # where the drive failed, nobody should look for the fault at the camera
+        # a drive error explains missing video: do not blame the camera
         say(str(trouble) if trouble else words.text("recording.nothing", camera_id=camera_id))
     return 1 if silent else 0
 
 
 def _record(
     args: argparse.Namespace, sources: list[Source], drive: Drive, catalog: Catalog, stop: threading.Event
-) -> tuple[list[str], DriveError | None]:  # fmt: skip
-    """Returns the cameras of which nothing was recorded, and what was wrong with the drive last."""
+) -> tuple[list[str], DriveError | None]:
+    """Record all sources; return the cameras without any video, and the last error of the drive."""
     clock = SystemClock()
     budget = attempts.of_user(clock) if any(source.username for source in sources) else None
     recorded: set[str] = set()
@@ -79,7 +82,7 @@ def _record(
 
     def finished(segment: Segment) -> None:
         recorded.add(segment.camera_id)
-        _tell(args, drive, segment)
+        _report_segment(args, drive, segment)
 
     cls = _bench_class(clock.now(), len(sources))
     cameras = {f"cam{number}": source for number, source in enumerate(sources, 1)}
@@ -87,10 +90,17 @@ def _record(
     for camera_id, source in cameras.items():
         plan = cls, _placement(cls, camera_id, clock.now())
         recorder = Recorder(
-            camera_id, _always(source), _always(plan), _always(drive),
-            catalog, clock, Options(segment_seconds=args.segment_seconds), finished, budget,
+            camera_id=camera_id,
+            source=_constant(source),
+            plan=_constant(plan),
+            drive=_constant(drive),
+            catalog=catalog,
+            clock=clock,
+            options=Options(segment_seconds=args.segment_seconds),
+            finished=finished,
+            budget=budget,
             complain=lambda _, error: troubles.append(error),
-        )  # fmt: skip
+        )
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:
         thread.start()
@@ -102,18 +112,18 @@ def _record(
     return silent, troubles[-1] if troubles else None
 
 
-def _always(value: T) -> Callable[..., T]:
+def _constant(value: T) -> Callable[..., T]:
     return lambda *_: value
 
 
-def _source(url: str) -> Source:
+def _parse_source(url: str) -> Source:
     try:
         return Source.of(url)
     except ValueError:
         raise InputError("recording.bad_url", url=url.rpartition("@")[2]) from None
 
 
-def _positive(option: str, value: float) -> None:
+def _check_positive(option: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0):
         raise InputError("recording.not_positive", option=option, value=value)
 
@@ -122,9 +132,17 @@ def _bench_class(now: datetime, cameras: int) -> TrainingClass:
     day = clocks.local_day(now, _ZONE)
     room = Room(ROOM_ID, ROOM_ID, "theory", tuple(f"cam{n}" for n in range(1, cameras + 1)))
     return TrainingClass(
-        class_id=CLASS_ID, project="BENCH", occupation="BENCH", class_number=1, institution="BENCH", place="BENCH",
-        first_day=day, last_day=day, expected=0, rooms=(room,),
-    )  # fmt: skip
+        class_id=CLASS_ID,
+        project="BENCH",
+        occupation="BENCH",
+        class_number=1,
+        institution="BENCH",
+        place="BENCH",
+        first_day=day,
+        last_day=day,
+        expected=0,
+        rooms=(room,),
+    )
 
 
 def _placement(cls: TrainingClass, camera_id: str, now: datetime) -> Placement:
@@ -132,13 +150,16 @@ def _placement(cls: TrainingClass, camera_id: str, now: datetime) -> Placement:
     return Placement(cls.class_id, cls.first_day, session, ROOM_ID, camera_id, now, now + timedelta(days=3650))
 
 
-def _tell(args: argparse.Namespace, drive: Drive, segment: Segment) -> None:
+def _report_segment(args: argparse.Namespace, drive: Drive, segment: Segment) -> None:
     assert segment.end is not None
     item = {
-        "camera_id": segment.camera_id, "path": str(drive.root / segment.path),
-        "start": clocks.rfc3339(segment.start, _ZONE), "end": clocks.rfc3339(segment.end, _ZONE),
-        "bytes": segment.bytes, "sha256": segment.sha256,
-    }  # fmt: skip
+        "camera_id": segment.camera_id,
+        "path": str(drive.root / segment.path),
+        "start": clocks.rfc3339(segment.start, _ZONE),
+        "end": clocks.rfc3339(segment.end, _ZONE),
+        "bytes": segment.bytes,
+        "sha256": segment.sha256,
+    }
     emit(args, item)
     seconds = (segment.end - segment.start).total_seconds()
     say(words.text("recording.segment", camera_id=segment.camera_id, path=segment.path, seconds=f"{seconds:.1f}"))

@@ -1,4 +1,4 @@
-"""`site-agent run`: the daemon. Stops in order on SIGTERM and SIGINT."""
+"""`site-agent run`: the daemon. Shuts down cleanly on SIGTERM and SIGINT."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def run(args: argparse.Namespace) -> int:
     logs.begin()
     stop = threading.Event()
     common.make_state_dir(settings)
-    # until the catalog is open a signal ends the process at once: all of that is done again at the next start
+    # until the catalog is open a signal ends the process at once: nothing is lost, the next start does it again
     with OnlyOne(settings), open_catalog(settings, SystemClock()) as catalog:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         app = App(settings, catalog, file=common.config_file(args))
         status = app.run(stop)
     if app.late:
-        # Python would wait for the threads that are left; all that matters is closed and written by now
+        # Python would wait for the remaining threads; everything important is closed and written by now
         logging.shutdown()
         os._exit(status)
     return status

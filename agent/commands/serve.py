@@ -1,4 +1,4 @@
-"""`site-agent serve`: the inspectors' page, a process beside `run`, and its accounts."""
+"""`site-agent serve`: the web page for inspectors, a process beside `run`, and its accounts."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     settings = common.settings(args)
     if not args.accounts and all(x is None for x in (args.account, args.token, args.revoke, args.disable, args.enable)):
-        return _serve(settings)
+        return _serve_page(settings)
     with common.catalog(settings) as catalog:
         if args.account is not None:
-            return _account(args, catalog)
+            return _make_account(args, catalog)
         if args.token is not None:
-            return _token(args, catalog)
+            return _make_token(args, catalog)
         if args.revoke is not None:
-            return _revoke(args, catalog)
+            return _revoke_token(args, catalog)
         if args.accounts:
-            return _accounts(args, catalog)
+            return _list_accounts(args, catalog)
         if args.disable is not None:
-            return _disable(args, catalog)
-        return _enable(args, catalog)
+            return _disable_account(args, catalog)
+        return _enable_account(args, catalog)
 
 
-def _serve(settings: Settings) -> int:
+def _serve_page(settings: Settings) -> int:
     logs.begin(limit=1, identifier="site-agent-page")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +66,7 @@ def _serve(settings: Settings) -> int:
     return status
 
 
-def _account(args: argparse.Namespace, catalog: Catalog) -> int:
+def _make_account(args: argparse.Namespace, catalog: Catalog) -> int:
     name = account_name(args.account)
     password = Access(catalog, SystemClock()).make(name, args.role)
     role = catalog.accounts.the(name).role
@@ -76,7 +76,7 @@ def _account(args: argparse.Namespace, catalog: Catalog) -> int:
     return 0
 
 
-def _token(args: argparse.Namespace, catalog: Catalog) -> int:
+def _make_token(args: argparse.Namespace, catalog: Catalog) -> int:
     name = account_name(args.token)
     role: Role = args.role or "inspector"
     if not 1 <= args.days <= _LONGEST_DAYS:
@@ -89,7 +89,7 @@ def _token(args: argparse.Namespace, catalog: Catalog) -> int:
     return 0
 
 
-def _revoke(args: argparse.Namespace, catalog: Catalog) -> int:
+def _revoke_token(args: argparse.Namespace, catalog: Catalog) -> int:
     if not catalog.accounts.drop_token(args.revoke, SystemClock().now(), COMMAND):
         raise InputError("web.no_token", name=repr(args.revoke)[1:-1][:64])
     common.emit(args, {"token_name": args.revoke, "revoked": True})
@@ -97,59 +97,94 @@ def _revoke(args: argparse.Namespace, catalog: Catalog) -> int:
     return 0
 
 
-def _disable(args: argparse.Namespace, catalog: Catalog) -> int:
-    account = catalog.accounts.disable(_known(catalog, args.disable), SystemClock().now(), COMMAND)
+def _disable_account(args: argparse.Namespace, catalog: Catalog) -> int:
+    account = catalog.accounts.disable(_account_name(catalog, args.disable), SystemClock().now(), COMMAND)
     common.emit(args, {"account": account.name, "role": account.role, "disabled": True})
     common.say(words.text("web.account_is_disabled", name=account.name))
     return 0
 
 
-def _enable(args: argparse.Namespace, catalog: Catalog) -> int:
-    account = catalog.accounts.enable(_known(catalog, args.enable), SystemClock().now(), COMMAND)
+def _enable_account(args: argparse.Namespace, catalog: Catalog) -> int:
+    account = catalog.accounts.enable(_account_name(catalog, args.enable), SystemClock().now(), COMMAND)
     common.emit(args, {"account": account.name, "role": account.role, "disabled": False})
     common.say(words.text("web.account_is_enabled", name=account.name))
     return 0
 
 
-def _known(catalog: Catalog, given: str) -> str:
+def _account_name(catalog: Catalog, given: str) -> str:
     return given if catalog.accounts.get(given) else typed_name(given)
 
 
-def _accounts(args: argparse.Namespace, catalog: Catalog) -> int:
+def _list_accounts(args: argparse.Namespace, catalog: Catalog) -> int:
     accounts, tokens = catalog.accounts.all(), catalog.accounts.tokens(SystemClock().now())
     for a in accounts:
-        common.emit(args, {"account": a.name, "role": a.role, "created": _moment(catalog, a.created_at),
-                           "created_by": a.created_by, "last_use": _moment(catalog, a.used_at),
-                           "disabled": a.disabled_at is not None, "must_change": a.must_change})  # fmt: skip
+        common.emit(
+            args,
+            {
+                "account": a.name,
+                "role": a.role,
+                "created": _format_rfc3339(catalog, a.created_at),
+                "created_by": a.created_by,
+                "last_use": _format_rfc3339(catalog, a.used_at),
+                "disabled": a.disabled_at is not None,
+                "must_change": a.must_change,
+            },
+        )
     for k in tokens:
-        common.emit(args, {"token_name": k.name, "role": k.role, "created": _moment(catalog, k.created_at),
-                           "created_by": k.created_by, "last_use": _moment(catalog, k.used_at),
-                           "until": _moment(catalog, k.expires_at)})  # fmt: skip
+        common.emit(
+            args,
+            {
+                "token_name": k.name,
+                "role": k.role,
+                "created": _format_rfc3339(catalog, k.created_at),
+                "created_by": k.created_by,
+                "last_use": _format_rfc3339(catalog, k.used_at),
+                "until": _format_rfc3339(catalog, k.expires_at),
+            },
+        )
     if common.wants_json(args):
         return 0
-    rows = [[a.name, a.role, _shown(catalog, a.created_at), _by(a.created_by), _shown(catalog, a.used_at), _state(catalog, a)]
-            for a in accounts]  # fmt: skip
+    rows = [
+        [
+            a.name,
+            a.role,
+            _format_moment(catalog, a.created_at),
+            _format_creator(a.created_by),
+            _format_moment(catalog, a.used_at),
+            _format_state(catalog, a),
+        ]
+        for a in accounts
+    ]
     sys.stdout.write(common.table(rows, words.text("web.accounts_headings").split(",")) + "\n")
     if tokens:
-        rows = [[k.name, k.role, _shown(catalog, k.created_at), _by(k.created_by), _shown(catalog, k.used_at),
-                 _shown(catalog, k.expires_at)] for k in tokens]  # fmt: skip
+        rows = [
+            [
+                k.name,
+                k.role,
+                _format_moment(catalog, k.created_at),
+                _format_creator(k.created_by),
+                _format_moment(catalog, k.used_at),
+                _format_moment(catalog, k.expires_at),
+            ]
+            for k in tokens
+        ]
         sys.stdout.write("\n" + common.table(rows, words.text("web.tokens_headings").split(",")) + "\n")
     return 0
 
 
-def _moment(catalog: Catalog, at: datetime | None) -> str | None:
+def _format_rfc3339(catalog: Catalog, at: datetime | None) -> str | None:
     return rfc3339(at, catalog.zone) if at else None
 
 
-def _shown(catalog: Catalog, at: datetime | None) -> str:
+def _format_moment(catalog: Catalog, at: datetime | None) -> str:
     return f"{at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" if at else "-"
 
 
-def _by(who: str) -> str:
+def _format_creator(who: str) -> str:
     return words.text("web.by_command") if who == COMMAND else who or "-"
 
 
-def _state(catalog: Catalog, account: Account) -> str:
+def _format_state(catalog: Catalog, account: Account) -> str:
     if account.disabled_at:
-        return words.text("web.account_disabled", at=_shown(catalog, account.disabled_at))
+        return words.text("web.account_disabled", at=_format_moment(catalog, account.disabled_at))
     return words.text("web.account_must_change" if account.must_change else "web.account_good")

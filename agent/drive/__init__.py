@@ -1,5 +1,6 @@
-"""The labelled disk: identity, layout, durable writes, papers, proof, seal, rebuild. The format is docs/storage.md."""
+"""The evidence drive: identity, layout, durable writes, documents, proof, seal, rebuild. docs/storage.md has the format."""
 
-from agent.drive.identity import Drive, init
+from agent.drive.creation import init
+from agent.drive.identity import Drive
 
 __all__ = ["Drive", "init"]

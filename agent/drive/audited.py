@@ -1,24 +1,29 @@
-"""The audit as a drive carries it: in its journal, and in the record of each sealed class. Every entry's hash is made again.
+"""Verifies the audit entries stored on a drive: in its journal and in the record of each sealed class.
 
-A drive that was not in use for a while lacks the entries of that time: a hole is none of its faults. What it has must
-agree with itself: two entries that follow each other must be chained, and one number may not stand for two entries.
+The hash of every entry is computed again. A drive that was not in use for a while lacks the entries of that time, so a
+missing entry is not a fault. The entries that it has must be consistent: consecutive entries must be chained, and one
+number must not stand for two entries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from agent import words
 from agent.catalog.audit import GENESIS, hash_of_row
+from agent.catalog.changes import Change
 from agent.drive import journal, layout
 
 
 @dataclass(slots=True)
 class Audited:
-    """`faults` are (path relative to the drive, detail); `entries` how many were checked; `unread` files that are none."""
+    """Result of the audit check.
+
+    `entries`: number of entries checked. `faults`: (path relative to the drive, detail). `unread`: files that could not be
+    read as journal files.
+    """
 
     entries: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
@@ -26,10 +31,11 @@ class Audited:
 
 
 def check(root: Path, folders: list[str]) -> Audited:
-    """`folders` are the class folders. Raises OSError."""
-    known: dict[int, tuple[Any, Any]] = {}
+    """Check all audit entries on the drive; `folders` are the class folders. Raises OSError."""
+    known: dict[int, tuple[object, object]] = {}
     found = Audited()
-    for where, row in _rows(root, folders, found.unread):
+    for where, change in _audit_rows(root, folders, found.unread):
+        row = change.row
         try:
             good = row["hash"] == hash_of_row(row)
             number, link = int(row["id"]), (row["hash"], row["previous"])
@@ -48,9 +54,9 @@ def check(root: Path, folders: list[str]) -> Audited:
     return found
 
 
-def _rows(root: Path, folders: list[str], unread: journal.Faults) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _audit_rows(root: Path, folders: list[str], unread: journal.Faults) -> Iterator[tuple[str, Change]]:
     for path in [*journal.days(root), *(root / folder / layout.RECORD for folder in folders)]:
         where = path.relative_to(root).as_posix()
         for change in journal.read_file(path, root, unread):
             if change.table == "audit":
-                yield where, change.row
+                yield where, change

@@ -1,7 +1,8 @@
-"""The chain of a class's half-days: each one's SHA256SUMS lists a small file `CHAIN` that names the head of the one before.
+"""The hash chain of a class's half-days.
 
-The head of a half-day is the SHA-256 of its SHA256SUMS, so it stands for every byte of it and of all before it. Signing
-the SHA256SUMS signs that; `sha256sum -c` reads the whole half-day with no path that leaves its folder.
+The SHA256SUMS of each half-day lists a small file `CHAIN` that names the head of the half-day before. The head of a
+half-day is the SHA-256 of its SHA256SUMS, so it covers every byte of this half-day and of all earlier ones. Signing the
+SHA256SUMS signs all of that; `sha256sum -c` checks the whole half-day, and no listed path leaves its folder.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ FIRST = "none"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What `CHAIN` says. `previous` is the head before, or `none`; `previous_drive` where that half-day lies;
-    `sequence` counts from 1 within the class."""
+    """The content of a `CHAIN` file.
+
+    `previous` is the head of the half-day before, or `none`; `previous_drive` is the drive that holds that half-day;
+    `sequence` counts from 1 within the class.
+    """
 
     class_id: str
     date: date
@@ -47,26 +51,33 @@ class Link:
 
 
 def read(data: bytes) -> Link:
-    """Raises ValueError where it is none."""
+    """Parse the bytes of a `CHAIN` file. Raises ValueError for anything else."""
     first, *rest = data.decode("utf-8").splitlines() or [""]
     if first != FORMAT:
         raise ValueError(first)
     values: Mapping[str, str] = dict(line.split(": ", 1) for line in rest if ": " in line)
     try:
         return Link(
-            class_id=values["class_id"], date=date.fromisoformat(values["date"]), session=Session(values["session"]),
-            sequence=int(values["sequence"]), drive_id=values["drive_id"], previous=values["previous"],
+            class_id=values["class_id"],
+            date=date.fromisoformat(values["date"]),
+            session=Session(values["session"]),
+            sequence=int(values["sequence"]),
+            drive_id=values["drive_id"],
+            previous=values["previous"],
             previous_drive=values["previous_drive"],
-        )  # fmt: skip
+        )
     except KeyError as error:
         raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """One closing of a half-day: its folder relative to the class folder, which closing (1, nearly always), its link
-    (None where CHAIN is missing or unreadable), what its sums list (path -> hex; None where unreadable), its head.
-    `fault` says why a list of sums could not be read at all ("" where it could)."""
+    """One closing of a half-day.
+
+    `folder` is relative to the class folder; `part` is the number of the closing (nearly always 1); `link` is None where
+    CHAIN is missing or unreadable; `sums` is the checksum list as path -> hex, None where it is unreadable; `head` is its
+    chain head; `fault` says why the checksum list could not be opened ("" where it could).
+    """
 
     folder: PurePosixPath
     part: int
@@ -78,9 +89,11 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What lies below a half-day's folder beside its lists of sums and their signatures: `plain` are files, sorted; `odd` are
-    links, pipes and devices, which nobody can read or sign, names that no list can carry, and folders too deep to look into;
-    `system` is what operating systems left."""
+    """Everything below the folder of a half-day except its checksum lists and their signatures.
+
+    `plain`: regular files, sorted. `odd`: links, pipes and devices (which cannot be read or signed), names that a checksum
+    list cannot hold, and folders beyond the depth limit. `system`: files left by operating systems.
+    """
 
     plain: list[str]
     odd: list[files.Entry]
@@ -88,7 +101,7 @@ class Contents:
 
 
 def half_day_folders(class_path: Path) -> list[PurePosixPath]:
-    """Every half-day folder of a class folder, in order of time, relative to it; links are none. Raises OSError."""
+    """List every half-day folder of a class folder in order of time, relative to it; links are ignored. Raises OSError."""
     found = []
     for day in files.entries(class_path):
         if day.kind != "folder" or layout.parse_half_day(PurePosixPath(day.name, Session.AM.folder)) is None:
@@ -101,22 +114,22 @@ def half_day_folders(class_path: Path) -> list[PurePosixPath]:
 
 
 def closings(class_path: Path, folder: PurePosixPath) -> list[Closed]:
-    """How often, and how, a half-day was closed, in order. Raises OSError."""
+    """List the closings of a half-day in order. Raises OSError."""
     parts = sorted(p for entry in files.entries(class_path / folder) if (p := layout.sums_part(entry.name)))
-    return [_closed(class_path, folder, part) for part in parts]
+    return [_read_closing(class_path, folder, part) for part in parts]
 
 
 def all_closings(class_path: Path) -> list[Closed]:
-    """Every closing of a class on this drive, by sequence (those without a link last). Raises OSError."""
+    """List every closing of a class on this drive by sequence, those without a link last. Raises OSError."""
     return in_order(closed for folder in half_day_folders(class_path) for closed in closings(class_path, folder))
 
 
 def in_order(found: Iterable[Closed]) -> list[Closed]:
-    """By sequence, those without a link last."""
+    """Sort closings by sequence, those without a link last."""
     return sorted(found, key=lambda c: c.link.sequence if c.link else 1 << 60)
 
 
-def _closed(class_path: Path, folder: PurePosixPath, part: int) -> Closed:
+def _read_closing(class_path: Path, folder: PurePosixPath, part: int) -> Closed:
     path, raw, fault = class_path / folder, b"", ""
     link: Link | None = None
     listed: Mapping[str, str] | None = None
@@ -133,7 +146,7 @@ def _closed(class_path: Path, folder: PurePosixPath, part: int) -> Closed:
 
 
 def corrected(class_path: Path) -> list[Path]:
-    """The files of figures that were revised after the seal, in order. Raises OSError."""
+    """List the files with figures revised after the seal, in order. Raises OSError."""
     folder = class_path / layout.CORRECTIONS
     if files.kind(folder) != "folder":
         return []
@@ -141,9 +154,9 @@ def corrected(class_path: Path) -> list[Path]:
 
 
 def write_sums(folder: Path, name: str, entries: Mapping[str, str], key_dir: Path | None) -> str:
-    """Write a sums file (`entries`: path -> hex) and, with a key, its signature; return the head.
+    """Write a checksum list (`entries`: path -> hex) and, with a key, its signature; return the head.
 
-    The signature goes first: whoever finds the sums finds them signed. Raises OSError, DriveError.
+    The signature is written first, so a checksum list that exists is always signed. Raises OSError, DriveError.
     """
     data = sums.write(entries.items())
     if key_dir is not None:
@@ -153,12 +166,12 @@ def write_sums(folder: Path, name: str, entries: Mapping[str, str], key_dir: Pat
 
 
 def head_of(path: Path) -> str:
-    """SHA-256 of a list of sums, or of another small file; "" where it is not there. Raises OSError."""
+    """Return the SHA-256 of a checksum list or another small file; "" where it does not exist. Raises OSError."""
     return sums.of_file(path) if files.kind(path) else ""
 
 
 def contents(folder: Path) -> Contents:
-    """What lies below a half-day's folder. Raises OSError."""
+    """Sort everything below the folder of a half-day into `Contents`. Raises OSError."""
     found = Contents([], [], [])
     for entry, system in system_files.sorted_out(folder):
         own = len(entry.path.parts) == 1 and layout.sums_part(entry.name.removesuffix(".sig")) is not None
@@ -173,6 +186,9 @@ def contents(folder: Path) -> Contents:
 
 
 def files_below(folder: Path) -> list[str]:
-    """What a list of sums of a folder names: every plain file below it, relative with `/`, sorted; the sums themselves, their
-    signatures and what systems left are not among them. Raises OSError."""
+    """List the files that belong into the checksum list of a folder: relative with `/`, sorted.
+
+    These are all regular files below it except the checksum lists, their signatures and files left by operating systems.
+    Raises OSError.
+    """
     return contents(folder).plain

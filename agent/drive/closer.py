@@ -1,6 +1,6 @@
-"""Closes half-days: papers, record, sums, signature, chain; and keeps journal and papers up to date meanwhile.
+"""Closes half-days (record, checksums, signature, chain) and keeps the journal and the documents up to date meanwhile.
 
-Every step can be repeated: what the drive says decides what is left to do, so a kill between any two of them costs nothing.
+Every step can be repeated: the state of the drive decides what is left to do, so a kill between two steps loses nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`key_dir` holds the box's key (None: sums stay unsigned). `journal_s`: seconds between flushes of
-    the journal, all that a lost database may cost; `interval_s`: between looks for half-days to close."""
+    """Configuration of the closer.
+
+    `key_dir` holds the box's key (None: checksum lists stay unsigned). Intervals in seconds: `journal_s` between flushes of
+    the journal (the most that a lost database may cost), `interval_s` between searches for half-days to close, `papers_s`
+    between updates of the documents of a class.
+    """
 
     key_dir: Path | None = None
     journal_s: float = 5.0
@@ -37,7 +41,10 @@ class Options:
 
 
 class HalfDayCloser:
-    """`drives` gives those attached and writable, the one in use first; `classes` the classes of the catalog."""
+    """Closes half-days that are over.
+
+    `drives` returns the attached and writable drives, the one in use first; `classes` the classes of the catalog.
+    """
 
     def __init__(
         self,
@@ -53,10 +60,10 @@ class HalfDayCloser:
         self._drives = drives
         self._options = options or Options()
         self._journal = journal.Journal(catalog, clock, catalog.zone)
-        self._papers_at: dict[tuple[str, str], float] = {}
-        self._touched_at: dict[str, float] = {}
-        # what this run has seen closed and complete: looked at again only when its video changes
-        self._settled: set[tuple[str, str, PurePosixPath]] = set()
+        self._documents_written_at: dict[tuple[str, str], float] = {}
+        self._changed_at: dict[str, float] = {}
+        # closed and complete, as seen by this run: checked again only when its video changes
+        self._complete: set[tuple[str, str, PurePosixPath]] = set()
         self._scanned: set[tuple[str, str]] = set()
         self._due = 0.0
 
@@ -80,10 +87,10 @@ class HalfDayCloser:
         for drive in self._drives()[:1]:
             if not drive.is_sealed():
                 drive.check()
-                self._touch(self._journal.flush(drive))
+                self._mark_changed(self._journal.flush(drive))
 
     def run_once(self) -> list[ChainLink]:
-        """Do all that is due; return the half-days closed. Raises DriveError, CatalogError."""
+        """Do everything that is due; return the half-days closed. Raises DriveError, CatalogError."""
         classes = self._classes()
         done: list[ChainLink] = []
         for number, drive in enumerate(self._drives()):
@@ -92,34 +99,36 @@ class HalfDayCloser:
             drive.check()
             before = len(done)
             if number == 0:
-                self._touch(self._journal.flush(drive))
+                self._mark_changed(self._journal.flush(drive))
             for folder in drive.class_folders():
-                done += self._one_class(drive, folder, classes)
+                done += self._update_class(drive, folder, classes)
             if number == 0 and len(done) > before:
                 self._journal.flush(drive)
         return done
 
-    def _touch(self, changed: Iterable[journal.HalfDay]) -> None:
-        """Video or figures of these half-days are new: look at them again, and bring the papers up to date."""
+    def _mark_changed(self, changed: Iterable[journal.HalfDay]) -> None:
+        """Mark half-days with new video or figures, so that they are checked again and their documents are updated."""
         for class_id, day, session in changed:
-            self._touched_at[class_id] = self._clock.monotonic()
+            self._changed_at[class_id] = self._clock.monotonic()
             half_day = layout.half_day_folder(day, session)
-            self._settled = {x for x in self._settled if (layout.class_id_of(x[1]), x[2]) != (class_id, half_day)}
+            self._complete = {x for x in self._complete if (layout.class_id_of(x[1]), x[2]) != (class_id, half_day)}
             self._scanned = {x for x in self._scanned if layout.class_id_of(x[1]) != class_id}
 
-    def _one_class(self, drive: Drive, folder: str, classes: Sequence[TrainingClass]) -> list[ChainLink]:
+    def _update_class(self, drive: Drive, folder: str, classes: Sequence[TrainingClass]) -> list[ChainLink]:
         class_id = layout.class_id_of(folder)
         cls = find_class(classes, class_id)
-        if (drive.drive_id, folder) in self._scanned and not (cls and (self._near(cls) or self._stale(drive, cls))):
+        if (drive.drive_id, folder) in self._scanned and not (
+            cls and (self._is_near(cls) or self._is_stale(drive, cls))
+        ):
             return []
         try:
             closed = self._close_all(drive, folder, cls, classes)
         except OSError as error:
             raise os_error(error, drive.root) from error
-        if cls and (closed or self._papers_due(drive, cls)):
-            self._papers_at[(drive.drive_id, class_id)] = self._clock.monotonic()
+        if cls and (closed or self._documents_due(drive, cls)):
+            self._documents_written_at[(drive.drive_id, class_id)] = self._clock.monotonic()
             if not drive.is_sealed(folder):
-                papers.write(self._catalog, drive, self._view(drive, cls, classes))
+                papers.write(self._catalog, drive, self._gather_view(drive, cls, classes))
         return closed
 
     def _close_all(
@@ -135,41 +144,44 @@ class HalfDayCloser:
         if key not in self._scanned:
             self._reconcile(drive, folder)
         closed = []
-        left = [part for part in chain.half_day_folders(path) if (*key, part) not in self._settled]
+        left = [part for part in chain.half_day_folders(path) if (*key, part) not in self._complete]
         for part in left:
-            if self._ended(layout.class_id_of(folder), part, classes):
+            if self._is_over(layout.class_id_of(folder), part, classes):
                 if closing.waiting(path, part):
                     closed.append(self._close(drive, folder, part))
-                self._settled.add((*key, part))
-        if all((*key, part) in self._settled for part in left):
+                self._complete.add((*key, part))
+        if all((*key, part) in self._complete for part in left):
             self._scanned.add(key)
         return closed
 
-    def _near(self, cls: TrainingClass) -> bool:
-        """From the day before the class to a week after it."""
+    def _is_near(self, cls: TrainingClass) -> bool:
+        """Return whether today is between the day before the class and a week after it."""
         today = self._clock.now().astimezone(self._catalog.zone).date()
         days = [lesson.date for lesson in cls.lessons] or [cls.first_day, cls.last_day]
         return min(days) - timedelta(days=1) <= today <= max(days) + timedelta(days=7)
 
-    def _view(self, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass]) -> view.View:
+    def _gather_view(self, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass]) -> view.View:
         return view.gather(self._catalog, drive, cls, classes, self._clock.now())
 
-    def _papers_due(self, drive: Drive, cls: TrainingClass) -> bool:
-        """Every ten minutes around the class's days, so that a drive pulled in mid-class has fresh papers; later only where
-        something changed."""
-        last = self._papers_at.get((drive.drive_id, cls.class_id), float("-inf"))
+    def _documents_due(self, drive: Drive, cls: TrainingClass) -> bool:
+        """Return whether the documents of a class are to be written again.
+
+        Around the days of the class every `papers_s`, so that a drive unplugged in mid-class has fresh documents; later only
+        after a change.
+        """
+        last = self._documents_written_at.get((drive.drive_id, cls.class_id), float("-inf"))
         if self._clock.monotonic() - last < self._options.papers_s:
             return False
-        return self._near(cls) or self._stale(drive, cls)
+        return self._is_near(cls) or self._is_stale(drive, cls)
 
-    def _stale(self, drive: Drive, cls: TrainingClass) -> bool:
-        """Something changed since its papers were made."""
+    def _is_stale(self, drive: Drive, cls: TrainingClass) -> bool:
+        """Return whether something changed since the documents of the class were written."""
         never = float("-inf")
-        made = self._papers_at.get((drive.drive_id, cls.class_id), never)
-        return self._touched_at.get(cls.class_id, never) > made
+        made = self._documents_written_at.get((drive.drive_id, cls.class_id), never)
+        return self._changed_at.get(cls.class_id, never) > made
 
-    def _ended(self, class_id: str, folder: PurePosixPath, classes: Sequence[TrainingClass]) -> bool:
-        """Nobody writes there any more: the plan is over, margin included, and no segment is open."""
+    def _is_over(self, class_id: str, folder: PurePosixPath, classes: Sequence[TrainingClass]) -> bool:
+        """Return whether a half-day is over: the plan with its margin is past, and no segment is open."""
         key = layout.parse_half_day(folder)
         assert key is not None
         if any((s.class_id, s.date, s.session) == (class_id, *key) for s in self._catalog.segments.opened()):
@@ -178,7 +190,7 @@ class HalfDayCloser:
         if end is None:
             segments = self._catalog.segments.of_class(class_id, *key)
             end = max((s.end for s in segments if s.end), default=datetime.min.replace(tzinfo=self._catalog.zone))
-            # no plan says when such video (a bench, recording.always) is over
+            # video without a plan (bench, recording.always): it is over a margin after its last segment
             end = end + MARGIN if segments else end
         return self._clock.now() >= end
 
@@ -198,11 +210,11 @@ class HalfDayCloser:
         )
 
     def _reconcile(self, drive: Drive, folder: str) -> None:
-        """A kill after the sums were written and before the catalog knew: tell it now."""
+        """Add closings to the catalog that a killed run wrote to the drive but not to the catalog."""
         known = {(x.date, x.session): x.sequence for x in self._catalog.chain.of_class(layout.class_id_of(folder))}
         for closed in chain.all_closings(drive.root / folder):
             if closed.link and known.get((closed.link.date, closed.link.session), 0) < closed.link.sequence:
-                closing.tell(self._catalog, drive, closed.link, closed.head, self._clock.now())
+                closing.record_link(self._catalog, drive, closed.link, closed.head, self._clock.now())
 
     def _close(self, drive: Drive, folder: str, half_day: PurePosixPath) -> ChainLink:
         key = layout.parse_half_day(half_day)
@@ -215,33 +227,38 @@ class HalfDayCloser:
             if s.drive_id == drive.drive_id and s.sha256
         }
         link, head = closing.close(
-            drive, folder, half_day,
+            drive,
+            folder,
+            half_day,
             rows=self._catalog.changes.of_half_day(class_id, *key, drive.drive_id),
             before=(last.sequence, last.head, last.drive_id) if last else None,
-            known=known, key_dir=self._options.key_dir,
-        )  # fmt: skip
+            known=known,
+            key_dir=self._options.key_dir,
+        )
         for item in chain.contents(drive.root / folder / half_day).odd:
             path = files.on_a_line(f"{folder}/{half_day}/{item.path}")
             log.warning("%s", words.text("drive.left_out", path=path, detail=files.told(item.kind)))
-        return closing.tell(self._catalog, drive, link, head, self._clock.now())
+        return closing.record_link(self._catalog, drive, link, head, self._clock.now())
 
 
 def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir: Path | None) -> Path | None:
-    """A sealed class takes no change: figures revised since go to a new signed file in 更正/. Return it, or None where
-    nothing changed. Raises DriveError, OSError."""
-    told = {}
+    """Write the figures of a sealed class that were revised since to a new signed file in 更正/.
+
+    Nothing else in a sealed class may change. Return the file, or None where no figures changed. Raises DriveError, OSError.
+    """
+    written = {}
     corrections = drive.root / folder / layout.CORRECTIONS
     sources = [drive.root / folder / layout.RECORD, *chain.corrected(drive.root / folder)]
     for path in sources:
         for change in journal.read_file(path, drive.root, []):
             if change.table == "attendance":
-                told[(str(change.row.get("date")), str(change.row.get("session")))] = change.row.get("revision")
+                written[(str(change.row.get("date")), str(change.row.get("session")))] = change.row.get("revision")
     class_id = layout.class_id_of(folder)
     rows = [
         change
         for change in catalog.changes.of_class(class_id)
         if change.table == "attendance"
-        and told.get((change.row["date"], change.row["session"])) != change.row["revision"]
+        and written.get((change.row["date"], change.row["session"])) != change.row["revision"]
     ]
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""How one half-day is closed: record, link, sums, signature, in this order; each step may be done again."""
+"""Closes one half-day: record, chain link, signature, checksum list, in this order; each step can be repeated."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def close(
     known: Mapping[str, str],
     key_dir: Path | None,
 ) -> tuple[chain.Link, str]:
-    """Close what no sums of the half-day list yet; return the link and the new head.
+    """Close the files of a half-day that no checksum list names yet; return the link and the new head.
 
-    `before` is (sequence, head, drive ID) of the class's last closing; `known` are SHA-256 by path on the drive, taken when
-    each segment was finished: a bit that flipped since shows. Other files are read. Raises OSError, DriveError.
+    `rows` go to the record. `before` is (sequence, head, drive ID) of the class's last closing. `known` is SHA-256 by path on
+    the drive, computed when each segment was finished, so that a bit flipped since is detected; other files are read.
+    Raises OSError, DriveError.
     """
     key = layout.parse_half_day(half_day)
     assert key is not None
@@ -48,20 +49,23 @@ def close(
 
 
 def listable(path: Path, name: str) -> bool:
-    """Can a file below a half-day's folder be listed? Not one that is larger than any of the agent's, nor a stranger's that it
-    may not read: whoever put it there cannot keep the half-day from being closed. Raises OSError."""
+    """Return whether a file below the folder of a half-day can go into its checksum list.
+
+    A file larger than any that the agent writes cannot, nor a foreign file without read permission: such a file must not
+    prevent the half-day from being closed. Raises OSError.
+    """
     try:
         files.check(path / name, below=path)
     except (FileNotFoundError, files.UnfitFileError):
         return False
     except PermissionError:
-        # evidence is never left out for want of a right
+        # a segment is evidence: never leave it out because of its permissions
         return layout.start_of(PurePosixPath(name).name) is not None
     return True
 
 
-def tell(catalog: Catalog, drive: Drive, link: chain.Link, head: str, now: datetime) -> ChainLink:
-    """Catalog and bureau learn the head, in one transaction."""
+def record_link(catalog: Catalog, drive: Drive, link: chain.Link, head: str, now: datetime) -> ChainLink:
+    """Add the closing to the catalog, and its head to the bureau's outbox, in one transaction."""
     row = ChainLink(link.class_id, link.date, link.session, link.sequence, drive.drive_id, head, drive.public_key, now)
     with catalog.store.write():
         catalog.chain.add(row)
@@ -71,8 +75,10 @@ def tell(catalog: Catalog, drive: Drive, link: chain.Link, head: str, now: datet
 
 
 def signing(drive: Drive, key_dir: Path | None) -> Path | None:
-    """Where the key lies that signs for this drive; None where the drive names none. Raises DriveError where the drive
-    names a key that the box does not have: half-days must not go unsigned without a word."""
+    """Return the folder of the key that signs for this drive; None where the drive has no key.
+
+    Raises DriveError where the drive names a key that the box does not have: half-days must not stay unsigned silently.
+    """
     if not drive.public_key:
         return None
     if key_dir is None or keys.public_key(key_dir) != drive.public_key:
@@ -81,7 +87,7 @@ def signing(drive: Drive, key_dir: Path | None) -> Path | None:
 
 
 def waiting(class_path: Path, half_day: PurePosixPath) -> list[str]:
-    """Files of a half-day that no sums list yet and that can be listed. Raises OSError."""
+    """List the files of a half-day that no checksum list names yet and that can be listed. Raises OSError."""
     path = class_path / half_day
     listed = {name for closed in chain.closings(class_path, half_day) for name in closed.sums or ()}
     parts = {layout.CHAIN, layout.RECORD}

@@ -1,4 +1,4 @@
-"""What recorders say of a drive that the watch's own small writes do not show: failing sectors, a class sealed on it."""
+"""Errors of a drive that only recorders see, not the small test writes of the monitor: bad sectors, a sealed class."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ from agent.clock import Clock
 from agent.errors import DriveError
 
 QUIET_S = 15.0
-"""So long after the last complaint about the drive in use all is taken for well again."""
+"""A drive in use counts as good again this long after its last reported error."""
 
 
 class Complaints:
-    """The newest complaint about each mount point; any thread may come with one."""
+    """The newest reported error of each mount point; thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._said: dict[Path, tuple[DriveError, float]] = {}
+        self._errors: dict[Path, tuple[DriveError, float]] = {}
 
-    def say(self, root: Path, error: DriveError) -> None:
+    def report(self, root: Path, error: DriveError) -> None:
+        """Keep an error that a recorder got from a drive."""
         with self._lock:
-            self._said[root] = error, self._clock.monotonic()
+            self._errors[root] = error, self._clock.monotonic()
 
-    def about(self, root: Path, *, in_use: bool) -> DriveError | None:
-        """What is held against a drive: of one that nobody uses any more it stands until the drive is exchanged."""
+    def current(self, root: Path, *, in_use: bool) -> DriveError | None:
+        """Return the error that still counts against a drive; for a drive not in use it stays until `forget`."""
         with self._lock:
-            error, at = self._said.get(root, (None, 0.0))
+            error, at = self._errors.get(root, (None, 0.0))
             if error is not None and in_use and self._clock.monotonic() - at > QUIET_S:
-                del self._said[root]
+                del self._errors[root]
                 return None
             return error
 
     def forget(self, root: Path) -> None:
-        """The drive was mounted anew, or another one is there."""
+        """Drop the error of a mount point: the drive was mounted again or exchanged."""
         with self._lock:
-            self._said.pop(root, None)
+            self._errors.pop(root, None)

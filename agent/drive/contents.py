@@ -1,4 +1,4 @@
-"""目录.html: one page that opens from the disk in any browser, with no file but the videos beside it."""
+"""Builds 目录.html: one page that any browser opens from the disk, without other files than the videos beside it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ video{width:100%;max-height:62vh;background:#000;position:sticky;top:0;z-index:1
 ul{margin:2px 0;padding:0;list-style:none;display:flex;flex-wrap:wrap;gap:2px 14px}
 a.on{background:#ffe48a}svg{max-width:100%;height:auto}
 """
-# without it a click simply opens the file, so the page works where scripts are switched off
+# without the script a click opens the file, so the page works where scripts are disabled
 _SCRIPT = """
 document.addEventListener('click',function(e){var a=e.target.closest('a.v');if(!a)return;e.preventDefault();play(a)});
 function play(a){var v=document.querySelector('video');
@@ -42,7 +42,7 @@ if(n&&all[i].dataset.c===n.dataset.c)play(n)});
 
 
 def page(view: View, looks: Mapping[HalfDay, Sequence[Look]]) -> bytes:
-    """The page as bytes (UTF-8). `looks` are the judged ones of each half-day."""
+    """Build the page as UTF-8 bytes; `looks` are the judged looks of each half-day."""
     title = f"{view.cls.project} {t('papers.number', n=view.cls.class_number)} {t('papers.contents')}"
     days = "".join(_half_day(view, key, looks.get(key, ())) for key in view.half_days())
     text = (
@@ -63,10 +63,14 @@ def _head(view: View) -> str:
         for n, d in enumerate(view.drives, 1)
     )
     rows = (
-        ("papers.class_id", cls.class_id), ("papers.occupation", cls.occupation),
-        ("papers.time", t("papers.from_to", first=cls.first_day, last=cls.last_day)), ("papers.place", cls.place),
-        ("papers.institution", cls.institution), ("papers.expected", str(cls.expected)), ("papers.drive", drives),
-    )  # fmt: skip
+        ("papers.class_id", cls.class_id),
+        ("papers.occupation", cls.occupation),
+        ("papers.time", t("papers.from_to", first=cls.first_day, last=cls.last_day)),
+        ("papers.place", cls.place),
+        ("papers.institution", cls.institution),
+        ("papers.expected", str(cls.expected)),
+        ("papers.drive", drives),
+    )
     cells = "".join(f"<tr><th>{escape(t(key))}</th><td>{escape(value)}</td></tr>" for key, value in rows if value)
     return f"<table>{cells}</table>"
 
@@ -135,7 +139,7 @@ def _link(view: View, segment: Segment) -> str:
 
 
 def _bar(segments: Sequence[Segment], gaps: Sequence[Gap], span: tuple[datetime, datetime] | None) -> str:
-    """Recorded time green, missing time red, along the half-day."""
+    """Draw the half-day as a bar: recorded time green, missing time red."""
     if span is None:
         return ""
     scale = _WIDTH / (span[1] - span[0]).total_seconds()

@@ -1,7 +1,7 @@
-"""Writes that survive a power cut: file synced, name taken without replacing another, folder synced.
+"""Writes that survive a power cut: sync the file, rename it without replacing another, sync the folder.
 
-Order is the whole point (docs/storage.md, invariants 3 and 4): bytes first, then the name, then the folder, and only
-then may the catalog say so.
+The order matters (docs/storage.md, invariants 3 and 4): first the bytes, then the name, then the folder, and only then the
+row in the catalog.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from agent.drive import files
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
-# file systems behind FUSE (ntfs-3g) and old kernels do not know the flag
+# errors of file systems behind FUSE (ntfs-3g) and of old kernels, which do not support the flag
 _FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 def sync_file(path: Path) -> None:
-    """Bring a file's bytes (and its size) to the disk; works on a file that somebody else holds open. Raises OSError."""
+    """Flush a file's bytes and size to the disk, also where another process holds it open. Raises OSError."""
     descriptor = open_plain(path, os.O_RDONLY)
     try:
         os.fdatasync(descriptor)
@@ -30,7 +30,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Bring a folder's names to the disk. Raises OSError."""
+    """Flush the names in a folder to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -39,9 +39,9 @@ def sync_folder(path: Path) -> None:
 
 
 def commit(temporary: Path, final: Path) -> None:
-    """Sync `temporary`, give it the name `final` in the same folder, sync the folder.
+    """Sync `temporary`, rename it to `final` in the same folder, sync the folder.
 
-    Raises FileExistsError where the name is taken (the temporary file stays), other OSErrors as they come.
+    Raises FileExistsError where the name is taken (the temporary file stays), and other OSErrors.
     """
     sync_file(temporary)
     rename_new(temporary, final)
@@ -49,9 +49,9 @@ def commit(temporary: Path, final: Path) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a small file whole or not at all, replacing the old one. The folder must exist. Raises OSError."""
+    """Write a small file atomically, replacing the old one. The folder must exist. Raises OSError."""
     temporary = path.with_name(f".{path.name}.part")
-    # what a power cut left there, or a link or pipe that somebody put there: never written into
+    # left by a power cut, or a link or pipe made by somebody else: never write into it
     temporary.unlink(missing_ok=True)
     try:
         with os.fdopen(open_plain(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
@@ -66,8 +66,10 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def append_lines(path: Path, data: bytes) -> None:
-    """Append whole lines to a file and sync it. A power cut may leave a torn last line, which readers pass over; the next
-    lines begin on a new one. Raises OSError."""
+    """Append whole lines to a file and sync it.
+
+    A power cut may leave a torn last line, which readers skip; the next append starts on a new line. Raises OSError.
+    """
     with os.fdopen(open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "a+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
@@ -80,8 +82,10 @@ def append_lines(path: Path, data: bytes) -> None:
 
 
 def open_plain(path: Path, flags: int, mode: int = 0) -> int:
-    """A descriptor of a plain file, made where `flags` say so; through no link, and never waiting for a pipe. Raises
-    UnfitFileError where something else stands there, OSError."""
+    """Open a regular file and return its descriptor; `flags` may create it.
+
+    Links are not followed, and a pipe never blocks the call. Raises UnfitFileError for anything but a regular file, OSError.
+    """
     with suppress(FileNotFoundError):
         files.fit(path.lstat(), path)
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
@@ -94,14 +98,14 @@ def open_plain(path: Path, flags: int, mode: int = 0) -> int:
 
 
 def rename_new(old: Path, new: Path) -> None:
-    """Rename without replacing. Raises FileExistsError where `new` exists, other OSErrors as they come."""
+    """Rename without replacing. Raises FileExistsError where `new` exists, and other OSErrors."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return
     code = ctypes.get_errno()
     if code not in _FLAG_UNKNOWN:
         raise OSError(code, os.strerror(code), str(old), None, str(new))
-    # the service is the only writer of the drive, so looking first is enough where the kernel cannot do it at once
+    # no atomic rename here: the service is the only writer of the drive, so checking first is enough
     if os.path.lexists(new):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new))
     old.rename(new)

@@ -1,4 +1,4 @@
-"""How long the space lasts, from what cameras really write and what the course plan still wants. Pure."""
+"""Estimates how long the free space lasts, from the measured rates of the cameras and the course plan. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DAY = timedelta(days=1)
 
 
 def rates(segments: Iterable[Segment]) -> dict[str, float]:
-    """Bytes a second by camera, over the finished segments given."""
+    """Return bytes per second by camera, over the finished segments given."""
     size: dict[str, int] = {}
     seconds: dict[str, float] = {}
     for s in segments:
@@ -25,10 +25,10 @@ def rates(segments: Iterable[Segment]) -> dict[str, float]:
 def days_left(
     free: int, segments: Sequence[Segment], plan: Iterable[Placement], now: datetime, *, reserve: int = 0
 ) -> float | None:
-    """Calendar days until `free` less `reserve` bytes are used up; None where nothing was ever recorded.
+    """Return the calendar days until `free` less `reserve` bytes are used up; None where nothing was ever recorded.
 
-    Walks the plan at each camera's own rate (the mean rate for a camera not seen yet). Where the plan ends first, the rest
-    lasts as the days of the plan, or else of the past segments, use it on average.
+    Applies each camera's own rate to the plan (the mean rate for a camera without segments). Where the plan ends first, the
+    rest is used at the average daily rate of the plan, or else of the past segments.
     """
     left = free - reserve
     if left <= 0:
@@ -52,7 +52,7 @@ def days_left(
 
 
 def _past_daily(segments: Sequence[Segment], by_camera: Mapping[str, float], now: datetime) -> float:
-    """Bytes a calendar day over the time that the segments span, at least one day."""
+    """Return bytes per calendar day over the time that the segments span, at least one day."""
     first = min(s.start for s in segments)
     total = sum(s.bytes or 0 for s in segments)
     return total / max(1.0, (now - first) / _DAY) if by_camera else 0.0

@@ -1,7 +1,7 @@
-"""What the catalog knows, kept on the drive beside the video: a journal while things happen, a record when a half-day closes.
+"""Copies of catalog rows on the drive: a journal that is appended to all the time, and a record for each closed half-day.
 
-Both are lines of JSON, `{"table": …, "row": {…}}`: rows of the catalog, column by column. Reading them in order, the last
-line about a thing holds.
+Both are lines of JSON, `{"table": …, "row": {…}}`: rows of the catalog, column by column. Of several lines about one row
+the last one holds.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ _BATCH = 2000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.jsonl")
 HalfDay = tuple[str, date, Session]
 Faults = list[tuple[str, str]]
-"""Files that could not be read for what they are: (path relative to the drive, why)."""
+"""Files that could not be read: (path relative to the drive, reason)."""
 
 
 class Journal:
-    """Brings changed rows of the catalog to the drive in use. A row leaves the catalog's change log only once it is
-    synced there, so a missing drive costs nothing but waiting."""
+    """Writes changed rows of the catalog to the drive in use.
+
+    A row leaves the change log of the catalog only after it is synced to the drive, so nothing is lost while there is none.
+    """
 
     def __init__(self, catalog: Catalog, clock: Clock, zone: ZoneInfo) -> None:
         self._catalog = catalog
@@ -38,11 +40,11 @@ class Journal:
         self._zone = zone
 
     def flush(self, drive: Drive) -> set[HalfDay]:
-        """Write what changed since last time; return the half-days whose video or figures changed. Raises DriveError."""
+        """Write the rows changed since the last call; return half-days with new video or figures. Raises DriveError."""
         folder = drive.make_folder(FOLDER)
         touched: set[HalfDay] = set()
         if self._catalog.facts.get(f"journal.{drive.drive_id}") is None:
-            self._begin(drive, folder)
+            self._start_journal(drive, folder)
         while True:
             seq, changes = self._catalog.changes.after(0, _BATCH)
             if seq == 0:
@@ -55,8 +57,8 @@ class Journal:
                 if c.table in ("segments", "attendance")
             }
 
-    def _begin(self, drive: Drive, folder: Path) -> None:
-        """A drive that is new to this box starts with all that the box knows, but looks and other drives' segments."""
+    def _start_journal(self, drive: Drive, folder: Path) -> None:
+        """Start the journal of a drive new to this box with all rows except looks and segments on other drives."""
         rows = [
             change
             for change in self._catalog.changes.everything()
@@ -74,7 +76,7 @@ class Journal:
 
 
 def lines(changes: Iterable[Change]) -> bytes:
-    """Rows as lines of JSON; equal rows give equal bytes."""
+    """Format rows as lines of JSON; equal rows give equal bytes."""
     return "".join(
         json.dumps({"table": c.table, "row": dict(c.row)}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         + "\n"
@@ -83,22 +85,24 @@ def lines(changes: Iterable[Change]) -> bytes:
 
 
 def read(data: bytes) -> Iterator[Change]:
-    """Rows in order; a torn or foreign line is passed over (a power cut may tear the last of a journal)."""
-    return _rows(data.split(b"\n"))
+    """Yield rows in order; torn or foreign lines are skipped (a power cut may tear the last line of a journal)."""
+    return _parse_lines(data.split(b"\n"))
 
 
 def read_file(path: Path, root: Path, faults: Faults) -> Iterator[Change]:
-    """The rows of a journal's or record's file below `root`, none where it is not there. One that is no plain file or too
-    large goes to `faults`. Raises OSError."""
+    """Yield the rows of a journal or record file below `root`; none where it does not exist.
+
+    A file that is not regular or is too large goes to `faults`. Raises OSError.
+    """
     try:
-        yield from _rows(files.lines(path, below=root))
+        yield from _parse_lines(files.lines(path, below=root))
     except FileNotFoundError:
         return
     except files.UnfitFileError as error:
         faults.append((path.relative_to(root).as_posix(), error.strerror or ""))
 
 
-def _rows(found: Iterable[bytes]) -> Iterator[Change]:
+def _parse_lines(found: Iterable[bytes]) -> Iterator[Change]:
     for line in found:
         try:
             item = json.loads(line)
@@ -109,8 +113,7 @@ def _rows(found: Iterable[bytes]) -> Iterator[Change]:
 
 
 def days(root: Path) -> list[Path]:
-    """The files of a drive's journal, in order of days; none where a link or a pipe stands in the folder's place. Raises
-    OSError."""
+    """List the files of a drive's journal in order of days; none where the folder is a link or a pipe. Raises OSError."""
     folder = root / FOLDER
     if files.kind(folder.parent) != "folder" or files.kind(folder) != "folder":
         return []
@@ -118,11 +121,11 @@ def days(root: Path) -> list[Path]:
 
 
 def is_day(name: str) -> bool:
-    """Is it the name of a journal's file?"""
+    """Return whether this is the name of a journal file."""
     return _DAY.fullmatch(name) is not None
 
 
 def of_drive(root: Path, faults: Faults) -> Iterator[Change]:
-    """Every row of a drive's journal, in order of days. Raises OSError."""
+    """Yield every row of a drive's journal in order of days. Raises OSError."""
     for path in days(root):
         yield from read_file(path, root, faults)

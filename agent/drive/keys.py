@@ -1,4 +1,4 @@
-"""The box's key and OpenSSH signatures, by the `ssh-keygen` program, so that anybody checks them without our software."""
+"""The box's key and OpenSSH signatures, made by `ssh-keygen` so that anybody can check them without this software."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PUBLIC = re.compile(r"(?:^|\s)((?:sk-)?ssh-[a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?=\
 
 
 def ensure(key_dir: Path) -> str:
-    """Make the box's ed25519 key in `key_dir` (0700, key 0600) unless it is there; return the public key's line.
+    """Make the box's ed25519 key in `key_dir` (0700, key 0600) unless it exists; return the public key.
 
     Raises DriveError where ssh-keygen is missing or fails.
     """
@@ -32,7 +32,7 @@ def ensure(key_dir: Path) -> str:
 
 
 def public_key(key_dir: Path) -> str:
-    """`ssh-ed25519 AAAA…` of the box's key, "" where there is none."""
+    """Return the public key of the box as `ssh-ed25519 AAAA…`; "" where there is none."""
     try:
         text = (key_dir / f"{KEY_FILE}.pub").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -41,8 +41,10 @@ def public_key(key_dir: Path) -> str:
 
 
 def read_public(file: Path) -> str:
-    """The public key in a file that a person names: one line as in `box.pub` or in `allowed_signers`, with or without what
-    Notepad puts before it. Raises InputError for anything else: a key that is none would blame the drive."""
+    """Read the public key in a file given by the user: one line as in `box.pub` or `allowed_signers`, with or without BOM.
+
+    Raises InputError for anything else: with an invalid key every signature of the drive would look wrong.
+    """
     try:
         line = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
@@ -54,23 +56,23 @@ def read_public(file: Path) -> str:
 
 
 def _is_public(kind: str, body: str) -> bool:
-    """The body says again of what kind it is, and ssh-keygen can read it."""
+    """Return whether ssh-keygen accepts the key."""
     return _call("-l", "-f", "-", data=f"{kind} {body}\n".encode()).returncode == 0
 
 
 def normal(line: str) -> str:
-    """A public key's type and body without its comment, so that two spellings compare equal; "" for what can be none."""
+    """Strip the comment of a public key, so that two spellings compare equal; "" for text that is not a key."""
     key = " ".join(line.split()[:2])
     return key if key.isascii() else ""
 
 
 def sign(data: bytes, key_dir: Path) -> bytes:
-    """An armoured OpenSSH signature of `data` in the namespace `site-agent`. Raises DriveError."""
+    """Return an armoured OpenSSH signature of `data` in the namespace `site-agent`. Raises DriveError."""
     return _run("-Y", "sign", "-n", NAMESPACE, "-f", str(key_dir / KEY_FILE), data=data)
 
 
 def signed_by(data: bytes, signature: bytes, public: str) -> bool:
-    """True where `signature` is `public`'s over `data`. Raises DriveError where ssh-keygen is missing."""
+    """Return whether `signature` of `data` was made with the key `public`. Raises DriveError without ssh-keygen."""
     with tempfile.TemporaryDirectory(prefix="site-agent-") as folder:
         allowed, sig = Path(folder, "allowed_signers"), Path(folder, "signature")
         allowed.write_text(f'{PRINCIPAL} namespaces="{NAMESPACE}" {normal(public)}\n', encoding="utf-8")
@@ -80,7 +82,7 @@ def signed_by(data: bytes, signature: bytes, public: str) -> bool:
 
 
 def fingerprint(public: str) -> str:
-    """`SHA256:…` of a public key, for labels and sheets; "" for no key."""
+    """Return the fingerprint `SHA256:…` of a public key, for labels and hand-over forms; "" for no key."""
     if not public:
         return ""
     words = _run("-l", "-f", "-", data=f"{public}\n".encode()).decode().split()
@@ -96,7 +98,7 @@ def _run(*arguments: str, data: bytes = b"") -> bytes:
 
 
 def _call(*arguments: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
-    # no agent and no terminal: the service must never wait for a pass phrase or use another person's key
+    # no SSH agent and no prompt: the service must not wait for a passphrase or use the key of another person
     environment = {k: v for k, v in os.environ.items() if k not in ("SSH_AUTH_SOCK", "DISPLAY")}
     try:
         return subprocess.run(

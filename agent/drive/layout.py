@@ -1,4 +1,4 @@
-"""Names on the drive, as the contract draws them, legal and short enough on ext4, exFAT and NTFS. Pure, but `free_name`.
+"""Names on the drive as in the contract, valid and short enough for ext4, exFAT and NTFS. Pure, except `free_name`.
 
 `<drive>/{class_id}_{project}_第{n}班_{first}_{last}_{place}/{YYYY-MM-DD}/{上午|下午|晚上}/{room}_{camera_id}/{HHMMSS}[-N].mp4`
 """
@@ -26,25 +26,28 @@ CHAIN = "CHAIN"
 RECORD = "RECORD.jsonl"
 CORRECTIONS = "更正"
 PAPERS = frozenset({LABEL, LISTING, ATTENDANCE, CONTENTS, RECORD, SHEET, SUMS, f"{SUMS}.sig"})
-"""The files of a class folder itself."""
+"""Files in a class folder itself."""
 
 COMPONENT_BYTES = 120
 PATH_CHARS = 200
-# what follows the class folder at most: /YYYY-MM-DD/上午/{32}_{32}/.HHMMSS-99.mp4.part, and `E:\` before it
+# longest path after the class folder: /YYYY-MM-DD/上午/{32}_{32}/.HHMMSS-99.mp4.part; `E:\` before it
 CLASS_FOLDER_CHARS = PATH_CHARS - len("/YYYY-MM-DD/上午/") - 65 - len("/.HHMMSS-99.mp4.part") - len("E:\\")
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\u0080-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-# the names that `numbered` gives and no others: SHA256SUMS-01 or -0 are files like any
+# exactly the names that `numbered` returns: SHA256SUMS-01 and SHA256SUMS-0 are ordinary files
 _SUMS = re.compile(r"SHA256SUMS(?:-([2-9]|[1-9][0-9]+))?\Z")
 _CORRECTION = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]+\.jsonl\Z")
 _SEGMENT = re.compile(r"(\d{6})(-\d+)?\.mp4\Z")
 
 
 def component(text: str, limit: int = COMPONENT_BYTES) -> str:
-    """One legal name of at most `limit` bytes of UTF-8: forbidden characters (and invisible ones) become `_`, no dot or
-    space at the end, no leading dot, no DOS device name, never empty."""
+    """Return a valid name of at most `limit` bytes of UTF-8.
+
+    Forbidden and invisible characters become `_`; no dot or space at the end, no leading dot, no DOS device name, never
+    empty.
+    """
     name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).strip()
     name = cut(name, limit).rstrip(". ")
     if name.startswith("."):
@@ -55,12 +58,12 @@ def component(text: str, limit: int = COMPONENT_BYTES) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """At most `limit` bytes of UTF-8, never half a character."""
+    """Cut a text to at most `limit` bytes of UTF-8, never inside a character."""
     return text.encode("utf-8", "replace")[: max(0, limit)].decode("utf-8", "ignore")
 
 
 def class_folder(cls: TrainingClass) -> str:
-    """The class's folder name. Project and place give way when it grows too long; ID, number and dates never do."""
+    """Return the folder name of a class; project and place are shortened where needed, never ID, number and dates."""
     middle = f"_第{cls.class_number}班_{cls.first_day:%Y%m%d}_{cls.last_day:%Y%m%d}_"
     frame = component(cls.class_id) + "_" + middle
     project, place = component(cls.project), component(cls.place)
@@ -77,23 +80,23 @@ def _too_long(name: str) -> bool:
 
 
 def half_day_folder(day: date, session: Session) -> PurePosixPath:
-    """Relative to the class folder."""
+    """Return the folder of a half-day, relative to the class folder."""
     return PurePosixPath(day.isoformat()) / session.folder
 
 
 def segment_folder(cls: TrainingClass, placement: Placement) -> PurePosixPath:
-    """Relative to the drive's root. Where the drive already holds the class, ask `Drive.segment_folder` instead."""
+    """Return the folder of a placement, relative to the root, for a new class; `Drive.segment_folder` knows existing ones."""
     return PurePosixPath(class_folder(cls)) / camera_folder(placement)
 
 
 def camera_folder(placement: Placement) -> PurePosixPath:
-    """Relative to the class folder."""
+    """Return the folder of a placement's camera, relative to the class folder."""
     leaf = component(f"{placement.room_id}_{placement.camera_id}")
     return half_day_folder(placement.date, placement.session) / leaf
 
 
 def free_name(folder: Path, start_local: datetime) -> str:
-    """The first of HHMMSS.mp4, HHMMSS-2.mp4 … that neither a finished nor a temporary file has taken."""
+    """Return the first of HHMMSS.mp4, HHMMSS-2.mp4 … that no finished or temporary file has."""
     base = start_local.strftime("%H%M%S")
     number = 1
     while True:
@@ -104,12 +107,12 @@ def free_name(folder: Path, start_local: datetime) -> str:
 
 
 def temporary_name(name: str) -> str:
-    """The hidden name under which a file is written; it stands in the same folder as the final one."""
+    """Return the hidden name under which a file is written, in the same folder as the final one."""
     return f".{name}.part"
 
 
 def start_of(name: str) -> time | None:
-    """The local start that a segment's name gives, to the second; None for other names."""
+    """Parse the local start time, to the second, from the name of a segment; None for other names."""
     match = _SEGMENT.match(name)
     try:
         return datetime.strptime(match[1], "%H%M%S").time() if match else None  # noqa: DTZ007 - a wall clock time
@@ -118,29 +121,29 @@ def start_of(name: str) -> time | None:
 
 
 def numbered(name: str, part: int) -> str:
-    """A half-day that is closed a second time (video came in late) gets SHA256SUMS-2, CHAIN-2, RECORD-2.jsonl."""
+    """Return the file name for a closing: SHA256SUMS-2, CHAIN-2, RECORD-2.jsonl where a half-day is closed again."""
     stem, dot, extension = name.partition(".")
     return name if part == 1 else f"{stem}-{part}{dot}{extension}"
 
 
 def unnumbered(name: str) -> str:
-    """CHAIN of CHAIN-2, RECORD.jsonl of RECORD-3.jsonl."""
+    """Strip the number of the closing: CHAIN-2 gives CHAIN, RECORD-3.jsonl gives RECORD.jsonl."""
     return re.sub(r"-\d+(?=(\.|\Z))", "", name)
 
 
 def sums_part(name: str) -> int | None:
-    """Which closing of the half-day a sums file belongs to (1, 2 …); None for other names."""
+    """Return the number of the closing (1, 2 …) from the name of a checksum list; None for other names."""
     match = _SUMS.match(name)
     return int(match[1] or 1) if match else None
 
 
 def is_correction(name: str) -> bool:
-    """Is it the name of a file of figures that were revised after the seal?"""
+    """Return whether this is the name of a file with figures revised after the seal."""
     return _CORRECTION.match(name) is not None
 
 
 def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:
-    """(date, session) of a path relative to the class folder that is, or lies in, a half-day; None for others."""
+    """Parse date and session from a path relative to the class folder that is or lies in a half-day; None for others."""
     if len(path.parts) < 2 or not _DAY.match(path.parts[0]):
         return None
     session = next((s for s in Session if s.folder == path.parts[1]), None)
@@ -150,10 +153,10 @@ def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:
         day = date.fromisoformat(path.parts[0])
     except ValueError:
         return None
-    # no class is held there, and the evening of the last day of all has no end
+    # no class is outside these years, and the evening of 9999-12-31 would end beyond datetime.max
     return (day, session) if 1970 <= day.year < 9999 else None
 
 
 def class_id_of(folder: str) -> str:
-    """The class ID that a class folder's name begins with (IDs hold no `_`)."""
+    """Return the class ID at the start of a class folder's name (IDs contain no `_`)."""
     return folder.split("_", 1)[0]

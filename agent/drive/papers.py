@@ -1,7 +1,7 @@
-"""The papers of a class folder that people open: 标签.txt, 清单.csv, 到课人数.csv (目录.html is contents.py).
+"""Builds and writes the documents of a class folder: 标签.txt, 清单.csv, 到课人数.csv (contents.py builds 目录.html).
 
 UTF-8 with BOM and CRLF for Notepad and Excel; a cell that Excel would take for a formula gets a quote before it. Each file
-is written whole or not at all, and not at all where nothing changed.
+is written atomically, and only where its content changed.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import io
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from agent import words
 from agent.catalog import Catalog
 from agent.drive import contents, durable, files, layout
-from agent.drive.identity import Drive, one_line, os_error, text_file
+from agent.drive.identity import Drive, os_error
+from agent.drive.label import encode_text_file, to_one_line
 from agent.drive.view import View, headcounts
 from agent.errors import DriveError
 from agent.model import Gap, Segment, Session
 
 
 def write(catalog: Catalog, drive: Drive, view: View) -> list[Path]:
-    """Bring the class folder's papers up to date; return what was written.
+    """Update the documents of a class folder; return the files written.
 
-    The folder must exist. Raises DriveError, drive.error also where the class is sealed.
+    The folder must exist. Raises DriveError, also where the class is sealed.
     """
     if drive.is_sealed(view.folder):
         raise DriveError("drive.sealed", folder=view.folder, root=drive.root)
@@ -33,12 +33,12 @@ def write(catalog: Catalog, drive: Drive, view: View) -> list[Path]:
 
 
 def put(drive: Drive, folder: str, papers: Mapping[str, bytes]) -> list[Path]:
-    """Write those papers that differ from what is there. Raises DriveError."""
+    """Write the documents that differ from those on the drive. Raises DriveError."""
     written = []
     try:
         for name, data in papers.items():
             path = drive.root / folder / name
-            if not _holds(path, data):
+            if not _has_content(path, data):
                 durable.write_file(path, data)
                 written.append(path)
     except OSError as error:
@@ -46,8 +46,8 @@ def put(drive: Drive, folder: str, papers: Mapping[str, bytes]) -> list[Path]:
     return written
 
 
-def _holds(path: Path, data: bytes) -> bool:
-    """Is this paper there already, as it should be? Raises OSError."""
+def _has_content(path: Path, data: bytes) -> bool:
+    """Return whether a file exists with exactly this content. Raises OSError."""
     try:
         return files.read(path, len(data)) == data
     except (FileNotFoundError, files.UnfitFileError):
@@ -55,7 +55,7 @@ def _holds(path: Path, data: bytes) -> bool:
 
 
 def made(catalog: Catalog, view: View) -> dict[str, bytes]:
-    """Every paper's name and bytes."""
+    """Build all documents: name -> content."""
     looks = {key: headcounts(catalog, view, *key) for key in view.half_days()}
     return {
         layout.LABEL: label(view),
@@ -66,11 +66,11 @@ def made(catalog: Catalog, view: View) -> dict[str, bytes]:
 
 
 def label(view: View) -> bytes:
-    """The rule's label: project, time and place; and which of how many drives this is, with the others' names."""
+    """Build 标签.txt: project, time and place as the rule asks, and the number of this drive among all drives of the class."""
     cls = view.cls
     lines = [
         t("papers.class_label"),
-        *_pairs(
+        *_label_lines(
             ("papers.class_id", cls.class_id),
             ("papers.project", cls.project),
             ("papers.class_number", t("papers.number", n=cls.class_number)),
@@ -85,18 +85,18 @@ def label(view: View) -> bytes:
     for number, row in enumerate(view.drives, 1):
         key = "papers.drive" if row.drive_id == view.drive_id else "papers.other_drive"
         about = t("papers.drive_of", n=number, total=len(view.drives), drive_id=row.drive_id, label=row.label)
-        lines += _pairs((key, about))
+        lines += _label_lines((key, about))
     if view.sealed:
-        lines += _pairs(("papers.sealed", local_text(view, view.now)))
-    return text_file([*lines, t("papers.check")])
+        lines += _label_lines(("papers.sealed", local_text(view, view.now)))
+    return encode_text_file([*lines, t("papers.check")])
 
 
-def _pairs(*pairs: tuple[str, str]) -> list[str]:
-    return [f"{t(key)}：{one_line(value)}" for key, value in pairs if value]
+def _label_lines(*pairs: tuple[str, str]) -> list[str]:
+    return [f"{t(key)}：{to_one_line(value)}" for key, value in pairs if value]
 
 
 def listing(view: View) -> bytes:
-    """Segments and gaps by half-day, camera and time."""
+    """Build 清单.csv: segments and gaps by half-day, camera and time."""
     items: list[Segment | Gap] = [*view.segments, *view.gaps]
     items.sort(key=lambda x: (x.date, x.session.order, x.camera_id, x.start))
     rows = [_segment_row(view, x) if isinstance(x, Segment) else _gap_row(view, x) for x in items]
@@ -107,38 +107,66 @@ def _segment_row(view: View, s: Segment) -> list[object]:
     assert s.end is not None
     here = s.drive_id == view.drive_id
     return [
-        t("papers.segment"), s.date, s.session.folder, s.room_id, s.camera_id, local_text(view, s.start),
-        local_text(view, s.end), f"{(s.end - s.start).total_seconds():.3f}", view.drive_name(s.drive_id),
-        view.path_in_class(s) if here else t("papers.elsewhere", drive=s.drive_id), s.bytes, s.sha256, s.video_codec,
-        s.width, s.height, s.audio_codec, t(f"papers.trust.{s.trust}"), "", "", s.serial,
-        # empty: it was checked on the connection that was recorded
+        t("papers.segment"),
+        s.date,
+        s.session.folder,
+        s.room_id,
+        s.camera_id,
+        local_text(view, s.start),
+        local_text(view, s.end),
+        f"{(s.end - s.start).total_seconds():.3f}",
+        view.drive_name(s.drive_id),
+        view.path_in_class(s) if here else t("papers.elsewhere", drive=s.drive_id),
+        s.bytes,
+        s.sha256,
+        s.video_codec,
+        s.width,
+        s.height,
+        s.audio_codec,
+        t(f"papers.trust.{s.trust}"),
+        "",
+        "",
+        s.serial,
+        # empty: the serial was checked on the connection that was recorded
         local_text(view, s.unchecked_since) if s.unchecked_since else "",
-    ]  # fmt: skip
+    ]
 
 
 def _gap_row(view: View, g: Gap) -> list[object]:
     return [
-        t("papers.gap"), g.date, g.session.folder, g.room_id, g.camera_id, local_text(view, g.start),
-        local_text(view, g.end), f"{g.seconds:.3f}", *[""] * 9, t(f"gap.{g.reason}"), g.event, "", "",
-    ]  # fmt: skip
+        t("papers.gap"),
+        g.date,
+        g.session.folder,
+        g.room_id,
+        g.camera_id,
+        local_text(view, g.start),
+        local_text(view, g.end),
+        f"{g.seconds:.3f}",
+        *[""] * 9,
+        t(f"gap.{g.reason}"),
+        g.event,
+        "",
+        "",
+    ]
 
 
 def attendance(view: View) -> bytes:
-    """The half-days' figures."""
+    """Build 到课人数.csv: the figures of each half-day."""
     columns = ("expected", "present", "absent", "low", "high", "ratio", "at_start", "at_end", "lesson_s", "judged_s")
     rows = [
-        [a["date"], Session(a["session"]).folder, *[a.get(c) for c in columns], status(a), a.get("revision")]
+        [a["date"], Session(str(a["session"])).folder, *[a.get(c) for c in columns], status(a), a.get("revision")]
         for a in view.attendance
     ]
     return table(t("papers.attendance_headings").split(","), rows)
 
 
-def status(figures: Mapping[str, Any]) -> str:
+def status(figures: Mapping[str, object]) -> str:
+    """Return the status of a half-day's figures in Chinese."""
     return t(f"attendance.status.{figures['status']}")
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
-    """CSV as Excel opens it by a double click."""
+    """Build a CSV file that Excel opens correctly by double click."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(headings)
@@ -151,15 +179,15 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    text = one_line(str(value))
+    text = to_one_line(str(value))
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def local_text(view: View, moment: datetime) -> str:
-    """Local wall clock time to the second."""
+    """Format a moment as local time to the second."""
     return f"{view.local(moment):%Y-%m-%d %H:%M:%S}"
 
 
 def t(key: str, **params: object) -> str:
-    """The papers speak Chinese, whatever the operator's screen does: inspectors read them."""
+    """Return a text in Chinese, whatever the language of the operator: inspectors read the documents."""
     return words.text_in("zh", key, **params)

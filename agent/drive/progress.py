@@ -1,4 +1,4 @@
-"""A progress bar on standard error: share, rate, time left. Silent where nobody watches (no terminal)."""
+"""A progress bar: share, rate, time left. Nothing is shown where the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WIDTH = 30
 
 
 class Bar:
-    """`total` in bytes."""
+    """Shows the progress of reading `total` bytes on `out`."""
 
     def __init__(self, total: int, out: TextIO) -> None:
         self._total = max(1, total)
@@ -28,7 +28,7 @@ class Bar:
             self._out.flush()
 
     def advance(self, size: int) -> None:
-        """So many bytes more are done."""
+        """Add bytes done and redraw the bar at most every _STEP_S seconds."""
         self._done += size
         now = time.monotonic()
         if self._live and now - self._shown >= _STEP_S:
@@ -37,7 +37,7 @@ class Bar:
             self._out.flush()
 
     def line(self, seconds: float) -> str:
-        """The bar as text, `seconds` after the start."""
+        """Return the bar as text, `seconds` after the start."""
         share = min(1.0, self._done / self._total)
         rate = self._done / max(seconds, 1e-6)
         left = (self._total - self._done) / rate if rate else 0.0

@@ -1,17 +1,20 @@
-"""What a check of a drive found."""
+"""The result of verifying a drive."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 HARMLESS = "system_file"
-"""The kind of problem that is none."""
+"""The `kind` of an entry that is reported but is not a fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`kind`: changed, missing, added, unreadable, signature_missing, signature_bad, other_key, chain_broken,
-    head_unknown, audit_broken; system_file is none and is told all the same. `path` is relative to the drive."""
+    """One finding of a verification.
+
+    `kind`: changed, missing, added, unreadable, signature_missing, signature_bad, other_key, chain_broken, head_unknown,
+    audit_broken, or system_file, which is reported but is not a fault. `path` is relative to the drive.
+    """
 
     kind: str
     path: str
@@ -20,8 +23,11 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """`checked` counts files read, `audited` entries of the audit. `unclosed` half-days are listed but do not make the drive
-    wrong: they are under way."""
+    """All findings of a verification, with counters.
+
+    `checked` counts files read, `audited` audit entries. `unclosed` half-days are still in progress: they are listed but are
+    not faults. `heads` maps each chain head found to the path of its checksum list.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     checked: int = 0
@@ -32,20 +38,23 @@ class Report:
     audited: int = 0
     unclosed: list[str] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
-    _told: set[tuple[str, str]] = field(default_factory=set)
+    _reported: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def ok(self) -> bool:
+        """Whether there are no faults."""
         return not self.faults()
 
     def faults(self) -> list[Problem]:
-        """What is wrong; `problems` also name what systems left, which is harmless."""
+        """Return the faults alone; `problems` also holds harmless system files."""
         return [problem for problem in self.problems if problem.kind != HARMLESS]
 
     def system_files(self) -> list[Problem]:
+        """Return the harmless files that operating systems left."""
         return [problem for problem in self.problems if problem.kind == HARMLESS]
 
     def add(self, kind: str, path: str, detail: str = "") -> None:
-        if (kind, path) not in self._told:
-            self._told.add((kind, path))
+        """Add a problem once per kind and path."""
+        if (kind, path) not in self._reported:
+            self._reported.add((kind, path))
             self.problems.append(Problem(kind, path, detail))

@@ -1,6 +1,6 @@
-"""Seals a class, or the whole drive, for hand-over: final sums, signature, label, read-only mark, 移交单 and sticker.
+"""Seals a class or the whole drive for hand-over: final checksums, signature, label, read-only mark, 移交单 and sticker.
 
-Nothing is written to what is sealed. Figures that are revised later go to a new signed file in 更正/ (`closer.correct`).
+Nothing is written to a sealed class. Figures revised later go to a new signed file in 更正/ (`closer.correct`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from agent.catalog import Catalog
 from agent.catalog.changes import Change
 from agent.clock import Clock
 from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
-from agent.drive.identity import DEFAULT_ZONE, Drive, one_line, os_error, seal_file, text_file
+from agent.drive.identity import DEFAULT_ZONE, Drive, os_error, seal_file
+from agent.drive.label import encode_text_file, to_one_line
 from agent.errors import InputError
 from agent.model_classes import TrainingClass, find_class
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """`head` is the SHA-256 of the class folder's final SHA256SUMS. `left_out` are (path on the drive, what it is) of all in
-    the folder that no list of half-days names and that is no paper: `drive verify` will say of it that it was added."""
+    """Result of sealing a class.
+
+    `head` is the SHA-256 of the final SHA256SUMS of the class folder. `left_out` are (path on the drive, kind) of everything
+    in the folder that is neither in a checksum list nor a document: `drive verify` will report it as added.
+    """
 
     class_id: str
     folder: str
@@ -38,8 +42,11 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """`catalog` and `classes` are None and empty where the drive is sealed by itself, away from its box: half-days still
-    open are then closed from their files alone. `to` is who takes the drive over ("" where nobody does yet)."""
+    """Seals classes on one drive.
+
+    `catalog` is None and `classes` empty where the drive is sealed away from its box; half-days still open are then closed
+    from their files alone. `to` is the recipient of the drive ("" where there is none yet).
+    """
 
     drive: Drive
     clock: Clock
@@ -49,24 +56,24 @@ class Sealer:
     to: str = ""
 
     def one_class(self, class_id: str) -> Sealed:
-        """Raises InputError where the class is not there, sealed already, or not over; DriveError."""
+        """Seal one class. Raises InputError where the class is unknown, sealed already or not over; DriveError."""
         folder = self.drive.find_class(class_id)
         if folder is None:
             raise InputError("drive.no_class", class_id=class_id[:64], root=self.drive.root)
         if self.drive.is_sealed(folder):
             raise InputError("drive.sealed_already", name=folder, root=self.drive.root)
-        self._ready([folder], plan_too=True)
-        self._settle(class_id)
-        return self._seal(folder)
+        self._check_ready([folder], plan_too=True)
+        self._settle_deliveries(class_id)
+        return self._seal_class(folder)
 
     def whole(self) -> list[Sealed]:
-        """Every class that is not sealed yet, then the drive itself. A class may go on, on another drive."""
+        """Seal every class that is not sealed yet, then the drive itself. A class may go on, on another drive."""
         if self.drive.is_sealed():
             raise InputError("drive.sealed_already", name=self.drive.drive_id, root=self.drive.root)
         folders = [f for f in self.drive.class_folders() if not self.drive.is_sealed(f)]
-        self._ready(folders, plan_too=False)
-        self._settle()
-        done = [self._seal(folder) for folder in folders]
+        self._check_ready(folders, plan_too=False)
+        self._settle_deliveries()
+        done = [self._seal_class(folder) for folder in folders]
         now = self.clock.now()
         if self.catalog:
             journal.Journal(self.catalog, self.clock, self.catalog.zone).flush(self.drive)
@@ -75,7 +82,7 @@ class Sealer:
             published = {f: self._last_head(f) for f in heads}
             page = sheet.page(self.drive, published, now, self._zone(), self.to)
             durable.write_file(self.drive.root / layout.SHEET, page)
-            durable.write_file(self.drive.root / layout.LABEL, self._label(now))
+            durable.write_file(self.drive.root / layout.LABEL, self._sealed_label(now))
             papers = {name: chain.head_of(self.drive.root / name) for name in (layout.LABEL, layout.SHEET)}
             mark = {"sealed": clocks.stamp(now), "to": self.to, "heads": heads, "papers": papers}
             data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), seal_file(self.drive.root)
@@ -85,36 +92,36 @@ class Sealer:
             durable.write_file(file, data)
         except OSError as error:
             raise os_error(error, self.drive.root) from error
-        self._remember(now)
+        self._update_catalog(now)
         return done
 
-    def _settle(self, class_id: str | None = None) -> None:
-        """The sealed record takes the audit along: what was sent of video belongs into it."""
+    def _settle_deliveries(self, class_id: str | None = None) -> None:
+        """Settle pending video deliveries, so that their audit entries are part of the sealed record."""
         if self.catalog is not None:
             self.catalog.deliveries.settle(self.clock.now(), class_id)
 
     def _last_head(self, folder: str) -> str:
-        """The class's newest head on this drive: the value that the bureau was told."""
+        """Return the newest head of a class on this drive, which was reported to the bureau; "" where there is none."""
         closings = [c for c in chain.all_closings(self.drive.root / folder) if c.link]
         return closings[-1].head if closings else ""
 
-    def _label(self, now: datetime) -> bytes:
-        """The drive's label with the seal on it."""
+    def _sealed_label(self, now: datetime) -> bytes:
+        """Return the label of the drive with a line for the seal."""
         try:
             raw = files.read(self.drive.root / layout.LABEL, files.LABEL)
         except (FileNotFoundError, files.UnfitFileError):
             raw = self.drive.label_file()
         text = raw.decode("utf-8-sig", "replace")
         when = f"{now.astimezone(self._zone()):%Y-%m-%d %H:%M}"
-        return text_file(
-            [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {one_line(self.to)}".strip()]
+        return encode_text_file(
+            [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {to_one_line(self.to)}".strip()]
         )
 
     def _zone(self) -> ZoneInfo:
         return self.catalog.zone if self.catalog else DEFAULT_ZONE
 
-    def _ready(self, folders: Iterable[str], *, plan_too: bool) -> None:
-        """Nothing open, and the figures final. Raises InputError."""
+    def _check_ready(self, folders: Iterable[str], *, plan_too: bool) -> None:
+        """Check that no segment is open and all figures are final. Raises InputError."""
         if self.catalog is None:
             return
         ids = {layout.class_id_of(folder) for folder in folders}
@@ -130,17 +137,17 @@ class Sealer:
             if row:
                 raise InputError("drive.seal_provisional", class_id=class_id, date=row["date"], session=row["session"])
 
-    def _seal(self, folder: str) -> Sealed:
+    def _seal_class(self, folder: str) -> Sealed:
         class_id, path, now = layout.class_id_of(folder), self.drive.root / folder, self.clock.now()
         try:
-            self._close_rest(folder)
-            # made before the seal, so that a later correction finds its place although the folder is read-only
+            self._close_open_half_days(folder)
+            # create the folder for later corrections now: the class folder becomes read-only
             self.drive.make_folder(f"{folder}/{layout.CORRECTIONS}")
-            self._papers(folder, now)
+            self._write_documents(folder, now)
             page = sheet.page(self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to)
             durable.write_file(path / layout.SHEET, page)
-            entries = {name: sums.of_file(path / name, below=path) for name in _final_names(path)}
-            odd = [(f"{folder}/{where}", kind) for where, kind in _left_out(path)]
+            entries = {name: sums.of_file(path / name, below=path) for name in _list_final_names(path)}
+            odd = [(f"{folder}/{where}", kind) for where, kind in _list_left_out(path)]
             head = chain.write_sums(path, layout.SUMS, entries, closing.signing(self.drive, self.key_dir))
             mark_read_only(path)
         except OSError as error:
@@ -149,7 +156,7 @@ class Sealer:
             self.catalog.audit.add(now, "drive", "seal", class_id, {"drive_id": self.drive.drive_id, "head": head})
         return Sealed(class_id, folder, head, tuple(odd))
 
-    def _close_rest(self, folder: str) -> None:
+    def _close_open_half_days(self, folder: str) -> None:
         path, class_id = self.drive.root / folder, layout.class_id_of(folder)
         for half_day in chain.half_day_folders(path):
             if not closing.waiting(path, half_day):
@@ -169,10 +176,10 @@ class Sealer:
                 self.drive, folder, half_day, rows=rows, before=before, known=known, key_dir=self.key_dir
             )
             if self.catalog:
-                closing.tell(self.catalog, self.drive, link, head, self.clock.now())
+                closing.record_link(self.catalog, self.drive, link, head, self.clock.now())
 
-    def _papers(self, folder: str, now: datetime) -> None:
-        """The last papers, from the catalog; by themselves the ones on the drive stay as they are."""
+    def _write_documents(self, folder: str, now: datetime) -> None:
+        """Write the final documents from the catalog; without a catalog those on the drive stay as they are."""
         class_id = layout.class_id_of(folder)
         cls = find_class(self.classes, class_id)
         if self.catalog is None or cls is None:
@@ -183,24 +190,24 @@ class Sealer:
             self.drive.root / folder / layout.RECORD, journal.lines(self.catalog.changes.of_class(class_id))
         )
 
-    def _remember(self, now: datetime) -> None:
-        """The catalog answers for a drive that left: when, to whom, and with which last head."""
+    def _update_catalog(self, now: datetime) -> None:
+        """Store in the catalog that the drive is sealed or handed over, with time and recipient."""
         if self.catalog is None or self.catalog.drives.get(self.drive.drive_id) is None:
             return
         given = {"handed_over_at": now, "handed_over_to": self.to} if self.to else {}
         self.catalog.drives.set(self.drive.drive_id, state="handed_over" if self.to else "sealed", **given)
 
 
-def _final_names(path: Path) -> list[str]:
-    """The papers, and every half-day's list of sums: so the final sums stand for every byte of the class."""
+def _list_final_names(path: Path) -> list[str]:
+    """List the documents and every half-day's checksum list: so the final list covers every byte of the class."""
     own = layout.PAPERS - {layout.SUMS, f"{layout.SUMS}.sig"}
     top = [x.name for x in files.entries(path) if x.kind == "file" and x.name in own]
     inner = [f"{closed.folder}/{layout.numbered(layout.SUMS, closed.part)}" for closed in chain.all_closings(path)]
     return [*top, *inner]
 
 
-def _left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
-    """(path, kind) of links, pipes and the like, of files that could not be listed, and of files that are not the layout's."""
+def _list_left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
+    """Yield (path, kind) of entries that are not regular files, could not be listed or do not belong to the layout."""
     closed = chain.all_closings(path)
     half_days = set(chain.half_day_folders(path))
     named = {f"{x.folder}/{name}" for x in closed for name in x.sums or ()}
@@ -216,8 +223,11 @@ def _left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
 
 
 def mark_read_only(path: Path) -> None:
-    """Take the write permission from everything below, but 更正/. File systems that know none (exFAT) refuse: the mark is
-    a courtesy, the sums are the proof. Raises OSError for anything else."""
+    """Remove write permission from everything below except 更正/. Raises OSError.
+
+    File systems without permissions (exFAT) refuse, which is ignored: the mark only prevents accidents, the checksums are
+    the proof.
+    """
     write = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
     for entry in reversed(list(files.walk(path))):
         if layout.CORRECTIONS in entry.path.parts or entry.kind not in ("file", "folder"):

@@ -1,4 +1,4 @@
-"""移交单.html: the hand-over sheet for signatures, and on its own page the sticker for the drive's case."""
+"""Builds 移交单.html: the hand-over form for signatures, and on a page of its own the sticker for the drive's case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from agent import words
 from agent.drive import keys
-from agent.drive.identity import Drive, one_line
+from agent.drive.identity import Drive
+from agent.drive.label import to_one_line
 
 t = partial(words.text_in, "zh")
 _STYLE = """
@@ -24,13 +25,17 @@ th{font-weight:normal;white-space:nowrap;width:8em}code{font:12px/1.5 monospace;
 
 
 def page(drive: Drive, heads: Mapping[str, str], at: datetime, zone: ZoneInfo, to: str) -> bytes:
-    """`heads`: class folder -> the value that its sums end in, to be compared with the bureau's."""
+    """Build the form as UTF-8 bytes; `heads`: class folder -> its chain head, to be compared with the bureau's."""
     when = f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
     facts = (
-        ("papers.institution", drive.institution), ("sheet.label", drive.label), ("sheet.drive_id", drive.drive_id),
-        ("papers.sealed", when), ("sheet.to", to), ("sheet.key", keys.fingerprint(drive.public_key)),
-    )  # fmt: skip
-    rows = "".join(f"<tr><th>{escape(t(k))}</th><td>{escape(one_line(v)) or '—'}</td></tr>" for k, v in facts)
+        ("papers.institution", drive.institution),
+        ("sheet.label", drive.label),
+        ("sheet.drive_id", drive.drive_id),
+        ("papers.sealed", when),
+        ("sheet.to", to),
+        ("sheet.key", keys.fingerprint(drive.public_key)),
+    )
+    rows = "".join(f"<tr><th>{escape(t(k))}</th><td>{escape(to_one_line(v)) or '—'}</td></tr>" for k, v in facts)
     classes = "".join(
         f"<tr><td>{escape(folder)}<br><code>{escape(head) or '—'}</code></td></tr>" for folder, head in heads.items()
     )

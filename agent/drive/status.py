@@ -1,4 +1,4 @@
-"""What a drive holds, and what a person may delete: after `retention.years` nothing is deleted, only listed."""
+"""Lists the classes on a drive, and those past `retention.years` that a person may delete; nothing is deleted here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.drive.identity import Drive, os_error
 
 @dataclass(frozen=True, slots=True)
 class ClassOnDrive:
-    """`last` is the last day with video, `bytes` everything in the folder, `unclosed` half-days without sums."""
+    """A class folder: `last` day with video, `bytes` of all its files, `unclosed` half-days without checksum list."""
 
     class_id: str
     folder: str
@@ -25,32 +25,36 @@ class ClassOnDrive:
 
 
 def classes(drive: Drive) -> list[ClassOnDrive]:
-    """Every class folder of a drive. Raises DriveError."""
+    """Summarise every class folder of a drive. Raises DriveError."""
     try:
-        return [_one(drive, folder) for folder in drive.class_folders()]
+        return [_summarise(drive, folder) for folder in drive.class_folders()]
     except OSError as error:
         raise os_error(error, drive.root) from error
 
 
-def _one(drive: Drive, folder: str) -> ClassOnDrive:
+def _summarise(drive: Drive, folder: str) -> ClassOnDrive:
     path = drive.root / folder
     half_days = chain.half_day_folders(path)
     days = sorted(key[0] for x in half_days if (key := layout.parse_half_day(x)))
     return ClassOnDrive(
-        class_id=layout.class_id_of(folder), folder=folder, first=days[0] if days else None,
-        last=days[-1] if days else None, half_days=len(half_days),
-        unclosed=sum(not chain.closings(path, x) for x in half_days), bytes=files.size_below(path),
+        class_id=layout.class_id_of(folder),
+        folder=folder,
+        first=days[0] if days else None,
+        last=days[-1] if days else None,
+        half_days=len(half_days),
+        unclosed=sum(not chain.closings(path, x) for x in half_days),
+        bytes=files.size_below(path),
         sealed=drive.is_sealed(folder),
-    )  # fmt: skip
+    )
 
 
 def expired(found: Iterable[ClassOnDrive], today: date, years: int) -> list[ClassOnDrive]:
-    """Classes whose last day lies `years` or more back: what the rule no longer asks to keep. Pure."""
+    """Return the classes whose last day is `years` or more ago, which the rule no longer requires to keep. Pure."""
     return [x for x in found if x.last is not None and add_years(x.last, years) <= today]
 
 
 def add_years(day: date, years: int) -> date:
-    """The same day `years` later; 29 February becomes 1 March, so that nothing is listed a day early."""
+    """Return the same day `years` later; 29 February becomes 1 March, so that nothing is listed a day early."""
     try:
         return day.replace(year=day.year + years)
     except ValueError:

@@ -1,4 +1,4 @@
-"""SHA256SUMS: as `sha256sum` writes it (binary files, text mode mark), so that `sha256sum -c` reads it."""
+"""Reads and writes SHA256SUMS in the format of `sha256sum` (text mode mark), so that `sha256sum -c` accepts it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from agent.drive import files
 
 Progress = Callable[[int], None]
-"""Told the number of bytes just read."""
+"""Called with the number of bytes just read."""
 
 
 def of_file(path: Path, progress: Progress | None = None, *, below: Path | None = None) -> str:
-    """SHA-256 of a plain file, lower-case hex, as far as it went when it was opened. Raises OSError."""
+    """Return the SHA-256 of a regular file as lower-case hex, up to its size when it was opened. Raises OSError."""
     digest = hashlib.sha256()
     with files.opened(path, files.SEGMENT, below=below) as file:
         for block in file.blocks():
@@ -24,18 +24,19 @@ def of_file(path: Path, progress: Progress | None = None, *, below: Path | None 
 
 
 def of_bytes(data: bytes) -> str:
+    """Return the SHA-256 of `data` as lower-case hex."""
     return hashlib.sha256(data).hexdigest()
 
 
 def write(entries: Iterable[tuple[str, str]]) -> bytes:
-    """(relative path, hex) pairs as the file's bytes, sorted by path."""
+    """Format (relative path, hex) pairs as the content of SHA256SUMS, sorted by path."""
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(entries)).encode("utf-8")
 
 
 def read(data: bytes) -> dict[str, str]:
-    """Relative path -> hex. Raises ValueError for anything that `sha256sum` would not have written for our names."""
+    """Parse SHA256SUMS to relative path -> hex. Raises ValueError for anything that `write` cannot have written."""
     found: dict[str, str] = {}
-    # by line feeds alone: a file's name may hold what Python takes for other line breaks
+    # split at line feeds only: a file name may contain characters that str.splitlines takes for line breaks
     for line in data.decode("utf-8").removesuffix("\n").split("\n") if data else ():
         line = line.removesuffix("\r")
         digest, mark, path = line[:64], line[64:66], line[66:]

@@ -1,7 +1,8 @@
-"""What operating systems, office programs, phones and chkdsk leave on a disk that somebody looked at with them.
+"""Recognises files that operating systems, office programs, phones and chkdsk leave on a disk.
 
-Such a thing is told, with its size, and is harmless: no list of sums names it, so it proves nothing, and a file of evidence
-that went into a bin is missing all the same. A video under such a name is none: no system ever writes one.
+Such files are reported with their size and are harmless: no checksum list names them, so they prove nothing, and evidence
+moved to a recycle bin is still reported as missing. A video under such a name is not a system file, since no system writes
+one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from agent import words
 from agent.drive import files
 
-# folders, whatever they hold; compared without regard to case, as the systems that make them do
+# folders, whatever they contain; case-insensitive, as on the systems that make them
 _FOLDERS = re.compile(
     r"lost\+found|system volume information|\$recycle\.bin|recycler|recycled|\$extend|\.trash|\.trash-\d+|\.trashes"
     r"|\.fseventsd|\.spotlight-v100|\.temporaryitems|\.documentrevisions-v100|\.appledb|\.appledesktop|\.appledouble"
@@ -28,9 +29,9 @@ _FILES = re.compile(
     r"|\._.+|~\$.+|\.~.+|~.+\.tmp|~wr[a-z]\d+\.tmp|icon\r",
     re.IGNORECASE,
 )
-# those that stand on a disk, empty, before anybody put anything there
+# folders that exist, empty, on a freshly formatted disk
 _USUAL = re.compile(r"lost\+found|system volume information|\$recycle\.bin|\..*", re.IGNORECASE)
-# what the first bytes of a video look like: MP4 and MOV, Matroska, AVI, MPEG-PS, FLV, MPEG-TS
+# first bytes of a video file: MP4 and MOV, Matroska, AVI, MPEG-PS, FLV, MPEG-TS
 _BOXES = (b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"free", b"skip", b"wide")
 _STARTS = (b"\x1aE\xdf\xa3", b"RIFF", b"\x00\x00\x01\xba", b"\x00\x00\x00\x01", b"FLV\x01")
 _NEVER_VIDEO = b"\x00\x00\x00\x01Bud1"  # .DS_Store
@@ -39,7 +40,7 @@ _TS_PACKET = 188
 
 @dataclass(frozen=True, slots=True)
 class SystemItem:
-    """`path` is relative to the folder that was asked for; `count` files of `bytes` in all."""
+    """A system file or folder: `path` relative to the folder searched; `count` files with `bytes` in total."""
 
     path: str
     count: int
@@ -47,24 +48,27 @@ class SystemItem:
     folder: bool
 
     @property
-    def worth_telling(self) -> bool:
-        """An empty folder that every such disk has tells nobody anything."""
+    def worth_reporting(self) -> bool:
+        """Whether to report it: not an empty folder that every such disk has."""
         return bool(self.count) or _USUAL.fullmatch(PurePosixPath(self.path).name) is None
 
     def detail(self) -> str:
+        """Describe number and size of the files in the language of the user."""
         key = "system_folder" if self.folder else "system_file"
         return words.text(f"drive.detail.{key}", count=self.count, bytes=self.bytes)
 
 
 def is_name(entry: files.Entry) -> bool:
-    """Is it called as a system calls its own file or folder? A link or a pipe never is one."""
+    """Return whether an entry has the name of a system file or folder; links and pipes never count."""
     pattern = {"file": _FILES, "folder": _FOLDERS}.get(entry.kind)
     return pattern is not None and pattern.fullmatch(entry.name) is not None
 
 
 def of(folder: Path, entry: files.Entry) -> SystemItem | None:
-    """What a system left there, with its size; None for anything else, a video under a system file's name too. An empty
-    folder counts no file. Raises OSError."""
+    """Return an entry as a system file with its size; None for anything else, also for a video under such a name.
+
+    An empty folder has a count of 0. Raises OSError.
+    """
     if not is_name(entry):
         return None
     path = folder / entry.path
@@ -72,14 +76,16 @@ def of(folder: Path, entry: files.Entry) -> SystemItem | None:
         try:
             sizes = [x.bytes for x in files.walk(path) if x.kind != "folder"]
         except PermissionError:
-            sizes = []  # lost+found is root's alone
+            sizes = []  # lost+found is readable by root only
         return SystemItem(str(entry.path), len(sizes), sum(sizes), folder=True)
     return None if is_video(path) else SystemItem(str(entry.path), 1, entry.bytes, folder=False)
 
 
 def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
-    """Everything below a folder, with what it is where a system left it; what a system's folder holds is not named by
-    itself. Raises OSError."""
+    """Yield everything below a folder, with its `SystemItem` or None; the content of a system folder is skipped.
+
+    Raises OSError.
+    """
     inside: set[PurePosixPath] = set()
     for entry in files.walk(folder):
         if entry.path.parent in inside:
@@ -93,11 +99,11 @@ def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
 
 
 def is_video(path: Path) -> bool:
-    """Do a file's first bytes look like a video? Raises OSError."""
+    """Return whether the first bytes of a file look like a video. Raises OSError."""
     try:
         with files.opened(path, 1 << 62) as file:
             head = next(file.blocks(), b"")[: _TS_PACKET + 1]
     except PermissionError:
-        return False  # a file of root's; of no use to anybody who could not read it either
+        return False  # readable by root only, so it was not recorded by the agent
     transport = len(head) > _TS_PACKET and head[0] == head[_TS_PACKET] == 0x47
     return not head.startswith(_NEVER_VIDEO) and (head[4:8] in _BOXES or head.startswith(_STARTS) or transport)

@@ -1,7 +1,8 @@
-"""Re-reads a whole drive and says what is not as it was closed. Needs the drive alone; an anchor makes it stronger.
+"""Reads a whole drive again and reports every difference from its state when it was closed.
 
-Without an anchor the answer is "consistent, not anchored": whoever owns the drive could have cut half-days from the end and
-signed all anew. With `key` (the box's public key, kept elsewhere) and `heads` (published when half-days close) that shows too.
+Only the drive is needed; an anchor makes the result stronger. Without an anchor the result is "consistent, not anchored":
+the owner of the drive could have removed half-days from the end and signed everything again. `key` (the box's public key,
+kept elsewhere) and `heads` (published when half-days are closed) reveal that too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from agent.model import Session
 
 
 def total_bytes(drive: Drive) -> int:
-    """What `verify` will have to read, for a progress bar. Raises DriveError."""
+    """Return the number of bytes that `verify` will read, for a progress bar. Raises DriveError."""
     try:
         return sum(files.size_below(drive.root / folder) for folder in drive.class_folders())
     except OSError as error:
@@ -32,10 +33,11 @@ def verify(
     progress: Callable[[int], None] | None = None,
     only: str | None = None,
 ) -> Report:
-    """Check every class of the drive (or the class ID `only`).
+    """Check every class of the drive, or only the class ID `only`.
 
-    `key` is the public key that must have signed; `heads` are published heads that must all be found. Raises DriveError
-    where the drive itself cannot be read; a single unreadable file is a problem in the report.
+    `key` is the public key that must have signed; `heads` are published heads that must all be found; `progress` is called
+    with the number of bytes read. Raises DriveError where the drive itself cannot be read; a single unreadable file is a
+    problem in the report.
     """
     report = Report(signed=bool(drive.public_key or key))
     public = keys.normal(key) if key else drive.public_key
@@ -44,8 +46,8 @@ def verify(
     try:
         for folder in drive.class_folders():
             if only is None or layout.class_id_of(folder) == only:
-                Checker(drive, report, public, progress).one_class(folder)
-        _journal(drive, report, only)
+                Checker(drive, report, public, progress).check_class(folder)
+        _check_journal(drive, report, only)
         if only is None:
             trail = audited.check(drive.root, drive.class_folders())
             report.audited = trail.entries
@@ -54,23 +56,25 @@ def verify(
             for path, detail in trail.unread:
                 report.add("unreadable", path, detail)
             checker = Checker(drive, report, public, progress)
-            checker.root()
+            checker.check_root()
             if files.kind(seal_file(drive.root)):
-                checker.whole()
+                checker.check_drive_seal()
     except OSError as error:
         raise os_error(error, drive.root) from error
     wanted = [head.lower() for head in heads]
     for head in wanted:
         if head not in report.heads.values() and head not in report.heads:
             report.add("head_unknown", "", head)
-    # an anchor is the head: the key alone proves who signed, not that the end is still there
+    # only a head is an anchor: the key proves who signed, but not that the last half-days are still there
     report.anchored = bool(wanted) and not any(p.kind in ("head_unknown", "other_key") for p in report.problems)
     return report
 
 
-def _journal(drive: Drive, report: Report, only: str | None) -> None:
-    """The drive's own journal knows what was closed on it: each list of sums must still be there, and be that one. Of a
-    class whose folder is gone nothing is said: a person may delete it after its years."""
+def _check_journal(drive: Drive, report: Report, only: str | None) -> None:
+    """Compare the closings in the drive's journal with its checksum lists: each list must exist and have that hash.
+
+    A class whose folder is gone is not reported: a person may delete it after the retention time.
+    """
     unread: journal.Faults = []
     closed = {
         (str(x.row.get("class_id")), str(x.row.get("sequence"))): x.row

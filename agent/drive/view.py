@@ -1,11 +1,10 @@
-"""All that a class's papers say, gathered from the catalog as values."""
+"""The content of a class's documents, gathered from the catalog as values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.catalog import Catalog
@@ -19,9 +18,11 @@ from agent.model_classes import TrainingClass
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One class as the papers on `drive_id` show it. `segments` are those of every drive; `drives` are the class's, in the
-    order in which it came to them; `rooms` says what each room lacks; `attendance` holds the contract's objects; `now` is
-    when the papers are made."""
+    """One class as the documents on the drive `drive_id` show it.
+
+    `segments` are those on all drives; `drives` are the drives of the class in order of first use; `rooms` is the missing
+    time of each room; `attendance` holds attendance objects of the contract; `now` is when the documents are made.
+    """
 
     cls: TrainingClass
     folder: str
@@ -30,35 +31,38 @@ class View:
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...]
     rooms: tuple[RoomTime, ...]
-    attendance: tuple[dict[str, Any], ...]
+    attendance: tuple[Mapping[str, object], ...]
     zone: ZoneInfo
     now: datetime
     sealed: bool = False
 
     def half_days(self) -> list[tuple[date, Session]]:
-        """Every half-day that has video, a gap or figures, in order."""
+        """List every half-day that has video, a gap or figures, in order."""
         found = {(s.date, s.session) for s in self.segments} | {(g.date, g.session) for g in self.gaps}
-        found |= {(date.fromisoformat(a["date"]), Session(a["session"])) for a in self.attendance}
+        found |= {(date.fromisoformat(str(a["date"])), Session(str(a["session"]))) for a in self.attendance}
         return sorted(found, key=lambda key: (key[0], key[1].order))
 
-    def figures(self, day: date, session: Session) -> dict[str, Any] | None:
+    def figures(self, day: date, session: Session) -> Mapping[str, object] | None:
+        """Return the attendance object of a half-day, None where there is none."""
         wanted = (day.isoformat(), session.value)
         return next((a for a in self.attendance if (a["date"], a["session"]) == wanted), None)
 
     def local(self, moment: datetime) -> datetime:
+        """Convert a moment to the time zone of the site."""
         return moment.astimezone(self.zone)
 
     def drive_name(self, drive_id: str) -> str:
+        """Return the ID of a drive with its label."""
         label = next((d.label for d in self.drives if d.drive_id == drive_id), "")
         return f"{drive_id} {label}".strip()
 
     def path_in_class(self, segment: Segment) -> str:
-        """The file's path relative to the class folder."""
+        """Return the path of a segment's file relative to the class folder."""
         return segment.path.split("/", 1)[1]
 
 
 def gather(catalog: Catalog, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass], now: datetime) -> View:
-    """Ask the catalog. Raises CatalogError."""
+    """Gather the view of a class from the catalog. Raises CatalogError."""
     segments = catalog.segments.of_class(cls.class_id)
     order: dict[str, datetime] = {}
     for segment in segments:
@@ -68,20 +72,25 @@ def gather(catalog: Catalog, drive: Drive, cls: TrainingClass, classes: Sequence
     folder = drive.class_folder(cls)
     book = gaps.book(catalog, classes, cls.class_id, now)
     return View(
-        cls=cls, folder=folder, drive_id=drive.drive_id,
+        cls=cls,
+        folder=folder,
+        drive_id=drive.drive_id,
         drives=tuple(known[d] for d in sorted(order, key=lambda d: order[d]) if d in known),
         segments=tuple(segments),
-        gaps=tuple(book.gaps), rooms=tuple(book.rooms),
+        gaps=tuple(book.gaps),
+        rooms=tuple(book.rooms),
         attendance=tuple(catalog.attendance.of_class(cls.class_id)),
-        zone=catalog.zone, now=now, sealed=drive.is_sealed(folder),
-    )  # fmt: skip
+        zone=catalog.zone,
+        now=now,
+        sealed=drive.is_sealed(folder),
+    )
 
 
 def headcounts(catalog: Catalog, view: View, day: date, session: Session) -> list[Look]:
-    """The half-day's looks that could be judged, in order of time."""
+    """List the judged looks of a half-day in order of time."""
     return [x for x in catalog.looks.of_half_day(view.cls.class_id, day, session) if x.judged]
 
 
 def sealed(view: View) -> View:
-    """The same as of the moment of the seal."""
+    """Return the view as it is after the seal."""
     return replace(view, sealed=True)

@@ -1,2 +1,1 @@
-"""`site-agent setup`: from a bare installation to a box that records. Each step is a function that the guide and the flags
-share."""
+"""`site-agent setup`: from a new installation to a recording box. The guide and the flags share the same step functions."""

@@ -1,4 +1,4 @@
-"""The guided first run: it asks on the terminal and fills in the flags, so that whatever it does can be done by flags."""
+"""The guided first run: asks on the terminal and fills in the flags, so that flags can do everything that it does."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from agent.setup import mounts
 
 
 def ask(key: str, default: str = "", check: Callable[[str], bool] = bool, **params: object) -> str:
-    """One line from the terminal; an empty answer takes `default`. Asks again until `check` is content."""
+    """Read one line from the terminal, again until `check` accepts it; an empty answer gives `default`."""
     prompt = words.text(f"setup.ask.{key}", **params)
     while True:
         sys.stderr.write(f"{prompt} [{default}] " if default else f"{prompt} ")
         sys.stderr.flush()
         line = sys.stdin.readline()
         if not line:
-            raise KeyboardInterrupt  # end of input: stop as Ctrl-C would
+            raise KeyboardInterrupt  # end of input: stop as Ctrl-C does
         answer = line.strip() or default
         if check(answer):
             return answer
@@ -34,10 +34,12 @@ def ask(key: str, default: str = "", check: Callable[[str], bool] = bool, **para
 
 
 def yes(key: str, *, default: bool = True, **params: object) -> bool:
+    """Ask a yes-or-no question."""
     return ask(key, "y" if default else "n", lambda a: a[:1].lower() in ("y", "n"), **params)[:1].lower() == "y"
 
 
 def place(args: argparse.Namespace, settings: Settings) -> None:
+    """Ask for county, site, box and institution."""
     args.county = ask("county", settings.county, is_id)
     args.site = ask("site", settings.site, is_id)
     args.box = ask("box", settings.box, is_id)
@@ -45,9 +47,10 @@ def place(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def cameras(args: argparse.Namespace, settings: Settings) -> None:
+    """Ask for the camera networks, the camera login and the list of approved models."""
     own = networks.choose(settings.cameras.networks)
     shown = ",".join(str(n) for n in own.allowed)
-    args.network = [n.strip() for n in ask("networks", shown, _networks).split(",") if n.strip()]
+    args.network = [n.strip() for n in ask("networks", shown, _are_networks).split(",") if n.strip()]
     args.camera_user = ask("camera_user", settings.cameras.username)
     args.camera_password = getpass.getpass(words.text("setup.ask.camera_password") + " ") or None
     if not settings.cameras.model_list.exists():
@@ -55,7 +58,7 @@ def cameras(args: argparse.Namespace, settings: Settings) -> None:
         args.models = Path(given) if given else None
 
 
-def _networks(text: str) -> bool:
+def _are_networks(text: str) -> bool:
     try:
         networks.choose([n.strip() for n in text.split(",") if n.strip()])
     except InputError:
@@ -64,7 +67,7 @@ def _networks(text: str) -> bool:
 
 
 def drive(args: argparse.Namespace, settings: Settings) -> None:
-    """Choose a partition; what it holds is said before anything is written."""
+    """Ask for the partition to use as a drive, showing what each one is before anything is written."""
     found = mounts.partitions()
     for number, p in enumerate(found, 1):
         size = f"{p.size / 1e9:.0f} GB"
@@ -82,12 +85,13 @@ def drive(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def force(root: Path) -> str | None:
-    """The full word, typed by a person, or None."""
+    """Ask for FORCE_WORD, typed in full; None for any other answer."""
     answer = ask("force", "-", root=root, word=FORCE_WORD)
     return answer if answer == FORCE_WORD else None
 
 
 def bureau(args: argparse.Namespace, settings: Settings) -> None:
+    """Ask for the broker of the bureau, its login, CA file and signing key."""
     if not yes("bureau"):
         args.no_bureau = True
         return
@@ -108,5 +112,6 @@ def _is_key(text: str) -> bool:
 
 
 def training_class(args: argparse.Namespace) -> None:
+    """Ask for a class file to import."""
     given = ask("class", "", lambda a: not a or Path(a).is_file())
     args.class_file = Path(given) if given else None

@@ -1,4 +1,4 @@
-"""Is a folder really the disk that it should be? An empty mount point looks like a folder, and lies on the system disk."""
+"""Detects unmounted mount points: an empty mount point looks like a folder, but is on the system disk."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ UNITS = (
     Path("/usr/lib/systemd/system"),
     Path("/lib/systemd/system"),
 )
-# where disks are mounted by custom: in a folder of it, or (by desktops) in one of a user's
+# usual parents of mount points: direct children, or (by desktops) children of a user's folder
 MEDIA = (Path("/media"), Path("/mnt"), Path("/run/media"))
 
 
 def check(root: Path, named: Iterable[Path], *, agreed: bool) -> str | None:
-    """Before a folder becomes a drive: one that ought to be a mount point, with nothing mounted there, is taken only where
-    somebody said so (`agreed`) or types the full word. `named` are the drives of the installed settings. Raises InputError.
+    """Check a folder before it becomes a drive; return a note for the user, or None.
 
-    Any other folder on the system disk (a trial, a bench) is taken: returned is what to say of it then, or None.
+    A folder that should be a mount point but has nothing mounted is accepted only where the user agreed (`agreed`) or types
+    the full word. `named` are the drives in the installed settings. Other folders on the system disk (a trial, a bench) are
+    accepted with a note. Raises InputError.
     """
     root = root.absolute()
     if not root.is_dir() or not _nothing_mounted(root):
@@ -39,17 +40,17 @@ def check(root: Path, named: Iterable[Path], *, agreed: bool) -> str | None:
     word = words.text("drive.system_disk_word")
     sys.stderr.write(words.text("drive.ask_system_disk", root=root, word=word) + " ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip() not in (word, *_words()):
+    if sys.stdin.readline().strip() not in (word, *_confirmation_words()):
         raise InputError("drive.not_mounted", root=root, why=words.text(f"drive.mount_point.{why}"))
     return None
 
 
 def reason(root: Path, named: Iterable[Path], *, fstab: Path = FSTAB, units: Iterable[Path] = UNITS) -> str | None:
-    """Who says that this folder is a mount point: settings, fstab, unit, media; None where nobody does."""
+    """Return what defines this folder as a mount point: settings, fstab, unit or media; None where nothing does."""
     same = {root, root.resolve()}
     if same & {path.absolute() for path in named}:
         return "settings"
-    if same & set(_fstab(fstab)):
+    if same & set(_read_fstab(fstab)):
         return "fstab"
     if any((folder / mounts.unit_name(path)).exists() for folder in units for path in same):
         return "unit"
@@ -57,13 +58,13 @@ def reason(root: Path, named: Iterable[Path], *, fstab: Path = FSTAB, units: Ite
     return "media" if media else None
 
 
-def _fstab(file: Path) -> list[Path]:
+def _read_fstab(file: Path) -> list[Path]:
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     fields = [line.split() for line in lines if not line.lstrip().startswith("#")]
-    # a blank in a path stands there as \040
+    # fstab writes a blank in a path as \040
     return [Path(re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), f[1])) for f in fields if len(f) > 1]
 
 
@@ -76,5 +77,5 @@ def _on_system_disk(root: Path) -> bool:
     return root.stat().st_dev == Path("/").stat().st_dev
 
 
-def _words() -> list[str]:
+def _confirmation_words() -> list[str]:
     return [words.text_in(language, "drive.system_disk_word") for language in ("zh", "en")]

@@ -1,5 +1,7 @@
-"""Where a drive is mounted: a mount unit and a udev rule by the file system's UUID, so that this disk and no other appears
-there, whenever it is plugged in."""
+"""Mounts a drive by the UUID of its file system, with a systemd mount unit and a udev rule.
+
+So only this disk is mounted at its mount point, whenever it is plugged in.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,21 @@ UNITS = Path("/etc/systemd/system")
 RULES = Path("/etc/udev/rules.d")
 USER = "site-agent"
 _PLAIN = frozenset(f"{string.ascii_letters}{string.digits}_:.")
-# the kernel's ntfs3 refuses a volume that was not unmounted in order, so a drive would stay away after every power cut
+# the kernel's ntfs3 refuses a volume that was not unmounted cleanly, so a drive would be missing after every power cut
 _NTFS_3G = "ntfs-3g"
-_OWNED = "uid={user},gid={user},umask=0027,noatime"
-# kind of file system (blkid) -> (type to mount, options); those without owners get the service as the only one
+_OWNER_OPTIONS = "uid={user},gid={user},umask=0027,noatime"
+# kind of file system (blkid) -> (type to mount, options); on file systems without owners the service owns all files
 KINDS = {
-    "ext4": ("ext4", "noatime,nodev,nosuid,noexec"), "xfs": ("xfs", "noatime,nodev,nosuid,noexec"),
-    "exfat": ("exfat", _OWNED + ",nodev,nosuid,noexec"), "ntfs": ("ntfs3", _OWNED + ",nodev,nosuid,noexec"),
-}  # fmt: skip
+    "ext4": ("ext4", "noatime,nodev,nosuid,noexec"),
+    "xfs": ("xfs", "noatime,nodev,nosuid,noexec"),
+    "exfat": ("exfat", _OWNER_OPTIONS + ",nodev,nosuid,noexec"),
+    "ntfs": ("ntfs3", _OWNER_OPTIONS + ",nodev,nosuid,noexec"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition as lsblk tells it; `mounted` are its mount points, `size` bytes."""
+    """One partition as reported by lsblk; `mounted` are its mount points, `size` is in bytes."""
 
     device: str
     kind: str
@@ -44,13 +48,13 @@ class Partition:
 
     @property
     def system(self) -> bool:
-        """Holds the running system, or swap: never an evidence drive."""
+        """Whether it holds the running system or swap, and so can never be an evidence drive."""
         own = ("/", "/boot", "/usr", "/var", "/home", "/opt", "[SWAP]")
         return self.kind == "swap" or any(m in own or m.startswith("/boot/") for m in self.mounted)
 
 
 def partitions() -> list[Partition]:
-    """Every partition (or bare disk with a file system) that could be a drive: the system's own are left out."""
+    """List the partitions (or disks with a file system) that could be a drive; system partitions are left out."""
     columns = "PATH,TYPE,FSTYPE,UUID,LABEL,SIZE,MODEL,MOUNTPOINTS"
     try:
         done = subprocess.run(
@@ -59,26 +63,30 @@ def partitions() -> list[Partition]:
         disks = json.loads(done.stdout)["blockdevices"]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         raise InputError("setup.no_lsblk", detail=type(error).__name__) from None
-    found = [p for disk in disks for p in _of_disk(disk)]
+    found = [p for disk in disks for p in _list_disk_partitions(disk)]
     return [p for p in found if p.kind and not p.system]
 
 
-def _of_disk(disk: dict[str, object]) -> list[Partition]:
+def _list_disk_partitions(disk: dict[str, object]) -> list[Partition]:
     children = disk.get("children")
     rows: Sequence[object] = children if isinstance(children, list) and children else [disk]
     return [
         Partition(
-            device=str(row["path"]), kind=str(row["fstype"] or ""), uuid=str(row["uuid"] or ""),
-            label=str(row["label"] or ""), size=int(row["size"] or 0), model=str(disk.get("model") or "").strip(),
+            device=str(row["path"]),
+            kind=str(row["fstype"] or ""),
+            uuid=str(row["uuid"] or ""),
+            label=str(row["label"] or ""),
+            size=int(row["size"] or 0),
+            model=str(disk.get("model") or "").strip(),
             mounted=tuple(str(m) for m in row["mountpoints"] or () if m),
         )
         for row in rows
         if isinstance(row, dict) and disk.get("type") in ("disk", "loop")
-    ]  # fmt: skip
+    ]
 
 
 def find(device: str) -> Partition:
-    """The partition that the user named, by any of its names. Raises InputError."""
+    """Find the partition named by the user, by any of its device names. Raises InputError."""
     real = os.path.realpath(device)
     found = next((p for p in partitions() if os.path.realpath(p.device) == real), None)
     if found is None:
@@ -89,14 +97,14 @@ def find(device: str) -> Partition:
 
 
 def unit_name(where: Path) -> str:
-    """systemd's name of the mount unit of a folder (systemd-escape --path)."""
+    """Return the name of a folder's mount unit (as systemd-escape --path)."""
     text = str(where).strip("/")
     safe = "".join("-" if b == 0x2F else chr(b) if chr(b) in _PLAIN else f"\\x{b:02x}" for b in text.encode())
     return f"{safe}.mount"
 
 
 def unit(uuid: str, kind: str, where: Path) -> str:
-    """The mount unit's text. Nothing requires it: a drive that is not there is the agent's to report."""
+    """Build the text of the mount unit. No other unit requires it: the agent itself reports a missing drive."""
     mount_type, options = KINDS[kind]
     if mount_type == "ntfs3" and shutil.which(f"mount.{_NTFS_3G}", path="/usr/sbin:/sbin:/usr/bin:/bin"):
         mount_type = _NTFS_3G
@@ -115,7 +123,7 @@ def unit(uuid: str, kind: str, where: Path) -> str:
 
 
 def rule(uuid: str, where: Path) -> str:
-    """The udev rule's text: mount as soon as the disk is plugged in, and keep desktops from mounting it elsewhere."""
+    """Build the text of the udev rule: mount the disk when it is plugged in, and keep desktops from mounting it."""
     return (
         "# Written by site-agent setup.\n"
         f'ACTION!="remove", SUBSYSTEM=="block", ENV{{ID_FS_UUID}}=="{uuid}", TAG+="systemd", '
@@ -124,7 +132,7 @@ def rule(uuid: str, where: Path) -> str:
 
 
 def install(partition: Partition, where: Path, units: Path = UNITS, rules: Path = RULES) -> list[Path]:
-    """Write both files; they replace those of the drive that was mounted there before. Raises InputError."""
+    """Write unit and rule, replacing those of an earlier drive at this mount point. Raises InputError."""
     name = unit_name(where)
     rule_file = rules / f"70-site-agent-{name.removesuffix('.mount')}.rules"
     try:
@@ -138,10 +146,12 @@ def install(partition: Partition, where: Path, units: Path = UNITS, rules: Path 
 
 
 def mount(where: Path) -> None:
-    """Have systemd and udev take the files, and mount. Raises InputError where the drive does not come up."""
+    """Reload systemd and udev, then mount. Raises InputError where the drive cannot be mounted."""
     for command in (
-        ["systemctl", "daemon-reload"], ["udevadm", "control", "--reload"], ["systemctl", "restart", unit_name(where)]
-    ):  # fmt: skip
+        ["systemctl", "daemon-reload"],
+        ["udevadm", "control", "--reload"],
+        ["systemctl", "restart", unit_name(where)],
+    ):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -151,8 +161,10 @@ def mount(where: Path) -> None:
 
 
 def hand_over(folder: Path, uid: int, gid: int) -> None:
-    """Give to the service what root has made in `folder`. File systems without owners refuse, and need it not. Links are
-    changed themselves, never what they point at."""
+    """Make the service the owner of everything in `folder` that belongs to root.
+
+    File systems without owners refuse, which is ignored. Of a link the owner is changed, never that of its target.
+    """
     if os.geteuid() != 0 or uid == 0:
         return
     for path in [folder, *folder.rglob("*")]:
@@ -164,7 +176,7 @@ def hand_over(folder: Path, uid: int, gid: int) -> None:
 
 
 def service_ids() -> tuple[int, int] | None:
-    """User and group of the service, None where it is not installed."""
+    """Return user and group ID of the service; None where it is not installed."""
     try:
         entry = pwd.getpwnam(USER)
     except KeyError:

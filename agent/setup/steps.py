@@ -1,4 +1,4 @@
-"""What setup can do, one function a step. They say nothing and ask nothing; they return what was found or raise."""
+"""The steps of setup, one function each. They neither print nor ask; they return results or raise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agent.catalog import Catalog
 from agent.catalog.views import Confirmation
 from agent.clock import Clock, SystemClock
 from agent.counting import annotate
-from agent.drive import Drive, identity, keys
+from agent.drive import Drive, creation, keys
 from agent.errors import CameraUnreachable, InputError
 from agent.media import Picture
 from agent.model_cameras import Camera, Verdict
@@ -33,33 +33,33 @@ from agent.web.reference import newest
 
 _PACKETS = 2000
 SERVICES = ("site-agent", "site-agent-page")
-"""The recording first: the page has its database from it."""
+"""In order of restart: the page needs the database that the recording service makes."""
 
 
 def make_keys(settings: Settings) -> str:
-    """The box's key and the page's certificate, made where there are none; the key's public line. Raises SiteAgentError."""
+    """Make the key of the box and the certificate of the page where missing; return the public key. Raises SiteAgentError."""
     if settings.serve.enabled:
         certificate.certificate(wiring.for_page(settings), SystemClock().now())
     return keys.ensure(settings.key_dir)
 
 
 def find_cameras(settings: Settings, catalog: Catalog, clock: Clock) -> list[Camera]:
-    """One search: every camera met, judged and written down as the service does it."""
+    """Search for cameras once; each one found is judged and stored as by the service."""
     planned = wiring.ClassBook(catalog).camera_ids
     return CameraWatch(catalog, clock, wiring.for_cameras(settings), planned=planned).search()
 
 
 def still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camera) -> Path:
-    """A fresh picture of an admitted (or faulty) camera in the state folder's `reference/`. Raises CameraError, InputError."""
+    """Save a new picture of an admitted or faulty camera in `reference/`; return its path. Raises CameraError, InputError."""
     source = wiring.source(settings, camera)
     if source is None:
         raise InputError("setup.no_stream", camera_id=camera.camera_id)
-    picture = _first_picture(source, settings.cameras.timeout_s, attempts.kept(catalog, clock))
+    picture = _decode_first_picture(source, settings.cameras.timeout_s, attempts.kept(catalog, clock))
     return annotate.save(settings.state_dir / "reference", camera.camera_id, None, picture)
 
 
-def _first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
-    """The first key frame of a stream. Raises CameraError."""
+def _decode_first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
+    """Decode the first key frame of a stream. Raises CameraError."""
     with connect(source, timeout, budget) as stream:
         started = False
         for _ in range(_PACKETS):
@@ -73,14 +73,14 @@ def _first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
 
 
 def saved(settings: Settings, catalog: Catalog, camera_id: str) -> Path | None:
-    """The camera's newest picture that was saved before, which somebody may have looked at; None where there is none."""
+    """Return the newest picture saved by an earlier run, which a person may have seen; None where there is none."""
     folder = settings.state_dir / "reference"
     name = newest(folder, camera_id, {c.camera_id for c in catalog.cameras.all()})
     return folder / name if name else None
 
 
 def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
-    """Somebody has looked at this very picture: all seats are in view. Raises InputError where it is gone."""
+    """Store that a person saw all seats in exactly this picture. Raises InputError where it cannot be read."""
     try:
         digest = sha256(picture.read_bytes()).hexdigest()
     except OSError as error:
@@ -90,16 +90,17 @@ def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: s
 
 
 def usable(cameras: list[Camera]) -> list[Camera]:
+    """Return the cameras that can be recorded: admitted or faulty."""
     return [c for c in cameras if c.verdict in (Verdict.ADMITTED, Verdict.FAULTY)]
 
 
 def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | None, clock: Clock) -> Drive:
-    """Make `root` a drive of this box, or take the one that it is already. Raises InputError, DriveError."""
+    """Initialise `root` as a drive of this box, or open the existing one. Raises InputError, DriveError."""
     owner = mounts.service_ids()
     if (root / ".site-agent").exists():
         drive = Drive.open(root)
     else:
-        drive = identity.init(
+        drive = creation.init(
             root, label=label, institution=settings.institution, clock=clock, key_dir=settings.key_dir, force=force
         )
     if owner is not None:
@@ -108,22 +109,25 @@ def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | No
 
 
 def _give(root: Path, owner: tuple[int, int]) -> None:
-    """Root of the drive and the agent's own folder; recordings have their owner already."""
+    """Give the root of the drive and the agent's own folder to the service; recordings have that owner already."""
     if os.geteuid() == 0:
         with suppress(PermissionError):
             os.chown(root, *owner)
-            # of a drive from elsewhere it may be a link to a file of the system
+            # on a foreign drive the label may be a link to a system file
             os.chown(root / "标签.txt", *owner, follow_symlinks=False)
         mounts.hand_over(root / ".site-agent", *owner)
 
 
 def check_authority(settings: Settings, file: Path) -> None:
-    """Raises SettingsError where `file` holds no certificates: with it in the settings the agent would not start."""
+    """Check a CA file before it goes into the settings, where a bad one would keep the agent from starting.
+
+    Raises SettingsError where `file` holds no certificates.
+    """
     tls_context(replace(wiring.for_bureau(settings), ca_file=file, certificate_file=None))
 
 
 def test_broker(settings: Settings) -> None:
-    """Sign in once, as the service will. Raises BureauError, SettingsError."""
+    """Connect and sign in to the broker once, as the service does. Raises BureauError, SettingsError."""
     probe(wiring.for_bureau(settings), "setup")
 
 

@@ -1,4 +1,4 @@
-"""Writing the settings file: values change, comments and order stay."""
+"""Writes the settings file: changes values, keeps comments and order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -20,10 +19,11 @@ from agent.settings import Settings
 EXAMPLE = Path("config", "agent.example.toml")
 
 
-def change(file: Path, values: Mapping[str, Any]) -> Settings:
-    """Set `section.key` (or `key`) to each value in `file`, which is made from the example where there is none.
+def change(file: Path, values: Mapping[str, object]) -> Settings:
+    """Set `section.key` (or `key`) to each value in `file`, which is created from the example where missing.
 
-    The file is replaced only by one that the agent accepts, whole or not at all; owner and mode stay. Raises SettingsError.
+    The file is replaced atomically, and only by one that the agent accepts; owner and mode stay. Raises SettingsError,
+    InputError.
     """
     try:
         document = tomlkit.parse(settings.text_of(file if file.exists() else resources.find(EXAMPLE)))
@@ -34,14 +34,14 @@ def change(file: Path, values: Mapping[str, Any]) -> Settings:
         table = document[section] if section else document
         table[key] = value
     text = tomlkit.dumps(document)
-    _check(text, file)
+    _check_accepted(text, file)
     _replace(file, text.encode())
-    # read anew: passwords lie beside the real file
+    # load from the final place: password files are looked up beside it
     return settings.load(file)
 
 
-def _check(text: str, file: Path) -> None:
-    """Raises SettingsError, with the name of the file that the text is for, where the agent would not accept it."""
+def _check_accepted(text: str, file: Path) -> None:
+    """Check that the agent accepts this text. Raises SettingsError with the name of the file that it is for."""
     with tempfile.TemporaryDirectory(prefix="site-agent-") as folder:
         trial = Path(folder, "agent.toml")
         trial.write_text(text, encoding="utf-8")
@@ -68,8 +68,10 @@ def _replace(file: Path, data: bytes) -> None:
 
 
 def put_password(file: Path, name: str, password: str) -> Path:
-    """Keep a password in the credentials folder beside the settings file, for root alone; `name` is the setting's
-    (`cameras.password`). Raises InputError."""
+    """Store a password in the credentials folder beside the settings file, readable by root only; return its path.
+
+    `name` is the name of the setting (`cameras.password`). Raises InputError.
+    """
     folder = file.parent / "credentials"
     target = folder / name
     try:
@@ -84,7 +86,7 @@ def put_password(file: Path, name: str, password: str) -> Path:
 
 
 def put_file(source: Path, target: Path) -> None:
-    """Copy a file that the settings point at, with its signature where there is one beside it. Raises InputError."""
+    """Copy a file that the settings refer to, and its signature where there is one. Raises InputError."""
     try:
         source.open("rb").close()
     except OSError as error:

@@ -1,0 +1,61 @@
+"""Initialises a drive: a new identity file and a label."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from agent import clock as clocks
+from agent.clock import Clock
+from agent.drive import durable, files, keys, layout, system_files
+from agent.drive.identity import FORCE_WORD, FORMAT, IDENTITY_FILE, Drive, os_error
+from agent.drive.label import build_drive_label
+from agent.errors import InputError
+
+
+def init(
+    root: Path,
+    *,
+    label: str,
+    institution: str,
+    clock: Clock,
+    key_dir: Path | None = None,
+    force: str | None = None,
+) -> Drive:
+    """Make `root` a drive: write a new identity, and a label for people to read.
+
+    `key_dir` holds (or will hold) the key of the box; without one the checksum lists of the drive are chained but not
+    signed. Raises InputError where `root` is not a folder, has an identity already, or holds foreign files and `force` is not
+    FORCE_WORD.
+    """
+    root = root.absolute()
+    if not label.strip():
+        raise InputError("drive.no_label")
+    if not root.is_dir():
+        raise InputError("drive.no_folder", root=root)
+    try:
+        foreign = sorted(entry.name for entry in files.entries(root) if not system_files.is_name(entry))
+        if layout.SYSTEM in foreign:
+            raise InputError("drive.initialised", root=root)
+        if foreign and force != FORCE_WORD:
+            raise InputError("drive.foreign", root=root, name=foreign[0], count=len(foreign), word=FORCE_WORD)
+        public = keys.ensure(key_dir) if key_dir else ""
+        (root / layout.SYSTEM).mkdir()
+        shown = {
+            "drive_id": f"D{secrets.token_hex(6).upper()}",
+            "label": label.strip(),
+            "institution": institution.strip(),
+            "created": clocks.stamp(clock.now()),
+            "public_key": public,
+        }
+        # the identity is written last: without it the folder is not a drive
+        durable.write_file(root / layout.LABEL, build_drive_label(**shown))
+        # backslashreplace: names that are not UTF-8 stand as in JSON, \udcXX
+        identity = {"format": FORMAT, **shown, "kept": foreign}
+        body = json.dumps(identity, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
+        durable.write_file(root / IDENTITY_FILE, body)
+        durable.sync_folder(root)
+    except OSError as error:
+        raise os_error(error, root) from error
+    return Drive.open(root)
