@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from agent import media
 from agent.catalog.changes import Change
-from agent.clock import parse
+from agent.clock import Trust, parse
 from agent.drive import files, layout, sums, system_files
 from agent.drive.identity import Drive
-from agent.model import Segment, Session, Trust
+from agent.model import Segment, Session
 
 _NIGHT_ENDS = 6
 """Hour until which an evening half-day may go on after midnight."""
