@@ -189,8 +189,10 @@ def parse(text: str, source: object) -> ModelList:
         raise reader.bad("issued", "2026-11-01")
     return ModelList(
         tuple(reader.model(entry, f"camera[{n}]", common) for n, entry in enumerate(entries, 1)),
-        reader.string(raw, "", "issuer"), issued, hashlib.sha256(text.encode()).hexdigest(),
-    )  # fmt: skip
+        reader.string(raw, "", "issuer"),
+        issued,
+        hashlib.sha256(text.encode()).hexdigest(),
+    )
 
 
 class _Reader:

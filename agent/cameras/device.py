@@ -17,8 +17,14 @@ from agent.model import Stream
 
 _CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
 _SOUND = {
-    "AAC": "aac", "MP4A-LATM": "aac", "MPEG4-GENERIC": "aac", "G711": "g711", "PCMU": "g711", "PCMA": "g711", "G726": "g726",
-}  # fmt: skip
+    "AAC": "aac",
+    "MP4A-LATM": "aac",
+    "MPEG4-GENERIC": "aac",
+    "G711": "g711",
+    "PCMU": "g711",
+    "PCMA": "g711",
+    "G726": "g726",
+}
 _NOT_RECORDED = ("jpeg", "mpeg4")
 _PROFILE_LIMIT = 8
 

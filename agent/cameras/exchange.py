@@ -51,9 +51,13 @@ def tell(catalog: Catalog, camera: Camera, now: datetime) -> None:
         catalog.alerts.clear(AlertKind.CAMERA_EXCHANGED, camera.camera_id, now)
         return
     text = words.text(
-        "cameras.exchanged", camera_id=camera.camera_id, address=camera.address, model=camera.model,
-        serial=camera.identity or "?", old_serial=camera.accepted,
-    )  # fmt: skip
+        "cameras.exchanged",
+        camera_id=camera.camera_id,
+        address=camera.address,
+        model=camera.model,
+        serial=camera.identity or "?",
+        old_serial=camera.accepted,
+    )
     _raise(
         catalog, camera, text, now, {"old_serial": camera.accepted, "serial": camera.identity, "model": camera.model}
     )

@@ -40,10 +40,14 @@ def measure(catalog: Catalog, camera: Camera, now: datetime, file_of: Callable[[
     # an open segment lasts as long as the stream flows
     spans = [(max(s.start, minute), min(s.end or (now if camera.up else s.start), now)) for s in segments]
     return Health(
-        camera.camera_id, camera.verdict is not Verdict.UNREACHABLE, camera.up, camera.clock_offset_s,
+        camera.camera_id,
+        camera.verdict is not Verdict.UNREACHABLE,
+        camera.up,
+        camera.clock_offset_s,
         round(min(60.0, sum(max(0.0, (end - start).total_seconds()) for start, end in spans)), 1),
-        camera.main_stream, _pace(segments, file_of),
-    )  # fmt: skip
+        camera.main_stream,
+        _pace(segments, file_of),
+    )
 
 
 def faults(health: Health, require: Requirement | None) -> Iterator[str]:

@@ -18,9 +18,14 @@ from lxml import etree
 Element = Any  # lxml's element class has no public name in its types
 
 _SAFE: Mapping[str, bool] = {
-    "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False, "remove_comments": True,
-    "remove_pis": True, "collect_ids": False,
-}  # fmt: skip
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+    "collect_ids": False,
+}
 _DECLARATION = re.compile(rb"<\?xml\b[^>]{0,200}?\?>")
 _ENCODING = re.compile(rb"""\bencoding\s*=\s*["']([\w.-]{1,20})["']""")
 # GB 18030 holds its forerunners; codecs that are no character set must not be reachable by a name from the wire

@@ -108,8 +108,13 @@ class _IfAddrs(ctypes.Structure):
 
 
 # struct ifaddrs of <ifaddrs.h>; the unions behind the netmask are not read
-_IfAddrs._fields_ = [("next", ctypes.POINTER(_IfAddrs)), ("name", ctypes.c_char_p), ("flags", ctypes.c_uint),
-                     ("addr", ctypes.c_void_p), ("netmask", ctypes.c_void_p)]  # fmt: skip
+_IfAddrs._fields_ = [
+    ("next", ctypes.POINTER(_IfAddrs)),
+    ("name", ctypes.c_char_p),
+    ("flags", ctypes.c_uint),
+    ("addr", ctypes.c_void_p),
+    ("netmask", ctypes.c_void_p),
+]
 
 
 def _ipv4(pointer: int | None) -> IPv4Address | None:

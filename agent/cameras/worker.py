@@ -204,13 +204,22 @@ class CameraWatch:
             # of a unit of the same model the streams are the same, should it be too slow to tell them
             kept = before.streams if before and exchange.same_model(before, found) else ()
             camera = Camera(
-                camera_id=named.camera_id, address=sighting.address, endpoint=sighting.endpoint,
-                manufacturer=found.manufacturer, model=found.model, firmware=found.firmware, serial=found.serial,
-                hardware_id=found.hardware_id, streams=found.streams or kept, url=found.url,
+                camera_id=named.camera_id,
+                address=sighting.address,
+                endpoint=sighting.endpoint,
+                manufacturer=found.manufacturer,
+                model=found.model,
+                firmware=found.firmware,
+                serial=found.serial,
+                hardware_id=found.hardware_id,
+                streams=found.streams or kept,
+                url=found.url,
                 accepted=before.accepted if before else "",
-                clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock and is_set(self._clock) else None,
+                clock_offset_s=round(found.clock.offset(self._clock), 1)
+                if found.clock and is_set(self._clock)
+                else None,
                 up=before.up if before else False,
-            )  # fmt: skip
+            )
             judged = self._judge(camera, found, approved, sighting.twins)
             # what is put off is a change of the list or of a password, never another unit
             judged = judged if exchanged else self._deferred(camera.camera_id, before, judged)
@@ -219,9 +228,13 @@ class CameraWatch:
             busy = self._busy(camera.camera_id)
             with self._catalog.store.write():  # `cameras forget` comes before it or after it
                 self._reporter.take(
-                    camera, before, named.replaces, busy=busy, identified=found is not None,
+                    camera,
+                    before,
+                    named.replaces,
+                    busy=busy,
+                    identified=found is not None,
                     asked_on=self._asked_on.get(camera.camera_id),
-                )  # fmt: skip
+                )
         elif before is None:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
@@ -248,9 +261,12 @@ class CameraWatch:
         if verdict is Verdict.REFUSED:
             judged = self._deferred(named.camera_id, named.before, judged)
         return replace(
-            base, address=sighting.address, endpoint=sighting.endpoint or base.endpoint, verdict=judged.verdict,
+            base,
+            address=sighting.address,
+            endpoint=sighting.endpoint or base.endpoint,
+            verdict=judged.verdict,
             reasons=judged.reasons,
-        )  # fmt: skip
+        )
 
     def _deferred(self, camera_id: str, before: Camera | None, judged: Judgement) -> Judgement:
         """A class that is running is recorded to its end, whatever the new list or a changed password says; the alert is

@@ -77,9 +77,13 @@ class OpenVinoDetector:
         self.tuning = weights.tuning
         told = weights.tuning
         self.belief = belief.Belief(
-            told.believe_base, told.believe_score, told.believe_overlap,
-            told.believe_size, told.believe_larger, told.believe_smaller,
-        )  # fmt: skip
+            told.believe_base,
+            told.believe_score,
+            told.believe_overlap,
+            told.believe_size,
+            told.believe_larger,
+            told.believe_smaller,
+        )
         self.doubt = Doubt(told.sure, told.unseen, told.width)
         self._lock = threading.Lock()
         try:

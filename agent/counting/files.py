@@ -48,9 +48,15 @@ class FileLook:
         """The contract's line."""
         seen = self.seen
         return {
-            "file": self.file, "t": self.t, "people": seen.people, "low": seen.low, "high": seen.high,
-            "judged": seen.judged, "reason": seen.reason, "boxes": [list(box) for box in seen.boxes],
-        }  # fmt: skip
+            "file": self.file,
+            "t": self.t,
+            "people": seen.people,
+            "low": seen.low,
+            "high": seen.high,
+            "judged": seen.judged,
+            "reason": seen.reason,
+            "boxes": [list(box) for box in seen.boxes],
+        }
 
 
 def looks(

@@ -76,8 +76,15 @@ class Watch:
                 assert fault.since is not None
                 message = words.text(f"counting.alert.{name}", camera_id=self._camera_id)
                 self._catalog.alerts.raise_(
-                    kind, self._camera_id, message, at, since=fault.since, class_id=segment.class_id, day=segment.date,
-                    session=segment.session, camera_id=self._camera_id,
-                )  # fmt: skip
+                    kind,
+                    self._camera_id,
+                    message,
+                    at,
+                    since=fault.since,
+                    class_id=segment.class_id,
+                    day=segment.date,
+                    session=segment.session,
+                    camera_id=self._camera_id,
+                )
             else:
                 self._catalog.alerts.clear(kind, self._camera_id, at)

@@ -111,9 +111,10 @@ class Counter:
         start = max(state.due or now - LATEST, now - LATEST)
         segments = self._catalog.segments.between(camera_id, start, now, finished=False)
         ready = [
-            (segment, wanted) for segment in segments
+            (segment, wanted)
+            for segment in segments
             if (wanted := max(start, segment.start)) <= now and (segment.end is None or wanted < segment.end)
-        ]  # fmt: skip
+        ]
         # two of the same instant, where the clock was put back: the one begun last is of now
         return min(ready, key=lambda pair: (pair[1], -pair[0].segment_id), default=None)
 
@@ -203,9 +204,14 @@ class Counter:
         state.still_since = min(state.still_since, at)
         state.before = now
         seen = look_at(
-            picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
-            still_s=(at - state.still_since).total_seconds(), grey=grey, limits=self._limits,
-        )  # fmt: skip
+            picture,
+            self._detector,
+            leave_out=self._leave_out.get(segment.camera_id, ()),
+            reference=state.reference,
+            still_s=(at - state.still_since).total_seconds(),
+            grey=grey,
+            limits=self._limits,
+        )
         heard = quality.judge_sound(samples, sound.RATE, self._limits)
         row = _row(segment, at, seen, heard, self._detector.version)
         self._catalog.looks.add(self._calibrated(row))
@@ -246,10 +252,23 @@ def _fact(camera_id: str) -> str:
 def _row(segment: Segment, at: datetime, seen: Seen, heard: quality.Verdict, version: str) -> Look:
     measures = dict(seen.measures) | {f"sound.{name}": value for name, value in heard.measures.items()}
     return Look(
-        camera_id=segment.camera_id, room_id=segment.room_id, class_id=segment.class_id, date=segment.date,
-        session=segment.session, at=at, people=seen.people, low=seen.low, high=seen.high, judged=seen.judged,
-        reason=seen.reason, boxes=seen.boxes, width=seen.width, height=seen.height, quality=measures, detector=version,
-    )  # fmt: skip
+        camera_id=segment.camera_id,
+        room_id=segment.room_id,
+        class_id=segment.class_id,
+        date=segment.date,
+        session=segment.session,
+        at=at,
+        people=seen.people,
+        low=seen.low,
+        high=seen.high,
+        judged=seen.judged,
+        reason=seen.reason,
+        boxes=seen.boxes,
+        width=seen.width,
+        height=seen.height,
+        quality=measures,
+        detector=version,
+    )
 
 
 def give_way() -> None:

@@ -76,8 +76,9 @@ def cut(box: Box, begin_s: float, minutes: float) -> float:
 def command(box: Box, span: tuple[str, str]) -> float:
     shutil.rmtree(box.out, ignore_errors=True)
     begin = time.perf_counter()
-    done = box.command("clip", str(box.cls.class_id), "--on", "2025-03-10", "--from", span[0], "--to", span[1],
-                       "--out", str(box.out))  # fmt: skip
+    done = box.command(
+        "clip", str(box.cls.class_id), "--on", "2025-03-10", "--from", span[0], "--to", span[1], "--out", str(box.out)
+    )
     took = time.perf_counter() - begin
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -156,9 +157,17 @@ def main() -> int:
         streams = [first_byte(box, begin_s, options.minutes) for _ in range(options.rounds)]
         first, whole = (statistics.median(column) for column in zip(*streams, strict=True))
         size = next(box.out.glob("*.mp4")).stat().st_size
-        result = {"minutes": options.minutes, "bytes": size, "cut_s": round(mine, 3), "command_s": round(whole_command, 3),
-                  "ffmpeg_s": round(other, 3), "ratio": round(mine / other, 2), "first_byte_s": round(first, 4),
-                  "stream_s": round(whole, 3), "first_byte_ratio": round(first / whole, 3)}  # fmt: skip
+        result = {
+            "minutes": options.minutes,
+            "bytes": size,
+            "cut_s": round(mine, 3),
+            "command_s": round(whole_command, 3),
+            "ffmpeg_s": round(other, 3),
+            "ratio": round(mine / other, 2),
+            "first_byte_s": round(first, 4),
+            "stream_s": round(whole, 3),
+            "first_byte_ratio": round(first / whole, 3),
+        }
         print(json.dumps(result))
         box.catalog.close()
     return 0 if result["ratio"] <= 1.0 and result["first_byte_ratio"] <= 0.3 else 1

@@ -192,16 +192,27 @@ class Box:
 def heartbeat(cameras: int) -> bytes:
     """A real heartbeat with `%s` where ID and time of sending go."""
     data = {
-        "seq": 1234, "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11", "uptime_s": 74040.5,
-        "cameras": [{"camera_id": f"cam{n}", "up": True, "recorded_s": 60.0, "clock_offset_s": 0.41} for n in range(cameras)],
+        "seq": 1234,
+        "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11",
+        "uptime_s": 74040.5,
+        "cameras": [
+            {"camera_id": f"cam{n}", "up": True, "recorded_s": 60.0, "clock_offset_s": 0.41} for n in range(cameras)
+        ],
         "drive": {"drive_id": "d-7f3a", "state": "attached", "free_bytes": 1500000000000, "days_left": 41.5},
-        "clock": "trusted", "outbox": 0, "sent": "SENT",
+        "clock": "trusted",
+        "outbox": 0,
+        "sent": "SENT",
         "doctor": {"at": "2026-11-23T08:26:02.114+08:00", "worst": "ok", "errors": 0, "warnings": 0, "checks": []},
-    }  # fmt: skip
+    }
     whole = wrap(
-        event_id="ID", source="/training/bench/site/box", name="heartbeat", subject="heartbeat", at=datetime.now(UTC),
-        zone=ZONE, data=data,
-    )  # fmt: skip
+        event_id="ID",
+        source="/training/bench/site/box",
+        name="heartbeat",
+        subject="heartbeat",
+        at=datetime.now(UTC),
+        zone=ZONE,
+        data=data,
+    )
     return whole.replace(b"%", b"%%").replace(b'"ID"', b'"%b"').replace(b'"SENT"', b"%b")
 
 
@@ -322,9 +333,14 @@ class Fleet:
 def state(box: Box, word: str) -> bytes:
     data = {"state": word, "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11", "version": "0.1.0", "since": "-"}
     return wrap(
-        event_id=f"state-{box.number}", source=f"/training/bench/site{box.number // 4}/box{box.number}", name="state",
-        subject="state", at=datetime.now(UTC), zone=ZONE, data=data,
-    )  # fmt: skip
+        event_id=f"state-{box.number}",
+        source=f"/training/bench/site{box.number // 4}/box{box.number}",
+        name="state",
+        subject="state",
+        at=datetime.now(UTC),
+        zone=ZONE,
+        data=data,
+    )
 
 
 # the broker
@@ -487,10 +503,30 @@ def handshakes(count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", "/CN=bench", "-addext", f"subjectAltName=IP:{HOST}", "-keyout", "key", "-out", "crt"],
-            cwd=folder, check=True, capture_output=True,
-        )  # fmt: skip
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=bench",
+                "-addext",
+                f"subjectAltName=IP:{HOST}",
+                "-keyout",
+                "key",
+                "-out",
+                "crt",
+            ],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
         context = ssl.create_default_context(cafile=folder / "crt")
         for name, more in (("plain", ""), ("TLS", f"certfile {folder}/crt\nkeyfile {folder}/key")):
             broker = Broker(folder, more)

@@ -44,10 +44,14 @@ BOUND_PAGES = ("class", "half-day", "form 11", "cut", "clip")
 DAYS = 10
 SEGMENT = timedelta(minutes=5)
 ROOMS = [
-    {"room_id": f"R{i}", "name": f"教室 {i}", "kind": "theory" if i < 3 else "practice",
-     "cameras": [f"cam{2 * i - 1}", f"cam{2 * i}"]}
+    {
+        "room_id": f"R{i}",
+        "name": f"教室 {i}",
+        "kind": "theory" if i < 3 else "practice",
+        "cameras": [f"cam{2 * i - 1}", f"cam{2 * i}"],
+    }
     for i in range(1, 5)
-]  # fmt: skip
+]
 HALVES = {"am": ("08:30", "11:30"), "pm": ("14:00", "17:30")}
 
 
@@ -56,10 +60,19 @@ def a_class(class_id: str, first: date) -> dict[str, Any]:
     days = [first + timedelta(days=i) for i in range(DAYS)]
     lessons = [
         {"date": day.isoformat(), "start": start, "end": end, "room_id": room["room_id"], "kind": room["kind"]}
-        for day in days for start, end in HALVES.values() for room in ROOMS
-    ]  # fmt: skip
-    return {**CLASS, "class_id": class_id, "first_day": days[0].isoformat(), "last_day": days[-1].isoformat(), "expected": 40,
-            "rooms": ROOMS, "lessons": lessons}  # fmt: skip
+        for day in days
+        for start, end in HALVES.values()
+        for room in ROOMS
+    ]
+    return {
+        **CLASS,
+        "class_id": class_id,
+        "first_day": days[0].isoformat(),
+        "last_day": days[-1].isoformat(),
+        "expected": 40,
+        "rooms": ROOMS,
+        "lessons": lessons,
+    }
 
 
 def instants(day: date, session: str) -> Iterator[datetime]:
@@ -80,14 +93,33 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
         for day in days:
             for session in HALVES:
                 sequence += 1
-                figures = {"class_id": class_id, "date": day.isoformat(), "session": session, "expected": 40, "present": 38,
-                           "absent": 2, "low": 36, "high": 40, "ratio": 0.95, "at_start": 37, "at_end": 38, "lesson_s": 10800,
-                           "judged_s": 10700, "status": "final", "revision": 1, "rooms": []}  # fmt: skip
-                db.execute("insert into attendance values (?, ?, ?, 1, 'final', ?, ?)",
-                           [class_id, day.isoformat(), session, json.dumps(figures), clock.stamp(START)])  # fmt: skip
+                figures = {
+                    "class_id": class_id,
+                    "date": day.isoformat(),
+                    "session": session,
+                    "expected": 40,
+                    "present": 38,
+                    "absent": 2,
+                    "low": 36,
+                    "high": 40,
+                    "ratio": 0.95,
+                    "at_start": 37,
+                    "at_end": 38,
+                    "lesson_s": 10800,
+                    "judged_s": 10700,
+                    "status": "final",
+                    "revision": 1,
+                    "rooms": [],
+                }
+                db.execute(
+                    "insert into attendance values (?, ?, ?, 1, 'final', ?, ?)",
+                    [class_id, day.isoformat(), session, json.dumps(figures), clock.stamp(START)],
+                )
                 head = hashlib.sha256(f"{class_id}{sequence}".encode()).hexdigest()
-                db.execute("insert into chain values (?, ?, ?, ?, ?, ?, '', ?)",
-                           [class_id, day.isoformat(), session, sequence, drive_id, head, clock.stamp(START)])  # fmt: skip
+                db.execute(
+                    "insert into chain values (?, ?, ?, ?, ?, ?, '', ?)",
+                    [class_id, day.isoformat(), session, sequence, drive_id, head, clock.stamp(START)],
+                )
                 for room_id, camera in cameras:
                     if camera == leave and (day, session) == (DAY, "am"):
                         continue
@@ -101,24 +133,28 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
                         looks.append((camera, room_id, class_id, day.isoformat(), session, start))
             for kind in ("camera.down", "stream.stalled"):
                 at = clock.stamp(datetime(day.year, day.month, day.day, 7, tzinfo=ZONE))
-                db.conn.executemany("insert into events (at, kind, camera_id, until, detail) values (?, ?, ?, ?, '{}')",
-                               [(at, kind, camera, at) for _, camera in cameras])  # fmt: skip
+                db.conn.executemany(
+                    "insert into events (at, kind, camera_id, until, detail) values (?, ?, ?, ?, '{}')",
+                    [(at, kind, camera, at) for _, camera in cameras],
+                )
             name = hashlib.sha256(f"{class_id}{day}".encode()).hexdigest()[:32]
             db.execute(
                 "insert into alerts values"
                 " (?, 'picture.dark', ?, 'cleared', 'warning', ?, ?, 'dark', ?, ?, 'am', 'cam1', '{}', 0)",
                 [name, name, at, at, class_id, day.isoformat()],
-            )  # fmt: skip
+            )
         db.conn.executemany(
             "insert into segments (drive_id, path, temporary, state, class_id, date, session, room_id, camera_id, start, end,"
             " bytes, sha256, video_codec, width, height, audio_codec, trust) values (?, ?, '', 'finished', ?, ?, ?, ?, ?, ?, ?,"
-            " 75000000, ?, 'h264', 1920, 1080, 'aac', 'trusted')", segments,
-        )  # fmt: skip
+            " 75000000, ?, 'h264', 1920, 1080, 'aac', 'trusted')",
+            segments,
+        )
         db.conn.executemany(
             "insert or ignore into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, boxes,"
             " width, height, quality, detector)"
-            " values (?, ?, ?, ?, ?, ?, 20, 19, 21, 1, '[]', 1920, 1080, '{}', 'bench')", looks,
-        )  # fmt: skip
+            " values (?, ?, ?, ?, ?, ?, 20, 19, 21, 1, '[]', 1920, 1080, '{}', 'bench')",
+            looks,
+        )
     catalog.changes.forget_all()
     return len(segments)
 
@@ -187,8 +223,15 @@ class Asker:
 
     def ask(self, page: str) -> float:
         fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:14", "why": "", "csrf": self.token}
-        paths = {"list": "/", "class": f"/classes/{self.box.cls.class_id}", "half-day": f"{self.half}?camera=cam1&at=09:00:05",
-                 "form 11": f"{self.half}/form11?at=09:00", "clip": self.clip, "audit": "/audit", "now": "/now"}  # fmt: skip
+        paths = {
+            "list": "/",
+            "class": f"/classes/{self.box.cls.class_id}",
+            "half-day": f"{self.half}?camera=cam1&at=09:00:05",
+            "form 11": f"{self.half}/form11?at=09:00",
+            "clip": self.clip,
+            "audit": "/audit",
+            "now": "/now",
+        }
         begin = time.perf_counter()
         if page == "cut":
             answer = self.browser.submit(self.half + "/clips", fields, allow_redirects=False)

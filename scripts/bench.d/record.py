@@ -126,10 +126,27 @@ def run_ours(urls: list[str], seconds: float, folder: Path) -> Figures:
 
 def run_ffmpeg(urls: list[str], seconds: float, folder: Path) -> Figures:
     commands = [
-        ["ffmpeg", "-nostdin", "-loglevel", "error", "-rtsp_transport", "tcp", "-i", url, "-c", "copy", "-f", "segment",
-         "-segment_time", "300", "-reset_timestamps", "1", str(folder / f"{number}-%d.mp4")]
+        [
+            "ffmpeg",
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-rtsp_transport",
+            "tcp",
+            "-i",
+            url,
+            "-c",
+            "copy",
+            "-f",
+            "segment",
+            "-segment_time",
+            "300",
+            "-reset_timestamps",
+            "1",
+            str(folder / f"{number}-%d.mp4"),
+        ]
         for number, url in enumerate(urls)
-    ]  # fmt: skip
+    ]
     return measure(commands, seconds, folder)
 
 
@@ -170,8 +187,9 @@ def bench(args: argparse.Namespace, folder: Path) -> int:
                 runs[who].append(figures)
                 print(
                     f"round {number + 1}  {who:<10}  CPU {figures.cpu_s:6.2f} s  (second half {figures.steady_cpu_s:5.2f} s)"
-                    f"  unique memory {figures.uss_mb:6.1f} MB  written {figures.written_mb:6.1f} MB", flush=True,
-                )  # fmt: skip
+                    f"  unique memory {figures.uss_mb:6.1f} MB  written {figures.written_mb:6.1f} MB",
+                    flush=True,
+                )
     finally:
         cameras.stdin.close()
         cameras.wait(10)
@@ -188,11 +206,14 @@ def report(runs: dict[str, list[Figures]], args: argparse.Namespace) -> int:
     }
     good = ratios["cpu_s"] <= CPU_RATIO and ratios["uss_mb"] <= USS_RATIO
     summary = {
-        "cameras": args.cameras, "seconds": args.seconds, "rounds": args.rounds,
+        "cameras": args.cameras,
+        "seconds": args.seconds,
+        "rounds": args.rounds,
         "ratio": {name: round(value, 3) for name, value in ratios.items()},
-        "at_most": {"cpu_s": CPU_RATIO, "uss_mb": USS_RATIO}, "ok": good,
+        "at_most": {"cpu_s": CPU_RATIO, "uss_mb": USS_RATIO},
+        "ok": good,
         "runs": {who: [asdict(f) for f in figures] for who, figures in runs.items()},
-    }  # fmt: skip
+    }
     print(json.dumps(summary))
     return 0 if good else 1
 

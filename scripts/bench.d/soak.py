@@ -63,10 +63,16 @@ class Soak:
         self.log: list[tuple[float, str]] = []
         self.sizes: list[tuple[int, float, int, int]] = []
         self.faults: list[tuple[str, Callable[[], None]]] = [
-            ("camera rebooted", self._reboot), ("camera frozen", self._freeze), ("camera hung", self._hang),
-            ("connection reset", self._reset), ("burst", self._burst), ("time stamps jump", self._jump),
-            ("codec changed", self._swap), ("agent killed", self._kill), ("agent stopped", self._restart),
-        ]  # fmt: skip
+            ("camera rebooted", self._reboot),
+            ("camera frozen", self._freeze),
+            ("camera hung", self._hang),
+            ("connection reset", self._reset),
+            ("burst", self._burst),
+            ("time stamps jump", self._jump),
+            ("codec changed", self._swap),
+            ("agent killed", self._kill),
+            ("agent stopped", self._restart),
+        ]
         if disk:
             self.faults += [("drive pulled", self._pull), ("drive cut off", self._cut_off)]
 
@@ -177,9 +183,12 @@ class Size:
     def of(process: psutil.Process, begun: float) -> Size:
         with process.oneshot():
             return Size(
-                (time.monotonic() - begun) / 60, process.memory_info().rss / 1e6, process.num_fds(),
-                process.num_threads(), sum(process.cpu_times()[:2]),
-            )  # fmt: skip
+                (time.monotonic() - begun) / 60,
+                process.memory_info().rss / 1e6,
+                process.num_fds(),
+                process.num_threads(),
+                sum(process.cpu_times()[:2]),
+            )
 
 
 class Inspector(threading.Thread):
@@ -216,10 +225,13 @@ def calm(args: argparse.Namespace, folder: Path, stack: ExitStack) -> int:
     site = stack.enter_context(box(folder, film, addresses, planned=False))
     daemon = site.daemon
     daemon.environment |= {
-        "SITE_AGENT_RECORDING__SEGMENT_SECONDS": "300", "SITE_AGENT_COUNTING__INTERVAL": "20",
-        "SITE_AGENT_ATTENDANCE__WINDOW_S": "300", "SITE_AGENT_ATTENDANCE__INTERVAL_S": "30",
-        "SITE_AGENT_BUREAU__HEARTBEAT_S": "60", "SITE_AGENT_CAMERAS__SEARCH_INTERVAL_S": "60",
-    }  # fmt: skip
+        "SITE_AGENT_RECORDING__SEGMENT_SECONDS": "300",
+        "SITE_AGENT_COUNTING__INTERVAL": "20",
+        "SITE_AGENT_ATTENDANCE__WINDOW_S": "300",
+        "SITE_AGENT_ATTENDANCE__INTERVAL_S": "30",
+        "SITE_AGENT_BUREAU__HEARTBEAT_S": "60",
+        "SITE_AGENT_CAMERAS__SEARCH_INTERVAL_S": "60",
+    }
     password = json.loads(daemon.command("serve", "--account", "soak", "--role", "inspector", "--json"))["password"]
     daemon.start()
     page = daemon.serve()
@@ -274,14 +286,21 @@ def calm_report(
     level = all(growth[n] <= GROWTH[n] for n in names)
     ok = most <= MOST_MB and level and not inspector.failed and ends["stop_status"] == 0
     summary = {
-        "minutes": args.minutes, "cameras": args.cameras, "samples": len(sizes),
-        "cores_without_class": round(idle_cores, 3), "cores_with_class": round(busy_cores, 3),
+        "minutes": args.minutes,
+        "cameras": args.cameras,
+        "samples": len(sizes),
+        "cores_without_class": round(idle_cores, 3),
+        "cores_with_class": round(busy_cores, 3),
         "rss_mb": {"first": round(sizes[0].rss_mb, 1), "last": round(sizes[-1].rss_mb, 1), "most": round(most, 1)},
-        "descriptors": [sizes[0].descriptors, sizes[-1].descriptors], "threads": [sizes[0].threads, sizes[-1].threads],
+        "descriptors": [sizes[0].descriptors, sizes[-1].descriptors],
+        "threads": [sizes[0].threads, sizes[-1].threads],
         "third_to_last_quarter": {n: round(g, 2) for n, g in growth.items()},
         "growth_per_hour": {n: round(g / hours, 2) for n, g in growth.items()},
-        "pages": inspector.opened, "pages_failed": dict(inspector.failed), **ends, "ok": ok,
-    }  # fmt: skip
+        "pages": inspector.opened,
+        "pages_failed": dict(inspector.failed),
+        **ends,
+        "ok": ok,
+    }
     print(json.dumps(summary))
     return 0 if ok else 1
 
@@ -342,13 +361,22 @@ def report(
             print(f"    {path} has {seconds} s less than its row says")
     ok = all(a.balanced for a in books) and status == 0 and left_open == 0 and sound
     summary = {
-        "minutes": args.minutes, "cameras": args.cameras, "seed": args.seed, "faults": len(run.log),
-        "kinds": dict(Counter(name for _, name in run.log)), "segments": sum(a.segments for a in books),
+        "minutes": args.minutes,
+        "cameras": args.cameras,
+        "seed": args.seed,
+        "faults": len(run.log),
+        "kinds": dict(Counter(name for _, name in run.log)),
+        "segments": sum(a.segments for a in books),
         "planned_s": round(sum(a.planned_s for a in books), 1),
-        "recorded_s": round(sum(a.recorded_s for a in books), 1), "gaps_s": round(sum(a.gaps_s for a in books), 1),
-        "worst_off_s": round(max(abs(a.off_s) for a in books), 3), "left_open": left_open, "drive_verifies": sound,
-        "stop_status": status, "longest_run_of_the_agent": run.growth(), "ok": ok,
-    }  # fmt: skip
+        "recorded_s": round(sum(a.recorded_s for a in books), 1),
+        "gaps_s": round(sum(a.gaps_s for a in books), 1),
+        "worst_off_s": round(max(abs(a.off_s) for a in books), 3),
+        "left_open": left_open,
+        "drive_verifies": sound,
+        "stop_status": status,
+        "longest_run_of_the_agent": run.growth(),
+        "ok": ok,
+    }
     print(json.dumps(summary))
     return 0 if ok else 1
 
