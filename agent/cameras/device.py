@@ -1,4 +1,4 @@
-"""What one camera says of itself: identity, streams, encoder parameters, time source."""
+"""What one camera reports about itself: identity, streams, encoder parameters, time source."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ _PROFILE_LIMIT = 8
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A camera's own words, cleaned. `url` is the device service that answered; `time_source` is ntp or manual; None is
-    what it does not tell. `stream_problem` says why there are no streams."""
+    """What a camera reports about itself, cleaned; None for what it does not report.
+
+    `url`: the device service that answered; `time_source`: `ntp` or `manual`; `stream_problem`: why there are no streams.
+    """
 
     url: str
     address: str
@@ -49,13 +51,16 @@ class Description:
 
     @property
     def identity(self) -> str:
-        """The serial; where it is empty, the hardware ID."""
+        """The serial; if it is empty, the hardware ID."""
         return self.serial or self.hardware_id
 
 
 def describe(session: Session, transport: Transport) -> Description:
-    """Ask everything that admission needs. Raises CameraUnreachable, CameraDenied, CameraError where the identity cannot be
-    had; each other question that fails costs its own answer, which is judged later."""
+    """Ask for everything that admission needs.
+
+    Raises CameraUnreachable, CameraDenied or CameraError if the identity cannot be read. Any other question that fails only
+    leaves its own answer out; admission judges that later.
+    """
     description, told = identify(session)
     try:
         streams, problem = read_streams(session, transport), ""
@@ -66,7 +71,7 @@ def describe(session: Session, transport: Transport) -> Description:
 
 
 def identify(session: Session) -> tuple[Description, Element | None]:
-    """Ask for maker, model and serial alone; with them SystemDateAndTime where it was told. Raises as `describe`."""
+    """Ask for manufacturer, model and serial only; return them with SystemDateAndTime, if reported. Raises as `describe`."""
     told = session.read_clock()
     found = session.call(soap.DEVICE, "GetDeviceInformation")
     description = Description(
@@ -83,8 +88,10 @@ def identify(session: Session) -> tuple[Description, Element | None]:
 
 
 def services(session: Session, transport: Transport) -> dict[str, str]:
-    """Namespace to address of the camera's services, each brought inside the camera networks; empty where it does not say.
-    Raises NoConnection."""
+    """Return the URLs of the camera's services by namespace; empty if it does not report them.
+
+    Each URL is moved to the host that answered. Raises NoConnection.
+    """
     for ask in (_services, _capabilities):
         try:
             found = ask(session)
@@ -94,7 +101,7 @@ def services(session: Session, transport: Transport) -> dict[str, str]:
             break  # the other question would be refused too
         except CameraError as error:
             if error.key == "cameras.too_slow":
-                break  # and time is up soon
+                break  # the session's time is nearly used up
             continue
         return {namespace: _brought_home(url, session, transport) for namespace, url in found.items()}
     return {}
@@ -106,13 +113,16 @@ def _services(session: Session) -> dict[str, str]:
 
 
 def _capabilities(session: Session) -> dict[str, str]:
-    """What older firmware knows."""
+    """Ask for the services with GetCapabilities, which older firmware supports."""
     answer = session.call(soap.DEVICE, "GetCapabilities", Category="All")
     return {soap.MEDIA: soap.address(answer, "Capabilities", "Media", "XAddr")}
 
 
 def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
-    """Streams by picture size, the largest (the one that is recorded) first. Media2 tells of H.265, which Media cannot."""
+    """Return the streams by picture size, the largest (the one that is recorded) first.
+
+    Media2 is asked first: it reports H.265, which Media cannot. Raises CameraError.
+    """
     known = services(session, transport)
     if soap.MEDIA2 in known:
         try:
@@ -121,7 +131,7 @@ def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
         except (NoConnection, CameraDenied):
             raise
         except CameraError:
-            pass  # Media may do
+            pass  # Media may answer
     found = tuple(_streams(session, transport, soap.MEDIA, known.get(soap.MEDIA) or session.url))
     if not found:
         raise CameraError("cameras.no_profile")
@@ -139,20 +149,23 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
         try:
             uri = _stream_uri(session, transport, namespace, url, soap.exact(profile.get("token")))
         except CameraError as error:
-            # a profile that somebody added and that has no stream; but nothing stands in for the one that is recorded
+            # an added profile may have no stream; but the recorded one must not be replaced by another
             if number == 0:
                 raise
             if isinstance(error, NoConnection | CameraDenied):
-                return  # the others would fare no better
+                return  # the others would fail as well
         else:
             yield replace(_stream(profile), uri=uri)
 
 
 def main_first(profiles: Iterable[Element]) -> list[Element]:
-    """Media profiles that have a picture, the main stream's first: the largest picture, of equal ones one whose codec can be
-    recorded, of equal ones the maker's order. A main stream of another codec is told and set by `--fix`; a small one recorded
-    in its place would be nobody's wish. A size that is not told is not nought: the maker's first profile is then as large as
-    the camera's picture (Bounds), or as the largest of the others."""
+    """Return the media profiles that have a picture, the main stream's first.
+
+    Order: the largest picture, then a codec that can be recorded, then the manufacturer's order. Size comes before codec: a
+    main stream with another codec is reported and can be set by `--fix`; nobody wants a small stream recorded in its place.
+    A size that is not reported is not zero: the first profile is then taken to be as large as the camera's picture (Bounds),
+    or as the largest of the others.
+    """
     told = [profile for profile in profiles if video_of(profile) is not None]
     sizes = [_pixels(soap.child(video_of(profile), "Resolution")) for profile in told]
     if told and not sizes[0]:
@@ -177,12 +190,12 @@ def _bounds(source: Element | None) -> float:
 
 
 def video_of(profile: Element) -> Element | None:
-    """The video encoder configuration of a profile of Media or Media2; None where it has no picture."""
+    """Return the video encoder configuration of a Media or Media2 profile; None if it has no picture."""
     return _encoder(profile, "VideoEncoder")
 
 
 def audio_of(profile: Element) -> Element | None:
-    """The audio encoder configuration; None where it has no sound."""
+    """Return the audio encoder configuration of a Media or Media2 profile; None if it has no sound."""
     return _encoder(profile, "AudioEncoder")
 
 
@@ -192,17 +205,17 @@ def _encoder(profile: Element, name: str) -> Element | None:
 
 
 def codec_of(video: Element | None) -> str | None:
-    """What a video encoder configuration encodes, by the project's name; None where it does not say."""
+    """Return the codec of a video encoder configuration by the project's name; None if it is not reported."""
     encoding = soap.text(video, "Encoding").upper()
     return _CODECS.get(encoding, encoding.lower()[:16] or None)
 
 
 def _stream(profile: Element) -> Stream:
-    """One media profile of Media or Media2 that has a picture."""
+    """Parse one Media or Media2 profile that has a picture."""
     video: Element = video_of(profile)
     audio = audio_of(profile)
     sound = soap.text(audio, "Encoding").upper()
-    # Media keeps it in an element named after a codec, Media2 in an attribute
+    # Media has it in an element named after a codec, Media2 in an attribute
     gop = next((e.text or "" for e in soap.everywhere(video, "GovLength")), video.get("GovLength", ""))
     return Stream(
         name=soap.text(profile, "Name", limit=64) or soap.clean(profile.get("token", ""), 64),
@@ -231,7 +244,10 @@ def _stream_uri(session: Session, transport: Transport, namespace: str, url: str
 
 
 def _reachable(uri: str, session: Session, transport: Transport) -> str:
-    """The stream's address without credentials: as told where that opens, else at the address that answered."""
+    """Return the stream's URL without credentials, at a host that can be reached.
+
+    That is the reported host if it accepts connections, else the one that answered.
+    """
     try:
         parts = urlsplit(uri)
         port = parts.port or 554
@@ -247,8 +263,10 @@ def _reachable(uri: str, session: Session, transport: Transport) -> str:
 
 
 def _brought_home(url: str, session: Session, transport: Transport) -> str:
-    """A service's address: its host as told where that is the one that answered, else the one that answered. A service on
-    another host would be another camera, and after a move the told one is stale."""
+    """Return a service's URL at the host that answered.
+
+    A service on another host would be another camera, and after a change of address the reported host is out of date.
+    """
     own = urlsplit(session.url)
     try:
         parts = urlsplit(url)
@@ -260,14 +278,14 @@ def _brought_home(url: str, session: Session, transport: Transport) -> str:
     home = own.hostname or ""
     usual = {"http": 80, "https": 443}
     if parts.hostname != home and (port or usual[parts.scheme]) != (own.port or usual.get(own.scheme)):
-        # behind NAT the told port is the inner one
+        # behind NAT the reported port is the inner one
         return own._replace(path=parts.path, query=parts.query).geturl()
     moved = with_host(url, home)
     return moved if transport.networks.allows(moved) else session.url
 
 
 def _time_source(session: Session, told: Element | None) -> str | None:
-    """`told` is what it said without a password, where it did."""
+    """Return `ntp` or `manual`; `told`: SystemDateAndTime as reported without a password, if it was."""
     if told is None and session.time_refused:
         try:
             told = soap.child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")

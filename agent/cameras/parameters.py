@@ -1,6 +1,8 @@
-"""Setting what differs from the bureau's parameters: codec, key-frame interval, sound, time source. Nothing is changed that
-was not shown first; a configuration is sent back as the camera told it, with only the named values replaced, so that a
-maker's own extensions survive."""
+"""Setting parameters that differ from the bureau's requirements: codec, key-frame interval, sound, time source.
+
+Nothing is changed that was not shown first. A configuration is sent back as the camera reported it, with only the named
+values replaced, so that a manufacturer's own extensions are kept.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ _NAMES = {"h264": "H264", "h265": "H265"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs. `apply` sets it; it raises CameraError where the camera will not."""
+    """One value that differs. `apply` sets it; it raises CameraError if the camera refuses."""
 
     name: str
     before: str
@@ -36,14 +38,16 @@ class Change:
 def plan(
     session: Session, transport: Transport, camera: Description, require: Requirement, ntp: str = ""
 ) -> list[Change]:
-    """What would be set, in order. `ntp` is the time server to enter. Raises CameraError where the camera cannot be
-    asked."""
+    """Return the changes that would be made, in order.
+
+    `ntp`: the time server to set. Raises CameraError if the camera cannot be asked.
+    """
     media = _Media(session, transport)
     return [*media.changes(camera, require), *_time_changes(session, camera, require, ntp)]
 
 
 class _Media:
-    """The encoder configurations of the main profile, in Media2 where the camera has it."""
+    """The encoder configurations of the main profile, by Media2 if the camera has it, else by Media."""
 
     def __init__(self, session: Session, transport: Transport) -> None:
         known = services(session, transport)
@@ -70,7 +74,7 @@ class _Media:
             yield self._change("audio", stream.audio or "?", "aac", self._set_sound)
 
     def _codec_for(self, allowed: tuple[str, ...]) -> str:
-        """Media cannot say H.265."""
+        """Choose the codec to set; Media cannot express H.265."""
         return "h264" if "h264" in allowed or self._namespace == soap.MEDIA else allowed[0]
 
     @staticmethod
@@ -78,7 +82,7 @@ class _Media:
         return Change(words.text(f"cameras.parameter.{what}"), before, after, apply)
 
     def _main_profile(self) -> tuple[Element | None, Element | None]:
-        """Video and audio encoder configuration of the main stream's profile."""
+        """Ask for the video and audio encoder configurations of the main stream's profile."""
         media2 = self._namespace == soap.MEDIA2
         texts = {"Type": "All"} if media2 else {}
         request = soap.plain_request(self._namespace, "GetProfiles", **texts)
@@ -141,7 +145,7 @@ def _set_time_source(session: Session) -> None:
 
 
 def set_clock(session: Session, clock: Clock) -> None:
-    """Set the camera's clock to the box's, once and by hand; its time zone stays. Raises CameraError."""
+    """Set the camera's clock to the box's time, once (DateTimeType Manual); its time zone stays. Raises CameraError."""
     session.read_clock()
     now = clock.now().astimezone(UTC)
     moment = {
