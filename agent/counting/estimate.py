@@ -1,6 +1,7 @@
-"""From scores to a headcount with an interval, and parts of the picture that are left out. Pure, standard library only.
+"""Headcount with interval from probabilities, and exclusion of parts of the picture. Pure, standard library only.
 
-What several looks say together is attendance's; `summary` is its rule for one block, for whoever counts a file.
+The estimate from the looks of several cameras is made by the attendance package; `summary` is its rule for one block, used
+for the command that counts a file.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ Box = tuple[float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """How far a sum of probabilities can be believed (fitted, see docs/counting.md). `sure`: a picture in which no candidate
-    is a person with this probability is empty; `unseen`: the spread, as a share of the count, that no candidate shows;
-    `width`: how many standard deviations the interval spans to each side."""
+    """Parameters of the interval of a count (fitted, see docs/counting.md).
+
+    `sure`: a picture without a candidate of at least this probability is empty; `unseen`: additional standard deviation, as a
+    share of the count, that the probabilities do not show; `width`: half-width of the interval in standard deviations.
+    """
 
     sure: float = 0.5
     unseen: float = 0.05
@@ -26,26 +29,25 @@ class Doubt:
 
 
 def look_interval(chances: Sequence[float], doubt: Doubt) -> tuple[int, int, int]:
-    """(people, low, high) of one picture from the probabilities of all candidates, weak ones included.
+    """Return (people, low, high) of one picture from the probabilities of all candidates, weak ones included.
 
-    `people` is their sum, rounded: two heads of which each is there with probability 0.5 are one person, where a threshold
-    would see none or two. low <= people <= high.
+    `people` is their sum, rounded: two candidates with a probability of 0.5 count as one person, where a threshold would
+    count none or two. low <= people <= high.
     """
     total = sum(chances)
     people = math.floor(total + 0.5) if max(chances, default=0.0) >= doubt.sure else 0
     spread = math.sqrt(sum(p * (1 - p) for p in chances) + (doubt.unseen * people) ** 2)
     reach = doubt.width * spread
-    # half a person is no person: an empty room with no candidate stays 0 to 0
+    # bounds are rounded to whole people: an empty room without candidates stays 0 to 0
     low, high = math.ceil(total - reach - 0.5), math.floor(total + reach + 0.5)
     return people, max(0, min(people, low)), max(people, high)
 
 
 def summary(figures: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
-    """(people, low, high) of several looks at the same people.
+    """Return (people, low, high) of several looks at the same people.
 
-    People is the middle of the upper half-and-a-bit (60th percentile): a person hidden in one look is seen in another, while
-    a false head seldom lasts. The interval holds the middle look's own interval, narrowed by nothing: looks at one room
-    err alike.
+    `people` is the 60th percentile, a little above the median: a person hidden in one look is seen in another, while a false
+    head seldom lasts. The interval is not narrowed by the number of looks: looks at one room have similar errors.
     """
     people = _percentile([f[0] for f in figures], 0.6)
     low = min(people, _percentile([f[1] for f in figures], 0.5))
@@ -54,13 +56,13 @@ def summary(figures: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
 
 
 def _percentile(values: Sequence[int], share: float) -> int:
-    """Nearest rank, ties up."""
+    """Return the percentile by nearest rank, the upper one of two."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.floor(share * len(ordered)))]
 
 
 def inside(polygon: Polygon, point: Point) -> bool:
-    """Even-odd rule; a polygon of fewer than three corners holds nothing."""
+    """Return whether the point is inside (even-odd rule); a polygon of fewer than three corners contains nothing."""
     x, y = point
     odd = False
     for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]] if polygon else [], strict=True):
@@ -70,7 +72,10 @@ def inside(polygon: Polygon, point: Point) -> bool:
 
 
 def outside(boxes: Sequence[Box], polygons: Sequence[Polygon], width: int, height: int) -> list[Box]:
-    """Boxes (x1 y1 x2 y2 score, pixels) whose centre lies in none of the polygons (parts of width and height, 0 to 1)."""
+    """Return the boxes whose centre is in none of the polygons.
+
+    `boxes`: x1 y1 x2 y2 score, in pixels; `polygons`: corners in parts of width and height, 0 to 1.
+    """
     return [
         b
         for b in boxes

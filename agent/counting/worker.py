@@ -1,7 +1,7 @@
-"""The worker of the daemon: due looks from the catalog, key frame from the recording, row into the catalog.
+"""The counting worker of the daemon: it takes the looks that are due and writes a row for each into the catalog.
 
-One thread, one look at a time, at the lowest priority that still runs: on a busy machine looks come late, recording does not.
-Late looks are made up from the recorded video, up to LATEST behind.
+A look reads a key frame from the recording. One thread takes one look at a time, at low priority: on a busy machine looks are
+late, but recording is not. Late looks are taken from the recorded video, up to LATEST afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _YOUNG = timedelta(seconds=10)
 TICK_S = 1.0
 LATEST = timedelta(minutes=10)
 STEPPED = timedelta(minutes=1)
-"""Where the next look is due later than this after its interval, the clock was put back."""
+"""If the next look is due later than this after its interval, the clock was set back."""
 ACCEPT_VIEW = timedelta(minutes=30)
 SAVE_VIEW_LOOKS = 30
 NICE = 15
@@ -39,7 +39,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CameraState:
-    """What the worker remembers of a camera between looks. `due`: instant of the next look, None before the first."""
+    """What the worker keeps of a camera between looks.
+
+    `due`: instant of the next look, None before the first; `reference`: the camera's usual view; `before`: view of the
+    previous look; `still_since`, `moved_since`: begin of the present run of equal or moved views; `blended`: looks blended
+    into the reference; `complained`: files whose error was already logged.
+    """
 
     pictures: watch.Watch
     sounds: watch.Watch
@@ -53,8 +58,11 @@ class CameraState:
 
 
 class Counter:
-    """Counts the cameras that are being recorded, each `interval` seconds. `make_detector` is called in the worker's thread,
-    so that the network's own threads inherit its priority. `leave_out`: polygons (parts of the picture) by camera."""
+    """Counts people at the cameras that are being recorded, every `interval` seconds.
+
+    `make_detector` is called in the worker's thread, so that the network's threads inherit its priority. `leave_out`:
+    polygons by camera ID, in parts of width and height.
+    """
 
     def __init__(
         self,
@@ -73,7 +81,10 @@ class Counter:
         self._detector: HeadDetector | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`. Raises ModelError where the detector cannot be made; faults of single recordings are logged."""
+        """Count until `stop` is set.
+
+        Raises ModelError if the detector cannot be made; errors of single recordings are logged.
+        """
         give_way()
         self.prepare()
         while not stop.is_set():
@@ -85,7 +96,7 @@ class Counter:
         self._detector = self._make_detector()
 
     def run_once(self, stop: threading.Event | None = None) -> int:
-        """Take every look that is due now; returns how many were taken."""
+        """Take every look that is due now; return how many were taken."""
         taken = 0
         while not (stop and stop.is_set()):
             ready = [s for s in map(self._next, self._cameras()) if s]
@@ -98,12 +109,12 @@ class Counter:
         return taken
 
     def _cameras(self) -> list[str]:
-        """Cameras with an open segment, and known ones: their last looks may still have to be made up."""
+        """Return the cameras with an open segment and the known ones, whose last looks may still be due."""
         opened = {s.camera_id for s in self._catalog.segments.opened()}
         return sorted(opened | {c.camera_id for c in self._catalog.cameras.all()})
 
     def _next(self, camera_id: str) -> tuple[Segment, datetime] | None:
-        """The segment and instant of a camera's next look, if it is due and there is video of it."""
+        """Return segment and instant of a camera's next look, if it is due and there is video of it."""
         now = self._clock.now()
         state = self._state(camera_id)
         if state.due and state.due - now > self._interval + STEPPED:
@@ -115,11 +126,11 @@ class Counter:
             for segment in segments
             if (wanted := max(start, segment.start)) <= now and (segment.end is None or wanted < segment.end)
         ]
-        # two of the same instant, where the clock was put back: the one begun last is of now
+        # two segments of the same instant, because the clock was set back: the newest one is right
         return min(ready, key=lambda pair: (pair[1], -pair[0].segment_id), default=None)
 
     def _due(self, camera_id: str) -> datetime | None:
-        """By the looks so far. Those that lie ahead are of before the clock was put back."""
+        """Return when the next look is due, by the last one; looks in the future are from before the clock was set back."""
         last = self._catalog.looks.last(camera_id, self._clock.now())
         return last.at + self._interval if last else None
 
@@ -135,20 +146,20 @@ class Counter:
         return self._states[camera_id]
 
     def _take(self, segment: Segment, wanted: datetime) -> int:
-        """One look; 1 where a row was written."""
+        """Take one look; return 1 if a row was written, else 0."""
         state = self._states[segment.camera_id]
         try:
             found = self._read(segment, wanted)
         except MediaError as error:
             state.due = wanted + self._interval
             young = segment.state == "open" and self._clock.now() - segment.start < _YOUNG
-            # the first fragment of a new file may not be written yet: ask again
+            # the first fragment of a new file may not be written yet: try again
             if not young and segment.path not in state.complained:
                 state.complained.add(segment.path)
                 _log.warning("%s: %s", segment.camera_id, error)
             return 0
         if found is None:
-            # no key frame there yet (or none so late in the file): ask again a little later
+            # no key frame yet (or none so late in the file): try again a little later
             state.due = wanted + timedelta(seconds=TICK_S)
             return 0
         picture, samples, at = found
@@ -158,17 +169,20 @@ class Counter:
         return 1
 
     def _read(self, segment: Segment, wanted: datetime) -> tuple[Picture, quality.Samples | None, datetime] | None:
-        """Picture, sound before it and instant of the key frame for `wanted`: the newest of an open file, the one at or
-        before `wanted` of a finished one and where the worker is late. None: no new one, or the file was just renamed."""
+        """Read picture, sound before it and instant of the key frame for `wanted`.
+
+        That is the newest key frame of an open file; in a finished one, or if the worker is late, the one at or before
+        `wanted`. None: there is no new one, or the file was just renamed. Raises MediaError.
+        """
         path = self._path(segment)
-        # not Path.exists, which raises where the drive fails (EIO, ENOTCONN): that is told by the drive's watch
+        # not Path.exists, which raises if the drive fails (EIO, ENOTCONN): the drive watch reports that
         if segment.state == "open" and not os.access(path, os.R_OK):
             return None
         try:
             return self._read_file(path, segment, wanted)
         except MediaError:
             if segment.state == "open" and not os.access(path, os.F_OK):
-                return None  # recovery gave it its name while it was read: nothing is wrong with it
+                return None  # recovery renamed the file while it was read: not an error
             raise
 
     def _read_file(
@@ -220,7 +234,7 @@ class Counter:
         self._remember(segment.camera_id, state, seen, now, at)
 
     def _calibrated(self, look: Look) -> Look:
-        """The look as its camera's calibration corrects it; the recall stands among its measures."""
+        """Return the look corrected by its camera's calibration; the recall is added to its measures."""
         calibration = calibrate.Calibration.of(self._catalog.facts.get(calibrate.fact(look.camera_id)), look.detector)
         if calibration is None:
             return look
@@ -229,7 +243,7 @@ class Counter:
         return replace(look, people=people, low=low, high=high, quality=measures)
 
     def _remember(self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime) -> None:
-        """Let the reference view follow slowly; a view that stays moved becomes the new one."""
+        """Update the reference view slowly; a view that stays moved becomes the new reference."""
         if seen.reason == "moved":
             state.moved_since = min(state.moved_since or at, at)
             if at - state.moved_since < ACCEPT_VIEW:
@@ -272,7 +286,10 @@ def _row(segment: Segment, at: datetime, seen: Seen, heard: quality.Verdict, ver
 
 
 def give_way() -> None:
-    """Lower this thread's priority, and that of the threads it will start: recording goes first. Linux keeps both by thread."""
+    """Lower the priority of this thread and of the threads that it will start: recording has priority.
+
+    Linux keeps niceness and scheduling policy per thread.
+    """
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, NICE)
     os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
