@@ -1,4 +1,4 @@
-"""What training draws over a tile and does to it: cloth on heads, things that are no heads, light, noise, compression."""
+"""Augmentation of training tiles: cloth on heads, objects that are not heads, light, noise, compression."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Dressing:
-    """Shares of the tiles in which some heads are covered, and in which things that are no heads are strewn."""
+    """Shares of the tiles (0 to 1) in which some heads are covered, and in which objects that are not heads are drawn."""
 
     covered: float
     strewn: float
 
 
 Ellipse = tuple[tuple[float, float], tuple[float, float], float]
-"""Centre, axes, slant in degrees, as OpenCV takes it."""
+"""Centre, axes, rotation in degrees, as OpenCV takes it."""
 _CLOTH = (
     (235, 235, 235),
     (200, 160, 90),
@@ -29,13 +29,13 @@ _CLOTH = (
     (120, 150, 190),
     (150, 150, 150),
 )
-"""Masks, caps and scarves as they are mostly seen: white, blues, black, green, beige, grey (BGR)."""
+"""The usual colours of masks, caps and scarves: white, blues, black, green, beige, grey (BGR)."""
 _CHAIRS = ((30, 30, 30), (200, 70, 20), (150, 60, 30), (40, 40, 190), (20, 120, 230), (70, 130, 40), (110, 110, 110))
 _HELMETS = ((0, 200, 240), (40, 40, 210), (190, 90, 30), (240, 240, 240), (0, 120, 240))
 
 
 def _cover(tile: np.ndarray, box: np.ndarray, rng: random.Random) -> None:
-    """Draw a mask, a cap, a helmet or a scarf over a head, or the edge of a desk or a neighbour before a part of it."""
+    """Draw a mask, a cap, a helmet or a scarf over a head, or cover a part of it as a desk or a neighbour does."""
     x1, y1, x2, y2 = (float(v) for v in box)
     wide, high = x2 - x1, y2 - y1
     kind = rng.random()
@@ -67,8 +67,10 @@ def _shade(usual: tuple[tuple[int, int, int], ...], rng: random.Random) -> tuple
 
 
 def _strew(tile: np.ndarray, boxes: np.ndarray, rng: random.Random) -> None:
-    """Things that are no heads, apart from all heads: chair backs, bags, lamps, of the colours of cloth and chairs. Alike
-    ones stand in rows, smaller towards the far end, as chairs do."""
+    """Draw objects that are not heads, such as chair backs, bags and lamps, at a distance from all heads.
+
+    They have the colours of cloth and chairs. Equal ones form rows, smaller towards the far end, as chairs do.
+    """
     usual = float(np.median(boxes[:, 2] - boxes[:, 0])) if len(boxes) else math.exp(rng.uniform(2.5, 4.5))
     for _ in range(rng.randint(1, 4)):
         wide = usual * rng.uniform(0.6, 1.8)
@@ -90,7 +92,7 @@ def _apart(boxes: np.ndarray, x: float, y: float, wide: float, high: float, usua
 
 
 def _outline(ellipse: Ellipse, power: float) -> np.ndarray:
-    """Corners (N x 2, whole pixels) of |x|^power + |y|^power = 1, stretched and turned as the ellipse."""
+    """Return corners (N x 2 int32, pixels) of |x|^power + |y|^power = 1, scaled and rotated as the ellipse."""
     (x, y), size, slant = ellipse
     round_ = np.linspace(0, 2 * math.pi, 40, endpoint=False)
     edge = np.stack([np.cos(round_), np.sin(round_)])
@@ -107,8 +109,10 @@ def _clothe(
     rng: random.Random,
     power: float = 2.0,
 ) -> None:
-    """Cloth of a colour in ellipses, darker towards one side, with folds and soft edges; `hole` stays as it was. A `power`
-    above 2 makes them squarer."""
+    """Draw cloth in ellipses, darker towards one side, with folds and soft edges.
+
+    `hole` (a face) stays unchanged; a `power` above 2 makes the ellipses more rectangular.
+    """
     reach = math.ceil(max(max(size) / 2 + math.dist(over[0][0], centre) for centre, size, _ in over)) + 2
     left, top = max(0, int(over[0][0][0]) - reach), max(0, int(over[0][0][1]) - reach)
     part = tile[top : max(0, int(over[0][0][1]) + reach), left : max(0, int(over[0][0][0]) + reach)]
@@ -123,7 +127,7 @@ def _clothe(
     turn, waves = rng.uniform(0, 2 * math.pi), rng.uniform(2, 9)
     along, across = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
     light = 0.9 + rng.uniform(0, 0.3) * along + rng.uniform(0, 0.12) * np.sin(waves * across + 2 * along)
-    dim = min(1.1, 0.4 + 0.6 * float(part.mean()) / 110)  # as light as its surroundings
+    dim = min(1.1, 0.4 + 0.6 * float(part.mean()) / 110)  # as bright as its surroundings
     cloth = np.clip(np.array(shade, np.float32) * dim * light[:, :, None], 0, 255)
     part[:] = (part * (1 - mask) + cloth * mask).astype(np.uint8)
 
@@ -131,8 +135,11 @@ def _clothe(
 def disturb(
     tile: np.ndarray, boxes: np.ndarray, dressing: Dressing, rng: random.Random, noise: np.random.Generator
 ) -> np.ndarray:
-    """Light, colour, infrared, blur, compression, sensor noise; some heads partly covered, as by masks and scarves; things
-    that are no heads."""
+    """Return the tile (BGR, uint8) augmented at random.
+
+    Covers some heads (`boxes`: N x 4, xyxy pixels), draws objects that are not heads, and changes light and colour, or makes
+    it grey as infrared pictures are; adds blur, sensor noise and JPEG compression.
+    """
     if rng.random() < dressing.strewn:
         _strew(tile, boxes, rng)
     share = rng.choice((0.05, 0.3)) if rng.random() < dressing.covered else 0.0

@@ -1,4 +1,4 @@
-"""Tiles to train the head detector on: cut from pictures at a chosen head size and turned; `dress` disturbs them."""
+"""Sampling of training tiles for the head detector: cut from pictures at a chosen head size, rotated, then augmented."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
 _HALVED = 0.6
-"""Pictures are halved before they are made smaller than this."""
+"""Scale below which pictures are halved first."""
 
 
 def training_folder(text: str) -> Path:
-    """An argument that names a folder with `images/` (and `labels/`, where there are heads in them)."""
+    """Parse an argument that names a folder with `images/` (and `labels/` for pictures with heads).
+
+    Raises ArgumentTypeError if it contains no pictures.
+    """
     folder = Path(text)
     if not any(p.suffix.lower() in PICTURES for p in folder.glob("images/*")):
         known = ", ".join(sorted(PICTURES))
@@ -32,10 +35,13 @@ def training_folder(text: str) -> Path:
 
 
 class Pictures:
-    """Every picture decoded once into one memory-mapped file: cutting tiles from it costs no decoding."""
+    """All training pictures, decoded once into one memory-mapped file, so that cutting tiles needs no decoding.
+
+    `more`: beginnings of file names and how often such pictures are used in a round.
+    """
 
     def __init__(self, folders: list[Path], cache: Path, more: dict[str, int]) -> None:
-        self.order: list[int] = []  # indices in one round of training, those that `more` names several times
+        self.order: list[int] = []  # indices in one round of training, repeated as `more` says
         self.items: list[tuple[int, int, int]] = []  # offset, height, width
         self.heads: list[np.ndarray] = []  # N x 4 float32, xyxy pixels
         offset = 0
@@ -54,9 +60,10 @@ class Pictures:
                     self.heads.append(_labels(folder / "labels" / f"{path.stem}.txt", width, height))
                     offset += height * width * 3
         self.bytes = np.memmap(cache, np.uint8, "r")
-        cache.unlink()  # it stays readable while it is mapped, and nothing is left behind however the training ends
+        cache.unlink()  # readable as long as it is mapped, and no file remains however the training ends
 
     def picture(self, index: int) -> np.ndarray:
+        """Return a picture: height x width x 3, uint8, BGR."""
         offset, height, width = self.items[index]
         return self.bytes[offset : offset + height * width * 3].reshape(height, width, 3)
 
@@ -72,10 +79,10 @@ def _labels(path: Path, width: int, height: int) -> np.ndarray:
 
 
 def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
-    """A `tile` x `tile` BGR picture and its boxes (xyxy pixels).
+    """Cut a `tile` x `tile` BGR picture and its boxes (N x 4, xyxy pixels).
 
-    The median head gets a drawn size of 8 to 110 pixels, more where the picture would else not fill the tile. One tile in
-    six shows a place without heads, so that chair backs and lamps are learnt as well.
+    The median head gets a random size of 8 to 110 pixels, or more if the picture would not fill the tile otherwise. One tile
+    in six shows a place without heads, so that chair backs and lamps are learnt as background.
     """
     picture, heads = data.picture(index), data.heads[index]
     height, width = picture.shape[:2]
@@ -83,7 +90,7 @@ def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple
     if len(heads):
         size = float(np.median(np.sqrt((heads[:, 2] - heads[:, 0]) * (heads[:, 3] - heads[:, 1]))))
         scale = min(3.0, math.exp(rng.uniform(math.log(8), math.log(110))) / max(size, 1.0))
-        scale = max(scale, tile / max(width, height))  # not a stamp on an empty tile
+        scale = max(scale, tile / max(width, height))  # the picture must fill the tile in one direction
         empty = _empty_place(heads, width, height, rng) if rng.random() < 1 / 6 else None
         if empty:
             centre, scale = empty[:2], max(scale, tile / empty[2])
@@ -105,7 +112,7 @@ def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple
 
 
 def _empty_place(heads: np.ndarray, width: int, height: int, rng: random.Random) -> tuple[float, float, float] | None:
-    """Centre and side of a square without heads, of eight tries the largest; None where all are smaller than 128 pixels."""
+    """Return centre and side of a square without heads, the largest of eight tries; None if all are below 128 pixels."""
     best = None
     for _ in range(8):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
@@ -117,7 +124,7 @@ def _empty_place(heads: np.ndarray, width: int, height: int, rng: random.Random)
 
 
 def _turned(scale: float, rng: random.Random) -> np.ndarray:
-    """A 2 x 2 map: mostly upright; some tilted, some any way round, as under a ceiling camera."""
+    """Return a random 2 x 2 map: mostly upright; some tilted, some at any angle, as under a ceiling camera."""
     kind = rng.random()
     turn = rng.gauss(0, 4) if kind < 0.72 else rng.uniform(-45, 45) if kind < 0.86 else rng.uniform(-180, 180)
     reach = 0.12 if rng.random() < 0.75 else 0.3
@@ -129,7 +136,7 @@ def _turned(scale: float, rng: random.Random) -> np.ndarray:
 
 
 def _moved(heads: np.ndarray, linear: np.ndarray, shift: np.ndarray, tile: int) -> np.ndarray:
-    """Boxes round the ellipses that heads are, after the map; those of which a tile's edge leaves at least two fifths."""
+    """Map the boxes, as boxes round ellipses; keep those of which at least two fifths are inside the tile."""
     middle = np.stack([heads[:, 0] + heads[:, 2], heads[:, 1] + heads[:, 3]], 1) / 2 @ linear.T + shift
     half = np.sqrt(((heads[:, 2:] - heads[:, :2]) / 2) ** 2 @ (linear**2).T)
     clipped = np.concatenate([middle - half, middle + half], 1).clip(0, tile)
@@ -139,7 +146,7 @@ def _moved(heads: np.ndarray, linear: np.ndarray, shift: np.ndarray, tile: int) 
 
 
 def _keep_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int, tile: int) -> np.ndarray:
-    """Let what the picture has fill the tile where it is large enough."""
+    """Return the shift changed so that the picture fills the tile, where it is large enough."""
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T + shift
     low, high = corners.min(0), corners.max(0)
     for axis in (0, 1):
@@ -149,7 +156,7 @@ def _keep_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int,
 
 
 def _smaller_source(picture: np.ndarray, scale: float) -> np.ndarray:
-    """Halve by areas before a strong reduction, so that it does not alias."""
+    """Halve the picture with INTER_AREA before a strong reduction, to avoid aliasing."""
     return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) if scale < _HALVED else picture
 
 
@@ -158,7 +165,7 @@ def _for_source(matrix: np.ndarray, scale: float) -> np.ndarray:
 
 
 def mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.ndarray, np.ndarray]:
-    """Four half-size tiles in one."""
+    """Join four half-size tiles and their boxes in one."""
     out, boxes, half = np.empty((tile, tile, 3), np.uint8), [], tile // 2
     for place, (picture, heads) in enumerate(parts):
         x, y = half * (place % 2), half * (place // 2)
@@ -168,15 +175,15 @@ def mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.nd
 
 
 class Batches(IterableDataset):  # type: ignore[misc]
-    """Batches without end for `torch.utils.data.DataLoader`: each of its processes cuts its own tiles.
+    """Endless batches for `torch.utils.data.DataLoader`; each of its processes cuts its own tiles.
 
     A batch: `img` B x 3 x tile x tile uint8 RGB; for each head in it `batch_idx` (float32, which picture), `cls` (N x 1, 0)
-    and `bboxes` (N x 4 float32, centre x, centre y, width, height in parts of the tile).
+    and `bboxes` (N x 4 float32: centre x, centre y, width, height in parts of the tile).
     """
 
     def __init__(self, data: Pictures, tile: int, batch: int, seed: int, dressing: Dressing) -> None:
         self.data, self.tile, self.batch, self.seed, self.dressing = data, tile, batch, seed, dressing
-        self.mosaic_share = multiprocessing.Value("d", 0.3)  # seen by all processes
+        self.mosaic_share = multiprocessing.Value("d", 0.3)  # shared by all processes
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)

@@ -1,8 +1,8 @@
 """Train the head detector: `scripts/train` (its own environment; see docs/counting.md).
 
-A short loop of the project's own round ultralytics' model and loss. The reason: ultralytics' trainer has no mixed
-precision on a CPU and mosaics whole pictures; here tiles are cut at a chosen head size, and bfloat16 halves the time on
-CPUs that have it. The same loop runs on a GPU. Writes `last.pt` (the moving average of the weights, loadable by
+A short training loop with the model and the loss of ultralytics. Their own trainer is not used, because it has no mixed
+precision on a CPU and makes mosaics of whole pictures; here tiles are cut at a chosen head size, and bfloat16 halves the time
+on CPUs that support it. The same loop runs on a GPU. Writes `last.pt` (the moving average of the weights, loadable by
 `ultralytics.YOLO`) every few minutes.
 
 Labels are YOLO text files (`class cx cy w h`, parts of 1) in `labels/` beside `images/`.
@@ -24,7 +24,7 @@ from tiles import Batches, Pictures, training_folder
 from torch.utils.data import DataLoader
 
 ALONE = 0.08
-"""Share of the time for which new layers learn alone, three times as fast: their first errors would harm what is good."""
+"""Share of the time in which only new layers learn, at three times the rate: their first errors would spoil the others."""
 
 
 def _on(batch: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
@@ -33,7 +33,7 @@ def _on(batch: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
 
 
 def _shares(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch.Tensor]]:
-    """The batch in `number` parts of whole pictures."""
+    """Split the batch in `number` parts of whole pictures."""
     out, count = [], len(batch["img"])
     for part in range(number):
         first, last = part * count // number, (part + 1) * count // number
@@ -46,8 +46,8 @@ def _shares(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch
 class Trainer:
     """The network, its moving average and its optimiser.
 
-    `threads` copies of the network each work on their share of a batch, on one thread each; their gradients are averaged.
-    On a busy machine that waits once a step, where threads inside an operation wait at the end of each operation.
+    `threads` copies of the network process a share of a batch each, on one thread each; their gradients are averaged. On a
+    busy machine they wait for each other once per step, where threads inside an operation wait at the end of every operation.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
@@ -69,12 +69,12 @@ class Trainer:
         self.steps = 0
         self.slow: tuple[torch.Tensor, ...] = ()
         self.fast: tuple[torch.Tensor, ...] = ()
-        self.resting: list[object] = []  # what learns nothing while new layers learn alone
+        self.resting: list[object] = []  # parameters that are frozen while only new layers learn
         if new:
             self._rest()
 
     def _rest(self) -> None:
-        """Only the box branch learns, its batch normalisation too."""
+        """Freeze everything but the box branch and its batch normalisation."""
         for model in self.copies:
             branch = model.model[-1].cv2
             mine = {id(p) for p in branch.parameters()}
@@ -84,7 +84,7 @@ class Trainer:
             parameter.requires_grad_(False)
 
     def wake(self) -> None:
-        """The whole network learns; all copies go on from the same figures of batch normalisation."""
+        """Let the whole network learn; all copies continue with the same statistics of batch normalisation."""
         for parameter in self.resting:
             parameter.requires_grad_(True)
         self.resting = []
@@ -95,7 +95,7 @@ class Trainer:
                 freeze(model, self.args.freeze)
 
     def step(self, batch: dict[str, torch.Tensor], rate: float) -> torch.Tensor:
-        """One batch at a learning rate; returns the losses (box, score, distribution)."""
+        """Train on one batch with the learning rate `rate`; return the losses (box, score, distribution)."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         losses = list(self.pool.map(self._share, self.copies, _shares(batch, len(self.copies))))
@@ -124,19 +124,21 @@ class Trainer:
         return (loss.detach() / len(batch["img"])).flatten()
 
     def _follow(self, decay: float) -> None:
-        """Exponential moving average of weights and of the running figures of batch normalisation."""
+        """Update the exponential moving average of the weights and of the running statistics of batch normalisation."""
         if not self.slow:
             pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
             self.slow, self.fast = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
         with torch.no_grad():
-            torch._foreach_lerp_(self.slow, self.fast, 1 - decay)  # one call: a GPU would wait for hundreds
+            torch._foreach_lerp_(self.slow, self.fast, 1 - decay)  # one call: hundreds would slow down a GPU
 
     def save(self) -> None:
+        """Write `last.pt`."""
         told = {k: v for k, v in vars(self.args).items() if isinstance(v, int | float) or k in ("more", "device")}
         save(self.average, self.args.out / "last.pt", told | {"step": self.steps})
 
 
 def train(args: argparse.Namespace) -> None:
+    """Train for `args.minutes` and write `last.pt`."""
     args.out.mkdir(parents=True, exist_ok=True)
     data = Pictures(args.data, args.out / "pictures.bin", dict(args.more))
     print(f"{len(data.items)} pictures, {sum(len(h) for h in data.heads)} heads", flush=True)
@@ -149,7 +151,7 @@ def train(args: argparse.Namespace) -> None:
         pin_memory=args.device != "cpu",
         multiprocessing_context="fork",
     )
-    ready = iter(loader)  # its processes begin before a GPU is in use
+    ready = iter(loader)  # its processes must be forked before the GPU is used
     trainer = Trainer(args)
     begun = saved = time.monotonic()
     losses = []
@@ -174,7 +176,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def precise(found: object) -> object:
-    """The network's output as float32: in bfloat16 the loss would place boxes to a quarter of a cell only."""
+    """Return the network's output as float32: in bfloat16 the loss would resolve boxes only to a quarter of a cell."""
     if isinstance(found, dict):
         return {name: precise(part) for name, part in found.items()}
     if isinstance(found, list | tuple):
@@ -194,6 +196,7 @@ def _repeat(text: str) -> tuple[str, int]:
 
 
 def arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Train the head detector on folders of images/ and labels/.")
     parser.add_argument(
         "--data", type=training_folder, nargs="+", required=True, help="folders with images/ and labels/"

@@ -1,9 +1,9 @@
-"""Fit what stands in `models/NAME.toml`: what a candidate's figures say, input size, and how far their sum can be believed.
+"""Fit the parameters in `models/NAME.toml`: scoring weights of a candidate, input size, and parameters of the interval.
 
 `python scripts/tune.py --data FOLDER --model models/NAME.onnx [--sha256 …] [--sides 1024 1152] [--write NAME.toml]`.
-FOLDER holds an `index.jsonl` as `scripts/bench count` takes it, with `boxes` and `box_type` (head or person). Prints, for each
-input size, errors and intervals of pictures that took no part in the fit (five parts in turn), so that the figures are not
-those of the fit itself; writes the fit to all, of the last size that `--sides` names.
+FOLDER contains an `index.jsonl` as for `scripts/bench count`, with `boxes` and `box_type` (head or person). For each input
+size it prints errors and intervals by five-fold cross-validation; it writes the fit to all pictures with the last size of
+`--sides`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ OFFSETS = np.arange(-0.6, 0.61, 0.1)
 SURE = tuple(n / 20 for n in range(6, 18))  # 0.3 to 0.85
 UNSEEN, WIDTHS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08), tuple(n / 10 for n in range(6, 21))
 AIM = 0.88
-"""Share of pictures whose true count the interval shall hold, in the fit."""
+"""Share of pictures whose true count must be inside the interval, in the fit."""
 
 
 @dataclass
 class Sample:
-    """One picture: the figures of its candidates, which of them are people, and how many people are there."""
+    """One picture.
+
+    `figures`: features of its N candidates, N x 6; `people`: which of them are people, N bool; `count`: true number of people.
+    """
 
     figures: np.ndarray
     people: np.ndarray
@@ -43,6 +46,7 @@ class Sample:
 
 
 def samples(data: Path, entries: list[dict], model: weights.Weights, side: int, mirrored: bool) -> list[Sample]:
+    """Run the network on all pictures at the input size `side`; `mirrored`: on their mirror images."""
     detector = OpenVinoDetector(replace(model, tuning=Tuning(first_side=side, most_side=side)))
     found = []
     for entry in entries:
@@ -57,8 +61,11 @@ def samples(data: Path, entries: list[dict], model: weights.Weights, side: int, 
 
 
 def matched(entry: dict, heads: Heads) -> np.ndarray:
-    """Which candidates are people: best first, each takes the marked head that it covers best, or the person in whose upper
-    part its middle lies; of one whom the picture's edge cuts off below, there may be little more than the head."""
+    """Return which candidates are people: N bool.
+
+    In order of score, each candidate takes the marked head that it covers best, or the marked person in whose upper part its
+    centre is. A person cut off by the lower edge of the picture may show little more than the head.
+    """
     marked = np.array(entry["boxes"], float).reshape(-1, 4)
     free, people = np.ones(len(marked), bool), np.zeros(len(heads), bool)
     for i, box in enumerate(heads.boxes.astype(float)):
@@ -87,7 +94,7 @@ def _on_person(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
 
 
 def fit_belief(chosen: list[Sample]) -> Belief:
-    """Logistic regression (Newton's steps, a small ridge), then shifted so that the sums count best."""
+    """Fit by logistic regression (Newton's method, small ridge penalty), then shift the constant for the best counts."""
     x = np.concatenate([s.figures for s in chosen])
     people = np.concatenate([s.people for s in chosen]).astype(float)
     ridge = np.diag([1e-6] + [RIDGE] * (x.shape[1] - 1))
@@ -112,12 +119,16 @@ def _cost(chosen: list[Sample], values: np.ndarray) -> float:
 
 
 def chances(sample: Sample, told: Belief) -> list[float]:
+    """Return the probability of each candidate."""
     return _logistic(sample.figures @ np.array(astuple(told))).tolist()
 
 
 def fit_doubt(chosen: list[Sample], told: Belief) -> Doubt:
-    """Empty rooms first: the `sure` with the fewest errors, of several the one in the middle, far from harm either way. Then
-    the narrowest intervals that hold the true count in AIM of the pictures."""
+    """Fit the parameters of the interval.
+
+    First `sure`, for empty rooms: the value with the fewest errors, or the middle one of several. Then the narrowest intervals
+    that contain the true count in AIM of the pictures.
+    """
     said = [chances(s, told) for s in chosen]
     true = np.array([s.count for s in chosen])
 
@@ -140,7 +151,7 @@ def fit_doubt(chosen: list[Sample], told: Belief) -> Doubt:
 
 
 def held_back(all_samples: list[Sample], parts: np.ndarray) -> np.ndarray:
-    """(people, low, high) of each picture by the fit to the other parts."""
+    """Return (people, low, high) of each picture (N x 3) by the fit to the other parts."""
     rows = np.zeros((len(all_samples), 3), int)
     for part in range(PARTS):
         others = [s for s, p in zip(all_samples, parts, strict=True) if p != part]
@@ -152,6 +163,7 @@ def held_back(all_samples: list[Sample], parts: np.ndarray) -> np.ndarray:
 
 
 def report(name: str, rows: np.ndarray, true: np.ndarray, scenes: list[str]) -> None:
+    """Print errors and intervals, in all and by scene."""
     wrong, bias, some = np.abs(rows[:, 0] - true), rows[:, 0] - true, (true >= 1) & (true <= 60)
     half, allowed = (rows[:, 2] - rows[:, 1]) / 2, np.maximum(1.0, 0.1 * rows[:, 0])
     held = (rows[:, 1] <= true) & (true <= rows[:, 2])
