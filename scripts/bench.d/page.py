@@ -1,10 +1,10 @@
-"""Pages of a box with one class against those of a box with five years of classes and eight cameras, in the same run.
+"""Pages of a box with five years of classes and eight cameras, compared with those of a box with one class in the same run.
 
-The large catalog holds over a million finished segments, one look a segment (a look each 20 s in the class that is asked for),
-and the figures, links, alerts, events and audit of those years. Pages are asked over TLS of the real server, by turns.
+The large catalog has over a million finished segments, one look per segment (every 20 s in the class that is opened), and the
+attendance, hash chain, alerts, events and audit of those years. Pages are requested from the real server over TLS, in turn.
 
-Usage: scripts/bench page [--segments N] [--rounds N]. Prints a line a page and a JSON object at the end; exit status 1 where
-the class, half-day or clip page takes more than 1.5 times as long.
+Usage: scripts/bench page [--segments N] [--rounds N] [--json FILE]. Prints a line per page and a JSON object at the end. Exit
+status 1 if a class, half-day, form or clip page takes more than 1.5 times as long.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from bench_support.results import add_json_option, write_result  # noqa: E402
 
 from agent import clock  # noqa: E402
 from agent.attendance.classes import parse  # noqa: E402
@@ -39,6 +41,7 @@ from agent.wiring import ClassBook  # noqa: E402
 from tests.clipping import CLASS, DAY, START, ZONE, Box, make_box  # noqa: E402
 from tests.webbing import Browser  # noqa: E402
 
+JsonObject: TypeAlias = dict[str, Any]
 BOUND = 1.5
 BOUND_PAGES = ("class", "half-day", "form 11", "cut", "clip")
 DAYS = 10
@@ -55,8 +58,8 @@ ROOMS = [
 HALVES = {"am": ("08:30", "11:30"), "pm": ("14:00", "17:30")}
 
 
-def a_class(class_id: str, first: date) -> dict[str, Any]:
-    """Ten days, two half-days each, four rooms with two cameras."""
+def make_class(class_id: str, first: date) -> JsonObject:
+    """Return a class of ten days with two half-days each, in four rooms with two cameras."""
     days = [first + timedelta(days=i) for i in range(DAYS)]
     lessons = [
         {"date": day.isoformat(), "start": start, "end": end, "room_id": room["room_id"], "kind": room["kind"]}
@@ -75,7 +78,8 @@ def a_class(class_id: str, first: date) -> dict[str, Any]:
     }
 
 
-def instants(day: date, session: str) -> Iterator[datetime]:
+def list_instants(day: date, session: str) -> Iterator[datetime]:
+    """Yield the starts of the segments of a half-day."""
     start, end = (datetime.fromisoformat(f"{day.isoformat()}T{x}").replace(tzinfo=ZONE) for x in HALVES[session])
     at = start - timedelta(minutes=15)
     while at < end + timedelta(minutes=15):
@@ -83,8 +87,11 @@ def instants(day: date, session: str) -> Iterator[datetime]:
         at += SEGMENT
 
 
-def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = "") -> int:
-    """The rows of one class that is over; `leave` a camera's morning of DAY out, for video that is there."""
+def fill_catalog(catalog: Catalog, drive_id: str, body: JsonObject, *, leave: str = "") -> int:
+    """Write the rows of one finished class; return the number of segments.
+
+    `leave`: a camera whose morning of DAY is left out, because there is real video of it.
+    """
     class_id, segments, looks = body["class_id"], [], []
     cameras = [(room["room_id"], camera) for room in ROOMS for camera in room["cameras"]]
     days = [date.fromisoformat(body["first_day"]) + timedelta(days=i) for i in range(DAYS)]
@@ -123,7 +130,7 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
                 for room_id, camera in cameras:
                     if camera == leave and (day, session) == (DAY, "am"):
                         continue
-                    for at in instants(day, session):
+                    for at in list_instants(day, session):
                         start, end = clock.stamp(at), clock.stamp(at + SEGMENT)
                         path = f"{class_id}_x/{day}/{session}/{room_id}_{camera}/{at:%H%M%S}.mp4"
                         digest = hashlib.sha256(path.encode()).hexdigest()
@@ -159,8 +166,8 @@ def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = 
     return len(segments)
 
 
-def audits(catalog: Catalog, count: int) -> None:
-    """A chain of entries, as years of inspections leave it."""
+def write_audits(catalog: Catalog, count: int) -> None:
+    """Write a chain of audit entries, as after years of inspections."""
     rows, previous, at = [], GENESIS, clock.stamp(START)
     for number in range(1, count + 1):
         fields = (number, at, "somebody@10.0.0.9", "view.class", f"C{number % 150}", "{}")
@@ -172,14 +179,14 @@ def audits(catalog: Catalog, count: int) -> None:
     catalog.changes.forget_all()
 
 
-def box_with(root: Path, segments: int, material: Path) -> tuple[Box, int]:
-    """A box whose class of DAY has real video of its first minutes; other classes until there are so many segments."""
+def make_large_box(root: Path, segments: int, material: Path) -> tuple[Box, int]:
+    """Make a box with real video of the first minutes of its class of DAY; add classes until there are so many segments."""
     root.mkdir()
     box = make_box(root)
-    body = a_class(str(CLASS["class_id"]), DAY)
+    body = make_class(str(CLASS["class_id"]), DAY)
     box.cls = parse(body, ZONE, "bench")
     box.catalog.classes.put(box.cls.class_id, body, "file", SystemClock().now())
-    total = fill(box.catalog, box.drive.drive_id, body, leave="cam1")
+    total = fill_catalog(box.catalog, box.drive.drive_id, body, leave="cam1")
     box.record(material, [0, 10, 20])
     for i in range(540):
         at = START + timedelta(seconds=20 * i)
@@ -188,18 +195,18 @@ def box_with(root: Path, segments: int, material: Path) -> tuple[Box, int]:
     while total < segments:
         number += 1
         first = DAY - timedelta(days=12 * number)
-        other = a_class(f"C{number}", first)
+        other = make_class(f"C{number}", first)
         box.catalog.classes.put(other["class_id"], other, "file", SystemClock().now())
-        total += fill(box.catalog, box.drive.drive_id, other)
+        total += fill_catalog(box.catalog, box.drive.drive_id, other)
         print(f"\r{total} segments of {number + 1} classes", end="", file=sys.stderr)
     if number:
-        audits(box.catalog, 150 * number * DAYS)
+        write_audits(box.catalog, 150 * number * DAYS)
         print(file=sys.stderr)
     return box, total
 
 
-class Asker:
-    """A browser that is signed in at one box's page."""
+class SignedInBrowser:
+    """A page server of one box and a browser that is signed in there."""
 
     def __init__(self, box: Box) -> None:
         self.box = box
@@ -221,7 +228,8 @@ class Asker:
         self.half = f"/classes/{box.cls.class_id}/{DAY}/am"
         self.clip = ""
 
-    def ask(self, page: str) -> float:
+    def time_page(self, page: str) -> float:
+        """Open a page; return the seconds it took. Raises SystemExit for an error page."""
         fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:14", "why": "", "csrf": self.token}
         paths = {
             "list": "/",
@@ -253,23 +261,24 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--segments", type=int, default=1_050_000)
     parser.add_argument("--rounds", type=int, default=15)
+    add_json_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-page-") as name:
         root = Path(name)
         material = make_clip(root / "material.mp4", 20, size=(320, 192))
-        small, _ = box_with(root / "small", 0, material)
-        large, total = box_with(root / "large", options.segments, material)
-        askers = {"small": Asker(small), "large": Asker(large)}
-        result: dict[str, Any] = {"segments": total, "classes": len(large.catalog.classes.imported()), "pages": {}}
+        small, _ = make_large_box(root / "small", 0, material)
+        large, total = make_large_box(root / "large", options.segments, material)
+        browsers = {"small": SignedInBrowser(small), "large": SignedInBrowser(large)}
+        classes, pages = len(large.catalog.classes.imported()), {}
         try:
             for page in ("list", "class", "half-day", "form 11", "cut", "clip", "audit", "now"):
                 times: dict[str, list[float]] = {"small": [], "large": []}
-                first = {size: asker.ask(page) for size, asker in askers.items()}
+                first = {size: browser.time_page(page) for size, browser in browsers.items()}
                 for _ in range(options.rounds):
-                    for size, asker in askers.items():
-                        times[size].append(asker.ask(page))
+                    for size, browser in browsers.items():
+                        times[size].append(browser.time_page(page))
                 one, five = (statistics.median(times[size]) for size in ("small", "large"))
-                result["pages"][page] = {
+                pages[page] = {
                     "one_class_s": round(one, 4),
                     "five_years_s": round(five, 4),
                     "ratio": round(five / one, 2),
@@ -279,11 +288,15 @@ def main() -> int:
                     file=sys.stderr,
                 )
         finally:
-            for asker in askers.values():
-                asker.close()
-        worst = max(result["pages"][page]["ratio"] for page in BOUND_PAGES)
-        result["worst_ratio"] = worst
-        print(json.dumps(result))
+            for browser in browsers.values():
+                browser.close()
+        worst = max(pages[page]["ratio"] for page in BOUND_PAGES)
+        print(json.dumps({"segments": total, "classes": classes, "pages": pages, "worst_ratio": worst}))
+        metrics = {"worst_ratio": worst}
+        for page, row in pages.items():
+            name = re.sub(r"\W", "_", page)
+            metrics |= {f"{name}_s": row["five_years_s"], f"{name}_ratio": row["ratio"]}
+        write_result(options.json, "page", "the same pages of a box with one class", options, metrics)
     return 0 if worst <= BOUND else 1
 
 
