@@ -21,14 +21,11 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import av
+from bench_support.results import add_json_option, write_result
 
-import av  # noqa: E402
-from bench_support.results import add_json_option, write_result  # noqa: E402
-
-from agent.demo.media import make_clip  # noqa: E402
-from tests.clipping import HYBRID, START, ZONE, Box, make_box  # noqa: E402
+from agent.demo.media import make_clip
+from tests.clipping import HYBRID, START, ZONE, Box, make_box
 
 SEGMENT_S = 300
 LOOP_S = 8

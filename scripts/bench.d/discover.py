@@ -16,8 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from bench_support.results import add_json_option, write_result
 
 from tests.nets import Nets, four_cameras, why_not
@@ -36,17 +34,7 @@ took = time.monotonic() - begun
 print(json.dumps({"s": took, "found": sorted({x.split("/")[2].split(":")[0] for s in found for x in s.getXAddrs()})}))
 wsd.stop()
 """
-OURS = """
-import json, sys, time
-from agent.cameras import networks, discovery
-from agent.clock import SystemClock
-begun = time.monotonic()
-where, found, last = networks.choose(), set(), 0.0
-for match in discovery.probe(where, SystemClock(), float(sys.argv[1])):
-    found.add(match.address)
-    last = time.monotonic() - begun
-print(json.dumps({"s": time.monotonic() - begun, "last_s": last, "found": sorted(found)}))
-"""
+OURS = (Path(__file__).parent / "bench_support" / "probe_once.py").read_text(encoding="utf-8")
 
 
 def measure_probe(nets: Nets, program: str, seconds: float, rounds: int) -> dict[str, float]:

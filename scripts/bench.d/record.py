@@ -25,16 +25,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import psutil
+from bench_support.results import add_json_option, write_result
 
-import psutil  # noqa: E402
-from bench_support.results import add_json_option, write_result  # noqa: E402
-
-from agent.clock import SystemClock  # noqa: E402
-from agent.demo.media import make_clip  # noqa: E402
-from agent.demo.rtsp import RtspServer  # noqa: E402
-from agent.drive import init  # noqa: E402
+from agent.clock import SystemClock
+from agent.demo.media import make_clip
+from agent.demo.rtsp import RtspServer
+from agent.drive import init
 
 CPU_RATIO, USS_RATIO = 0.6, 0.7
 MAX_SECONDS = 86400

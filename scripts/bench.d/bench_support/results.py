@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from bench_support import ROOT
+
 KEPT = ROOT / "benchmarks" / "results"
 Number = float | int
 
