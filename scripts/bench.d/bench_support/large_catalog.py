@@ -121,8 +121,9 @@ def fill_catalog(catalog: Catalog, drive_id: str, body: JsonObject, *, leave: st
                 )
             name = hashlib.sha256(f"{class_id}{day}".encode()).hexdigest()[:32]
             db.execute(
-                "insert into alerts values"
-                " (?, 'picture.dark', ?, 'cleared', 'warning', ?, ?, 'dark', ?, ?, 'am', 'cam1', '{}', 0)",
+                "insert into alerts (alert_id, kind, subject, state, severity, since, at, message, class_id, date, session,"
+                " camera_id, evidence) values (?, 'picture.dark', ?, 'cleared', 'warning', ?, ?, 'dark', ?, ?, 'am', 'cam1',"
+                " '{}')",
                 [name, name, at, at, class_id, day.isoformat()],
             )
         db.conn.executemany(
