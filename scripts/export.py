@@ -60,7 +60,7 @@ def export(weights: Path, out: Path, wanted: str | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Export ultralytics weights to ONNX for the counter.")
-    parser.add_argument("weights", type=network.weights_file)
+    parser.add_argument("weights", type=network.parse_weights_path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--class", dest="wanted", help="class to keep (default: head, else person)")
     args = parser.parse_args()

@@ -26,7 +26,7 @@ def declare_torchvision() -> None:
         _KEPT.append(library)  # the declaration lasts as long as this object
 
 
-def weights_file(text: str) -> Path:
+def parse_weights_path(text: str) -> Path:
     """Parse an argument that names a `.pt`.
 
     Raises ArgumentTypeError if the file is missing, since ultralytics would try to download it, or if torch did not save it.
@@ -41,7 +41,7 @@ def weights_file(text: str) -> Path:
     return path
 
 
-def load(weights: str) -> object:
+def load_model(weights: str) -> object:
     """Load the ultralytics model of a `.pt` (to continue training) or a `.yaml` (random weights): float32, one class."""
     declare_torchvision()
     from ultralytics import YOLO
@@ -59,7 +59,7 @@ def load(weights: str) -> object:
     return model
 
 
-def freeze(model: object, layers: int) -> None:
+def freeze_layers(model: object, layers: int) -> None:
     """Freeze the first `layers`, and the running statistics of batch normalisation in all layers.
 
     For a short training from good weights: it takes a fifth less time and allows small batches.
@@ -76,7 +76,7 @@ def freeze(model: object, layers: int) -> None:
             parameter.requires_grad_(False)
 
 
-def lighten(model: object) -> bool:
+def lighten_box_branch(model: object) -> bool:
     """Replace the convolutions of the box branch by depthwise ones with random weights, as the score branch has.
 
     Saves a seventh of the network's time. Returns False if it was done before.
@@ -95,7 +95,7 @@ def lighten(model: object) -> bool:
     return True
 
 
-def save(average: object, path: Path, note: dict[str, object]) -> None:
+def save_model(average: object, path: Path, note: dict[str, object]) -> None:
     """Save weights as float16 so that ultralytics can load them; `note` is stored with them as training arguments."""
     import torch
 
