@@ -43,7 +43,7 @@ class IdentityCheck:
         if camera is None or not camera.identity:
             return UnitCheck.SILENT
         try:
-            found = self._identity(camera)
+            found = self._ask_identity(camera)
         except CameraError as error:
             log.debug("%s: %s", camera_id, error)
             return UnitCheck.SILENT
@@ -57,7 +57,7 @@ class IdentityCheck:
         self._catalog.cameras.ask(camera_id, now)
         return UnitCheck.OTHER
 
-    def _identity(self, camera: Camera) -> Description:
+    def _ask_identity(self, camera: Camera) -> Description:
         """Ask the device at the host that sends the stream for its identity. Raises CameraError, InputError."""
         url = camera.url or discovery.direct(camera.address).urls[0]
         host = urlsplit(camera.main_stream.uri).hostname if camera.main_stream else None

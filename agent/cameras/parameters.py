@@ -54,7 +54,7 @@ class _Media:
         self._session = session
         self._namespace = soap.MEDIA2 if soap.MEDIA2 in known else soap.MEDIA
         self._url = known.get(self._namespace) or session.url
-        self._video, self._audio = self._main_profile()
+        self._video, self._audio = self._ask_main_profile()
 
     def changes(self, camera: Description, require: Requirement) -> Iterator[Change]:
         stream = camera.streams[0] if camera.streams else None
@@ -62,26 +62,28 @@ class _Media:
             return
         codec = stream.codec or "?"
         if require.codecs and codec not in require.codecs:
-            wanted = self._codec_for(require.codecs)
-            yield self._change("codec", codec, wanted, lambda: self._set_codec(_NAMES[wanted]))
+            wanted = self._choose_codec(require.codecs)
+            yield self._make_change("codec", codec, wanted, lambda: self._set_codec(_NAMES[wanted]))
         longest = require.keyframe_interval_s
         if longest and stream.fps and (stream.keyframe_interval or 1 << 30) > longest * stream.fps * 1.05:
             frames = max(1, int(longest * stream.fps))
             before = f"{stream.keyframe_interval / stream.fps:g} s" if stream.keyframe_interval else "?"
-            yield self._change("keyframes", before, f"{frames / stream.fps:g} s", lambda: self._set_keyframes(frames))
+            yield self._make_change(
+                "keyframes", before, f"{frames / stream.fps:g} s", lambda: self._set_keyframes(frames)
+            )
         sound = require.audio_codecs and stream.audio not in require.audio_codecs
         if sound and "aac" in require.audio_codecs and self._audio is not None:
-            yield self._change("audio", stream.audio or "?", "aac", self._set_sound)
+            yield self._make_change("audio", stream.audio or "?", "aac", self._set_sound)
 
-    def _codec_for(self, allowed: tuple[str, ...]) -> str:
+    def _choose_codec(self, allowed: tuple[str, ...]) -> str:
         """Choose the codec to set; Media cannot express H.265."""
         return "h264" if "h264" in allowed or self._namespace == soap.MEDIA else allowed[0]
 
     @staticmethod
-    def _change(what: str, before: str, after: str, apply: Callable[[], None]) -> Change:
+    def _make_change(what: str, before: str, after: str, apply: Callable[[], None]) -> Change:
         return Change(words.text(f"cameras.parameter.{what}"), before, after, apply)
 
-    def _main_profile(self) -> tuple[Element | None, Element | None]:
+    def _ask_main_profile(self) -> tuple[Element | None, Element | None]:
         """Ask for the video and audio encoder configurations of the main stream's profile."""
         media2 = self._namespace == soap.MEDIA2
         texts = {"Type": "All"} if media2 else {}

@@ -50,7 +50,7 @@ class Reporter:
         if replaces is not None:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
             self._catalog.events.add("camera.replaced", now, camera_id=camera.camera_id, detail=change)
-        camera = replace(camera, reasons=(*camera.reasons, *self._replacement(camera)))
+        camera = replace(camera, reasons=(*camera.reasons, *self._describe_replacement(camera)))
         if before is None:
             self._catalog.cameras.put(camera, now)
         elif not self._catalog.cameras.renew(camera, now):
@@ -70,16 +70,16 @@ class Reporter:
         if before is not None and before.address != camera.address:
             move = {"was": before.address, "address": camera.address}
             self._catalog.events.add("camera.moved", now, camera_id=camera.camera_id, detail=move)
-        self._alert(AlertKind.CAMERA_REFUSED, camera, camera.verdict is Verdict.REFUSED)
-        self._alert(AlertKind.CAMERA_FAULTY, camera, camera.verdict is Verdict.FAULTY)
+        self._set_alert(AlertKind.CAMERA_REFUSED, camera, camera.verdict is Verdict.REFUSED)
+        self._set_alert(AlertKind.CAMERA_FAULTY, camera, camera.verdict is Verdict.FAULTY)
         offline = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, camera.camera_id)
         if offline and not (busy and offline.class_id):
-            self._alert(AlertKind.CAMERA_OFFLINE, camera, False)
+            self._set_alert(AlertKind.CAMERA_OFFLINE, camera, False)
         offset = camera.clock_offset_s
         wrong = offset is not None and abs(offset) > self._clock_bound_s
         # a box whose own clock is not set cannot tell which of the two is wrong
         if is_set(self._clock):
-            self._alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
+            self._set_alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
 
     def rename(self, camera: Camera, camera_id: str) -> None:
         """Move a camera to the ID that the settings give it; only recordings stay under the old one."""
@@ -104,15 +104,15 @@ class Reporter:
             self.unmet(camera)
             return
         news = wanted and camera.successor != successor
-        self._lost(replace(camera, successor=successor), exchange.reason(other), news)
+        self._record_unreachable(replace(camera, successor=successor), exchange.reason(other), news)
         if news and not moved:
             exchange.tell_displaced(self._catalog, camera, other, self._clock.now())
 
     def lose(self, camera: Camera, *, wanted: bool) -> None:
         """Report a camera that no longer answers and whose stream is down; with `wanted`, raise an alert."""
-        self._lost(camera, words.text("cameras.lost"), wanted)
+        self._record_unreachable(camera, words.text("cameras.lost"), wanted)
 
-    def _lost(self, camera: Camera, reason: str, wanted: bool) -> None:
+    def _record_unreachable(self, camera: Camera, reason: str, wanted: bool) -> None:
         seen = self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now()
         lost = replace(camera, verdict=Verdict.UNREACHABLE, reasons=(reason,))
         if not self._catalog.cameras.renew(lost, seen):
@@ -127,9 +127,9 @@ class Reporter:
             self._catalog.events.add("camera.verdict", self._clock.now(), camera_id=camera.camera_id, detail=detail)
             log.info("%s (%s): %s", camera.camera_id, camera.address, lost.verdict.value)
         for kind in (AlertKind.CAMERA_REFUSED, AlertKind.CAMERA_FAULTY, AlertKind.CAMERA_CLOCK):
-            self._alert(kind, lost, False)
+            self._set_alert(kind, lost, False)
         if wanted:
-            self._alert(AlertKind.CAMERA_OFFLINE, lost, True)
+            self._set_alert(AlertKind.CAMERA_OFFLINE, lost, True)
 
     def unmet(self, camera: Camera) -> None:
         """Note that a camera was not found in this search.
@@ -146,7 +146,7 @@ class Reporter:
         cameras = self._catalog.cameras.all()
         self._published = {c.camera_id: self._published.get(c.camera_id, {}) for c in cameras}
         for camera in cameras:
-            self._watch_identity(camera)
+            self._update_unverified_alert(camera)
             data = camera_data(camera, self._catalog.zone)
             if self._published.get(camera.camera_id) != data:
                 topic = f"camera/{camera.camera_id}"
@@ -155,20 +155,20 @@ class Reporter:
                         self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
                 self._published[camera.camera_id] = data
 
-    def _watch_identity(self, camera: Camera) -> None:
+    def _update_unverified_alert(self, camera: Camera) -> None:
         """Update the alert `camera.unverified`: recorded for minutes, while its identity could not be checked."""
         since, now = camera.unverified_since, self._clock.now()
         if since is None or camera.connected_at is None:
             if self._unverified.pop(camera.camera_id, True):
-                self._alert(AlertKind.CAMERA_UNVERIFIED, camera, False)
+                self._set_alert(AlertKind.CAMERA_UNVERIFIED, camera, False)
             self._unverified[camera.camera_id] = False
         elif now - camera.connected_at >= _UNVERIFIED:
             at = since.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M:%S")
             text = words.text("cameras.unverified", camera_id=camera.camera_id, address=camera.address, since=at)
-            self._alert(AlertKind.CAMERA_UNVERIFIED, camera, True, text)
+            self._set_alert(AlertKind.CAMERA_UNVERIFIED, camera, True, text)
             self._unverified[camera.camera_id] = True
 
-    def _replacement(self, camera: Camera) -> list[str]:
+    def _describe_replacement(self, camera: Camera) -> list[str]:
         """Return the sentence that names the replaced camera, for a week: long enough for the planner to notice."""
         event = self._catalog.events.last("camera.replaced", camera.camera_id)
         if event is None or event.detail["serial"] != camera.serial or self._clock.now() - event.at > _REPLACED_FOR:
@@ -176,7 +176,7 @@ class Reporter:
         old = {"old": event.detail["old"], "old_serial": event.detail["old_serial"]}
         return [words.text("cameras.replaced", serial=camera.serial or "?", **old)]
 
-    def _alert(self, kind: AlertKind, camera: Camera, on: bool, message: str = "") -> None:
+    def _set_alert(self, kind: AlertKind, camera: Camera, on: bool, message: str = "") -> None:
         now = self._clock.now()
         if on:
             text = message or f"{camera.camera_id} ({camera.address}): " + "; ".join(camera.reasons)

@@ -115,7 +115,7 @@ class Session:
             return soap.read(reply.body)
         except SoapFault as fault:
             if fault.denied:
-                raise self._denied() from None
+                raise self._make_denied() from None
             raise
 
     def _exchange(self, message: Element, action: str, url: str, anonymous: bool) -> Reply:
@@ -129,12 +129,12 @@ class Session:
             if not _is_denied(reply):
                 return reply
             if anonymous or self._credentials is None:
-                raise self._denied()
+                raise self._make_denied()
             offered = strongest(map(str, reply.headers.get_all("WWW-Authenticate", [])))
             self._token = offered is None
-        return self._prove(message, action, url, offered)
+        return self._post_with_proof(message, action, url, offered)
 
-    def _prove(self, message: Element, action: str, url: str, offered: Challenge | None) -> Reply:
+    def _post_with_proof(self, message: Element, action: str, url: str, offered: Challenge | None) -> Reply:
         """Post with authentication.
 
         Some firmware reports a wrong time (local time as UTC) but checks tokens against the right one: where the two clocks
@@ -143,17 +143,19 @@ class Session:
         """
         assert self._credentials is not None
         wrong: CameraDenied | None = None
-        for by_box in self._clocks() if self._token else (False,):
+        for by_box in self._list_clocks() if self._token else (False,):
             try:
                 with self._budget.attempt("onvif", self._names, self._credentials) as attempt:
-                    reply = self._post(message, action, url, proof=offered or self._time(by_box))
+                    reply = self._post(message, action, url, proof=offered or self._get_token_time(by_box))
                     if not _is_denied(reply):
                         attempt.right()
                         self._accepted = True
-                        self._keep(by_box)
+                        self._remember_clock(by_box)
                         return reply
                     # the password was right before, so the account lacks the permission for this operation
-                    wrong = CameraDenied("cameras.denied") if self._accepted else self._wrong(reply, attempt)
+                    wrong = (
+                        CameraDenied("cameras.denied") if self._accepted else self._count_wrong_password(reply, attempt)
+                    )
             except CameraDenied as refused:
                 raise wrong or refused from None
             if wrong.key in ("cameras.clear_text", "cameras.denied"):
@@ -161,7 +163,7 @@ class Session:
         assert wrong is not None
         raise wrong
 
-    def _clocks(self) -> tuple[bool, ...]:
+    def _list_clocks(self) -> tuple[bool, ...]:
         """Return the clocks to make tokens with, the likelier first; True means the box's."""
         if self._by_box_time is not None:
             return (self._by_box_time,)
@@ -171,10 +173,10 @@ class Session:
             return (False,)
         return (True, False) if self._budget.by_box_time(self._names) else (False, True)
 
-    def _time(self, by_box: bool) -> datetime:
+    def _get_token_time(self, by_box: bool) -> datetime:
         return self.camera_clock.now(self._clock) if self.camera_clock and not by_box else self._clock.now()
 
-    def _keep(self, by_box: bool) -> None:
+    def _remember_clock(self, by_box: bool) -> None:
         if self._token and self.camera_clock is not None:
             self._by_box_time = by_box
             self._budget.note_time(self._names, by_box)
@@ -194,7 +196,7 @@ class Session:
         if (now := self._clock.monotonic()) > self._deadline:
             waited = now - self._began
             raise CameraUnreachable("cameras.too_slow", address=urlsplit(url).hostname, seconds=f"{waited:.0f}")
-        url = self._where(url)
+        url = self._apply_redirects(url)
         envelope = copy.deepcopy(message)
         if isinstance(proof, datetime) and self._credentials:
             soap.sign(envelope, self._credentials.username, *username_token(self._credentials, proof))
@@ -203,11 +205,11 @@ class Session:
             headers["Authorization"] = proof.answer(self._credentials, "POST", _uri(url))
         reply = self._transport.post(url, data, headers)
         self._date = http_date(reply.headers) or self._date
-        if self._moves(url, reply):
+        if self._follow_redirect(url, reply):
             return self._post_once(message, action, url, proof)
         return reply
 
-    def _moves(self, url: str, reply: Reply) -> bool:
+    def _follow_redirect(self, url: str, reply: Reply) -> bool:
         """Follow a redirect from HTTP to HTTPS on the same host, the only kind that is followed; return whether it is one.
 
         It is remembered for all later requests to that address.
@@ -224,18 +226,18 @@ class Session:
         if told.scheme != "https" or told.hostname != parts.hostname or not self._transport.networks.allows(origin):
             return False
         self._moved[parts.netloc] = origin
-        self.url = self._where(self.url)
+        self.url = self._apply_redirects(self.url)
         return True
 
-    def _where(self, url: str) -> str:
+    def _apply_redirects(self, url: str) -> str:
         parts = urlsplit(url)
         origin = self._moved.get(parts.netloc) if parts.scheme == "http" else None
         return f"{origin}{url.removeprefix(f'http://{parts.netloc}')}" if origin else url
 
-    def _denied(self) -> CameraDenied:
+    def _make_denied(self) -> CameraDenied:
         return CameraDenied("cameras.wants_password" if self._credentials is None else "cameras.denied")
 
-    def _wrong(self, reply: Reply, attempt: Attempt) -> CameraDenied:
+    def _count_wrong_password(self, reply: Reply, attempt: Attempt) -> CameraDenied:
         left = attempt.wrong()
         offers = " ".join(str(v) for v in reply.headers.get_all("WWW-Authenticate", []))
         if self._token and "basic" in offers.lower():

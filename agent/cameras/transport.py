@@ -108,7 +108,7 @@ class Transport:
         """Connect, with TLS if wanted. Raises NoConnection."""
         try:
             sock = socket.create_connection((host, port or (443 if tls else 80)), min(self._timeout, _CONNECT_S))
-            return self._secured(sock) if tls else sock
+            return self._wrap_tls(sock) if tls else sock
         except TimeoutError:
             raise NoConnection("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
@@ -116,7 +116,7 @@ class Transport:
             gone.refused = isinstance(error, ConnectionRefusedError)
             raise gone from None
 
-    def _secured(self, sock: socket.socket) -> socket.socket:
+    def _wrap_tls(self, sock: socket.socket) -> socket.socket:
         try:
             return self._tls.wrap_socket(sock)
         except BaseException:
@@ -134,7 +134,7 @@ class _Wire(io.RawIOBase):
     def __init__(self, sock: socket.socket, clock: Clock, deadline: float, stop: threading.Event) -> None:
         self._sock, self._clock, self._deadline, self._stop = sock, clock, deadline, stop
 
-    def _left(self) -> float:
+    def _get_time_left(self) -> float:
         left = self._deadline - self._clock.monotonic()
         if left <= 0 or self._stop.is_set():
             raise TimeoutError
@@ -145,15 +145,15 @@ class _Wire(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         while True:
-            self._sock.settimeout(min(self._left(), _NAP_S))
+            self._sock.settimeout(min(self._get_time_left(), _NAP_S))
             try:
                 return self._sock.recv_into(buffer)
             except TimeoutError:
-                # no bytes yet; `_left` checks the deadline
+                # no bytes yet; `_get_time_left` checks the deadline
                 continue
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(min(self._left(), _CONNECT_S))
+        self._sock.settimeout(min(self._get_time_left(), _CONNECT_S))
         self._sock.sendall(data)
 
     def makefile(self, mode: str = "rb", *args: object) -> IO[bytes]:

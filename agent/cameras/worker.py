@@ -83,7 +83,7 @@ class CameraWatch:
             if now >= due or (now - last >= _GAP_S and self._catalog.cameras.asked()):
                 self._try_search(stop)
                 last = self._clock.monotonic()
-                due = last + self._pause()
+                due = last + self._compute_pause()
             self._reporter.publish()
             self._clock.wait(stop, _POLL_S)
 
@@ -104,17 +104,17 @@ class CameraWatch:
         `stop` cancels the search; then its results are discarded.
         """
         stop = stop or threading.Event()
-        approved = self._approved()
-        finder = self._finder(stop)
+        approved = self._load_approved()
+        finder = self._make_finder(stop)
         cameras = self._catalog.cameras.all()
-        addresses = [*self._known_addresses(finder), *[c.address for c in cameras if c.streams]]
+        addresses = [*self._list_known_addresses(finder), *[c.address for c in cameras if c.streams]]
         named = {known.address for known in self._options.known if known.address}
         self._asked_on = {c.camera_id: c.connected_at for c in cameras}
         sightings = finder.find(addresses, [c.endpoint for c in cameras], named)
         if stop.is_set():
             return []
-        found = self._named(sightings, approved)
-        met = [self._take(named, approved, finder) for named in self._worth_taking(found, len(cameras))]
+        found = self._assign_ids(sightings, approved)
+        met = [self._record(named, approved, finder) for named in self._select_recordable(found, len(cameras))]
         answered = {c.camera_id for c in met if c.verdict is not Verdict.UNREACHABLE}
         for camera in self._catalog.cameras.all():
             self._misses[camera.camera_id] = (
@@ -122,18 +122,18 @@ class CameraWatch:
             )
             if camera.camera_id not in answered:
                 with self._catalog.store.write():
-                    self._miss(camera, found)
+                    self._report_missing(camera, found)
         self._reporter.publish()
         return met
 
-    def _named(self, sightings: list[Sighting], approved: ModelList) -> list[Named]:
+    def _assign_ids(self, sightings: list[Sighting], approved: ModelList) -> list[Named]:
         """Assign IDs to the sightings by the present settings; rows under earlier IDs are renamed."""
         known, cameras, retired = self._options.known, self._catalog.cameras.all(), self._reporter.retired()
 
         def admitted(found: Description) -> bool:
             return admission.judge(found, approved).verdict.recordable
 
-        spare = self._spare(cameras)
+        spare = self._find_spare_ids(cameras)
         found = name_all(sightings, known, cameras, retired, admitted, spare)
         renamed = [(row, named.camera_id) for named in found for row in former(named, known, cameras)]
         renamed += [
@@ -145,7 +145,7 @@ class CameraWatch:
             return found
         return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted, spare)
 
-    def _spare(self, cameras: list[Camera]) -> set[str]:
+    def _find_spare_ids(self, cameras: list[Camera]) -> set[str]:
         """Return the IDs that nothing depends on: in no class, not in the settings, without recordings."""
         wanted = {*self._planned(), *(known.camera_id for known in self._options.known)}
         ids = {c.camera_id for c in cameras} - wanted
@@ -159,16 +159,18 @@ class CameraWatch:
                 if known.serial and row.serial == known.serial and row.camera_id not in reserved:
                     self._reporter.rename(row, known.camera_id)
 
-    def _finder(self, stop: threading.Event) -> Finder:
+    def _make_finder(self, stop: threading.Event) -> Finder:
         # chosen for each search: network interfaces can change
         options = self._options
         where = networks.choose(options.networks, options.interfaces)
-        return Finder(where, self._clock, self._budget, self._credentials, options.timeout_s, options.window_s, stop)
+        return Finder(
+            where, self._clock, self._budget, self._choose_credentials, options.timeout_s, options.window_s, stop
+        )
 
-    def _credentials(self, match: Match) -> Credentials | None:
+    def _choose_credentials(self, match: Match) -> Credentials | None:
         return credentials_for(match, self._options.known, self._catalog.cameras.all(), self._options.credentials)
 
-    def _known_addresses(self, finder: Finder) -> list[str]:
+    def _list_known_addresses(self, finder: Finder) -> list[str]:
         found = []
         for known in self._options.known:
             if known.address and finder.networks.holds(known.address.partition(":")[0]):
@@ -178,7 +180,7 @@ class CameraWatch:
                 log.warning("%s: %s is outside cameras.networks", known.camera_id, known.address)
         return found
 
-    def _approved(self) -> ModelList:
+    def _load_approved(self) -> ModelList:
         loaded = self._list.current()
         problem = str(loaded.problem) if loaded.problem else ""
         if problem != self._list_problem:
@@ -187,7 +189,7 @@ class CameraWatch:
                 log.error("%s", problem)
         return loaded.approved
 
-    def _worth_taking(self, found: list[Named], count: int) -> Iterator[Named]:
+    def _select_recordable(self, found: list[Named], count: int) -> Iterator[Named]:
         """Yield the sightings to record; leave out unknown devices that do not speak ONVIF, or exceed `camera_limit`."""
         for named in found:
             # a device that answers only with faults speaks ONVIF too
@@ -201,7 +203,7 @@ class CameraWatch:
     def _is_named(self, camera_id: str) -> bool:
         return any(known.camera_id == camera_id for known in self._options.known)
 
-    def _take(self, named: Named, approved: ModelList, finder: Finder) -> Camera:
+    def _record(self, named: Named, approved: ModelList, finder: Finder) -> Camera:
         before = named.before
         identified = named.sighting.description is not None
         if identified:
@@ -222,7 +224,7 @@ class CameraWatch:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
 
-    def _miss(self, camera: Camera, found: list[Named]) -> None:
+    def _report_missing(self, camera: Camera, found: list[Named]) -> None:
         """Report a camera that was not found.
 
         A camera whose stream is up is not unreachable, whatever its ONVIF service does, unless another unit answers where it
@@ -241,15 +243,15 @@ class CameraWatch:
         else:
             self._reporter.unmet(camera)
 
-    def _pause(self) -> float:
+    def _compute_pause(self) -> float:
         """Return the seconds to the next search: few while an expected camera is missing, more if it stays away."""
-        misses = {i: n for i, n in self._misses.items() if n and self._should_be_there(i)}
+        misses = {i: n for i, n in self._misses.items() if n and self._is_expected(i)}
         if not misses:
             return self._options.search_interval_s
         urgent = min(misses.values()) < _PATIENT_MISSES or any(self._busy(camera_id) for camera_id in misses)
         return self._options.retry_s * (1 if urgent else _PATIENT)
 
-    def _should_be_there(self, camera_id: str) -> bool:
+    def _is_expected(self, camera_id: str) -> bool:
         camera = self._catalog.cameras.get(camera_id)
         return self._is_named(camera_id) or (camera is not None and bool(camera.streams))
 

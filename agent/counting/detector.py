@@ -46,7 +46,7 @@ class Heads:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def kept(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Heads:
+    def select(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Heads:
         """Return those selected by `chosen` (indices or booleans)."""
         return Heads(self.boxes[chosen], self.scores[chosen])
 
@@ -111,7 +111,7 @@ class OpenVinoDetector:
         if better is not None:
             found, scale = self.scored(picture, better)
         chances = belief.tell(found.boxes, found.scores, scale, self.belief)
-        return Heads(found.boxes, chances).kept(np.argsort(-chances, kind="stable"))
+        return Heads(found.boxes, chances).select(np.argsort(-chances, kind="stable"))
 
     def scored(self, picture: Picture, side: int) -> tuple[Heads, float]:
         """Return the boxes with the network's own scores for one input size, and the scale (input over picture)."""
@@ -125,7 +125,7 @@ class OpenVinoDetector:
         boxes = corners.clip(0, np.array([width, height, width, height])).astype(np.float32)
         size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         possible = (size > 0) & (size <= self.tuning.largest * min(height, width))
-        return merge(Heads(boxes, rows[:, 4]).kept(possible), self.tuning.overlap), scale
+        return merge(Heads(boxes, rows[:, 4]).select(possible), self.tuning.overlap), scale
 
 
 def taking_pictures(model: object) -> object:
@@ -187,4 +187,4 @@ def merge(heads: Heads, overlap: float) -> Heads:
     if not len(heads):
         return heads
     sides = np.concatenate([heads.boxes[:, :2], heads.boxes[:, 2:] - heads.boxes[:, :2]], axis=1)
-    return heads.kept(np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), heads.scores.tolist(), 0.0, overlap), np.intp))
+    return heads.select(np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), heads.scores.tolist(), 0.0, overlap), np.intp))

@@ -99,26 +99,26 @@ class Counter:
         """Take every look that is due now; return how many were taken."""
         taken = 0
         while not (stop and stop.is_set()):
-            ready = [s for s in map(self._next, self._cameras()) if s]
+            ready = [s for s in map(self._find_due_look, self._list_cameras()) if s]
             for segment, wanted in ready:
                 if stop and stop.is_set():
                     break
-                taken += self._take(segment, wanted)
+                taken += self._take_look(segment, wanted)
             if not ready:
                 break
         return taken
 
-    def _cameras(self) -> list[str]:
+    def _list_cameras(self) -> list[str]:
         """Return the cameras with an open segment and the known ones, whose last looks may still be due."""
         opened = {s.camera_id for s in self._catalog.segments.opened()}
         return sorted(opened | {c.camera_id for c in self._catalog.cameras.all()})
 
-    def _next(self, camera_id: str) -> tuple[Segment, datetime] | None:
+    def _find_due_look(self, camera_id: str) -> tuple[Segment, datetime] | None:
         """Return segment and instant of a camera's next look, if it is due and there is video of it."""
         now = self._clock.now()
-        state = self._state(camera_id)
+        state = self._load_state(camera_id)
         if state.due and state.due - now > self._interval + STEPPED:
-            state.due = self._due(camera_id)
+            state.due = self._compute_due(camera_id)
         start = max(state.due or now - LATEST, now - LATEST)
         segments = self._catalog.segments.between(camera_id, start, now, finished=False)
         ready = [
@@ -129,23 +129,23 @@ class Counter:
         # two segments of the same instant, because the clock was set back: the newest one is right
         return min(ready, key=lambda pair: (pair[1], -pair[0].segment_id), default=None)
 
-    def _due(self, camera_id: str) -> datetime | None:
+    def _compute_due(self, camera_id: str) -> datetime | None:
         """Return when the next look is due, by the last one; looks in the future are from before the clock was set back."""
         last = self._catalog.looks.last(camera_id, self._clock.now())
         return last.at + self._interval if last else None
 
-    def _state(self, camera_id: str) -> CameraState:
+    def _load_state(self, camera_id: str) -> CameraState:
         if camera_id not in self._states:
             text = self._catalog.facts.get(_fact(camera_id))
             self._states[camera_id] = CameraState(
                 watch.Watch(self._catalog, camera_id, watch.PICTURE, watch.PICTURE_HOLD),
                 watch.Watch(self._catalog, camera_id, watch.SOUND, watch.SOUND_HOLD),
-                due=self._due(camera_id),
+                due=self._compute_due(camera_id),
                 reference=quality.View.from_text(text) if text else None,
             )
         return self._states[camera_id]
 
-    def _take(self, segment: Segment, wanted: datetime) -> int:
+    def _take_look(self, segment: Segment, wanted: datetime) -> int:
         """Take one look; return 1 if a row was written, else 0."""
         state = self._states[segment.camera_id]
         try:
@@ -174,7 +174,7 @@ class Counter:
         That is the newest key frame of an open file; in a finished one, or if the worker is late, the one at or before
         `wanted`. None: there is no new one, or the file was just renamed. Raises MediaError.
         """
-        path = self._path(segment)
+        path = self._get_path(segment)
         # not Path.exists, which raises if the drive fails (EIO, ENOTCONN): the drive watch reports that
         if segment.state == "open" and not os.access(path, os.R_OK):
             return None
@@ -201,7 +201,7 @@ class Counter:
             return None
         return picture, sound.before(path, seconds) if segment.audio_codec else None, at
 
-    def _path(self, segment: Segment) -> Path:
+    def _get_path(self, segment: Segment) -> Path:
         drive = self._catalog.drives.get(segment.drive_id)
         if drive is None:
             raise MediaError("counting.drive_unknown", drive_id=segment.drive_id, file=segment.path)
@@ -228,12 +228,12 @@ class Counter:
         )
         heard = quality.judge_sound(samples, sound.RATE, self._limits)
         row = _row(segment, at, seen, heard, self._detector.version)
-        self._catalog.looks.add(self._calibrated(row))
+        self._catalog.looks.add(self._apply_calibration(row))
         state.pictures.feed(seen.reason, at, segment)
         state.sounds.feed(heard.reason, at, segment)
-        self._remember(segment.camera_id, state, seen, now, at)
+        self._update_reference(segment.camera_id, state, seen, now, at)
 
-    def _calibrated(self, look: Look) -> Look:
+    def _apply_calibration(self, look: Look) -> Look:
         """Return the look corrected by its camera's calibration; the recall is added to its measures."""
         calibration = calibrate.Calibration.of(self._catalog.facts.get(calibrate.fact(look.camera_id)), look.detector)
         if calibration is None:
@@ -242,7 +242,9 @@ class Counter:
         measures = dict(look.quality) | {"recall": calibration.recall}
         return replace(look, people=people, low=low, high=high, quality=measures)
 
-    def _remember(self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime) -> None:
+    def _update_reference(
+        self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime
+    ) -> None:
         """Update the reference view slowly; a view that stays moved becomes the new reference."""
         if seen.reason == "moved":
             state.moved_since = min(state.moved_since or at, at)
