@@ -15,8 +15,9 @@ from datetime import UTC
 from agent import words
 from agent.cameras import soap
 from agent.cameras.admission import Requirement
-from agent.cameras.device import Description, audio_of, main_first, services, video_of
+from agent.cameras.device import Description, services
 from agent.cameras.markup import Element, local
+from agent.cameras.profiles import audio_of, main_first, video_of
 from agent.cameras.session import Session
 from agent.cameras.transport import Transport
 from agent.clock import Clock
