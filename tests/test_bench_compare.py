@@ -15,9 +15,15 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "bench.d" / "compare.py"
 
 def result(folder: Path, name: str, metrics: dict[str, float], **other: Any) -> Path:
     body = {
-        "bench": "record", "date": "2026-11-27T00:00:00+00:00", "commit": "abc", "machine": {"cpu": "x", "cores": 2},
-        "rival": "ffmpeg", "options": {"cameras": 4}, "metrics": metrics, "higher_is_better": ["per_s"],
-    }  # fmt: skip
+        "bench": "record",
+        "date": "2026-11-27T00:00:00+00:00",
+        "commit": "abc",
+        "machine": {"cpu": "x", "cores": 2},
+        "rival": "ffmpeg",
+        "options": {"cameras": 4},
+        "metrics": metrics,
+        "higher_is_better": ["per_s"],
+    }
     path = folder / name
     path.write_text(json.dumps(body | other))
     return path
