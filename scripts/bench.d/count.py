@@ -106,7 +106,7 @@ def main() -> int:
     for entry in entries:
         picture = files.decode(args.data / entry["file"])
         if picture is None:
-            parser.error(f"--data: {args.data / entry['file']} is not a picture that can be read")
+            parser.error(f"--data: {args.data / entry['file']} is no picture that can be read")
         begun = time.perf_counter()
         spent, found = time_cpu(lambda picture=picture: look_at(picture, detector))
         wall_s.append(time.perf_counter() - begun)
