@@ -1,7 +1,7 @@
-"""Export a `.pt` that ultralytics can load to the ONNX that the counter runs: `scripts/export WEIGHTS.pt OUT.onnx`.
+"""Export a `.pt` that ultralytics can load to the ONNX file of the detector: `scripts/export WEIGHTS.pt OUT.onnx`.
 
-Any detection weights will do; a model of several classes keeps only the one named by `--class` (head, else person).
-Height and width stay free. Prints the sha256 that belongs into `models/SHA256SUMS` and the settings.
+All detection weights of ultralytics are accepted; of a model with several classes only one is kept (`--class`; default: head,
+else person). Height and width stay dynamic. Prints the SHA-256 for `models/SHA256SUMS` and the settings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import network  # the same folder: declares what a CPU torchvision lacks
 
 
 def pick_class(names: dict[int, str], wanted: str | None) -> int:
+    """Return the number of the class to keep. Raises SystemExit if there is no such class."""
     by_name = {name.lower(): number for number, name in names.items()}
     for name in [wanted] if wanted else ["head", "person"]:
         if name in by_name:
@@ -26,7 +27,7 @@ def pick_class(names: dict[int, str], wanted: str | None) -> int:
 
 
 def keep_one_class(path: Path, number: int, classes: int) -> None:
-    """Cut the output `[1, 4 + classes, N]` down to `[1, 5, N]`."""
+    """Reduce the output `[1, 4 + classes, N]` of the ONNX file to `[1, 5, N]`."""
     if classes == 1:
         return
     import onnx
@@ -43,11 +44,11 @@ def keep_one_class(path: Path, number: int, classes: int) -> None:
 
 
 def export(weights: Path, out: Path, wanted: str | None) -> str:
-    """Write `out`; returns its sha256."""
+    """Write `out` and return its SHA-256."""
     network.declare_torchvision()
     from ultralytics import YOLO
 
-    # ultralytics writes beside the weights it reads, over a file of the same name
+    # ultralytics writes beside the weights that it reads and overwrites a file of the same name
     with tempfile.TemporaryDirectory() as folder:
         model = YOLO(str(shutil.copy(weights, folder)))
         number = pick_class(dict(model.names), wanted)
@@ -59,7 +60,7 @@ def export(weights: Path, out: Path, wanted: str | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Export ultralytics weights to ONNX for the counter.")
-    parser.add_argument("weights", type=network.weights_file)
+    parser.add_argument("weights", type=network.parse_weights_path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--class", dest="wanted", help="class to keep (default: head, else person)")
     args = parser.parse_args()

@@ -1,8 +1,7 @@
-"""The weighted mean of two `.pt` of the same network: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5` (see docs/counting.md).
+"""Average two `.pt` of the same network with weights: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5` (see docs/counting.md).
 
-Where only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is NEW's.
-
-Weights on the way from OLD to a short training from it: often better on strange pictures than either end.
+NEW comes from a short training that started at OLD; the average is often better on unfamiliar pictures than either of them.
+If only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is taken from NEW.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import network  # the same folder: declares what a CPU torchvision lacks, and writes what ultralytics can load
+import network  # the same folder: declares what a CPU torchvision lacks, and writes files that ultralytics can load
 
 
-def mix(old: Path, new: Path, out: Path, share: float) -> None:
+def write_average(old: Path, new: Path, out: Path, share: float) -> None:
+    """Write (1 - `share`) * `old` + `share` * `new` to `out`."""
     import torch
 
     network.declare_torchvision()
@@ -25,17 +25,17 @@ def mix(old: Path, new: Path, out: Path, share: float) -> None:
         if value.dtype.is_floating_point and not (lightened and name.startswith(boxes)):
             values[name] = old_values[name] * (1 - share) + value * share
     two.load_state_dict(values)
-    network.save(two, out, {"mixed": [old.name, new.name], "new": share})
+    network.save_model(two, out, {"mixed": [old.name, new.name], "new": share})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Mix two weights of the same network.")
-    parser.add_argument("old", type=network.weights_file)
-    parser.add_argument("new", type=network.weights_file)
+    parser.add_argument("old", type=network.parse_weights_path)
+    parser.add_argument("new", type=network.parse_weights_path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--new", dest="share", type=float, default=0.5, help="share of NEW, 0 to 1")
     args = parser.parse_args()
-    mix(args.old, args.new, args.out, args.share)
+    write_average(args.old, args.new, args.out, args.share)
 
 
 if __name__ == "__main__":

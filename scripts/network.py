@@ -1,4 +1,4 @@
-"""The network that training works on: load it, freeze parts of it, give it a lighter box branch, save it for ultralytics."""
+"""The network to train: load it, freeze parts of it, give it a lighter box branch, save it for ultralytics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 os.environ.setdefault("YOLO_AUTOINSTALL", "False")
 CLS_GAIN = 1.0
-"""Twice ultralytics' weight of the score's loss: what is counted are scores, the box need not fit to the pixel."""
+"""Gain of the score's loss, twice the default of ultralytics: counting uses scores, and boxes need not be exact."""
 _KEPT: list[object] = []
 
 
 def declare_torchvision() -> None:
-    """Some CPU builds of torchvision lack their compiled part: declare the operator that its import registers against."""
+    """Declare the operator that the import of torchvision needs: some CPU builds lack their compiled part."""
     import torch
 
     try:
@@ -26,8 +26,11 @@ def declare_torchvision() -> None:
         _KEPT.append(library)  # the declaration lasts as long as this object
 
 
-def weights_file(text: str) -> Path:
-    """An argument that names a `.pt`. Checked here: ultralytics looks for a missing one on the internet."""
+def parse_weights_path(text: str) -> Path:
+    """Parse an argument that names a `.pt`.
+
+    Raises ArgumentTypeError if the file is missing, since ultralytics would try to download it, or if torch did not save it.
+    """
     path = Path(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(
@@ -38,8 +41,8 @@ def weights_file(text: str) -> Path:
     return path
 
 
-def load(weights: str) -> object:
-    """The ultralytics model of a `.pt` (go on training) or `.yaml` (from random weights), float32, one class."""
+def load_model(weights: str) -> object:
+    """Load the ultralytics model of a `.pt` (to continue training) or a `.yaml` (random weights): float32, one class."""
     declare_torchvision()
     from ultralytics import YOLO
     from ultralytics.nn.tasks import DetectionModel
@@ -50,15 +53,17 @@ def load(weights: str) -> object:
     model.args = copy.copy(DEFAULT_CFG)
     model.args.cls = CLS_GAIN
     model.names = {0: "head"}
-    vars(model).pop("pt_path", None)  # weights shall not tell the paths of this machine
+    vars(model).pop("pt_path", None)  # saved weights must not contain paths of this machine
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
 
 
-def freeze(model: object, layers: int) -> None:
-    """Leave the first `layers` as they are, and the running figures of batch normalisation everywhere: for a short training
-    from good weights, which then costs a fifth less and may go in small batches."""
+def freeze_layers(model: object, layers: int) -> None:
+    """Freeze the first `layers`, and the running statistics of batch normalisation in all layers.
+
+    For a short training from good weights: it takes a fifth less time and allows small batches.
+    """
     import torch
 
     if not layers:
@@ -71,9 +76,11 @@ def freeze(model: object, layers: int) -> None:
             parameter.requires_grad_(False)
 
 
-def lighten(model: object) -> bool:
-    """Give the box branch depthwise convolutions with random weights, as the score branch has: saves a seventh of the
-    network's time. False where that was done before."""
+def lighten_box_branch(model: object) -> bool:
+    """Replace the convolutions of the box branch by depthwise ones with random weights, as the score branch has.
+
+    Saves a seventh of the network's time. Returns False if it was done before.
+    """
     from torch import nn
     from ultralytics.nn.modules.conv import Conv, DWConv
 
@@ -88,10 +95,11 @@ def lighten(model: object) -> bool:
     return True
 
 
-def save(average: object, path: Path, note: dict[str, object]) -> None:
+def save_model(average: object, path: Path, note: dict[str, object]) -> None:
+    """Save weights as float16 so that ultralytics can load them; `note` is stored with them as training arguments."""
     import torch
 
     part = path.with_suffix(".part")
-    average = copy.deepcopy(average).cpu().half()  # for machines without a GPU as well
+    average = copy.deepcopy(average).cpu().half()  # on the CPU: it must load on machines without a GPU
     torch.save({"model": average, "ema": None, "train_args": note, "epoch": -1}, part)
     part.replace(path)

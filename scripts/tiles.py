@@ -1,4 +1,4 @@
-"""Tiles to train the head detector on: cut from pictures at a chosen head size and turned; `dress` disturbs them."""
+"""Sampling of training tiles for the head detector: cut from pictures at a chosen head size, rotated, then augmented."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from dress import Dressing, disturb  # the same folder
+from dress import AugmentationShares, augment_tile  # the same folder
 from torch.utils.data import IterableDataset, get_worker_info
 
 PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
 _HALVED = 0.6
-"""Pictures are halved before they are made smaller than this."""
+"""Scale below which pictures are halved first."""
 
 
-def training_folder(text: str) -> Path:
-    """An argument that names a folder with `images/` (and `labels/`, where there are heads in them)."""
+def parse_training_folder(text: str) -> Path:
+    """Parse an argument that names a folder with `images/` (and `labels/` for pictures with heads).
+
+    Raises ArgumentTypeError if it contains no pictures.
+    """
     folder = Path(text)
     if not any(p.suffix.lower() in PICTURES for p in folder.glob("images/*")):
         known = ", ".join(sorted(PICTURES))
@@ -31,11 +34,14 @@ def training_folder(text: str) -> Path:
     return folder
 
 
-class Pictures:
-    """Every picture decoded once into one memory-mapped file: cutting tiles from it costs no decoding."""
+class TrainingPictures:
+    """All training pictures, decoded once into one memory-mapped file, so that cutting tiles needs no decoding.
+
+    `more`: beginnings of file names and how often such pictures are used in a round.
+    """
 
     def __init__(self, folders: list[Path], cache: Path, more: dict[str, int]) -> None:
-        self.order: list[int] = []  # indices in one round of training, those that `more` names several times
+        self.order: list[int] = []  # indices in one round of training, repeated as `more` says
         self.items: list[tuple[int, int, int]] = []  # offset, height, width
         self.heads: list[np.ndarray] = []  # N x 4 float32, xyxy pixels
         offset = 0
@@ -51,17 +57,18 @@ class Pictures:
                     times = next((n for start, n in more.items() if path.name.startswith(start)), 1)
                     self.order += [len(self.items)] * times
                     self.items.append((offset, height, width))
-                    self.heads.append(_labels(folder / "labels" / f"{path.stem}.txt", width, height))
+                    self.heads.append(_read_labels(folder / "labels" / f"{path.stem}.txt", width, height))
                     offset += height * width * 3
         self.bytes = np.memmap(cache, np.uint8, "r")
-        cache.unlink()  # it stays readable while it is mapped, and nothing is left behind however the training ends
+        cache.unlink()  # readable as long as it is mapped, and no file remains however the training ends
 
     def picture(self, index: int) -> np.ndarray:
+        """Return a picture: height x width x 3, uint8, BGR."""
         offset, height, width = self.items[index]
         return self.bytes[offset : offset + height * width * 3].reshape(height, width, 3)
 
 
-def _labels(path: Path, width: int, height: int) -> np.ndarray:
+def _read_labels(path: Path, width: int, height: int) -> np.ndarray:
     if not path.exists():
         return np.zeros((0, 4), np.float32)
     rows = [[float(v) for v in line.split()[1:5]] for line in path.read_text().splitlines() if line.strip()]
@@ -71,11 +78,11 @@ def _labels(path: Path, width: int, height: int) -> np.ndarray:
     return np.stack([(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height], 1)
 
 
-def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
-    """A `tile` x `tile` BGR picture and its boxes (xyxy pixels).
+def cut_tile(data: TrainingPictures, index: int, tile: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a `tile` x `tile` BGR picture and its boxes (N x 4, xyxy pixels).
 
-    The median head gets a drawn size of 8 to 110 pixels, more where the picture would else not fill the tile. One tile in
-    six shows a place without heads, so that chair backs and lamps are learnt as well.
+    The median head gets a random size of 8 to 110 pixels, or more if the picture would not fill the tile otherwise. One tile
+    in six shows a place without heads, so that chair backs and lamps are learnt as background.
     """
     picture, heads = data.picture(index), data.heads[index]
     height, width = picture.shape[:2]
@@ -83,29 +90,31 @@ def cut_tile(data: Pictures, index: int, tile: int, rng: random.Random) -> tuple
     if len(heads):
         size = float(np.median(np.sqrt((heads[:, 2] - heads[:, 0]) * (heads[:, 3] - heads[:, 1]))))
         scale = min(3.0, math.exp(rng.uniform(math.log(8), math.log(110))) / max(size, 1.0))
-        scale = max(scale, tile / max(width, height))  # not a stamp on an empty tile
-        empty = _empty_place(heads, width, height, rng) if rng.random() < 1 / 6 else None
+        scale = max(scale, tile / max(width, height))  # the picture must fill the tile in one direction
+        empty = _find_empty_place(heads, width, height, rng) if rng.random() < 1 / 6 else None
         if empty:
             centre, scale = empty[:2], max(scale, tile / empty[2])
         elif rng.random() < 0.8:
             x1, y1, x2, y2 = heads[rng.randrange(len(heads))]
             reach = 0.4 * tile / scale
             centre = ((x1 + x2) / 2 + rng.uniform(-reach, reach), (y1 + y2) / 2 + rng.uniform(-reach, reach))
-    linear = _turned(scale, rng)
+    linear = _make_random_map(scale, rng)
     shift = np.array([tile / 2, tile / 2]) - linear @ np.array(centre)
-    shift = _keep_inside(linear, shift, width, height, tile)
+    shift = _shift_inside(linear, shift, width, height, tile)
     out = cv2.warpAffine(
-        _smaller_source(picture, scale),
-        _for_source(np.hstack([linear, shift[:, None]]), scale),
+        _halve_source(picture, scale),
+        _scale_map(np.hstack([linear, shift[:, None]]), scale),
         (tile, tile),
         flags=cv2.INTER_LINEAR,
         borderValue=(114, 114, 114),
     )
-    return out, _moved(heads, linear, shift, tile) if len(heads) else heads
+    return out, _map_boxes(heads, linear, shift, tile) if len(heads) else heads
 
 
-def _empty_place(heads: np.ndarray, width: int, height: int, rng: random.Random) -> tuple[float, float, float] | None:
-    """Centre and side of a square without heads, of eight tries the largest; None where all are smaller than 128 pixels."""
+def _find_empty_place(
+    heads: np.ndarray, width: int, height: int, rng: random.Random
+) -> tuple[float, float, float] | None:
+    """Return centre and side of a square without heads, the largest of eight tries; None if all are below 128 pixels."""
     best = None
     for _ in range(8):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
@@ -116,8 +125,8 @@ def _empty_place(heads: np.ndarray, width: int, height: int, rng: random.Random)
     return best
 
 
-def _turned(scale: float, rng: random.Random) -> np.ndarray:
-    """A 2 x 2 map: mostly upright; some tilted, some any way round, as under a ceiling camera."""
+def _make_random_map(scale: float, rng: random.Random) -> np.ndarray:
+    """Return a random 2 x 2 map: mostly upright; some tilted, some at any angle, as under a ceiling camera."""
     kind = rng.random()
     turn = rng.gauss(0, 4) if kind < 0.72 else rng.uniform(-45, 45) if kind < 0.86 else rng.uniform(-180, 180)
     reach = 0.12 if rng.random() < 0.75 else 0.3
@@ -128,8 +137,8 @@ def _turned(scale: float, rng: random.Random) -> np.ndarray:
     return np.array([[flip * across * c, -flip * across * s], [down * s, down * c]])
 
 
-def _moved(heads: np.ndarray, linear: np.ndarray, shift: np.ndarray, tile: int) -> np.ndarray:
-    """Boxes round the ellipses that heads are, after the map; those of which a tile's edge leaves at least two fifths."""
+def _map_boxes(heads: np.ndarray, linear: np.ndarray, shift: np.ndarray, tile: int) -> np.ndarray:
+    """Map the boxes, as boxes round ellipses; keep those of which at least two fifths are inside the tile."""
     middle = np.stack([heads[:, 0] + heads[:, 2], heads[:, 1] + heads[:, 3]], 1) / 2 @ linear.T + shift
     half = np.sqrt(((heads[:, 2:] - heads[:, :2]) / 2) ** 2 @ (linear**2).T)
     clipped = np.concatenate([middle - half, middle + half], 1).clip(0, tile)
@@ -138,8 +147,8 @@ def _moved(heads: np.ndarray, linear: np.ndarray, shift: np.ndarray, tile: int) 
     return clipped[seen].astype(np.float32)
 
 
-def _keep_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int, tile: int) -> np.ndarray:
-    """Let what the picture has fill the tile where it is large enough."""
+def _shift_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int, tile: int) -> np.ndarray:
+    """Return the shift changed so that the picture fills the tile, where it is large enough."""
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T + shift
     low, high = corners.min(0), corners.max(0)
     for axis in (0, 1):
@@ -148,17 +157,17 @@ def _keep_inside(linear: np.ndarray, shift: np.ndarray, width: int, height: int,
     return shift
 
 
-def _smaller_source(picture: np.ndarray, scale: float) -> np.ndarray:
-    """Halve by areas before a strong reduction, so that it does not alias."""
+def _halve_source(picture: np.ndarray, scale: float) -> np.ndarray:
+    """Halve the picture with INTER_AREA before a strong reduction, to avoid aliasing."""
     return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) if scale < _HALVED else picture
 
 
-def _for_source(matrix: np.ndarray, scale: float) -> np.ndarray:
+def _scale_map(matrix: np.ndarray, scale: float) -> np.ndarray:
     return matrix * np.array([2.0, 2.0, 1.0]) if scale < _HALVED else matrix
 
 
-def mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.ndarray, np.ndarray]:
-    """Four half-size tiles in one."""
+def join_mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.ndarray, np.ndarray]:
+    """Join four half-size tiles and their boxes in one."""
     out, boxes, half = np.empty((tile, tile, 3), np.uint8), [], tile // 2
     for place, (picture, heads) in enumerate(parts):
         x, y = half * (place % 2), half * (place // 2)
@@ -167,16 +176,16 @@ def mosaic(parts: list[tuple[np.ndarray, np.ndarray]], tile: int) -> tuple[np.nd
     return out, np.concatenate(boxes)
 
 
-class Batches(IterableDataset):  # type: ignore[misc]
-    """Batches without end for `torch.utils.data.DataLoader`: each of its processes cuts its own tiles.
+class TileBatches(IterableDataset):  # type: ignore[misc]
+    """Endless batches for `torch.utils.data.DataLoader`; each of its processes cuts its own tiles.
 
     A batch: `img` B x 3 x tile x tile uint8 RGB; for each head in it `batch_idx` (float32, which picture), `cls` (N x 1, 0)
-    and `bboxes` (N x 4 float32, centre x, centre y, width, height in parts of the tile).
+    and `bboxes` (N x 4 float32: centre x, centre y, width, height in parts of the tile).
     """
 
-    def __init__(self, data: Pictures, tile: int, batch: int, seed: int, dressing: Dressing) -> None:
+    def __init__(self, data: TrainingPictures, tile: int, batch: int, seed: int, dressing: AugmentationShares) -> None:
         self.data, self.tile, self.batch, self.seed, self.dressing = data, tile, batch, seed, dressing
-        self.mosaic_share = multiprocessing.Value("d", 0.3)  # seen by all processes
+        self.mosaic_share = multiprocessing.Value("d", 0.3)  # shared by all processes
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         cv2.setNumThreads(1)
@@ -191,15 +200,15 @@ class Batches(IterableDataset):  # type: ignore[misc]
                     order = rng.sample(self.data.order, len(self.data.order))
                 if rng.random() < self.mosaic_share.value:
                     parts = [cut_tile(self.data, order.pop(), self.tile // 2, rng) for _ in range(4)]
-                    picture, heads = mosaic(parts, self.tile)
+                    picture, heads = join_mosaic(parts, self.tile)
                 else:
                     picture, heads = cut_tile(self.data, order.pop(), self.tile, rng)
-                tiles.append(disturb(picture, heads, self.dressing, rng, noise)[:, :, ::-1].transpose(2, 0, 1))
+                tiles.append(augment_tile(picture, heads, self.dressing, rng, noise)[:, :, ::-1].transpose(2, 0, 1))
                 boxes.append(heads)
-            yield _as_batch(np.stack(tiles), boxes, self.tile)
+            yield _make_batch(np.stack(tiles), boxes, self.tile)
 
 
-def _as_batch(tiles: np.ndarray, boxes: list[np.ndarray], tile: int) -> dict[str, torch.Tensor]:
+def _make_batch(tiles: np.ndarray, boxes: list[np.ndarray], tile: int) -> dict[str, torch.Tensor]:
     index = np.concatenate([np.full(len(b), i, np.float32) for i, b in enumerate(boxes)])
     flat = np.concatenate(boxes).reshape(-1, 4) / tile
     centre = np.hstack([(flat[:, :2] + flat[:, 2:]) / 2, flat[:, 2:] - flat[:, :2]])

@@ -1,8 +1,8 @@
 """Train the head detector: `scripts/train` (its own environment; see docs/counting.md).
 
-A short loop of the project's own round ultralytics' model and loss. The reason: ultralytics' trainer has no mixed
-precision on a CPU and mosaics whole pictures; here tiles are cut at a chosen head size, and bfloat16 halves the time on
-CPUs that have it. The same loop runs on a GPU. Writes `last.pt` (the moving average of the weights, loadable by
+A short training loop with the model and the loss of ultralytics. Their own trainer is not used, because it has no mixed
+precision on a CPU and makes mosaics of whole pictures; here tiles are cut at a chosen head size, and bfloat16 halves the time
+on CPUs that support it. The same loop runs on a GPU. Writes `last.pt` (the moving average of the weights, loadable by
 `ultralytics.YOLO`) every few minutes.
 
 Labels are YOLO text files (`class cx cy w h`, parts of 1) in `labels/` beside `images/`.
@@ -18,22 +18,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from dress import Dressing  # the same folder
-from network import freeze, lighten, load, save, weights_file
-from tiles import Batches, Pictures, training_folder
+from dress import AugmentationShares  # the same folder
+from network import freeze_layers, lighten_box_branch, load_model, parse_weights_path, save_model
+from tiles import TileBatches, TrainingPictures, parse_training_folder
 from torch.utils.data import DataLoader
 
 ALONE = 0.08
-"""Share of the time for which new layers learn alone, three times as fast: their first errors would harm what is good."""
+"""Share of the time in which only new layers learn, at three times the rate: their first errors would spoil the others."""
 
 
-def _on(batch: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
+def _move_to_device(batch: dict[str, torch.Tensor], device: str) -> dict[str, torch.Tensor]:
     out = {name: part.to(device, non_blocking=True) for name, part in batch.items()}
     return out | {"img": out["img"].float().div_(255).to(memory_format=torch.channels_last)}
 
 
-def _shares(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch.Tensor]]:
-    """The batch in `number` parts of whole pictures."""
+def _split_batch(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch.Tensor]]:
+    """Split the batch in `number` parts of whole pictures."""
     out, count = [], len(batch["img"])
     for part in range(number):
         first, last = part * count // number, (part + 1) * count // number
@@ -46,18 +46,18 @@ def _shares(batch: dict[str, torch.Tensor], number: int) -> list[dict[str, torch
 class Trainer:
     """The network, its moving average and its optimiser.
 
-    `threads` copies of the network each work on their share of a batch, on one thread each; their gradients are averaged.
-    On a busy machine that waits once a step, where threads inside an operation wait at the end of each operation.
+    `threads` copies of the network process a share of a batch each, on one thread each; their gradients are averaged. On a
+    busy machine they wait for each other once per step, where threads inside an operation wait at the end of every operation.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
         torch.set_num_threads(1)
         torch.manual_seed(args.seed)
         self.args, self.kind = args, args.device.split(":")[0]
-        self.model = load(args.weights)
-        new = args.light_boxes and lighten(self.model)
+        self.model = load_model(args.weights)
+        new = args.light_boxes and lighten_box_branch(self.model)
         self.model.to(args.device).to(memory_format=torch.channels_last)
-        freeze(self.model, args.freeze)
+        freeze_layers(self.model, args.freeze)
         self.average = copy.deepcopy(self.model).eval()
         self.copies = [self.model, *(copy.deepcopy(self.model) for _ in range(args.threads - 1))]
         self.pool = ThreadPoolExecutor(args.threads)
@@ -69,36 +69,36 @@ class Trainer:
         self.steps = 0
         self.slow: tuple[torch.Tensor, ...] = ()
         self.fast: tuple[torch.Tensor, ...] = ()
-        self.resting: list[object] = []  # what learns nothing while new layers learn alone
+        self.frozen: list[object] = []  # parameters that are frozen while only new layers learn
         if new:
-            self._rest()
+            self._freeze_others()
 
-    def _rest(self) -> None:
-        """Only the box branch learns, its batch normalisation too."""
+    def _freeze_others(self) -> None:
+        """Freeze everything but the box branch and its batch normalisation."""
         for model in self.copies:
             branch = model.model[-1].cv2
             mine = {id(p) for p in branch.parameters()}
-            self.resting += [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
+            self.frozen += [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
             branch.train()
-        for parameter in self.resting:
+        for parameter in self.frozen:
             parameter.requires_grad_(False)
 
-    def wake(self) -> None:
-        """The whole network learns; all copies go on from the same figures of batch normalisation."""
-        for parameter in self.resting:
+    def unfreeze_all(self) -> None:
+        """Let the whole network learn; all copies continue with the same statistics of batch normalisation."""
+        for parameter in self.frozen:
             parameter.requires_grad_(True)
-        self.resting = []
+        self.frozen = []
         for other in self.copies[1:]:
             other.load_state_dict(self.model.state_dict())
         if self.args.freeze:
             for model in self.copies:
-                freeze(model, self.args.freeze)
+                freeze_layers(model, self.args.freeze)
 
     def step(self, batch: dict[str, torch.Tensor], rate: float) -> torch.Tensor:
-        """One batch at a learning rate; returns the losses (box, score, distribution)."""
+        """Train on one batch with the learning rate `rate`; return the losses (box, score, distribution)."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        losses = list(self.pool.map(self._share, self.copies, _shares(batch, len(self.copies))))
+        losses = list(self.pool.map(self._share, self.copies, _split_batch(batch, len(self.copies))))
         others = [list(m.parameters()) for m in self.copies[1:]]
         for number, parameter in enumerate(self.model.parameters()):
             for other in others:
@@ -115,32 +115,34 @@ class Trainer:
         return torch.stack(losses).mean(0)
 
     def _share(self, model: torch.nn.Module, part: dict[str, torch.Tensor]) -> torch.Tensor:
-        batch = _on(part, self.args.device)
+        batch = _move_to_device(part, self.args.device)
         with torch.autocast(self.kind, dtype=torch.bfloat16):
             found = model(batch["img"])
-        loss, _ = model.loss(batch, precise(found))
+        loss, _ = model.loss(batch, to_float32(found))
         model.zero_grad(set_to_none=True)
         loss.sum().backward()
         return (loss.detach() / len(batch["img"])).flatten()
 
     def _follow(self, decay: float) -> None:
-        """Exponential moving average of weights and of the running figures of batch normalisation."""
+        """Update the exponential moving average of the weights and of the running statistics of batch normalisation."""
         if not self.slow:
             pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
             self.slow, self.fast = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
         with torch.no_grad():
-            torch._foreach_lerp_(self.slow, self.fast, 1 - decay)  # one call: a GPU would wait for hundreds
+            torch._foreach_lerp_(self.slow, self.fast, 1 - decay)  # one call: hundreds would slow down a GPU
 
     def save(self) -> None:
+        """Write `last.pt`."""
         told = {k: v for k, v in vars(self.args).items() if isinstance(v, int | float) or k in ("more", "device")}
-        save(self.average, self.args.out / "last.pt", told | {"step": self.steps})
+        save_model(self.average, self.args.out / "last.pt", told | {"step": self.steps})
 
 
 def train(args: argparse.Namespace) -> None:
+    """Train for `args.minutes` and write `last.pt`."""
     args.out.mkdir(parents=True, exist_ok=True)
-    data = Pictures(args.data, args.out / "pictures.bin", dict(args.more))
+    data = TrainingPictures(args.data, args.out / "pictures.bin", dict(args.more))
     print(f"{len(data.items)} pictures, {sum(len(h) for h in data.heads)} heads", flush=True)
-    batches = Batches(data, args.tile, args.batch, args.seed, Dressing(args.covered, args.strewn))
+    batches = TileBatches(data, args.tile, args.batch, args.seed, AugmentationShares(args.covered, args.strewn))
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -149,16 +151,16 @@ def train(args: argparse.Namespace) -> None:
         pin_memory=args.device != "cpu",
         multiprocessing_context="fork",
     )
-    ready = iter(loader)  # its processes begin before a GPU is in use
+    ready = iter(loader)  # its processes must be forked before the GPU is used
     trainer = Trainer(args)
     begun = saved = time.monotonic()
     losses = []
     while (done := (time.monotonic() - begun) / (60 * args.minutes)) < 1:
         rate = args.lr * min(1.0, (trainer.steps + 1) / args.warm_up) * (0.5 + 0.5 * math.cos(math.pi * done))
-        if trainer.resting:
+        if trainer.frozen:
             rate *= 3
             if done > ALONE:
-                trainer.wake()
+                trainer.unfreeze_all()
         if done > 0.8:
             batches.mosaic_share.value = 0.0
         losses.append(trainer.step(next(ready), rate))
@@ -173,39 +175,43 @@ def train(args: argparse.Namespace) -> None:
     print(f"done: {trainer.steps} steps, {trainer.steps * args.batch} tiles, {args.out / 'last.pt'}", flush=True)
 
 
-def precise(found: object) -> object:
-    """The network's output as float32: in bfloat16 the loss would place boxes to a quarter of a cell only."""
+def to_float32(found: object) -> object:
+    """Return the network's output as float32: in bfloat16 the loss would resolve boxes only to a quarter of a cell."""
     if isinstance(found, dict):
-        return {name: precise(part) for name, part in found.items()}
+        return {name: to_float32(part) for name, part in found.items()}
     if isinstance(found, list | tuple):
-        return [precise(part) for part in found]
+        return [to_float32(part) for part in found]
     return found.float() if isinstance(found, torch.Tensor) else found
 
 
-def _start(text: str) -> str:
-    return text if text.endswith(".yaml") else str(weights_file(text))
+def _parse_start(text: str) -> str:
+    return text if text.endswith(".yaml") else str(parse_weights_path(text))
 
 
-def _repeat(text: str) -> tuple[str, int]:
+def _parse_repeat(text: str) -> tuple[str, int]:
     name, _, times = text.partition("=")
     if not times.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: write START=TIMES, as in PartA=2")
     return name, int(times)
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Train the head detector on folders of images/ and labels/.")
     parser.add_argument(
-        "--data", type=training_folder, nargs="+", required=True, help="folders with images/ and labels/"
+        "--data", type=parse_training_folder, nargs="+", required=True, help="folders with images/ and labels/"
     )
     parser.add_argument(
-        "--weights", type=_start, default="yolo11n.yaml", help=".pt to go on from, or a model .yaml for random weights"
+        "--weights",
+        type=_parse_start,
+        default="yolo11n.yaml",
+        help=".pt to go on from, or a model .yaml for random weights",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for last.pt")
     parser.add_argument("--minutes", type=float, default=60, help="wall clock; the learning rate falls to zero over it")
     parser.add_argument(
         "--more",
-        type=_repeat,
+        type=_parse_repeat,
         nargs="*",
         default=[],
         metavar="START=TIMES",
@@ -215,8 +221,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--warm-up", type=int, default=200, help="steps until the learning rate is reached")
-    parser.add_argument("--freeze", type=int, default=0, help="layers that are left as they are; see freeze()")
-    parser.add_argument("--light-boxes", action="store_true", help="a cheaper box branch; see lighten()")
+    parser.add_argument("--freeze", type=int, default=0, help="layers that are left as they are; see freeze_layers()")
+    parser.add_argument("--light-boxes", action="store_true", help="a cheaper box branch; see lighten_box_branch()")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=int, default=2, help="copies of the network; 1 on a GPU")
     parser.add_argument("--workers", type=int, default=1, help="processes that cut tiles")
@@ -234,4 +240,4 @@ def arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    train(arguments())
+    train(parse_arguments())

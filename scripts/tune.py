@@ -1,9 +1,9 @@
-"""Fit what stands in `models/NAME.toml`: what a candidate's figures say, input size, and how far their sum can be believed.
+"""Fit the parameters in `models/NAME.toml`: scoring weights of a candidate, input size, and parameters of the interval.
 
 `python scripts/tune.py --data FOLDER --model models/NAME.onnx [--sha256 …] [--sides 1024 1152] [--write NAME.toml]`.
-FOLDER holds an `index.jsonl` as `scripts/bench count` takes it, with `boxes` and `box_type` (head or person). Prints, for each
-input size, errors and intervals of pictures that took no part in the fit (five parts in turn), so that the figures are not
-those of the fit itself; writes the fit to all, of the last size that `--sides` names.
+FOLDER contains an `index.jsonl` as for `scripts/bench count`, with `boxes` and `box_type` (head or person). For each input
+size it prints errors and intervals by five-fold cross-validation; it writes the fit to all pictures with the last size of
+`--sides`.
 """
 
 from __future__ import annotations
@@ -30,19 +30,25 @@ OFFSETS = np.arange(-0.6, 0.61, 0.1)
 SURE = tuple(n / 20 for n in range(6, 18))  # 0.3 to 0.85
 UNSEEN, WIDTHS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08), tuple(n / 10 for n in range(6, 21))
 AIM = 0.88
-"""Share of pictures whose true count the interval shall hold, in the fit."""
+"""Share of pictures whose true count must be inside the interval, in the fit."""
 
 
 @dataclass
-class Sample:
-    """One picture: the figures of its candidates, which of them are people, and how many people are there."""
+class PictureSample:
+    """One picture.
+
+    `figures`: features of its N candidates, N x 6; `people`: which of them are people, N bool; `count`: true number of people.
+    """
 
     figures: np.ndarray
     people: np.ndarray
     count: int
 
 
-def samples(data: Path, entries: list[dict], model: weights.Weights, side: int, mirrored: bool) -> list[Sample]:
+def collect_samples(
+    data: Path, entries: list[dict], model: weights.Weights, side: int, mirrored: bool
+) -> list[PictureSample]:
+    """Run the network on all pictures at the input size `side`; `mirrored`: on their mirror images."""
     detector = OpenVinoDetector(replace(model, tuning=Tuning(first_side=side, most_side=side)))
     found = []
     for entry in entries:
@@ -52,33 +58,36 @@ def samples(data: Path, entries: list[dict], model: weights.Weights, side: int, 
             left, top, right, bottom = heads.boxes.T
             heads = Heads(np.stack([picture.shape[1] - right, top, picture.shape[1] - left, bottom], 1), heads.scores)
         figures = belief.figures(heads.boxes, heads.scores, scale)
-        found.append(Sample(figures, matched(entry, heads), int(entry["count"])))
+        found.append(PictureSample(figures, match_people(entry, heads), int(entry["count"])))
     return found
 
 
-def matched(entry: dict, heads: Heads) -> np.ndarray:
-    """Which candidates are people: best first, each takes the marked head that it covers best, or the person in whose upper
-    part its middle lies; of one whom the picture's edge cuts off below, there may be little more than the head."""
+def match_people(entry: dict, heads: Heads) -> np.ndarray:
+    """Return which candidates are people: N bool.
+
+    In order of score, each candidate takes the marked head that it covers best, or the marked person in whose upper part its
+    centre is. A person cut off by the lower edge of the picture may show little more than the head.
+    """
     marked = np.array(entry["boxes"], float).reshape(-1, 4)
     free, people = np.ones(len(marked), bool), np.zeros(len(heads), bool)
     for i, box in enumerate(heads.boxes.astype(float)):
-        fitness = _on_head(box, marked)
+        fitness = _score_head_matches(box, marked)
         if entry["box_type"] == "person":
-            fitness = np.maximum(fitness, _on_person(box, marked))
+            fitness = np.maximum(fitness, _score_person_matches(box, marked))
         fitness = np.where(free, fitness, 0)
         if len(marked) and fitness.max() > 0:
             free[fitness.argmax()], people[i] = False, True
     return people
 
 
-def _on_head(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
+def _score_head_matches(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
     common = (np.minimum(box[2:], marked[:, 2:]) - np.maximum(box[:2], marked[:, :2])).clip(0).prod(1)
     both = (box[2:] - box[:2]).prod() + (marked[:, 2:] - marked[:, :2]).prod(1) - common
     share = common / both
     return np.where(share >= 0.35, share, 0)
 
 
-def _on_person(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
+def _score_person_matches(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     wide, high = marked[:, 2] - marked[:, 0], marked[:, 3] - marked[:, 1]
     across, down = (x - marked[:, 0]) / wide, (y - marked[:, 1]) / high
@@ -86,39 +95,43 @@ def _on_person(box: np.ndarray, marked: np.ndarray) -> np.ndarray:
     return np.where(held, 2 - np.abs(across - 0.5) - np.abs(down - 0.12), 0)
 
 
-def fit_belief(chosen: list[Sample]) -> Belief:
-    """Logistic regression (Newton's steps, a small ridge), then shifted so that the sums count best."""
+def fit_scoring_weights(chosen: list[PictureSample]) -> Belief:
+    """Fit by logistic regression (Newton's method, small ridge penalty), then shift the constant for the best counts."""
     x = np.concatenate([s.figures for s in chosen])
     people = np.concatenate([s.people for s in chosen]).astype(float)
     ridge = np.diag([1e-6] + [RIDGE] * (x.shape[1] - 1))
     values = np.zeros(x.shape[1])
     for _ in range(25):
-        chance = _logistic(x @ values)
+        chance = _apply_logistic(x @ values)
         slope = x.T @ (people - chance) - ridge @ values
         values = values + np.linalg.solve((x.T * (chance * (1 - chance))) @ x + ridge, slope)
     shift = np.eye(len(values))[0]
     options = [values + by * shift for by in OFFSETS]
-    return Belief(*(round(float(v), 3) for v in min(options, key=lambda v: _cost(chosen, v))))
+    return Belief(*(round(float(v), 3) for v in min(options, key=lambda v: _compute_cost(chosen, v))))
 
 
-def _logistic(total: np.ndarray) -> np.ndarray:
+def _apply_logistic(total: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-total.clip(-30, 30)))
 
 
-def _cost(chosen: list[Sample], values: np.ndarray) -> float:
+def _compute_cost(chosen: list[PictureSample], values: np.ndarray) -> float:
     true = np.array([s.count for s in chosen])
-    wrong = np.abs(np.floor([_logistic(s.figures @ values).sum() + 0.5 for s in chosen]) - true)
+    wrong = np.abs(np.floor([_apply_logistic(s.figures @ values).sum() + 0.5 for s in chosen]) - true)
     return float(wrong.mean() + 10 * wrong.sum() / max(1, true.sum()))
 
 
-def chances(sample: Sample, told: Belief) -> list[float]:
-    return _logistic(sample.figures @ np.array(astuple(told))).tolist()
+def compute_chances(sample: PictureSample, told: Belief) -> list[float]:
+    """Return the probability of each candidate."""
+    return _apply_logistic(sample.figures @ np.array(astuple(told))).tolist()
 
 
-def fit_doubt(chosen: list[Sample], told: Belief) -> Doubt:
-    """Empty rooms first: the `sure` with the fewest errors, of several the one in the middle, far from harm either way. Then
-    the narrowest intervals that hold the true count in AIM of the pictures."""
-    said = [chances(s, told) for s in chosen]
+def fit_interval_parameters(chosen: list[PictureSample], told: Belief) -> Doubt:
+    """Fit the parameters of the interval.
+
+    First `sure`, for empty rooms: the value with the fewest errors, or the middle one of several. Then the narrowest intervals
+    that contain the true count in AIM of the pictures.
+    """
+    said = [compute_chances(s, told) for s in chosen]
     true = np.array([s.count for s in chosen])
 
     def wrong(sure: float) -> float:
@@ -139,19 +152,20 @@ def fit_doubt(chosen: list[Sample], told: Belief) -> Doubt:
     return min((Doubt(sure, u, w) for u, w in itertools.product(UNSEEN, WIDTHS)), key=width)
 
 
-def held_back(all_samples: list[Sample], parts: np.ndarray) -> np.ndarray:
-    """(people, low, high) of each picture by the fit to the other parts."""
+def cross_validate(all_samples: list[PictureSample], parts: np.ndarray) -> np.ndarray:
+    """Return (people, low, high) of each picture (N x 3) by the fit to the other parts."""
     rows = np.zeros((len(all_samples), 3), int)
     for part in range(PARTS):
         others = [s for s, p in zip(all_samples, parts, strict=True) if p != part]
-        told = fit_belief(others)
-        doubt = fit_doubt(others, told)
+        told = fit_scoring_weights(others)
+        doubt = fit_interval_parameters(others, told)
         for i in np.flatnonzero(parts == part):
-            rows[i] = look_interval(chances(all_samples[i], told), doubt)
+            rows[i] = look_interval(compute_chances(all_samples[i], told), doubt)
     return rows
 
 
-def report(name: str, rows: np.ndarray, true: np.ndarray, scenes: list[str]) -> None:
+def print_report(name: str, rows: np.ndarray, true: np.ndarray, scenes: list[str]) -> None:
+    """Print errors and intervals, in all and by scene."""
     wrong, bias, some = np.abs(rows[:, 0] - true), rows[:, 0] - true, (true >= 1) & (true <= 60)
     half, allowed = (rows[:, 2] - rows[:, 1]) / 2, np.maximum(1.0, 0.1 * rows[:, 0])
     held = (rows[:, 1] <= true) & (true <= rows[:, 2])
@@ -187,17 +201,17 @@ def main() -> None:
     true = np.array([int(entry["count"]) for entry in entries])
     parts = np.random.default_rng(0).permutation(len(true)) % PARTS
     for side in args.sides:
-        found = samples(args.data, entries, model, side, False)
-        report(f"{side} px", held_back(found, parts), true, scenes)
+        found = collect_samples(args.data, entries, model, side, False)
+        print_report(f"{side} px", cross_validate(found, parts), true, scenes)
         if args.mirror:
-            turned = samples(args.data, entries, model, side, True)
-            report(f"{side} px, mirrored", held_back(turned, parts), true, scenes)
+            turned = collect_samples(args.data, entries, model, side, True)
+            print_report(f"{side} px, mirrored", cross_validate(turned, parts), true, scenes)
             found += turned
-            both = held_back(found, np.tile(parts, 2))
-            report(f"{side} px, fitted to both", both[: len(true)], true, scenes)
-            report(f"{side} px, fitted to both, mirrored", both[len(true) :], true, scenes)
-        told = fit_belief(found)
-        doubt = fit_doubt(found, told)
+            both = cross_validate(found, np.tile(parts, 2))
+            print_report(f"{side} px, fitted to both", both[: len(true)], true, scenes)
+            print_report(f"{side} px, fitted to both, mirrored", both[len(true) :], true, scenes)
+        told = fit_scoring_weights(found)
+        doubt = fit_interval_parameters(found, told)
         print(f"  fit to all: {told}, {doubt}")
     if args.write:
         values = {"first_side": side, "most_side": side}

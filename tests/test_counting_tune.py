@@ -40,19 +40,19 @@ def found(*boxes: tuple[int, int, int, int]) -> Heads:
 )
 def test_a_head_is_in_the_upper_part_of_a_person(tune: Any, box: tuple[int, int, int, int], is_people: bool) -> None:
     entry = {"box_type": "person", "boxes": [[100, 100, 180, 400]]}
-    assert tune.matched(entry, found(box)).tolist() == [is_people]
+    assert tune.match_people(entry, found(box)).tolist() == [is_people]
 
 
 def test_the_edge_may_leave_little_more_of_a_person_than_the_head(tune: Any) -> None:
     entry = {"box_type": "person", "boxes": [[700, 940, 860, 1080]]}
-    assert tune.matched(entry, found((730, 955, 835, 1080))).tolist() == [True]
+    assert tune.match_people(entry, found((730, 955, 835, 1080))).tolist() == [True]
 
 
 @pytest.mark.parametrize(("kind", "box"), [("head", [100, 100, 150, 150]), ("person", [100, 100, 150, 300])])
 def test_one_person_is_one_head(tune: Any, kind: str, box: list[int]) -> None:
     twice = found((100, 100, 150, 150), (103, 103, 153, 153))
-    assert tune.matched({"box_type": kind, "boxes": [box]}, twice).tolist() == [True, False]
-    assert tune.matched({"box_type": kind, "boxes": []}, twice).tolist() == [False, False]
+    assert tune.match_people({"box_type": kind, "boxes": [box]}, twice).tolist() == [True, False]
+    assert tune.match_people({"box_type": kind, "boxes": []}, twice).tolist() == [False, False]
 
 
 def test_a_room_is_empty_where_the_surest_is_nearer_to_a_false_head_than_to_a_lone_person(tune: Any) -> None:
@@ -60,7 +60,7 @@ def test_a_room_is_empty_where_the_surest_is_nearer_to_a_false_head_than_to_a_lo
 
     def picture(chance: float, people: int) -> Any:
         figures = np.array([[1.0, np.log(chance / (1 - chance)), 0, 0, 0, 0]])
-        return tune.Sample(figures, np.array([people > 0]), people)
+        return tune.PictureSample(figures, np.array([people > 0]), people)
 
-    doubt = tune.fit_doubt([picture(0.57, 0), picture(0.82, 1), picture(0.97, 1)], told)
+    doubt = tune.fit_interval_parameters([picture(0.57, 0), picture(0.82, 1), picture(0.97, 1)], told)
     assert doubt.sure == 0.7

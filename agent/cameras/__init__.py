@@ -1,4 +1,4 @@
-"""Cameras: found on any network, told apart by serial, admitted by the bureau's list, held to its parameters."""
+"""Cameras: discovery on the network, identity by serial, admission by the bureau's model list, required parameters."""
 
 from agent.cameras.auth import Credentials
 from agent.cameras.options import Known, Options

@@ -1,4 +1,4 @@
-"""The bureau's list of approved models, and what a camera is judged to be by it. Pure: no clock, no network, no files."""
+"""The bureau's list of approved models and the verdict on a camera by it. Pure: no clock, no network, no files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from agent.model_cameras import Stream, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Parameters that a camera must be set to; None where the bureau asks nothing. Sizes in pixels of the main stream, `fps`
-    the smallest frame rate, `keyframe_interval_s` the longest allowed."""
+    """Parameters that a camera must be set to; None where the bureau has no requirement.
+
+    `width` and `height`: least size of the main stream, in pixels; `fps`: lowest frame rate; `keyframe_interval_s`: longest
+    interval allowed.
+    """
 
     width: int | None = None
     height: int | None = None
@@ -33,7 +36,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedModel:
-    """One line of the list. `manufacturer` and `model` may hold `*`; firmware bounds are inclusive."""
+    """One entry of the list. `manufacturer` and `model` may contain `*`; firmware bounds are inclusive."""
 
     manufacturer: str
     model: str
@@ -44,7 +47,7 @@ class ApprovedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """The list as the bureau issued it; `digest` tells two lists apart."""
+    """The list as the bureau issued it; `digest` is the SHA-256 of its text."""
 
     models: tuple[ApprovedModel, ...] = ()
     issuer: str = ""
@@ -54,15 +57,18 @@ class ModelList:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reasons` are sentences in the process's language; empty when admitted."""
+    """A verdict with its reasons: sentences in the language of the process; empty when admitted."""
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
 
 
 def judge(camera: Description, approved: ModelList, twins: Collection[str] = ()) -> Judgement:
-    """Refused when no line of the list names maker, model and firmware; faulty when a parameter differs or other devices
-    (at the addresses `twins`) say the same serial; else admitted."""
+    """Return the verdict on a camera by the list.
+
+    Refused: no entry of the list fits manufacturer, model and firmware. Faulty: a parameter differs, or other devices (at
+    the addresses `twins`) report the same serial. Otherwise admitted.
+    """
     judged = _judge(camera, approved)
     more = tuple(words.text("cameras.twin", address=address, serial=camera.serial) for address in twins)
     verdict = Verdict.FAULTY if more and judged.verdict.recordable else judged.verdict
@@ -88,12 +94,12 @@ def _judge(camera: Description, approved: ModelList) -> Judgement:
 
 
 def judge_error(error: CameraError) -> Judgement:
-    """Of a device whose identity could not be had: refused where it answered, else unreachable."""
+    """Return the verdict on a device whose identity could not be read: refused if it answered, else unreachable."""
     return Judgement(Verdict.UNREACHABLE if isinstance(error, CameraUnreachable) else Verdict.REFUSED, (str(error),))
 
 
 def requirement_of(camera: Description, approved: ModelList) -> Requirement | None:
-    """What the list asks of this camera's parameters; None where it is not on the list."""
+    """Return what the list requires of this camera's parameters; None if the camera is not on the list."""
     for model in approved.models:
         fits = _same(model.manufacturer, camera.manufacturer) and _same(model.model, camera.model)
         if fits and _firmware_fits(camera.firmware, model):
@@ -122,7 +128,7 @@ def _picture_faults(stream: Stream, require: Requirement) -> Iterator[str]:
     if require.keyframe_interval_s:
         frames, rate = stream.keyframe_interval, stream.fps
         seconds = frames / rate if frames and rate else None
-        # a twentieth is allowed for: 50 frames at 24.97 a second are two seconds
+        # 5 % tolerance: 50 frames at 24.97 fps count as two seconds
         if seconds is None or seconds > require.keyframe_interval_s * 1.05:
             yield _differs(
                 "keyframes", _plain(seconds, " s"), f"≤ {_plain(require.keyframe_interval_s)} s", fixable=True
@@ -150,7 +156,10 @@ def _plain(value: float | None, unit: str = "") -> str | None:
 
 
 def _same(pattern: str, value: str) -> bool:
-    """Exact but for case, outer spaces and how many lie inside (a camera's are read as one); `*` stands for anything."""
+    """Compare without regard to case, outer spaces and the number of inner ones; `*` in the pattern matches anything.
+
+    In what a camera reports, runs of spaces were already reduced to one when it was read.
+    """
     parts = (re.escape(part) for part in " ".join(pattern.split()).split("*"))
     return re.fullmatch(".*".join(parts), value.strip(), re.IGNORECASE) is not None
 
@@ -167,13 +176,13 @@ def _firmware_fits(firmware: str, model: ApprovedModel) -> bool:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """The first dotted number: `V5.7.3 build 220112` is (5, 7, 3). An upper bound of 5.7 takes in all of 5.7.x."""
+    """Return the first dotted number: `V5.7.3 build 220112` gives (5, 7, 3). An upper bound of 5.7 includes all of 5.7.x."""
     found = re.search(r"\d+(?:\.\d+)*", text)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
 def parse(text: str, source: object) -> ModelList:
-    """Read the list. Raises SettingsError naming file, line and mend."""
+    """Parse the list. Raises SettingsError with file, line or key, and remedy."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -189,17 +198,19 @@ def parse(text: str, source: object) -> ModelList:
         raise reader.bad("issued", "2026-11-01")
     return ModelList(
         tuple(reader.model(entry, f"camera[{n}]", common) for n, entry in enumerate(entries, 1)),
-        reader.string(raw, "", "issuer"), issued, hashlib.sha256(text.encode()).hexdigest(),
-    )  # fmt: skip
+        reader.string(raw, "", "issuer"),
+        issued,
+        hashlib.sha256(text.encode()).hexdigest(),
+    )
 
 
 class _Reader:
-    """Takes values out of TOML tables; each complaint names the file and the key."""
+    """Reads values from TOML tables; each error names the file and the key."""
 
     def __init__(self, source: object) -> None:
         self._source = source
 
-    def model(self, entry: Mapping[str, Any], where: str, common: Mapping[str, Any]) -> ApprovedModel:
+    def model(self, entry: Mapping[str, object], where: str, common: Mapping[str, object]) -> ApprovedModel:
         keys = ("manufacturer", "model", "firmware_min", "firmware_max")
         self.only(entry, where, (*keys, "require"))
         texts = {key: self.string(entry, where, key) for key in keys}
@@ -211,7 +222,7 @@ class _Reader:
                 raise self.bad(f"{where}.{key}", "1.2.0")
         return ApprovedModel(**texts, require=self.requirement({**common, **self.table(entry, "require")}, where))
 
-    def requirement(self, table: Mapping[str, Any], where: str) -> Requirement:
+    def requirement(self, table: Mapping[str, object], where: str) -> Requirement:
         where = f"{where}.require"
         self.only(table, where, tuple(_CHECKS))
         for key, value in table.items():
@@ -221,19 +232,19 @@ class _Reader:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
         return Requirement(**values)
 
-    def string(self, table: Mapping[str, Any], where: str, key: str) -> str:
+    def string(self, table: Mapping[str, object], where: str, key: str) -> str:
         value = table.get(key, "")
         if not isinstance(value, str):
             raise self.bad(f"{where}.{key}".lstrip("."), '"…"')
         return value
 
-    def table(self, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    def table(self, table: Mapping[str, object], key: str) -> Mapping[str, object]:
         value = table.get(key, {})
         if not isinstance(value, dict):
             raise self.bad(key, "[require]")
         return value
 
-    def only(self, table: Mapping[str, Any], where: str, known: tuple[str, ...]) -> None:
+    def only(self, table: Mapping[str, object], where: str, known: tuple[str, ...]) -> None:
         for key in table:
             if key not in known:
                 path = f"{where}.{key}".lstrip(".")
@@ -243,19 +254,19 @@ class _Reader:
         return SettingsError("cameras.list_bad", file=self._source, key=key, example=example)
 
 
-def _among(*allowed: str) -> Callable[[Any], bool]:
+def _among(*allowed: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and bool(value) and all(v in allowed for v in value)
 
 
-def _positive(value: Any) -> bool:
+def _positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def _pixels(value: Any) -> bool:
+def _pixels(value: object) -> bool:
     return type(value) is int and value > 0
 
 
-_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+_CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "width": (_pixels, "1280"),
     "height": (_pixels, "720"),
     "fps": (_positive, "12"),

@@ -1,5 +1,8 @@
-"""A camera's account, and its proof by WS-UsernameToken digest (HTTP digest: `agent/digest.py`). Never the password itself: a
-device that asks for it in clear text (Basic, PasswordText) is refused, since anyone on the wire may ask."""
+"""A camera's account and its WS-UsernameToken digest (for HTTP digest see `agent/digest.py`).
+
+The password itself is never sent: a device that asks for it in clear text (Basic, PasswordText) is refused, since anybody on
+the network could ask.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,19 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A camera's user name and password. The password never prints."""
+    """A camera's user name and password. The password is left out of `repr`."""
 
     username: str
     password: str = field(repr=False)
 
 
 def username_token(credentials: Credentials, camera_time: datetime) -> tuple[str, str, str]:
-    """Password digest, nonce and Created of a WS-UsernameToken, on the camera's own clock (it refuses another's)."""
+    """Return password digest, nonce and Created of a WS-UsernameToken.
+
+    `camera_time`: UTC by the camera's own clock; a camera refuses a token with another time.
+    """
     nonce = secrets.token_bytes(16)
-    created = camera_time.strftime("%Y-%m-%dT%H:%M:%SZ")  # whole seconds: some firmware cannot read a fraction
-    # SHA-1 is what the UsernameToken profile prescribes
+    created = camera_time.strftime("%Y-%m-%dT%H:%M:%SZ")  # whole seconds: some firmware cannot parse a fraction
+    # the UsernameToken profile prescribes SHA-1
     digest = hashlib.sha1(nonce + created.encode() + credentials.password.encode(), usedforsecurity=False).digest()
     return base64.b64encode(digest).decode(), base64.b64encode(nonce).decode(), created

@@ -1,4 +1,4 @@
-"""What time a camera has, by its own words, and what is wrong with them."""
+"""A camera's clock: reading what it reports, and describing what is wrong with it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from agent.cameras.markup import Element
 from agent.clock import Clock
 
 _QUARTER_S = 900.0
-_DRIFT_S = 120.0  # of a clock that somebody sets by hand now and then
-_FARTHEST_S = 14 * 3600 + _DRIFT_S  # the time zone that is farthest from UTC
+_DRIFT_S = 120.0  # expected drift of a clock that is set by hand from time to time
+_FARTHEST_S = 14 * 3600 + _DRIFT_S  # the time zone farthest from UTC
 
 
 @dataclass(frozen=True, slots=True)
 class CameraClock:
-    """The camera's time, held against the monotonic clock: a step of the box's own clock does not shift it."""
+    """The camera's time with the monotonic instant at which it was read: a step of the box's clock does not shift it."""
 
     at: datetime
     monotonic: float
@@ -29,13 +29,16 @@ class CameraClock:
         return self.at + timedelta(seconds=clock.monotonic() - self.monotonic)
 
     def offset(self, clock: Clock) -> float:
-        """Seconds that the camera is ahead of the box, to half a second: cameras tell whole ones."""
+        """Return the seconds that the camera is ahead of the box, to half a second: cameras report whole seconds."""
         return (self.now(clock) - clock.now()).total_seconds() + 0.5
 
 
 def moment(told: Element | None) -> datetime | None:
-    """UTC by SystemDateAndTime; None where it holds no date. Where UTCDateTime is missing, by LocalDateTime and the time zone;
-    without a zone the local time is taken for UTC, as the camera's own check of a proof does."""
+    """Return the UTC time in a SystemDateAndTime element; None if it contains no date.
+
+    Where UTCDateTime is missing, LocalDateTime and the time zone are used; without a zone the local time is taken as UTC, as
+    the camera itself does when it checks a token.
+    """
     utc = _read(soap.child(told, "UTCDateTime"))
     if utc is not None:
         return utc
@@ -44,7 +47,7 @@ def moment(told: Element | None) -> datetime | None:
 
 
 def http_date(headers: Message) -> datetime | None:
-    """UTC by the HTTP Date header; None where there is none."""
+    """Return the UTC time in the HTTP Date header; None if there is none."""
     try:
         found = parsedate_to_datetime(str(headers.get("Date", "")))
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
@@ -54,9 +57,11 @@ def http_date(headers: Message) -> datetime | None:
 
 
 def complaint(camera_id: str, offset: float) -> str:
-    """The sentence about a clock that is off by so many seconds; rounded, so that a drifting clock is one alert and not one a
-    search."""
-    # two significant places: 28801.3 is 29000, 61.7 is 62
+    """Return the sentence about a clock that is off by `offset` seconds.
+
+    The number is rounded, so that a drifting clock gives one alert and not a new one with each search.
+    """
+    # two significant digits: 28801.3 becomes 29000, 61.7 becomes 62
     seconds = f"{float(f'{offset:.2g}'):+.0f}"
     if zone := zone_error(offset):
         return words.text("cameras.clock_zone", camera_id=camera_id, seconds=seconds, zone=zone)
@@ -64,7 +69,10 @@ def complaint(camera_id: str, offset: float) -> str:
 
 
 def zone_error(offset: float) -> str:
-    """`+08:00` where an offset in seconds is that of a time zone, so that local time is probably told as UTC; else empty."""
+    """Return `+08:00` or the like if the offset (s) is that of a time zone, else an empty text.
+
+    Such a camera probably reports its local time as UTC.
+    """
     quarters = round(offset / _QUARTER_S)
     if abs(quarters) < 4 or abs(offset) > _FARTHEST_S or abs(offset - quarters * _QUARTER_S) > _DRIFT_S:
         return ""
@@ -73,7 +81,7 @@ def zone_error(offset: float) -> str:
 
 
 def _zone(text: str) -> timedelta:
-    """How far local time is ahead of UTC by a POSIX time zone (`CST-8`, `<+0330>-3:30`, summer time not counted)."""
+    """Return how far local time is ahead of UTC by a POSIX time zone (`CST-8`, `<+0330>-3:30`); ignores summer time."""
     found = re.match(r"(?:[A-Za-z]{3,}|<[^>]{1,20}>)([+-]?)(\d{1,2})(?::(\d{2}))?", text)
     if not found or int(found[2]) > 24:
         return timedelta()
@@ -92,7 +100,7 @@ def _read(told: Element | None) -> datetime | None:
 
 
 def _plausible(found: datetime) -> datetime | None:
-    """Any clock of our days, however wrong; at the ends of the calendar sums overflow."""
+    """Return the time if its year is from 1970 to 2199, else None: sums overflow near the ends of the calendar."""
     return found if 1970 <= found.year < 2200 else None
 
 

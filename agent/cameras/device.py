@@ -1,8 +1,8 @@
-"""What one camera says of itself: identity, streams, encoder parameters, time source."""
+"""What one camera reports about itself: identity, streams, encoder parameters, time source."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -10,23 +10,21 @@ from agent.cameras import soap
 from agent.cameras.camera_clock import CameraClock
 from agent.cameras.markup import Element, local
 from agent.cameras.networks import with_host
+from agent.cameras.profiles import main_first, parse_profile
 from agent.cameras.session import Session
 from agent.cameras.transport import NoConnection, Transport
 from agent.errors import CameraDenied, CameraError
 from agent.model_cameras import Stream
 
-_CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
-_SOUND = {
-    "AAC": "aac", "MP4A-LATM": "aac", "MPEG4-GENERIC": "aac", "G711": "g711", "PCMU": "g711", "PCMA": "g711", "G726": "g726",
-}  # fmt: skip
-_NOT_RECORDED = ("jpeg", "mpeg4")
 _PROFILE_LIMIT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A camera's own words, cleaned. `url` is the device service that answered; `time_source` is ntp or manual; None is
-    what it does not tell. `stream_problem` says why there are no streams."""
+    """What a camera reports about itself, cleaned; None for what it does not report.
+
+    `url`: the device service that answered; `time_source`: `ntp` or `manual`; `stream_problem`: why there are no streams.
+    """
 
     url: str
     address: str
@@ -43,13 +41,16 @@ class Description:
 
     @property
     def identity(self) -> str:
-        """The serial; where it is empty, the hardware ID."""
+        """The serial; if it is empty, the hardware ID."""
         return self.serial or self.hardware_id
 
 
 def describe(session: Session, transport: Transport) -> Description:
-    """Ask everything that admission needs. Raises CameraUnreachable, CameraDenied, CameraError where the identity cannot be
-    had; each other question that fails costs its own answer, which is judged later."""
+    """Ask for everything that admission needs.
+
+    Raises CameraUnreachable, CameraDenied or CameraError if the identity cannot be read. Any other question that fails only
+    leaves its own answer out; admission judges that later.
+    """
     description, told = identify(session)
     try:
         streams, problem = read_streams(session, transport), ""
@@ -60,7 +61,7 @@ def describe(session: Session, transport: Transport) -> Description:
 
 
 def identify(session: Session) -> tuple[Description, Element | None]:
-    """Ask for maker, model and serial alone; with them SystemDateAndTime where it was told. Raises as `describe`."""
+    """Ask for manufacturer, model and serial only; return them with SystemDateAndTime, if reported. Raises as `describe`."""
     told = session.read_clock()
     found = session.call(soap.DEVICE, "GetDeviceInformation")
     description = Description(
@@ -77,8 +78,10 @@ def identify(session: Session) -> tuple[Description, Element | None]:
 
 
 def services(session: Session, transport: Transport) -> dict[str, str]:
-    """Namespace to address of the camera's services, each brought inside the camera networks; empty where it does not say.
-    Raises NoConnection."""
+    """Return the URLs of the camera's services by namespace; empty if it does not report them.
+
+    Each URL is moved to the host that answered. Raises NoConnection.
+    """
     for ask in (_services, _capabilities):
         try:
             found = ask(session)
@@ -88,7 +91,7 @@ def services(session: Session, transport: Transport) -> dict[str, str]:
             break  # the other question would be refused too
         except CameraError as error:
             if error.key == "cameras.too_slow":
-                break  # and time is up soon
+                break  # the session's time is nearly used up
             continue
         return {namespace: _brought_home(url, session, transport) for namespace, url in found.items()}
     return {}
@@ -100,13 +103,16 @@ def _services(session: Session) -> dict[str, str]:
 
 
 def _capabilities(session: Session) -> dict[str, str]:
-    """What older firmware knows."""
+    """Ask for the services with GetCapabilities, which older firmware supports."""
     answer = session.call(soap.DEVICE, "GetCapabilities", Category="All")
     return {soap.MEDIA: soap.address(answer, "Capabilities", "Media", "XAddr")}
 
 
 def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
-    """Streams by picture size, the largest (the one that is recorded) first. Media2 tells of H.265, which Media cannot."""
+    """Return the streams by picture size, the largest (the one that is recorded) first.
+
+    Media2 is asked first: it reports H.265, which Media cannot. Raises CameraError.
+    """
     known = services(session, transport)
     if soap.MEDIA2 in known:
         try:
@@ -115,7 +121,7 @@ def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
         except (NoConnection, CameraDenied):
             raise
         except CameraError:
-            pass  # Media may do
+            pass  # Media may answer
     found = tuple(_streams(session, transport, soap.MEDIA, known.get(soap.MEDIA) or session.url))
     if not found:
         raise CameraError("cameras.no_profile")
@@ -133,82 +139,13 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
         try:
             uri = _stream_uri(session, transport, namespace, url, soap.exact(profile.get("token")))
         except CameraError as error:
-            # a profile that somebody added and that has no stream; but nothing stands in for the one that is recorded
+            # an added profile may have no stream; but the recorded one must not be replaced by another
             if number == 0:
                 raise
             if isinstance(error, NoConnection | CameraDenied):
-                return  # the others would fare no better
+                return  # the others would fail as well
         else:
-            yield replace(_stream(profile), uri=uri)
-
-
-def main_first(profiles: Iterable[Element]) -> list[Element]:
-    """Media profiles that have a picture, the main stream's first: the largest picture, of equal ones one whose codec can be
-    recorded, of equal ones the maker's order. A main stream of another codec is told and set by `--fix`; a small one recorded
-    in its place would be nobody's wish. A size that is not told is not nought: the maker's first profile is then as large as
-    the camera's picture (Bounds), or as the largest of the others."""
-    told = [profile for profile in profiles if video_of(profile) is not None]
-    sizes = [_pixels(soap.child(video_of(profile), "Resolution")) for profile in told]
-    if told and not sizes[0]:
-        source = soap.child(told[0], "VideoSourceConfiguration")
-        if source is None:
-            source = soap.child(told[0], "Configurations", "VideoSource")
-        sizes[0] = _bounds(source) or max(sizes)
-    order = sorted(
-        range(len(told)), key=lambda n: (sizes[n], codec_of(video_of(told[n])) not in _NOT_RECORDED), reverse=True
-    )
-    return [told[n] for n in order]
-
-
-def _pixels(size: Element | None) -> float:
-    return (soap.number(size, "Width") or 0) * (soap.number(size, "Height") or 0)
-
-
-def _bounds(source: Element | None) -> float:
-    bounds = soap.child(source, "Bounds")
-    sides = [soap.exact(bounds.get(side), 6) for side in ("width", "height")] if bounds is not None else []
-    return float(int(sides[0]) * int(sides[1])) if sides and all(s.isdecimal() for s in sides) else 0.0
-
-
-def video_of(profile: Element) -> Element | None:
-    """The video encoder configuration of a profile of Media or Media2; None where it has no picture."""
-    return _encoder(profile, "VideoEncoder")
-
-
-def audio_of(profile: Element) -> Element | None:
-    """The audio encoder configuration; None where it has no sound."""
-    return _encoder(profile, "AudioEncoder")
-
-
-def _encoder(profile: Element, name: str) -> Element | None:
-    inside = soap.child(profile, "Configurations")
-    return soap.child(inside, name) if inside is not None else soap.child(profile, f"{name}Configuration")
-
-
-def codec_of(video: Element | None) -> str | None:
-    """What a video encoder configuration encodes, by the project's name; None where it does not say."""
-    encoding = soap.text(video, "Encoding").upper()
-    return _CODECS.get(encoding, encoding.lower()[:16] or None)
-
-
-def _stream(profile: Element) -> Stream:
-    """One media profile of Media or Media2 that has a picture."""
-    video: Element = video_of(profile)
-    audio = audio_of(profile)
-    sound = soap.text(audio, "Encoding").upper()
-    # Media keeps it in an element named after a codec, Media2 in an attribute
-    gop = next((e.text or "" for e in soap.everywhere(video, "GovLength")), video.get("GovLength", ""))
-    return Stream(
-        name=soap.text(profile, "Name", limit=64) or soap.clean(profile.get("token", ""), 64),
-        uri="",
-        codec=codec_of(video),
-        width=_whole(soap.number(video, "Resolution", "Width")),
-        height=_whole(soap.number(video, "Resolution", "Height")),
-        fps=soap.number(video, "RateControl", "FrameRateLimit"),
-        keyframe_interval=int(gop) if gop.strip().isdecimal() and len(gop) < 7 else None,
-        bitrate_kbps=_whole(soap.number(video, "RateControl", "BitrateLimit")),
-        audio=_SOUND.get(sound, sound.lower()[:16]) if sound else None,
-    )
+            yield replace(parse_profile(profile), uri=uri)
 
 
 def _stream_uri(session: Session, transport: Transport, namespace: str, url: str, token: str) -> str:
@@ -225,7 +162,10 @@ def _stream_uri(session: Session, transport: Transport, namespace: str, url: str
 
 
 def _reachable(uri: str, session: Session, transport: Transport) -> str:
-    """The stream's address without credentials: as told where that opens, else at the address that answered."""
+    """Return the stream's URL without credentials, at a host that can be reached.
+
+    That is the reported host if it accepts connections, else the one that answered.
+    """
     try:
         parts = urlsplit(uri)
         port = parts.port or 554
@@ -241,8 +181,10 @@ def _reachable(uri: str, session: Session, transport: Transport) -> str:
 
 
 def _brought_home(url: str, session: Session, transport: Transport) -> str:
-    """A service's address: its host as told where that is the one that answered, else the one that answered. A service on
-    another host would be another camera, and after a move the told one is stale."""
+    """Return a service's URL at the host that answered.
+
+    A service on another host would be another camera, and after a change of address the reported host is out of date.
+    """
     own = urlsplit(session.url)
     try:
         parts = urlsplit(url)
@@ -254,14 +196,14 @@ def _brought_home(url: str, session: Session, transport: Transport) -> str:
     home = own.hostname or ""
     usual = {"http": 80, "https": 443}
     if parts.hostname != home and (port or usual[parts.scheme]) != (own.port or usual.get(own.scheme)):
-        # behind NAT the told port is the inner one
+        # behind NAT the reported port is the inner one
         return own._replace(path=parts.path, query=parts.query).geturl()
     moved = with_host(url, home)
     return moved if transport.networks.allows(moved) else session.url
 
 
 def _time_source(session: Session, told: Element | None) -> str | None:
-    """`told` is what it said without a password, where it did."""
+    """Return `ntp` or `manual`; `told`: SystemDateAndTime as reported without a password, if it was."""
     if told is None and session.time_refused:
         try:
             told = soap.child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
@@ -278,7 +220,3 @@ def _ntp(session: Session) -> tuple[str, ...]:
         return ()
     names = [soap.clean(e.text or "", 64) for e in soap.everywhere(answer, "IPv4Address", "IPv6Address", "DNSname")]
     return tuple(n for n in names if n)[:4]
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)

@@ -1,8 +1,9 @@
-"""WS-Discovery: who is out there. A probe of the project's own on every interface address.
+"""WS-Discovery: probe for cameras from every interface address.
 
-WSDiscovery 2.1.2 from PyPI always waits out its timeout, drops replies whose action is not spelt as it likes, and parses with
-a parser that expands entities; docs/cameras.md holds the figures. Replies are data from anyone on the wire: only those
-from inside the camera networks are read, and none of what they say is believed until the camera has been asked.
+An implementation of its own, because WSDiscovery 2.1.2 from PyPI always waits for its whole timeout, drops replies whose
+action is spelt differently, and parses with a parser that expands entities (measurements: docs/cameras.md). Replies are
+untrusted data from anybody on the network: only those from inside the camera networks are read, and nothing in them is
+trusted until the camera itself has been asked.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from agent.clock import Clock
 
 GROUP, PORT = "239.255.255.250", 3702
 DEVICE_PATH = "/onvif/device_service"
-# seconds after the start at which a probe goes out, each with jitter: lost datagrams and sleepy firmware are common
+# seconds after the start at which a probe is sent, each with jitter: lost datagrams and slow firmware are common
 _SENDINGS = (0.0, 0.25, 0.8)
 _JITTER = 0.15
-# firmware answers the type it knows: some only NetworkVideoTransmitter, some only Device, some only a probe without types
+# firmware answers only the type it knows: NetworkVideoTransmitter, Device, or a probe without types
 _TYPES = (
     '<d:Types xmlns:t="http://www.onvif.org/ver10/network/wsdl">t:NetworkVideoTransmitter</d:Types>',
     '<d:Types xmlns:t="http://www.onvif.org/ver10/device/wsdl">t:Device</d:Types>',
@@ -41,16 +42,19 @@ _PROBE = (
     "<a:Action>http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe</a:Action></s:Header>"
     "<s:Body><d:Probe>{types}</d:Probe></s:Body></s:Envelope>"
 )
-_MATCH_LIMIT = 128  # cameras in one search; a flood beyond that is noise or an attack
+_MATCH_LIMIT = 128  # cameras in one search; more than that is noise or an attack
 _DATAGRAM_LIMIT = 4096
-_NAP_S = 0.5  # how soon the wait for replies notices the stop
-_FROM_ONE = 16  # endpoints that one address may claim
+_NAP_S = 0.5  # longest wait for replies before `stop` is checked
+_FROM_ONE = 16  # endpoints accepted from one address
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Somebody who says that it is a camera. `urls` are the device service addresses worth trying, in order, all inside the
-    camera networks; `dropped` are those that it named and that may not be contacted."""
+    """A device that claims to be a camera.
+
+    `urls`: device service URLs to try, in order, all inside the camera networks; `dropped`: reported ones that must not be
+    contacted.
+    """
 
     endpoint: str
     address: str
@@ -65,15 +69,18 @@ def probe(
     known: Iterable[str] = (),
     stop: threading.Event | None = None,
 ) -> Iterator[Match]:
-    """Matches as they come in, each endpoint once, for `window` seconds or until `stop`. `known` addresses are probed one
-    by one as well: that works where multicast is blocked. An interface that refuses to send is passed over."""
+    """Yield matches as they arrive, each endpoint once, for `window` seconds or until `stop`.
+
+    `known` addresses are also probed one by one, which works where multicast is blocked. An interface that cannot send is
+    skipped.
+    """
     start, seen, stop = clock.monotonic(), _Seen(), stop or threading.Event()
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         sockets = [stack.enter_context(s) for s in (_socket(str(i)) for i in networks.interfaces) if s]
         for sock in sockets:
             selector.register(sock, selectors.EVENT_READ)
         targets = [GROUP, *[host for host in known if networks.holds(host)]]
-        # jitter keeps several boxes that were switched on together from asking in step
+        # jitter: several boxes switched on together must not send at the same moment
         due = [(start + at + random.uniform(0, _JITTER), types) for at, types in zip(_SENDINGS, _TYPES, strict=True)]  # noqa: S311
         while (now := clock.monotonic()) < start + window and not stop.is_set():
             while due and due[0][0] <= now:
@@ -84,7 +91,7 @@ def probe(
 
 
 class _Seen:
-    """What one search has met: endpoints, and how many of them each address claims."""
+    """What one search has found: endpoints, and how many of them each address has claimed."""
 
     def __init__(self) -> None:
         self.endpoints: set[str] = set()
@@ -123,7 +130,7 @@ def _send(sockets: Sequence[socket.socket], targets: Sequence[str], types: str) 
             try:
                 sock.sendto(message, (target, PORT))
             except OSError:
-                # no route from this interface, or it is down: the others may do
+                # no route from this interface, or it is down: another one may work
                 continue
 
 
@@ -134,7 +141,7 @@ def _receive(sock: socket.socket, networks: Networks, seen: _Seen) -> Iterator[M
         except BlockingIOError:
             return
         except OSError:
-            # an ICMP error of an earlier unicast probe
+            # an ICMP error caused by an earlier unicast probe
             continue
         seen.datagrams += 1
         if networks.holds(address):
@@ -142,12 +149,14 @@ def _receive(sock: socket.socket, networks: Networks, seen: _Seen) -> Iterator[M
 
 
 def read(data: bytes, address: str, networks: Networks) -> list[Match]:
-    """The matches in one datagram from `address`. The action, the message it relates to and the wrapping element are not
-    looked at: firmware gets all of them wrong."""
+    """Return the matches in one datagram from `address`.
+
+    The action, the related message ID and the wrapping element are not checked: firmware gets all of them wrong.
+    """
     whole = closed(data, lambda e: local(e) == "ProbeMatch")
     if whole:
         return [_match(e, address, networks) for e in whole[:_FROM_ONE]]
-    # a reply that is cut short or broken still says that somebody is there, but not where
+    # a truncated or broken reply still shows that a device is there, but its addresses cannot be trusted
     root = parse(data)
     found = list(soap.everywhere(root, "ProbeMatch"))[:_FROM_ONE] if root is not None else []
     return [_match(e, address, networks, whole=False) for e in found]
@@ -158,7 +167,7 @@ def _match(element: Element, address: str, networks: Networks, *, whole: bool = 
     named = soap.exact(told.text, 2048).split()[:8] if whole and told is not None else []
     usable = [_bare(url) for url in named if networks.allows(url)]
     endpoint = soap.text(element, "EndpointReference", "Address") if whole else ""
-    # after a move, or behind NAT, the address in the reply is wrong and costs a timeout; the one that sent it is there
+    # after a change of address, or behind NAT, the reported address is wrong and costs a timeout; the sender's is right
     moved = [with_host(url, address) for url in (u for u in named if _is_web(u))]
     urls = [*moved, *usable, f"http://{address}{DEVICE_PATH}"]
     allowed = tuple(url for url in dict.fromkeys(urls) if networks.allows(url))
@@ -167,8 +176,10 @@ def _match(element: Element, address: str, networks: Networks, *, whole: bool = 
 
 
 def direct(host: str) -> Match:
-    """A camera that somebody names by `address` or `address:port`, with no discovery: plain HTTP or HTTPS, at port 443 the
-    other way round."""
+    """Return a match for a camera given by `address` or `address:port`, without discovery.
+
+    Plain HTTP is tried before HTTPS; at port 443 HTTPS comes first.
+    """
     name, _, port = host.partition(":")
     urls = [f"http://{host}{DEVICE_PATH}", f"https://{host}{DEVICE_PATH}"]
     return Match("", name, tuple(reversed(urls)) if port == "443" else tuple(urls))

@@ -1,15 +1,14 @@
-"""Another unit in a camera's place: who may take over its name, what is told, and how it is accepted.
+"""Exchange of a camera by another unit: who may take over its ID, what is reported, and how it is accepted.
 
-A camera is its serial, not its address. A unit of the same model that the list admits takes over the name of the camera in
-whose place it answers, so that a lesson is not lost; the bureau hears of it, and the view must be confirmed anew. Any other
-unit gets a name and a verdict of its own, and nothing is recorded under the old name.
+A camera is identified by its serial, not by its address. A unit of the same model that the list admits takes over the ID of
+the camera in whose place it answers, so that no lesson is lost; the bureau is notified, and the view must be confirmed again.
+Any other unit gets an ID and a verdict of its own, and nothing is recorded under the old ID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from agent import words
@@ -21,47 +20,54 @@ from agent.model_alerts import AlertKind
 from agent.model_cameras import Camera
 
 EVENT = "camera.unit_changed"
-"""Event of the camera whose unit changed: from then on no earlier confirmation of its view counts."""
+"""Event of a camera whose unit changed: earlier confirmations of its view are void from then on."""
 
 
 def in_place_of(camera: Camera, address: str, found: Description) -> bool:
-    """Whether the device described at `address` answers where `camera` is asked or recorded."""
+    """Return whether the device described at `address` answers where `camera` is contacted or recorded."""
     mine = _place(camera.main_stream.uri) if camera.main_stream else None
     return address == camera.address or mine in {_place(stream.uri) for stream in found.streams}
 
 
 def same_model(camera: Camera, found: Description | Camera) -> bool:
-    """Whether both are of one maker and model, however they are spelt."""
+    """Return whether both have the same manufacturer and model, regardless of case and spaces."""
     return _plain(camera.manufacturer, camera.model) == _plain(found.manufacturer, found.model)
 
 
 def other_unit(before: Camera, found: Description | Camera) -> bool:
-    """Whether the device described is another one than `before`: by its serial, or by its model where they share one."""
+    """Return whether the described device is another unit than `before`: by identity, or by model where that is the same."""
     return before.identity not in ("", found.identity) or (bool(before.model) and not same_model(before, found))
 
 
 def note(catalog: Catalog, camera: Camera, before: Camera, now: datetime) -> None:
-    """Record that `camera` now is another unit than `before` under the same name."""
+    """Record the event that `camera` is now another unit than `before` under the same ID."""
     detail = {"old_serial": before.identity, "serial": camera.identity, "model": camera.model}
     catalog.events.add(EVENT, now, camera_id=camera.camera_id, detail=detail)
 
 
 def tell(catalog: Catalog, camera: Camera, now: datetime) -> None:
-    """Keep `camera.exchanged` true for a camera that answered: open until the unit is accepted or the accepted one is back."""
+    """Update the alert `camera.exchanged` of a camera that answered.
+
+    It stays open until the unit is accepted or the accepted one is back.
+    """
     if not camera.exchanged:
         catalog.alerts.clear(AlertKind.CAMERA_EXCHANGED, camera.camera_id, now)
         return
     text = words.text(
-        "cameras.exchanged", camera_id=camera.camera_id, address=camera.address, model=camera.model,
-        serial=camera.identity or "?", old_serial=camera.accepted,
-    )  # fmt: skip
+        "cameras.exchanged",
+        camera_id=camera.camera_id,
+        address=camera.address,
+        model=camera.model,
+        serial=camera.identity or "?",
+        old_serial=camera.accepted,
+    )
     _raise(
         catalog, camera, text, now, {"old_serial": camera.accepted, "serial": camera.identity, "model": camera.model}
     )
 
 
 def tell_displaced(catalog: Catalog, camera: Camera, other: Camera, now: datetime) -> None:
-    """Record that `other`, which may not take over the name, answers in the place of `camera`."""
+    """Record and alert that `other`, which may not take over the ID, answers in the place of `camera`."""
     detail = {
         "old_serial": camera.identity,
         "serial": other.identity,
@@ -74,15 +80,15 @@ def tell_displaced(catalog: Catalog, camera: Camera, other: Camera, now: datetim
 
 
 def reason(other: Camera) -> str:
-    """Why nothing is recorded from the camera in whose place `other` answers, in the box's language."""
+    """Return why nothing is recorded from the camera in whose place `other` answers, in the box's language."""
     shown = {"serial": other.identity or "?", "model": other.model or "?"}
     return words.text("cameras.displaced", successor=other.camera_id, **shown)
 
 
 def accept(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Camera:
-    """Accept the unit that stands under `camera_id` now, for `who`; audited, and the bureau is told.
+    """Accept the unit that has `camera_id` now, on behalf of `who`; audited and reported to the bureau.
 
-    Raises InputError where there is no such camera or nothing to accept.
+    Raises InputError if there is no such camera or nothing to accept.
     """
     camera = catalog.cameras.get(camera_id)
     if camera is None:
@@ -97,7 +103,7 @@ def accept(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Camera:
         catalog.events.add("camera.accepted", now, camera_id=camera_id, detail={**detail, "who": who})
         catalog.audit.add(now, who, "camera.accept", camera_id, detail)
         text = words.text("cameras.accepted", camera_id=camera_id, serial=camera.identity or "?", who=who)
-        # the last word about the matter names who took it upon himself
+        # the last text of the alert names the person who accepted the unit
         if catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, camera_id):
             _raise(catalog, camera, text, now, {**detail, "who": who})
         catalog.alerts.clear(AlertKind.CAMERA_EXCHANGED, camera_id, now)
@@ -105,7 +111,7 @@ def accept(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Camera:
 
 
 def may_succeed(camera: Camera, address: str, found: Description, pinned: Collection[str]) -> bool:
-    """Whether an admitted unit may take over the name of `camera`; `pinned` are the names that settings tie to a serial."""
+    """Return whether an admitted unit may take over the ID of `camera`; `pinned`: IDs that the settings tie to a serial."""
     return (
         camera.camera_id not in pinned
         and bool(camera.identity)
@@ -114,14 +120,14 @@ def may_succeed(camera: Camera, address: str, found: Description, pinned: Collec
     )
 
 
-def _raise(catalog: Catalog, camera: Camera, text: str, now: datetime, evidence: dict[str, Any]) -> None:
+def _raise(catalog: Catalog, camera: Camera, text: str, now: datetime, evidence: Mapping[str, object]) -> None:
     catalog.alerts.raise_(
         AlertKind.CAMERA_EXCHANGED, camera.camera_id, text, now, camera_id=camera.camera_id, evidence=evidence
     )
 
 
 def _place(uri: str) -> tuple[str, int, str, str]:
-    """Host, port and path of a stream: one recorder of a site may hand out many cameras' streams at one port."""
+    """Return host, port, path and query of a stream: one NVR may serve the streams of many cameras at one port."""
     parts = urlsplit(uri)
     return parts.hostname or "", parts.port or 554, parts.path, parts.query
 

@@ -1,4 +1,4 @@
-"""How a camera really does: what it delivers, from the recording, beside what it declares."""
+"""What a camera really delivers, measured on its recording, compared with what it declares."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from agent.model import Segment
 from agent.model_cameras import Camera, Stream, Verdict
 
 _RECENT = timedelta(minutes=15)
-_SHARE = 0.8  # of the declared frame rate; cameras slow down at night, by more than a fifth it is a fault
-_SLACK = 1.25  # of the key-frame interval: a late key frame is none
+_SHARE = 0.8  # of the declared frame rate: cameras slow down at night, but more than a fifth is a fault
+_SLACK = 1.25  # times the required key-frame interval: a slightly late key frame is not a fault
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One camera, now. `recorded_s` is of the last minute; `pace` is measured on the newest finished segment of the last
-    quarter of an hour, None where there is none."""
+    """The state of one camera at an instant.
+
+    `clock_offset_s`: camera's clock minus box's, seconds; `recorded_s`: seconds recorded in the last minute; `pace`: measured
+    on the newest finished segment of the last 15 minutes, None if there is none.
+    """
 
     camera_id: str
     reachable: bool
@@ -35,20 +38,27 @@ class Health:
 
 
 def measure(catalog: Catalog, camera: Camera, now: datetime, file_of: Callable[[Segment], Path | None]) -> Health:
-    """`file_of` finds a segment's file; None while its drive is away."""
+    """Measure a camera by the catalog and its newest recording.
+
+    `file_of` returns a segment's file, or None while its drive is not attached.
+    """
     minute = now - timedelta(minutes=1)
     segments = catalog.segments.between(camera.camera_id, now - _RECENT, now, finished=False)
-    # an open segment lasts as long as the stream flows
+    # an open segment reaches up to now while the stream is up
     spans = [(max(s.start, minute), min(s.end or (now if camera.up else s.start), now)) for s in segments]
     return Health(
-        camera.camera_id, camera.verdict is not Verdict.UNREACHABLE, camera.up, camera.clock_offset_s,
+        camera.camera_id,
+        camera.verdict is not Verdict.UNREACHABLE,
+        camera.up,
+        camera.clock_offset_s,
         round(min(60.0, sum(max(0.0, (end - start).total_seconds()) for start, end in spans)), 1),
-        camera.main_stream, _pace(segments, file_of),
-    )  # fmt: skip
+        camera.main_stream,
+        _pace(segments, file_of),
+    )
 
 
 def faults(health: Health, require: Requirement | None) -> Iterator[str]:
-    """What the recording shows that the camera's own words do not."""
+    """Yield the faults that the recording shows, as sentences; what the camera declares does not show them."""
     pace, declared = health.pace, health.declared
     if pace is None or declared is None:
         return

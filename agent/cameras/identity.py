@@ -1,4 +1,4 @@
-"""Who answers where a camera is recorded from: model and serial, asked for at each new connection."""
+"""Identity check at each new connection: model and serial of the device that a camera is recorded from."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from agent.model_cameras import Camera, UnitCheck
 
 log = logging.getLogger(__name__)
 _TIMEOUT_S = 3.0
-"""For one exchange: who records waits for it, and a later search asks more patiently."""
+"""Timeout of one exchange: the recorder waits for it, and a later search allows more time."""
 
 
 class IdentityCheck:
-    """Asks one camera at a time; several threads may use one object. `budget` is shared with whoever gives passwords."""
+    """Asks a camera for its identity; thread-safe. `budget` is shared by all code that sends passwords to cameras."""
 
     def __init__(self, catalog: Catalog, clock: Clock, options: Options, budget: Budget) -> None:
         self._catalog = catalog
@@ -35,20 +35,20 @@ class IdentityCheck:
         self._budget = budget
 
     def ask(self, camera_id: str) -> UnitCheck:
-        """Whether the unit of `camera_id` answers where its stream comes from; what was found is written down.
+        """Check whether the unit of `camera_id` answers where its stream comes from, and record the result.
 
-        Where it is another unit, a fresh search is asked for.
+        If it is another unit, a new search is requested.
         """
         camera = self._catalog.cameras.get(camera_id)
         if camera is None or not camera.identity:
             return UnitCheck.SILENT
         try:
-            found = self._identity(camera)
+            found = self._ask_identity(camera)
         except CameraError as error:
             log.debug("%s: %s", camera_id, error)
             return UnitCheck.SILENT
         except InputError:
-            # the settings' networks are gone from this machine just now
+            # this machine has no address in the configured networks at the moment
             return UnitCheck.SILENT
         now = self._clock.now()
         if found.identity == camera.identity and same_model(camera, found):
@@ -57,8 +57,8 @@ class IdentityCheck:
         self._catalog.cameras.ask(camera_id, now)
         return UnitCheck.OTHER
 
-    def _identity(self, camera: Camera) -> Description:
-        """What the device says of itself at the very host that sends the stream. Raises CameraError, InputError."""
+    def _ask_identity(self, camera: Camera) -> Description:
+        """Ask the device at the host that sends the stream for its identity. Raises CameraError, InputError."""
         url = camera.url or discovery.direct(camera.address).urls[0]
         host = urlsplit(camera.main_stream.uri).hostname if camera.main_stream else None
         match = discovery.Match(

@@ -1,9 +1,9 @@
-"""Bytes of a device to XML elements, with suspicion: nothing is loaded, nothing expanded, no DTD.
+"""Parsing of untrusted XML from devices: nothing is loaded, no entity is expanded, no DTD is accepted.
 
-Firmware writes sloppy XML. What is wrong with single characters (bytes that are no text, control characters, a bare `&`) is
-put right, since only one reading makes sense. What is wrong with the structure (a reply that ends too early, crossed elements)
-may be read for names that are shown, never for what is acted on: an address that ends in the middle is another address. So
-`closed` gives an element only where its end came before anything broke; what follows it, rubbish too, does not matter.
+Firmware writes incorrect XML. Wrong single characters (bytes that are not text, control characters, a bare `&`) are
+repaired, since only one reading makes sense. Where the structure is wrong (a truncated reply, crossed elements), text may be
+read for display, but nothing may be acted on: a truncated address is another address. Therefore `closed` returns an element
+only if it ended before the first error; what follows it, even garbage, does not matter.
 """
 
 from __future__ import annotations
@@ -18,12 +18,17 @@ from lxml import etree
 Element = Any  # lxml's element class has no public name in its types
 
 _SAFE: Mapping[str, bool] = {
-    "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False, "remove_comments": True,
-    "remove_pis": True, "collect_ids": False,
-}  # fmt: skip
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+    "collect_ids": False,
+}
 _DECLARATION = re.compile(rb"<\?xml\b[^>]{0,200}?\?>")
 _ENCODING = re.compile(rb"""\bencoding\s*=\s*["']([\w.-]{1,20})["']""")
-# GB 18030 holds its forerunners; codecs that are no character set must not be reachable by a name from the wire
+# GB 18030 includes GB 2312 and GBK; codecs that are not character sets must not be selectable by a device
 _CODECS = {"gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5", "iso-8859-1": "latin-1"}
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,8}));")
@@ -31,8 +36,10 @@ _BARE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,8}|#x[0-9a-fA-F]{1,8});
 
 
 def parse(data: bytes) -> Element | None:
-    """The root of what a device sent, read as well as can be; None where it is no XML, or XML with a DTD (bombs and
-    external entities need one; no camera does)."""
+    """Return the root element, recovered as far as possible; None if it is not XML, or has a DTD.
+
+    Entity bombs and external entities need a DTD; no camera does.
+    """
     text = _decoded(data)
     if text is None:
         return None
@@ -44,7 +51,7 @@ def parse(data: bytes) -> Element | None:
 
 
 def closed(data: bytes, wanted: Callable[[Element], bool]) -> list[Element]:
-    """The wanted elements whose end was met before anything broke, with all that is in them; none of XML with a DTD."""
+    """Return the wanted elements, complete, that ended before the first error; an empty list for XML with a DTD."""
     text = _decoded(data)
     if text is None:
         return []
@@ -52,7 +59,7 @@ def closed(data: bytes, wanted: Callable[[Element], bool]) -> list[Element]:
 
 
 def local(element: Element) -> str:
-    """The name without its namespace: firmware mixes namespaces up, names it gets right."""
+    """Return the name without its namespace: firmware confuses namespaces, but gets names right."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
@@ -61,14 +68,14 @@ def _ended(text: str, wanted: Callable[[Element], bool]) -> list[Element]:
     parser = etree.XMLPullParser(events=("end",), **_SAFE)
     with contextlib.suppress(etree.XMLSyntaxError):
         parser.feed(text.encode())
-    # read whatever came of it: what was closed before the error stays true
+    # elements that were closed before the error are valid
     return [element for _, element in parser.read_events() if wanted(element)]
 
 
 def _decoded(data: bytes) -> str | None:
-    """Text without its XML declaration, by the encoding that this names; each byte that is no text is U+FFFD."""
+    """Return the text without its XML declaration, decoded as that declares; invalid bytes become U+FFFD."""
     data = data.strip().removeprefix(b"\xef\xbb\xbf").lstrip()
-    if b"\0" in data[:4]:  # UTF-16 or 32, which no camera writes
+    if b"\0" in data[:4]:  # UTF-16 or UTF-32, which no camera writes
         return None
     codec = "utf-8"
     if head := _DECLARATION.match(data):

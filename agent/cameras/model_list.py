@@ -1,4 +1,4 @@
-"""The model list on the disk: signed by the bureau where a key is pinned, the last good one kept."""
+"""The model list on disk: its signature is checked where a public key is configured, and the last valid list is kept."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ _LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The list in force. `problem` says why the file on the disk is not it."""
+    """The list in force; `problem`: why the file on disk is not the one in force."""
 
     approved: ModelList
     problem: SettingsError | None = None
 
 
 def load(file: Path, key: str = "", copy: Path | None = None) -> Loaded:
-    """Read the list at `file`, whose signature lies beside it as `.sig` where a public `key` (one OpenSSH line) is pinned.
-    A good one is kept at `copy`; where the new one is bad, the kept one stays in force. Raises SettingsError where there is
-    neither."""
+    """Load the list at `file`.
+
+    Where a public `key` (one OpenSSH line) is configured, the signature must be beside the file as `.sig`. A valid list is
+    kept at `copy`; if the new one is invalid, the kept one stays in force. Raises SettingsError if there is neither.
+    """
     try:
         text, signature = _read(file, key)
         approved = admission.parse(_decoded(text, file), file)
@@ -42,7 +44,7 @@ def load(file: Path, key: str = "", copy: Path | None = None) -> Loaded:
 
 
 class Watched:
-    """The list, read again when the file has changed."""
+    """The list, reloaded when the file has changed."""
 
     def __init__(self, file: Path, key: str = "", copy: Path | None = None) -> None:
         self._file, self._key, self._copy = file, key, copy
@@ -50,7 +52,10 @@ class Watched:
         self._loaded = Loaded(ModelList())
 
     def current(self) -> Loaded:
-        """Never raises: with no list at all the list is empty, nothing is admitted, and `problem` says why."""
+        """Return the list in force, reloaded if its file changed.
+
+        Never raises: without any list, the list is empty, nothing is admitted, and `problem` says why.
+        """
         stamp = tuple(_stamp(path) for path in (self._file, _signature_of(self._file)))
         if stamp != self._stamp:
             try:
@@ -74,7 +79,7 @@ def _signature_of(file: Path) -> Path:
 
 
 def _read(file: Path, key: str) -> tuple[bytes, bytes]:
-    """The list's bytes and its signature's. What is checked is what is used: the file is read once."""
+    """Return the bytes of the list and of its signature. The file is read once, so that what is checked is what is used."""
     try:
         with file.open("rb") as stream:
             text = stream.read(_LIMIT)
@@ -93,7 +98,10 @@ def _read(file: Path, key: str) -> tuple[bytes, bytes]:
 
 
 def _decoded(text: bytes, file: Path) -> str:
-    """With names that were saved in another encoding, no camera would be on the list, and nothing would say why."""
+    """Decode as UTF-8, or raise SettingsError.
+
+    In a list saved in another encoding no camera's name would match, and nothing would say why.
+    """
     try:
         return text.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -116,7 +124,10 @@ def _is_signed(text: bytes, signature: bytes, key: str) -> bool:
 
 
 def _keep(copy: Path, text: bytes, signature: bytes) -> None:
-    """Best effort: a copy that cannot be written costs nothing today. Signature first: a kept list is never unsigned."""
+    """Keep a copy, if it can be written; an error has no effect while the list itself is valid.
+
+    The signature is written first: a kept list is never unsigned.
+    """
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         for path, data in ((_signature_of(copy), signature), (copy, text)):

@@ -1,6 +1,6 @@
-"""Which addresses may be spoken to, and which interfaces lead there.
+"""Which addresses may be contacted, and which interfaces lead there.
 
-Replies come from whoever is on the wire, so every address in them is checked here before a byte goes out.
+Replies come from anybody on the network, so every address in them is checked here before anything is sent.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ from urllib.parse import urlsplit, urlunsplit
 
 from agent.errors import InputError
 
-# what a camera network looks like; loopback, the internet and carrier networks are left out unless they are named
+# usual camera networks; loopback, public and carrier-grade NAT addresses are excluded unless they are configured
 _PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"))
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """The only networks in which a camera is contacted. `interfaces` are this machine's own addresses in or beside them."""
+    """The only networks in which a camera is contacted; `interfaces`: own addresses of this machine to search from."""
 
     allowed: tuple[IPv4Network, ...]
     interfaces: tuple[IPv4Address, ...]
 
     def holds(self, host: str) -> bool:
-        """True for an IPv4 literal inside the allowed networks. Names are never looked up: the wire may hold any."""
+        """Return True for an IPv4 literal inside the allowed networks.
+
+        Host names are never resolved: a reply may contain any name.
+        """
         try:
             address = IPv4Address(host)
         except ValueError:
@@ -36,7 +39,7 @@ class Networks:
         return any(address in network for network in self.allowed) and not address.is_multicast
 
     def allows(self, url: str, schemes: Sequence[str] = ("http", "https")) -> bool:
-        """True for a URL whose scheme, host and port may be used."""
+        """Return True for a URL whose scheme, host and port may be used."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -46,8 +49,11 @@ class Networks:
 
 
 def choose(networks: Iterable[str] = (), interfaces: Iterable[str] = ()) -> Networks:
-    """The networks named, else the private ones that this machine is attached to; the interfaces named, else all that
-    lead there. Raises InputError where one is no network, or no address of this machine."""
+    """Return the networks and interfaces to use.
+
+    `networks` (CIDR), or if empty the private ones that this machine is attached to; `interfaces` (own addresses), or if
+    empty all that lead there. Raises InputError for an invalid network and for an address that this machine does not have.
+    """
     own = own_addresses()
     allowed = tuple(_network(n) for n in networks) or tuple(dict.fromkeys(i.network for i in own if _is_private(i)))
     wanted = list(interfaces)
@@ -59,8 +65,11 @@ def choose(networks: Iterable[str] = (), interfaces: Iterable[str] = ()) -> Netw
 
 
 def host_of(text: str, networks: Networks) -> str:
-    """`address` or `address:port`, the address in IPv4, of what the user gave: a name or an address, `http://` or `https://`
-    before it if need be, a path behind it does not matter. Raises InputError where it lies outside."""
+    """Return `address` or `address:port` (IPv4) for what the user entered.
+
+    `text`: a host name or an address, with or without `http://` or `https://`; a path is ignored. Raises InputError if it is
+    invalid or outside the networks.
+    """
     wrong = InputError("cameras.bad_address", address=text.rpartition("@")[2])
     try:
         parts = urlsplit(text if "://" in text else f"//{text}")
@@ -77,15 +86,17 @@ def host_of(text: str, networks: Networks) -> str:
 
 
 def with_host(url: str, address: str) -> str:
-    """The same URL at another address; user name and password, if there are any, are dropped. There is always a path, so
-    that no two parsers can differ about where the host ends."""
+    """Return the same URL at another address, without user name and password.
+
+    The result always has a path, so that no two parsers can disagree about where the host ends.
+    """
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     return urlunsplit(parts._replace(netloc=address + port, path=parts.path or "/"))
 
 
 def own_addresses() -> list[IPv4Interface]:
-    """This machine's IPv4 addresses with their networks, one for each address of each interface (getifaddrs)."""
+    """Return this machine's IPv4 addresses with their networks, one for each address of each interface (getifaddrs)."""
     libc = ctypes.CDLL(None, use_errno=True)
     head = ctypes.POINTER(_IfAddrs)()
     if libc.getifaddrs(ctypes.byref(head)):
@@ -107,9 +118,14 @@ class _IfAddrs(ctypes.Structure):
     pass
 
 
-# struct ifaddrs of <ifaddrs.h>; the unions behind the netmask are not read
-_IfAddrs._fields_ = [("next", ctypes.POINTER(_IfAddrs)), ("name", ctypes.c_char_p), ("flags", ctypes.c_uint),
-                     ("addr", ctypes.c_void_p), ("netmask", ctypes.c_void_p)]  # fmt: skip
+# struct ifaddrs of <ifaddrs.h>; the unions after the netmask are not read
+_IfAddrs._fields_ = [
+    ("next", ctypes.POINTER(_IfAddrs)),
+    ("name", ctypes.c_char_p),
+    ("flags", ctypes.c_uint),
+    ("addr", ctypes.c_void_p),
+    ("netmask", ctypes.c_void_p),
+]
 
 
 def _ipv4(pointer: int | None) -> IPv4Address | None:

@@ -1,4 +1,4 @@
-"""What the camera stage can be told."""
+"""Options of the cameras package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.cameras.auth import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A camera that the settings name: by serial, or by `address` (`host` or `host:port`) where discovery cannot reach."""
+    """A camera named in the settings: by serial, or by `address` (`host` or `host:port`) where discovery cannot reach it."""
 
     camera_id: str
     serial: str = ""
@@ -21,11 +21,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`networks` (CIDR): the only ones in which a camera is contacted; empty: the private ones that the box is attached
-    to. `interfaces`: own addresses to search from; empty: all that lead there. `window_s` is how long replies are waited
-    for, `timeout_s` for the whole of one exchange with a camera. `search_interval_s` between searches when all is well,
-    `retry_s` while a camera is missing. Beyond `clock_bound_s` of offset there is an alert, and the camera's clock is set
-    where `set_clock` (the bureau) allows it. `list_copy` keeps the last good model list."""
+    """Options of search, admission and clock check; all times in seconds.
+
+    `networks` (CIDR): the only ones in which a camera is contacted; empty: the private ones that the box is attached to.
+    `interfaces`: own addresses to search from; empty: all that lead there. `window_s`: how long a search waits for replies;
+    `timeout_s`: limit of one whole exchange with a camera. `search_interval_s`: pause between searches if no camera is
+    missing, `retry_s` if one is. If a camera's clock is off by more than `clock_bound_s`, there is an alert, and the clock is
+    set if `set_clock` (decided by the bureau) allows it. `list_copy`: where the last valid model list is kept.
+    """
 
     networks: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()

@@ -1,6 +1,8 @@
-"""Setting what differs from the bureau's parameters: codec, key-frame interval, sound, time source. Nothing is changed that
-was not shown first; a configuration is sent back as the camera told it, with only the named values replaced, so that a
-maker's own extensions survive."""
+"""Setting parameters that differ from the bureau's requirements: codec, key-frame interval, sound, time source.
+
+Nothing is changed that was not shown first. A configuration is sent back as the camera reported it, with only the named
+values replaced, so that a manufacturer's own extensions are kept.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from datetime import UTC
 from agent import words
 from agent.cameras import soap
 from agent.cameras.admission import Requirement
-from agent.cameras.device import Description, audio_of, main_first, services, video_of
+from agent.cameras.device import Description, services
 from agent.cameras.markup import Element, local
+from agent.cameras.profiles import audio_of, main_first, video_of
 from agent.cameras.session import Session
 from agent.cameras.transport import Transport
 from agent.clock import Clock
@@ -25,7 +28,7 @@ _NAMES = {"h264": "H264", "h265": "H265"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that differs. `apply` sets it; it raises CameraError where the camera will not."""
+    """One value that differs. `apply` sets it; it raises CameraError if the camera refuses."""
 
     name: str
     before: str
@@ -36,21 +39,23 @@ class Change:
 def plan(
     session: Session, transport: Transport, camera: Description, require: Requirement, ntp: str = ""
 ) -> list[Change]:
-    """What would be set, in order. `ntp` is the time server to enter. Raises CameraError where the camera cannot be
-    asked."""
+    """Return the changes that would be made, in order.
+
+    `ntp`: the time server to set. Raises CameraError if the camera cannot be asked.
+    """
     media = _Media(session, transport)
     return [*media.changes(camera, require), *_time_changes(session, camera, require, ntp)]
 
 
 class _Media:
-    """The encoder configurations of the main profile, in Media2 where the camera has it."""
+    """The encoder configurations of the main profile, by Media2 if the camera has it, else by Media."""
 
     def __init__(self, session: Session, transport: Transport) -> None:
         known = services(session, transport)
         self._session = session
         self._namespace = soap.MEDIA2 if soap.MEDIA2 in known else soap.MEDIA
         self._url = known.get(self._namespace) or session.url
-        self._video, self._audio = self._main_profile()
+        self._video, self._audio = self._ask_main_profile()
 
     def changes(self, camera: Description, require: Requirement) -> Iterator[Change]:
         stream = camera.streams[0] if camera.streams else None
@@ -58,27 +63,29 @@ class _Media:
             return
         codec = stream.codec or "?"
         if require.codecs and codec not in require.codecs:
-            wanted = self._codec_for(require.codecs)
-            yield self._change("codec", codec, wanted, lambda: self._set_codec(_NAMES[wanted]))
+            wanted = self._choose_codec(require.codecs)
+            yield self._make_change("codec", codec, wanted, lambda: self._set_codec(_NAMES[wanted]))
         longest = require.keyframe_interval_s
         if longest and stream.fps and (stream.keyframe_interval or 1 << 30) > longest * stream.fps * 1.05:
             frames = max(1, int(longest * stream.fps))
             before = f"{stream.keyframe_interval / stream.fps:g} s" if stream.keyframe_interval else "?"
-            yield self._change("keyframes", before, f"{frames / stream.fps:g} s", lambda: self._set_keyframes(frames))
+            yield self._make_change(
+                "keyframes", before, f"{frames / stream.fps:g} s", lambda: self._set_keyframes(frames)
+            )
         sound = require.audio_codecs and stream.audio not in require.audio_codecs
         if sound and "aac" in require.audio_codecs and self._audio is not None:
-            yield self._change("audio", stream.audio or "?", "aac", self._set_sound)
+            yield self._make_change("audio", stream.audio or "?", "aac", self._set_sound)
 
-    def _codec_for(self, allowed: tuple[str, ...]) -> str:
-        """Media cannot say H.265."""
+    def _choose_codec(self, allowed: tuple[str, ...]) -> str:
+        """Choose the codec to set; Media cannot express H.265."""
         return "h264" if "h264" in allowed or self._namespace == soap.MEDIA else allowed[0]
 
     @staticmethod
-    def _change(what: str, before: str, after: str, apply: Callable[[], None]) -> Change:
+    def _make_change(what: str, before: str, after: str, apply: Callable[[], None]) -> Change:
         return Change(words.text(f"cameras.parameter.{what}"), before, after, apply)
 
-    def _main_profile(self) -> tuple[Element | None, Element | None]:
-        """Video and audio encoder configuration of the main stream's profile."""
+    def _ask_main_profile(self) -> tuple[Element | None, Element | None]:
+        """Ask for the video and audio encoder configurations of the main stream's profile."""
         media2 = self._namespace == soap.MEDIA2
         texts = {"Type": "All"} if media2 else {}
         request = soap.plain_request(self._namespace, "GetProfiles", **texts)
@@ -141,7 +148,7 @@ def _set_time_source(session: Session) -> None:
 
 
 def set_clock(session: Session, clock: Clock) -> None:
-    """Set the camera's clock to the box's, once and by hand; its time zone stays. Raises CameraError."""
+    """Set the camera's clock to the box's time, once (DateTimeType Manual); its time zone stays. Raises CameraError."""
     session.read_clock()
     now = clock.now().astimezone(UTC)
     moment = {

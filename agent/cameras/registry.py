@@ -1,4 +1,7 @@
-"""Which camera is which. Pure. Identity is the serial (the hardware ID where that is empty), never the address."""
+"""Assignment of camera IDs to the devices found. Pure.
+
+Identity is the serial (the hardware ID if that is empty), never the address.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ from agent.model_cameras import Camera
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A sighting with its `camera_id`; `before` is what the catalog knew of that camera, `replaces` another camera whose
-    place it has taken."""
+    """A sighting with its camera ID.
+
+    `before`: what the catalog knew of that camera; `replaces`: another camera whose place it has taken.
+    """
 
     sighting: Sighting
     camera_id: str
@@ -28,7 +33,10 @@ class Named:
 def credentials_for(
     match: Match, known: Sequence[Known], cameras: Sequence[Camera], usual: Credentials | None
 ) -> Credentials | None:
-    """A camera's own from the settings, where it is recognised before it has spoken; else those for all."""
+    """Return the camera's own credentials from the settings, else `usual`.
+
+    The camera is recognised before it has reported its identity: by endpoint or address.
+    """
     seen = {c.camera_id: c for c in cameras}
     hosts = {match.address, *(url.split("/")[2] for url in match.urls)}
     hosts |= {f"{url.split('/')[2]}:443" for url in match.urls if url.startswith("https:")}
@@ -48,10 +56,13 @@ def name_all(
     admitted: Callable[[Description], bool] = lambda found: False,
     spare: Collection[str] = (),
 ) -> list[Named]:
-    """Give every sighting its ID: the settings' by serial or address, the catalog's by identity, that of the camera whose
-    place an `admitted` unit of the same model has taken, else the next free `camN`, of which none that was `retired` is
-    given out again: its recordings are of another camera. A unit that has a name of its own takes a place all the same
-    where nobody counts on that name yet (`spare`): it was met before it was hung up there."""
+    """Assign an ID to every sighting.
+
+    In this order: by the settings (serial or address); the accepted unit that comes back; the ID of the camera whose place an
+    `admitted` unit of the same model has taken; by the catalog (identity, then endpoint); else the next free `camN`. An ID
+    that was `retired` is not assigned again: its recordings are of another camera. A unit that already has an ID takes
+    another's place only if its own ID is `spare` (not used anywhere): it was found before it was mounted there.
+    """
     by_id = {camera.camera_id: camera for camera in cameras}
     reserved = {k.camera_id for k in known}
     taken: dict[str, Sighting] = {}
@@ -83,7 +94,7 @@ def name_all(
 
 
 def former(named: Named, known: Sequence[Known], cameras: Sequence[Camera]) -> list[Camera]:
-    """Rows of a camera that the settings name, under IDs that it had before they did."""
+    """Return the catalog rows of a camera that the settings name, under IDs that it had before they did."""
     reserved = {k.camera_id for k in known}
     if named.camera_id not in reserved:
         return []
@@ -91,8 +102,10 @@ def former(named: Named, known: Sequence[Known], cameras: Sequence[Camera]) -> l
 
 
 def given_up(named: Named, cameras: Sequence[Camera]) -> list[Camera]:
-    """Rows of a unit under names of its own, which it gives up as it takes over another camera's; also one that it got while
-    it did not tell who it is, its password being another one."""
+    """Return the catalog rows under earlier IDs of a unit that takes over another camera's ID.
+
+    Includes the ID that it got while its identity could not be read because its password was different.
+    """
     found = named.sighting.description
     if named.before is None or found is None or not found.identity:
         return []
@@ -116,14 +129,14 @@ def _by_settings(sighting: Sighting, known: Sequence[Known], cameras: Sequence[C
         if entry.serial and found and found.serial == entry.serial:
             return entry.camera_id
     for entry in known:
-        # a serial in the settings means that unit and no other, one that tells no serial included
+        # a serial in the settings means that unit only: a unit that reports no serial does not match either
         if entry.address in (sighting.address, sighting.host) and not (entry.serial and found):
             return entry.camera_id
     return None
 
 
 def _by_acceptance(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
-    """The unit that belongs under a name comes back to it from another that has stood in for it."""
+    """Return the ID whose accepted unit this is, while another unit has stood in for it."""
     found = sighting.description
     if found is None or not found.identity:
         return None
@@ -131,7 +144,7 @@ def _by_acceptance(sighting: Sighting, known: Sequence[Known], cameras: Sequence
 
 
 def _by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
-    """The camera of the same model whose place this unit has taken."""
+    """Return the ID of the camera of the same model whose place this unit has taken."""
     found = sighting.description
     if found is None:
         return None
@@ -141,7 +154,7 @@ def _by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Came
 
 
 def successor_of(camera: Camera, found: Iterable[Named]) -> Named | None:
-    """Who answers in the place of a camera that was not met itself; None where nobody does."""
+    """Return the unit that answers in the place of a camera that was not found itself; None if there is none."""
     for named in found:
         told = named.sighting.description
         if told is None or named.camera_id == camera.camera_id or told.identity == camera.identity:
@@ -159,16 +172,16 @@ def _by_identity(sighting: Sighting, known: Sequence[Known], cameras: Sequence[C
         return _only(c.camera_id for c in cameras if c.serial == found.serial)
     if not found.hardware_id:
         return None
-    # a hardware ID is often that of the model: it decides only where one camera has it, or the endpoint agrees
+    # a hardware ID is often the same for a whole model: it decides only if one camera has it, or the endpoint agrees
     same = [c for c in cameras if not c.serial and (c.hardware_id, c.model) == (found.hardware_id, found.model)]
     exact = [c for c in same if c.endpoint == sighting.endpoint]
     return _only(c.camera_id for c in (exact or same))
 
 
 def _by_endpoint(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
-    """A camera that would not, or did not yet, tell its serial."""
+    """Return the ID by endpoint or address, for a camera that did not report its serial, now or before."""
     found = sighting.description
-    # one that tells no serial although this camera has one is another unit
+    # a unit that reports no serial although this camera has one is another unit
     agreeing = [c for c in cameras if found is None or not c.serial or c.serial == found.serial]
     if sighting.endpoint:
         return _only(c.camera_id for c in agreeing if c.endpoint == sighting.endpoint)
@@ -181,7 +194,10 @@ def _only(ids: Iterable[str]) -> str | None:
 
 
 def _replaced(sighting: Sighting, camera_id: str, by_id: dict[str, Camera], taken: Collection[str]) -> Camera | None:
-    """The camera that used to be here: of the same name with another serial, or gone from the address where a new one is."""
+    """Return the camera that this one replaces, else None.
+
+    That is the one with the same ID and another serial, or one that has left the address where this new one is.
+    """
     found = sighting.description
     if found is None or not found.identity:
         return None

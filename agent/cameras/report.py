@@ -1,4 +1,4 @@
-"""What the watch tells: catalog rows, events, alerts with a life, and the retained message of each camera."""
+"""Reporting of what the camera watch found: catalog rows, events, alerts, and the retained message of each camera."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from agent import words
 from agent.cameras import exchange, retire
@@ -20,15 +19,17 @@ from agent.model_cameras import Camera, Verdict
 log = logging.getLogger(__name__)
 _REPLACED_FOR = timedelta(days=7)
 _UNVERIFIED = timedelta(minutes=3)
-"""How long a camera may be recorded whose identity could not be read before that is an alert: a reboot takes a minute."""
+"""How long a camera may be recorded without a check of its identity before there is an alert: a reboot takes a minute."""
 
 
 class Reporter:
+    """Writes the results of searches to the catalog; not thread-safe. `clock_bound_s`: largest clock error without an alert."""
+
     def __init__(self, catalog: Catalog, clock: Clock, clock_bound_s: float) -> None:
         self._catalog = catalog
         self._clock = clock
         self._clock_bound_s = clock_bound_s
-        self._published: dict[str, Mapping[str, Any]] = {}
+        self._published: dict[str, Mapping[str, object]] = {}
         self._unverified: dict[str, bool] = {}
 
     def take(
@@ -41,16 +42,16 @@ class Reporter:
         identified: bool = True,
         asked_on: datetime | None = None,
     ) -> None:
-        """Write down a camera that answered, with its verdict.
+        """Record a camera that answered, with its verdict.
 
-        `identified`: with model and serial too; `asked_on`: when the connection began that it was asked on. `busy`: its
-        recorder is at work, and knows better whether pictures come.
+        `identified`: model and serial were read too; `asked_on`: begin of the recorder's connection during which it was
+        asked. `busy`: it is being recorded, and the recorder knows better whether pictures arrive.
         """
         now = self._clock.now()
         if replaces is not None:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
             self._catalog.events.add("camera.replaced", now, camera_id=camera.camera_id, detail=change)
-        camera = replace(camera, reasons=(*camera.reasons, *self._replacement(camera)))
+        camera = replace(camera, reasons=(*camera.reasons, *self._describe_replacement(camera)))
         if before is None:
             self._catalog.cameras.put(camera, now)
         elif not self._catalog.cameras.renew(camera, now):
@@ -62,7 +63,7 @@ class Reporter:
         exchange.tell(self._catalog, camera, now)
         if before is None or before.verdict is not camera.verdict:
             was = before.verdict.value if before else None
-            detail: dict[str, Any] = {"was": was, "verdict": camera.verdict.value, "reasons": list(camera.reasons)}
+            detail: dict[str, object] = {"was": was, "verdict": camera.verdict.value, "reasons": list(camera.reasons)}
             self._catalog.events.add("camera.verdict", now, camera_id=camera.camera_id, detail=detail)
             log.info(
                 "%s (%s): %s %s", camera.camera_id, camera.address, camera.verdict.value, "; ".join(camera.reasons)
@@ -70,19 +71,19 @@ class Reporter:
         if before is not None and before.address != camera.address:
             move = {"was": before.address, "address": camera.address}
             self._catalog.events.add("camera.moved", now, camera_id=camera.camera_id, detail=move)
-        self._alert(AlertKind.CAMERA_REFUSED, camera, camera.verdict is Verdict.REFUSED)
-        self._alert(AlertKind.CAMERA_FAULTY, camera, camera.verdict is Verdict.FAULTY)
+        self._set_alert(AlertKind.CAMERA_REFUSED, camera, camera.verdict is Verdict.REFUSED)
+        self._set_alert(AlertKind.CAMERA_FAULTY, camera, camera.verdict is Verdict.FAULTY)
         offline = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, camera.camera_id)
         if offline and not (busy and offline.class_id):
-            self._alert(AlertKind.CAMERA_OFFLINE, camera, False)
+            self._set_alert(AlertKind.CAMERA_OFFLINE, camera, False)
         offset = camera.clock_offset_s
         wrong = offset is not None and abs(offset) > self._clock_bound_s
-        # a box that has no time itself cannot say whose clock is wrong
+        # a box whose own clock is not set cannot tell which of the two is wrong
         if is_set(self._clock):
-            self._alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
+            self._set_alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
 
     def rename(self, camera: Camera, camera_id: str) -> None:
-        """The settings gave a camera another ID: of the old one nothing stays but what was recorded under it."""
+        """Move a camera to the ID that the settings give it; only recordings stay under the old one."""
         now, old = self._clock.now(), camera.camera_id
         self._catalog.cameras.rename(old, camera_id)
         self._catalog.events.add("camera.renamed", now, camera_id=camera_id, detail={"was": old})
@@ -91,52 +92,62 @@ class Reporter:
         log.info("%s is now %s", old, camera_id)
 
     def retired(self) -> list[str]:
-        """IDs that cameras had and lost."""
+        """Return the IDs that cameras had and lost."""
         return retire.retired(self._catalog)
 
     def displace(self, camera: Camera, successor: str, *, wanted: bool, moved: bool) -> None:
-        """Another unit answers where this camera was, and does not take over its name. `moved`: one that had an address of
-        its own before, as addresses given by DHCP change hands."""
+        """Report that another unit, which does not take over this camera's ID, answers where the camera was.
+
+        `moved`: that unit had another address before, as happens when DHCP reassigns addresses; then there is no alert.
+        """
         other = self._catalog.cameras.get(successor)
         if other is None:
             self.unmet(camera)
             return
         news = wanted and camera.successor != successor
-        self._lost(replace(camera, successor=successor), exchange.reason(other), news)
+        self._record_unreachable(replace(camera, successor=successor), exchange.reason(other), news)
         if news and not moved:
             exchange.tell_displaced(self._catalog, camera, other, self._clock.now())
 
     def lose(self, camera: Camera, *, wanted: bool) -> None:
-        """A camera that no longer answers and whose stream is down; `wanted` ones raise an alert."""
-        self._lost(camera, words.text("cameras.lost"), wanted)
+        """Report a camera that no longer answers and whose stream is down; with `wanted`, raise an alert."""
+        self._record_unreachable(camera, words.text("cameras.lost"), wanted)
 
-    def _lost(self, camera: Camera, reason: str, wanted: bool) -> None:
+    def _record_unreachable(self, camera: Camera, reason: str, wanted: bool) -> None:
         seen = self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now()
         lost = replace(camera, verdict=Verdict.UNREACHABLE, reasons=(reason,))
         if not self._catalog.cameras.renew(lost, seen):
             return
         if camera.verdict is not Verdict.UNREACHABLE:
-            detail: dict[str, Any] = {"was": camera.verdict.value, "verdict": lost.verdict.value, "reasons": [reason]}
+            detail: dict[str, object] = {
+                "was": camera.verdict.value,
+                "verdict": lost.verdict.value,
+                "reasons": [reason],
+            }
             detail |= {"successor": camera.successor} if camera.successor else {}
             self._catalog.events.add("camera.verdict", self._clock.now(), camera_id=camera.camera_id, detail=detail)
             log.info("%s (%s): %s", camera.camera_id, camera.address, lost.verdict.value)
         for kind in (AlertKind.CAMERA_REFUSED, AlertKind.CAMERA_FAULTY, AlertKind.CAMERA_CLOCK):
-            self._alert(kind, lost, False)
+            self._set_alert(kind, lost, False)
         if wanted:
-            self._alert(AlertKind.CAMERA_OFFLINE, lost, True)
+            self._set_alert(AlertKind.CAMERA_OFFLINE, lost, True)
 
     def unmet(self, camera: Camera) -> None:
-        """Not met this time: the recorder's wish is answered, and it may wish again. What is recorded is not unreachable."""
+        """Note that a camera was not found in this search.
+
+        The recorder's request for a search counts as answered, so that it may ask again. A camera that is being recorded is
+        not unreachable.
+        """
         if camera.up and camera.verdict is Verdict.UNREACHABLE and camera.recordable:
             camera = replace(camera, verdict=camera.judged, reasons=())
         self._catalog.cameras.renew(camera, self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now())
 
     def publish(self) -> None:
-        """Renew the retained message of each camera of which something changed, `up` included (the recorder's mark)."""
+        """Put the retained message of each camera that has changed into the outbox; `up`, set by the recorder, counts too."""
         cameras = self._catalog.cameras.all()
         self._published = {c.camera_id: self._published.get(c.camera_id, {}) for c in cameras}
         for camera in cameras:
-            self._watch_identity(camera)
+            self._update_unverified_alert(camera)
             data = camera_data(camera, self._catalog.zone)
             if self._published.get(camera.camera_id) != data:
                 topic = f"camera/{camera.camera_id}"
@@ -145,28 +156,28 @@ class Reporter:
                         self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
                 self._published[camera.camera_id] = data
 
-    def _watch_identity(self, camera: Camera) -> None:
-        """Keep `camera.unverified` true: recorded for minutes, and nobody could ask which unit it is."""
+    def _update_unverified_alert(self, camera: Camera) -> None:
+        """Update the alert `camera.unverified`: recorded for minutes, while its identity could not be checked."""
         since, now = camera.unverified_since, self._clock.now()
         if since is None or camera.connected_at is None:
             if self._unverified.pop(camera.camera_id, True):
-                self._alert(AlertKind.CAMERA_UNVERIFIED, camera, False)
+                self._set_alert(AlertKind.CAMERA_UNVERIFIED, camera, False)
             self._unverified[camera.camera_id] = False
         elif now - camera.connected_at >= _UNVERIFIED:
             at = since.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M:%S")
             text = words.text("cameras.unverified", camera_id=camera.camera_id, address=camera.address, since=at)
-            self._alert(AlertKind.CAMERA_UNVERIFIED, camera, True, text)
+            self._set_alert(AlertKind.CAMERA_UNVERIFIED, camera, True, text)
             self._unverified[camera.camera_id] = True
 
-    def _replacement(self, camera: Camera) -> list[str]:
-        """Named for a week: long enough for whoever plans the rooms to notice."""
+    def _describe_replacement(self, camera: Camera) -> list[str]:
+        """Return the sentence that names the replaced camera, for a week: long enough for the planner to notice."""
         event = self._catalog.events.last("camera.replaced", camera.camera_id)
         if event is None or event.detail["serial"] != camera.serial or self._clock.now() - event.at > _REPLACED_FOR:
             return []
         old = {"old": event.detail["old"], "old_serial": event.detail["old_serial"]}
         return [words.text("cameras.replaced", serial=camera.serial or "?", **old)]
 
-    def _alert(self, kind: AlertKind, camera: Camera, on: bool, message: str = "") -> None:
+    def _set_alert(self, kind: AlertKind, camera: Camera, on: bool, message: str = "") -> None:
         now = self._clock.now()
         if on:
             text = message or f"{camera.camera_id} ({camera.address}): " + "; ".join(camera.reasons)

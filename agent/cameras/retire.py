@@ -1,4 +1,4 @@
-"""IDs that are never given out again: what was recorded under one is of the camera that had it."""
+"""Retired camera IDs, which are never assigned again: recordings under one belong to the camera that had it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ _FACT = "cameras.retired"
 
 
 def retired(catalog: Catalog) -> list[str]:
-    """IDs that cameras had and lost."""
+    """Return the IDs that cameras had and lost."""
     return list(json.loads(catalog.facts.get(_FACT) or "[]"))
 
 
 def retire(catalog: Catalog, camera_id: str, now: datetime, *, but: Collection[str] = ()) -> None:
-    """Of a camera without a row any more nothing stays but what was recorded: its alerts are cleared and its retained
-    message is removed. IDs in `but` are in use again."""
+    """Retire the ID of a camera whose row was removed: clear its alerts and remove its retained message.
+
+    Only its recordings stay. IDs in `but` are in use again and are not retired.
+    """
     with catalog.store.write():
         catalog.facts.put(_FACT, json.dumps(sorted({*retired(catalog), camera_id} - set(but))))
         for alert in catalog.alerts.opened():
@@ -28,8 +30,10 @@ def retire(catalog: Catalog, camera_id: str, now: datetime, *, but: Collection[s
 
 
 def forget(catalog: Catalog, camera_id: str, now: datetime, who: str) -> None:
-    """Take a camera out of the catalog; event and audit entry say who did it. A search that is under way does not bring
-    it back (`Cameras.renew`)."""
+    """Remove a camera from the catalog; event and audit entry record who did it.
+
+    A search in progress does not bring it back (see `Cameras.renew`).
+    """
     with catalog.store.write():
         camera = catalog.cameras.get(camera_id)
         if camera is None:

@@ -1,4 +1,4 @@
-"""One search: probe, ask everybody who answered, and those that the settings name."""
+"""One search: send probes, then ask every device that answered and those that the settings name."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ from agent.clock import Clock
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 
 _WORKERS = 8
-_KNOWN_WORKERS = 4  # of their own, so that a crowd of strangers holds no camera of ours up
-_PATIENCE = 3  # exchanges' worth of time that one address of a camera gets in all
-_SEARCH = 4  # exchanges' worth of time for everybody, after the window
+_KNOWN_WORKERS = 4  # separate threads, so that many unknown devices do not delay the known cameras
+_PATIENCE = 3  # limit for one address of a camera, in timeouts of one exchange
+_SEARCH = 4  # limit for all devices after the window, in timeouts of one exchange
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One camera as a search met it: described, or the error that stood in the way. `address` is `host` or `host:port`
-    as a person would type it; `dropped` are addresses in its reply that may not be contacted; `twins` are addresses of other
-    devices that say the same serial."""
+    """One device as a search found it: its description, or the error that prevented one.
+
+    `address`: `host` or `host:port` as a person would type it; `dropped`: addresses in its reply that must not be contacted;
+    `twins`: addresses of other devices that report the same serial.
+    """
 
     endpoint: str
     address: str
@@ -45,8 +47,11 @@ class Sighting:
 
 
 class Finder:
-    """Searches. One object serves one thread; it may be used again and again, and remembers wrong passwords in `budget`.
-    `stop` ends a search within some three seconds (a connection that is being made), whoever is out there."""
+    """Searches for cameras. Use one object in one thread only; it can be used repeatedly.
+
+    Wrong passwords are counted in `budget`. `stop` ends a search within about three seconds (a pending connection), whatever
+    devices there are.
+    """
 
     def __init__(
         self,
@@ -70,10 +75,13 @@ class Finder:
     def find(
         self, known: Iterable[str] = (), endpoints: Collection[str] = (), named: Collection[str] = ()
     ) -> list[Sighting]:
-        """Everybody met, by address; each camera once. `known` are addresses (`host` or `host:port`) that are asked even
-        where they do not answer a probe; they, and those of the known `endpoints`, wait for nobody. What answers at two of
-        the addresses `named` by the settings is two cameras, whatever its serial. Ends in any case
-        after the window and five exchanges' time; what a stopped search met is not worth believing."""
+        """Search once; return each camera found once, sorted by address.
+
+        `known`: addresses (`host` or `host:port`) that are asked even if they do not answer a probe; they, and cameras with
+        one of the known `endpoints`, do not wait for other devices. Devices at two of the addresses `named` by the settings
+        are two cameras, whatever their serials. The search ends at the latest after the window and five timeouts of one
+        exchange. The result of a stopped search is incomplete and must not be used.
+        """
         hosts = list(dict.fromkeys(known))
         familiar = {_host(host) for host in hosts}
         self._end = self._clock.monotonic() + self._window + _SEARCH * self._timeout
@@ -93,7 +101,7 @@ class Finder:
         return sorted(_merged(sightings, set(endpoints) - {""}, named), key=lambda s: (_order(s.host), s.address))
 
     def session(self, url: str, match: Match) -> Session:
-        """A conversation with the device of `match` at `url`."""
+        """Return a new session with the device of `match` at `url`."""
         names = tuple(name for name in (match.endpoint, _short(url)) if name)
         patience = min(_PATIENCE * self._timeout, self._end - self._clock.monotonic())
         return Session(url, names, self.transport, self._credentials(match), self._budget, self._clock, patience)
@@ -107,15 +115,15 @@ class Finder:
             try:
                 description = describe(self.session(url, match), self.transport)
             except CameraUnreachable as unreachable:
-                # an answer that could not be read tells more than silence elsewhere
+                # the error of an answer that could not be read is more useful than no answer from another address
                 error = error or unreachable
                 if not match.endpoint and isinstance(unreachable, NoConnection) and not unreachable.refused:
-                    break  # no machine answers there, at whatever port
+                    break  # no machine has this address: other ports would not answer either
             except CameraDenied as denied:
-                # another address is the same camera: trying there would cost another wrong answer
+                # another address is the same camera: trying there would count as another wrong password
                 return Sighting(match.endpoint, _short(url), error=denied, dropped=match.dropped)
             except CameraError as other:
-                # of two answers the fault is a camera's
+                # of two errors keep a SOAP fault: only a camera sends one
                 error = error if isinstance(error, SoapFault) else other
             else:
                 return Sighting(match.endpoint, _short(description.url), description, dropped=match.dropped)
@@ -125,8 +133,11 @@ class Finder:
 
 
 def _merged(sightings: Iterable[Sighting], endpoints: Collection[str], named: Collection[str]) -> Iterator[Sighting]:
-    """A camera with two network cards answers twice: endpoints were merged by the probe, serials are merged here. Two cameras
-    of one serial look the same but for their endpoints: the one that is known stays it, and the other is told."""
+    """Merge the sightings of one camera, which answers twice if it has two network interfaces.
+
+    The probe has merged equal endpoints; here equal serials are merged. Two cameras with one serial differ in their
+    endpoints: the known one is kept, and the address of the other is added to its `twins`.
+    """
 
     def is_named(sighting: Sighting) -> bool:
         return sighting.address in named or sighting.host in named
@@ -153,13 +164,13 @@ def _host(address: str) -> str:
 
 
 def _short(url: str) -> str:
-    """`host` or `host:port`, by which the same place is found again (`discovery.direct`)."""
+    """Return `host` or `host:port`, by which the device is found again without discovery."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or 443}" if parts.scheme == "https" else parts.netloc.removesuffix(":80")
 
 
 def _places(url: str) -> tuple[str, ...]:
-    """Under what names the place of a URL may be known; plain HTTP may have been sent on to HTTPS."""
+    """Return the forms in which the address of a URL may be known; plain HTTP may have been redirected to HTTPS."""
     short = _short(url)
     return (urlsplit(url).netloc, short) if ":" in short else (short, f"{short}:443")
 

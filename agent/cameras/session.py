@@ -1,10 +1,9 @@
-"""One camera's conversation: the right SOAP version, the right proof of the password, the camera's own clock."""
+"""A session with one camera: finds the SOAP version, the authentication method and the camera's own time."""
 
 from __future__ import annotations
 
 import copy
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from agent.attempts import Attempt, Budget
@@ -18,13 +17,14 @@ from agent.clock import Clock, is_set
 from agent.digest import Challenge, strongest
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
 
-_APART_S = 5.0  # a device's clock that differs by less is the same clock to whoever checks a proof
+_APART_S = 5.0  # clocks that differ by less are equal for the check of a token
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Session:
-    """Calls to one camera at `url`. `names` are its names in the attempt budget; `patience` is the seconds that all calls
-    together may take. Not for several threads at once.
+    """Calls to one camera at `url`. Not thread-safe.
+
+    `names`: its names in the attempt budget; `patience`: limit in seconds for all calls together.
 
     Calls raise CameraUnreachable, CameraDenied (user name or password), SoapFault and CameraError.
     """
@@ -50,16 +50,18 @@ class Session:
         self._version = soap.SOAP_12
         self._token = False
         self._date: datetime | None = None
-        self._by_box_time: bool | None = None  # whose clock proofs are held against, once one was accepted
+        self._by_box_time: bool | None = None  # whether an accepted token had the box's time; None before
         self._accepted = False
         self._moved: dict[str, str] = {}
         self._began = clock.monotonic()
         self._deadline = self._began + patience
 
     def read_clock(self) -> Element | None:
-        """Ask for the time without a password, so that a proof with a time in it can be given afterwards; where that is
-        not answered, the HTTP Date header serves. Returns SystemDateAndTime, if there was one. Raises CameraUnreachable
-        where nothing takes connections; any other failure costs this answer alone."""
+        """Ask for the time without a password and return SystemDateAndTime, if there was one.
+
+        A token needs the camera's time. If the question is not answered, the HTTP Date header is used. Raises
+        CameraUnreachable if nothing accepts connections; any other failure only leaves this answer out.
+        """
         answer = None
         try:
             answer = self.call(soap.DEVICE, "GetSystemDateAndTime", anonymous=True)
@@ -76,9 +78,9 @@ class Session:
         return told
 
     def call(
-        self, namespace: str, operation: str, *, url: str | None = None, anonymous: bool = False, **parameters: Any
+        self, namespace: str, operation: str, *, url: str | None = None, anonymous: bool = False, **parameters: object
     ) -> Element:
-        """The reply's element of an operation of the device or media service, at `url` or the device service's."""
+        """Call an operation of the device or media service at `url` (default: the device service); return its response."""
         message = soap.request(namespace, operation, **parameters)
         return self.send(message, f"{namespace}/{operation}", url=url, anonymous=anonymous)
 
@@ -92,8 +94,11 @@ class Session:
         empty: bool = False,
         forgiving: bool = False,
     ) -> Element:
-        """Send an envelope; `empty` where a 200 without a body is a good answer (setting something). A reply that is cut short
-        or broken is asked for once more and then refused, unless `forgiving` (what is only shown) or `empty`."""
+        """Send an envelope; return the first element in the body of the reply.
+
+        `empty`: a 200 without a body is a valid answer (to a Set operation). After a truncated or broken reply the request is
+        repeated once and then the reply is rejected, unless `forgiving` (the content is only displayed) or `empty`.
+        """
         for _ in range(2):
             reply = self._exchange(message, action, url or self.url, anonymous)
             content, whole = self._read(reply)
@@ -110,13 +115,13 @@ class Session:
             return soap.read(reply.body)
         except SoapFault as fault:
             if fault.denied:
-                raise self._denied() from None
+                raise self._make_denied() from None
             raise
 
     def _exchange(self, message: Element, action: str, url: str, anonymous: bool) -> Reply:
-        """Post, in the version and with the proof that the camera turns out to want.
+        """Post with the SOAP version and the authentication method that the camera requires.
 
-        A digest is given only to a fresh challenge: some firmware counts an answer to an old nonce as a wrong password.
+        A digest is sent only for a fresh challenge: some firmware counts an answer to an old nonce as a wrong password.
         """
         offered = None
         if anonymous or not self._token:
@@ -124,28 +129,33 @@ class Session:
             if not _is_denied(reply):
                 return reply
             if anonymous or self._credentials is None:
-                raise self._denied()
+                raise self._make_denied()
             offered = strongest(map(str, reply.headers.get_all("WWW-Authenticate", [])))
             self._token = offered is None
-        return self._prove(message, action, url, offered)
+        return self._post_with_proof(message, action, url, offered)
 
-    def _prove(self, message: Element, action: str, url: str, offered: Challenge | None) -> Reply:
-        """Post with a proof of the password. Firmware that tells a wrong time (local time as UTC) holds a token against the
-        right one: where the two differ it gets a second token by the box's clock. Each refusal is a wrong answer to the
-        camera and counted as one; which clock was right is remembered, so that the next search spends none."""
+    def _post_with_proof(self, message: Element, action: str, url: str, offered: Challenge | None) -> Reply:
+        """Post with authentication.
+
+        Some firmware reports a wrong time (local time as UTC) but checks tokens against the right one: where the two clocks
+        differ, a second token with the box's time is sent. The camera counts each refusal as a wrong password, and so does
+        the budget; the accepted clock is remembered, so that the next search needs no extra try.
+        """
         assert self._credentials is not None
         wrong: CameraDenied | None = None
-        for by_box in self._clocks() if self._token else (False,):
+        for by_box in self._list_clocks() if self._token else (False,):
             try:
                 with self._budget.attempt("onvif", self._names, self._credentials) as attempt:
-                    reply = self._post(message, action, url, proof=offered or self._time(by_box))
+                    reply = self._post(message, action, url, proof=offered or self._get_token_time(by_box))
                     if not _is_denied(reply):
                         attempt.right()
                         self._accepted = True
-                        self._keep(by_box)
+                        self._remember_clock(by_box)
                         return reply
-                    # where the password was right a moment ago, what lacks is the right to this
-                    wrong = CameraDenied("cameras.denied") if self._accepted else self._wrong(reply, attempt)
+                    # the password was right before, so the account lacks the permission for this operation
+                    wrong = (
+                        CameraDenied("cameras.denied") if self._accepted else self._count_wrong_password(reply, attempt)
+                    )
             except CameraDenied as refused:
                 raise wrong or refused from None
             if wrong.key in ("cameras.clear_text", "cameras.denied"):
@@ -153,8 +163,8 @@ class Session:
         assert wrong is not None
         raise wrong
 
-    def _clocks(self) -> tuple[bool, ...]:
-        """The clocks by which a token may be right, the likelier first; True is the box's."""
+    def _list_clocks(self) -> tuple[bool, ...]:
+        """Return the clocks to make tokens with, the likelier first; True means the box's."""
         if self._by_box_time is not None:
             return (self._by_box_time,)
         if self.camera_clock is None:
@@ -163,16 +173,16 @@ class Session:
             return (False,)
         return (True, False) if self._budget.by_box_time(self._names) else (False, True)
 
-    def _time(self, by_box: bool) -> datetime:
+    def _get_token_time(self, by_box: bool) -> datetime:
         return self.camera_clock.now(self._clock) if self.camera_clock and not by_box else self._clock.now()
 
-    def _keep(self, by_box: bool) -> None:
+    def _remember_clock(self, by_box: bool) -> None:
         if self._token and self.camera_clock is not None:
             self._by_box_time = by_box
             self._budget.note_time(self._names, by_box)
 
     def _post(self, message: Element, action: str, url: str, proof: Challenge | datetime | None = None) -> Reply:
-        """`proof`: the challenge that is answered, or the time in a token."""
+        """Post, after a version fault in SOAP 1.1; `proof`: the challenge to answer, or the time for a token."""
         reply = self._post_once(message, action, url, proof)
         if self._version == soap.SOAP_12 and _wants_11(reply):
             self._version = soap.SOAP_11
@@ -186,7 +196,7 @@ class Session:
         if (now := self._clock.monotonic()) > self._deadline:
             waited = now - self._began
             raise CameraUnreachable("cameras.too_slow", address=urlsplit(url).hostname, seconds=f"{waited:.0f}")
-        url = self._where(url)
+        url = self._apply_redirects(url)
         envelope = copy.deepcopy(message)
         if isinstance(proof, datetime) and self._credentials:
             soap.sign(envelope, self._credentials.username, *username_token(self._credentials, proof))
@@ -195,13 +205,15 @@ class Session:
             headers["Authorization"] = proof.answer(self._credentials, "POST", _uri(url))
         reply = self._transport.post(url, data, headers)
         self._date = http_date(reply.headers) or self._date
-        if self._moves(url, reply):
+        if self._follow_redirect(url, reply):
             return self._post_once(message, action, url, proof)
         return reply
 
-    def _moves(self, url: str, reply: Reply) -> bool:
-        """Whether the camera sends plain HTTP on to HTTPS on the same host: the one redirect that is followed, for all that is
-        asked at that address from now on."""
+    def _follow_redirect(self, url: str, reply: Reply) -> bool:
+        """Follow a redirect from HTTP to HTTPS on the same host, the only kind that is followed; return whether it is one.
+
+        It is remembered for all later requests to that address.
+        """
         parts = urlsplit(url)
         if reply.status not in _REDIRECTS or parts.scheme != "http":
             return False
@@ -214,18 +226,18 @@ class Session:
         if told.scheme != "https" or told.hostname != parts.hostname or not self._transport.networks.allows(origin):
             return False
         self._moved[parts.netloc] = origin
-        self.url = self._where(self.url)
+        self.url = self._apply_redirects(self.url)
         return True
 
-    def _where(self, url: str) -> str:
+    def _apply_redirects(self, url: str) -> str:
         parts = urlsplit(url)
         origin = self._moved.get(parts.netloc) if parts.scheme == "http" else None
         return f"{origin}{url.removeprefix(f'http://{parts.netloc}')}" if origin else url
 
-    def _denied(self) -> CameraDenied:
+    def _make_denied(self) -> CameraDenied:
         return CameraDenied("cameras.wants_password" if self._credentials is None else "cameras.denied")
 
-    def _wrong(self, reply: Reply, attempt: Attempt) -> CameraDenied:
+    def _count_wrong_password(self, reply: Reply, attempt: Attempt) -> CameraDenied:
         left = attempt.wrong()
         offers = " ".join(str(v) for v in reply.headers.get_all("WWW-Authenticate", []))
         if self._token and "basic" in offers.lower():
@@ -234,7 +246,7 @@ class Session:
         if not self._token:
             return CameraDenied("cameras.wrong_password", **account)
         if self.camera_clock is None:
-            # without its time a token may be wrong for the clock's sake
+            # the camera's time is unknown: the token may have been refused because of the clock
             return CameraDenied("cameras.wrong_or_clock", **account)
         offset = self.camera_clock.offset(self._clock)
         if abs(offset) <= _APART_S or not is_set(self._clock):
@@ -243,7 +255,7 @@ class Session:
 
 
 def _uri(url: str) -> str:
-    """What the request line names: path and query."""
+    """Return path and query, as in the request line."""
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
@@ -266,7 +278,7 @@ def _readable(reply: Reply) -> bool:
 
 
 def _wants_11(reply: Reply) -> bool:
-    """A version fault, a media type refused, or nothing at all where an answer was due."""
+    """Return True for a version fault, a refused media type, and an empty reply where content was expected."""
     if reply.status == 415 or (reply.status != 401 and not reply.body.strip()):
         return True
     try:

@@ -1,13 +1,14 @@
-"""SOAP as cameras speak it: requests written by zeep from the WSDL that onvif-zeep carries, replies read with suspicion.
+"""SOAP for cameras: requests are written by zeep from the WSDL in onvif-zeep; replies are parsed as untrusted data.
 
-Of onvif-zeep only the WSDL files are used and of zeep only the writing. `import onvif` reconfigures root logging, its
-ONVIFCamera edits the environment, and its service wrapper repeats a call whose reply could not be read, which is a second
-try of a password. zeep's reader refuses what firmware gets wrong (SOAP 1.1 to a 1.2 request, an empty 200, a missing
-element). So no byte of a reply reaches either. Media2, which H.265 needs, has no WSDL there and is written by hand.
+Of onvif-zeep only the WSDL files are used, and of zeep only the writing of messages. `import onvif` reconfigures root
+logging, its ONVIFCamera changes the environment, and its service wrapper repeats a call whose reply could not be read, which
+is a second try of a password. zeep's reader rejects what firmware gets wrong (SOAP 1.1 in answer to 1.2, an empty 200, a
+missing element). Therefore neither of them reads any part of a reply. Media2, which H.265 needs, has no WSDL there; its
+messages are written by hand.
 
-Every envelope goes out in the shape that .NET writes and so ONVIF Device Manager sends, the client that firmware is tried
-with: prefix `s`, xsi and xsd declared on the body, the call and its parts in default namespaces. To a parser of XML that is
-the same message; firmware that searches for text instead finds what it looks for.
+Every envelope is sent in the form that .NET writes, and thus ONVIF Device Manager, the client that firmware is tested with:
+prefix `s`, xsi and xsd declared on the body, the call and its parts in default namespaces. To an XML parser it is the same
+message; firmware that searches the text instead finds what it expects.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import copy
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,14 @@ _PASSWORD_DIGEST = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-user
 _BASE64 = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
 _XSI, _XSD = "http://www.w3.org/2001/XMLSchema-instance", "http://www.w3.org/2001/XMLSchema"
 _WSDL = {DEVICE: ("devicemgmt.wsdl", "DeviceBinding"), MEDIA: ("media.wsdl", "MediaBinding")}
-_writing = threading.Lock()  # zeep builds its types on first use, without a lock of its own
+_writing = threading.Lock()  # zeep builds its types on first use and has no lock of its own
 
 
 class SoapFault(CameraError):
-    """The camera answered with a fault. `codes` are the local names of code and subcodes; `denied` where it is about
-    authorization."""
+    """The camera answered with a fault.
+
+    `codes`: local names of code and subcodes; `denied`: the fault is about authorization.
+    """
 
     def __init__(self, codes: tuple[str, ...], reason: str) -> None:
         super().__init__("cameras.fault", detail=clean(" ".join(codes) + ": " + reason, 120))
@@ -58,8 +61,9 @@ _DENIED = re.compile(
 
 
 @cache
-def _client(namespace: str) -> tuple[Any, Any]:
-    # a third of a second and 35 MB that a box with no ONVIF camera in sight need not pay
+def _client(namespace: str) -> Callable[..., Element]:
+    """Return the function that writes an envelope from an operation's name and parameters."""
+    # import lazily: it takes 0.3 s and 35 MB, which a box without an ONVIF camera does not need
     zeep: Any = import_module("zeep")
 
     class Local(zeep.transports.Transport):  # type: ignore[misc]
@@ -74,18 +78,17 @@ def _client(namespace: str) -> tuple[Any, Any]:
     folder = Path(str(metadata.distribution("onvif-zeep").locate_file("wsdl")))
     file, binding = _WSDL[namespace]
     client = zeep.Client(str(folder / file), transport=Local(), settings=zeep.Settings(strict=False))
-    return client, client.create_service(f"{{{namespace}}}{binding}", "http://camera.invalid/")
+    return partial(client.create_message, client.create_service(f"{{{namespace}}}{binding}", "http://camera.invalid/"))
 
 
-def request(namespace: str, operation: str, **parameters: Any) -> Element:
-    """A SOAP 1.2 envelope for an operation of the device or the media service."""
+def request(namespace: str, operation: str, **parameters: object) -> Element:
+    """Return a SOAP 1.2 envelope for an operation of the device or the media service."""
     with _writing:
-        client, service = _client(namespace)
-        return client.create_message(service, operation, **parameters)
+        return _client(namespace)(operation, **parameters)
 
 
 def plain_request(namespace: str, operation: str, *children: Element, **texts: str) -> Element:
-    """A SOAP 1.2 envelope with a body written by hand: elements of `texts` first, then `children` as they are."""
+    """Return a SOAP 1.2 envelope made without WSDL: elements of `texts` first, then `children` unchanged."""
     envelope = etree.Element(f"{{{SOAP_12}}}Envelope", nsmap={"s": SOAP_12, "n": namespace, "tt": SCHEMA})
     body = etree.SubElement(envelope, f"{{{SOAP_12}}}Body")
     call = etree.SubElement(body, f"{{{namespace}}}{operation}")
@@ -96,14 +99,14 @@ def plain_request(namespace: str, operation: str, *children: Element, **texts: s
 
 
 def element(namespace: str, name: str, value: str) -> Element:
-    """An element with text, for the body of a `plain_request`."""
+    """Return an element with text, for the body of a request made without WSDL."""
     made = etree.Element(f"{{{namespace}}}{name}")
     made.text = value
     return made
 
 
 def sign(envelope: Element, username: str, digest: str, nonce: str, created: str) -> None:
-    """Put a WS-UsernameToken into the header."""
+    """Add a WS-UsernameToken to the header."""
     header = envelope.find(f"{{{SOAP_12}}}Header")
     if header is None:
         header = etree.Element(f"{{{SOAP_12}}}Header")
@@ -117,7 +120,7 @@ def sign(envelope: Element, username: str, digest: str, nonce: str, created: str
 
 
 def write(envelope: Element, action: str, version: str) -> tuple[bytes, dict[str, str]]:
-    """Bytes and HTTP headers of a message, in SOAP 1.1 or 1.2."""
+    """Return bytes and HTTP headers of a message in SOAP 1.1 or 1.2 (`version`: the namespace)."""
     data: bytes = etree.tostring(_shaped(envelope), xml_declaration=True, encoding="utf-8")
     if version == SOAP_11:
         data = data.replace(SOAP_12.encode(), SOAP_11.encode())
@@ -126,7 +129,7 @@ def write(envelope: Element, action: str, version: str) -> tuple[bytes, dict[str
 
 
 def _shaped(envelope: Element) -> Element:
-    """The same message in the usual client's shape; see the head of this file."""
+    """Return the same message in the form of the usual client; see the docstring of this module."""
     made = etree.Element(f"{{{SOAP_12}}}Envelope", nsmap={"s": SOAP_12})
     header, content = envelope.find(f"{{{SOAP_12}}}Header"), envelope.find(f"{{{SOAP_12}}}Body")
     if header is not None and len(header):
@@ -134,14 +137,16 @@ def _shaped(envelope: Element) -> Element:
     holder = etree.SubElement(made, f"{{{SOAP_12}}}Body", nsmap={"xsi": _XSI, "xsd": _XSD})
     for call in content:
         _copy(call, holder)
-    # what the header brought along from its old envelope is declared above
+    # removes namespace declarations that the header copied from its old envelope
     etree.cleanup_namespaces(made, keep_ns_prefixes=["xsi", "xsd"])
     return made
 
 
 def _copy(element: Element, into: Element) -> None:
-    """Put a copy into `into`, each namespace declared as the default one where it begins. A type that a camera named in
-    its own reply goes: its prefix would mean nothing here."""
+    """Append a copy to `into`; each namespace is declared as the default one where it begins.
+
+    An xsi:type from a camera's own reply is dropped: its prefix is not declared here.
+    """
     namespace = etree.QName(element).namespace
     attributes = {name: value for name, value in element.attrib.items() if name != f"{{{_XSI}}}type"}
     made = etree.SubElement(into, element.tag, attributes, nsmap={None: namespace})
@@ -151,8 +156,10 @@ def _copy(element: Element, into: Element) -> None:
 
 
 def read(data: bytes) -> tuple[Element | None, bool]:
-    """What the SOAP body holds, in SOAP 1.1 or 1.2, None where there is nothing readable; and whether it came whole, so that
-    it may be acted on. Raises SoapFault."""
+    """Return the first element in the body (SOAP 1.1 or 1.2), None if nothing is readable, and whether it is complete.
+
+    Only a complete one may be acted on. Raises SoapFault.
+    """
     whole = closed(data, _is_content)
     content = whole[0] if whole else _recovered(data)
     if content is not None and local(content) == "Fault":
@@ -163,12 +170,12 @@ def read(data: bytes) -> tuple[Element | None, bool]:
 
 
 def body(data: bytes) -> Element | None:
-    """What `read` finds, whole or not."""
+    """Return the first element in the body, complete or not. Raises SoapFault."""
     return read(data)[0]
 
 
 def _is_content(element: Element) -> bool:
-    """The first element in the body, which stands alone or in an envelope."""
+    """Return True for the first element in a body, which stands alone or in an envelope."""
     holder = element.getparent()
     return (
         holder is not None
@@ -187,40 +194,42 @@ def _recovered(data: bytes) -> Element | None:
 
 
 def child(element: Element | None, *path: str) -> Element | None:
-    """The element down a path of local names."""
+    """Return the element at a path of local names; None if there is none."""
     for name in path:
         element = next((e for e in element if local(e) == name), None) if element is not None else None
     return element
 
 
 def everywhere(element: Element, *names: str) -> Iterator[Element]:
-    """All elements below with one of these local names."""
+    """Return all descendants with one of these local names."""
     return (e for e in element.iter() if local(e) in names)
 
 
 def text(element: Element | None, *path: str, limit: int = 128) -> str:
-    """Clean text down a path; empty where there is none."""
+    """Return the cleaned text at a path; empty if there is none."""
     found = child(element, *path)
     return clean(found.text or "", limit) if found is not None else ""
 
 
 def exact(value: str | None, limit: int = 512) -> str:
-    """A value that is acted on (an address, a token), as told but for outer spaces; empty where it is longer than `limit` or
-    holds a character that cannot be meant: control characters, what stands for a byte that was no text."""
+    """Return a value that is acted on (an address, a token), unchanged except for outer spaces.
+
+    Empty if it is longer than `limit` or contains a control character or U+FFFD (an invalid byte).
+    """
     value = (value or "").strip()
     unsure = any(c == "\ufffd" or unicodedata.category(c) in _UNSHOWN for c in value)
     return "" if unsure or len(value) > limit else value
 
 
 def address(element: Element | None, *path: str, limit: int = 512) -> str:
-    """A URL down a path; empty where there is none, or what is there cannot be one as it is."""
+    """Return the URL at a path; empty if there is none or the text is not usable as one."""
     found = child(element, *path)
     value = exact(found.text, limit) if found is not None else ""
     return "" if any(c.isspace() for c in value) else value
 
 
 def number(element: Element | None, *path: str) -> float | None:
-    """A finite, not negative number down a path; None where there is none."""
+    """Return the finite, non-negative number at a path; None if there is none."""
     try:
         value = float(text(element, *path))
     except ValueError:
@@ -229,7 +238,7 @@ def number(element: Element | None, *path: str) -> float | None:
 
 
 def clean(value: str, limit: int = 128) -> str:
-    """What a camera calls itself, fit to be shown: no control, format or surrogate characters, one line, bounded."""
+    """Return text from a camera in displayable form: one line, at most `limit` characters, no control characters."""
     shown = "".join(" " if unicodedata.category(c) in _UNSHOWN else c for c in value[: limit * 4])
     return " ".join(shown.split())[:limit]
 

@@ -1,5 +1,8 @@
-"""The one door to a camera's web services: HTTP with a deadline over the whole exchange, a cap on every reply, no redirects
-(the session follows one kind), no proxies from the environment, and no address outside the camera networks."""
+"""HTTP client for the web services of cameras; all requests to them go through it.
+
+It has a deadline for the whole exchange and a size limit for every reply, follows no redirects (the session follows one kind),
+uses no proxies from the environment, and contacts no address outside the camera networks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent import shortage
@@ -18,14 +21,17 @@ from agent.cameras.networks import Networks
 from agent.clock import Clock
 from agent.errors import CameraError, CameraUnreachable
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 REPLY_LIMIT = 1 << 20
-_NAP_S = 0.5  # how soon a wait for bytes notices the stop
-_CONNECT_S = 2.0  # a camera on the same network takes milliseconds; an address that is no longer one takes for ever
+_NAP_S = 0.5  # longest wait for bytes before `stop` is checked
+_CONNECT_S = 2.0  # a camera on the same network needs milliseconds; an unused address never answers
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`headers` keep their repeats; their names compare without case."""
+    """A reply. `headers` keeps repeated headers; their names are case-insensitive."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -33,14 +39,16 @@ class Reply:
 
 
 class NoConnection(CameraUnreachable):
-    """Nothing takes connections at the address; `refused` where a machine is there that says so."""
+    """Nothing accepts connections at the address; `refused`: a machine is there and refused the connection."""
 
     refused = False
 
 
 class Transport:
-    """Posts to cameras. One object serves all threads. `timeout` is for the whole of one exchange, in seconds; once `stop`
-    is set the time of every exchange is up."""
+    """Sends POST requests to cameras; thread-safe.
+
+    `timeout`: limit of one whole exchange, in seconds. Once `stop` is set, every exchange ends as if timed out.
+    """
 
     def __init__(
         self, networks: Networks, clock: Clock, timeout: float = 5.0, stop: threading.Event | None = None
@@ -49,17 +57,20 @@ class Transport:
         self.stop = stop or threading.Event()
         self._clock = clock
         self._timeout = timeout
-        # cameras carry certificates of their own making; what guards the password is the digest, not the certificate
+        # cameras have self-signed certificates; the digest protects the password, not the certificate
         self._tls = ssl.create_default_context()
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
-        # and old firmware's TLS is still better than the plain HTTP that is spoken to most
+        # the outdated TLS of old firmware is still better than plain HTTP, which most cameras use
         self._tls.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         self._tls.set_ciphers("DEFAULT:@SECLEVEL=0")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Raises CameraUnreachable (no answer in time, nothing there) and CameraError (an answer that is no HTTP, or too
-        large, or an address that may not be contacted)."""
+        """Send one request and return the reply.
+
+        Raises CameraUnreachable (no answer in time, no device) and CameraError (an answer that is not HTTP or too large, or
+        an address that must not be contacted).
+        """
         if not self.networks.allows(url):
             raise CameraError("cameras.outside_reply", address=urlsplit(url).netloc[-80:])
         parts = urlsplit(url)
@@ -79,11 +90,11 @@ class Transport:
                 raise found from None
             raise CameraUnreachable("cameras.no_answer", address=host, detail=_detail(error)) from None
         except (http.client.HTTPException, ValueError):
-            # http.client lets ValueError out for a status line or a chunk size that is no number
+            # http.client raises ValueError for a status code or a chunk size that is not a number
             raise CameraError("cameras.not_http", address=host) from None
 
     def opens(self, host: str, port: int, timeout: float = 1.0) -> bool:
-        """True where something takes connections."""
+        """Return True if something accepts connections there."""
         if self.stop.is_set() or not self.networks.holds(host):
             return False
         try:
@@ -94,10 +105,10 @@ class Transport:
         return True
 
     def _connect(self, host: str, port: int | None, tls: bool) -> socket.socket:
-        """Raises NoConnection."""
+        """Connect, with TLS if wanted. Raises NoConnection."""
         try:
             sock = socket.create_connection((host, port or (443 if tls else 80)), min(self._timeout, _CONNECT_S))
-            return self._secured(sock) if tls else sock
+            return self._wrap_tls(sock) if tls else sock
         except TimeoutError:
             raise NoConnection("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
@@ -105,7 +116,7 @@ class Transport:
             gone.refused = isinstance(error, ConnectionRefusedError)
             raise gone from None
 
-    def _secured(self, sock: socket.socket) -> socket.socket:
+    def _wrap_tls(self, sock: socket.socket) -> socket.socket:
         try:
             return self._tls.wrap_socket(sock)
         except BaseException:
@@ -118,12 +129,12 @@ def _detail(error: OSError) -> str:
 
 
 class _Wire(io.RawIOBase):
-    """A socket whose every read and write ends at one deadline: a peer that drips bytes gains nothing."""
+    """A socket with one deadline for all reads and writes: a peer that sends byte by byte cannot extend it."""
 
     def __init__(self, sock: socket.socket, clock: Clock, deadline: float, stop: threading.Event) -> None:
         self._sock, self._clock, self._deadline, self._stop = sock, clock, deadline, stop
 
-    def _left(self) -> float:
+    def _get_time_left(self) -> float:
         left = self._deadline - self._clock.monotonic()
         if left <= 0 or self._stop.is_set():
             raise TimeoutError
@@ -132,21 +143,21 @@ class _Wire(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         while True:
-            self._sock.settimeout(min(self._left(), _NAP_S))
+            self._sock.settimeout(min(self._get_time_left(), _NAP_S))
             try:
                 return self._sock.recv_into(buffer)
             except TimeoutError:
-                # nothing yet; whether there is time left is asked above
+                # no bytes yet; `_get_time_left` checks the deadline
                 continue
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(min(self._left(), _CONNECT_S))
+        self._sock.settimeout(min(self._get_time_left(), _CONNECT_S))
         self._sock.sendall(data)
 
     def makefile(self, mode: str = "rb", *args: object) -> IO[bytes]:
-        """What http.client asks of a socket."""
+        """Return a buffered reader; http.client calls this method of a socket."""
         return io.BufferedReader(self)
 
 
@@ -164,7 +175,7 @@ def _read(wire: _Wire) -> Reply:
         response.begin()
         body = response.read(REPLY_LIMIT + 1)
     except http.client.IncompleteRead as error:
-        # cameras miscount; what came is judged by the parser
+        # cameras send a wrong Content-Length; the parser judges what has arrived
         body = error.partial
     finally:
         response.close()

@@ -1,19 +1,22 @@
-"""The camera watch: searches at start, on an interval, and at once when the recorder has lost a camera; judges each camera
-by the bureau's list; keeps catalog, alerts and the bureau's retained message of each camera true."""
+"""The camera watch: searches for cameras, judges them by the bureau's list and records the results.
+
+It searches at start, at an interval, and at once when the recorder has lost a camera. It updates the catalog, the alerts and
+the retained message of each camera.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from agent import attempts, shortage, words
+from agent import attempts, shortage
 from agent.attempts import Budget
-from agent.cameras import admission, exchange, health, networks, parameters
-from agent.cameras.admission import Judgement, ModelList
+from agent.cameras import admission, networks, parameters
+from agent.cameras.admission import ModelList
+from agent.cameras.assessment import CameraAssessor
 from agent.cameras.auth import Credentials
 from agent.cameras.device import Description
 from agent.cameras.discovery import Match
@@ -24,7 +27,7 @@ from agent.cameras.report import Reporter
 from agent.cameras.search import Finder, Sighting
 from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
-from agent.clock import Clock, is_set
+from agent.clock import Clock
 from agent.errors import CameraDenied, CameraError
 from agent.model import Segment
 from agent.model_cameras import Camera, Verdict
@@ -32,16 +35,19 @@ from agent.periodic import ErrorLog
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.5
-_GAP_S = 3.0  # between searches, however often one is asked for
-_MISSES = 2  # searches in a row without a camera before it counts as unreachable
-_PATIENT_MISSES = 100  # some ten minutes
-_PATIENT = 6  # from then on that much longer between searches
+_GAP_S = 3.0  # shortest pause between searches, however often one is requested
+_MISSES = 2  # consecutive searches that do not find a camera before it counts as unreachable
+_PATIENT_MISSES = 100  # about ten minutes
+_PATIENT = 6  # after that, factor of the pause between searches
 
 
 class CameraWatch:
-    """`busy(camera_id)` says that a class is being recorded from the camera: a worse verdict waits until it is over.
-    `file_of(segment)` is where a recorded segment lies, for what the camera really delivers; None while it cannot be read.
-    `budget` is shared with whoever else gives passwords to cameras. `planned` are the cameras that classes name."""
+    """The worker that searches and reports; see the docstring of this module.
+
+    `busy(camera_id)`: whether a class is being recorded from the camera; a worse verdict is deferred until it is over.
+    `file_of(segment)`: the file of a recorded segment, to measure what the camera delivers; None while it cannot be read.
+    `budget`: shared by all code that sends passwords to cameras. `planned`: IDs of the cameras that classes use.
+    """
 
     def __init__(
         self,
@@ -57,21 +63,21 @@ class CameraWatch:
         self._clock = clock
         self._options = options
         self._busy = busy
-        self._file_of = file_of
         self._planned = planned
         self._list = Watched(options.model_list, options.model_list_key, options.list_copy)
         self._list_problem = ""
         self._search_errors = ErrorLog(log, level=logging.ERROR)
         self._budget = budget or attempts.kept(catalog, clock)
+        self._assessor = CameraAssessor(catalog, clock, busy, file_of)
         self._reporter = Reporter(catalog, clock, options.clock_bound_s)
         self._misses: dict[str, int] = {}
         self._asked_on: dict[str, datetime | None] = {}
-        """When the connections began that stood when the search under way asked."""
+        """Begin of the recorder's connection at the start of the present search, by camera ID."""
         self._warned: set[str] = set()
         self._rename_known()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`."""
+        """Search and report until `stop` is set."""
         due = self._clock.monotonic()
         last = due - _GAP_S
         while not stop.is_set():
@@ -79,7 +85,7 @@ class CameraWatch:
             if now >= due or (now - last >= _GAP_S and self._catalog.cameras.asked()):
                 self._try_search(stop)
                 last = self._clock.monotonic()
-                due = last + self._pause()
+                due = last + self._compute_pause()
             self._reporter.publish()
             self._clock.wait(stop, _POLL_S)
 
@@ -88,19 +94,22 @@ class CameraWatch:
             self.search(stop)
 
     def search(self, stop: threading.Event | None = None) -> list[Camera]:
-        """One search, judged and written down; the cameras met. `stop` breaks it off: then nothing is concluded from it."""
+        """Search once, judge and record the results; return the cameras found.
+
+        `stop` cancels the search; then its results are discarded.
+        """
         stop = stop or threading.Event()
-        approved = self._approved()
-        finder = self._finder(stop)
+        approved = self._load_approved()
+        finder = self._make_finder(stop)
         cameras = self._catalog.cameras.all()
-        addresses = [*self._known_addresses(finder), *[c.address for c in cameras if c.streams]]
+        addresses = [*self._list_known_addresses(finder), *[c.address for c in cameras if c.streams]]
         named = {known.address for known in self._options.known if known.address}
         self._asked_on = {c.camera_id: c.connected_at for c in cameras}
         sightings = finder.find(addresses, [c.endpoint for c in cameras], named)
         if stop.is_set():
             return []
-        found = self._named(sightings, approved)
-        met = [self._take(named, approved, finder) for named in self._worth_taking(found, len(cameras))]
+        found = self._assign_ids(sightings, approved)
+        met = [self._record(named, approved, finder) for named in self._select_recordable(found, len(cameras))]
         answered = {c.camera_id for c in met if c.verdict is not Verdict.UNREACHABLE}
         for camera in self._catalog.cameras.all():
             self._misses[camera.camera_id] = (
@@ -108,18 +117,18 @@ class CameraWatch:
             )
             if camera.camera_id not in answered:
                 with self._catalog.store.write():
-                    self._miss(camera, found)
+                    self._report_missing(camera, found)
         self._reporter.publish()
         return met
 
-    def _named(self, sightings: list[Sighting], approved: ModelList) -> list[Named]:
-        """With the names that the settings give now; rows under earlier ones are carried over."""
+    def _assign_ids(self, sightings: list[Sighting], approved: ModelList) -> list[Named]:
+        """Assign IDs to the sightings by the present settings; rows under earlier IDs are renamed."""
         known, cameras, retired = self._options.known, self._catalog.cameras.all(), self._reporter.retired()
 
         def admitted(found: Description) -> bool:
             return admission.judge(found, approved).verdict.recordable
 
-        spare = self._spare(cameras)
+        spare = self._find_spare_ids(cameras)
         found = name_all(sightings, known, cameras, retired, admitted, spare)
         renamed = [(row, named.camera_id) for named in found for row in former(named, known, cameras)]
         renamed += [
@@ -131,40 +140,42 @@ class CameraWatch:
             return found
         return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted, spare)
 
-    def _spare(self, cameras: list[Camera]) -> set[str]:
-        """Names that nobody counts on: in no class, in no settings, and nothing was recorded under them."""
+    def _find_spare_ids(self, cameras: list[Camera]) -> set[str]:
+        """Return the IDs that nothing depends on: in no class, not in the settings, without recordings."""
         wanted = {*self._planned(), *(known.camera_id for known in self._options.known)}
         ids = {c.camera_id for c in cameras} - wanted
         return {camera_id for camera_id in ids if not self._catalog.segments.recorded(camera_id)}
 
     def _rename_known(self) -> None:
-        """What the settings name by serial, before any recorder takes up the old name."""
+        """Rename the cameras that the settings name by serial, before a recorder starts with the old ID."""
         reserved = {known.camera_id for known in self._options.known}
         for known in self._options.known:
             for row in self._catalog.cameras.all():
                 if known.serial and row.serial == known.serial and row.camera_id not in reserved:
                     self._reporter.rename(row, known.camera_id)
 
-    def _finder(self, stop: threading.Event) -> Finder:
-        # each time anew: interfaces come and go
+    def _make_finder(self, stop: threading.Event) -> Finder:
+        # chosen for each search: network interfaces can change
         options = self._options
         where = networks.choose(options.networks, options.interfaces)
-        return Finder(where, self._clock, self._budget, self._credentials, options.timeout_s, options.window_s, stop)
+        return Finder(
+            where, self._clock, self._budget, self._choose_credentials, options.timeout_s, options.window_s, stop
+        )
 
-    def _credentials(self, match: Match) -> Credentials | None:
+    def _choose_credentials(self, match: Match) -> Credentials | None:
         return credentials_for(match, self._options.known, self._catalog.cameras.all(), self._options.credentials)
 
-    def _known_addresses(self, finder: Finder) -> list[str]:
+    def _list_known_addresses(self, finder: Finder) -> list[str]:
         found = []
         for known in self._options.known:
             if known.address and finder.networks.holds(known.address.partition(":")[0]):
                 found.append(known.address)
             elif known.address and known.camera_id not in self._warned:
                 self._warned.add(known.camera_id)
-                log.warning("%s: %s lies outside cameras.networks", known.camera_id, known.address)
+                log.warning("%s: %s is outside cameras.networks", known.camera_id, known.address)
         return found
 
-    def _approved(self) -> ModelList:
+    def _load_approved(self) -> ModelList:
         loaded = self._list.current()
         problem = str(loaded.problem) if loaded.problem else ""
         if problem != self._list_problem:
@@ -173,10 +184,10 @@ class CameraWatch:
                 log.error("%s", problem)
         return loaded.approved
 
-    def _worth_taking(self, found: list[Named], count: int) -> Iterator[Named]:
-        """A stranger that cannot be spoken to is no camera of ours; nor is the sixty-fifth."""
+    def _select_recordable(self, found: list[Named], count: int) -> Iterator[Named]:
+        """Yield the sightings to record; leave out unknown devices that do not speak ONVIF, or exceed `camera_limit`."""
         for named in found:
-            # one that answers with faults alone speaks ONVIF too
+            # a device that answers only with faults speaks ONVIF too
             spoke = named.sighting.description is not None or isinstance(named.sighting.error, CameraDenied | SoapFault)
             if named.before is not None or self._is_named(named.camera_id):
                 yield named
@@ -187,98 +198,55 @@ class CameraWatch:
     def _is_named(self, camera_id: str) -> bool:
         return any(known.camera_id == camera_id for known in self._options.known)
 
-    def _take(self, named: Named, approved: ModelList, finder: Finder) -> Camera:
-        sighting, before = named.sighting, named.before
-        found = sighting.description
-        if found is None:
-            camera = self._unspoken(named)
-        else:
+    def _record(self, named: Named, approved: ModelList, finder: Finder) -> Camera:
+        before = named.before
+        identified = named.sighting.description is not None
+        if identified:
             self._correct_clock(named, finder)
-            # a serial alone proves nothing: cheap makers give all their units the same
-            exchanged = before is not None and exchange.other_unit(before, found)
-            # of a unit of the same model the streams are the same, should it be too slow to tell them
-            kept = before.streams if before and exchange.same_model(before, found) else ()
-            camera = Camera(
-                camera_id=named.camera_id, address=sighting.address, endpoint=sighting.endpoint,
-                manufacturer=found.manufacturer, model=found.model, firmware=found.firmware, serial=found.serial,
-                hardware_id=found.hardware_id, streams=found.streams or kept, url=found.url,
-                accepted=before.accepted if before else "",
-                clock_offset_s=round(found.clock.offset(self._clock), 1) if found.clock and is_set(self._clock) else None,
-                up=before.up if before else False,
-            )  # fmt: skip
-            judged = self._judge(camera, found, approved, sighting.twins)
-            # what is put off is a change of the list or of a password, never another unit
-            judged = judged if exchanged else self._deferred(camera.camera_id, before, judged)
-            camera = replace(camera, verdict=judged.verdict, reasons=judged.reasons)
+        camera = self._assessor.assess(named, approved)
         if camera.verdict is not Verdict.UNREACHABLE:
             busy = self._busy(camera.camera_id)
-            with self._catalog.store.write():  # `cameras forget` comes before it or after it
+            with self._catalog.store.write():  # one transaction: `cameras forget` runs before or after it
                 self._reporter.take(
-                    camera, before, named.replaces, busy=busy, identified=found is not None,
+                    camera,
+                    before,
+                    named.replaces,
+                    busy=busy,
+                    identified=identified,
                     asked_on=self._asked_on.get(camera.camera_id),
-                )  # fmt: skip
+                )
         elif before is None:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
 
-    def _judge(self, camera: Camera, found: Description, approved: ModelList, twins: tuple[str, ...]) -> Judgement:
-        """By the camera's words, by what it really delivers while it is recorded, and by whether it is the only one."""
-        judged = admission.judge(found, approved, twins)
-        if not judged.verdict.recordable or not camera.up:
-            return judged
-        state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
-        more = tuple(health.faults(state, admission.requirement_of(found, approved)))
-        return Judgement(Verdict.FAULTY, (*judged.reasons, *more)) if more else judged
+    def _report_missing(self, camera: Camera, found: list[Named]) -> None:
+        """Report a camera that was not found.
 
-    def _unspoken(self, named: Named) -> Camera:
-        """It answered, but not with its identity."""
-        sighting = named.sighting
-        base = named.before or Camera(camera_id=named.camera_id, address=sighting.address)
-        # a fault from a camera that is recorded passes, as when it starts anew
-        refused = isinstance(sighting.error, CameraDenied) or (
-            isinstance(sighting.error, SoapFault) and (named.before is None or not named.before.verdict.recordable)
-        )
-        verdict = Verdict.REFUSED if refused else Verdict.UNREACHABLE
-        judged = Judgement(verdict, (str(sighting.error),))
-        if verdict is Verdict.REFUSED:
-            judged = self._deferred(named.camera_id, named.before, judged)
-        return replace(
-            base, address=sighting.address, endpoint=sighting.endpoint or base.endpoint, verdict=judged.verdict,
-            reasons=judged.reasons,
-        )  # fmt: skip
-
-    def _deferred(self, camera_id: str, before: Camera | None, judged: Judgement) -> Judgement:
-        """A class that is running is recorded to its end, whatever the new list or a changed password says; the alert is
-        raised at once."""
-        if judged.verdict.recordable or before is None or not before.verdict.recordable or not self._busy(camera_id):
-            return judged
-        return Judgement(Verdict.FAULTY, tuple(words.text("cameras.after_class", reason=r) for r in judged.reasons))
-
-    def _miss(self, camera: Camera, found: list[Named]) -> None:
-        """It was not met. What streams is not unreachable, whatever its ONVIF service does, unless another unit answers
-        where it is recorded from."""
+        A camera whose stream is up is not unreachable, whatever its ONVIF service does, unless another unit answers where it
+        is recorded from.
+        """
         wanted = camera.verdict.recordable or self._is_named(camera.camera_id)
         other = successor_of(camera, found)
         if other is not None and camera.identity:
             known_elsewhere = other.before is not None and other.before.address != other.sighting.address
-            # an exchange takes longer than two searches: by then it counts as unreachable
+            # an exchange takes longer than two searches, so the camera already counts as unreachable
             missed = wanted or camera.judged.recordable
             self._reporter.displace(camera, other.camera_id, wanted=missed, moved=known_elsewhere)
         elif self._misses[camera.camera_id] >= _MISSES and not camera.up:
-            # a stranger that was refused and left is nobody's loss
+            # `wanted` is false for a refused unknown camera that was removed: no alert
             self._reporter.lose(camera, wanted=wanted)
         else:
             self._reporter.unmet(camera)
 
-    def _pause(self) -> float:
-        """Seconds to the next search: few while a camera that should be there is not, more when it stays away."""
-        misses = {i: n for i, n in self._misses.items() if n and self._should_be_there(i)}
+    def _compute_pause(self) -> float:
+        """Return the seconds to the next search: few while an expected camera is missing, more if it stays away."""
+        misses = {i: n for i, n in self._misses.items() if n and self._is_expected(i)}
         if not misses:
             return self._options.search_interval_s
         urgent = min(misses.values()) < _PATIENT_MISSES or any(self._busy(camera_id) for camera_id in misses)
         return self._options.retry_s * (1 if urgent else _PATIENT)
 
-    def _should_be_there(self, camera_id: str) -> bool:
+    def _is_expected(self, camera_id: str) -> bool:
         camera = self._catalog.cameras.get(camera_id)
         return self._is_named(camera_id) or (camera is not None and bool(camera.streams))
 

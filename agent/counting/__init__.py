@@ -1,1 +1,1 @@
-"""Looks: key frames of the recorded video, judged for people, picture and sound."""
+"""Counting: looks at key frames of the recorded video, for people, picture quality and sound quality."""

@@ -1,4 +1,4 @@
-"""Pictures with boxes drawn round heads; heads are made unrecognisable unless asked otherwise."""
+"""Drawings of a look: boxes round heads; heads are pixelated unless faces are asked for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from agent.media import Picture
 _GRAINS = 5
 _MARGIN = 0.25
 _LONGEST = 200
-"""Bytes of a name that are kept: a file's own may fill what the system allows."""
+"""Bytes of a file's name that are kept: with additions it must not exceed the limit of the file system (255)."""
 _COLOUR = (60, 200, 60)
 
 
 def draw(picture: Picture, seen: Seen, *, show_faces: bool = False) -> Picture:
-    """A copy with a box round each counted head. Every candidate, doubtful ones too, is reduced to a few grains of colour."""
+    """Return a copy with a box round each counted head.
+
+    Unless `show_faces`, every candidate is pixelated, also those that were not counted.
+    """
     out = picture.copy()
     if not show_faces:
         for x1, y1, x2, y2, _ in seen.candidates:
@@ -44,9 +47,10 @@ def _hide(picture: Picture, x1: float, y1: float, x2: float, y2: float) -> None:
 
 
 def save(folder: Path, name: str, t: float | None, picture: Picture) -> Path:
-    """Write a drawing as JPEG under a name made from the file's and the second; never over one of this folder.
+    """Write a drawing as JPEG; return its path.
 
-    Raises InputError where the folder cannot be made or written.
+    The name is made from the file's name and `t` (seconds); an existing file is never overwritten. Raises InputError if the
+    folder cannot be made or written.
     """
     stem = Path(name).stem
     while len(os.fsencode(stem)) > _LONGEST:

@@ -1,9 +1,9 @@
-"""How likely a candidate is a person: one look at its score, its size and its neighbours.
+"""Scoring: the probability that a candidate is a person, from its score, its size and its neighbours.
 
-The network's score alone says too little. Of boxes with a score between 0.15 and 0.6 on the measuring pictures, two thirds were
-heads where nothing overlapped them and one third where a better box did; those far larger or smaller than heads
-at that height of the picture were seldom heads. `tell` turns five such figures into a probability; its weights are fitted by
-`scripts/tune.py`.
+The network's score alone is not enough. Of the boxes with a score between 0.15 and 0.6 on the measuring pictures, two thirds
+were heads if nothing overlapped them, and one third if a box with a better score did; boxes far larger or smaller than heads
+at that height of the picture were seldom heads. A logistic function of five such features gives the probability; its weights
+are fitted by training (fit of the calibration, see docs/counting.md).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _SURE = 0.45
 _FAIR = 0.30
 _FEW = 3
 _NEAR, _LEVEL = 0.4, 0.03
-"""Doublings from the line at which a head begins to weigh less; how firmly the line is held level."""
+"""Distance from the line (log2 of size) above which a head weighs less; strength of the prior for a level line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
     """Weights of the sum that the logistic function turns into a probability.
 
-    `base` alone; `score` times the score's log odds; `overlap` times the share of the smaller of two boxes that a
-    better-scored box has in common with it; `size` times the doublings of its size over 24 pixels of the input; `larger`
-    and `smaller` times the doublings by which it is out of the range of what this picture's sure heads say of its height.
+    `base`: constant; `score`: of the score's log odds; `overlap`: of the share of the smaller of two boxes that it has in
+    common with a box with a better score; `size`: of log2 of its size over 24 pixels of the input; `larger`, `smaller`: of
+    log2 of the factor by which it is outside the range that the sure heads of this picture predict for its height in it.
     """
 
     base: float = 0.85
@@ -41,7 +41,11 @@ class Belief:
 
 
 def figures(boxes: Floats, scores: Floats, scale: float) -> Doubles:
-    """N x 6, in the order of `Belief`'s weights. `boxes`: x1 y1 x2 y2, pixels of the picture; `scale`: input over picture."""
+    """Return the features of each candidate: N x 6 float64, in the order of the weights.
+
+    `boxes`: N x 4, x1 y1 x2 y2 in pixels of the picture; `scores`: N, 0 to 1; `scale`: size of the input over that of the
+    picture.
+    """
     odds = scores.astype(np.float64).clip(0.02, 0.98)
     sizes = np.log2(np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)).clip(1e-3)).astype(np.float64)
     beside = sizes - _usual(boxes, sizes, scores, scale)
@@ -59,13 +63,13 @@ def figures(boxes: Floats, scores: Floats, scale: float) -> Doubles:
 
 
 def tell(boxes: Floats, scores: Floats, scale: float, belief: Belief) -> Floats:
-    """The probability of each candidate, 0 to 1."""
+    """Return the probability of each candidate: N float32, 0 to 1. Arguments as for the features."""
     total = figures(boxes, scores, scale) @ np.array(astuple(belief))
     return np.asarray(1 / (1 + np.exp(-total.clip(-30, 30))), np.float32)
 
 
 def overlaps(boxes: Floats, scores: Floats) -> Doubles:
-    """Of each box: the largest share of the smaller of two that it has in common with a box of a better score."""
+    """Return for each box the largest overlap with a box with a better score, as a share of the smaller of the two."""
     if not len(scores):
         return np.zeros(0)
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
@@ -76,11 +80,10 @@ def overlaps(boxes: Floats, scores: Floats) -> Doubles:
 
 
 def _usual(boxes: Floats, sizes: Doubles, scores: Floats, scale: float) -> Doubles:
-    """The size (doublings of a pixel) that a head has at each candidate's height in this picture; each candidate's own where
-    too few are sure.
+    """Predict the size of a head (log2 of pixels) at each candidate's height in this picture.
 
-    Near heads are lower in the picture and larger than far ones: a straight line through the sure heads, level where they
-    do not say otherwise, that gives little weight to those far from it.
+    Near heads are lower in the picture and larger than far ones: a straight line is fitted to the sure heads, with a prior
+    for a level one and little weight for outliers. With too few sure heads, each candidate's own size is returned.
     """
     height = (boxes[:, 1] + boxes[:, 3]).astype(np.float64) / 2 * scale / 1000
     for least in (_SURE, _FAIR):

@@ -1,4 +1,4 @@
-"""Calibration of one camera by a few hand counts: what share of the people its looks find, and how sure that is. Pure."""
+"""Calibration of one camera by a few hand counts: the share of people that its looks find, and its standard error. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ LEAST_PEOPLE = 10
 NEAR = timedelta(seconds=60)
 BOUNDS = (0.5, 1.5)
 SPREADS = 1.5
-"""Standard deviations to each side, as in a look's own interval."""
+"""Half-width of the interval in standard deviations, as in a look's own interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`recall`: heads found for each person there; `error`: its standard error; from `counts` hand counts, `people` in all.
-    `detector`: the weights that it was measured with; it says nothing of others."""
+    """The calibration of one camera.
+
+    `recall`: heads found per person present; `error`: its standard error; `counts`: number of hand counts, with `people` in
+    all; `detector`: the weights that it was measured with, the only ones for which it holds.
+    """
 
     recall: float
     error: float
@@ -31,16 +34,17 @@ class Calibration:
     detector: str = ""
 
     def to_text(self) -> str:
+        """Return it as JSON text, for the catalog."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @staticmethod
     def of(text: str | None, detector: str) -> Calibration | None:
-        """The stored one, where it was measured with these weights."""
+        """Parse the stored text; None if there is none, or it was measured with other weights than `detector`."""
         found = Calibration(**json.loads(text)) if text else None
         return found if found and found.detector == detector else None
 
     def apply(self, people: int, low: int, high: int) -> tuple[int, int, int]:
-        """(people, low, high) of a look, corrected; the interval takes in that the recall itself is uncertain."""
+        """Return (people, low, high) of a look, corrected; the interval includes the uncertainty of the recall."""
         corrected = people / self.recall
         doubt = SPREADS * corrected * self.error / self.recall
         down = math.hypot((people - low) / self.recall, doubt)
@@ -54,20 +58,21 @@ class Calibration:
 
 
 def fact(camera_id: str) -> str:
-    """The catalog's name for a camera's calibration."""
+    """Return the key of a camera's calibration in the catalog's facts."""
     return f"calibration.{camera_id}"
 
 
 def nearest(looks: Sequence[Look], moment: datetime) -> Look | None:
-    """The judged look next to an instant, at most NEAR away."""
+    """Return the judged look nearest to an instant, at most NEAR away; else None."""
     near = [x for x in looks if x.judged and abs(x.at - moment) <= NEAR]
     return min(near, key=lambda x: abs(x.at - moment), default=None)
 
 
 def fit(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
-    """From (heads found, counted by hand). The ratio estimator: sums over sums, its error from how pairs scatter round it.
+    """Fit a calibration to pairs of (heads found, people counted by hand).
 
-    Raises InputError: too few counts or people to say anything, or a recall that no camera in order has.
+    Ratio estimator: the quotient of the sums; its standard error comes from the scatter of the pairs. Raises InputError if
+    there are too few counts or people, or the recall is outside BOUNDS.
     """
     found, people = sum(f for f, _ in pairs), sum(h for _, h in pairs)
     if len(pairs) < LEAST_COUNTS or people < LEAST_PEOPLE:
@@ -76,7 +81,7 @@ def fit(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
     if not BOUNDS[0] <= recall <= BOUNDS[1]:
         raise InputError("counting.calibrate_far", found=found, people=people)
     scatter = sum((f - recall * h) ** 2 for f, h in pairs) * len(pairs) / (len(pairs) - 1)
-    # a few pairs may agree by chance: never surer than that many independent people allow
+    # a few pairs may agree by chance: the error is at least that of as many independent people
     chance = max(recall * (1 - recall), 0.0) / people
     return Calibration(
         round(recall, 4), round(math.sqrt(scatter / people**2 + chance), 4), len(pairs), people, detector

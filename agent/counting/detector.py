@@ -1,7 +1,7 @@
-"""Heads in a picture.
+"""Detection of heads in a picture.
 
-OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (docs/counting.md has the figures). The
-network takes any size, so a large input is the same as tiles with perfect overlap, without seams to mend.
+OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (measurements: docs/counting.md). The
+network accepts any input size, so one large input replaces overlapping tiles, whose results would have to be merged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -29,13 +29,16 @@ _STRIDE = 32
 _FILL = 114
 _SURE = 0.4
 _WEAKEST = 0.05
-"""The network's scores below this are dropped at once."""
+"""Candidates with a network score below this are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """`boxes`: N x 4 float32, x1 y1 x2 y2 in pixels of the picture; `scores`: N float32, 0 to 1, falling. Weak ones are in it.
-    From a detector, scores are the probabilities that these are people."""
+    """Candidates, weak ones included.
+
+    `boxes`: N x 4 float32, x1 y1 x2 y2 in pixels of the picture; `scores`: N float32, 0 to 1, descending. From a detector,
+    scores are the probabilities that the candidates are people.
+    """
 
     boxes: Floats
     scores: Floats
@@ -43,32 +46,34 @@ class Heads:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def kept(self, chosen: npt.NDArray[Any]) -> Heads:
-        """Those that `chosen` (indices or booleans) names."""
+    def select(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Heads:
+        """Return those selected by `chosen` (indices or booleans)."""
         return Heads(self.boxes[chosen], self.scores[chosen])
 
 
 class HeadDetector(Protocol):
-    """`version` names the weights; `doubt` says how far the sum of the probabilities is believed."""
+    """What finds heads. `version`: ID of the weights; `doubt`: parameters of the interval of a count."""
 
     version: str
     doubt: Doubt
 
     def heads(self, picture: Picture) -> Heads:
-        """`picture`: height x width x 3, uint8, blue-green-red. Safe to call from several threads, one runs at a time."""
+        """Return the candidates in `picture` (height x width x 3, uint8, BGR). Thread-safe; one call runs at a time."""
 
 
 def load_openvino() -> ModuleType:
-    """OpenVINO, loaded by whom it serves alone (it takes a second), and kept from calling home: its converter, which comes
-    along, sends usage figures to the internet wherever it finds `openvino_telemetry`."""
+    """Import OpenVINO lazily (it takes about 1 s) and block its telemetry.
+
+    Its model converter, which is imported too, sends usage data to the internet if the package `openvino_telemetry` exists.
+    """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module("openvino")
 
 
 class OpenVinoDetector:
-    """The detector of `models/`. `threads` bounds what the network uses of the machine.
+    """The detector with the weights in `models/`; `threads`: CPU threads of the network.
 
-    Raises ModelError where the file is no network of the right shape.
+    Raises ModelError if the file is not a network of the right shape.
     """
 
     def __init__(self, weights: Weights, threads: int = 1) -> None:
@@ -77,9 +82,13 @@ class OpenVinoDetector:
         self.tuning = weights.tuning
         told = weights.tuning
         self.belief = belief.Belief(
-            told.believe_base, told.believe_score, told.believe_overlap,
-            told.believe_size, told.believe_larger, told.believe_smaller,
-        )  # fmt: skip
+            told.believe_base,
+            told.believe_score,
+            told.believe_overlap,
+            told.believe_size,
+            told.believe_larger,
+            told.believe_smaller,
+        )
         self.doubt = Doubt(told.sure, told.unseen, told.width)
         self._lock = threading.Lock()
         try:
@@ -102,10 +111,10 @@ class OpenVinoDetector:
         if better is not None:
             found, scale = self.scored(picture, better)
         chances = belief.tell(found.boxes, found.scores, scale, self.belief)
-        return Heads(found.boxes, chances).kept(np.argsort(-chances, kind="stable"))
+        return Heads(found.boxes, chances).select(np.argsort(-chances, kind="stable"))
 
     def scored(self, picture: Picture, side: int) -> tuple[Heads, float]:
-        """Boxes with the network's own scores, at one input size, and the scale of the input."""
+        """Return the boxes with the network's own scores for one input size, and the scale (input over picture)."""
         pixels, scale = fit(picture, side)
         with self._lock:
             rows: Floats = self._request.infer({0: pixels[None]})[0][0].T.copy()
@@ -116,12 +125,15 @@ class OpenVinoDetector:
         boxes = corners.clip(0, np.array([width, height, width, height])).astype(np.float32)
         size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         possible = (size > 0) & (size <= self.tuning.largest * min(height, width))
-        return merge(Heads(boxes, rows[:, 4]).kept(possible), self.tuning.overlap), scale
+        return merge(Heads(boxes, rows[:, 4]).select(possible), self.tuning.overlap), scale
 
 
-def taking_pictures(model: Any) -> Any:
-    """The network behind what makes its input (red-green-blue, 0 to 1, planes) of a picture: the runtime does that faster.
-    What it then takes: 1 x H x W x 3, uint8, blue-green-red."""
+def taking_pictures(model: object) -> object:
+    """Add the preprocessing to the network, since the runtime does it faster.
+
+    The result takes 1 x H x W x 3, uint8, BGR, and converts it to the network's own input: 1 x 3 x H x W, float32, RGB, 0 to
+    1.
+    """
     openvino, process = load_openvino(), importlib.import_module("openvino.preprocess")
     steps = process.PrePostProcessor(model)
     told = steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
@@ -133,11 +145,14 @@ def taking_pictures(model: Any) -> Any:
 
 
 def fit(picture: Picture, side: int) -> tuple[Picture, float]:
-    """The picture with its long side at `side` pixels, filled at the right and below to multiples of 32, and the scale."""
+    """Return the picture resized to a long side of `side` pixels, and the scale.
+
+    It is padded at the right and the bottom to multiples of 32.
+    """
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
-    # four times as fast as one resize by areas; halving by areas first keeps large pictures free of moiré
+    # halving with INTER_AREA first avoids moiré; then INTER_LINEAR: four times as fast as one resize with INTER_AREA
     for _ in range(int(max(0.0, -math.log2(scale)))):
         half = max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2)
         picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
@@ -151,10 +166,10 @@ def _up(pixels: int) -> int:
 
 
 def better_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
-    """The long side of a second input, or None where the first serves.
+    """Return the long side of a second input, or None if the first is sufficient.
 
-    The first input shows how large heads are in this picture; where the median head is far from `head_px`, a second
-    input brings it there, within `most_side`. `found`: with the network's own scores.
+    The first input shows how large heads are in this picture. If the median head is much smaller than `head_px`, a second
+    input enlarges it to that size, limited by `most_side`. `found`: with the network's own scores.
     """
     if tuning.head_px <= 0:
         return None
@@ -168,8 +183,8 @@ def better_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
 
 
 def merge(heads: Heads, overlap: float) -> Heads:
-    """Of boxes whose intersection over union passes `overlap`, the one with the best score; best first."""
+    """Suppress all but the best of boxes whose intersection over union exceeds `overlap` (NMS); best score first."""
     if not len(heads):
         return heads
     sides = np.concatenate([heads.boxes[:, :2], heads.boxes[:, 2:] - heads.boxes[:, :2]], axis=1)
-    return heads.kept(np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), heads.scores.tolist(), 0.0, overlap), np.intp))
+    return heads.select(np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), heads.scores.tolist(), 0.0, overlap), np.intp))

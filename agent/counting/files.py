@@ -1,11 +1,10 @@
-"""Counting in files that somebody names: pictures, and videos by their key frames."""
+"""Counting in given files: pictures, and videos by their key frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -32,26 +31,32 @@ _PICTURE_SIGNS = (
 )
 _PICTURE_BRANDS = (b"WEBP", b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
-# FFmpeg takes any text for a picture in letters
+# FFmpeg decodes any text file with these codecs, as a picture made of letters
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
 
 
 @dataclass(frozen=True, slots=True)
 class FileLook:
-    """`t`: seconds after the first frame of a video, None for a picture."""
+    """A look at a file. `t`: seconds after the first frame of a video, None for a picture."""
 
     file: str
     t: float | None
     picture: Picture
     seen: Seen
 
-    def as_json(self) -> dict[str, Any]:
-        """The contract's line."""
+    def as_json(self) -> dict[str, object]:
+        """Return the JSON object that the contract prescribes for a look."""
         seen = self.seen
         return {
-            "file": self.file, "t": self.t, "people": seen.people, "low": seen.low, "high": seen.high,
-            "judged": seen.judged, "reason": seen.reason, "boxes": [list(box) for box in seen.boxes],
-        }  # fmt: skip
+            "file": self.file,
+            "t": self.t,
+            "people": seen.people,
+            "low": seen.low,
+            "high": seen.high,
+            "judged": seen.judged,
+            "reason": seen.reason,
+            "boxes": [list(box) for box in seen.boxes],
+        }
 
 
 def looks(
@@ -62,10 +67,10 @@ def looks(
     exactly: bool = False,
     limits: Limits = LIMITS,
 ) -> Iterator[FileLook]:
-    """The looks at one file: one at a picture, one each `interval` seconds (at the key frame due) at a video.
+    """Yield the looks at one file: one for a picture; for a video one every `interval` seconds, at the key frame due.
 
-    Unless `exactly`, a short video gets looks more often, so that some LOOKS of them support the estimate.
-    Raises InputError where it is missing, a folder, or neither picture nor video.
+    Unless `exactly`, a short video gets more frequent looks, so that about LOOKS of them support the estimate.
+    Raises InputError if the file is missing, a folder, or neither picture nor video.
     """
     path = Path(name)
     try:
@@ -90,7 +95,7 @@ def looks(
 
 
 def _reader(head: bytes) -> Callable[[Path], Picture | None] | None:
-    """What reads a file that begins like this as one picture; None where it is taken for a video."""
+    """Return the function that reads a file with these first bytes as a picture; None if it is to be read as video."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
         return media.still
     # P1 to P6: the portable bitmaps, greymaps and pixmaps
@@ -100,12 +105,12 @@ def _reader(head: bytes) -> Callable[[Path], Picture | None] | None:
 
 
 def decode(path: Path) -> Picture | None:
-    """A picture file as it is to be held; None where it is damaged or none. Raises OSError."""
-    # not cv2.imread: it takes no path that the locale cannot encode, and complains on its own
+    """Decode a picture file, upright by its EXIF orientation; None if it is damaged or not a picture. Raises OSError."""
+    # not cv2.imread: it fails for paths that the locale cannot encode, and prints warnings
     try:
         picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
-        # more pixels than it takes
+        # more pixels than OpenCV accepts
         return None
     return None if picture is None else np.asarray(picture, np.uint8)
 
@@ -140,6 +145,6 @@ def _video(
 
 
 def whole_clip(found: list[Seen]) -> tuple[int, int, int] | None:
-    """(people, low, high) over all judged looks at a video, as for five minutes; None where none was judged."""
+    """Return (people, low, high) over all judged looks at a video, as for one block; None if none was judged."""
     judged = [(s.people, s.low, s.high) for s in found if s.judged]
     return combine_looks(judged) if judged else None

@@ -1,6 +1,6 @@
-"""From where a measure of picture or sound is a fault: the section `[counting.limits]` of the settings.
+"""Thresholds above or below which a measure of picture or sound is a fault: `[counting.limits]` in the settings.
 
-Apart from `quality`, so that whoever reads settings does without OpenCV.
+Separate from `quality`, so that the settings can be read without importing OpenCV.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Units and what was seen: `quality` and docs/counting.md."""
+    """The thresholds; for units and measured values see `quality` and docs/counting.md."""
 
     dark_light: float = 45
     washed_contrast: float = 45

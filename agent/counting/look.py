@@ -1,4 +1,4 @@
-"""One look: quality, heads, headcount with its interval. The short path that the worker and the command line share."""
+"""One look: quality, heads, headcount with its interval. Used by the worker and by the command line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from agent.media import Picture
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a look found. `boxes` are the `people` likeliest (x1, y1, x2, y2, probability; pixels); `people` is given even where
-    the picture cannot be judged. `candidates` holds every box, doubtful and left-out ones too: what a drawing has to blur."""
+    """The result of a look.
+
+    `people`: given even if the picture cannot be judged; `boxes`: the `people` most likely candidates (x1, y1, x2, y2 in
+    pixels, probability); `candidates`: every box, unlikely and left-out ones too, since a drawing must pixelate all of them.
+    """
 
     people: int
     low: int
@@ -40,8 +43,11 @@ def look_at(
     grey: Grey | None = None,
     limits: Limits = LIMITS,
 ) -> Seen:
-    """`leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces). `grey`: the picture's
-    luma, where the caller has made it already."""
+    """Take one look at a picture (height x width x 3, uint8, BGR).
+
+    `leave_out`: polygons in parts of width and height (a window, a mirror, a screen that shows faces); `reference`: the
+    camera's usual view; `still_s`: seconds without any change; `grey`: the picture's luma, if the caller has it already.
+    """
     verdict = quality.judge_picture(quality.luma(picture) if grey is None else grey, reference, still_s, limits)
     found = detector.heads(picture)
     height, width = picture.shape[:2]

@@ -1,15 +1,15 @@
-"""Did the camera see, did the microphone hear? Pure measures with stated thresholds.
+"""Quality of picture and sound: pure measures, compared with thresholds.
 
 Picture measures are taken from the luma at a long side of 640 pixels, so that they do not depend on the camera's resolution:
 
-- `light`: 95th percentile of luma, 0 to 255. A lit room reached 176 and more on every picture at hand.
-- `contrast`: 99th less 1st percentile of luma.
-- `sharpness`: 99th percentile of the gradient over that of the same picture blurred with sigma 2 px. It does not depend on
-  contrast. Pictures at hand: 1.85 to 3.5; blurred with sigma 2, at most 1.43, with sigma 3, at most 1.20.
-- `flat`: share of 20 px squares whose luma deviates by less than 3. Pictures at hand: at most 0.28.
-- `likeness`: correlation of the edges with those of the camera's reference view, best of small shifts.
-- `still_s`: seconds for which the picture has been the same. The same: the mean absolute difference of luma from the look
-  before, at a long side of 160 pixels, is at most STILL. Sensor noise alone made 0.5 and more on the videos at hand.
+- `light`: 95th percentile of luma, 0 to 255. A lit room had at least 176 on every test picture.
+- `contrast`: 99th minus 1st percentile of luma.
+- `sharpness`: 99th percentile of the gradient, divided by that of the same picture blurred with sigma 2 px. It does not
+  depend on contrast. Test pictures: 1.85 to 3.5; blurred with sigma 2, at most 1.43, with sigma 3, at most 1.20.
+- `flat`: share of 20 px squares with a standard deviation of luma below 3. Test pictures: at most 0.28.
+- `likeness`: correlation of the edges with those of the camera's reference view, the best over small shifts.
+- `still_s`: seconds without any change of the picture. No change: the mean absolute difference of luma from the previous
+  look, at a long side of 160 pixels, is at most STILL. Sensor noise alone gave at least 0.5 on the test videos.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SQUARE = 20
 FLAT = 3.0
 VIEW = (64, 36)
 SHIFT = 2
-STEEPEST = 200.0  # a gradient is at most 255 * 4 * sqrt(2) / 8
+STEEPEST = 200.0  # upper bound of a gradient: 255 * 4 * sqrt(2) / 8
 BINS = 4096
 EDGE_MOST = 12.0
 SILENCE_DBFS = -120.0
@@ -46,31 +46,39 @@ SPEECH_HZ = (300.0, 3400.0)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reason` is None where all is well: dark, washed_out, covered, blurred, frozen, moved; missing, silent, clipped."""
+    """The quality of one picture or piece of sound.
+
+    `reason`: None if there is no fault; of a picture dark, washed_out, covered, blurred, frozen, moved; of sound missing,
+    silent, clipped. `measures`: values by name.
+    """
 
     reason: str | None
     measures: Mapping[str, float]
 
     @property
     def judged(self) -> bool:
+        """True if there is no fault, so that people can be counted in it."""
         return self.reason is None
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is kept of a picture to compare the next with: its edges as a coarse map (nobody can be recognised in it) and a
-    small luma picture, which lives in memory only."""
+    """What is kept of a picture to compare the next one with.
+
+    `edges`: coarse map of its edges, 36 x 64 float32 (nobody can be recognised in it); `small`: small luma picture, uint8,
+    kept in memory only.
+    """
 
     edges: Plane
     small: npt.NDArray[np.uint8]
 
     def to_text(self) -> str:
-        """The edges as text, for the catalog."""
+        """Return the edges as text, for the catalog."""
         return base64.b64encode(np.round(self.edges * (255 / EDGE_MOST)).astype(np.uint8).tobytes()).decode("ascii")
 
     @staticmethod
     def from_text(text: str) -> View | None:
-        """What `to_text` gave; None where it was another version's."""
+        """Parse the result of `to_text`; None if another version wrote it."""
         raw = np.frombuffer(base64.b64decode(text), np.uint8)
         if raw.size != VIEW[0] * VIEW[1]:
             return None
@@ -78,8 +86,10 @@ class View:
 
 
 def luma(picture: Picture | Grey) -> Grey:
-    """Grey picture with a long side of LONG_SIDE pixels. What is grey already is taken to be one: whoever asks for several
-    measures makes it once."""
+    """Return the grey picture (uint8) with a long side of LONG_SIDE pixels.
+
+    A grey picture is returned unchanged, so that a caller of several measures can make it once.
+    """
     if picture.ndim == 2:
         return picture
     height, width = picture.shape[:2]
@@ -90,6 +100,7 @@ def luma(picture: Picture | Grey) -> Grey:
 
 
 def view(picture: Picture | Grey) -> View:
+    """Return what is kept of a picture for comparison."""
     grey = luma(picture)
     edges = _gradient(_smooth(grey.astype(np.float32), 1.5))
     coarse = np.asarray(cv2.resize(np.minimum(edges, EDGE_MOST), VIEW, interpolation=cv2.INTER_AREA), np.float32)
@@ -97,7 +108,7 @@ def view(picture: Picture | Grey) -> View:
 
 
 def picture_measures(picture: Picture | Grey) -> dict[str, float]:
-    """light, contrast, sharpness, flat; see the module's text."""
+    """Return light, contrast, sharpness and flat; see the docstring of this module."""
     whole = luma(picture)
     low, light, high = _percentiles(whole, (0.01, 0.95, 0.99), 256, 256)
     grey = whole.astype(np.float32)
@@ -108,7 +119,10 @@ def picture_measures(picture: Picture | Grey) -> dict[str, float]:
 
 
 def _flat(grey: Plane) -> float:
-    """Share of the squares whose deviation is below FLAT; by means over squares, a quarter of the time of numpy's `std`."""
+    """Return the share of squares with a standard deviation below FLAT.
+
+    Computed from means over squares with OpenCV: a quarter of the time of numpy's `std`.
+    """
     rows, columns = grey.shape[0] // SQUARE, grey.shape[1] // SQUARE
     if not rows or not columns:
         return 1.0
@@ -118,7 +132,7 @@ def _flat(grey: Plane) -> float:
 
 
 def _percentiles(plane: Grey | Plane, shares: Sequence[float], top: float, bins: int) -> list[float]:
-    """From a histogram of 0 to `top`, straight within a bin: a tenth of the time that sorting takes."""
+    """Return percentiles from a histogram of 0 to `top`, interpolated within a bin: a tenth of the time of sorting."""
     counts = cv2.calcHist([plane], [0], None, [bins], [0, top]).ravel()
     below = np.cumsum(counts)
     found = []
@@ -133,8 +147,11 @@ def _percentiles(plane: Grey | Plane, shares: Sequence[float], top: float, bins:
 def judge_picture(
     picture: Picture | Grey, reference: View | None = None, still_s: float = 0.0, limits: Limits = LIMITS
 ) -> Verdict:
-    """One picture, or its `luma`. `reference`: the camera's usual view; `still_s`: how long the picture has been the same. The
-    first fault in the order of their causes is the reason: a dark picture is also flat, a covered one also blurred."""
+    """Judge one picture or its luma.
+
+    `reference`: the camera's usual view; `still_s`: seconds without any change. The reason is the first fault in the order of
+    causes: a dark picture is also flat, a covered one also blurred.
+    """
     measures = picture_measures(picture) | {"still_s": still_s}
     if reference:
         measures["likeness"] = round(likeness(reference, view(picture)), 3)
@@ -142,14 +159,14 @@ def judge_picture(
 
 
 def same(before: View, now: View) -> bool:
-    """True where nothing at all has changed, not even noise."""
+    """Return True if nothing has changed, not even by sensor noise."""
     if before.small.shape != now.small.shape:
         return False
     return float(np.abs(now.small.astype(np.float32) - before.small).mean()) <= STILL
 
 
 def _fault(measures: Mapping[str, float], limits: Limits) -> str | None:
-    # a covered lens may let light through: flat first, unless it is simply dark or washed out
+    # a covered lens may let light through, so flatness is checked after dark and washed out
     faults = {
         "dark": measures["light"] < limits.dark_light,
         "washed_out": measures["contrast"] < limits.washed_contrast and measures["light"] > 150,
@@ -162,14 +179,16 @@ def _fault(measures: Mapping[str, float], limits: Limits) -> str | None:
 
 
 def likeness(reference: View, now: View) -> float:
-    """Correlation (-1 to 1) of two views' edges, the best over shifts of up to SHIFT cells: a camera trembles in the wind of
-    a fan, and is not moved by it."""
+    """Return the correlation (-1 to 1) of the edges of two views, the best over shifts of up to SHIFT cells.
+
+    A camera that trembles in the wind of a fan must not count as moved.
+    """
     inner = reference.edges[SHIFT:-SHIFT, SHIFT:-SHIFT]
     return float(cv2.matchTemplate(now.edges, inner, cv2.TM_CCOEFF_NORMED).max())
 
 
 def blend(reference: View, now: View, weight: float = 0.1) -> View:
-    """The reference a little nearer to what is seen now: furniture is moved, daylight changes, people come and go."""
+    """Return the reference moved a little towards the present view: furniture, daylight and people change."""
     edges = (reference.edges * (1 - weight) + now.edges * weight).astype(np.float32)
     return View(edges, now.small)
 
@@ -184,8 +203,11 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
 
 
 def sound_measures(samples: Samples, rate: int) -> dict[str, float]:
-    """`samples`: mono, -1 to 1. level_dbfs (root mean square; a full-scale sine has -3), clipped (share of samples in runs of
-    RUN or more at full scale), speech (share of the energy between 300 and 3400 Hz)."""
+    """Return level_dbfs, clipped and speech of `samples` (mono, -1 to 1, at `rate` Hz).
+
+    level_dbfs: root mean square (a full-scale sine has -3); clipped: share of samples in runs of at least RUN at full scale;
+    speech: share of the energy between 300 and 3400 Hz.
+    """
     if not samples.size:
         return {"level_dbfs": SILENCE_DBFS, "clipped": 0.0, "speech": 0.0}
     power = float(np.mean(np.square(samples, dtype=np.float64)))
@@ -201,7 +223,7 @@ def sound_measures(samples: Samples, rate: int) -> dict[str, float]:
 
 
 def judge_sound(samples: Samples | None, rate: int, limits: Limits = LIMITS) -> Verdict:
-    """Some seconds of sound; None where the recording holds none."""
+    """Judge some seconds of sound (mono, -1 to 1, at `rate` Hz); `samples`: None if the recording has no sound."""
     if samples is None:
         return Verdict("missing", {})
     measures = sound_measures(samples, rate)

@@ -1,14 +1,13 @@
 """Parts of a camera's picture that are left out of the count: a window, a mirror, a screen that shows faces, the corridor.
 
-A TOML file, a table a camera: `[cam-1]`, `leave_out = [[[0.0, 0.1], [0.2, 0.1], [0.2, 0.5]]]`: polygons of at least three
-corners, each `[x, y]` in parts of the picture's width and height (0 to 1).
+A TOML file with one table per camera: `[cam-1]`, `leave_out = [[[0.0, 0.1], [0.2, 0.1], [0.2, 0.5]]]`: polygons of at least
+three corners, each `[x, y]` in parts of the picture's width and height (0 to 1).
 """
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
 
 from agent.counting.estimate import Point, Polygon
 from agent.errors import SettingsError
@@ -16,7 +15,7 @@ from agent.model import is_id
 
 
 def load(file: Path) -> dict[str, list[Polygon]]:
-    """Polygons by camera ID. Raises SettingsError naming the file and the place."""
+    """Load the polygons by camera ID. Raises SettingsError with the file and the place in it."""
     try:
         tables = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -26,7 +25,7 @@ def load(file: Path) -> dict[str, list[Polygon]]:
     return {camera: _camera(file, camera, table) for camera, table in tables.items()}
 
 
-def _camera(file: Path, camera: str, table: Any) -> list[Polygon]:
+def _camera(file: Path, camera: str, table: object) -> list[Polygon]:
     if not is_id(camera) or not isinstance(table, dict) or set(table) != {"leave_out"}:
         raise SettingsError("counting.regions_wrong", file=file, place=camera)
     polygons = table["leave_out"]
@@ -35,12 +34,13 @@ def _camera(file: Path, camera: str, table: Any) -> list[Polygon]:
     return [_polygon(file, f"{camera}.leave_out[{i}]", p) for i, p in enumerate(polygons)]
 
 
-def _polygon(file: Path, place: str, corners: Any) -> list[Point]:
+def _polygon(file: Path, place: str, corners: object) -> list[Point]:
     if not isinstance(corners, list) or len(corners) < 3 or not all(map(_is_point, corners)):
         raise SettingsError("counting.regions_wrong", file=file, place=place)
     return [(float(x), float(y)) for x, y in corners]
 
 
-def _is_point(value: Any) -> bool:
-    pair = isinstance(value, list) and len(value) == 2
-    return pair and all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in value)
+def _is_point(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in value)

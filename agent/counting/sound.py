@@ -1,10 +1,9 @@
-"""Sound of a recording: the seconds before an instant, as samples."""
+"""Sound of a recording: samples of the seconds before an instant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -16,10 +15,10 @@ RATE = 16000
 
 
 def before(path: Path, seconds: float, length: float = 4.0) -> Samples | None:
-    """Up to `length` seconds of the loudest channel (-1 to 1, at RATE) that end at `seconds` after the file's first frame.
+    """Return up to `length` seconds of the loudest channel, float32, -1 to 1, at RATE Hz.
 
-    None where the file has no sound track; no samples where the track is silent because nothing was received. Works on a
-    file that is still written. Raises MediaError.
+    They end at `seconds` after the file's first frame. None if the file has no sound track; an empty array if nothing was
+    received in that time. Works on a file that is still being written. Raises MediaError.
     """
     with media.opened(path, trusting=True) as container:
         if not container.streams.audio:
@@ -33,27 +32,31 @@ def before(path: Path, seconds: float, length: float = 4.0) -> Samples | None:
 
 
 def _samples(frames: Iterator[av.AudioFrame]) -> Samples:
-    """The loudest channel, resampled all at once: a quarter of the time that it takes frame by frame. Where the sound changes
-    its form on the way, what comes after."""
+    """Return the loudest channel, resampled all at once: a quarter of the time that it takes frame by frame.
+
+    If format, layout or rate change, only what follows the last change is returned.
+    """
     fifo, form = av.AudioFifo(), None
     for frame in frames:
         now = frame.format.name, frame.layout.name, frame.sample_rate
         if now != form:
             fifo, form = av.AudioFifo(), now
-        frame.pts = None  # a gap is no reason to refuse what follows
+        frame.pts = None  # otherwise the FIFO rejects the frames after a gap
         fifo.write(frame)
     whole = fifo.read() if fifo.samples else None
     if whole is None:
         return np.zeros(0, np.float32)
-    # each channel by itself: mixed down, two that are alike would be 3 dB louder, and clipped where neither is
+    # channels stay separate: a mix of two equal ones would be 3 dB louder, and clipped where neither is
     resampler = av.AudioResampler(format="fltp", layout=whole.layout, rate=RATE)
     channels = np.concatenate([part.to_ndarray() for part in resampler.resample(whole)], axis=1)
     loudest: Samples = channels[np.square(channels).sum(axis=1).argmax()]
     return loudest
 
 
-def _decoded(container: Any, sound: Any, start: float, end: float) -> Iterator[av.AudioFrame]:
-    """The frames between two instants; ends where the file is cut off."""
+def _decoded(
+    container: av.container.InputContainer, sound: av.AudioStream, start: float, end: float
+) -> Iterator[av.AudioFrame]:
+    """Yield the frames between two instants (s); end without error where the file is cut off."""
     frames = container.decode(sound)
     while True:
         try:

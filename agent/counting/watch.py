@@ -1,4 +1,4 @@
-"""From faults of single looks to alerts with a life: raised when a fault has lasted, cleared when it has been gone as long."""
+"""Quality alerts from the faults of single looks: raised when a fault has lasted, cleared when it has been gone as long."""
 
 from __future__ import annotations
 
@@ -29,16 +29,20 @@ SOUND_HOLD = timedelta(seconds=120)
 
 @dataclass(slots=True)
 class Fault:
-    """One kind's state for one camera. `since`: begin of the present run of looks with the fault, `gone`: without it."""
+    """The state of one kind of fault of one camera.
+
+    `since`: begin of the present run of looks with the fault; `gone`: begin of the present run without it; `open`: the alert
+    is raised.
+    """
 
     since: datetime | None = None
     gone: datetime | None = None
     open: bool = False
 
     def feed(self, present: bool, at: datetime, hold: timedelta) -> bool:
-        """Take one look; True where the alert's state changed (`open` says to what).
+        """Add one look; return True if the state of the alert changed (`open` has the new one).
 
-        It opens when the fault was there from `since` on for `hold`, and closes when it was absent for `hold`.
+        The alert opens when the fault has been present for `hold`, and closes when it has been absent for `hold`.
         """
         if present:
             self.since = min(self.since or at, at)
@@ -57,7 +61,7 @@ class Fault:
 
 
 class Watch:
-    """The faults of one camera, picture or sound; reads what is open in the catalog, so that a restart goes on with it."""
+    """The alerts of one camera, for picture or sound; continues open ones of the catalog after a restart."""
 
     def __init__(self, catalog: Catalog, camera_id: str, kinds: dict[str, AlertKind], hold: timedelta) -> None:
         self._catalog, self._camera_id, self._kinds, self._hold = catalog, camera_id, kinds, hold
@@ -68,7 +72,7 @@ class Watch:
                 self._faults[reason] = Fault(since=alert.since, open=True)
 
     def feed(self, reason: str | None, at: datetime, segment: Segment) -> None:
-        """Take one look's fault (None: all well); raise or clear alerts."""
+        """Add one look's fault (None: no fault); raise or clear alerts."""
         for name, fault in self._faults.items():
             if not fault.feed(name == reason, at, self._hold):
                 continue
@@ -77,8 +81,15 @@ class Watch:
                 assert fault.since is not None
                 message = words.text(f"counting.alert.{name}", camera_id=self._camera_id)
                 self._catalog.alerts.raise_(
-                    kind, self._camera_id, message, at, since=fault.since, class_id=segment.class_id, day=segment.date,
-                    session=segment.session, camera_id=self._camera_id,
-                )  # fmt: skip
+                    kind,
+                    self._camera_id,
+                    message,
+                    at,
+                    since=fault.since,
+                    class_id=segment.class_id,
+                    day=segment.date,
+                    session=segment.session,
+                    camera_id=self._camera_id,
+                )
             else:
                 self._catalog.alerts.clear(kind, self._camera_id, at)

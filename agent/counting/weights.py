@@ -1,4 +1,4 @@
-"""The detector's model file: found, checked by its SHA-256, with the figures that were measured for it beside it."""
+"""The detector's model file: find it, check its SHA-256, read the parameters that were fitted for it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What was measured for one set of weights (`<model>.toml` beside the model; see docs/counting.md).
+    """Parameters fitted for one set of weights (`<model>.toml` beside the model; see docs/counting.md).
 
     `overlap`: intersection over union from which two boxes are one head. `first_side`, `most_side`: long side in pixels of
-    the first and the largest input. `head_px`: the size at which a head should be seen (pixels of the input), 0: one input is
-    enough. `largest`: a box larger than this part of the picture's short side is no head. `believe_…`: see `belief.Belief`.
-    `sure`, `unseen`, `width`: see `estimate.Doubt`.
+    the first and the largest input. `head_px`: best size of a head in pixels of the input; 0: no second input. `largest`: a
+    box larger than this part of the picture's short side is not a head. `believe_…`: weights of the probability of a
+    candidate. `sure`, `unseen`, `width`: parameters of the interval of a count.
     """
 
     overlap: float = 0.45
@@ -42,7 +42,7 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A checked model file. `version` goes into every look: file name and the first 12 digits of the sum."""
+    """A checked model file. `version` is stored with every look: file name and first 12 digits of the SHA-256."""
 
     path: Path
     sha256: str
@@ -54,10 +54,10 @@ class Weights:
 
 
 def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
-    """Read and check a model file.
+    """Find and check a model file.
 
-    A relative path is looked for in the working folder, then beside the program. Without `sha256` the sum must stand in
-    `SHA256SUMS` beside the file. Raises ModelError: missing, unreadable, no sum to compare with, another sum.
+    A relative path is searched in the working folder, then beside the program. Without `sha256`, the sum must be listed in
+    `SHA256SUMS` beside the file. Raises ModelError: missing, unreadable, no sum to compare with, or another sum.
     """
     found = _find(path)
     try:
@@ -80,7 +80,7 @@ def _find(path: Path) -> Path:
 
 
 def _listed(model: Path) -> str:
-    """The sum that `SHA256SUMS` beside the model (as sha256sum writes it) holds for it, or an empty text."""
+    """Return the model's sum in `SHA256SUMS` beside it (format of sha256sum), or an empty text."""
     try:
         lines = (model.parent / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""The worker of the daemon: due looks from the catalog, key frame from the recording, row into the catalog.
+"""The counting worker of the daemon: it takes the looks that are due and writes a row for each into the catalog.
 
-One thread, one look at a time, at the lowest priority that still runs: on a busy machine looks come late, recording does not.
-Late looks are made up from the recorded video, up to LATEST behind.
+A look reads a key frame from the recording. One thread takes one look at a time, at low priority: on a busy machine looks are
+late, but recording is not. Late looks are taken from the recorded video, up to LATEST afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _YOUNG = timedelta(seconds=10)
 TICK_S = 1.0
 LATEST = timedelta(minutes=10)
 STEPPED = timedelta(minutes=1)
-"""Where the next look is due later than this after its interval, the clock was put back."""
+"""If the next look is due later than this after its interval, the clock was set back."""
 ACCEPT_VIEW = timedelta(minutes=30)
 SAVE_VIEW_LOOKS = 30
 NICE = 15
@@ -40,7 +40,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CameraState:
-    """What the worker remembers of a camera between looks. `due`: instant of the next look, None before the first."""
+    """What the worker keeps of a camera between looks.
+
+    `due`: instant of the next look, None before the first; `reference`: the camera's usual view; `before`: view of the
+    previous look; `still_since`, `moved_since`: begin of the present run of equal or moved views; `blended`: looks blended
+    into the reference; `complained`: files whose error was already logged.
+    """
 
     pictures: watch.Watch
     sounds: watch.Watch
@@ -54,8 +59,11 @@ class CameraState:
 
 
 class Counter:
-    """Counts the cameras that are being recorded, each `interval` seconds. `make_detector` is called in the worker's thread,
-    so that the network's own threads inherit its priority. `leave_out`: polygons (parts of the picture) by camera."""
+    """Counts people at the cameras that are being recorded, every `interval` seconds.
+
+    `make_detector` is called in the worker's thread, so that the network's threads inherit its priority. `leave_out`:
+    polygons by camera ID, in parts of width and height.
+    """
 
     def __init__(
         self,
@@ -74,7 +82,10 @@ class Counter:
         self._detector: HeadDetector | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`. Raises ModelError where the detector cannot be made; faults of single recordings are logged."""
+        """Count until `stop` is set.
+
+        Raises ModelError if the detector cannot be made; errors of single recordings are logged.
+        """
         give_way()
         self.prepare()
         run_every(self._clock, stop, TICK_S, lambda: self.run_once(stop))
@@ -84,69 +95,70 @@ class Counter:
         self._detector = self._make_detector()
 
     def run_once(self, stop: threading.Event | None = None) -> int:
-        """Take every look that is due now; returns how many were taken."""
+        """Take every look that is due now; return how many were taken."""
         taken = 0
         while not (stop and stop.is_set()):
-            ready = [s for s in map(self._next, self._cameras()) if s]
+            ready = [s for s in map(self._find_due_look, self._list_cameras()) if s]
             for segment, wanted in ready:
                 if stop and stop.is_set():
                     break
-                taken += self._take(segment, wanted)
+                taken += self._take_look(segment, wanted)
             if not ready:
                 break
         return taken
 
-    def _cameras(self) -> list[str]:
-        """Cameras with an open segment, and known ones: their last looks may still have to be made up."""
+    def _list_cameras(self) -> list[str]:
+        """Return the cameras with an open segment and the known ones, whose last looks may still be due."""
         opened = {s.camera_id for s in self._catalog.segments.opened()}
         return sorted(opened | {c.camera_id for c in self._catalog.cameras.all()})
 
-    def _next(self, camera_id: str) -> tuple[Segment, datetime] | None:
-        """The segment and instant of a camera's next look, if it is due and there is video of it."""
+    def _find_due_look(self, camera_id: str) -> tuple[Segment, datetime] | None:
+        """Return segment and instant of a camera's next look, if it is due and there is video of it."""
         now = self._clock.now()
-        state = self._state(camera_id)
+        state = self._load_state(camera_id)
         if state.due and state.due - now > self._interval + STEPPED:
-            state.due = self._due(camera_id)
+            state.due = self._compute_due(camera_id)
         start = max(state.due or now - LATEST, now - LATEST)
         segments = self._catalog.segments.between(camera_id, start, now, finished=False)
         ready = [
-            (segment, wanted) for segment in segments
+            (segment, wanted)
+            for segment in segments
             if (wanted := max(start, segment.start)) <= now and (segment.end is None or wanted < segment.end)
-        ]  # fmt: skip
-        # two of the same instant, where the clock was put back: the one begun last is of now
+        ]
+        # two segments of the same instant, because the clock was set back: the newest one is right
         return min(ready, key=lambda pair: (pair[1], -pair[0].segment_id), default=None)
 
-    def _due(self, camera_id: str) -> datetime | None:
-        """By the looks so far. Those that lie ahead are of before the clock was put back."""
+    def _compute_due(self, camera_id: str) -> datetime | None:
+        """Return when the next look is due, by the last one; looks in the future are from before the clock was set back."""
         last = self._catalog.looks.last(camera_id, self._clock.now())
         return last.at + self._interval if last else None
 
-    def _state(self, camera_id: str) -> CameraState:
+    def _load_state(self, camera_id: str) -> CameraState:
         if camera_id not in self._states:
             text = self._catalog.facts.get(_fact(camera_id))
             self._states[camera_id] = CameraState(
                 watch.Watch(self._catalog, camera_id, watch.PICTURE, watch.PICTURE_HOLD),
                 watch.Watch(self._catalog, camera_id, watch.SOUND, watch.SOUND_HOLD),
-                due=self._due(camera_id),
+                due=self._compute_due(camera_id),
                 reference=quality.View.from_text(text) if text else None,
             )
         return self._states[camera_id]
 
-    def _take(self, segment: Segment, wanted: datetime) -> int:
-        """One look; 1 where a row was written."""
+    def _take_look(self, segment: Segment, wanted: datetime) -> int:
+        """Take one look; return 1 if a row was written, else 0."""
         state = self._states[segment.camera_id]
         try:
             found = self._read(segment, wanted)
         except MediaError as error:
             state.due = wanted + self._interval
             young = segment.state == "open" and self._clock.now() - segment.start < _YOUNG
-            # the first fragment of a new file may not be written yet: ask again
+            # the first fragment of a new file may not be written yet: try again
             if not young and segment.path not in state.complained:
                 state.complained.add(segment.path)
                 _log.warning("%s: %s", segment.camera_id, error)
             return 0
         if found is None:
-            # no key frame there yet (or none so late in the file): ask again a little later
+            # no key frame yet (or none so late in the file): try again a little later
             state.due = wanted + timedelta(seconds=TICK_S)
             return 0
         picture, samples, at = found
@@ -156,17 +168,20 @@ class Counter:
         return 1
 
     def _read(self, segment: Segment, wanted: datetime) -> tuple[Picture, quality.Samples | None, datetime] | None:
-        """Picture, sound before it and instant of the key frame for `wanted`: the newest of an open file, the one at or
-        before `wanted` of a finished one and where the worker is late. None: no new one, or the file was just renamed."""
-        path = self._path(segment)
-        # not Path.exists, which raises where the drive fails (EIO, ENOTCONN): that is told by the drive's watch
+        """Read picture, sound before it and instant of the key frame for `wanted`.
+
+        That is the newest key frame of an open file; in a finished one, or if the worker is late, the one at or before
+        `wanted`. None: there is no new one, or the file was just renamed. Raises MediaError.
+        """
+        path = self._get_path(segment)
+        # not Path.exists, which raises if the drive fails (EIO, ENOTCONN): the drive watch reports that
         if segment.state == "open" and not os.access(path, os.R_OK):
             return None
         try:
             return self._read_file(path, segment, wanted)
         except MediaError:
             if segment.state == "open" and not os.access(path, os.F_OK):
-                return None  # recovery gave it its name while it was read: nothing is wrong with it
+                return None  # recovery renamed the file while it was read: not an error
             raise
 
     def _read_file(
@@ -185,7 +200,7 @@ class Counter:
             return None
         return picture, sound.before(path, seconds) if segment.audio_codec else None, at
 
-    def _path(self, segment: Segment) -> Path:
+    def _get_path(self, segment: Segment) -> Path:
         drive = self._catalog.drives.get(segment.drive_id)
         if drive is None:
             raise MediaError("counting.drive_unknown", drive_id=segment.drive_id, file=segment.path)
@@ -202,18 +217,23 @@ class Counter:
         state.still_since = min(state.still_since, at)
         state.before = now
         seen = look_at(
-            picture, self._detector, leave_out=self._leave_out.get(segment.camera_id, ()), reference=state.reference,
-            still_s=(at - state.still_since).total_seconds(), grey=grey, limits=self._limits,
-        )  # fmt: skip
+            picture,
+            self._detector,
+            leave_out=self._leave_out.get(segment.camera_id, ()),
+            reference=state.reference,
+            still_s=(at - state.still_since).total_seconds(),
+            grey=grey,
+            limits=self._limits,
+        )
         heard = quality.judge_sound(samples, sound.RATE, self._limits)
         row = _row(segment, at, seen, heard, self._detector.version)
-        self._catalog.looks.add(self._calibrated(row))
+        self._catalog.looks.add(self._apply_calibration(row))
         state.pictures.feed(seen.reason, at, segment)
         state.sounds.feed(heard.reason, at, segment)
-        self._remember(segment.camera_id, state, seen, now, at)
+        self._update_reference(segment.camera_id, state, seen, now, at)
 
-    def _calibrated(self, look: Look) -> Look:
-        """The look as its camera's calibration corrects it; the recall stands among its measures."""
+    def _apply_calibration(self, look: Look) -> Look:
+        """Return the look corrected by its camera's calibration; the recall is added to its measures."""
         calibration = calibrate.Calibration.of(self._catalog.facts.get(calibrate.fact(look.camera_id)), look.detector)
         if calibration is None:
             return look
@@ -221,8 +241,10 @@ class Counter:
         measures = dict(look.quality) | {"recall": calibration.recall}
         return replace(look, people=people, low=low, high=high, quality=measures)
 
-    def _remember(self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime) -> None:
-        """Let the reference view follow slowly; a view that stays moved becomes the new one."""
+    def _update_reference(
+        self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime
+    ) -> None:
+        """Update the reference view slowly; a view that stays moved becomes the new reference."""
         if seen.reason == "moved":
             state.moved_since = min(state.moved_since or at, at)
             if at - state.moved_since < ACCEPT_VIEW:
@@ -245,14 +267,30 @@ def _fact(camera_id: str) -> str:
 def _row(segment: Segment, at: datetime, seen: Seen, heard: quality.Verdict, version: str) -> Look:
     measures = dict(seen.measures) | {f"sound.{name}": value for name, value in heard.measures.items()}
     return Look(
-        camera_id=segment.camera_id, room_id=segment.room_id, class_id=segment.class_id, date=segment.date,
-        session=segment.session, at=at, people=seen.people, low=seen.low, high=seen.high, judged=seen.judged,
-        reason=seen.reason, boxes=seen.boxes, width=seen.width, height=seen.height, quality=measures, detector=version,
-    )  # fmt: skip
+        camera_id=segment.camera_id,
+        room_id=segment.room_id,
+        class_id=segment.class_id,
+        date=segment.date,
+        session=segment.session,
+        at=at,
+        people=seen.people,
+        low=seen.low,
+        high=seen.high,
+        judged=seen.judged,
+        reason=seen.reason,
+        boxes=seen.boxes,
+        width=seen.width,
+        height=seen.height,
+        quality=measures,
+        detector=version,
+    )
 
 
 def give_way() -> None:
-    """Lower this thread's priority, and that of the threads it will start: recording goes first. Linux keeps both by thread."""
+    """Lower the priority of this thread and of the threads that it will start: recording has priority.
+
+    Linux keeps niceness and scheduling policy per thread.
+    """
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, NICE)
     os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))

@@ -1,11 +1,11 @@
-"""A clip of ten minutes across segments against `ffmpeg -f concat -c copy` in the same run.
+"""A clip of ten minutes across segments, compared with `ffmpeg -f concat -c copy` in the same run.
 
-`cut_s` is what the service needs from the request to the file with sha256, signed manifest and entry in the audit; `command_s`
-is the whole `site-agent clip` process (about 0.4 s of it is Python and its libraries starting); `ffmpeg_s` the whole ffmpeg
-process, which hashes and signs nothing.
+`cut_s`: time of the service from the request to the file with SHA-256, signed manifest and audit entry; `command_s`: the
+whole `site-agent clip` process (about 0.4 s of it is the start of Python and its libraries); `ffmpeg_s`: the whole ffmpeg
+process, which computes no hash and signs nothing.
 
-Usage: scripts/bench clip [--minutes N] [--rate BITS] [--rounds N]. Prints a line a round and a JSON object at the end; exit
-status 1 where the clip takes longer than ffmpeg's or its first byte comes later than 0.3 of the whole.
+Usage: scripts/bench clip [--minutes N] [--rate BITS] [--rounds N] [--json FILE]. Prints a line per round and a JSON object at
+the end. Exit status 1 if the clip takes longer than ffmpeg's, or its first byte later than 0.3 of the whole time.
 """
 
 from __future__ import annotations
@@ -21,21 +21,19 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+import av
+from bench_support.results import add_json_option, write_result
 
-import av  # noqa: E402
-
-from agent.demo.media import make_clip  # noqa: E402
-from tests.clipping import HYBRID, START, ZONE, Box, make_box  # noqa: E402
+from agent.demo.media import make_clip
+from tests.clipping import HYBRID, START, ZONE, Box, make_box
 
 SEGMENT_S = 300
 LOOP_S = 8
-"""A whole number of AAC frames, so that the loop has no seam."""
+"""A whole number of AAC frames, so that the loop repeats without a gap."""
 
 
-def record(box: Box, loop: Path, minutes: float) -> list[Path]:
-    """Segments of five minutes, the loop over and over."""
+def make_segments(box: Box, loop: Path, minutes: float) -> list[Path]:
+    """Write segments of five minutes that repeat the loop."""
     made = []
     with av.open(str(loop)) as source:
         packets = [
@@ -48,13 +46,13 @@ def record(box: Box, loop: Path, minutes: float) -> list[Path]:
             path = folder / f"{start.astimezone(ZONE):%H%M%S}.mp4"
             with av.open(str(path), "w", format="mp4", options=HYBRID) as target:
                 copies = {s.type: target.add_stream_from_template(s) for s in source.streams}
-                _loop(target, copies, packets)
+                _write_loop(target, copies, packets)
             box.enter(path, start, start + timedelta(seconds=SEGMENT_S))
             made.append(path)
     return made
 
 
-def _loop(target: av.container.OutputContainer, copies: dict, packets: list) -> None:
+def _write_loop(target: av.container.OutputContainer, copies: dict, packets: list) -> None:
     for turn in range(SEGMENT_S // LOOP_S + 1):
         for kind, pts, dts, base, key, data in packets:
             at = turn * LOOP_S + float(pts * base)
@@ -66,25 +64,29 @@ def _loop(target: av.container.OutputContainer, copies: dict, packets: list) -> 
             target.mux(packet)
 
 
-def cut(box: Box, begin_s: float, minutes: float) -> float:
+def time_cut(box: Box, begin_s: float, minutes: float) -> float:
+    """Return the seconds of a cut by the service."""
     shutil.rmtree(box.out, ignore_errors=True)
     begin = time.perf_counter()
     box.cut(begin_s, begin_s + minutes * 60)
     return time.perf_counter() - begin
 
 
-def command(box: Box, span: tuple[str, str]) -> float:
+def time_command(box: Box, span: tuple[str, str]) -> float:
+    """Return the seconds of a cut by the command."""
     shutil.rmtree(box.out, ignore_errors=True)
     begin = time.perf_counter()
-    done = box.command("clip", str(box.cls.class_id), "--on", "2025-03-10", "--from", span[0], "--to", span[1],
-                       "--out", str(box.out))  # fmt: skip
+    done = box.command(
+        "clip", str(box.cls.class_id), "--on", "2025-03-10", "--from", span[0], "--to", span[1], "--out", str(box.out)
+    )
     took = time.perf_counter() - begin
     if done.returncode:
         raise SystemExit(done.stderr)
     return took
 
 
-def theirs(folder: Path, segments: list[Path], begin_s: float, minutes: float) -> float:
+def time_ffmpeg(folder: Path, segments: list[Path], begin_s: float, minutes: float) -> float:
+    """Return the seconds of a cut by ffmpeg."""
     listing, target = folder / "list.txt", folder / "ffmpeg.mp4"
     lines, left = ["ffconcat version 1.0"], minutes * 60
     for path in segments:
@@ -116,8 +118,8 @@ def theirs(folder: Path, segments: list[Path], begin_s: float, minutes: float) -
     return time.perf_counter() - begin
 
 
-def first_byte(box: Box, begin_s: float, minutes: float) -> tuple[float, float]:
-    """(seconds to the first block, to the last) of a clip as it is streamed, from the request on."""
+def time_stream(box: Box, begin_s: float, minutes: float) -> tuple[float, float]:
+    """Return the seconds from the request to the first and to the last block of a streamed clip."""
     begin = time.perf_counter()
     (plan,) = box.clips().plan(box.request(begin_s, begin_s + minutes * 60))
     blocks = plan.content()
@@ -133,6 +135,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=int, default=4_000_000)
     parser.add_argument("--rounds", type=int, default=7)
+    add_json_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-clip-") as name:
         folder = Path(name)
@@ -140,26 +143,37 @@ def main() -> int:
         print("making material …", file=sys.stderr)
         loop = make_clip(folder / "loop.mp4", LOOP_S, size=(1280, 720), bit_rate=options.rate)
         begin_s = 100.0
-        segments = record(box, loop, options.minutes + 2)
+        segments = make_segments(box, loop, options.minutes + 2)
         span = tuple(f"{START + timedelta(seconds=s):%H:%M:%S}" for s in (begin_s, begin_s + options.minutes * 60))
         rows = []
         for number in range(options.rounds):
-            cut(box, begin_s, 0.1)  # the libraries are loaded in the service already
+            time_cut(box, begin_s, 0.1)  # warm up: in the service the libraries are already loaded
             row = (
-                cut(box, begin_s, options.minutes),
-                command(box, span),
-                theirs(folder, segments, begin_s, options.minutes),
+                time_cut(box, begin_s, options.minutes),
+                time_command(box, span),
+                time_ffmpeg(folder, segments, begin_s, options.minutes),
             )
             rows.append(row)
             print("round {}: cut {:.2f} s, command {:.2f} s, ffmpeg {:.2f} s".format(number + 1, *row), file=sys.stderr)
         mine, whole_command, other = (statistics.median(column) for column in zip(*rows, strict=True))
-        streams = [first_byte(box, begin_s, options.minutes) for _ in range(options.rounds)]
+        streams = [time_stream(box, begin_s, options.minutes) for _ in range(options.rounds)]
         first, whole = (statistics.median(column) for column in zip(*streams, strict=True))
         size = next(box.out.glob("*.mp4")).stat().st_size
-        result = {"minutes": options.minutes, "bytes": size, "cut_s": round(mine, 3), "command_s": round(whole_command, 3),
-                  "ffmpeg_s": round(other, 3), "ratio": round(mine / other, 2), "first_byte_s": round(first, 4),
-                  "stream_s": round(whole, 3), "first_byte_ratio": round(first / whole, 3)}  # fmt: skip
+        result = {
+            "minutes": options.minutes,
+            "bytes": size,
+            "cut_s": round(mine, 3),
+            "command_s": round(whole_command, 3),
+            "ffmpeg_s": round(other, 3),
+            "ratio": round(mine / other, 2),
+            "first_byte_s": round(first, 4),
+            "stream_s": round(whole, 3),
+            "first_byte_ratio": round(first / whole, 3),
+        }
         print(json.dumps(result))
+        metrics = {"cut_s": mine, "command_s": whole_command, "cut_ratio": mine / other, "first_byte_s": first}
+        metrics |= {"command_ratio": whole_command / other, "stream_s": whole, "first_byte_share_ratio": first / whole}
+        write_result(options.json, "clip", "ffmpeg -f concat -c copy", options, metrics)
         box.catalog.close()
     return 0 if result["ratio"] <= 1.0 and result["first_byte_ratio"] <= 0.3 else 1
 

@@ -1,7 +1,8 @@
-"""How well and how fast people are counted, beside a general person detector in the same run.
+"""Accuracy and speed of counting, compared with a general person detector in the same run.
 
-`scripts/bench count [--data DIR]`: any folder with an `index.jsonl` (a line a picture: file, count, scene). Errors are per
-picture: mean absolute error, bias (mean of ours less true), relative error (sum of absolute errors over sum of true counts).
+`scripts/bench count [--data DIR] [--json FILE]`: any folder with an `index.jsonl` (one line per picture: file, count, scene).
+Errors are per picture: mean absolute error, bias (mean of count minus true count), relative error (sum of absolute errors over
+sum of true counts).
 """
 
 from __future__ import annotations
@@ -14,20 +15,33 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import av
 import cv2
 import numpy as np
+from bench_support import ROOT
+from bench_support.person_detector import PersonDetector
+from bench_support.results import add_json_option, write_result
 
 from agent import media
 from agent.counting import files, sound, weights
-from agent.counting.detector import Heads, OpenVinoDetector, load_openvino, merge
-from agent.counting.look import look_at
+from agent.counting.detector import OpenVinoDetector
+from agent.counting.look import Seen, look_at
 from agent.demo.media import make_clip
 from agent.errors import ModelError
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+SHARED = ROOT.parent / "shared"
+
+
+class IndexEntry(TypedDict, total=False):
+    """One picture of the index: path from the index's folder, true number of people, name of the scene."""
+
+    file: str
+    count: int
+    scene: str
+
+
 SIZES = [
     ("0 people", 0, 0),
     ("1 to 10", 1, 10),
@@ -38,49 +52,20 @@ SIZES = [
 ]
 
 
-class Rival:
-    """YOLOX-nano on people (COCO), as its publishers run it: 736 x 1280, score 0.20, NMS 0.5."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        core = load_openvino().Core()
-        model = core.read_model(str(path))
-        self.height, self.width = 736, 1280
-        model.reshape([1, 3, self.height, self.width])
-        options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-        self.request = core.compile_model(model, "CPU", options).create_infer_request()
-        grids, strides = [], []
-        for stride in (8, 16, 32):
-            y, x = np.mgrid[0 : self.height // stride, 0 : self.width // stride]
-            grids.append(np.stack([x.ravel(), y.ravel()], 1))
-            strides.append(np.full((x.size, 1), stride))
-        self.grid, self.stride = np.concatenate(grids), np.concatenate(strides)
-
-    def people(self, picture: np.ndarray) -> int:
-        height, width = picture.shape[:2]
-        scale = min(self.height / height, self.width / width)
-        canvas = np.full((self.height, self.width, 3), 114, np.uint8)
-        inner = int(width * scale), int(height * scale)
-        canvas[: inner[1], : inner[0]] = cv2.resize(picture, inner, interpolation=cv2.INTER_LINEAR)
-        rows = self.request.infer({0: canvas.transpose(2, 0, 1)[None].astype(np.float32)})[0][0]
-        scores = rows[:, 4] * rows[:, 5]
-        chosen = scores >= 0.20
-        middle = (rows[chosen, :2] + self.grid[chosen]) * self.stride[chosen]
-        half = np.exp(rows[chosen, 2:4]) * self.stride[chosen] / 2
-        return len(merge(Heads(np.concatenate([middle - half, middle + half], 1), scores[chosen]), 0.5))
-
-
-def scene(text: str) -> str:
-    """Rooms of one source together."""
+def shorten_scene(text: str) -> str:
+    """Return the part of a scene's name that its source has in common for all rooms."""
     return text.split(",")[0].split("/")[0].strip()[:40] or "-"
 
 
-def cpu(work: Callable[[], object]) -> tuple[float, object]:
+def time_cpu(work: Callable[[], object]) -> tuple[float, object]:
+    """Return the CPU seconds of a call, and its result."""
     begun = time.process_time()
     value = work()
     return time.process_time() - begun, value
 
 
-def row(name: str, chosen: list[int], true: np.ndarray, counts: dict[str, np.ndarray]) -> str:
+def format_row(name: str, chosen: list[int], true: np.ndarray, counts: dict[str, np.ndarray]) -> str:
+    """Return a row of the table of errors for the chosen pictures."""
     text = f"{name:42}{len(chosen):5}{int(true[chosen].sum()):7}"
     for people in counts.values():
         error = people[chosen] - true[chosen]
@@ -98,6 +83,7 @@ def main() -> int:
     parser.add_argument("--rival", type=Path, default=SHARED / "models" / "rival-yolox-nano.onnx")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--each", action="store_true", help="a JSON line for each picture too")
+    add_json_option(parser)
     args = parser.parse_args()
     index = args.data / "index.jsonl"
     if not index.exists() and args.data != SHARED / "data":
@@ -115,19 +101,19 @@ def main() -> int:
     except ValueError as error:
         parser.error(f"--data: {error}")
     detector = OpenVinoDetector(model, args.threads)
-    rival = Rival(args.rival, args.threads) if args.rival.exists() else None
+    rival = PersonDetector(args.rival, args.threads) if args.rival.exists() else None
     seen, rivals, ours_s, rival_s, wall_s = [], [], [], [], []
     for entry in entries:
         picture = files.decode(args.data / entry["file"])
         if picture is None:
             parser.error(f"--data: {args.data / entry['file']} is no picture that can be read")
         begun = time.perf_counter()
-        spent, found = cpu(lambda picture=picture: look_at(picture, detector))
+        spent, found = time_cpu(lambda picture=picture: look_at(picture, detector))
         wall_s.append(time.perf_counter() - begun)
         ours_s.append(spent)
         seen.append(found)
         if rival:
-            spent, people = cpu(lambda picture=picture: rival.people(picture))
+            spent, people = time_cpu(lambda picture=picture: rival.people(picture))
             rival_s.append(spent)
             rivals.append(people)
         if args.each:
@@ -141,32 +127,64 @@ def main() -> int:
             print(json.dumps(line | {"reason": found.reason} | ({"rival": rivals[-1]} if rival else {})))
     true = np.array([entry["count"] for entry in entries])
     counts = {"ours": np.array([s.people for s in seen])} | ({"rival": np.array(rivals)} if rival else {})
-    report(entries, true, counts)
-    cover = [s.low <= t <= s.high for s, t in zip(seen, true, strict=True)]
-    half = [(s.high - s.low) / 2 for s in seen]
-    share = [h / max(1.0, 0.1 * s.people) for h, s in zip(half, seen, strict=True)]
-    print(
-        f"\nintervals of single looks: {np.mean(cover):.1%} hold the true count, median half-width"
-        f" {statistics.median(half):.1f}; each picture's over 1 or a tenth of its count, whichever is more: median"
-        f" {statistics.median(share):.2f}"
-    )
-    print(f"not judged: {sum(not s.judged for s in seen)} of {len(seen)}")
-    print(
-        f"a look on {args.threads} thread(s): CPU {statistics.median(ours_s):.3f} s median, {np.mean(ours_s):.3f} s mean;"
-        f" wall {statistics.median(wall_s):.3f} s median"
-    )
-    if rival:
-        print(
-            f"the rival's look: CPU {statistics.median(rival_s):.3f} s median, {np.mean(rival_s):.3f} s mean;"
-            f" ours costs {np.mean(ours_s) / np.mean(rival_s):.2f} times as much"
-        )
-    videos(args.data, detector)
-    eight_cameras(detector)
+    print_errors(entries, true, counts)
+    metrics = measure_errors(true, counts) | report_looks(seen, true)
+    metrics |= report_times(args.threads, ours_s, wall_s, rival_s)
+    count_videos(args.data, detector)
+    metrics |= measure_eight_cameras(detector)
+    write_result(args.json, "count", "YOLOX-nano on people (COCO)", args, metrics, ["interval_cover_share"])
     return 0
 
 
-def read_index(index: Path) -> list[dict[str, Any]]:
-    """The pictures of an index. Raises ValueError for the first line that is wrong, and where there is none."""
+def measure_errors(true: np.ndarray, counts: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return mean absolute and relative error, of all pictures and of those with 1 to 60 people, and over the rival's."""
+    some = (true >= 1) & (true <= 60)
+    metrics = {}
+    for part, chosen in (("all", np.ones(len(true), bool)), ("1_to_60", some)):
+        if not true[chosen].sum():
+            continue
+        errors = {name: np.abs(people[chosen] - true[chosen]) for name, people in counts.items()}
+        metrics[f"error_{part}"] = float(errors["ours"].mean())
+        metrics[f"relative_error_{part}"] = float(errors["ours"].sum() / true[chosen].sum())
+        if "rival" in errors and errors["rival"].sum():
+            metrics[f"error_{part}_ratio"] = float(errors["ours"].sum() / errors["rival"].sum())
+    return metrics
+
+
+def report_looks(seen: list[Seen], true: np.ndarray) -> dict[str, float]:
+    """Print how good the intervals are and how many pictures were not judged; return these metrics."""
+    cover = np.mean([s.low <= t <= s.high for s, t in zip(seen, true, strict=True)])
+    half = [(s.high - s.low) / 2 for s in seen]
+    share = [h / max(1.0, 0.1 * s.people) for h, s in zip(half, seen, strict=True)]
+    not_judged = sum(not s.judged for s in seen)
+    print(
+        f"\nintervals of single looks: {cover:.1%} hold the true count, median half-width"
+        f" {statistics.median(half):.1f}; each picture's over 1 or a tenth of its count, whichever is more: median"
+        f" {statistics.median(share):.2f}"
+    )
+    print(f"not judged: {not_judged} of {len(seen)}")
+    metrics = {"interval_cover_share": float(cover), "interval_half_width": statistics.median(half)}
+    return metrics | {"not_judged": not_judged}
+
+
+def report_times(threads: int, ours_s: list[float], wall_s: list[float], rival_s: list[float]) -> dict[str, float]:
+    """Print the times of a look; return the metrics."""
+    print(
+        f"a look on {threads} thread(s): CPU {statistics.median(ours_s):.3f} s median, {np.mean(ours_s):.3f} s mean;"
+        f" wall {statistics.median(wall_s):.3f} s median"
+    )
+    metrics = {"look_cpu_s": statistics.median(ours_s), "look_wall_s": statistics.median(wall_s)}
+    if rival_s:
+        metrics["look_cpu_ratio"] = float(np.mean(ours_s) / np.mean(rival_s))
+        print(
+            f"the rival's look: CPU {statistics.median(rival_s):.3f} s median, {np.mean(rival_s):.3f} s mean;"
+            f" ours costs {metrics['look_cpu_ratio']:.2f} times as much"
+        )
+    return metrics
+
+
+def read_index(index: Path) -> list[IndexEntry]:
+    """Read the pictures of an index. Raises ValueError for the first wrong line, and if there is no picture."""
     try:
         lines = index.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -190,10 +208,12 @@ def read_index(index: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def eight_cameras(detector: OpenVinoDetector) -> None:
-    """CPU of eight 1080p cameras at a look each 20 s, key frame and sound read from a recording included, beside that of
-    recording them and decoding them for 5 pictures a second (every frame has to be decoded for that: H.264 frames build on
-    each other). Recording: only the copy of packets from file to file, less than what a network and a drive add."""
+def measure_eight_cameras(detector: OpenVinoDetector) -> dict[str, float]:
+    """Measure the CPU time of looks at eight 1080p cameras every 20 s, key frame and sound read from a recording included.
+
+    Compared with recording and decoding them for 5 pictures per second (for that every frame has to be decoded: H.264 frames
+    depend on each other). Recording is only copying packets from file to file, less than what network and drive add.
+    """
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "class.mp4", 8.0, (1920, 1080), bit_rate=4_000_000)
 
@@ -218,30 +238,32 @@ def eight_cameras(detector: OpenVinoDetector) -> None:
                         packet.stream = streams[packet.stream.index]
                         copy.mux(packet)
 
-        looking = min(cpu(look)[0] for _ in range(5)) * 8 / 20
-        decoding, recording = (min(cpu(work)[0] for _ in range(2)) * 8 / 8.0 for work in (decode, record))
+        looking = min(time_cpu(look)[0] for _ in range(5)) * 8 / 20
+        decoding, recording = (min(time_cpu(work)[0] for _ in range(2)) * 8 / 8.0 for work in (decode, record))
     print(
         f"\neight 1080p25 cameras of 4 Mbit/s: looks each 20 s take {looking:.3f} cores; recording {recording:.3f} and"
         f" decoding for 5 pictures a second {decoding:.3f}: {(recording + decoding) / looking:.1f} times as much"
         f" ({decoding / looking:.1f} without recording)"
     )
+    return {"eight_cameras_looks_cores": looking, "eight_cameras_ratio": looking / (recording + decoding)}
 
 
-def report(entries: list[dict[str, object]], true: np.ndarray, counts: dict[str, np.ndarray]) -> None:
+def print_errors(entries: list[IndexEntry], true: np.ndarray, counts: dict[str, np.ndarray]) -> None:
+    """Print the table of errors: all pictures, by scene, by number of people."""
     heads = "".join(f"  |{name + ' MAE':>10}{'bias':>6}{'relative':>9}"[:26] for name in counts)
     print(f"{'pictures':42}{'n':>5}{'people':>7}{heads}")
-    print(row("all", list(range(len(true))), true, counts))
-    scenes = [scene(str(entry.get("scene", ""))) for entry in entries]
+    print(format_row("all", list(range(len(true))), true, counts))
+    scenes = [shorten_scene(str(entry.get("scene", ""))) for entry in entries]
     for name in sorted(set(scenes)):
-        print(row(name, [i for i, s in enumerate(scenes) if s == name], true, counts))
+        print(format_row(name, [i for i, s in enumerate(scenes) if s == name], true, counts))
     for name, low, high in SIZES:
         chosen = [i for i, t in enumerate(true) if low <= t <= high]
         if chosen:
-            print(row(name, chosen, true, counts))
+            print(format_row(name, chosen, true, counts))
 
 
-def videos(data: Path, detector: OpenVinoDetector) -> None:
-    """Looks at the instants that were counted by hand, and the whole clip's estimate."""
+def count_videos(data: Path, detector: OpenVinoDetector) -> None:
+    """Print the errors at the instants of videos that were counted by hand, and the estimate for the whole clip."""
     truth = data / "video_counts.json"
     if not truth.exists():
         return

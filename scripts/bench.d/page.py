@@ -1,16 +1,15 @@
-"""Pages of a box with one class against those of a box with five years of classes and eight cameras, in the same run.
+"""Pages of a box with five years of classes and eight cameras, compared with those of a box with one class in the same run.
 
-The large catalog holds over a million finished segments, one look a segment (a look each 20 s in the class that is asked for),
-and the figures, links, alerts, events and audit of those years. Pages are asked over TLS of the real server, by turns.
+The large catalog has over a million finished segments, one look per segment (every 20 s in the class that is opened), and the
+attendance, hash chain, alerts, events and audit of those years. Pages are requested from the real server over TLS, in turn.
 
-Usage: scripts/bench page [--segments N] [--rounds N]. Prints a line a page and a JSON object at the end; exit status 1 where
-the class, half-day or clip page takes more than 1.5 times as long.
+Usage: scripts/bench page [--segments N] [--rounds N] [--json FILE]. Prints a line per page and a JSON object at the end. Exit
+status 1 if a class, half-day, form or clip page takes more than 1.5 times as long.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 import statistics
@@ -18,152 +17,25 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from bench_support.large_catalog import make_large_box
+from bench_support.results import add_json_option, write_result
 
-from agent import clock as clocks  # noqa: E402
-from agent.attendance.classes import parse  # noqa: E402
-from agent.catalog import Catalog  # noqa: E402
-from agent.catalog.audit import GENESIS, hash_of  # noqa: E402
-from agent.clock import SystemClock  # noqa: E402
-from agent.demo.media import make_clip  # noqa: E402
-from agent.model import Look, Session  # noqa: E402
-from agent.web.options import Options  # noqa: E402
-from agent.web.server import PageServer  # noqa: E402
-from agent.wiring import ClassBook  # noqa: E402
-from tests.clipping import CLASS, DAY, START, ZONE, Box, make_box  # noqa: E402
-from tests.webbing import Browser  # noqa: E402
+from agent.clock import SystemClock
+from agent.demo.media import make_clip
+from agent.web.options import Options
+from agent.web.server import PageServer
+from agent.wiring import ClassBook
+from tests.clipping import DAY, Box
+from tests.webbing import Browser
 
 BOUND = 1.5
 BOUND_PAGES = ("class", "half-day", "form 11", "cut", "clip")
-DAYS = 10
-SEGMENT = timedelta(minutes=5)
-ROOMS = [
-    {"room_id": f"R{i}", "name": f"教室 {i}", "kind": "theory" if i < 3 else "practice",
-     "cameras": [f"cam{2 * i - 1}", f"cam{2 * i}"]}
-    for i in range(1, 5)
-]  # fmt: skip
-HALVES = {"am": ("08:30", "11:30"), "pm": ("14:00", "17:30")}
 
 
-def a_class(class_id: str, first: date) -> dict[str, Any]:
-    """Ten days, two half-days each, four rooms with two cameras."""
-    days = [first + timedelta(days=i) for i in range(DAYS)]
-    lessons = [
-        {"date": day.isoformat(), "start": start, "end": end, "room_id": room["room_id"], "kind": room["kind"]}
-        for day in days for start, end in HALVES.values() for room in ROOMS
-    ]  # fmt: skip
-    return {**CLASS, "class_id": class_id, "first_day": days[0].isoformat(), "last_day": days[-1].isoformat(), "expected": 40,
-            "rooms": ROOMS, "lessons": lessons}  # fmt: skip
-
-
-def instants(day: date, session: str) -> Iterator[datetime]:
-    start, end = (datetime.fromisoformat(f"{day.isoformat()}T{x}").replace(tzinfo=ZONE) for x in HALVES[session])
-    at = start - timedelta(minutes=15)
-    while at < end + timedelta(minutes=15):
-        yield at
-        at += SEGMENT
-
-
-def fill(catalog: Catalog, drive_id: str, body: dict[str, Any], *, leave: str = "") -> int:
-    """The rows of one class that is over; `leave` a camera's morning of DAY out, for video that is there."""
-    class_id, segments, looks = body["class_id"], [], []
-    cameras = [(room["room_id"], camera) for room in ROOMS for camera in room["cameras"]]
-    days = [date.fromisoformat(body["first_day"]) + timedelta(days=i) for i in range(DAYS)]
-    sequence = 0
-    with catalog.store.write() as db:
-        for day in days:
-            for session in HALVES:
-                sequence += 1
-                figures = {"class_id": class_id, "date": day.isoformat(), "session": session, "expected": 40, "present": 38,
-                           "absent": 2, "low": 36, "high": 40, "ratio": 0.95, "at_start": 37, "at_end": 38, "lesson_s": 10800,
-                           "judged_s": 10700, "status": "final", "revision": 1, "rooms": []}  # fmt: skip
-                db.execute("insert into attendance values (?, ?, ?, 1, 'final', ?, ?)",
-                           [class_id, day.isoformat(), session, json.dumps(figures), clocks.stamp(START)])  # fmt: skip
-                head = hashlib.sha256(f"{class_id}{sequence}".encode()).hexdigest()
-                db.execute("insert into chain values (?, ?, ?, ?, ?, ?, '', ?)",
-                           [class_id, day.isoformat(), session, sequence, drive_id, head, clocks.stamp(START)])  # fmt: skip
-                for room_id, camera in cameras:
-                    if camera == leave and (day, session) == (DAY, "am"):
-                        continue
-                    for at in instants(day, session):
-                        start, end = clocks.stamp(at), clocks.stamp(at + SEGMENT)
-                        path = f"{class_id}_x/{day}/{session}/{room_id}_{camera}/{at:%H%M%S}.mp4"
-                        digest = hashlib.sha256(path.encode()).hexdigest()
-                        segments.append(
-                            (drive_id, path, class_id, day.isoformat(), session, room_id, camera, start, end, digest)
-                        )
-                        looks.append((camera, room_id, class_id, day.isoformat(), session, start))
-            for kind in ("camera.down", "stream.stalled"):
-                at = clocks.stamp(datetime(day.year, day.month, day.day, 7, tzinfo=ZONE))
-                db.conn.executemany("insert into events (at, kind, camera_id, until, detail) values (?, ?, ?, ?, '{}')",
-                               [(at, kind, camera, at) for _, camera in cameras])  # fmt: skip
-            name = hashlib.sha256(f"{class_id}{day}".encode()).hexdigest()[:32]
-            db.execute(
-                "insert into alerts values"
-                " (?, 'picture.dark', ?, 'cleared', 'warning', ?, ?, 'dark', ?, ?, 'am', 'cam1', '{}', 0)",
-                [name, name, at, at, class_id, day.isoformat()],
-            )  # fmt: skip
-        db.conn.executemany(
-            "insert into segments (drive_id, path, temporary, state, class_id, date, session, room_id, camera_id, start, end,"
-            " bytes, sha256, video_codec, width, height, audio_codec, trust) values (?, ?, '', 'finished', ?, ?, ?, ?, ?, ?, ?,"
-            " 75000000, ?, 'h264', 1920, 1080, 'aac', 'trusted')", segments,
-        )  # fmt: skip
-        db.conn.executemany(
-            "insert or ignore into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, boxes,"
-            " width, height, quality, detector)"
-            " values (?, ?, ?, ?, ?, ?, 20, 19, 21, 1, '[]', 1920, 1080, '{}', 'bench')", looks,
-        )  # fmt: skip
-    catalog.changes.forget_all()
-    return len(segments)
-
-
-def audits(catalog: Catalog, count: int) -> None:
-    """A chain of entries, as years of inspections leave it."""
-    rows, previous, at = [], GENESIS, clocks.stamp(START)
-    for number in range(1, count + 1):
-        fields = (number, at, "somebody@10.0.0.9", "view.class", f"C{number % 150}", "{}")
-        digest = hash_of(previous, *fields)
-        rows.append((*fields, previous, digest))
-        previous = digest
-    with catalog.store.write() as db:
-        db.conn.executemany("insert into audit values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    catalog.changes.forget_all()
-
-
-def box_with(root: Path, segments: int, material: Path) -> tuple[Box, int]:
-    """A box whose class of DAY has real video of its first minutes; other classes until there are so many segments."""
-    root.mkdir()
-    box = make_box(root)
-    body = a_class(str(CLASS["class_id"]), DAY)
-    box.cls = parse(body, ZONE, "bench")
-    box.catalog.classes.put(box.cls.class_id, body, "file", SystemClock().now())
-    total = fill(box.catalog, box.drive.drive_id, body, leave="cam1")
-    box.record(material, [0, 10, 20])
-    for i in range(540):
-        at = START + timedelta(seconds=20 * i)
-        box.catalog.looks.add(Look("cam1", "R1", box.cls.class_id, DAY, Session.AM, at, 38, 36, 40, True))
-    number = 0
-    while total < segments:
-        number += 1
-        first = DAY - timedelta(days=12 * number)
-        other = a_class(f"C{number}", first)
-        box.catalog.classes.put(other["class_id"], other, "file", SystemClock().now())
-        total += fill(box.catalog, box.drive.drive_id, other)
-        print(f"\r{total} segments of {number + 1} classes", end="", file=sys.stderr)
-    if number:
-        audits(box.catalog, 150 * number * DAYS)
-        print(file=sys.stderr)
-    return box, total
-
-
-class Asker:
-    """A browser that is signed in at one box's page."""
+class SignedInBrowser:
+    """A page server of one box and a browser that is signed in there."""
 
     def __init__(self, box: Box) -> None:
         self.box = box
@@ -185,10 +57,18 @@ class Asker:
         self.half = f"/classes/{box.cls.class_id}/{DAY}/am"
         self.clip = ""
 
-    def ask(self, page: str) -> float:
+    def time_page(self, page: str) -> float:
+        """Open a page; return the seconds it took. Raises SystemExit for an error page."""
         fields = {"camera": "cam1", "from": "09:00:03", "to": "09:00:14", "why": "", "csrf": self.token}
-        paths = {"list": "/", "class": f"/classes/{self.box.cls.class_id}", "half-day": f"{self.half}?camera=cam1&at=09:00:05",
-                 "form 11": f"{self.half}/form11?at=09:00", "clip": self.clip, "audit": "/audit", "now": "/now"}  # fmt: skip
+        paths = {
+            "list": "/",
+            "class": f"/classes/{self.box.cls.class_id}",
+            "half-day": f"{self.half}?camera=cam1&at=09:00:05",
+            "form 11": f"{self.half}/form11?at=09:00",
+            "clip": self.clip,
+            "audit": "/audit",
+            "now": "/now",
+        }
         begin = time.perf_counter()
         if page == "cut":
             answer = self.browser.submit(self.half + "/clips", fields, allow_redirects=False)
@@ -210,23 +90,24 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--segments", type=int, default=1_050_000)
     parser.add_argument("--rounds", type=int, default=15)
+    add_json_option(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-page-") as name:
         root = Path(name)
         material = make_clip(root / "material.mp4", 20, size=(320, 192))
-        small, _ = box_with(root / "small", 0, material)
-        large, total = box_with(root / "large", options.segments, material)
-        askers = {"small": Asker(small), "large": Asker(large)}
-        result: dict[str, Any] = {"segments": total, "classes": len(large.catalog.classes.imported()), "pages": {}}
+        small, _ = make_large_box(root / "small", 0, material)
+        large, total = make_large_box(root / "large", options.segments, material)
+        browsers = {"small": SignedInBrowser(small), "large": SignedInBrowser(large)}
+        classes, pages = len(large.catalog.classes.imported()), {}
         try:
             for page in ("list", "class", "half-day", "form 11", "cut", "clip", "audit", "now"):
                 times: dict[str, list[float]] = {"small": [], "large": []}
-                first = {size: asker.ask(page) for size, asker in askers.items()}
+                first = {size: browser.time_page(page) for size, browser in browsers.items()}
                 for _ in range(options.rounds):
-                    for size, asker in askers.items():
-                        times[size].append(asker.ask(page))
+                    for size, browser in browsers.items():
+                        times[size].append(browser.time_page(page))
                 one, five = (statistics.median(times[size]) for size in ("small", "large"))
-                result["pages"][page] = {
+                pages[page] = {
                     "one_class_s": round(one, 4),
                     "five_years_s": round(five, 4),
                     "ratio": round(five / one, 2),
@@ -236,11 +117,15 @@ def main() -> int:
                     file=sys.stderr,
                 )
         finally:
-            for asker in askers.values():
-                asker.close()
-        worst = max(result["pages"][page]["ratio"] for page in BOUND_PAGES)
-        result["worst_ratio"] = worst
-        print(json.dumps(result))
+            for browser in browsers.values():
+                browser.close()
+        worst = max(pages[page]["ratio"] for page in BOUND_PAGES)
+        print(json.dumps({"segments": total, "classes": classes, "pages": pages, "worst_ratio": worst}))
+        metrics = {"worst_ratio": worst}
+        for page, row in pages.items():
+            name = re.sub(r"\W", "_", page)
+            metrics |= {f"{name}_s": row["five_years_s"], f"{name}_ratio": row["ratio"]}
+        write_result(options.json, "page", "the same pages of a box with one class", options, metrics)
     return 0 if worst <= BOUND else 1
 
 

@@ -1,0 +1,97 @@
+"""Media profiles of ONVIF Media and Media2: their order, and what they say of a stream. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.cameras import soap
+from agent.cameras.markup import Element
+from agent.model_cameras import Stream
+
+_CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
+_SOUND = {
+    "AAC": "aac",
+    "MP4A-LATM": "aac",
+    "MPEG4-GENERIC": "aac",
+    "G711": "g711",
+    "PCMU": "g711",
+    "PCMA": "g711",
+    "G726": "g726",
+}
+_NOT_RECORDED = ("jpeg", "mpeg4")
+
+
+def main_first(profiles: Iterable[Element]) -> list[Element]:
+    """Return the media profiles that have a picture, the main stream's first.
+
+    Order: the largest picture, then a codec that can be recorded, then the manufacturer's order. Size comes before codec: a
+    main stream with another codec is reported and can be set by `--fix`; nobody wants a small stream recorded in its place.
+    A size that is not reported is not zero: the first profile is then taken to be as large as the camera's picture (Bounds),
+    or as the largest of the others.
+    """
+    told = [profile for profile in profiles if video_of(profile) is not None]
+    sizes = [_pixels(soap.child(video_of(profile), "Resolution")) for profile in told]
+    if told and not sizes[0]:
+        source = soap.child(told[0], "VideoSourceConfiguration")
+        if source is None:
+            source = soap.child(told[0], "Configurations", "VideoSource")
+        sizes[0] = _bounds(source) or max(sizes)
+    order = sorted(
+        range(len(told)), key=lambda n: (sizes[n], codec_of(video_of(told[n])) not in _NOT_RECORDED), reverse=True
+    )
+    return [told[n] for n in order]
+
+
+def _pixels(size: Element | None) -> float:
+    return (soap.number(size, "Width") or 0) * (soap.number(size, "Height") or 0)
+
+
+def _bounds(source: Element | None) -> float:
+    bounds = soap.child(source, "Bounds")
+    sides = [soap.exact(bounds.get(side), 6) for side in ("width", "height")] if bounds is not None else []
+    return float(int(sides[0]) * int(sides[1])) if sides and all(s.isdecimal() for s in sides) else 0.0
+
+
+def video_of(profile: Element) -> Element | None:
+    """Return the video encoder configuration of a Media or Media2 profile; None if it has no picture."""
+    return _encoder(profile, "VideoEncoder")
+
+
+def audio_of(profile: Element) -> Element | None:
+    """Return the audio encoder configuration of a Media or Media2 profile; None if it has no sound."""
+    return _encoder(profile, "AudioEncoder")
+
+
+def _encoder(profile: Element, name: str) -> Element | None:
+    inside = soap.child(profile, "Configurations")
+    return soap.child(inside, name) if inside is not None else soap.child(profile, f"{name}Configuration")
+
+
+def codec_of(video: Element | None) -> str | None:
+    """Return the codec of a video encoder configuration by the project's name; None if it is not reported."""
+    encoding = soap.text(video, "Encoding").upper()
+    return _CODECS.get(encoding, encoding.lower()[:16] or None)
+
+
+def parse_profile(profile: Element) -> Stream:
+    """Parse one Media or Media2 profile that has a picture; its URI is left empty."""
+    video: Element = video_of(profile)
+    audio = audio_of(profile)
+    sound = soap.text(audio, "Encoding").upper()
+    # Media has it in an element named after a codec, Media2 in an attribute
+    gop = next((e.text or "" for e in soap.everywhere(video, "GovLength")), video.get("GovLength", ""))
+    return Stream(
+        name=soap.text(profile, "Name", limit=64) or soap.clean(profile.get("token", ""), 64),
+        uri="",
+        codec=codec_of(video),
+        width=_whole(soap.number(video, "Resolution", "Width")),
+        height=_whole(soap.number(video, "Resolution", "Height")),
+        fps=soap.number(video, "RateControl", "FrameRateLimit"),
+        keyframe_interval=int(gop) if gop.strip().isdecimal() and len(gop) < 7 else None,
+        bitrate_kbps=_whole(soap.number(video, "RateControl", "BitrateLimit")),
+        audio=_SOUND.get(sound, sound.lower()[:16]) if sound else None,
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
