@@ -22,10 +22,10 @@ from agent.errors import InputError, MediaError
 from agent.inspection import evidence, gaps, manifest
 from agent.inspection.cut import Cut, Span, cut
 from agent.inspection.evidence import Footage
-from agent.inspection.film import Film
 from agent.inspection.gaps import Hole
 from agent.intervals import bridged, common, union
 from agent.model import Segment, TrainingClass, is_id
+from agent.mp4.virtual_mp4 import VirtualMp4
 from agent.schedule import planned
 
 _BLOCK = 1 << 20
@@ -64,7 +64,7 @@ class Plan:
     request: Request
     camera_id: str
     cut: Cut
-    film: Film
+    film: VirtualMp4
     footage: Footage
     holes: list[Hole] = field(default_factory=list)
     encoded: str = "none"
@@ -184,7 +184,7 @@ class Clips:
 
                 one, sources = recode.exact_start(one, footage.sources, request.span.start)
                 encoded = "first pictures"
-            plans.append(Plan(request, camera_id, one, Film(one, sources), footage, encoded=encoded))
+            plans.append(Plan(request, camera_id, one, VirtualMp4(one.tracks, sources), footage, encoded=encoded))
         # a hole stands with the file that follows it, the last with the last file
         for hole in holes:
             after = next((p for p in plans if p.cut.span.end > hole.span.start), plans[-1])

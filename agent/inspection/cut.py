@@ -9,15 +9,15 @@ files, since few players follow such a change inside one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from agent.inspection.boxes import Marks, Numbers, Track
-from agent.inspection.entries import same_format
+from agent.mp4.sample_entry import same_format
+from agent.mp4.samples import Numbers, Samples, Track
 
 JOIN_S = Fraction(1, 10)
 """A hole (or overlap) up to this, or one and a half frames if that is more, is a join between two segments and not a gap."""
@@ -48,20 +48,6 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """Samples of one track of a file to be: `source` is an index into the clip's sources, `dts` and `pts` count ticks of
-    the track's time scale from the clip's first frame."""
-
-    source: Numbers
-    offset: Numbers
-    size: Numbers
-    dts: Numbers
-    pts: Numbers
-    length: Numbers
-    key: Marks
-
-
-@dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of one source in the clip: it shows `span` and begins `at` seconds after the clip's first frame."""
 
@@ -84,6 +70,14 @@ class Cut:
     @property
     def span(self) -> Span:
         return Span(self.pieces[0].span.start, self.pieces[-1].span.end)
+
+    @property
+    def tracks(self) -> list[tuple[Track, list[Samples]]]:
+        """The tracks that hold samples: video, then sound."""
+        found = [(self.video, self.video_parts)]
+        if self.sound is not None and any(p.size.size for p in self.sound_parts):
+            found.append((self.sound, self.sound_parts))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +102,7 @@ class _Part:
 def cut(sources: Sequence[Source], start: datetime, end: datetime, tracks: Sequence[list[Track]]) -> list[Cut]:
     """The files that show [start, end) of one camera, in order; empty where the sources hold nothing of it.
 
-    `tracks` are the sources' own, as `boxes.read` gives them; sources are in order of time.
+    `tracks` are the sources' own, as `mp4.reader.read_tracks` gives them; sources are in order of time.
     """
     cuts: list[Cut] = []
     last: _Part | None = None
@@ -128,7 +122,7 @@ def cut(sources: Sequence[Source], start: datetime, end: datetime, tracks: Seque
 
 def _part(index: int, source: Source, tracks: list[Track], start: datetime, end: datetime) -> _Part | None:
     """What [start, end) needs of a source, times counted from its first frame."""
-    video = _from_zero(tracks[0], int(tracks[0].pts.min()), tracks[0].timescale)
+    video = tracks[0].shift(-int(tracks[0].pts.min()))
     base = Fraction(int(tracks[0].pts.min()), tracks[0].timescale)
     sound = next((t for t in tracks if t.kind == "soun"), None)
     # half a millisecond of grace: the catalog's times are rounded to one
@@ -144,34 +138,25 @@ def _part(index: int, source: Source, tracks: list[Track], start: datetime, end:
     if stop <= begin:
         return None
     whole = stop == video.size.size
-    video = _slice(video, begin, stop)
+    video = video.select(begin, stop)
     first = Fraction(int(video.pts[0]), video.timescale)
     last = Fraction(int((video.pts + video.length).max()), video.timescale)
     if last <= _seconds(start - source.start):
         return None  # all of it is over before the asked start: it belongs to the gap
     if sound is not None:
-        sound = _from_zero(sound, int(base * sound.timescale), sound.timescale)
+        sound = sound.shift(-int(base * sound.timescale))
         ticks = sound.timescale
         # one packet more in front: a decoder needs it to sound right from the first instant
         # and behind, where the source ends: a join falls anywhere between two packets
         until_tick = int(last * ticks) + (int(sound.length[-1]) if whole and sound.size.size else 0)
         keep = (sound.dts + 2 * sound.length > int(first * ticks)) & (sound.dts < until_tick)
         places = np.flatnonzero(keep)
-        sound = _slice(sound, int(places[0]), int(places[-1]) + 1) if places.size else _slice(sound, 0, 0)
+        sound = sound.select(int(places[0]), int(places[-1]) + 1) if places.size else sound.select(0, 0)
     return _Part(index, source, video, sound, first, last)
 
 
 def _seconds(delta: timedelta) -> Fraction:
     return Fraction(delta // timedelta(microseconds=1), 1_000_000)
-
-
-def _from_zero(track: Track, base: int, timescale: int) -> Track:
-    return replace(track, dts=track.dts - base, pts=track.pts - base, timescale=timescale)
-
-
-def _slice(track: Track, begin: int, stop: int) -> Track:
-    names = ("offset", "size", "dts", "pts", "length", "key")
-    return replace(track, **{name: getattr(track, name)[begin:stop] for name in names})
 
 
 def _fits(cut_: Cut, part: _Part) -> bool:
@@ -191,7 +176,7 @@ def _append(cut_: Cut, part: _Part, last: _Part) -> None:
     """Join a part to the file, or close it up to it."""
     before = cut_.video_parts[-1]
     ticks = cut_.video.timescale
-    over = Fraction(int((before.pts + before.length).max()), ticks)
+    over = Fraction(before.end, ticks)
     hole = _seconds(part.span.start - last.span.end)
     frame = Fraction(int(np.median(before.length)), ticks)
     join = abs(hole) <= max(JOIN_S, frame * 3 / 2)
@@ -233,8 +218,7 @@ def _append_sound(cut_: Cut, part: _Part, at: Fraction) -> None:
         over = int(before.dts[-1] + before.length[-1])
         fresh = np.flatnonzero(sound.dts + sound.length // 2 > over)
         begin = int(fresh[0]) if fresh.size else sound.size.size
-        names = ("source", "offset", "size", "dts", "pts", "length", "key")
-        sound = Samples(*(getattr(sound, name)[begin:] for name in names))
+        sound = sound.select(slice(begin, None))
     cut_.sound_parts.append(sound)
 
 

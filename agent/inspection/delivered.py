@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from agent.inspection.boxes import Marks, Numbers
 from agent.inspection.clip import Plan
-from agent.inspection.film import Film
 from agent.inspection.gaps import SLIVER
 from agent.intervals import bridged, common, union
+from agent.mp4.samples import Marks, Numbers
+from agent.mp4.virtual_mp4 import VirtualMp4
 
 Stretch = tuple[datetime, datetime]
 
@@ -41,7 +41,7 @@ def spans(plan: Plan, ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
     return common(bridged(union(found), SLIVER), plan.existing)
 
 
-def _usable(film: Film, ranges: Sequence[tuple[int, int]]) -> Marks:
+def _usable(film: VirtualMp4, ranges: Sequence[tuple[int, int]]) -> Marks:
     """Which pictures a decoder can show that has these bytes."""
     place, samples = film.pictures.place, film.pictures.samples
     if not ranges:

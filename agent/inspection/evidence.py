@@ -11,10 +11,10 @@ from agent.catalog import Catalog
 from agent.clock import local_day
 from agent.drive import Drive, files
 from agent.errors import DriveError, MediaError
-from agent.inspection import boxes
-from agent.inspection.boxes import Track
 from agent.inspection.cut import Source, Span
 from agent.model import Segment
+from agent.mp4.reader import read_tracks
+from agent.mp4.samples import Track
 
 _DAY = timedelta(days=1)
 
@@ -76,7 +76,7 @@ def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
         try:
             path = inside(drive.root, segment.path)
             whole = segment.bytes in (None, path.stat().st_size)
-            tracks = boxes.read(path)
+            tracks = read_tracks(path)
         except FileNotFoundError:
             result.lost.append(Lost(segment, "file_missing"))
         except (MediaError, OSError):

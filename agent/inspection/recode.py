@@ -18,10 +18,11 @@ import numpy as np
 
 from agent.drive import files
 from agent.errors import InputError, MediaError
-from agent.inspection.boxes import Track
-from agent.inspection.cut import Cut, Piece, Samples, Source, Span
-from agent.inspection.entries import avcc_of, parameter_sets, with_parameter_sets
-from agent.inspection.film import Film
+from agent.inspection.cut import Cut, Piece, Source, Span
+from agent.mp4.nal import length_prefix_size, parameter_set_id, split_annex_b, split_avcc
+from agent.mp4.sample_entry import avcc_of, with_parameter_sets
+from agent.mp4.samples import Samples, Track
+from agent.mp4.virtual_mp4 import VirtualMp4
 
 EDGE_QUALITY = "17"
 """x264's constant rate factor for the few frames at the edge: no loss that a person sees."""
@@ -33,7 +34,7 @@ EDGE = -1
 class FilmFile(io.RawIOBase):
     """A film as a file that can be read and sought, for libraries that ask for one."""
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: VirtualMp4) -> None:
         self._film = film
         self._at = 0
 
@@ -75,7 +76,7 @@ class _Chunks(io.RawIOBase):
         return taken
 
 
-def as_h264(film: Film, skip: float = 0.0) -> Iterator[bytes]:
+def as_h264(film: VirtualMp4, skip: float = 0.0) -> Iterator[bytes]:
     """The film with its pictures as H.264, as a fragmented MP4 that is made while it is read. `skip` leaves out so many
     seconds at its beginning. Raises MediaError."""
     chunks = _Chunks()
@@ -139,8 +140,8 @@ def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[C
         return cut, list(sources)
     cut_at = int(part.pts[begin]) if begin < part.size.size else int(part.pts.max())
     edge, data, entry = _edge(cut.video, part, stop, cut_at, sources)
-    rest = [_rows(part, slice(stop, None)), *cut.video_parts[1:]]
-    video = [_moved(p, -cut_at) for p in ([edge, *rest] if edge.size.size else rest)]
+    rest = [part.select(slice(stop, None)), *cut.video_parts[1:]]
+    video = [p.shift(-cut_at) for p in ([edge, *rest] if edge.size.size else rest)]
     moved = Fraction(cut_at, ticks)
     result = Cut(replace(cut.video, entry=entry), cut.sound, video_parts=[p for p in video if p.size.size])
     result.holes = cut.holes
@@ -159,18 +160,9 @@ def _later_sound(cut: Cut, moved: Fraction) -> list[Samples]:
     shift = round(moved * cut.sound.timescale)
     kept = []
     for part in cut.sound_parts:
-        part = _moved(part, -shift)
-        kept.append(_rows(part, part.dts + 2 * part.length > 0))
+        part = part.shift(-shift)
+        kept.append(part.select(part.dts + 2 * part.length > 0))
     return kept
-
-
-def _moved(part: Samples, ticks: int) -> Samples:
-    return replace(part, dts=part.dts + ticks, pts=part.pts + ticks)
-
-
-def _rows(part: Samples, rows: Any) -> Samples:
-    names = ("source", "offset", "size", "dts", "pts", "length", "key")
-    return Samples(*(getattr(part, name)[rows] for name in names))
 
 
 def _edge(
@@ -179,11 +171,11 @@ def _edge(
     """(samples in a source of their own, that source's bytes, sample description for both)."""
     avcc = avcc_of(video.entry)
     try:
-        sps, pps, _ = parameter_sets(avcc)
-        used = {_golomb(x[4:]) for x in sps} | {_golomb(x[1:]) for x in pps}
+        sps, pps, _ = split_avcc(avcc)
+        used = {parameter_set_id(unit) for unit in [*sps, *pps]}
         free = next(i for i in range(32) if i not in used)
         frames = _decoded(avcc, part, stop, cut_at, sources)
-        units, new_sps, new_pps = _encoded(frames, video.timescale, free, (avcc[4] & 3) + 1)
+        units, new_sps, new_pps = _encoded(frames, video.timescale, free, length_prefix_size(avcc))
     except (av.FFmpegError, IndexError, StopIteration, OSError) as error:
         raise MediaError("clip.cannot_encode", detail=error) from error
     sizes = np.array([len(data) for _, data in units], np.int64)
@@ -235,22 +227,9 @@ def _encoded(
     packets += encoder.encode(None)
     samples, sps, pps = [], [], []
     for packet in packets:
-        units = _units(bytes(packet))
+        units = list(split_annex_b(bytes(packet)))
         sps += [u for u in units if u[0] & 31 == 7]
         pps += [u for u in units if u[0] & 31 == 8]
         slices = [u for u in units if u[0] & 31 in (1, 5)]
         samples.append((packet.pts, b"".join(len(u).to_bytes(prefix, "big") + u for u in slices)))
     return samples, sps[:1], pps[:1]
-
-
-def _units(stream: bytes) -> list[bytes]:
-    """NAL units of an Annex B byte stream."""
-    parts = stream.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")
-    return [part for part in parts if part]
-
-
-def _golomb(data: bytes) -> int:
-    """The unsigned Exp-Golomb number that begins `data` (ITU-T H.264, 9.1)."""
-    bits = "".join(f"{byte:08b}" for byte in data[:8])
-    zeros = bits.index("1")
-    return int(bits[zeros : 2 * zeros + 1], 2) - 1
