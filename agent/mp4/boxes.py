@@ -39,15 +39,15 @@ def walk_boxes(read_at: Callable[[int, int], bytes | memoryview], length: int) -
     while at + HEAD <= length:
         head = read_at(at, _WIDE_HEAD)
         size, kind = struct.unpack_from(">I4s", head)
-        body, sized = at + HEAD, size != 0
+        body = at + HEAD
         if size == 1:
             if len(head) < _WIDE_HEAD:
                 raise BadMp4Error(f"box {kind!r} at {at} cut off in its header")
             size, body = struct.unpack_from(">Q", head, HEAD)[0], at + _WIDE_HEAD
-        end = at + size if sized else length
+        end = at + size if size else length
         if end < body:
             raise BadMp4Error(f"box {kind!r} of {size} bytes at {at}")
-        yield Box(kind, at, body, end, sized)
+        yield Box(kind, at, body, end, size != 0)
         at = end
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent.mp4.boxes import child_boxes, make_box
+from contextlib import suppress
+
+from agent.mp4.boxes import BadMp4Error, child_boxes, make_box
 from agent.mp4.nal import extend_avcc
 from agent.mp4.samples import Track
 
@@ -17,12 +19,12 @@ def same_format(one: Track, two: Track) -> bool:
 
 def _setup(track: Track) -> tuple[bytes, ...]:
     head = _HEADS[track.kind]
-    inner = dict(child_boxes(memoryview(track.entry)[head:])) if len(track.entry) > head else {}
+    inner = dict(_inner_boxes(track.entry, head))
     if track.kind == "vide":
         size = track.entry[8 + 24 : 8 + 28]
-        return size, *(bytes(inner[name]) for name in (b"avcC", b"hvcC") if name in inner)
+        return size, *(inner[name] for name in (b"avcC", b"hvcC") if name in inner)
     shape = track.entry[8 + 16 : 8 + 28]
-    return shape, *(_decoder_config(bytes(body)) for name, body in inner.items() if name == b"esds")
+    return shape, *(_decoder_config(body) for name, body in inner.items() if name == b"esds")
 
 
 def _decoder_config(esds: bytes) -> bytes:
@@ -55,8 +57,7 @@ def playable(entry: bytes) -> bytes:
     """
     if entry[4:8] != b"hev1":
         return entry
-    inner = dict(child_boxes(memoryview(entry)[_HEADS["vide"] :]))
-    arrays = inner.get(b"hvcC", b"")
+    arrays = dict(_inner_boxes(entry, _HEADS["vide"])).get(b"hvcC", b"")
     return entry[:4] + b"hvc1" + entry[8:] if len(arrays) > 22 and arrays[22] >= 3 else entry
 
 
@@ -64,12 +65,20 @@ def with_parameter_sets(entry: bytes, sps: list[bytes], pps: list[bytes]) -> byt
     """Return an `avc1` entry whose `avcC` also holds these parameter sets."""
     head = _HEADS["vide"]
     parts = []
-    for name, body in child_boxes(memoryview(entry)[head:]):
-        data = bytes(body)
+    for name, data in _inner_boxes(entry, head):
         parts.append(make_box(name, extend_avcc(data, sps, pps) if name == b"avcC" else data))
     return make_box(entry[4:8], entry[8:head], *parts)
 
 
 def avcc_of(entry: bytes) -> bytes:
     """Return the content of an entry's `avcC` box; empty where there is none."""
-    return bytes(dict(child_boxes(memoryview(entry)[_HEADS["vide"] :])).get(b"avcC", b""))
+    return dict(_inner_boxes(entry, _HEADS["vide"])).get(b"avcC", b"")
+
+
+def _inner_boxes(entry: bytes, head: int) -> list[tuple[bytes, bytes]]:
+    """(kind, content) of the boxes behind the first `head` bytes; of a damaged entry those before the damage."""
+    found = []
+    with suppress(BadMp4Error):
+        for kind, body in child_boxes(memoryview(entry)[head:]):
+            found.append((kind, bytes(body)))
+    return found
