@@ -136,7 +136,7 @@ BY_FILE = {
     "drive/keys.py": {"private.exists", "file.read_text", "(key_dir / f'{KEY_FILE}.pub').read_text", "allowed.write_text",
                       "sig.write_bytes"},
     # the clip that is being made, in a folder that is no drive
-    "inspection/clip.py": {"os.open", "path.open", "part.open", "(folder / '.site-agent').exists"},
+    "inspection/clip_file.py": {"os.open", "target.open", "part.open", "(folder / '.site-agent').exists"},
     # the recorder's own unfinished file, which recovery has looked at before
     "mp4/repair.py": {"path.open"},
 }  # fmt: skip
