@@ -62,7 +62,7 @@ def drawn(
 
 
 def _seed(catalog: Catalog, class_id: str, given: str | None) -> tuple[str, dict[str, object]]:
-    """(the seed, what the audit and the manifests state about it)."""
+    """Return (seed, what the audit and the manifests state about it)."""
     if given is not None:
         return given, {"seed": given, "seed_from": "given"}
     link = catalog.chain.last(class_id)

@@ -68,7 +68,7 @@ def moments(lessons: Sequence[tuple[Lesson, Span]], class_id: str, count: int, s
 def _moment(
     draw: int, number: int, lessons: Sequence[tuple[Lesson, Span]], offers: Sequence[int], seconds: int
 ) -> Moment:
-    """The moment that begins at start `number` of all lessons; `offers[i]` is how many starts `lessons[i]` offers."""
+    """Return the moment that begins at start `number` of all lessons; `offers[i]` is how many starts `lessons[i]` offers."""
     for (lesson, span), offer in zip(lessons, offers, strict=True):
         if number < offer:
             start: datetime = span.start + timedelta(seconds=number)

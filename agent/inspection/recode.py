@@ -1,5 +1,6 @@
-"""The two cases in which pictures are encoded anew, both asked for: a clip that begins at the very frame, and H.264 for players
-that know no H.265. Sound is copied in both.
+"""Encode pictures again, in the two cases where somebody asks for it; sound is copied in both.
+
+A clip begins at the very frame (`exact_start`), or is made H.264 for players without H.265 (`as_h264`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import av
 import numpy as np
+from av.container import InputContainer, OutputContainer
 
 from agent.drive import files
 from agent.errors import InputError, MediaError
@@ -24,15 +26,20 @@ from agent.mp4.sample_entry import avcc_of, with_parameter_sets
 from agent.mp4.samples import Samples, Track
 from agent.mp4.virtual_mp4 import VirtualMp4
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+Frame: TypeAlias = tuple[int, av.VideoFrame]
+"""(pts in ticks of the track, picture)."""
 EDGE_QUALITY = "17"
-"""x264's constant rate factor for the few frames at the edge: no loss that a person sees."""
+"""Constant rate factor of x264 for the few frames at the edge: without visible loss."""
 WHOLE_QUALITY = "23"
 EDGE = -1
-"""The encoded edge is the last of the sources, and by this index it still comes first in the file."""
+"""The encoded edge is the last of the sources; with this index it still comes first in the file."""
 
 
-class FilmFile(io.RawIOBase):
-    """A film as a file that can be read and sought, for libraries that ask for one."""
+class VirtualFile(io.RawIOBase):
+    """A virtual MP4 as a file that can be read and sought, for libraries that need one."""
 
     def __init__(self, film: VirtualMp4) -> None:
         self._film = film
@@ -59,7 +66,7 @@ class FilmFile(io.RawIOBase):
 
 
 class _Chunks(io.RawIOBase):
-    """What the muxer writes, kept until the reader of the stream takes it."""
+    """Collects what the muxer writes until the reader of the stream takes it."""
 
     def __init__(self) -> None:
         self.waiting: list[bytes] = []
@@ -67,9 +74,9 @@ class _Chunks(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Buffer) -> int:
         self.waiting.append(bytes(data))
-        return len(data)
+        return len(self.waiting[-1])
 
     def take(self) -> list[bytes]:
         taken, self.waiting = self.waiting, []
@@ -77,12 +84,14 @@ class _Chunks(io.RawIOBase):
 
 
 def as_h264(film: VirtualMp4, skip: float = 0.0) -> Iterator[bytes]:
-    """The film with its pictures as H.264, as a fragmented MP4 that is made while it is read. `skip` leaves out so many
-    seconds at its beginning. Raises MediaError."""
+    """Yield the film with its pictures as H.264: a fragmented MP4 that is made while it is read.
+
+    `skip` leaves out so many seconds at its beginning. Raises MediaError.
+    """
     chunks = _Chunks()
     try:
         with (
-            av.open(FilmFile(film), "r", format="mp4") as source,
+            av.open(VirtualFile(film), "r", format="mp4") as source,
             av.open(
                 chunks, "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}
             ) as target,
@@ -93,25 +102,26 @@ def as_h264(film: VirtualMp4, skip: float = 0.0) -> Iterator[bytes]:
     yield from chunks.take()
 
 
-def _encode_all(source: Any, target: Any, chunks: _Chunks, skip: float) -> Iterator[bytes]:
+def _encode_all(source: InputContainer, target: OutputContainer, chunks: _Chunks, skip: float) -> Iterator[bytes]:
     seen = source.streams.video[0]
     sound = source.streams.audio[0] if source.streams.audio else None
     made = target.add_stream("libx264", rate=seen.average_rate or 25)
     made.width, made.height, made.pix_fmt = seen.width, seen.height, "yuv420p"
+    assert seen.time_base is not None
     made.codec_context.time_base = seen.time_base
     made.codec_context.options = {"preset": "veryfast", "crf": WHOLE_QUALITY, "bf": "0", "threads": "2"}
     copied = target.add_stream_from_template(sound) if sound else None
     for packet in source.demux(*(s for s in (seen, sound) if s)):
-        if packet.stream is sound:
-            shift = round(skip / packet.time_base)
-            if packet.pts is not None and packet.pts >= shift:
+        if copied is not None and packet.stream is sound:
+            shift = _ticks(skip, packet.time_base)
+            if packet.pts is not None and packet.dts is not None and packet.pts >= shift:
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
                 packet.stream = copied
                 target.mux(packet)
         else:
-            for frame in packet.decode():
-                shift = round(skip / frame.time_base)
-                if frame.pts >= shift:
+            for frame in seen.decode(packet):
+                shift = _ticks(skip, frame.time_base)
+                if frame.pts is not None and frame.pts >= shift:
                     fresh = frame.reformat(format="yuv420p")
                     fresh.pts, fresh.time_base, fresh.pict_type = frame.pts - shift, frame.time_base, 0
                     target.mux(made.encode(fresh))
@@ -120,17 +130,21 @@ def _encode_all(source: Any, target: Any, chunks: _Chunks, skip: float) -> Itera
     yield from chunks.take()
 
 
-def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[Cut, list[Source]]:
-    """The cut beginning at the frame shown at `start`: the pictures from there to the next key frame are encoded anew.
+def _ticks(seconds: float, time_base: Fraction | None) -> int:
+    return round(seconds / (time_base or Fraction(1)))
 
-    The sample description holds both sets of parameters, so one decoder plays the file through. Returns the new cut
-    and its sources, of which the last is the edge. Raises InputError for other codecs than H.264, MediaError.
+
+def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[Cut, list[Source]]:
+    """Return the cut beginning at the frame shown at `start`, and its sources, of which the last is the edge.
+
+    The pictures from there to the next key frame are encoded again. The sample entry holds both sets of parameters, so
+    one decoder plays the whole file. Raises InputError for other codecs than H.264, MediaError.
     """
     if cut.video.codec not in ("avc1", "avc3"):
         raise InputError("clip.exact_h265")
     part = cut.video_parts[0]
     ticks = cut.video.timescale
-    # half a millisecond of grace: the catalog's times are rounded to one
+    # half a millisecond of tolerance: the catalog rounds times to one millisecond
     want = Fraction((start - cut.span.start) // timedelta(microseconds=1), 1_000_000) * ticks - Fraction(ticks, 2000)
     keys = np.flatnonzero(part.key)
     stop = int(keys[1]) if keys.size > 1 else part.size.size
@@ -154,7 +168,7 @@ def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[C
 
 
 def _later_sound(cut: Cut, moved: Fraction) -> list[Samples]:
-    """Sound from `moved` seconds on, with one packet more in front for the decoder."""
+    """Sound from `moved` seconds on, with one more packet in front for the decoder."""
     if cut.sound is None:
         return []
     shift = round(moved * cut.sound.timescale)
@@ -168,14 +182,14 @@ def _later_sound(cut: Cut, moved: Fraction) -> list[Samples]:
 def _edge(
     video: Track, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]
 ) -> tuple[Samples, bytes, bytes]:
-    """(samples in a source of their own, that source's bytes, sample description for both)."""
+    """Return (samples in a source of their own, that source's bytes, sample entry for both)."""
     avcc = avcc_of(video.entry)
     try:
         sps, pps, _ = split_avcc(avcc)
         used = {parameter_set_id(unit) for unit in [*sps, *pps]}
         free = next(i for i in range(32) if i not in used)
-        frames = _decoded(avcc, part, stop, cut_at, sources)
-        units, new_sps, new_pps = _encoded(frames, video.timescale, free, length_prefix_size(avcc))
+        frames = _decode(avcc, part, stop, cut_at, sources)
+        units, new_sps, new_pps = _encode(frames, video.timescale, free, length_prefix_size(avcc))
     except (av.FFmpegError, IndexError, StopIteration, OSError) as error:
         raise MediaError("clip.cannot_encode", detail=error) from error
     sizes = np.array([len(data) for _, data in units], np.int64)
@@ -186,40 +200,48 @@ def _edge(
     key = np.zeros(sizes.size, np.bool_)
     key[:1] = True
     edge = Samples(
-        np.full(sizes.size, EDGE, np.int64), np.cumsum(sizes) - sizes, sizes, pts - shift, pts,
-        np.diff(np.append(pts, end)), key,
-    )  # fmt: skip
+        source=np.full(sizes.size, EDGE, np.int64),
+        offset=np.cumsum(sizes) - sizes,
+        size=sizes,
+        dts=pts - shift,
+        pts=pts,
+        length=np.diff(np.append(pts, end)),
+        key=key,
+    )
     return edge, b"".join(data for _, data in units), with_parameter_sets(video.entry, new_sps, new_pps)
 
 
-def _decoded(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]) -> list[tuple[int, Any]]:
-    """The frames from `cut_at` on among the first `stop` samples: (pts, frame), in order of showing."""
-    decoder: Any = av.CodecContext.create("h264", "r")
+def _decode(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]) -> list[Frame]:
+    """Return (pts, frame) of the frames from `cut_at` on among the first `stop` samples, in the order they are shown."""
+    decoder = av.CodecContext.create("h264", "r")
     decoder.extradata = avcc
     decoder.thread_count = 1
-    found: list[tuple[int, Any]] = []
+    found: list[Frame] = []
     for i in range(stop):
         with files.opened(sources[int(part.source[i])].path, files.SEGMENT) as file:
             packet = av.Packet(os.pread(file.descriptor, int(part.size[i]), int(part.offset[i])))
         packet.pts, packet.dts = int(part.pts[i]), int(part.dts[i])
-        found += [(f.pts, f) for f in decoder.decode(packet)]
-    found += [(f.pts, f) for f in decoder.decode(None)]
+        found += [(f.pts, f) for f in decoder.decode(packet) if f.pts is not None]
+    found += [(f.pts, f) for f in decoder.decode(None) if f.pts is not None]
     return sorted(((at, f) for at, f in found if at >= cut_at), key=lambda row: row[0])
 
 
-def _encoded(
-    frames: list[tuple[int, Any]], timescale: int, set_id: int, prefix: int
+def _encode(
+    frames: list[Frame], timescale: int, set_id: int, prefix: int
 ) -> tuple[list[tuple[int, bytes]], list[bytes], list[bytes]]:
-    """(pts and sample of each frame, SPS, PPS), NAL units behind lengths of `prefix` bytes, as MP4 holds them."""
+    """Return (pts and sample of each frame, SPS, PPS); NAL units follow lengths of `prefix` bytes, as MP4 holds them."""
     first = frames[0][1]
-    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = first.width, first.height, first.format.name
     encoder.time_base = Fraction(1, timescale)
     encoder.framerate = Fraction(25)
     encoder.thread_count = 1
     encoder.options = {
-        "preset": "veryfast", "crf": EDGE_QUALITY, "bf": "0", "x264-params": f"sps-id={set_id}:keyint=infinite:scenecut=0",
-    }  # fmt: skip
+        "preset": "veryfast",
+        "crf": EDGE_QUALITY,
+        "bf": "0",
+        "x264-params": f"sps-id={set_id}:keyint=infinite:scenecut=0",
+    }
     packets = []
     for at, frame in frames:
         frame.pts, frame.time_base, frame.pict_type = at, encoder.time_base, 0
@@ -227,6 +249,7 @@ def _encoded(
     packets += encoder.encode(None)
     samples, sps, pps = [], [], []
     for packet in packets:
+        assert packet.pts is not None
         units = list(split_annex_b(bytes(packet)))
         sps += [u for u in units if u[0] & 31 == 7]
         pps += [u for u in units if u[0] & 31 == 8]

@@ -20,8 +20,10 @@ class BadMp4Error(Exception):
 
 
 class Box(NamedTuple):
-    """Offsets of one box: header at `start`, content in [`body`, `end`). `sized` is False where the size field is 0, which
-    means that the box reaches to the end of what contains it."""
+    """Offsets of one box: header at `start`, content in [`body`, `end`).
+
+    `sized` is False where the size field is 0, which means that the box reaches to the end of what contains it.
+    """
 
     kind: bytes
     start: int

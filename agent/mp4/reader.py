@@ -58,7 +58,7 @@ def _read(descriptor: int, length: int) -> list[Track]:
 
 
 def _join(moov: memoryview, fragments: list[tuple[int, bytes]], length: int) -> list[Track]:
-    """The tracks of the index and the fragments that follow it in a file of `length` bytes."""
+    """Return the tracks of the index and the fragments that follow it in a file of `length` bytes."""
     movie_scale = 1
     defaults: dict[int, SampleDefaults] = {}
     for kind, body in child_boxes(moov):
@@ -79,8 +79,10 @@ def _join(moov: memoryview, fragments: list[tuple[int, bytes]], length: int) -> 
 
 @dataclass(slots=True)
 class _Header:
-    """What a `trak` box states besides its samples. `empty`: delay before the track begins; `media_time`: first media time
-    that is shown; both in ticks of `timescale`."""
+    """What a `trak` box states besides its samples.
+
+    `empty`: delay before the track begins; `media_time`: first media time that is shown; both in ticks of `timescale`.
+    """
 
     track_id: int
     kind: str

@@ -89,10 +89,11 @@ def cut_back(path: Path, whole: int) -> None:
 
 
 def has_no_fragment(path: Path) -> bool:
-    """Return True where no whole fragment was ever written: the file is empty, or holds the header alone, or behind it the
-    beginning of the first fragment or zeros (a length that reached the disk before the content).
+    """Return True where no whole fragment was ever written.
 
-    Anything else may yet be saved by hand, such as an `mdat` over all of a file whose index was lost. Raises OSError.
+    The file is empty, or holds only the header, or the header and behind it the beginning of the first fragment or zeros (a
+    length that reached the disk before the content). Anything else may still be rescued by hand, such as an `mdat` over all
+    of a file whose index was lost. Raises OSError.
     """
     found, end = list_boxes(path), path.stat().st_size
     if not found:
@@ -107,7 +108,7 @@ def has_no_fragment(path: Path) -> bool:
 
 
 def _is_zero(path: Path, start: int) -> bool:
-    """True where every byte from `start` on is zero."""
+    """Return True where every byte from `start` on is zero."""
     with path.open("rb") as file:
         file.seek(start)
         while block := file.read(1 << 20):

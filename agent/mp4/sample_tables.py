@@ -76,7 +76,7 @@ def _column(body: memoryview, at: int, kind: str, count: int) -> Numbers:
 
 
 def _expand(body: memoryview, kind: str, count: int) -> Numbers:
-    """A run-length table (`stts`, `ctts`) as one value per sample."""
+    """Return a run-length table (`stts`, `ctts`) as one value per sample."""
     rows = struct.unpack_from(">I", body, 4)[0]
     pairs = _column(body, 8, ">u4", rows * 2).reshape(-1, 2)
     if int(pairs[:, 0].sum()) != count:

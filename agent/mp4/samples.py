@@ -14,9 +14,12 @@ Marks = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One stream of a file. Arrays hold one entry per sample in decoding order: `offset` and `size` in bytes, `dts` and
-    `pts` in ticks of `timescale` on the file's presentation time line (edit list applied), `key` True at key frames.
-    `length` is each sample's duration in ticks. `entry` is the only entry of the sample description, unchanged."""
+    """One stream of a file.
+
+    Arrays hold one entry per sample in decoding order: `offset` and `size` in bytes, `dts` and `pts` in ticks of `timescale`
+    on the file's presentation time line (edit list applied), `key` True at key frames. `length` is each sample's duration in
+    ticks. `entry` is the only entry of the sample description, unchanged.
+    """
 
     kind: str
     timescale: int
@@ -33,7 +36,7 @@ class Track:
 
     @property
     def codec(self) -> str:
-        """Four characters: avc1, hvc1, hev1, mp4a …"""
+        """Four characters such as avc1, hvc1, hev1, mp4a."""
         return self.entry[4:8].decode("latin-1")
 
     def select(self, begin: int, stop: int) -> Track:
@@ -56,8 +59,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples of one track of a file to be made: `source` is an index into the sources that they are read from, `dts` and
-    `pts` count ticks of the track's time scale from the first frame of the file to be made."""
+    """Samples of one track of a file to be made.
+
+    `source` is an index into the sources that they are read from; `dts` and `pts` count ticks of the track's time scale from
+    the first frame of the file to be made.
+    """
 
     source: Numbers
     offset: Numbers

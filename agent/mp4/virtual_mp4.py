@@ -1,8 +1,8 @@
-"""An ordinary MP4 that need not exist on a disk: its index stands in front, and its pictures and sound are read out of the
-sources when they are asked for.
+"""An ordinary MP4 that need not exist on a disk.
 
-The size is known before the first byte, any range can be read at any time, nothing is buffered on a disk, and the same
-request gives the same bytes.
+Its index comes first, and its pictures and sound are read out of the sources when they are asked for. The size is known
+before the first byte, any range can be read at any time, nothing is buffered on a disk, and the same request gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ class SampleSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PictureTable:
-    """Where each picture lies: `place` is the byte of the file at which `samples[i]` begins; times in ticks of
-    `timescale`."""
+    """Where each picture lies: `place[i]` is the byte of the file at which sample i of `samples` begins.
+
+    Times are in ticks of `timescale`.
+    """
 
     place: Numbers
     samples: Samples
@@ -44,10 +46,10 @@ class PictureTable:
 
 
 class VirtualMp4:
-    """`size` in bytes, `duration` in seconds. Threads may read it at the same time: it keeps no file open between calls.
+    """An MP4 of `size` bytes and `duration` seconds that is read out of its sources.
 
-    `tracks` are the video, then the sound if there is one: each a description and its samples in the order of play, whose
-    `source` is an index into `sources`.
+    Threads may read it at the same time: it keeps no file open between calls. `tracks` are the video, then the sound if
+    there is one: each a description and its samples in the order of play, whose `source` is an index into `sources`.
     """
 
     def __init__(self, tracks: Sequence[tuple[Track, Sequence[Samples]]], sources: Sequence[SampleSource]) -> None:

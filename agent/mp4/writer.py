@@ -53,7 +53,7 @@ def track_seconds(track: Track, samples: Samples) -> float:
 
 
 def _moov(tracks: Sequence[tuple[Track, Samples]], chunks: Sequence[ChunkTable], base: int, *, wide: bool) -> bytes:
-    """`base` is the offset of the media data, `wide` says that offsets take 64 bits."""
+    """Return the `moov` box. `base` is the offset of the media data, `wide` says that offsets take 64 bits."""
     lengths = [round(track_seconds(track, samples) * MOVIE_SCALE) for track, samples in tracks]
     mvhd = struct.pack(">QQIQ", 0, 0, MOVIE_SCALE, max(lengths)) + struct.pack(">IH10x", 0x10000, 0x100) + _UNITY
     mvhd += bytes(24) + struct.pack(">I", len(tracks) + 1)
@@ -67,7 +67,7 @@ def _moov(tracks: Sequence[tuple[Track, Samples]], chunks: Sequence[ChunkTable],
 def _trak(
     number: int, track: Track, samples: Samples, chunks: ChunkTable, base: int, shown: int, *, wide: bool
 ) -> bytes:
-    """`shown` is the track's duration in ticks of MOVIE_SCALE."""
+    """Return the `trak` box. `shown` is the track's duration in ticks of MOVIE_SCALE."""
     sound = track.kind == "soun"
     tkhd = struct.pack(">QQI4xQ8xHHH2x", 0, 0, number, shown, 0, int(sound), 0x100 if sound else 0) + track.matrix
     tkhd += struct.pack(">2I", track.width, track.height)
@@ -116,7 +116,7 @@ def _stbl(track: Track, samples: Samples, delta: Numbers, chunks: ChunkTable, ba
 
 
 def _run_lengths(values: Numbers, kind: str) -> bytes:
-    """The values as a run-length table (`stts`, `ctts`)."""
+    """Return the values as a run-length table (`stts`, `ctts`)."""
     begins = np.flatnonzero(np.append(True, np.diff(values) != 0))
     counts = np.diff(np.append(begins, values.size))
     rows = np.empty((begins.size, 2), ">u4")
