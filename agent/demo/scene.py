@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +60,7 @@ class Classroom:
     def __init__(self, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
         self._size = size
         self._room = _draw_room()
-        with Image.open(str(files("agent.demo") / "assets" / "person.png")) as person:
+        with Image.open(Path(__file__).with_name("assets") / "person.png") as person:
             self._person = person.convert("RGBA")
         self._people = -1
         self._planes: dict[int, tuple[Plane, Plane, Plane]] = {}
