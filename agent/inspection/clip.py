@@ -14,7 +14,7 @@ from agent.clock import Clock
 from agent.drive import durable, keys
 from agent.errors import InputError, MediaError
 from agent.inspection import clip_file, evidence, gaps, manifest, manifest_body
-from agent.inspection.causes import find_causes
+from agent.inspection.causes import Cause, find_causes
 from agent.inspection.cut import Cut, Span, cut
 from agent.inspection.evidence import Footage, Lost
 from agent.inspection.gaps import Hole
@@ -161,8 +161,8 @@ class Clips:
         raise InputError("clip.being_recorded" if writing else "clip.no_video", **words)
 
     def _words(self, request: Request) -> dict[str, object]:
-        start, end = (x.astimezone(self._catalog.zone) for x in (request.span.start, request.span.end))
-        span = f"{start:%Y-%m-%d %H:%M:%S}–{end:%H:%M:%S}"
+        zone, asked = self._catalog.zone, request.span
+        span = f"{asked.start.astimezone(zone):%Y-%m-%d %H:%M:%S}–{asked.end.astimezone(zone):%H:%M:%S}"
         return {"class_id": request.cls.class_id, "span": span, "camera": "、".join(request.cameras) or "*"}
 
     def _plans(self, request: Request, camera_id: str, footage: Footage) -> list[Plan]:
@@ -171,7 +171,10 @@ class Clips:
             return []
         covered = [piece.span for one in cuts for piece in one.pieces]
         open_spans = gaps.uncovered(request.span, covered)
-        holes = self._holes(request, camera_id, footage, open_spans) if open_spans else []
+        class_id, now = request.cls.class_id, self._clock.now()
+        causes: list[Cause] = []
+        if open_spans:
+            causes = find_causes(self._catalog, self._classes(), class_id, camera_id, request.span, footage.lost, now)
         plans = []
         for one in cuts:
             encoded = "none"
@@ -183,18 +186,12 @@ class Clips:
 
                 one, sources = recode.exact_start(one, footage.sources, request.span.start)
                 encoded = "first pictures"
-            film = VirtualMp4(one.tracks, sources)
-            plans.append(Plan(request, camera_id, one, film, footage, encoded=encoded))
+            plans.append(Plan(request, camera_id, one, VirtualMp4(one.tracks, sources), footage, encoded=encoded))
         # a hole is listed with the file that follows it, the last with the last file
-        for hole in holes:
+        for hole in gaps.explain(open_spans, causes):
             after = next((p for p in plans if p.cut.span.end > hole.span.start), plans[-1])
             after.holes.append(hole)
         return plans
-
-    def _holes(self, request: Request, camera_id: str, footage: Footage, open_spans: list[Span]) -> list[Hole]:
-        class_id, now = request.cls.class_id, self._clock.now()
-        causes = find_causes(self._catalog, self._classes(), class_id, camera_id, request.span, footage.lost, now)
-        return gaps.explain(open_spans, causes)
 
     def save(self, plan: Plan, out: Path) -> SavedClip:
         """Write one clip with its manifest into `out`; return the contract's clip object. Raises InputError, MediaError."""
