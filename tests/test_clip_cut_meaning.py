@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.errors import MediaError
 from agent.inspection.cut import Cut, Source, cut
+from agent.inspection.recode import exact_start
+from agent.mp4.boxes import make_box
 from agent.mp4.samples import Track
 
 START = datetime(2025, 3, 10, 9, 0, tzinfo=UTC)
@@ -222,3 +225,14 @@ def test_a_source_with_another_time_scale_is_placed_to_the_nearest_tick() -> Non
     (one,) = made(0, 10, (0, [video(4)]), (4, [fine]))
     ticks = [round(i * 3599 * VIDEO_SCALE / 90_000) for i in range(100)]
     assert one.video_parts[1].pts.tolist() == [4 * VIDEO_SCALE + x for x in ticks]
+
+
+@pytest.mark.parametrize(
+    "avcc",
+    [b"", b"\x01\x42", b"\x01\x42\x00\x1f\xff\xe1\x00", b"\x01\x42\x00\x1f\xff\xe1\x00\x05\x67\0\0\0\0\0"],
+    ids=["none", "cut off", "cut off in a length", "no ID"],
+)
+def test_an_exact_start_with_broken_parameter_sets_is_a_named_error(avcc: bytes) -> None:
+    (one,) = made(3, 6, (0, [video(10, entry=ENTRIES["vide"] + make_box(b"avcC", avcc))]))
+    with pytest.raises(MediaError):
+        exact_start(one, [Source(Path("0.mp4"), START)], after(3))

@@ -161,8 +161,8 @@ def esds(bit_rate: int, config: bytes) -> bytes:
 
 
 def test_formats_are_the_same_where_one_decoder_does_for_both() -> None:
-    sound = [track("soun", entry(b"mp4a", esds(rate, config))) for rate, config in
-             ((32_000, b"\x14\x08"), (64_000, b"\x14\x08"), (32_000, b"\x12\x10"))]  # fmt: skip
+    given = ((32_000, b"\x14\x08"), (64_000, b"\x14\x08"), (32_000, b"\x12\x10"))
+    sound = [track("soun", entry(b"mp4a", esds(rate, config))) for rate, config in given]
     assert same_format(sound[0], sound[1]), "bit rates do not count"
     assert not same_format(sound[0], sound[2])
     picture = track("vide", AVC1)

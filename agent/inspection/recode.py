@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -190,7 +191,7 @@ def _edge(
         free = next(i for i in range(32) if i not in used)
         frames = _decode(avcc, part, stop, cut_at, sources)
         units, new_sps, new_pps = _encode(frames, video.timescale, free, length_prefix_size(avcc))
-    except (av.FFmpegError, IndexError, StopIteration, OSError) as error:
+    except (av.FFmpegError, IndexError, ValueError, struct.error, StopIteration, OSError) as error:
         raise MediaError("clip.cannot_encode", detail=error) from error
     sizes = np.array([len(data) for _, data in units], np.int64)
     pts = np.array([at for at, _ in units], np.int64)
