@@ -29,7 +29,7 @@ from agent.demo.camera import VirtualCamera
 from agent.demo.media import read_index
 from agent.drive import gaps
 from agent.errors import MediaError
-from agent.recording.mp4 import mend_header
+from agent.mp4.repair import mend_header
 from agent.schedule import planned
 from agent.wiring import ClassBook
 from tests.broker import Broker, Heard, Listener

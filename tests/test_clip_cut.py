@@ -13,10 +13,10 @@ import pytest
 
 from agent.demo.media import make_clip
 from agent.errors import MediaError
-from agent.inspection import boxes
 from agent.inspection.clip import Request
 from agent.inspection.cut import Source, Span, cut
-from agent.inspection.film import Film
+from agent.mp4.reader import read_tracks
+from agent.mp4.virtual_mp4 import VirtualMp4
 from tests.clipping import DAY, START, ZONE, Box, beeps, copy_span, frames, make_box
 
 FPS = 25
@@ -243,9 +243,9 @@ def test_a_clip_beyond_four_gigabytes_has_wide_offsets(
     path = tmp_path / "a.mp4"
     copy_span(material, path, 0, 10)
     source = Source(path, START)
-    (one,) = cut([source], START, START + timedelta(seconds=10), [boxes.read(path)])
-    monkeypatch.setattr("agent.inspection.film.NARROW", 1000)
-    (tmp_path / "b.mp4").write_bytes(b"".join(Film(one, [source]).read()))
+    (one,) = cut([source], START, START + timedelta(seconds=10), [read_tracks(path)])
+    monkeypatch.setattr("agent.mp4.writer.NARROW", 1000)
+    (tmp_path / "b.mp4").write_bytes(b"".join(VirtualMp4(one.tracks, [source]).read()))
     shows(str(tmp_path / "b.mp4"), 0, 10 * FPS - 1)
     assert b"co64" in (tmp_path / "b.mp4").read_bytes()[:20000]
 
@@ -264,10 +264,10 @@ def test_damaged_files_never_end_in_anything_but_an_error(tmp_path: Path, materi
             broken[chance.randrange(index - 4, len(data))] = chance.choice([0, 1, 0x7F, 0xFF, chance.randrange(256)])
         bad.write_bytes(broken if chance.random() < 0.9 else broken[: chance.randrange(len(broken))])
         try:
-            tracks = boxes.read(bad)
+            tracks = read_tracks(bad)
             source = Source(bad, START)
             for one in cut([source], START, START + timedelta(seconds=4), [tracks]):
-                assert sum(map(len, Film(one, [source]).read())) < 10 * len(data)
+                assert sum(map(len, VirtualMp4(one.tracks, [source]).read())) < 10 * len(data)
         except MediaError:
             refused += 1
     assert refused > 50

@@ -22,7 +22,7 @@ from agent.demo.media import make_clip
 from agent.drive import init
 from agent.errors import DriveError, MediaError
 from agent.model import Segment, Session
-from agent.recording.mp4 import boxes, mend_header, whole_end
+from agent.mp4.repair import list_boxes, mend_header, whole_end
 from agent.recording.options import Source
 from agent.recording.parameters import joined, parameter_sets
 from agent.recording.recover import recover
@@ -136,8 +136,8 @@ def cut_off(tmp_path: Path, clips: Path) -> tuple[Path, Path]:
 class TestBoxes:
     def test_growing_and_finished(self, cut_off: tuple[Path, Path]) -> None:
         killed, finished = cut_off
-        assert [k for k, _, _ in boxes(killed)][:5] == ["ftyp", "free", "free", "moov", "moof"]
-        assert [k for k, _, _ in boxes(finished)] == ["ftyp", "free", "mdat", "moov"]
+        assert [k for k, _, _ in list_boxes(killed)][:5] == ["ftyp", "free", "free", "moov", "moof"]
+        assert [k for k, _, _ in list_boxes(finished)] == ["ftyp", "free", "mdat", "moov"]
         assert not mend_header(killed) and not mend_header(finished)
 
     def test_header_without_index_is_put_back(self, cut_off: tuple[Path, Path]) -> None:
@@ -146,7 +146,7 @@ class TestBoxes:
         size = len(good)
         for tail in (0, 100):
             # the last header reached the disk, the index did not, or only its first bytes
-            killed.write_bytes(finished.read_bytes()[: boxes(finished)[3][1] + tail])
+            killed.write_bytes(finished.read_bytes()[: list_boxes(finished)[3][1] + tail])
             with pytest.raises(MediaError):
                 media.probe(killed)
             assert mend_header(killed)

@@ -12,7 +12,7 @@ import pytest
 
 from agent import media
 from agent.model_alerts import AlertKind
-from agent.recording.mp4 import boxes
+from agent.mp4.repair import list_boxes
 from agent.recording.options import Options, Source
 from tests.recording_rig import (
     UNCUT,
@@ -64,7 +64,7 @@ def test_segments_follow_one_another(codec: str, audio: str | None, clips: Path,
         assert length == pytest.approx(len(indexes(path)) * 0.04, abs=0.041)
         assert path.stat().st_size == segment.bytes
         assert hashlib.sha256(path.read_bytes()).hexdigest() == segment.sha256
-        assert [kind for kind, _, _ in boxes(path)] == ["ftyp", "free", "mdat", "moov"]
+        assert [kind for kind, _, _ in list_boxes(path)] == ["ftyp", "free", "mdat", "moov"]
         found = media.probe(path)
         assert (found.video, found.audio) == ("h265" if codec == "hevc" else codec, "aac" if audio else None)
         assert (segment.video_codec, segment.audio_codec) == (found.video, found.audio)

@@ -1,4 +1,4 @@
-"""The demo's broker: amqtt in a thread of its own, on loopback, on a free port. It speaks MQTT 3.1.1."""
+"""An embedded MQTT 3.1.1 broker (amqtt) in a thread of its own, on loopback, on a free port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from amqtt.errors import BrokerError
 
 
 class EmbeddedBroker:
-    """`start` returns when it listens on `port`; `stop` when it is gone."""
+    """An MQTT broker: `start` returns when it listens on `port`, `stop` when it has ended."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.address = address
@@ -26,7 +26,7 @@ class EmbeddedBroker:
         self._broker: Broker | None = None
 
     def start(self) -> EmbeddedBroker:
-        # amqtt tells of every client that comes and goes; the demo's reader has better things to read
+        # amqtt logs every client that connects and leaves, which would hide the output of the demo
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.CRITICAL)
         self._thread.start()

@@ -1,9 +1,9 @@
-"""A whole virtual camera: discovery, ONVIF and RTSP of one device, with its faults.
+"""A complete virtual camera: discovery, ONVIF and RTSP of one device, with its faults.
 
     python -m agent.demo.camera --media FILE [--count 4] [--address 127.0.0.1] …
 
-prints one JSON object a camera (address, rtsp_url, sub_url, onvif_url, serial) and runs until standard input closes
-or a signal comes.
+prints one JSON object per camera (address, rtsp_url, sub_url, onvif_url, serial) and runs until standard input is closed
+or a signal arrives.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ ENCODINGS = {"h264": "H264", "hevc": "H265", "aac": "AAC", "pcm_alaw": "G711", "
 
 
 class VirtualCamera:
-    """One camera on one address; `media` is a file, or one for each of "main" and "sub".
+    """One camera on one address; `media` is a file, or one file for each of "main" and "sub".
 
-    Parts, for tests that look or change more closely: `rtsp` (RtspServer), `device` (OnvifDevice, with `state` and
-    `personality`), `discovery` (None where `discoverable` is false). Faults are methods here and fields of `faults()`.
+    Parts, for tests that inspect or change details: `rtsp` (RtspServer), `device` (OnvifDevice, with `state` and
+    `personality`), `discovery` (None where `discoverable` is False). Faults are methods here and fields of `faults()`.
     """
 
     def __init__(
@@ -85,7 +85,10 @@ class VirtualCamera:
         )
 
     def start(self) -> VirtualCamera:
-        """Raises OSError where address or port cannot be had, av.FFmpegError or ValueError for unusable media."""
+        """Start all services.
+
+        Raises OSError where address or port are not available, av.FFmpegError or ValueError for unusable media.
+        """
         try:
             self.rtsp.start()
             self._describe()
@@ -96,6 +99,7 @@ class VirtualCamera:
         return self
 
     def stop(self) -> None:
+        """Stop all services; the camera cannot be started again."""
         self._services(False)
         self.rtsp.stop()
 
@@ -114,7 +118,7 @@ class VirtualCamera:
                 (part.start if up else part.stop)()
 
     def _describe(self) -> None:
-        """What the encoder configurations tell is what the media are."""
+        """Set the encoder configurations that ONVIF reports to what the media are."""
         sources = {name: stream.source for name, stream in self.rtsp.streams.items()}
         self.state.video = [_video_encoder(name, source) for name, source in sources.items() if source.video]
         audio = next((source.audio for source in sources.values() if source.audio), None)
@@ -136,27 +140,28 @@ class VirtualCamera:
         return self.rtsp.url("main")
 
     def url_with_password(self, name: str = "main") -> str:
+        """Return the URL of a stream with user name and password."""
         user = f"{quote(self.rtsp.username, safe='')}:{quote(self.rtsp.password, safe='')}@"
         return self.rtsp.url(name).replace("rtsp://", f"rtsp://{user}" if self.rtsp.username else "rtsp://")
 
     def position(self, name: str = "main") -> float:
-        """Where in its file the stream is now, seconds."""
+        """Return the present position of a stream in its file, in seconds."""
         return self.rtsp.streams[name].position
 
     # Faults
 
     def faults(self, name: str = "main") -> Faults:
-        """Switches of one stream: frozen, held, send_video, send_audio, reports, repeat …"""
+        """Return the fault switches of one stream."""
         return self.rtsp.faults(name)
 
     def freeze(self, on: bool = True, hang: bool = False) -> None:
-        """Media stop, connections stay; with `hang` requests (and new connections) stay unanswered as well."""
+        """Stop the media, keep the connections; with `hang` requests (and new connections) are not answered either."""
         for stream in self.rtsp.streams.values():
             stream.faults.frozen = on
         self.rtsp.hung = on and hang
 
     def pause(self, seconds: float, burst: bool = False) -> None:
-        """Send nothing for a while, from another thread; what was due is lost, or follows in one burst."""
+        """Send nothing for some seconds (this call does not wait); what was due is lost, or follows in one burst."""
         field = "held" if burst else "frozen"
         for stream in self.rtsp.streams.values():
             setattr(stream.faults, field, True)
@@ -165,30 +170,31 @@ class VirtualCamera:
             timer.start()
 
     def jump(self, seconds: float) -> None:
-        """From now on RTP timestamps are that much later, or earlier; sender reports agree with them."""
+        """Shift RTP timestamps by that much from now on, later or earlier; sender reports agree with them."""
         for stream in self.rtsp.streams.values():
             stream.faults.shift = {kind: value + seconds for kind, value in stream.faults.shift.items()}
 
     def set_report_offset(self, seconds: float) -> None:
-        """The clock in sender reports is wrong by that much."""
+        """Make the clock in sender reports wrong by that much."""
         for stream in self.rtsp.streams.values():
             stream.faults.report_offset = seconds
 
     def drop(self, reset: bool = False) -> None:
-        """Close all RTSP connections; clients may come back at once."""
+        """Close all RTSP connections; clients may connect again at once."""
         self.rtsp.drop(reset)
 
     def power_off(self) -> None:
-        """Nothing listens and nothing is discovered until `power_on`."""
+        """Stop listening and answering discovery until `power_on`."""
         self._services(False)
         self.rtsp.unlisten()
 
     def power_on(self) -> None:
+        """Listen again after `power_off`."""
         self.rtsp.listen()
         self._services(True)
 
     def move(self, address: str) -> None:
-        """The camera gets another address and keeps its ports and its identity, as after DHCP."""
+        """Change to another address and keep ports and identity, as after a new DHCP lease."""
         self.power_off()
         self.rtsp.address = self.device.address = address
         if self.discovery:
@@ -196,12 +202,13 @@ class VirtualCamera:
         self.power_on()
 
     def set_password(self, password: str, disconnect: bool = True) -> None:
+        """Change the password of RTSP and ONVIF."""
         self.rtsp.password = self.device.password = password
         if disconnect:
             self.drop()
 
     def swap(self, media: Path, name: str = "main") -> None:
-        """Another file on the fly; see `RtspServer.swap`."""
+        """Play another file from now on; see `RtspServer.swap`."""
         self.rtsp.swap(name, media)
         self._files[name] = media
         self._describe()
@@ -231,7 +238,7 @@ def _video_encoder(name: str, source: Source) -> VideoEncoder:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run cameras until standard input closes or SIGTERM or SIGINT comes."""
+    """Run cameras until standard input is closed or SIGTERM or SIGINT arrives."""
     parser = argparse.ArgumentParser(prog="python -m agent.demo.camera", description="Run virtual cameras.")
     parser.add_argument("--media", type=Path, required=True)
     parser.add_argument("--sub", type=Path, help="file of the sub stream (the main one's if left out)")

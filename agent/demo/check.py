@@ -1,4 +1,4 @@
-"""Whether a file really plays: every frame of picture and sound is decoded."""
+"""Check whether a file really plays: every frame of picture and sound is decoded."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import av
 
 
 def seconds(path: Path) -> float:
-    """Length of a media file."""
+    """Return the duration of a media file in seconds."""
     with av.open(str(path)) as container:
         return (container.duration or 0) / av.time_base
 
 
 def plays(path: Path) -> bool:
-    """True where picture and sound decode from end to end."""
+    """Return True where picture and sound decode from end to end."""
     try:
         with av.open(str(path)) as container:
             kinds = {frame.__class__ for frame in container.decode(video=0, audio=0)}

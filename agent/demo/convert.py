@@ -1,4 +1,4 @@
-"""Makes any video file fit for the virtual camera: codecs that RTP carries and a key frame each 2 s."""
+"""Convert any video file for the virtual camera: codecs that RTP can carry and a key frame every 2 s."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SOUND_RATE = 16000
 
 
 def playable(path: Path, folder: Path, seconds: float = 120.0) -> Path:
-    """`path` itself where a camera could send it, else a copy in `folder` (at most `seconds`) as H.264 and AAC.
+    """Return `path` where a camera could send it, else a copy in `folder` (at most `seconds`) as H.264 and AAC.
 
-    Raises av.FFmpegError where `path` is no media file, ValueError where it holds no picture.
+    Raises av.FFmpegError where `path` is not a media file, ValueError where it has no video.
     """
     with av.open(str(path)) as container:
         if not container.streams.video:
@@ -59,7 +59,7 @@ def _convert(path: Path, target: Path, seconds: float) -> Path:
 
 
 def _at_rate(container: av.container.InputContainer, fps: int) -> Iterator[av.VideoFrame]:
-    """Frames at a constant rate: repeated where the file has fewer, left out where it has more."""
+    """Yield frames at a constant rate: repeated where the file has fewer, skipped where it has more."""
     index, start = 0, None
     for frame in container.decode(video=0):
         moment = frame.time or 0.0
@@ -70,7 +70,7 @@ def _at_rate(container: av.container.InputContainer, fps: int) -> Iterator[av.Vi
 
 
 def _sound(path: Path, seconds: float) -> Sound | None:
-    """First sound track as mono floats at SOUND_RATE, or None."""
+    """Return the first sound track as mono floats at SOUND_RATE, None without one."""
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return None

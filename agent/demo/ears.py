@@ -1,21 +1,22 @@
-"""Somebody else's program on the broker: what the bureau's dashboard would hear."""
+"""A client of the broker that receives what the bureau's dashboard would receive."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-Heard = Callable[[str, Mapping[str, Any]], None]
+JsonObject: TypeAlias = dict[str, Any]
+Heard: TypeAlias = Callable[[str, JsonObject], None]
 log = logging.getLogger(__name__)
 
 
 class Ears:
-    """Subscribes to everything below `training/v1/#` and hands on (topic below the box, data of the event)."""
+    """Subscribe to `training/v1/#` and pass each event on as (topic below the box, data of the event)."""
 
     def __init__(self, host: str, port: int, heard: Heard) -> None:
         self._heard = heard
@@ -33,7 +34,7 @@ class Ears:
         self._client.loop_stop()
 
     def _message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        if not message.payload:  # a retained topic that was taken back
+        if not message.payload:  # a retained topic that was cleared
             return
         try:
             event = json.loads(message.payload)

@@ -1,10 +1,10 @@
-"""Test material: clips whose every frame carries its index and whose sound carries the second, of any codec."""
+"""Test media of any codec: every frame shows its index, and the sound identifies the second."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import av
 import numpy as np
@@ -18,7 +18,7 @@ Sound = npt.NDArray[np.float32]
 ENCODERS = {"h264": "libx264", "hevc": "libx265", "aac": "aac", "alaw": "pcm_alaw", "ulaw": "pcm_mulaw"}
 INDEX_BITS = 24
 FLASH = 0.08
-"""Length in seconds of the white square and the beep that begin every second together."""
+"""Duration in seconds of the white square and the beep with which every second begins."""
 
 
 def make_clip(
@@ -35,9 +35,9 @@ def make_clip(
 ) -> Path:
     """Write a moving test picture with tones; returns `path`.
 
-    G.711 needs a path ending in .mov (MP4 cannot hold it), 8 kHz. AAC is 16 kHz unless told, so that lengths that are
-    multiples of 1.6 s hold a whole number of AAC frames and a loop has no seam. `bit_rate` in bit/s; left out, constant
-    quality. `loudness` is the amplitude of the tone (0 to 1). See `read_index` and `tone` for what it carries.
+    G.711 needs a path ending in .mov (MP4 cannot hold it) and has 8 kHz. AAC has 16 kHz by default, so that durations that
+    are multiples of 1.6 s hold a whole number of AAC frames and a loop has no seam. `bit_rate` is in bit/s; without it the
+    quality is constant. `loudness` is the amplitude of the tone (0 to 1). `read_index` and `tone` describe the content.
     """
     rate = sample_rate or (16000 if audio == "aac" else 8000)
     sound = tone(seconds, rate, loudness) if audio else None
@@ -53,7 +53,10 @@ def make_clip(
 
 
 def tone(seconds: float, rate: int, loudness: float) -> Sound:
-    """Second k hums at 300 + 50 (k mod 20) Hz and begins with a beep at 2 kHz; some noise makes each packet unique."""
+    """Return a tone of 300 + 50 (k mod 20) Hz in second k, which begins with a beep of 2 kHz.
+
+    Some noise makes each packet unique.
+    """
     t = np.arange(round(seconds * rate)) / rate
     hum = np.sin(2 * np.pi * (300 + 50 * (t.astype(int) % 20)) * t)
     beep = np.sin(2 * np.pi * 2000 * t)
@@ -63,7 +66,7 @@ def tone(seconds: float, rate: int, loudness: float) -> Sound:
 
 
 def index_bar(index: int, width: int, height: int) -> Plane:
-    """The bar code of a frame index: white, black, then INDEX_BITS bits, most significant first; `height` rows."""
+    """Return the bar code of a frame index: white, black, then INDEX_BITS bits, most significant first; `height` rows."""
     bits = [1, 0] + [index >> bit & 1 for bit in reversed(range(INDEX_BITS))]
     cell = width // len(bits)
     row = np.zeros(width, np.uint8) + 16
@@ -72,12 +75,12 @@ def index_bar(index: int, width: int, height: int) -> Plane:
 
 
 def bar_height(height: int) -> int:
-    """Rows that the bar code takes of a picture of that height."""
+    """Return how many rows the bar code takes of a picture of that height."""
     return max(16, height // 32 * 2)
 
 
-def read_index(luma: npt.NDArray[Any]) -> int | None:
-    """Frame index out of a grey picture (height, width) made by `make_clip`; None where there is no bar code."""
+def read_index(luma: Plane) -> int | None:
+    """Return the frame index of a grey picture (height, width) made by `make_clip`; None where there is no bar code."""
     height, width = luma.shape
     cell = width // (INDEX_BITS + 2)
     row = luma[4 : bar_height(height) - 4].astype(float).mean(axis=0)
@@ -96,7 +99,7 @@ class _Pattern:
         rng = np.random.default_rng(2)
         y, x = np.mgrid[0:height, 0 : 2 * width]
         wave = 110 + 40 * np.sin(x / width * 4 * np.pi) + 30 * np.sin(y / 17 + np.sin(x / width * 6 * np.pi))
-        # Fine noise gives the encoder something to spend a wished bit rate on.
+        # fine noise makes the picture hard enough to compress to reach a requested bit rate
         grain = rng.normal(0, 18 if noisy else 3, wave.shape)
         self._texture = np.clip(wave + grain, 20, 230).astype(np.uint8)
         self._chroma = [np.full((height // 2, width // 2), v, np.uint8) for v in (118, 138)]
@@ -112,14 +115,14 @@ class _Pattern:
 
 
 def yuv_frame(luma: Plane, blue: Plane, red: Plane) -> av.VideoFrame:
-    """A yuv420p frame of three planes."""
+    """Return a yuv420p frame of three planes."""
     height, width = luma.shape
     stacked = np.concatenate([luma.reshape(-1), blue.reshape(-1), red.reshape(-1)])
     return av.VideoFrame.from_ndarray(stacked.reshape(height * 3 // 2, width), format="yuv420p")
 
 
 class Writer:
-    """Encodes pictures and sound (float, mono) into one file; a context manager that finishes the file."""
+    """Encode pictures and sound (float, mono) into one file; a context manager that finishes the file."""
 
     def __init__(
         self,
@@ -179,6 +182,7 @@ class Writer:
         return stream
 
     def picture(self, frame: av.VideoFrame) -> None:
+        """Encode the next picture."""
         assert self._video is not None
         frame.pts = self._frames
         frame.time_base = self._video.codec_context.time_base
@@ -186,9 +190,10 @@ class Writer:
         self._container.mux(self._video.encode(frame))
 
     def sound(self, samples: Sound) -> None:
+        """Encode the next samples."""
         assert self._audio is not None
         if self._audio.codec_context.format.name == "s16":
-            data: npt.NDArray[Any] = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+            data: Sound | npt.NDArray[np.int16] = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
         else:
             data = samples
         frame = av.AudioFrame.from_ndarray(

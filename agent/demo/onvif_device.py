@@ -1,4 +1,4 @@
-"""A virtual ONVIF device: SOAP over HTTP with the authentication and the habits that its personality has."""
+"""A virtual ONVIF device: SOAP over HTTP with the authentication and the behaviour that its personality defines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from agent.demo.onvif_operations import Fault, Operations
 from agent.demo.onvif_state import NAMESPACES, DeviceState
@@ -26,10 +25,11 @@ MAX_REQUEST = 1_000_000
 
 
 class OnvifDevice(Operations):
-    """Answers at http://address:port/onvif/device_service (and media_service); the port is chosen by the system.
+    """Answer at http://address:port/onvif/device_service (and media_service); port 0: the system chooses.
 
-    `streams` maps profile tokens to the URI told for them. `calls` lists every operation asked, `refused` counts wrong
-    credentials, `changes` the operations that set something. An empty user name means that no credentials are asked.
+    `streams` maps profile tokens to the URI that is reported for them. `calls` lists every requested operation, `refused`
+    counts wrong credentials, `changes` lists the operations that set something. An empty user name means that no
+    credentials are required.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class OnvifDevice(Operations):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen; after `stop` again on the same port. Raises OSError."""
+        """Listen; after `stop`, again on the same port. Raises OSError."""
         self._server = _Server(self, (self.address, self.port))
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
@@ -71,6 +71,7 @@ class OnvifDevice(Operations):
             self._server = None
 
     def check_version(self, version: str) -> None:
+        """Raise Fault for a SOAP version that the device does not support."""
         if version not in self.personality.soap:
             raise Fault(500, "VersionMismatch", "SOAP version not supported")
 
@@ -140,6 +141,7 @@ class OnvifDevice(Operations):
         return fields.get("username") == self.username and fields.get("response") == wanted
 
     def challenges(self) -> list[str]:
+        """Return the values of WWW-Authenticate, one for each digest algorithm."""
         base = f'Digest realm="{REALM}", qop="auth", nonce="{self.nonce}"'
         return [f"{base}, algorithm={name}" for name in self.personality.http_digest]
 
@@ -156,8 +158,8 @@ class _Server(ThreadingHTTPServer):
         self.device = device
         super().__init__(where, _Handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away in the middle is no news."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignore errors: a client that disconnects during a request is normal."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -165,8 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = 10
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: `calls` holds what was asked."""
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: `calls` lists the requests."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return format_datetime(self.server.device.now(), usegmt=True)

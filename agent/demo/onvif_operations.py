@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 from agent.demo.onvif_state import NAMESPACES, AudioEncoder, DeviceState, VideoEncoder, tag
 from agent.demo.personality import Personality
+
+Encoder = TypeVar("Encoder", VideoEncoder, AudioEncoder)
 
 
 class Fault(Exception):
@@ -21,9 +23,9 @@ class Fault(Exception):
 
 
 class Operations:
-    """What a device answers; each `_do_…` returns the content of one response element.
+    """The operations of a device; each `_do_…` returns the content of one response element.
 
-    `streams` maps profile tokens to the URI told for them; `changes` lists the operations that set something.
+    `streams` maps profile tokens to the URI that is reported for them; `changes` lists the operations that set something.
     """
 
     address: str
@@ -38,18 +40,19 @@ class Operations:
 
     @property
     def host(self) -> str:
-        """host:port that the device tells of itself."""
+        """The host:port that the device reports as its own."""
         return self.personality.xaddr_host or f"{self.address}:{self.port}"
 
     def xaddr(self, service: str = "device") -> str:
+        """Return the address of a service."""
         return f"http://{self.host}/onvif/{service}_service"
 
     def now(self) -> datetime:
-        """The device's own clock."""
+        """Return the time of the device's own clock."""
         return datetime.now(UTC) + self.personality.clock_offset
 
     def answer(self, operation: str, request: ET.Element) -> str:
-        """Content of the operation's response element. Raises Fault. Override to add or to bend operations."""
+        """Return the content of the response element. Raises Fault. Override to add or change operations."""
         handler: Callable[[ET.Element], str] | None = getattr(self, f"_do_{_snake(operation)}", None)
         if handler is None:
             raise Fault(400, "ter:ActionNotSupported", f"{operation} is not supported")
@@ -142,7 +145,6 @@ class Operations:
         if given is None:
             raise Fault(400, "ter:InvalidArgVal", "No configuration")
         video = self._configuration(self.state.video, given.get("token", ""))
-        assert isinstance(video, VideoEncoder)
         size = int(_text(given, "Width") or video.width), int(_text(given, "Height") or video.height)
         if size not in [*self.state.resolutions, (video.width, video.height)]:
             raise Fault(400, "ter:ConfigModify", "Resolution not supported")
@@ -167,15 +169,14 @@ class Operations:
         if given is None:
             raise Fault(400, "ter:InvalidArgVal", "No configuration")
         audio = self._configuration(self.state.audio, given.get("token", ""))
-        assert isinstance(audio, AudioEncoder)
         audio.encoding = _text(given, "Encoding") or audio.encoding
         audio.bit_rate = int(_text(given, "Bitrate") or audio.bit_rate)
         audio.sample_rate = int(_text(given, "SampleRate") or audio.sample_rate)
         return ""
 
     @staticmethod
-    def _configuration(known: list[Any], token: str) -> VideoEncoder | AudioEncoder:
-        found: VideoEncoder | AudioEncoder | None = next((c for c in known if c.token == token), None)
+    def _configuration(known: Sequence[Encoder], token: str) -> Encoder:
+        found = next((c for c in known if c.token == token), None)
         if found is None:
             raise Fault(400, "ter:NoConfig", "Configuration does not exist")
         return found

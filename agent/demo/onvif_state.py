@@ -1,4 +1,4 @@
-"""What a virtual ONVIF device knows about itself, and the XML of it (ONVIF device and Media 1 services)."""
+"""The state of a virtual ONVIF device, and its XML (ONVIF device and Media 1 services)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AudioEncoder:
 
 @dataclass
 class DeviceState:
-    """Identity, clock source and configurations of a device; change any field and the next reply tells it."""
+    """Identity, clock source and configurations of a device; a changed field appears in the next reply."""
 
     manufacturer: str = "Example"
     model: str = "VC-1"
@@ -90,7 +90,7 @@ class DeviceState:
         return "".join(tag(name, value, "tds") for name, value in pairs)
 
     def profiles(self) -> str:
-        """Two profiles, `profile_main` and `profile_sub`, as far as there are video encoders."""
+        """Return the XML of one profile for each video encoder (`profile_main`, `profile_sub`)."""
         return "".join(self._profile(encoder) for encoder in self.video)
 
     def _profile(self, encoder: VideoEncoder) -> str:
@@ -111,7 +111,7 @@ class DeviceState:
         )
 
     def date_and_time(self, now: datetime) -> str:
-        """`now` is the device's own clock, UTC."""
+        """Return the XML of the time; `now` is the device's own clock, UTC."""
         moment = (
             f"<tt:Time>{tag('Hour', now.hour)}{tag('Minute', now.minute)}{tag('Second', now.second)}</tt:Time>"
             f"<tt:Date>{tag('Year', now.year)}{tag('Month', now.month)}{tag('Day', now.day)}</tt:Date>"

@@ -1,4 +1,4 @@
-"""How a virtual ONVIF device behaves: every habit of real firmware that the tests need is a switch here."""
+"""How a virtual ONVIF device behaves: every peculiarity of real firmware that the tests need is a switch here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PRE_AUTH = frozenset(
 
 @dataclass
 class Personality:
-    """Switches of one device; the defaults are a decent camera. Subclass and override `reply` for worse ones.
+    """Switches of one device; the defaults are a correct camera. Subclass and override `reply` for worse ones.
 
     wsse             WS-UsernameToken (digest) is accepted
-    http_digest      algorithms offered by HTTP digest, none to refuse it: "MD5", "SHA-256"
+    http_digest      algorithms offered by HTTP digest, empty to refuse it: "MD5", "SHA-256"
     anonymous        operations answered without credentials
     clock_offset     what the device's clock is ahead of the true time
     wsse_window      seconds that a token's Created may differ from the device's clock; None: any
@@ -30,8 +30,8 @@ class Personality:
     pieces, pause_s  replies are written in that many pieces with a pause before each
     delay_s          pause before a reply begins
     probe_copies     how many times a discovery probe is answered
-    extra_xaddrs     service addresses that discovery replies name besides the true one
-    match_action     last word of the discovery reply's action (one device in the field says ProbeMatch)
+    extra_xaddrs     service addresses in discovery replies besides the true one
+    match_action     last word of the discovery reply's action (one real device sends ProbeMatch)
     """
 
     wsse: bool = True
@@ -55,9 +55,9 @@ class Personality:
     match_action: str = "ProbeMatches"
 
     def reply(self, operation: str, envelope: bytes) -> bytes:
-        """Last word on a SOAP reply: what comes back here is sent as it is."""
+        """Return the SOAP reply to send; override to change it."""
         return envelope
 
     def probe_match(self, envelope: bytes) -> list[bytes]:
-        """Last word on a discovery reply: the datagrams to send."""
+        """Return the datagrams of a discovery reply; override to change them."""
         return [envelope] * self.probe_copies

@@ -14,7 +14,7 @@ NTP_EPOCH = 2_208_988_800
 
 
 def payloads(sample: Sample, track: Track) -> Iterator[bytes]:
-    """RTP payloads of one frame; parameter sets go before every key frame, as cameras do."""
+    """Yield the RTP payloads of one frame; parameter sets come before every key frame, as cameras send them."""
     if track.codec == "aac":
         unit = sample.units[0]
         yield b"\x00\x10" + struct.pack(">H", len(unit) << 3) + unit
@@ -51,13 +51,13 @@ def _fragments_h265(unit: bytes) -> Iterator[bytes]:
 def frame(
     sample: Sample, track: Track, channel: int, sequence: int, timestamp: int, ssrc: int
 ) -> tuple[bytes, int, int]:
-    """One frame as interleaved RTP. Returns the bytes, the number of RTP packets and of payload octets."""
+    """Return one frame as interleaved RTP: the bytes, the number of RTP packets and of payload octets."""
     parts = list(payloads(sample, track))
     kind = PAYLOAD_TYPES[track.codec]
     last = len(parts) - 1
     out: list[bytes] = []
     for index, part in enumerate(parts):
-        # G.711 marks talk spurts only; a camera's never pauses.
+        # G.711 sets the marker at the beginning of speech only; a camera never pauses
         marker = 0x80 if index == last and track.codec not in ("pcm_alaw", "pcm_mulaw") else 0
         head = struct.pack(
             ">BBHBBHII",
@@ -75,7 +75,7 @@ def frame(
 
 
 def sender_report(channel: int, ssrc: int, wall: float, timestamp: int, packets: int, octets: int) -> bytes:
-    """RTCP sender report and CNAME, interleaved: `wall` (Unix seconds) is the instant of RTP `timestamp`."""
+    """Return an RTCP sender report and CNAME, interleaved; `wall` (Unix seconds) is the instant of RTP `timestamp`."""
     seconds = int(wall)
     fraction = int((wall - seconds) * 2**32)
     ntp = (seconds + NTP_EPOCH) & 0xFFFFFFFF
@@ -97,7 +97,7 @@ def sender_report(channel: int, ssrc: int, wall: float, timestamp: int, packets:
 
 
 def sdp(source: Source, address: str, with_audio: bool) -> str:
-    """Session description of a source; track IDs are `video` and `audio`."""
+    """Return the session description of a source; track IDs are `video` and `audio`."""
     lines = ["v=0", f"o=- 1 1 IN IP4 {address}", "s=camera", f"c=IN IP4 {address}", "t=0 0", "a=control:*"]
     if source.video:
         kind = PAYLOAD_TYPES[source.video.codec]

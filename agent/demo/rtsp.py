@@ -1,21 +1,18 @@
 """A small RTSP server (RFC 2326) for virtual cameras: RTP over TCP, digest or basic authentication, faults on request.
 
-It stands instead of aio-rtsp-toolkit, whose server knows neither authentication nor G.711 mu-law, reads the file once
-a client, starts each client at the file's beginning and offers no way to misbehave; and instead of ipycam, which needs
-the ffmpeg program.
+Alternatives that were considered: the server of aio-rtsp-toolkit supports neither authentication nor G.711 mu-law, reads the
+file once per client, starts each client at the beginning of the file and cannot simulate faults; ipycam needs the ffmpeg
+program.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
 import re
 import secrets
 import socket
 import struct
 import threading
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from agent.demo.rtp import sdp
+from agent.demo.rtsp_auth import is_authorized, make_challenge
 from agent.demo.source import Kind, load
 from agent.demo.stream import KINDS, Faults, Stream
 
@@ -30,11 +28,10 @@ T = TypeVar("T")
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 455: "Method Not Valid In This State"}
 REASONS |= {461: "Unsupported Transport", 501: "Not Implemented"}
-REALM = "camera"
 
 
 class _Connection(asyncio.Protocol):
-    """One client: answers its requests and is the sink of at most one stream."""
+    """One client connection: answers requests and receives at most one stream."""
 
     def __init__(self, server: RtspServer) -> None:
         self.server = server
@@ -173,11 +170,11 @@ class _Connection(asyncio.Protocol):
 
 
 class RtspServer:
-    """Serves files as live streams at rtsp://address:port/<name> from one thread; ports are chosen by the system.
+    """Serve files as live streams at rtsp://address:port/<name> from one thread; port 0: the system chooses.
 
-    `hung`: connections are taken and requests never answered. `password` and `username` may be changed at any time; an
-    empty user name means no authentication. `refused` counts answers of 401 (the first of each client is usual), `wrong`
-    those to a request that gave a password.
+    `hung`: connections are accepted and requests never answered. `password` and `username` may be changed at any time; an
+    empty user name means no authentication. `refused` counts responses with 401 (the first one of each client is usual),
+    `wrong` those to a request that gave a password.
     """
 
     def __init__(
@@ -205,13 +202,13 @@ class RtspServer:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Listen and play. Raises OSError where the address cannot be had."""
+        """Listen and play. Raises OSError where the address is not available."""
         self._thread.start()
         self._on_loop(self._begin)
         self.listen()
 
     def stop(self) -> None:
-        """Close everything; the object is spent."""
+        """Close everything; the object cannot be started again."""
         if not self._thread.is_alive():
             return
         self.unlisten()
@@ -221,53 +218,49 @@ class RtspServer:
         self._loop.close()
 
     def url(self, name: str) -> str:
+        """Return the URL of a stream, without credentials."""
         return f"rtsp://{self.address}:{self.port}/{name}"
 
     def listen(self, address: str | None = None) -> None:
-        """Take connections (again), on the same port, at another address if one is given."""
+        """Accept connections (again), on the same port, at another address if one is given."""
         self.address = address or self.address
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(5)
 
     def unlisten(self) -> None:
-        """As switched off: no new connections, the present ones are reset."""
+        """Behave as if switched off: no new connections, the present ones are reset."""
         self._on_loop(self._unlisten)
 
     def drop(self, reset: bool = False) -> None:
-        """Close every connection (in good order, or with a reset); clients may come back at once."""
+        """Close every connection (orderly, or with a reset); clients may connect again at once."""
         self._on_loop(lambda: self._drop(reset))
 
     def swap(self, name: str, path: Path) -> None:
-        """Play another file. Connections are closed where codecs or rates differ; a new size alone goes in band."""
+        """Play another file. Connections are closed where codecs or rates differ; a new size alone is sent in band."""
         source = load(path)
         self._on_loop(lambda: self.streams[name].swap(source))
 
     def faults(self, name: str) -> Faults:
+        """Return the fault switches of a stream."""
         return self.streams[name].faults
 
     def players(self, name: str) -> int:
-        """How many clients are playing."""
+        """Return how many clients are playing."""
         return len(self.streams[name].clients)
 
     def stream_of(self, url: str) -> Stream | None:
+        """Return the stream that a URL names, also that of one of its tracks."""
         path = urlsplit(url).path.strip("/")
         return next((s for n, s in self.streams.items() if path == n or path.startswith(n + "/")), None)
 
     def challenge(self) -> str:
-        offers = [f'Digest realm="{REALM}", nonce="{self._nonce}"']
-        # The header twice, as cameras send it.
-        return f'{offers[0]}\nWWW-Authenticate: Basic realm="{REALM}"' if self.basic else offers[0]
+        """Return the value of WWW-Authenticate."""
+        return make_challenge(self._nonce, self.basic)
 
     def allows(self, method: str, given: str) -> bool:
+        """Return True where a request with this Authorization header is answered."""
         if not self.username:
             return True
-        if given.startswith("Basic ") and self.basic:
-            with contextlib.suppress(ValueError):
-                return b64decode(given[6:]) == f"{self.username}:{self.password}".encode()
-        fields = dict(re.findall(r'(\w+)="?([^",]*)"?', given)) if given.startswith("Digest ") else {}
-        if fields.get("username") != self.username or fields.get("nonce") != self._nonce:
-            return False
-        first = _md5(f"{self.username}:{REALM}:{self.password}")
-        return fields.get("response") == _md5(f"{first}:{self._nonce}:{_md5(method + ':' + fields.get('uri', ''))}")
+        return is_authorized(method, given, self.username, self.password, self._nonce, basic=self.basic)
 
     def _on_loop(self, call: Callable[[], T]) -> T:
         done: Future[T] = Future()
@@ -275,7 +268,7 @@ class RtspServer:
         def run() -> None:
             try:
                 done.set_result(call())
-            except Exception as error:  # noqa: BLE001 - handed to the thread that asked
+            except Exception as error:  # noqa: BLE001 - handed to the calling thread
                 done.set_exception(error)
 
         self._loop.call_soon_threadsafe(run)
@@ -304,7 +297,3 @@ class RtspServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,9 +1,8 @@
-"""The demo's classroom: a drawn room in which people arrive and leave by a script, with sound, as a camera sees it."""
+"""The classroom of the demo: a drawn room in which people arrive and leave by a script, with sound."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ ORDER = (5, 2, 7, 0, 6, 1, 4, 3)
 SEATS = len(ORDER)
 BEATS = 4
 BEAT = 0.6
-"""Seconds between two small movements of the people; a round has BEATS of them."""
+"""Seconds between two small movements of the people, which repeat after BEATS of them."""
 SENSOR_NOISE = 1.3
 LOUDNESS = 10 ** (-25 / 20)
 
@@ -34,10 +33,10 @@ Script = Sequence[tuple[float, int]]
 def make_classroom(
     path: Path, script: Script, seconds: float, fps: int = 25, size: tuple[int, int] = (WIDTH, HEIGHT), seed: int = 1
 ) -> Path:
-    """Write `seconds` of class as H.264 with a key frame each 2 s and AAC; returns `path`.
+    """Write `seconds` of class as H.264 with a key frame every 2 s and AAC; return `path`.
 
     `script` holds (second, number of people from then on), in order; at most SEATS people. `size` other than 1280x720
-    scales the picture. Raises ValueError for a script that names more.
+    scales the picture. Raises ValueError for a script with more people.
     """
     if any(not 0 <= people <= SEATS for _, people in script):
         raise ValueError(f"the room has {SEATS} seats")
@@ -56,18 +55,18 @@ def make_classroom(
 
 
 class Classroom:
-    """Draws the room; `planes` are remembered as long as the number of people stays."""
+    """Draw the room; `planes` are cached as long as the number of people stays the same."""
 
     def __init__(self, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
         self._size = size
         self._room = _draw_room()
-        with Image.open(str(files("agent.demo") / "assets" / "person.png")) as person:
+        with Image.open(Path(__file__).with_name("assets") / "person.png") as person:
             self._person = person.convert("RGBA")
         self._people = -1
         self._planes: dict[int, tuple[Plane, Plane, Plane]] = {}
 
     def planes(self, people: int, beat: int) -> tuple[Plane, Plane, Plane]:
-        """Luma and chroma (yuv420p) with that many people, at one beat of their small movements."""
+        """Return luma and chroma (yuv420p) with that many people, at one beat of their small movements."""
         if people != self._people:
             self._people, self._planes = people, {}
         if beat not in self._planes:
@@ -75,7 +74,7 @@ class Classroom:
         return self._planes[beat]
 
     def picture(self, people: int, beat: int = 0) -> Image.Image:
-        """RGB picture, 1280x720."""
+        """Return an RGB picture, 1280x720."""
         canvas = self._room.copy()
         taken = ORDER[:people]
         for row, (edge, scale) in enumerate(ROWS):
@@ -95,7 +94,7 @@ class Classroom:
 
 
 def _dress(person: Image.Image, seat: int) -> Image.Image:
-    """The same head over clothes of another colour, mirrored on every other seat."""
+    """Return the figure for a seat: clothes of another colour, mirrored on every other seat."""
     pixels = np.asarray(person).copy()
     neck = round(person.height * 0.52)
     order = ((0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2), (2, 0, 1), (1, 1, 1), (0, 2, 1), (2, 2, 0))[seat % 8]
@@ -108,7 +107,7 @@ def _dress(person: Image.Image, seat: int) -> Image.Image:
 
 
 def _draw_room() -> Image.Image:
-    """The wall behind the class as a camera above the blackboard sees it: windows, notice board, door, floor."""
+    """Draw the wall behind the class as a camera above the blackboard sees it: windows, notice board, door, floor."""
     light = np.linspace(1.08, 0.88, WIDTH)[None, :, None] * np.linspace(1.03, 0.97, HEIGHT)[:, None, None]
     wall = np.full((HEIGHT, WIDTH, 3), (203, 200, 188)) * light
     wall[300:] = np.array((150, 138, 120)) * light[300:]
@@ -169,13 +168,13 @@ def _to_planes(image: Image.Image, size: tuple[int, int]) -> tuple[Plane, Plane,
     picture = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
     luma, blue, red = picture.convert("YCbCr").split()
     half = size[0] // 2, size[1] // 2
-    # Video range; room is left at both ends for the noise that is added without a look at overflow.
+    # video range, with reserve at both ends: noise is added later without an overflow check
     scaled = (np.asarray(luma).astype(np.uint16) * 205 // 255 + 22).astype(np.uint8)
     return scaled, np.asarray(blue.resize(half)), np.asarray(red.resize(half))
 
 
 def _sensor_noise(size: tuple[int, int], seed: int) -> list[Plane]:
-    """Seven noise pictures to be added modulo 256, so that no two frames in a row are alike."""
+    """Return seven noise pictures to be added modulo 256, so that no two consecutive frames are equal."""
     rng = np.random.default_rng(seed)
     width, height = size
     rounds = [np.rint(rng.normal(0, SENSOR_NOISE, (height, width))) for _ in range(7)]
@@ -183,7 +182,7 @@ def _sensor_noise(size: tuple[int, int], seed: int) -> list[Plane]:
 
 
 def murmur(seconds: float, rate: int, seed: int = 1) -> Sound:
-    """Noise in the band of speech with the rhythm of syllables, -25 dBFS RMS over the whole; float, mono."""
+    """Return noise in the band of speech with the rhythm of syllables, -25 dBFS RMS in total; float, mono."""
     rng = np.random.default_rng(seed)
     count = round(seconds * rate)
     frequencies = np.fft.rfftfreq(count, 1 / rate)

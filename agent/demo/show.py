@@ -1,7 +1,7 @@
-"""The demo: the whole main job on this machine alone, every part real, told in lines that a person can follow.
+"""The demo: the whole main job on this machine alone, with every part real and its progress printed line by line.
 
-A virtual ONVIF camera shows people who arrive and leave; the agent itself runs as the daemon it is (`site-agent run`), and each
-stage counts as delivered only when its result was seen from outside: on the broker, on the drive, in the commands' JSON.
+A virtual ONVIF camera shows people who arrive and leave; the agent runs as a daemon (`site-agent run`), and each stage counts
+as done only when its result was seen from outside: on the broker, on the drive, in the JSON of the commands.
 """
 
 from __future__ import annotations
@@ -13,38 +13,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import words
 from agent.demo import check, convert, scene
 from agent.demo.broker import EmbeddedBroker
 from agent.demo.camera import VirtualCamera
-from agent.demo.ears import Ears
+from agent.demo.demo_files import CLASS_ID, EXPECTED, make_files
+from agent.demo.ears import Ears, JsonObject
 from agent.errors import SiteAgentError
 
-CLASS_ID = "DEMO-2026-01"
-EXPECTED = 6
 PASSWORD = "camera-1"  # noqa: S105 - the virtual camera's own, on loopback
 PATIENCE_S = 150.0
-# an address of its own on loopback, so that other virtual cameras of this machine stay out of the story
+# a separate loopback address, so that the search does not find other virtual cameras of this machine
 ADDRESS = "127.77.0.1"
 
-
-# people in the room over the film's seconds, one of them the teacher: too few at first, then the class is there
+# (second of the film, people in the room, one of them the teacher): too few at first, then the whole class
 ARRIVALS = ((0.0, 3), (26.0, 7))
 FILM_S = 64.0
 STAGES = ("found", "admitted", "recording", "heartbeat", "attendance", "stopped", "clip", "verified")
-# what only our own film is sure to bring about
+# stages that only the demo's own film is certain to cause
 SCRIPTED = ("raised", "cleared", "recovered")
 
 
 class Show:
-    """One performance in `folder`, which is left behind with the recording."""
+    """One run of the demo in `folder`, which is kept with the recording."""
 
     def __init__(self, folder: Path, video: Path | None, say: Callable[[str], None]) -> None:
         self._folder = folder
@@ -59,7 +56,7 @@ class Show:
         }
 
     def run(self) -> int:
-        """0 when every stage delivered, else 1."""
+        """Return 0 when every stage was done, else 1."""
         self._line("demo.begin", folder=self._folder)
         with self._parts(self._film()) as broker:
             self._prepare(broker)
@@ -88,7 +85,7 @@ class Show:
 
     def _prepare(self, broker: EmbeddedBroker) -> None:
         (self._folder / "drive").mkdir()
-        for name, text in _files(self._folder, broker.port, self._zone).items():
+        for name, text in make_files(self._folder, ADDRESS, broker.port, self._zone).items():
             (self._folder / name).write_text(text, encoding="utf-8")
         label = words.text("demo.label")
         keys = str(self._folder / "state" / "keys")
@@ -106,11 +103,11 @@ class Show:
             )
 
     def _perform(self, broker: EmbeddedBroker) -> None:
-        """Run the daemon and listen until the alert was raised and cleared, or patience ends."""
+        """Run the daemon and listen until the alert was raised and cleared, or PATIENCE_S is over."""
         over = threading.Event()
         self._began = time.monotonic()
 
-        def heard(topic: str, data: Mapping[str, Any]) -> None:
+        def heard(topic: str, data: JsonObject) -> None:
             self._hear(topic, data)
             if self._enough():
                 over.set()
@@ -131,7 +128,7 @@ class Show:
         self._line("demo.stopped", status=status)
 
     def _enough(self) -> bool:
-        """Nothing more is to come while the agent runs; a clip needs some twenty seconds of film."""
+        """Return True where nothing more is expected while the agent runs; a clip needs some twenty seconds of video."""
         rest = {"stopped", "clip", "verified"}
         return set(self._stages) - rest <= self._seen and time.monotonic() - self._began > 25
 
@@ -151,7 +148,7 @@ class Show:
             daemon.kill()
             return daemon.wait()
 
-    def _hear(self, topic: str, data: Mapping[str, Any]) -> None:
+    def _hear(self, topic: str, data: JsonObject) -> None:
         if topic == "state":
             self._line("demo.state", state=data["state"])
         elif topic == "heartbeat":
@@ -169,7 +166,7 @@ class Show:
             self._line(f"demo.alert_{data['state']}", message=data["message"])
 
     def _evidence(self) -> None:
-        """A clip by class ID, and the proof that the drive is whole."""
+        """Cut a clip by class ID, and verify the drive."""
         spans = _recorded(self._folder / "drive")
         if not spans:
             return
@@ -181,7 +178,7 @@ class Show:
             if check.plays(Path(clip["path"])) and self._status("clip", "--verify", clip["path"]) == 0:
                 self._seen.add("clip")
                 self._line("demo.clip", path=clip["path"], start=clip["start"], end=clip["end"])
-        # without settings, as whoever holds the disk does it: the half-day that was cut short is closed from its files
+        # without settings, as anybody who has the disk can do it: the interrupted half-day is closed from its files
         self._status("drive", "seal", str(self._folder / "drive"), "--key-dir", str(self._folder / "state" / "keys"))
         for verdict in self._json("drive", "verify", str(self._folder / "drive")):
             if verdict["ok"] and verdict["checked"] > 0:
@@ -210,7 +207,7 @@ class Show:
         if done.returncode:
             raise SiteAgentError("demo.command", command=" ".join(arguments[:2]), detail=done.stderr.decode().strip())
 
-    def _json(self, *arguments: str) -> list[dict[str, Any]]:
+    def _json(self, *arguments: str) -> list[JsonObject]:
         command = [*_agent(), *arguments, "--json", *self._config()]
         done = subprocess.run(command, env=self._environment, capture_output=True, check=False)
         if done.returncode:
@@ -228,78 +225,14 @@ def _agent() -> list[str]:
 
 
 def daytime_zone() -> ZoneInfo:
-    """The site's zone, unless the demo's lesson would cross midnight there: a lesson lies within one day."""
+    """Return the site's time zone, or another one where the demo's lesson would cross midnight: a lesson is within one day."""
     now = datetime.now(UTC)
     zones = [ZoneInfo(name) for name in ("Asia/Shanghai", "Asia/Dubai", "UTC")]
     return next(z for z in zones if 0 < now.astimezone(z).hour < 23)
 
 
-def _files(folder: Path, port: int, zone: ZoneInfo) -> dict[str, str]:
-    """Settings, the bureau's list and the class file of the demo."""
-    begin = (datetime.now(UTC) - timedelta(minutes=1)).astimezone(zone)
-    end = begin + timedelta(minutes=40)
-    return {
-        "agent.toml": f"""county = "demo"
-site = "site-1"
-box = "box-1"
-institution = "示范职业培训学校"
-timezone = "{zone.key}"
-state_dir = "{folder / "state"}"
-[cameras]
-networks = ["{ADDRESS}/32"]
-model_list = "{folder / "camera-models.toml"}"
-username = "admin"
-search_interval_s = 10
-[recording]
-drives = ["{folder / "drive"}"]
-segment_seconds = 20
-[counting]
-interval = 2
-[attendance]
-window_s = 8
-hold_s = 3
-interval_s = 1
-[bureau]
-host = "127.0.0.1"
-port = {port}
-protocol = "3.1.1"
-tls = false
-heartbeat_s = 5
-[serve]
-enabled = false
-metrics_port = 0
-""",
-        "camera-models.toml": """[[camera]]
-manufacturer = "示例"
-model = "DEMO-CAM-*"
-""",
-        "class.toml": f"""class_id = "{CLASS_ID}"
-project = "示范培训项目"
-occupation = "养老护理员"
-class_number = 1
-institution = "示范职业培训学校"
-place = "示范教室"
-first_day = {begin:%Y-%m-%d}
-last_day = {begin:%Y-%m-%d}
-expected = {EXPECTED}
-[[rooms]]
-room_id = "r1"
-name = "一号教室"
-kind = "theory"
-cameras = ["cam1"]
-[[lessons]]
-date = {begin:%Y-%m-%d}
-start = "{begin:%H:%M}"
-end = "{end:%H:%M}"
-kind = "theory"
-content = "示范课"
-teacher = "示范教师"
-""",
-    }
-
-
 def _recorded(drive: Path) -> list[tuple[datetime, datetime]]:
-    """(start, end) of the finished files on the drive, by the file system: the demo looks from outside."""
+    """Return (start, end) of the finished files on the drive, from the file system only."""
     found = []
     for path in drive.rglob("*.mp4"):
         end = datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -1,4 +1,8 @@
-"""The material that a virtual camera plays: packets of a media file, held in memory, never decoded."""
+"""The media that a virtual camera plays: packets of a media file, held in memory, never decoded.
+
+The simulator is to import nothing of the agent that it tests, so the small NAL splitter below stays its own
+(agent/mp4/nal.py is the agent's).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ VIDEO_CODECS = {"h264": "H264", "hevc": "H265"}
 AUDIO_CODECS = {"aac": "MPEG4-GENERIC", "pcm_alaw": "PCMA", "pcm_mulaw": "PCMU"}
 MAX_BYTES = 300_000_000
 G711_CHUNK = 320
-"""Bytes of G.711 a packet: 40 ms at 8 kHz, what most cameras send."""
+"""Bytes of G.711 per packet: 40 ms at 8 kHz, which most cameras send."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """A whole file: at most one track a kind, samples by `due`, length of one round in seconds."""
+    """A whole file: at most one track of each kind, samples sorted by `due`, duration of one round in seconds."""
 
     path: Path
     video: Track | None
@@ -56,10 +60,11 @@ class Source:
     duration: float
 
     def track(self, kind: Kind) -> Track | None:
+        """Return the track of a kind."""
         return self.video if kind == "video" else self.audio
 
     def same_format(self, other: Source) -> bool:
-        """True where a client could go on over `other` without asking again: same codecs and clock rates."""
+        """Return True where a client could continue with `other` without a new request: same codecs and clock rates."""
         return _format(self.video) == _format(other.video) and _format(self.audio) == _format(other.audio)
 
 
@@ -105,13 +110,13 @@ def _load(path: Path, stamp: tuple[int, int]) -> Source:
 def _assemble(
     path: Path, video: Track | None, audio: Track | None, pictures: list[Sample], sounds: list[Sample], end: float
 ) -> Source:
-    """Begin at the first key frame, or the first sound, and keep the sound that lies within one round."""
+    """Begin at the first key frame (else the first sound), and keep the sound that lies within one round."""
     while pictures and not pictures[0].key:
         pictures.pop(0)
     zero = pictures[0].due if pictures else max(0.0, sounds[0].due)
     if audio and audio.codec != "aac":
         sounds = list(_rechunk(sounds, audio.clock))
-    # Encoder delay before the first picture and what hangs over the end would double at each round.
+    # encoder delay before the first picture and sound beyond the end would be played twice at each new round
     sounds = [s for s in sounds if -1e-6 <= s.due - zero < end - zero - 1e-6]
     samples = sorted(pictures + sounds, key=lambda s: s.due)
     moved = tuple(Sample(s.kind, s.due - zero, s.pts - zero, s.key, s.units) for s in samples)
@@ -149,7 +154,7 @@ def _rechunk(sounds: list[Sample], rate: int) -> Iterator[Sample]:
 
 
 def split_units(data: bytes, extradata: bytes, codec: str) -> Iterator[bytes]:
-    """NAL units of a packet, length-prefixed (MP4, MKV) or after start codes."""
+    """Yield the NAL units of a packet, length-prefixed (MP4, MKV) or after start codes."""
     if extradata[:1] != b"\x01":
         yield from split_annex_b(data)
         return
@@ -162,13 +167,14 @@ def split_units(data: bytes, extradata: bytes, codec: str) -> Iterator[bytes]:
 
 
 def split_annex_b(data: bytes) -> Iterator[bytes]:
+    """Yield the NAL units of a byte stream with start codes."""
     for part in data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01")[1:]:
         if part:
             yield part
 
 
 def parameter_sets(extradata: bytes, codec: str) -> Iterator[bytes]:
-    """VPS, SPS and PPS out of avcC, hvcC or Annex B extradata."""
+    """Yield VPS, SPS and PPS out of avcC, hvcC or Annex B extradata."""
     if extradata[:1] != b"\x01":
         yield from split_annex_b(extradata)
     elif codec == "h264":

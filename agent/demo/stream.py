@@ -1,4 +1,4 @@
-"""One live stream of a virtual camera: a source played for ever on one timeline, with faults on request."""
+"""One live stream of a virtual camera: a source played in an endless loop on one time line, with faults on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS: tuple[Kind, Kind] = ("video", "audio")
 
 
 class Sink(Protocol):
-    """A client that plays: its RTP channel a kind, and whether it still waits for a key frame."""
+    """A client that plays: its RTP channel for each kind, and whether it still waits for a key frame."""
 
     channels: dict[Kind, int]
     waiting: bool
@@ -31,18 +31,18 @@ class Sink(Protocol):
 
 @dataclass
 class Faults:
-    """What is wrong with a stream; every field may be changed while it plays.
+    """The faults of a stream; every field may be changed while it plays.
 
-    frozen          nothing is sent, the connections stay; the time line goes on (what was not sent is lost)
-    held            nothing is sent, and what was held back follows in one burst
+    frozen          nothing is sent, the connections stay; the time line continues (what was not sent is lost)
+    held            nothing is sent; what was held back follows in one burst
     send_video/send_audio   whether frames of that kind are sent
     offer_audio     whether DESCRIBE names the sound track
     reports         whether sender reports are sent
     report_offset   seconds added to the wall clock in sender reports (the camera's clock is wrong)
-    repeat          RTP timestamps stand still
+    repeat          RTP timestamps do not change
     shift           seconds added to the RTP timestamps, by kind
-    pace            how fast RTP timestamps run: below 1 where firmware counts pictures and makes fewer than it says
-    sound_gains     share by which the clock of the sound runs fast: its RTP timestamps gain on those of the picture
+    pace            speed of RTP timestamps: below 1 for firmware that counts pictures and makes fewer than it states
+    sound_gains     fraction by which the clock of the sound runs fast: its RTP timestamps gain on those of the picture
     """
 
     frozen: bool = False
@@ -60,7 +60,7 @@ class Faults:
 
 @dataclass
 class _Sender:
-    """State of one track on the wire, the same for all clients."""
+    """RTP state of one track, the same for all clients."""
 
     ssrc: int
     origin: int
@@ -71,10 +71,10 @@ class _Sender:
 
 
 class Stream:
-    """Plays `source` to its clients from one task of the server's loop; each packet leaves at its own time.
+    """Play `source` to its clients from one task of the server's loop; each packet is sent at its own time.
 
-    A client that comes first after a time without any gets a key frame at once (up to a key-frame interval of the file
-    is skipped for that); one that joins others waits for the next key frame.
+    The first client after a time without clients gets a key frame at once (up to one key-frame interval of the file is
+    skipped for that); a client that joins others waits for the next key frame.
     """
 
     def __init__(self, source: Source, report_interval: float = 5.0) -> None:
@@ -101,7 +101,7 @@ class Stream:
         self._index = 0
 
     def swap(self, source: Source) -> None:
-        """Go on with another file. Clients stay only where it has the same codecs and clock rates."""
+        """Continue with another file. Clients stay only where it has the same codecs and clock rates."""
         if not source.same_format(self.source):
             self.drop()
         for client in self.clients:
@@ -109,21 +109,24 @@ class Stream:
         self._use(source, time.monotonic() - self._zero)
 
     def add(self, client: Sink) -> None:
+        """Play to one more client, from the next key frame on."""
         client.waiting = True
         self.clients.append(client)
         self._wake.set()
 
     def remove(self, client: Sink) -> None:
+        """Stop playing to a client."""
         if client in self.clients:
             self.clients.remove(client)
 
     def drop(self, reset: bool = False) -> None:
+        """Close the connections of all clients."""
         for client in list(self.clients):
             client.close(reset)
             self.remove(client)
 
     async def run(self) -> None:
-        """Send for ever; sleeps while nobody plays."""
+        """Send in an endless loop; sleep while nobody plays."""
         while True:
             if not self.clients:
                 self._wake.clear()
@@ -133,7 +136,7 @@ class Stream:
             media = self._start + sample.due
             delay = self._zero + media - time.monotonic()
             if delay > GRAIN or self.faults.held:
-                # A wait of at most 0.1 s, so that a swap or a released hold is seen soon.
+                # wait 0.1 s at most, so that a swap or a released hold takes effect soon
                 await asyncio.sleep(0.05 if self.faults.held else min(delay, 0.1))
                 continue
             self._send(sample, self._start + sample.pts)
@@ -143,7 +146,7 @@ class Stream:
                 self._start += self.source.duration
 
     def _catch_up(self) -> None:
-        """Go on at the next key frame, at once: cameras make one when somebody asks for the stream."""
+        """Continue at the next key frame, at once: cameras make one when a client asks for the stream."""
         now = time.monotonic() - self._zero
         at = bisect_left(self._dues, (now - self._start) % self.source.duration)
         keys = [i for i, sample in enumerate(self.source.samples) if sample.key and sample.kind == self._leading()]

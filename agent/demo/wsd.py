@@ -21,10 +21,10 @@ ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 
 
 class WsDiscoveryResponder:
-    """Answers Probe by multicast (on the interface that has `address`) and unicast; any number may share a host.
+    """Answer Probe by multicast (on the interface that has `address`) and unicast; several may share one host.
 
-    Every probe is answered to where it came from, from `address`:3702, as many times and in the form that the
-    personality says. `probes` counts them. A probe for another device type (Printer, say) gets no reply.
+    Every probe is answered to its sender, from `address`:3702, as many times and in the form that the personality
+    defines. `probes` counts them. A probe for another device type (such as Printer) gets no reply.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class WsDiscoveryResponder:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Join the group and answer. Raises OSError where the address is not this host's."""
+        """Join the group and answer. Raises OSError where this host does not have the address."""
         self._stop.clear()
         sockets = [self._group_socket(), self._own_socket()]
         self._thread = threading.Thread(target=self._serve, args=(sockets,), name="wsd-camera", daemon=True)
@@ -57,7 +57,7 @@ class WsDiscoveryResponder:
 
     def _group_socket(self) -> socket.socket:
         sock = _socket()
-        # Bound to the group, and only the interface joined here counts: cameras on other interfaces stay apart.
+        # bound to the group, and limited to the interface joined here: cameras on other interfaces stay separate
         sock.bind((GROUP, PORT))
         sock.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
         member = struct.pack("4s4s", socket.inet_aton(GROUP), socket.inet_aton(self.address))
@@ -82,7 +82,7 @@ class WsDiscoveryResponder:
                             sockets[1].sendto(reply, sender)
 
     def replies(self, probe: str) -> list[bytes]:
-        """Datagrams that answer this one; none if it is no probe for a video device."""
+        """Return the datagrams that answer this one; an empty list if it is not a probe for a video device."""
         message = re.search(r"<(?:\w+:)?MessageID[^>]*>\s*([^<\s]+)\s*<", probe)
         types = re.search(r"<(?:\w+:)?Types[^>]*>([^<]*)<", probe)
         asked = types[1].split() if types else []

@@ -1,10 +1,8 @@
-"""A drawing of random moments: its seed, its population, its entry in the audit."""
+"""Draw random moments for a class: choose the seed, draw, and enter the draw into the audit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
 from agent import clock as clocks
 from agent.catalog import Catalog
@@ -20,21 +18,28 @@ ACTION = "clip.draw"
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """`about` goes into the manifests: with it anybody draws the same moments again."""
+    """The moments of one draw. `about` goes into the manifests: with it anybody draws the same moments again."""
 
     moments: list[Moment]
-    about: dict[str, Any]
+    about: dict[str, object]
 
 
 def drawn(
-    catalog: Catalog, clock: Clock, cls: TrainingClass, *, count: int, seconds: int, seed: str | None, within: Span | None,
+    catalog: Catalog,
+    clock: Clock,
+    cls: TrainingClass,
+    *,
+    count: int,
+    seconds: int,
+    seed: str | None,
+    within: Span | None,
     who: str,
-) -> Drawn:  # fmt: skip
-    """Draw `count` moments of `seconds` and enter them into the audit before anything is cut, so that none is quietly
-    thrown away. `within` narrows the lesson time.
+) -> Drawn:
+    """Draw `count` moments of `seconds` seconds and record them in the audit.
 
-    Without a seed it is `{head}:{n}`, the published head of the class's last closed half-day and the number of draws
-    made with it before. Raises InputError where there is no seed or not enough lesson time.
+    The audit entry is made before anything is cut, so that an unwanted draw cannot be discarded unseen. `within` narrows
+    the lesson time. Without a seed it is `{head}:{n}`: the published head of the class's last closed half-day, and the number
+    of draws made with that head before. Raises InputError where there is no seed or not enough lesson time.
     """
     if count < 1 or seconds < 1:
         raise InputError("clip.bad_draw")
@@ -42,13 +47,13 @@ def drawn(
     first, last = min((x.start for x in cls.lessons), default=now), max((x.end for x in cls.lessons), default=now)
     limit = Span(max(first, within.start) if within else first, min(now, last, within.end if within else last))
     with catalog.store.write():
-        about = _seed(catalog, cls.class_id, seed)
+        used, about = _seed(catalog, cls.class_id, seed)
         lessons = draw.population(cls.lessons, seconds, limit)
-        found = draw.moments(lessons, cls.class_id, count, seconds, about["seed"])
+        found = draw.moments(lessons, cls.class_id, count, seconds, used)
         if len(found) < count:
             raise InputError("clip.little_time", class_id=cls.class_id, count=count, seconds=seconds)
-        about |= {"count": count, "seconds": seconds, "from": clocks.rfc3339(limit.start, zone),
-                  "to": clocks.rfc3339(limit.end, zone)}  # fmt: skip
+        begin, end = clocks.rfc3339(limit.start, zone), clocks.rfc3339(limit.end, zone)
+        about |= {"count": count, "seconds": seconds, "from": begin, "to": end}
         listed = [
             {"draw": m.draw, "start": clocks.rfc3339(m.span.start, zone), "room_id": m.lesson.room_id} for m in found
         ]
@@ -56,13 +61,21 @@ def drawn(
     return Drawn(found, about)
 
 
-def _seed(catalog: Catalog, class_id: str, given: str | None) -> dict[str, Any]:
+def _seed(catalog: Catalog, class_id: str, given: str | None) -> tuple[str, dict[str, object]]:
+    """Return (seed, what the audit and the manifests state about it)."""
     if given is not None:
-        return {"seed": given, "seed_from": "given"}
+        return given, {"seed": given, "seed_from": "given"}
     link = catalog.chain.last(class_id)
     if link is None:
         raise InputError("clip.no_seed", class_id=class_id)
     earlier = sum(e.detail.get("head") == link.head for e in catalog.audit.of_object(class_id, ACTION))
-    day: date = link.date
-    return {"seed": f"{link.head}:{earlier}", "seed_from": "chain", "head": link.head, "counter": earlier,
-            "sequence": link.sequence, "date": day.isoformat(), "session": link.session.value}  # fmt: skip
+    seed = f"{link.head}:{earlier}"
+    return seed, {
+        "seed": seed,
+        "seed_from": "chain",
+        "head": link.head,
+        "counter": earlier,
+        "sequence": link.sequence,
+        "date": link.date.isoformat(),
+        "session": link.session.value,
+    }

@@ -1,34 +1,36 @@
 """Which samples of which segments make a clip, and when each plays: stream copy, so no picture and no sound is changed.
 
-A clip begins at the key frame at or before the asked start and ends at the asked end. Where recording was broken the
-parts are closed up (players do not agree on what a hole in the time line means, and sound would fall out of step); the
-manifest says which part of the clip shows which time. Where codec, picture size or sound change, the clip becomes several
-files, since few players follow such a change inside one.
+A clip begins at the key frame at or before the asked start and ends at the asked end. Where recording was interrupted the
+parts follow each other without a hole (players do not agree on what a hole in the time line means, and sound would get out
+of step); the manifest states which part of the clip shows which time. Where codec, picture size or sound format change, the
+clip becomes several files, since few players follow such a change inside one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from agent.inspection.boxes import Marks, Numbers, Track
-from agent.inspection.entries import same_format
+from agent.mp4.sample_entry import same_format
+from agent.mp4.samples import Numbers, Samples, Track
 
 JOIN_S = Fraction(1, 10)
-"""A hole (or overlap) up to this, or one and a half frames if that is more, is a join between two segments and not a gap."""
+"""A hole (or overlap) up to this, or up to one and a half frames if that is more, is a join of two segments, not a gap."""
 SNAP_S = Fraction(3, 1000)
-"""A join moves by up to this so that sound runs on without a seam."""
+"""A join moves by up to this so that the sound packets follow each other exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that a clip may draw from. `start` is the instant of its first video frame; `data` stands for the file where
-    it was made in memory."""
+    """A file that a clip may be cut from.
+
+    `start` is the instant of its first video frame; `data` replaces the file where it was made in memory.
+    """
 
     path: Path
     start: datetime
@@ -48,20 +50,6 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """Samples of one track of a file to be: `source` is an index into the clip's sources, `dts` and `pts` count ticks of
-    the track's time scale from the clip's first frame."""
-
-    source: Numbers
-    offset: Numbers
-    size: Numbers
-    dts: Numbers
-    pts: Numbers
-    length: Numbers
-    key: Marks
-
-
-@dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of one source in the clip: it shows `span` and begins `at` seconds after the clip's first frame."""
 
@@ -72,7 +60,7 @@ class Piece:
 
 @dataclass(slots=True)
 class Cut:
-    """One file to be. `video` and `sound` are the tracks' descriptions (of the first piece); `span` is what it shows."""
+    """One file to be made. `video` and `sound` are the tracks' descriptions (those of the first piece)."""
 
     video: Track
     sound: Track | None
@@ -83,12 +71,21 @@ class Cut:
 
     @property
     def span(self) -> Span:
+        """What the file shows."""
         return Span(self.pieces[0].span.start, self.pieces[-1].span.end)
+
+    @property
+    def tracks(self) -> list[tuple[Track, list[Samples]]]:
+        """The tracks that hold samples: video, then sound."""
+        found = [(self.video, self.video_parts)]
+        if self.sound is not None and any(p.size.size for p in self.sound_parts):
+            found.append((self.sound, self.sound_parts))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The samples that one source gives; times in seconds after the source's first frame."""
+    """The samples that one source gives; `first` and `end` in seconds after the source's first frame."""
 
     index: int
     source: Source
@@ -98,6 +95,7 @@ class _Part:
     end: Fraction
 
     def wall(self, seconds: Fraction) -> datetime:
+        """Return the instant so many seconds after the source's first frame."""
         return self.source.start + timedelta(microseconds=round(seconds * 1_000_000))
 
     @property
@@ -106,9 +104,9 @@ class _Part:
 
 
 def cut(sources: Sequence[Source], start: datetime, end: datetime, tracks: Sequence[list[Track]]) -> list[Cut]:
-    """The files that show [start, end) of one camera, in order; empty where the sources hold nothing of it.
+    """Return the files that show [start, end) of one camera, in order; an empty list where the sources hold nothing of it.
 
-    `tracks` are the sources' own, as `boxes.read` gives them; sources are in order of time.
+    `tracks[i]` are those of `sources[i]`, as `mp4.reader.read_tracks` returns them; sources are in order of time.
     """
     cuts: list[Cut] = []
     last: _Part | None = None
@@ -127,11 +125,11 @@ def cut(sources: Sequence[Source], start: datetime, end: datetime, tracks: Seque
 
 
 def _part(index: int, source: Source, tracks: list[Track], start: datetime, end: datetime) -> _Part | None:
-    """What [start, end) needs of a source, times counted from its first frame."""
-    video = _from_zero(tracks[0], int(tracks[0].pts.min()), tracks[0].timescale)
+    """Return the part of a source that [start, end) needs; times count from the source's first frame."""
+    video = tracks[0].shift(-int(tracks[0].pts.min()))
     base = Fraction(int(tracks[0].pts.min()), tracks[0].timescale)
     sound = next((t for t in tracks if t.kind == "soun"), None)
-    # half a millisecond of grace: the catalog's times are rounded to one
+    # half a millisecond of tolerance: the catalog rounds times to one millisecond
     want = _seconds(start - source.start) + Fraction(1, 2000)
     until = _seconds(end - source.start)
     keys = np.flatnonzero(video.key)
@@ -144,34 +142,25 @@ def _part(index: int, source: Source, tracks: list[Track], start: datetime, end:
     if stop <= begin:
         return None
     whole = stop == video.size.size
-    video = _slice(video, begin, stop)
+    video = video.select(begin, stop)
     first = Fraction(int(video.pts[0]), video.timescale)
     last = Fraction(int((video.pts + video.length).max()), video.timescale)
     if last <= _seconds(start - source.start):
-        return None  # all of it is over before the asked start: it belongs to the gap
+        return None  # it ends before the asked start: the asked time begins with a gap
     if sound is not None:
-        sound = _from_zero(sound, int(base * sound.timescale), sound.timescale)
+        sound = sound.shift(-int(base * sound.timescale))
         ticks = sound.timescale
-        # one packet more in front: a decoder needs it to sound right from the first instant
-        # and behind, where the source ends: a join falls anywhere between two packets
+        # one more packet in front: a decoder needs it to give correct sound from the first instant;
+        # and one more behind where the source ends: a join may lie anywhere between two packets
         until_tick = int(last * ticks) + (int(sound.length[-1]) if whole and sound.size.size else 0)
         keep = (sound.dts + 2 * sound.length > int(first * ticks)) & (sound.dts < until_tick)
         places = np.flatnonzero(keep)
-        sound = _slice(sound, int(places[0]), int(places[-1]) + 1) if places.size else _slice(sound, 0, 0)
+        sound = sound.select(int(places[0]), int(places[-1]) + 1) if places.size else sound.select(0, 0)
     return _Part(index, source, video, sound, first, last)
 
 
 def _seconds(delta: timedelta) -> Fraction:
     return Fraction(delta // timedelta(microseconds=1), 1_000_000)
-
-
-def _from_zero(track: Track, base: int, timescale: int) -> Track:
-    return replace(track, dts=track.dts - base, pts=track.pts - base, timescale=timescale)
-
-
-def _slice(track: Track, begin: int, stop: int) -> Track:
-    names = ("offset", "size", "dts", "pts", "length", "key")
-    return replace(track, **{name: getattr(track, name)[begin:stop] for name in names})
 
 
 def _fits(cut_: Cut, part: _Part) -> bool:
@@ -188,21 +177,21 @@ def _begin(cut_: Cut, part: _Part) -> None:
 
 
 def _append(cut_: Cut, part: _Part, last: _Part) -> None:
-    """Join a part to the file, or close it up to it."""
+    """Add a part to the file: joined where it continues the last one, else closed up to it."""
     before = cut_.video_parts[-1]
     ticks = cut_.video.timescale
-    over = Fraction(int((before.pts + before.length).max()), ticks)
+    over = Fraction(before.end, ticks)
     hole = _seconds(part.span.start - last.span.end)
     frame = Fraction(int(np.median(before.length)), ticks)
     join = abs(hole) <= max(JOIN_S, frame * 3 / 2)
-    # a camera's clock and the box's differ a little: the pictures run on by the camera's own
+    # the clocks of camera and box differ a little: inside a join the pictures keep the camera's time
     at = over + hole if join and abs(hole) > frame else over
     if join:
         at = next((x for x in (_snapped(cut_, part, over), _snapped(cut_, part, at)) if x is not None), at)
     elif hole > 0:
         cut_.holes.append(Span(last.span.end, part.span.start))
     video = _placed(part.video, part, at, ticks)
-    # decoding times must rise: an overlap of two segments gives way
+    # decoding times must rise: where two segments overlap, the later one is moved
     late = int(before.dts[-1]) + 1 - int(video.dts[0])
     if late > 0:
         at += Fraction(late, ticks)
@@ -214,7 +203,7 @@ def _append(cut_: Cut, part: _Part, last: _Part) -> None:
 
 
 def _snapped(cut_: Cut, part: _Part, at: Fraction) -> Fraction | None:
-    """The place within SNAP_S of `at` at which sound runs on exactly, if there is one."""
+    """Return the place within SNAP_S of `at` at which the sound continues exactly, if there is one."""
     before = next((p for p in reversed(cut_.sound_parts) if p.size.size), None)
     if cut_.sound is None or before is None or part.sound is None or not part.sound.size.size:
         return None
@@ -233,13 +222,12 @@ def _append_sound(cut_: Cut, part: _Part, at: Fraction) -> None:
         over = int(before.dts[-1] + before.length[-1])
         fresh = np.flatnonzero(sound.dts + sound.length // 2 > over)
         begin = int(fresh[0]) if fresh.size else sound.size.size
-        names = ("source", "offset", "size", "dts", "pts", "length", "key")
-        sound = Samples(*(getattr(sound, name)[begin:] for name in names))
+        sound = sound.select(slice(begin, None))
     cut_.sound_parts.append(sound)
 
 
 def _placed(track: Track, part: _Part, at: Fraction, timescale: int) -> Samples:
-    """A part's samples in the file's ticks, its first frame at `at` seconds."""
+    """Return the samples of a part in the file's ticks, its first frame at `at` seconds."""
     shift = round((at - part.first) * timescale)
 
     def ticks(values: Numbers) -> Numbers:
@@ -248,6 +236,11 @@ def _placed(track: Track, part: _Part, at: Fraction, timescale: int) -> Samples:
         return (values * timescale + track.timescale // 2) // track.timescale
 
     return Samples(
-        np.full(track.size.size, part.index, np.int64), track.offset, track.size, ticks(track.dts) + shift,
-        ticks(track.pts) + shift, ticks(track.length), track.key,
-    )  # fmt: skip
+        source=np.full(track.size.size, part.index, np.int64),
+        offset=track.offset,
+        size=track.size,
+        dts=ticks(track.dts) + shift,
+        pts=ticks(track.pts) + shift,
+        length=ticks(track.length),
+        key=track.key,
+    )

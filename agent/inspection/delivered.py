@@ -1,7 +1,7 @@
-"""Which time of film a reader can have seen, told from the bytes that were sent to him. Pure.
+"""Which time of a clip a viewer can have seen, computed from the bytes that were sent. Pure.
 
-A picture counts where all its bytes were sent, and those of every picture since the key picture that it builds on; the file's
-head, its index and its sound are no film.
+A picture counts where all its bytes were sent, and those of every picture since the key frame that it depends on; the header,
+the index and the sound of the file do not count.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from agent.inspection.boxes import Marks, Numbers
 from agent.inspection.clip import Plan
-from agent.inspection.film import Film
 from agent.inspection.gaps import SLIVER
 from agent.intervals import bridged, common, union
+from agent.mp4.samples import Marks, Numbers
+from agent.mp4.virtual_mp4 import VirtualMp4
 
 Stretch = tuple[datetime, datetime]
 
 
 def spans(plan: Plan, ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
-    """The time that these bytes [start, stop) of the film show, within what was asked for; ranges as `intervals.union` gives
-    them."""
+    """Return the time that these bytes [start, stop) of the clip show, within what was asked for.
+
+    `ranges` are as `intervals.union` returns them.
+    """
     shown = _usable(plan.film, ranges)
     if not shown.any():
         return []
@@ -31,7 +33,7 @@ def spans(plan: Plan, ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
     found: list[Stretch] = []
     edges = [*(p.at for p in plan.cut.pieces[1:]), float("inf")]
     for piece, until in zip(plan.cut.pieces, edges, strict=True):
-        # half a millisecond of grace: places are rounded to ticks
+        # half a millisecond of tolerance: places are rounded to ticks
         mine = (begins >= piece.at - 0.0005) & (begins < until - 0.0005)
         wall = union(
             (piece.span.start + timedelta(seconds=a - piece.at), piece.span.start + timedelta(seconds=b - piece.at))
@@ -41,8 +43,8 @@ def spans(plan: Plan, ranges: Sequence[tuple[int, int]]) -> list[Stretch]:
     return common(bridged(union(found), SLIVER), plan.existing)
 
 
-def _usable(film: Film, ranges: Sequence[tuple[int, int]]) -> Marks:
-    """Which pictures a decoder can show that has these bytes."""
+def _usable(film: VirtualMp4, ranges: Sequence[tuple[int, int]]) -> Marks:
+    """Which pictures a decoder that has these bytes can show."""
     place, samples = film.pictures.place, film.pictures.samples
     if not ranges:
         return np.zeros(place.size, np.bool_)

@@ -1,9 +1,9 @@
-"""Random moments of lesson time that nobody on the site can choose, and anybody can draw again.
+"""Random moments of lesson time that nobody at the site can choose and anybody can reproduce.
 
-The lessons of the population (not cancelled, over, long enough) stand in order of start and room. A lesson of L whole seconds
+The lessons of the population (not cancelled, over, long enough) are sorted by start and room. A lesson of L whole seconds
 offers L - S + 1 starts of S seconds; the starts of all lessons are numbered from 0 through T - 1. Draw k (0, 1, 2 …) is number
 `SHA-256("{seed}\\n{class_id}\\n{k}") mod T`, the digest read as a big-endian integer and the text as UTF-8. A draw that would
-overlap an earlier one in the same room is passed over; drawing goes on until N moments stand.
+overlap an earlier one in the same room is skipped; drawing goes on until there are N moments.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from agent.inspection.cut import Span
 from agent.model_classes import Lesson
 
 TRIES = 1000
-"""Draws that may be passed over for each moment before the lesson time counts as used up."""
+"""Draws that may be skipped for each moment before the lesson time counts as used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`draw` is k; `lesson` the one that it fell into."""
+    """One drawn moment: `draw` is k, `lesson` the one that contains it."""
 
     draw: int
     lesson: Lesson
@@ -31,7 +31,7 @@ class Moment:
 
 
 def population(lessons: Iterable[Lesson], seconds: int, within: Span) -> list[tuple[Lesson, Span]]:
-    """The lessons that offer at least one start of `seconds` inside `within`, with the part of them that lies there."""
+    """Return the lessons that offer a start of `seconds` seconds inside `within`, with the part of them that lies there."""
     found = []
     for lesson in sorted(lessons, key=lambda x: (x.start, x.room_id)):
         start, end = max(lesson.start, within.start), min(lesson.end, within.end)
@@ -41,8 +41,10 @@ def population(lessons: Iterable[Lesson], seconds: int, within: Span) -> list[tu
 
 
 def moments(lessons: Sequence[tuple[Lesson, Span]], class_id: str, count: int, seconds: int, seed: str) -> list[Moment]:
-    """At most `count` moments in the order drawn; fewer (at once none) where the lesson time does not hold so many side by
-    side."""
+    """Return at most `count` moments in the order drawn.
+
+    Fewer where the lesson time does not hold so many without overlap; an empty list at once where it is too short in total.
+    """
     if count * seconds > sum(span.seconds for _, span in lessons):
         return []
     offers = [int(span.seconds) - seconds + 1 for _, span in lessons]
@@ -66,6 +68,7 @@ def moments(lessons: Sequence[tuple[Lesson, Span]], class_id: str, count: int, s
 def _moment(
     draw: int, number: int, lessons: Sequence[tuple[Lesson, Span]], offers: Sequence[int], seconds: int
 ) -> Moment:
+    """Return the moment that begins at start `number` of all lessons; `offers[i]` is how many starts `lessons[i]` offers."""
     for (lesson, span), offer in zip(lessons, offers, strict=True):
         if number < offer:
             start: datetime = span.start + timedelta(seconds=number)

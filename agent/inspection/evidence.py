@@ -1,4 +1,4 @@
-"""Where the segments of a class lie: finished rows of the catalog, on the drives that are attached."""
+"""Find the segments of a class: finished rows of the catalog, on the drives that are attached."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from agent.catalog import Catalog
 from agent.clock import local_day
 from agent.drive import Drive, files
 from agent.errors import DriveError, MediaError
-from agent.inspection import boxes
-from agent.inspection.boxes import Track
 from agent.inspection.cut import Source, Span
 from agent.model import Segment
+from agent.mp4.reader import read_tracks
+from agent.mp4.samples import Track
 
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A segment that cannot be used, and the gap reason that this makes."""
+    """A segment that cannot be used, and the gap reason that follows."""
 
     segment: Segment
     reason: str
@@ -29,7 +29,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """What there is of one camera in a span, in order of time: `segments[i]` is `sources[i]` with its `tracks[i]`."""
+    """The video of one camera in a span, in order of time: `segments[i]` is `sources[i]` with its `tracks[i]`."""
 
     segments: list[Segment]
     sources: list[Source]
@@ -38,7 +38,7 @@ class Footage:
 
 
 def attached(roots: Iterable[Path]) -> dict[str, Drive]:
-    """The drives found under these mount points, by drive ID; mount points without one are passed over."""
+    """Return the drives at these mount points, by drive ID; mount points without one are skipped."""
     found: dict[str, Drive] = {}
     for root in roots:
         try:
@@ -50,10 +50,13 @@ def attached(roots: Iterable[Path]) -> dict[str, Drive]:
 
 
 def segments(catalog: Catalog, class_id: str, span: Span, cameras: Iterable[str] = ()) -> dict[str, list[Segment]]:
-    """Finished segments of a class that touch the span, by camera in order of time; of all its cameras unless named."""
+    """Return the finished segments of a class that touch the span, by camera and in order of time.
+
+    Those of all its cameras unless `cameras` names some.
+    """
     wanted = set(cameras)
     found: dict[str, list[Segment]] = {}
-    # a half-day's margin may lie behind midnight, or before that of its own day
+    # the recording margins of a half-day may reach into the day before or after
     first, last = local_day(span.start, catalog.zone) - _DAY, local_day(span.end, catalog.zone) + _DAY
     days = [first + number * _DAY for number in range((last - first).days + 1)]
     for segment in sorted(
@@ -66,7 +69,7 @@ def segments(catalog: Catalog, class_id: str, span: Span, cameras: Iterable[str]
 
 
 def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
-    """Open what can be opened; what cannot is named with its reason, and never stops the rest."""
+    """Open the segments; those that cannot be opened are listed as lost with the reason and do not stop the rest."""
     result = Footage([], [], [], [])
     for segment in found:
         drive = drives.get(segment.drive_id)
@@ -76,13 +79,13 @@ def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
         try:
             path = inside(drive.root, segment.path)
             whole = segment.bytes in (None, path.stat().st_size)
-            tracks = boxes.read(path)
+            tracks = read_tracks(path)
         except FileNotFoundError:
             result.lost.append(Lost(segment, "file_missing"))
         except (MediaError, OSError):
             result.lost.append(Lost(segment, "file_damaged"))
         else:
-            if not whole:  # cut short, or another file under its name: it would show other instants than it says
+            if not whole:  # cut short or replaced: it would show other instants than the catalog states
                 result.lost.append(Lost(segment, "file_damaged"))
                 continue
             result.segments.append(segment)
@@ -92,8 +95,11 @@ def footage(found: Iterable[Segment], drives: Mapping[str, Drive]) -> Footage:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """A file of the drive. Raises FileNotFoundError where there is none, MediaError where the name (or a link on the
-    way) leads out of the drive or to something that is no plain file."""
+    """Return the path of a file of the drive.
+
+    Raises FileNotFoundError where there is none, MediaError where the name (or a link on the way) leads out of the drive or
+    to something that is not a plain file.
+    """
     base = root.resolve(strict=True)
     path = base / relative
     try:
@@ -104,6 +110,6 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def being_recorded(catalog: Catalog, camera_id: str, class_id: str, span: Span) -> datetime | None:
-    """When the segment began that is being written of this camera and class, if it reaches into the span."""
+    """Return when the segment began that is being written of this camera and class, if it reaches into the span."""
     starts = [s.start for s in catalog.segments.opened(camera_id) if s.class_id == class_id and s.start < span.end]
     return min(starts, default=None)

@@ -1,4 +1,4 @@
-"""The newest picture of a camera out of what is being recorded: no second connection to the camera."""
+"""The newest picture of a camera, read from the file being recorded: no second connection to the camera."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
 
 import av
 
@@ -20,14 +19,14 @@ from agent.media import Picture
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """`at` is when the picture was taken."""
+    """A picture as JPEG; `at` is when it was taken."""
 
     at: datetime
     jpeg: bytes
 
 
 def still(catalog: Catalog, drives: Mapping[str, Drive], camera_id: str, width: int = 800) -> Still | None:
-    """The last key frame of the segment being written, some seconds old at most; None where none is."""
+    """Return the last key frame of the segment being written, at most some seconds old; None where none is written."""
     for segment in reversed(catalog.segments.opened(camera_id)):
         drive = drives.get(segment.drive_id)
         if drive is None:
@@ -43,13 +42,13 @@ def still(catalog: Catalog, drives: Mapping[str, Drive], camera_id: str, width: 
 
 
 def jpeg(picture: Picture, width: int) -> bytes:
-    """The picture as JPEG, at most `width` pixels wide."""
+    """Return the picture as JPEG, at most `width` pixels wide."""
     frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
     wide = min(width, frame.width) // 2 * 2
     small = frame.reformat(
         width=wide, height=max(2, round(frame.height * wide / frame.width) // 2 * 2), format="yuvj420p"
     )
-    encoder: Any = av.CodecContext.create("mjpeg", "w")
+    encoder = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = small.width, small.height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
     encoder.options = {"qmin": "4", "qmax": "4"}

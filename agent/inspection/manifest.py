@@ -1,4 +1,4 @@
-"""The paper that goes with a clip: what was asked and given, from which files, what is missing, who cut it, and proof.
+"""The manifest of a clip: what was asked and given, from which files, what is missing, who cut it, and proof.
 
 `NAME.mp4` has `NAME.json` (UTF-8) beside it and, where the box has a key, `NAME.json.sig`, an OpenSSH signature of the JSON
 in the namespace `site-agent`; `ssh-keygen -Y verify` checks it without this software.
@@ -21,13 +21,17 @@ FORMAT = 1
 KIND = "site-agent.clip"
 CHECKS = ("clip", "signature", "key", "sources")
 _LARGEST = 16 << 20
+_Json = Mapping[str, Any]  # a manifest may come from anybody
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`anchored`: the signature is by a key that the checker named, not just the one that the manifest carries. Of `clip`
-    (its bytes), `signature`, `key` (who signed) and `sources` each stands in `checked` or in `not_checked`; what was checked
-    and is wrong is in `problems` as well. `looked` are the sources, where drives were given."""
+    """Result of checking a clip.
+
+    `anchored`: the signature is by a key that the checker named, not just by the key in the manifest. `clip` (its bytes),
+    `signature`, `key` (who signed) and `sources` are each in `checked` or in `not_checked`; what was checked and is wrong is
+    in `problems` as well. `looked` are the sources, where drives were given.
+    """
 
     file: Path
     ok: bool
@@ -39,26 +43,28 @@ class Checked:
 
 
 def path_for(clip: Path) -> Path:
+    """Return the path of a clip's manifest."""
     return clip.with_suffix(".json")
 
 
 def signature_for(manifest: Path) -> Path:
+    """Return the path of a manifest's signature."""
     return manifest.with_name(manifest.name + ".sig")
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
-    """The manifest's bytes, which are what is signed."""
+def encode(body: Mapping[str, object]) -> bytes:
+    """Return the manifest's bytes, which are what is signed."""
     return (json.dumps({"format": FORMAT, "kind": KIND, **body}, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def check(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = None) -> Checked:
-    """Does the clip agree with the manifest beside it, and the manifest with its signature? `key` is a public key's line.
-    With `drives` its sources are looked up in their signed sums.
+    """Check whether the clip agrees with the manifest beside it, and the manifest with its signature.
 
+    `key` is the line of a public key. With `drives` the sources are looked up in the signed checksums of these drives.
     Problems are (kind, detail): manifest_missing, manifest_bad, other_clip, clip_changed, unsigned, signature_missing,
-    signature_bad, other_key, source_differs, source_missing, source_unsigned, source_elsewhere. A manifest that names no key
-    is `unsigned`: whoever took the key out could have changed all the rest. Raises InputError where the clip cannot be read,
-    DriveError.
+    signature_bad, other_key, source_differs, source_missing, source_unsigned, source_elsewhere. A manifest without a key
+    is `unsigned`: whoever removed the key could have changed everything else. Raises InputError where the clip cannot be
+    read, DriveError.
     """
     problems: list[tuple[str, str]] = []
     digest, size = _digest(clip)
@@ -81,12 +87,12 @@ def check(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = N
         if not looked:
             problems.append(("source_missing", manifest.name))
     left = tuple(name for name in CHECKS if name not in done)
-    return Checked(
-        clip, not problems, anchored and not problems, tuple(problems), tuple(done), left, tuple(looked)
-    )  # fmt: skip
+    ok = not problems
+    return Checked(clip, ok, anchored and ok, tuple(problems), tuple(done), left, tuple(looked))
 
 
-def _manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, Mapping[str, Any]]:
+def _manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, _Json]:
+    """(bytes, content) of the manifest; both empty where it cannot be used."""
     try:
         raw = files.read(path, _LARGEST)
         body = json.loads(raw)
@@ -100,7 +106,7 @@ def _manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, Mappi
     return b"", {}
 
 
-def _check_clip(clip: Path, digest: str, size: int, body: Mapping[str, Any], problems: list[tuple[str, str]]) -> None:
+def _check_clip(clip: Path, digest: str, size: int, body: _Json, problems: list[tuple[str, str]]) -> None:
     manifest = path_for(clip)
     try:
         stated = body["clip"]
@@ -113,7 +119,7 @@ def _check_clip(clip: Path, digest: str, size: int, body: Mapping[str, Any], pro
 
 
 def _check_signature(manifest: Path, raw: bytes, own: str, named: str | None, problems: list[tuple[str, str]]) -> bool:
-    """True where the signature is by the named key."""
+    """Return True where the signature is by the named key."""
     key = keys.normal(named) if named else own
     signature = signature_for(manifest)
     if not key:

@@ -1,39 +1,48 @@
-"""The two cases in which pictures are encoded anew, both asked for: a clip that begins at the very frame, and H.264 for players
-that know no H.265. Sound is copied in both.
+"""Encode pictures again, in the two cases where somebody asks for it; sound is copied in both.
+
+A clip begins at the very frame (`exact_start`), or is made H.264 for players without H.265 (`as_h264`).
 """
 
 from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import av
 import numpy as np
+from av.container import InputContainer, OutputContainer
 
 from agent.drive import files
 from agent.errors import InputError, MediaError
-from agent.inspection.boxes import Track
-from agent.inspection.cut import Cut, Piece, Samples, Source, Span
-from agent.inspection.entries import avcc_of, parameter_sets, with_parameter_sets
-from agent.inspection.film import Film
+from agent.inspection.cut import Cut, Piece, Source, Span
+from agent.mp4.nal import length_prefix_size, parameter_set_id, split_annex_b, split_avcc
+from agent.mp4.sample_entry import avcc_of, with_parameter_sets
+from agent.mp4.samples import Samples, Track
+from agent.mp4.virtual_mp4 import VirtualMp4
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+Frame: TypeAlias = tuple[int, av.VideoFrame]
+"""(pts in ticks of the track, picture)."""
 EDGE_QUALITY = "17"
-"""x264's constant rate factor for the few frames at the edge: no loss that a person sees."""
+"""Constant rate factor of x264 for the few frames at the edge: without visible loss."""
 WHOLE_QUALITY = "23"
 EDGE = -1
-"""The encoded edge is the last of the sources, and by this index it still comes first in the file."""
+"""The encoded edge is the last of the sources; with this index it still comes first in the file."""
 
 
-class FilmFile(io.RawIOBase):
-    """A film as a file that can be read and sought, for libraries that ask for one."""
+class VirtualFile(io.RawIOBase):
+    """A virtual MP4 as a file that can be read and sought, for libraries that need one."""
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: VirtualMp4) -> None:
         self._film = film
         self._at = 0
 
@@ -58,7 +67,7 @@ class FilmFile(io.RawIOBase):
 
 
 class _Chunks(io.RawIOBase):
-    """What the muxer writes, kept until the reader of the stream takes it."""
+    """Collects what the muxer writes until the reader of the stream takes it."""
 
     def __init__(self) -> None:
         self.waiting: list[bytes] = []
@@ -66,22 +75,24 @@ class _Chunks(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Buffer) -> int:
         self.waiting.append(bytes(data))
-        return len(data)
+        return len(self.waiting[-1])
 
     def take(self) -> list[bytes]:
         taken, self.waiting = self.waiting, []
         return taken
 
 
-def as_h264(film: Film, skip: float = 0.0) -> Iterator[bytes]:
-    """The film with its pictures as H.264, as a fragmented MP4 that is made while it is read. `skip` leaves out so many
-    seconds at its beginning. Raises MediaError."""
+def as_h264(film: VirtualMp4, skip: float = 0.0) -> Iterator[bytes]:
+    """Yield the film with its pictures as H.264: a fragmented MP4 that is made while it is read.
+
+    `skip` leaves out so many seconds at its beginning. Raises MediaError.
+    """
     chunks = _Chunks()
     try:
         with (
-            av.open(FilmFile(film), "r", format="mp4") as source,
+            av.open(VirtualFile(film), "r", format="mp4") as source,
             av.open(
                 chunks, "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov+default_base_moof"}
             ) as target,
@@ -92,25 +103,26 @@ def as_h264(film: Film, skip: float = 0.0) -> Iterator[bytes]:
     yield from chunks.take()
 
 
-def _encode_all(source: Any, target: Any, chunks: _Chunks, skip: float) -> Iterator[bytes]:
+def _encode_all(source: InputContainer, target: OutputContainer, chunks: _Chunks, skip: float) -> Iterator[bytes]:
     seen = source.streams.video[0]
     sound = source.streams.audio[0] if source.streams.audio else None
     made = target.add_stream("libx264", rate=seen.average_rate or 25)
     made.width, made.height, made.pix_fmt = seen.width, seen.height, "yuv420p"
+    assert seen.time_base is not None
     made.codec_context.time_base = seen.time_base
     made.codec_context.options = {"preset": "veryfast", "crf": WHOLE_QUALITY, "bf": "0", "threads": "2"}
     copied = target.add_stream_from_template(sound) if sound else None
     for packet in source.demux(*(s for s in (seen, sound) if s)):
-        if packet.stream is sound:
-            shift = round(skip / packet.time_base)
-            if packet.pts is not None and packet.pts >= shift:
+        if copied is not None and packet.stream is sound:
+            shift = _ticks(skip, packet.time_base)
+            if packet.pts is not None and packet.dts is not None and packet.pts >= shift:
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
                 packet.stream = copied
                 target.mux(packet)
         else:
-            for frame in packet.decode():
-                shift = round(skip / frame.time_base)
-                if frame.pts >= shift:
+            for frame in seen.decode(packet):
+                shift = _ticks(skip, frame.time_base)
+                if frame.pts is not None and frame.pts >= shift:
                     fresh = frame.reformat(format="yuv420p")
                     fresh.pts, fresh.time_base, fresh.pict_type = frame.pts - shift, frame.time_base, 0
                     target.mux(made.encode(fresh))
@@ -119,17 +131,21 @@ def _encode_all(source: Any, target: Any, chunks: _Chunks, skip: float) -> Itera
     yield from chunks.take()
 
 
-def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[Cut, list[Source]]:
-    """The cut beginning at the frame shown at `start`: the pictures from there to the next key frame are encoded anew.
+def _ticks(seconds: float, time_base: Fraction | None) -> int:
+    return round(seconds / (time_base or Fraction(1)))
 
-    The sample description holds both sets of parameters, so one decoder plays the file through. Returns the new cut
-    and its sources, of which the last is the edge. Raises InputError for other codecs than H.264, MediaError.
+
+def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[Cut, list[Source]]:
+    """Return the cut beginning at the frame shown at `start`, and its sources, of which the last is the edge.
+
+    The pictures from there to the next key frame are encoded again. The sample entry holds both sets of parameters, so
+    one decoder plays the whole file. Raises InputError for other codecs than H.264, MediaError.
     """
     if cut.video.codec not in ("avc1", "avc3"):
         raise InputError("clip.exact_h265")
     part = cut.video_parts[0]
     ticks = cut.video.timescale
-    # half a millisecond of grace: the catalog's times are rounded to one
+    # half a millisecond of tolerance: the catalog rounds times to one millisecond
     want = Fraction((start - cut.span.start) // timedelta(microseconds=1), 1_000_000) * ticks - Fraction(ticks, 2000)
     keys = np.flatnonzero(part.key)
     stop = int(keys[1]) if keys.size > 1 else part.size.size
@@ -139,8 +155,8 @@ def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[C
         return cut, list(sources)
     cut_at = int(part.pts[begin]) if begin < part.size.size else int(part.pts.max())
     edge, data, entry = _edge(cut.video, part, stop, cut_at, sources)
-    rest = [_rows(part, slice(stop, None)), *cut.video_parts[1:]]
-    video = [_moved(p, -cut_at) for p in ([edge, *rest] if edge.size.size else rest)]
+    rest = [part.select(slice(stop, None)), *cut.video_parts[1:]]
+    video = [p.shift(-cut_at) for p in ([edge, *rest] if edge.size.size else rest)]
     moved = Fraction(cut_at, ticks)
     result = Cut(replace(cut.video, entry=entry), cut.sound, video_parts=[p for p in video if p.size.size])
     result.holes = cut.holes
@@ -153,38 +169,29 @@ def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[C
 
 
 def _later_sound(cut: Cut, moved: Fraction) -> list[Samples]:
-    """Sound from `moved` seconds on, with one packet more in front for the decoder."""
+    """Sound from `moved` seconds on, with one more packet in front for the decoder."""
     if cut.sound is None:
         return []
     shift = round(moved * cut.sound.timescale)
     kept = []
     for part in cut.sound_parts:
-        part = _moved(part, -shift)
-        kept.append(_rows(part, part.dts + 2 * part.length > 0))
+        part = part.shift(-shift)
+        kept.append(part.select(part.dts + 2 * part.length > 0))
     return kept
-
-
-def _moved(part: Samples, ticks: int) -> Samples:
-    return replace(part, dts=part.dts + ticks, pts=part.pts + ticks)
-
-
-def _rows(part: Samples, rows: Any) -> Samples:
-    names = ("source", "offset", "size", "dts", "pts", "length", "key")
-    return Samples(*(getattr(part, name)[rows] for name in names))
 
 
 def _edge(
     video: Track, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]
 ) -> tuple[Samples, bytes, bytes]:
-    """(samples in a source of their own, that source's bytes, sample description for both)."""
+    """Return (samples in a source of their own, that source's bytes, sample entry for both)."""
     avcc = avcc_of(video.entry)
     try:
-        sps, pps, _ = parameter_sets(avcc)
-        used = {_golomb(x[4:]) for x in sps} | {_golomb(x[1:]) for x in pps}
+        sps, pps, _ = split_avcc(avcc)
+        used = {parameter_set_id(unit) for unit in [*sps, *pps]}
         free = next(i for i in range(32) if i not in used)
-        frames = _decoded(avcc, part, stop, cut_at, sources)
-        units, new_sps, new_pps = _encoded(frames, video.timescale, free, (avcc[4] & 3) + 1)
-    except (av.FFmpegError, IndexError, StopIteration, OSError) as error:
+        frames = _decode(avcc, part, stop, cut_at, sources)
+        units, new_sps, new_pps = _encode(frames, video.timescale, free, length_prefix_size(avcc))
+    except (av.FFmpegError, IndexError, ValueError, struct.error, StopIteration, OSError) as error:
         raise MediaError("clip.cannot_encode", detail=error) from error
     sizes = np.array([len(data) for _, data in units], np.int64)
     pts = np.array([at for at, _ in units], np.int64)
@@ -194,40 +201,48 @@ def _edge(
     key = np.zeros(sizes.size, np.bool_)
     key[:1] = True
     edge = Samples(
-        np.full(sizes.size, EDGE, np.int64), np.cumsum(sizes) - sizes, sizes, pts - shift, pts,
-        np.diff(np.append(pts, end)), key,
-    )  # fmt: skip
+        source=np.full(sizes.size, EDGE, np.int64),
+        offset=np.cumsum(sizes) - sizes,
+        size=sizes,
+        dts=pts - shift,
+        pts=pts,
+        length=np.diff(np.append(pts, end)),
+        key=key,
+    )
     return edge, b"".join(data for _, data in units), with_parameter_sets(video.entry, new_sps, new_pps)
 
 
-def _decoded(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]) -> list[tuple[int, Any]]:
-    """The frames from `cut_at` on among the first `stop` samples: (pts, frame), in order of showing."""
-    decoder: Any = av.CodecContext.create("h264", "r")
+def _decode(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]) -> list[Frame]:
+    """Return (pts, frame) of the frames from `cut_at` on among the first `stop` samples, in the order they are shown."""
+    decoder = av.CodecContext.create("h264", "r")
     decoder.extradata = avcc
     decoder.thread_count = 1
-    found: list[tuple[int, Any]] = []
+    found: list[Frame] = []
     for i in range(stop):
         with files.opened(sources[int(part.source[i])].path, files.SEGMENT) as file:
             packet = av.Packet(os.pread(file.descriptor, int(part.size[i]), int(part.offset[i])))
         packet.pts, packet.dts = int(part.pts[i]), int(part.dts[i])
-        found += [(f.pts, f) for f in decoder.decode(packet)]
-    found += [(f.pts, f) for f in decoder.decode(None)]
+        found += [(f.pts, f) for f in decoder.decode(packet) if f.pts is not None]
+    found += [(f.pts, f) for f in decoder.decode(None) if f.pts is not None]
     return sorted(((at, f) for at, f in found if at >= cut_at), key=lambda row: row[0])
 
 
-def _encoded(
-    frames: list[tuple[int, Any]], timescale: int, set_id: int, prefix: int
+def _encode(
+    frames: list[Frame], timescale: int, set_id: int, prefix: int
 ) -> tuple[list[tuple[int, bytes]], list[bytes], list[bytes]]:
-    """(pts and sample of each frame, SPS, PPS), NAL units behind lengths of `prefix` bytes, as MP4 holds them."""
+    """Return (pts and sample of each frame, SPS, PPS); NAL units follow lengths of `prefix` bytes, as MP4 holds them."""
     first = frames[0][1]
-    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = first.width, first.height, first.format.name
     encoder.time_base = Fraction(1, timescale)
     encoder.framerate = Fraction(25)
     encoder.thread_count = 1
     encoder.options = {
-        "preset": "veryfast", "crf": EDGE_QUALITY, "bf": "0", "x264-params": f"sps-id={set_id}:keyint=infinite:scenecut=0",
-    }  # fmt: skip
+        "preset": "veryfast",
+        "crf": EDGE_QUALITY,
+        "bf": "0",
+        "x264-params": f"sps-id={set_id}:keyint=infinite:scenecut=0",
+    }
     packets = []
     for at, frame in frames:
         frame.pts, frame.time_base, frame.pict_type = at, encoder.time_base, 0
@@ -235,22 +250,10 @@ def _encoded(
     packets += encoder.encode(None)
     samples, sps, pps = [], [], []
     for packet in packets:
-        units = _units(bytes(packet))
+        assert packet.pts is not None
+        units = list(split_annex_b(bytes(packet)))
         sps += [u for u in units if u[0] & 31 == 7]
         pps += [u for u in units if u[0] & 31 == 8]
         slices = [u for u in units if u[0] & 31 in (1, 5)]
         samples.append((packet.pts, b"".join(len(u).to_bytes(prefix, "big") + u for u in slices)))
     return samples, sps[:1], pps[:1]
-
-
-def _units(stream: bytes) -> list[bytes]:
-    """NAL units of an Annex B byte stream."""
-    parts = stream.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")
-    return [part for part in parts if part]
-
-
-def _golomb(data: bytes) -> int:
-    """The unsigned Exp-Golomb number that begins `data` (ITU-T H.264, 9.1)."""
-    bits = "".join(f"{byte:08b}" for byte in data[:8])
-    zeros = bits.index("1")
-    return int(bits[zeros : 2 * zeros + 1], 2) - 1

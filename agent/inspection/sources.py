@@ -1,4 +1,4 @@
-"""Does a clip's manifest name recordings that a drive answers for? Looked up in the signed sums of the drive's half-days."""
+"""Look up the sources that a clip's manifest names in the signed checksums of a drive's half-days."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One source of a clip. `state`: found; differs (the drive's sums name other bytes); missing (no sums of the drive name
-    it); unsigned (sums without a signature that holds); elsewhere (on a drive that was not given)."""
+    """One source of a clip and what was found of it.
+
+    `state`: found; differs (the drive lists another checksum); missing (no checksum list of the drive names it); unsigned
+    (the list has no valid signature); elsewhere (on a drive that was not given).
+    """
 
     drive_id: str
     path: str
@@ -24,8 +27,11 @@ class Looked:
 
 
 def look_up(manifest: Mapping[str, object], drives: Iterable[Drive], key: str | None) -> list[Looked]:
-    """Every source that a manifest names. `key` is the public key that must have signed the sums; without one it is the
-    drive's own. Raises DriveError where a drive cannot be read."""
+    """Look up every source that a manifest names.
+
+    `key` is the public key that must have signed the checksums; without one it is the drive's own. Raises DriveError where
+    a drive cannot be read.
+    """
     sources = manifest.get("sources")
     rows = sources if isinstance(sources, list) else []
     known = {drive.drive_id: _Sums(drive, key) for drive in drives}
@@ -40,7 +46,7 @@ def _one(row: object, known: Mapping[str, _Sums]) -> Looked:
 
 
 class _Sums:
-    """What one drive's lists of sums say, each half-day's read once."""
+    """The checksum lists of one drive; those of each half-day are read once."""
 
     def __init__(self, drive: Drive, key: str | None) -> None:
         self._drive = drive
@@ -54,16 +60,16 @@ class _Sums:
         except OSError as error:
             raise os_error(error, self._drive.root) from error
         inner = "/".join(PurePosixPath(path).parts[3:])
-        # a file that a later list names again is held by the first one
-        told = next(((listed[inner], signed) for listed, signed in lists if inner in listed), None)
-        if told is None:
+        # of several lists that name a file the first one counts
+        found = next(((listed[inner], signed) for listed, signed in lists if inner in listed), None)
+        if found is None:
             return "missing"
-        if told[0] != digest:
+        if found[0] != digest:
             return "differs"
-        return FOUND if told[1] else "unsigned"
+        return FOUND if found[1] else "unsigned"
 
     def _lists(self, path: PurePosixPath) -> list[tuple[Mapping[str, str], bool]]:
-        """(what it lists, whether its signature holds) of each list of the half-day in which a path lies."""
+        """Return (content, whether its signature is valid) of each checksum list of the half-day in which a path lies."""
         if len(path.parts) < 4 or path.is_absolute():
             return []
         folder, half_day = path.parts[0], PurePosixPath(*path.parts[1:3])

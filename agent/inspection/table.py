@@ -1,4 +1,4 @@
-"""Rows as an XLSX file that Excel and WPS open without a question: text is text, whatever it looks like."""
+"""Rows as an XLSX file that Excel and WPS open without a warning: text stays text, whatever it looks like."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDEST = 48
 
 
 def xlsx(title: str, heads: Iterable[Sequence[Cell]], headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
-    """A workbook with one sheet: `heads` (what the table is about), then `headings` and `rows`.
+    """Return a workbook with one sheet: `heads` (what the table is about), then `headings` and `rows`.
 
     A text that begins like a formula stays text: openpyxl would make `=…` a formula and `#N/A` an error.
     """

@@ -7,7 +7,8 @@ from typing import Any
 
 import av
 
-_START = b"\x00\x00\x01"
+from agent.mp4.nal import START_CODE, split_annex_b
+
 _SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
 
 
@@ -23,18 +24,8 @@ class Picture:
 
 def parameter_sets(data: bytes, codec: str) -> frozenset[bytes]:
     """The parameter sets before the first slice of `data` (with start codes); empty where it carries none."""
-    found: set[bytes] = set()
-    at = data.find(_START)
-    while at >= 0:
-        begin = at + len(_START)
-        kind = _kind(data[begin], codec) if begin < len(data) else -1
-        if _is_slice(kind, codec):
-            break
-        at = data.find(_START, begin)
-        unit = data[begin : at if at >= 0 else len(data)].rstrip(b"\x00")
-        if kind in _SETS[codec]:
-            found.add(unit)
-    return frozenset(found)
+    units = split_annex_b(data, stop_before=lambda first: _is_slice(_kind(first, codec), codec))
+    return frozenset(unit for unit in units if _kind(unit[0], codec) in _SETS[codec])
 
 
 def _kind(first: int, codec: str) -> int:
@@ -47,7 +38,7 @@ def _is_slice(kind: int, codec: str) -> bool:
 
 def joined(sets: frozenset[bytes], codec: str) -> bytes:
     """Parameter sets as extradata, in the order that decoders want."""
-    return b"".join(b"\x00" + _START + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
+    return b"".join(b"\x00" + START_CODE + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
 
 
 def picture_of(packet: av.Packet[Any], codec: str, known: Picture | None) -> Picture | None:

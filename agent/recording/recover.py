@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 
 from agent import media
@@ -22,7 +21,7 @@ from agent.drive import Drive, durable, files, layout
 from agent.drive.identity import os_error
 from agent.errors import DriveError, MediaError, Shortage
 from agent.model import Segment
-from agent.recording.mp4 import boxes, drop_half_fragment, mend_header
+from agent.mp4.repair import drop_half_fragment, has_no_fragment, mend_header
 from agent.recording.writer import digest_of
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
     drop_half_fragment(temporary)
     length = _length(temporary)
     if length is None:
-        if _holds_nothing(temporary):
+        if has_no_fragment(temporary):
             temporary.unlink()
             durable.sync_folder(temporary.parent)
             _lost(catalog, row, clock, "empty")
@@ -142,30 +141,3 @@ def _length(path: Path) -> float | None:
     with suppress(MediaError):
         return media.video_seconds(path)
     return None
-
-
-def _holds_nothing(path: Path) -> bool:
-    """True where no whole fragment was ever written: empty, the header alone, or behind it the begin of the first or
-    zeros (a length that reached the disk before what it counts).
-
-    Anything else may yet be saved by hand, such as an `mdat` over all of a file whose index was lost.
-    """
-    found, end = boxes(path), path.stat().st_size
-    if not found:
-        return end == 0
-    kinds = [kind for kind, _, _ in found]
-    header = sum(1 for _ in takewhile(("ftyp", "free", "moov").__contains__, kinds))
-    reached = found[-1][1] + found[-1][2]
-    cut_short = "moov" in kinds[:header] and kinds[header:] in (["moof"], ["moof", "mdat"]) and reached > end
-    if reached < end:
-        return header == len(found) and _zeros(path, reached)
-    return header == len(found) or cut_short
-
-
-def _zeros(path: Path, start: int) -> bool:
-    with path.open("rb") as file:
-        file.seek(start)
-        while block := file.read(1 << 20):
-            if block.count(0) != len(block):
-                return False
-    return True

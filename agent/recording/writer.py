@@ -17,7 +17,7 @@ from agent import words
 from agent.drive import Drive, durable
 from agent.drive.identity import of_drive, os_error
 from agent.errors import DriveError, Shortage
-from agent.recording.mp4 import cut_back, whole_end
+from agent.mp4.repair import cut_back, whole_end
 from agent.recording.parameters import Picture
 from agent.recording.sound import Sound
 

@@ -1,0 +1,1 @@
+"""MP4 files (ISO/IEC 14496-12): read, write and repair them; no sample is decoded."""

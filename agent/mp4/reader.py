@@ -1,0 +1,160 @@
+"""Read an MP4 file: where each sample of a segment lies, when it plays, whether it is a key frame.
+
+Reads what the recorder writes: the finished file (`ftyp free mdat moov`), the unfinished one and one cut off by a kill
+(`ftyp moov moof mdat …`, ISO/IEC 14496-12). Nothing is decoded and no sample is read.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.drive import files
+from agent.errors import MediaError
+from agent.mp4.boxes import BadMp4Error, child_boxes, find_box, walk_boxes
+from agent.mp4.fragments import SampleDefaults, read_defaults, read_fragments
+from agent.mp4.sample_tables import SampleRun, concatenate_runs, read_sample_table
+from agent.mp4.samples import Track
+
+MAX_INDEX = 256 << 20
+"""Largest index box in bytes that is accepted; an hour of 25 frames and 47 sound packets a second needs 3 MB."""
+
+
+def read_tracks(path: Path) -> list[Track]:
+    """Return the tracks of a file that hold samples: video first, then sound. Raises MediaError."""
+    try:
+        with files.opened(path, files.SEGMENT) as file:
+            tracks = _read(file.descriptor, os.fstat(file.descriptor).st_size)
+    except (BadMp4Error, struct.error, ValueError, IndexError, KeyError, OverflowError) as error:
+        raise MediaError("media.unreadable", file=path, detail=error) from error
+    except OSError as error:
+        raise MediaError("media.unreadable", file=path, detail=error.strerror or error) from error
+    if not any(t.kind == "vide" for t in tracks):
+        raise MediaError("media.no_video", file=path)
+    return sorted(tracks, key=lambda t: t.kind != "vide")
+
+
+def _read(descriptor: int, length: int) -> list[Track]:
+    moov: bytes | None = None
+    fragments: list[tuple[int, bytes]] = []
+    for box in walk_boxes(lambda at, size: os.pread(descriptor, size, at), length):
+        if box.kind not in (b"moov", b"moof") or box.end > length:
+            continue
+        size = box.end - box.body
+        if size > MAX_INDEX:
+            raise BadMp4Error(f"{box.kind.decode()} of {size} bytes")
+        data = os.pread(descriptor, size, box.body)
+        if box.kind == b"moov":
+            moov = data
+        else:
+            fragments.append((box.start, data))
+    if moov is None:
+        raise BadMp4Error("no index (moov)")
+    return _join(memoryview(moov), fragments, length)
+
+
+def _join(moov: memoryview, fragments: list[tuple[int, bytes]], length: int) -> list[Track]:
+    """Return the tracks of the index and the fragments that follow it in a file of `length` bytes."""
+    movie_scale = 1
+    defaults: dict[int, SampleDefaults] = {}
+    for kind, body in child_boxes(moov):
+        if kind == b"mvhd":
+            movie_scale = struct.unpack_from(">I", body, 20 if body[0] else 12)[0]
+        elif kind == b"mvex":
+            defaults |= read_defaults(body)
+    headers: list[tuple[_Header, memoryview]] = []
+    for kind, body in child_boxes(moov):
+        if kind == b"trak":
+            header = _header(body, movie_scale)
+            if header is not None:
+                headers.append((header, body))
+    runs = read_fragments(fragments, defaults)
+    found = [_track(header, body, runs.get(header.track_id), length) for header, body in headers]
+    return [t for t in found if t is not None]
+
+
+@dataclass(slots=True)
+class _Header:
+    """What a `trak` box states besides its samples.
+
+    `empty`: delay before the track begins; `media_time`: first media time that is shown; both in ticks of `timescale`.
+    """
+
+    track_id: int
+    kind: str
+    timescale: int
+    entry: bytes
+    width: int
+    height: int
+    matrix: bytes
+    empty: int
+    media_time: int
+
+
+def _track(header: _Header, trak: memoryview, run: SampleRun | None, file_length: int) -> Track | None:
+    table = read_sample_table(find_box(trak, b"mdia", b"minf", b"stbl"))
+    runs = [r for r in (table, run) if r is not None and r.size.size]
+    if not runs:
+        return None
+    found = concatenate_runs(runs)
+    # samples behind the end of the file were never written (the process was killed in the middle of a fragment)
+    behind = found.offset + found.size > file_length
+    bad = np.flatnonzero((found.offset < 0) | (found.size <= 0) | behind | (found.length < 0))
+    stop = int(bad[0]) if bad.size else found.size.size
+    if stop == 0:
+        return None
+    dts = found.dts[:stop] + (header.empty - header.media_time)
+    return Track(
+        header.kind,
+        header.timescale,
+        header.entry,
+        header.width,
+        header.height,
+        header.matrix,
+        offset=found.offset[:stop],
+        size=found.size[:stop],
+        dts=dts,
+        pts=dts + found.shift[:stop],
+        length=found.length[:stop],
+        key=found.key[:stop],
+    )
+
+
+def _header(trak: memoryview, movie_scale: int) -> _Header | None:
+    """None for tracks that are neither video nor sound."""
+    tkhd, mdhd = find_box(trak, b"tkhd"), find_box(trak, b"mdia", b"mdhd")
+    kind = bytes(find_box(trak, b"mdia", b"hdlr")[8:12]).decode("latin-1")
+    if kind not in ("vide", "soun"):
+        return None
+    wide = bool(tkhd[0])
+    track_id = struct.unpack_from(">I", tkhd, 20 if wide else 12)[0]
+    matrix = bytes(tkhd[52 if wide else 40 :][:36])
+    width, height = struct.unpack_from(">2I", tkhd, 88 if wide else 76)
+    timescale = struct.unpack_from(">I", mdhd, 20 if mdhd[0] else 12)[0]
+    stsd = find_box(trak, b"mdia", b"minf", b"stbl", b"stsd")
+    if timescale == 0 or movie_scale == 0 or len(stsd) < 16:
+        raise BadMp4Error("time scale or sample description missing")
+    count, size = struct.unpack_from(">2I", stsd, 4)
+    if count != 1 or size + 8 > len(stsd):
+        raise BadMp4Error(f"{count} sample descriptions")
+    empty, media_time = _edits(find_box(trak, b"edts", b"elst"), movie_scale, timescale)
+    entry = bytes(stsd[8 : 8 + size])
+    return _Header(track_id, kind, timescale, entry, width, height, matrix, empty, media_time)
+
+
+def _edits(elst: memoryview, movie_scale: int, timescale: int) -> tuple[int, int]:
+    """(delay before the track begins, first media time shown), both in the track's ticks. Later edits are ignored."""
+    empty = 0
+    if len(elst) < 8:
+        return 0, 0
+    row = struct.Struct(">Qq4x" if elst[0] else ">Ii4x")
+    for i in range(struct.unpack_from(">I", elst, 4)[0]):
+        duration, media_time = row.unpack_from(elst, 8 + i * row.size)
+        if media_time >= 0:
+            return empty, media_time
+        empty += round(duration * timescale / movie_scale)
+    return empty, 0
