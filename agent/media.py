@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Picture: TypeAlias = "npt.NDArray[np.uint8]"
 """Shape (height, width, 3), blue-green-red, as OpenCV takes it."""
 
+MediaPacket: TypeAlias = "av.Packet[Any]"
+"""A packet of any stream: coded data with its stamps."""
+
 CODEC_NAMES = {"hevc": "h265", "pcm_alaw": "g711a", "pcm_mulaw": "g711u", "mjpeg": "jpeg"}
 
 
@@ -183,7 +186,7 @@ def last_key_frame(path: Path | str) -> tuple[float, Picture] | None:
     return key_frame_at(path, 10**9)
 
 
-def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, av.Packet[Any]]]:
+def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, MediaPacket]]:
     """(seconds after the first frame, packet). A bare H.264 or H.265 stream has no times, and some recorders write few: there
     the rate tells."""
     step = 1 / float(video.guessed_rate or 25)
@@ -193,7 +196,7 @@ def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Ite
         yield at, packet
 
 
-def _packets(container: av.container.InputContainer, *streams: Any, timeless: bool = False) -> Iterator[av.Packet[Any]]:
+def _packets(container: av.container.InputContainer, *streams: Any, timeless: bool = False) -> Iterator[MediaPacket]:
     """Packets with data (and a time, unless `timeless`), up to the end or to the first that cannot be read (a file cut off in
     a fragment)."""
     packets = container.demux(*streams)
@@ -208,12 +211,12 @@ def _packets(container: av.container.InputContainer, *streams: Any, timeless: bo
             yield packet
 
 
-def _seconds(packet: av.Packet[Any], video: av.VideoStream) -> float:
+def _seconds(packet: MediaPacket, video: av.VideoStream) -> float:
     assert packet.pts is not None
     return float((packet.pts - (video.start_time or 0)) * (packet.time_base or 0))
 
 
-def _picture(video: av.VideoStream, packet: av.Packet[Any]) -> Picture | None:
+def _picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
     """Decode one key packet by itself; None where it is damaged."""
     context: Any = video.codec_context
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from agent import words
@@ -12,7 +11,7 @@ from agent.catalog import Catalog
 from agent.clock import Clock
 from agent.errors import CatalogError
 from agent.model import AlertKind
-from agent.recording.reel import Plan
+from agent.recording.assignment import Assignment, AssignmentLookup
 
 log = logging.getLogger(__name__)
 _TOLD_AGAIN = timedelta(minutes=15)
@@ -27,7 +26,7 @@ class Outage:
     """
 
     def __init__(
-        self, camera_id: str, catalog: Catalog, clock: Clock, plan: Callable[[datetime], Plan | None],
+        self, camera_id: str, catalog: Catalog, clock: Clock, plan: AssignmentLookup,
         offline_seconds: float,
     ) -> None:  # fmt: skip
         self._camera_id, self._catalog, self._offline_seconds = camera_id, catalog, offline_seconds
@@ -84,13 +83,13 @@ class Outage:
                 log.warning("%s: %s", self._camera_id, error)
             pause = 1.0
 
-    def warn(self, now: datetime, plan: Plan, why: str, *, rests: bool = False) -> bool:
+    def warn(self, now: datetime, plan: Assignment, why: str, *, rests: bool = False) -> bool:
         """Raise `camera.offline` where the stream has been away for long enough in planned time; True where it has. `rests`:
         nothing is tried for a while, since the password was wrong too often; the installer has to hear of that."""
         with self._lock:
             return self._warn(now, plan, why, rests)
 
-    def _warn(self, now: datetime, plan: Plan, why: str, rests: bool) -> bool:
+    def _warn(self, now: datetime, plan: Assignment, why: str, rests: bool) -> bool:
         if self.since is None or self.kind not in _CAMERAS_OWN:
             return False
         # the clock was put back: hours would pass until a time ahead lies half a minute behind
@@ -134,7 +133,7 @@ class SilenceWatch:
         self._camera_id, self._catalog, self._silent_seconds = camera_id, catalog, silent_seconds
         self._raised: bool | None = None
 
-    def see(self, now: datetime, plan: Plan, silent_for: float, offered: bool) -> None:
+    def see(self, now: datetime, plan: Assignment, silent_for: float, offered: bool) -> None:
         """`silent_for`: seconds since the last sound; `offered`: the stream has a sound track."""
         missing = not offered or silent_for >= self._silent_seconds
         if missing == self._raised:

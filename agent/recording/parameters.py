@@ -7,6 +7,8 @@ from typing import Any
 
 import av
 
+from agent.media import MediaPacket
+
 _START = b"\x00\x00\x01"
 _SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
 
@@ -50,7 +52,7 @@ def joined(sets: frozenset[bytes], codec: str) -> bytes:
     return b"".join(b"\x00" + _START + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
 
 
-def picture_of(packet: av.Packet[Any], codec: str, known: Picture | None) -> Picture | None:
+def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Picture | None:
     """What `packet`, a key frame, is made with: `known` where nothing changed, None where it cannot be told.
 
     A change is rare, so the new size is read from the decoded picture.

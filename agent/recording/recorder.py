@@ -15,12 +15,14 @@ from agent.clock import Clock
 from agent.drive import Drive
 from agent.errors import CameraDenied, CameraError, CatalogError, DriveError, Shortage, SiteAgentError
 from agent.model import Segment, UnitCheck, Verdict
+from agent.recording.assignment import Assignment, AssignmentLookup
+from agent.recording.context import Connection, Storage
 from agent.recording.finisher import Finisher
 from agent.recording.guard import Stalled
 from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.options import Options, Source
 from agent.recording.outage import Outage, SilenceWatch
-from agent.recording.reel import Plan, Reel
+from agent.recording.segmenter import Segmenter
 from agent.recording.stream import LiveStream, connect
 from agent.recording.syncer import Syncer
 from agent.recording.writer import check_space
@@ -50,7 +52,7 @@ class Recorder:
     """
 
     def __init__(
-        self, camera_id: str, source: Callable[[], Source | None], plan: Callable[[datetime], Plan | None],
+        self, camera_id: str, source: Callable[[], Source | None], plan: AssignmentLookup,
         drive: Callable[[], Drive], catalog: Catalog, clock: Clock, options: Options | None = None,
         finished: Callable[[Segment], None] | None = None, budget: Budget | None = None,
         complain: Callable[[Drive, DriveError], None] | None = None,
@@ -145,7 +147,7 @@ class Recorder:
                 self._complain(drive, error)
             return self._drive_failed(error)
 
-    def _no_source(self, now: datetime, plan: Plan) -> None:
+    def _no_source(self, now: datetime, plan: Assignment) -> None:
         """Refused, exchanged, or not there: the ledger keeps them apart. The first search after the start gets its time."""
         camera = self._catalog.cameras.get(self._camera_id)
         if camera is not None and camera.successor:
@@ -206,44 +208,45 @@ class Recorder:
     def _record(
         self, stream: LiveStream, source: Source, drive: Drive, syncer: Syncer, unit: RecordedUnit, stop: threading.Event
     ) -> None:  # fmt: skip
-        reel = Reel(
-            self._camera_id, stream, self._plan, drive, self._catalog, self._clock, self._options, self._finisher,
-            syncer, unit,
-        )  # fmt: skip
+        connection = Connection(self._camera_id, stream, unit)
+        storage = Storage(drive, self._catalog, self._finisher, syncer)
+        segmenter = Segmenter(connection, storage, self._plan, self._clock, self._options)
         try:
-            self._pump(stream, reel, source, unit, stop)
+            self._pump(stream, segmenter, source, unit, stop)
         finally:
-            self._last_picture = reel.end_of_video() or self._last_picture
-            reel.close()
+            self._last_picture = segmenter.end_of_video() or self._last_picture
+            segmenter.close()
 
-    def _pump(self, stream: LiveStream, reel: Reel, source: Source, unit: RecordedUnit, stop: threading.Event) -> None:
+    def _pump(
+        self, stream: LiveStream, segmenter: Segmenter, source: Source, unit: RecordedUnit, stop: threading.Event
+    ) -> None:
         options, monotonic = self._options, self._clock.monotonic
         recording, next_tick, next_watch = False, 0.0, 0.0
-        while not (self._over(stop) or reel.over):
+        while not (self._over(stop) or segmenter.over):
             self._moved = asked = monotonic()
             packet = stream.read()
             arrival = monotonic()
             if packet is not None:
                 # when nothing comes any more FFmpeg gives out what it still held: that came before the silence
                 silent = arrival - asked >= options.timeout
-                reel.feed(packet, asked if silent else arrival)
-            if reel.hole:
-                self._outage.begin("stream.stalled", reel.hole[0], "hole")
+                segmenter.feed(packet, asked if silent else arrival)
+            if segmenter.hole:
+                self._outage.begin("stream.stalled", segmenter.hole.start, "hole")
                 recording = False
-            if not recording and reel.recording:
+            if not recording and segmenter.recording:
                 recording = True
                 self._begun()
             waited = arrival - asked > _WAITED
             if not waited and arrival < next_tick:
                 continue
             next_tick = arrival + options.nap
-            reel.tick(arrival)
-            if arrival - reel.last_video >= options.stall_seconds:
+            segmenter.tick(arrival)
+            if arrival - segmenter.last_video >= options.stall_seconds:
                 raise Stalled("recording.stalled", url=source.url, seconds=round(options.stall_seconds))
             if arrival >= next_watch:
                 next_watch = arrival + _POLL
                 self._check_unit(source, unit)
-                self._watch(reel, source, arrival)
+                self._watch(segmenter, source, arrival)
 
     def _check_unit(self, source: Source, unit: RecordedUnit) -> None:
         """Once a second: is this still the camera that may be recorded under this name? Raises Exchanged, Withdrawn."""
@@ -259,18 +262,18 @@ class Recorder:
         self._outage.end(self._clock.now())
         log.info("%s: recording", self._camera_id)
 
-    def _watch(self, reel: Reel, source: Source, arrival: float) -> None:
+    def _watch(self, segmenter: Segmenter, source: Source, arrival: float) -> None:
         """Once a second: what should be told although packets come."""
         now = self._clock.now()
         plan = self._plan(now)
         if plan is None:
             return
-        if not reel.recording:
-            self._no_key_frame(now, plan, arrival - reel.began)
-        elif reel.recording and source.audio_required:
-            self._silence.see(now, plan, arrival - reel.last_sound, reel.has_sound)
+        if not segmenter.recording:
+            self._no_key_frame(now, plan, arrival - segmenter.began)
+        elif segmenter.recording and source.audio_required:
+            self._silence.see(now, plan, arrival - segmenter.last_sound, segmenter.has_sound)
 
-    def _no_key_frame(self, now: datetime, plan: Plan, lasting: float) -> None:
+    def _no_key_frame(self, now: datetime, plan: Assignment, lasting: float) -> None:
         """Pictures come and nothing can begin with them, for `lasting` seconds of this connection. It stays: key frames may be
         far apart, and each new connection would begin in between."""
         why = words.text("recording.no_key_frame")

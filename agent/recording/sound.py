@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import av
 
+from agent.media import MediaPacket
+
 AAC_FRAME = 1024
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _BITS_A_SAMPLE = 4
@@ -20,10 +22,10 @@ class Sound(Protocol):
     def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
         """A stream for it in a new file."""
 
-    def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
+    def feed(self, packet: MediaPacket, at: float) -> list[MediaPacket]:
         """Packets to write for one that came, which begins at `at` seconds; their own stamps tell where they lie."""
 
-    def flush(self) -> list[av.Packet[Any]]:
+    def flush(self) -> list[MediaPacket]:
         """What is still inside, at the end of the connection."""
 
 
@@ -40,13 +42,13 @@ class CopiedSound:
     def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
         return container.add_stream_from_template(self._stream)
 
-    def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
+    def feed(self, packet: MediaPacket, at: float) -> list[MediaPacket]:
         packet.pts = packet.dts = round(at / self.tick)
         if not packet.duration:
             packet.duration = self._length
         return [packet]
 
-    def flush(self) -> list[av.Packet[Any]]:
+    def flush(self) -> list[MediaPacket]:
         return []
 
 
@@ -74,7 +76,7 @@ class EncodedSound:
             "aac", rate=self._rate, layout="mono", format="fltp", bit_rate=self._rate * _BITS_A_SAMPLE
         )
 
-    def feed(self, packet: av.Packet[Any], at: float) -> list[av.Packet[Any]]:
+    def feed(self, packet: MediaPacket, at: float) -> list[MediaPacket]:
         packet.pts = packet.dts = round(at / self._source_tick)
         try:
             return self._forward([made for frame in self._decoder.decode(packet) for made in self._encode(frame)])
@@ -82,13 +84,13 @@ class EncodedSound:
             # damaged on the way: the picture goes on without this bit of sound
             return []
 
-    def flush(self) -> list[av.Packet[Any]]:
+    def flush(self) -> list[MediaPacket]:
         return self._forward([*self._encode(None), *self._encoder.encode(None)])
 
-    def _encode(self, frame: av.AudioFrame | None) -> list[av.Packet[Any]]:
+    def _encode(self, frame: av.AudioFrame | None) -> list[MediaPacket]:
         return [made for piece in self._resampler.resample(frame) for made in self._encoder.encode(piece)]
 
-    def _forward(self, packets: list[av.Packet[Any]]) -> list[av.Packet[Any]]:
+    def _forward(self, packets: list[MediaPacket]) -> list[MediaPacket]:
         """Without what does not lie after the packet before it: FFmpeg sets stamps back a little when the camera reports its
         time, and no file takes that."""
         kept = []

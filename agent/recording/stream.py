@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import av
 
 from agent.attempts import Budget
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
-from agent.media import codec_name
+from agent.media import MediaPacket, codec_name
 from agent.recording.guard import Guard
 from agent.recording.options import Source
 from agent.recording.refusal import unreachable
@@ -65,7 +64,7 @@ class LiveStream:
         self._wanted = {s.index for s in (self.video, self.audio) if s is not None}
         self._packets = self._demux()
 
-    def read(self) -> av.Packet[Any] | None:
+    def read(self) -> MediaPacket | None:
         """The next packet; None where none of picture or sound came within the timeout (the connection may yet go on).
 
         Raises CameraError where the stream has ended, `Stalled` of it where it brings something all the while, but no packet.
@@ -100,7 +99,7 @@ class LiveStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _demux(self) -> Iterator[av.Packet[Any]]:
+    def _demux(self) -> Iterator[MediaPacket]:
         return self._container.demux()
 
 
@@ -126,7 +125,7 @@ def _cause(error: av.FFmpegError) -> str:
     return error.strerror or type(error).__name__
 
 
-def sender_time(packet: av.Packet[Any]) -> datetime | None:
+def sender_time(packet: MediaPacket) -> datetime | None:
     """When the camera says that it sent this picture (RTCP sender report), None where it does not."""
     if not packet.has_sidedata("prft"):
         return None

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,31 @@ from agent import words
 from agent.drive import Drive, durable
 from agent.drive.identity import of_drive, os_error
 from agent.errors import DriveError, Shortage
+from agent.media import MediaPacket
 from agent.recording.mp4 import cut_back, whole_end
 from agent.recording.parameters import Picture
 from agent.recording.sound import Sound
 
 log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFile:
+    """Where a segment's file lies: its folder, its name, and the name that it has while it is written."""
+
+    folder: Path
+    name: str
+    temporary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What a segment's file holds: pictures as `template` sends them, coded as `picture` says, and `sound` if there is any."""
+
+    template: av.VideoStream
+    picture: Picture
+    sound: Sound | None
 
 
 class SegmentWriter:
@@ -34,11 +54,11 @@ class SegmentWriter:
     """
 
     def __init__(
-        self, drive: Drive, folder: Path, name: str, temporary: str, *, template: av.VideoStream, picture: Picture,
-        sound: Sound | None, start: float, fragment_seconds: float,
-    ) -> None:  # fmt: skip
+        self, drive: Drive, file: SegmentFile, tracks: Tracks, *, start: float, fragment_seconds: float
+    ) -> None:
+        folder, temporary = file.folder, file.temporary
         self.drive = drive
-        self._path, self._final = folder / temporary, folder / name
+        self._path, self._final = folder / temporary, folder / file.name
         self.start = start
         self._folder_fd = self._fd = -1
         self._failure: DriveError | Shortage | None = None
@@ -53,7 +73,7 @@ class SegmentWriter:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._held = Path(f"/proc/self/fd/{self._fd}")
             self._inside = Path(f"/proc/self/fd/{self._folder_fd}")
-            self._open(self._inside / temporary, template, picture, sound, fragment_seconds)
+            self._open(self._inside / temporary, tracks, fragment_seconds)
             os.fsync(self._folder_fd)
         except (OSError, av.FFmpegError) as error:
             self._withdraw(temporary)
@@ -73,9 +93,8 @@ class SegmentWriter:
         if os.fstat(self._folder_fd).st_dev != self.drive.device:
             raise DriveError("drive.mounted_anew", "drive.missing", root=self.drive.root)
 
-    def _open(
-        self, path: Path, template: av.VideoStream, picture: Picture, sound: Sound | None, fragment_seconds: float
-    ) -> None:
+    def _open(self, path: Path, tracks: Tracks, fragment_seconds: float) -> None:
+        picture, sound = tracks.picture, tracks.sound
         micro = str(round(fragment_seconds * 1e6))
         self._container: Any = av.open(
             str(path), "w", format="mp4",
@@ -85,7 +104,7 @@ class SegmentWriter:
                 "avoid_negative_ts": "disabled",
             },
         )  # fmt: skip
-        self._video: Any = self._container.add_stream_from_template(template)
+        self._video: Any = self._container.add_stream_from_template(tracks.template)
         context = self._video.codec_context
         context.extradata = picture.extradata
         context.width, context.height = picture.width, picture.height
@@ -93,23 +112,23 @@ class SegmentWriter:
             # browsers and Windows play H.265 in MP4 under this name only
             context.codec_tag = "hvc1"
         self._audio: Any = sound.add_to(self._container) if sound else None
-        self._video_base = round(self.start / float(template.time_base or 1))
+        self._video_base = round(self.start / float(tracks.template.time_base or 1))
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
 
-    def video(self, packet: av.Packet[Any]) -> bool:
+    def video(self, packet: MediaPacket) -> bool:
         """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it."""
         written = self._mux(packet, self._video, self._video_base)
         self.empty = self.empty and not written
         return written
 
-    def audio(self, packet: av.Packet[Any]) -> None:
+    def audio(self, packet: MediaPacket) -> None:
         """Write sound that lies at or after `start`; what the muxer refuses is left out, and that is said once."""
         if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
             self._sound_refused = True
             log.warning("%s", words.text("recording.sound_refused", file=self._final))
 
-    def _mux(self, packet: av.Packet[Any], stream: Any, base: int) -> bool:
+    def _mux(self, packet: MediaPacket, stream: Any, base: int) -> bool:
         assert packet.pts is not None and packet.dts is not None
         if self._failure:
             raise self._failure
