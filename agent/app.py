@@ -38,6 +38,7 @@ from agent.life import Life
 from agent.metrics import MetricsServer
 from agent.model import Segment
 from agent.pulse import STALE_S, Pulse
+from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.memory import bound_heap
 from agent.recording.options import Source
 from agent.recording.recorder import Recorder
@@ -219,18 +220,21 @@ class App:
                 log.warning("%s", error)
 
     def _recorder(self, camera_id: str, trouble: tuple[datetime, str] | None) -> Recorder:
-        return Recorder(
-            camera_id,
+        inputs = RecorderInputs(
             source=lambda: self._source(camera_id),
             plan=lambda moment: self._plan(camera_id, moment),
             drive=self._drives.current,
-            catalog=self._catalog,
-            clock=self._clock,
-            options=wiring.for_recording(self._settings),
-            budget=self._budget,
-            complain=self._drives.complain,
             identify=lambda: self._identity.ask(camera_id),
-            trouble=trouble,
+            budget=self._budget,
+        )
+        return Recorder(
+            camera_id,
+            inputs,
+            self._catalog,
+            self._clock,
+            wiring.for_recording(self._settings),
+            RecorderEvents(complain=self._drives.complain),
+            trouble,
         )
 
     def _plan(self, camera_id: str, moment: datetime) -> wiring.Plan | None:

@@ -22,6 +22,7 @@ from agent.commands.common import emit, say
 from agent.drive import Drive
 from agent.errors import DriveError, InputError
 from agent.model import Room, Segment, Session, TrainingClass
+from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.memory import bound_heap
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
@@ -82,14 +83,13 @@ def _record(
 
     cls = _bench_class(clock.now(), len(sources))
     cameras = {f"cam{number}": source for number, source in enumerate(sources, 1)}
+    events = RecorderEvents(finished, complain=lambda _, error: troubles.append(error))
     threads = []
     for camera_id, source in cameras.items():
         plan = cls, _placement(cls, camera_id, clock.now())
-        recorder = Recorder(
-            camera_id, _always(source), _always(plan), _always(drive),
-            catalog, clock, Options(segment_seconds=args.segment_seconds), finished, budget,
-            complain=lambda _, error: troubles.append(error),
-        )  # fmt: skip
+        inputs = RecorderInputs(_always(source), _always(plan), _always(drive), budget=budget)
+        options = Options(segment_seconds=args.segment_seconds)
+        recorder = Recorder(camera_id, inputs, catalog, clock, options, events)
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:
         thread.start()

@@ -109,7 +109,7 @@ class Segmenter:
         if packet.is_keyframe:
             self._at_key_frame(packet, at)
         current = self._segments.current
-        if current is None or not self._is_planned(current, at):
+        if current is None or not (at < current.until or self._is_planned(current, at)):
             return
         if current.writer.video(packet):
             current.last_end = max(current.last_end, at + picture.length)
@@ -127,8 +127,8 @@ class Segmenter:
             self._end()
 
     def _is_planned(self, current: OpenSegment, at: float) -> bool:
-        """Return True while the plan gives this camera a class; where it does not, end the segment at `at`."""
-        if at < current.until or self._plan(current.instant(at)) is not None:
+        """Return True where the plan gives this camera a class at `at`; where it does not, end the segment there."""
+        if self._plan(current.instant(at)) is not None:
             return True
         current.last_end = min(current.last_end, at)
         self._end()

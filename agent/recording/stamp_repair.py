@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from agent.media import MediaPacket
@@ -46,17 +47,17 @@ class StampRepair:
         """Least arrival minus stamp; see Timeline."""
         return self._line.floor
 
-    def fill(self, packet: MediaPacket, arrival: float) -> list[tuple[MediaPacket, float]]:
+    def fill(self, packet: MediaPacket, arrival: float) -> Sequence[tuple[MediaPacket, float]]:
         """Return the packets that now have both stamps, with their arrivals, in order.
 
         FFmpeg leaves the first packet, and the first after a silence, without a stamp. They wait, MAX_PENDING at most, and
         are counted back from the next packet that has one.
         """
         if packet.pts is not None and packet.dts is not None and not self._pending:
-            return [(packet, arrival)]
+            return ((packet, arrival),)
         if packet.pts is None and len(self._pending) < MAX_PENDING:
             self._pending.append((packet, arrival))
-            return []
+            return ()
         step = packet.duration or round(self._frame / self._tick)
         if packet.pts is None:
             last = (self._line.last or 0.0) - self._shift
