@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.errors import CameraError, CatalogError, DriveError
 from agent.model import Verdict
 from agent.recording.assignment import Assignment, AssignmentLookup
-from agent.recording.guard import Stalled
+from agent.recording.deadline import Stalled
 from agent.recording.options import Options
 from agent.recording.outage import Outage
 

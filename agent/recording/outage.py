@@ -1,4 +1,4 @@
-"""What is told of a camera while no pictures come: one lasting event at a time, the alert after a while, all clear."""
+"""Events and alerts of a camera from which no pictures come: one lasting event at a time, an alert after a while, its end."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ _CAMERAS_OWN = ("camera.down", "stream.stalled", "camera.exchanged")
 
 
 class Outage:
-    """The trouble of one camera. Kinds of its events: camera.down, stream.stalled, camera.exchanged, camera.refused, drive.*
+    """The trouble of one camera. Kinds of its events: camera.down, stream.stalled, camera.exchanged, camera.refused, drive.*.
 
-    The alert goes out on time although the recorder may sit in a call that a hung camera does not answer: a thread of its
-    own waits for that instant, from the begin of the trouble to its end.
+    The alert goes out on time although the recorder may be blocked in a call that a hung camera does not answer: a separate
+    thread waits for that instant, from the beginning of the trouble to its end.
     """
 
     def __init__(
-        self, camera_id: str, catalog: Catalog, clock: Clock, plan: AssignmentLookup,
-        offline_seconds: float,
-    ) -> None:  # fmt: skip
+        self, camera_id: str, catalog: Catalog, clock: Clock, plan: AssignmentLookup, offline_seconds: float
+    ) -> None:
         self._camera_id, self._catalog, self._offline_seconds = camera_id, catalog, offline_seconds
         self._clock, self._plan = clock, plan
         self._lock = threading.RLock()
@@ -40,7 +39,7 @@ class Outage:
         self._rest_told = False
 
     def begin(self, kind: str, at: datetime, detail: str, drive_id: str | None = None) -> bool:
-        """Trouble of `kind` since `at`; True where that is news. Trouble of another kind ends with it."""
+        """Note trouble of `kind` since `at`, which ends trouble of another kind; return True where it is new."""
         with self._lock:
             return self._begin(kind, at, detail, drive_id)
 
@@ -84,15 +83,17 @@ class Outage:
             pause = 1.0
 
     def warn(self, now: datetime, plan: Assignment, why: str, *, rests: bool = False) -> bool:
-        """Raise `camera.offline` where the stream has been away for long enough in planned time; True where it has. `rests`:
-        nothing is tried for a while, since the password was wrong too often; the installer has to hear of that."""
+        """Raise `camera.offline` where the stream has been away for long enough in planned time; return True where it has.
+
+        `rests`: nothing is tried for a while, since the password was wrong too often; the installer has to know.
+        """
         with self._lock:
             return self._warn(now, plan, why, rests)
 
     def _warn(self, now: datetime, plan: Assignment, why: str, rests: bool) -> bool:
         if self.since is None or self.kind not in _CAMERAS_OWN:
             return False
-        # the clock was put back: hours would pass until a time ahead lies half a minute behind
+        # the clock was set back: it would take hours until a time in the future lies half a minute back
         self.since = min(self.since, now)
         begun = max(self.since, plan[1].start)
         if (now - begun).total_seconds() < self._offline_seconds:
@@ -100,18 +101,24 @@ class Outage:
         told = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, self._camera_id)
         news = rests and not self._rest_told
         if told and told.class_id and not news and timedelta() <= now - told.at < _TOLD_AGAIN:
-            return True  # each attempt fails in words of its own
+            return True  # the text differs with each attempt, so it must not count as new
         self._rest_told = rests
         place = plan[1]
         self._catalog.alerts.raise_(
-            AlertKind.CAMERA_OFFLINE, self._camera_id,
-            words.text("recording.offline", camera_id=self._camera_id, detail=why), now, since=begun,
-            class_id=place.class_id, day=place.date, session=place.session, camera_id=self._camera_id,
-        )  # fmt: skip
+            AlertKind.CAMERA_OFFLINE,
+            self._camera_id,
+            words.text("recording.offline", camera_id=self._camera_id, detail=why),
+            now,
+            since=begun,
+            class_id=place.class_id,
+            day=place.date,
+            session=place.session,
+            camera_id=self._camera_id,
+        )
         return True
 
     def end(self, at: datetime) -> None:
-        """Pictures are being recorded."""
+        """Note that pictures are being recorded: the event ends and the alert is cleared."""
         self.close()
         with self._lock:
             if self._event is not None:
@@ -122,7 +129,7 @@ class Outage:
             self._catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, self._camera_id, at)
 
     def close(self) -> None:
-        """Nobody is to be warned any more."""
+        """Raise no alert any more."""
         self._over.set()
 
 
@@ -134,7 +141,7 @@ class SilenceWatch:
         self._raised: bool | None = None
 
     def see(self, now: datetime, plan: Assignment, silent_for: float, offered: bool) -> None:
-        """`silent_for`: seconds since the last sound; `offered`: the stream has a sound track."""
+        """Raise or clear the alert. `silent_for`: seconds since the last sound; `offered`: the stream has a sound track."""
         missing = not offered or silent_for >= self._silent_seconds
         if missing == self._raised:
             return
@@ -144,6 +151,12 @@ class SilenceWatch:
             return
         place = plan[1]
         self._catalog.alerts.raise_(
-            AlertKind.SOUND_MISSING, self._camera_id, words.text("recording.no_sound", camera_id=self._camera_id), now,
-            class_id=place.class_id, day=place.date, session=place.session, camera_id=self._camera_id,
-        )  # fmt: skip
+            AlertKind.SOUND_MISSING,
+            self._camera_id,
+            words.text("recording.no_sound", camera_id=self._camera_id),
+            now,
+            class_id=place.class_id,
+            day=place.date,
+            session=place.session,
+            camera_id=self._camera_id,
+        )

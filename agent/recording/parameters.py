@@ -1,4 +1,4 @@
-"""Parameter sets inside key frames: a change of them (another size, another profile) begins a new segment."""
+"""Parameter sets inside key frames. A change of them (another size, another profile) begins a new segment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ _SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a decoder must know: `codec` as FFmpeg names it, parameter sets with start codes, size in pixels."""
+    """What a decoder must know.
+
+    codec            as FFmpeg names it
+    extradata        parameter sets with start codes
+    width, height    in pixels
+    """
 
     codec: str
     extradata: bytes
@@ -24,7 +29,7 @@ class Picture:
 
 
 def parameter_sets(data: bytes, codec: str) -> frozenset[bytes]:
-    """The parameter sets before the first slice of `data` (with start codes); empty where it carries none."""
+    """Return the parameter sets before the first slice of `data` (with start codes); empty where it has none."""
     found: set[bytes] = set()
     at = data.find(_START)
     while at >= 0:
@@ -48,12 +53,12 @@ def _is_slice(kind: int, codec: str) -> bool:
 
 
 def joined(sets: frozenset[bytes], codec: str) -> bytes:
-    """Parameter sets as extradata, in the order that decoders want."""
+    """Join parameter sets to extradata, in the order that decoders want."""
     return b"".join(b"\x00" + _START + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
 
 
 def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Picture | None:
-    """What `packet`, a key frame, is made with: `known` where nothing changed, None where it cannot be told.
+    """Return what `packet`, a key frame, is coded with: `known` where nothing changed, None where it cannot be determined.
 
     A change is rare, so the new size is read from the decoded picture.
     """
@@ -63,7 +68,7 @@ def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Pictur
     )
     if known and known.width and sets <= before:
         return known
-    # some cameras repeat one kind alone, or tell another only when the stream is set up
+    # some cameras repeat only one kind, or send another kind only when the stream is set up
     kinds = {_kind(unit[0], codec) for unit in sets}
     extradata = joined(sets | {unit for unit in before if _kind(unit[0], codec) not in kinds}, codec)
     context: Any = av.CodecContext.create(codec, "r")

@@ -15,9 +15,9 @@ from agent.errors import CameraDenied, CameraError, DriveError, Shortage, SiteAg
 from agent.model import UnitCheck
 from agent.recording.camera_watch import CameraWatch
 from agent.recording.context import Connection, Storage
+from agent.recording.deadline import Stalled
 from agent.recording.failures import Exchanged, FailureReporter, Withdrawn
 from agent.recording.finisher import Finisher
-from agent.recording.guard import Stalled
 from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.options import Options, Source

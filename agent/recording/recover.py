@@ -1,7 +1,7 @@
-"""After a kill, a power cut or a pulled drive: what was left open is closed as it lies, named, hashed and catalogued.
+"""Recovery after a kill, a power cut or a pulled drive: what was left open is closed, named, hashed and catalogued.
 
-A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: not a byte before that is
-touched. Half a fragment at the end goes, for browsers stop with an error there. docs/storage.md numbers the steps.
+A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: no byte before that is
+changed. Half a fragment at the end is removed, because browsers stop there with an error. docs/storage.md numbers the steps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agent.recording.writer import digest_of
 
 log = logging.getLogger(__name__)
 GIVE_UP = timedelta(days=1)
-"""Age from which the row of a file that cannot be read is given up: its half-day has to be closed some day."""
+"""Age from which the row of a file that cannot be read is given up: its half-day has to be closed at some time."""
 
 
 def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Segment]:
@@ -39,12 +39,12 @@ def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Seg
 
 
 def open_rows(catalog: Catalog, drive: Drive, camera_id: str | None = None) -> list[Segment]:
-    """Open rows of a drive, of one camera if told."""
+    """Return the open rows of a drive, or of one camera on it."""
     return [row for row in catalog.segments.opened(camera_id) if row.drive_id == drive.drive_id]
 
 
 def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock: Clock) -> list[Segment]:
-    """Finish these rows, but for those whose file is being written (it is locked then, in whatever process).
+    """Finish these rows, except those whose file is being written (it is locked then, in whatever process).
 
     Raises DriveError, CatalogError; one file that cannot be read does not keep the others from being finished first.
     """
@@ -71,7 +71,7 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
 def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> Segment | None:
     temporary, final = drive.root / row.temporary, drive.root / row.path
     for path in (temporary, final):
-        # the drive may have been in other hands: a pipe in a file's place would never answer
+        # somebody may have changed the drive: opening a pipe in place of a file would block without end
         with suppress(FileNotFoundError):
             files.check(path, below=drive.root)
     if not temporary.exists():
@@ -102,7 +102,7 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
 
 
 def _name_anew(catalog: Catalog, drive: Drive, row: Segment) -> Path:
-    """The name was taken while the segment had only its temporary one: the next free one, in file and row."""
+    """Give a segment the next free name, in its row too: its own was taken while it had only the temporary one."""
     folder = (drive.root / row.path).parent
     final = folder / layout.free_name(folder, row.start.astimezone(catalog.zone))
     catalog.segments.rename(row.segment_id, drive.relative(final))
@@ -131,24 +131,24 @@ def _being_written(path: Path) -> bool:
 
 
 def _lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:
-    """Forget the row, remember that there was one. A file that may hold video stays where it is."""
+    """Delete the row and add an event about it. A file that may hold video stays where it is."""
     catalog.segments.drop(row.segment_id)
     detail = {"path": row.temporary, "start": row.start.isoformat(), "why": why}
     catalog.events.add("segment.lost", clock.now(), camera_id=row.camera_id, drive_id=row.drive_id, detail=detail)
 
 
 def _length(path: Path) -> float | None:
-    """Seconds of picture that can be read; None where there is none."""
+    """Return the seconds of picture that can be read; None where there is none."""
     with suppress(MediaError):
         return media.video_seconds(path)
     return None
 
 
 def _holds_nothing(path: Path) -> bool:
-    """True where no whole fragment was ever written: empty, the header alone, or behind it the begin of the first or
-    zeros (a length that reached the disk before what it counts).
+    """Return True where no whole fragment was ever written.
 
-    Anything else may yet be saved by hand, such as an `mdat` over all of a file whose index was lost.
+    That is an empty file, or the header alone, or behind it part of the first fragment or zeros (the length reached the disk
+    before the data). Anything else may still be saved by hand, such as an `mdat` over all of a file whose index was lost.
     """
     found, end = boxes(path), path.stat().st_size
     if not found:

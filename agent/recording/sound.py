@@ -1,4 +1,4 @@
-"""Sound on its way into MP4: AAC as it is, everything else (telephone codecs above all) encoded to AAC."""
+"""Converts sound for MP4: AAC is copied, everything else (mostly telephone codecs) is encoded to AAC."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _BITS_A_SAMPLE = 4
 
 
 class Sound(Protocol):
-    """The sound of one connection. `tick`: seconds that one step of its packets' stamps lasts."""
+    """The sound of one connection. `tick`: seconds that one step of the stamps of its packets lasts."""
 
     codec: str
     tick: float
 
     def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
-        """A stream for it in a new file."""
+        """Add a stream for it to a new file."""
 
     def feed(self, packet: MediaPacket, at: float) -> list[MediaPacket]:
-        """Packets to write for one that came, which begins at `at` seconds; their own stamps tell where they lie."""
+        """Return the packets to write for one that begins at `at` seconds; their own stamps say where they lie."""
 
     def flush(self) -> list[MediaPacket]:
-        """What is still inside, at the end of the connection."""
+        """Return what is still inside, at the end of the connection."""
 
 
 class CopiedSound:
-    """AAC, untouched."""
+    """AAC, copied."""
 
     codec = "aac"
 
@@ -81,7 +81,7 @@ class EncodedSound:
         try:
             return self._forward([made for frame in self._decoder.decode(packet) for made in self._encode(frame)])
         except av.FFmpegError:
-            # damaged on the way: the picture goes on without this bit of sound
+            # damaged in transit: the picture goes on without this sound
             return []
 
     def flush(self) -> list[MediaPacket]:
@@ -91,8 +91,10 @@ class EncodedSound:
         return [made for piece in self._resampler.resample(frame) for made in self._encoder.encode(piece)]
 
     def _forward(self, packets: list[MediaPacket]) -> list[MediaPacket]:
-        """Without what does not lie after the packet before it: FFmpeg sets stamps back a little when the camera reports its
-        time, and no file takes that."""
+        """Drop packets that do not lie after the one before.
+
+        FFmpeg sets stamps back a little when the camera reports its time, and no file takes that.
+        """
         kept = []
         for packet in packets:
             if packet.dts is not None and (self._last is None or packet.dts > self._last):
@@ -102,7 +104,7 @@ class EncodedSound:
 
 
 def sound_of(stream: av.AudioStream | None) -> Sound | None:
-    """How the sound of a stream goes into MP4; None where it has none that FFmpeg knows."""
+    """Return how the sound of a stream goes into MP4; None where it has none, or in a codec that FFmpeg does not know."""
     if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
         return None
     copied = stream.codec_context.name == "aac" and stream.codec_context.extradata

@@ -1,4 +1,4 @@
-"""One segment's file: a hybrid-fragmented MP4, readable up to its last fragment while it grows, ordinary once closed."""
+"""Writes the file of one segment: a hybrid fragmented MP4, readable while it grows, an ordinary MP4 once closed."""
 
 from __future__ import annotations
 
@@ -46,11 +46,13 @@ class Tracks:
 
 
 class SegmentWriter:
-    """Writes `temporary` in `folder` of the drive; both stand still until `commit` gives the file its name.
+    """Writes a file under its temporary name until `commit` gives it its own.
 
     The folder is held open and the file reached through it, so nothing is ever written under an empty mount point.
-    `start` is the instant on the connection's time line that becomes 0 in the file; `empty`: it holds no picture yet. All
-    methods raise DriveError.
+    All methods raise DriveError.
+
+    start    the place on the connection's time line that becomes 0 in the file
+    empty    it holds no picture yet
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class SegmentWriter:
             # O_EXCL: a name that exists is never opened for writing
             flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(temporary, flags, 0o644, dir_fd=self._folder_fd)
-            # tells recovery, in whatever process, that somebody is at work here
+            # shows recovery, in whatever process, that this file is being written
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._held = Path(f"/proc/self/fd/{self._fd}")
             self._inside = Path(f"/proc/self/fd/{self._folder_fd}")
@@ -83,7 +85,7 @@ class SegmentWriter:
             raise
 
     def _withdraw(self, temporary: str) -> None:
-        """The file could not be begun: take away what holds no picture yet."""
+        """Remove a file that holds no picture, and release it."""
         if self._fd >= 0:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=self._folder_fd)
@@ -97,13 +99,18 @@ class SegmentWriter:
         picture, sound = tracks.picture, tracks.sound
         micro = str(round(fragment_seconds * 1e6))
         self._container: Any = av.open(
-            str(path), "w", format="mp4",
+            str(path),
+            "w",
+            format="mp4",
             options={
-                "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1",
-                "frag_duration": micro, "max_interleave_delta": micro, "movie_timescale": "48000",
+                "movflags": "hybrid_fragmented+empty_moov+default_base_moof",
+                "flush_packets": "1",
+                "frag_duration": micro,
+                "max_interleave_delta": micro,
+                "movie_timescale": "48000",
                 "avoid_negative_ts": "disabled",
             },
-        )  # fmt: skip
+        )
         self._video: Any = self._container.add_stream_from_template(tracks.template)
         context = self._video.codec_context
         context.extradata = picture.extradata
@@ -123,7 +130,7 @@ class SegmentWriter:
         return written
 
     def audio(self, packet: MediaPacket) -> None:
-        """Write sound that lies at or after `start`; what the muxer refuses is left out, and that is said once."""
+        """Write sound that lies at or after `start`; what the muxer refuses is left out, and logged once for each file."""
         if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
             self._sound_refused = True
             log.warning("%s", words.text("recording.sound_refused", file=self._final))
@@ -145,20 +152,20 @@ class SegmentWriter:
         return True
 
     def handle(self) -> int:
-        """A descriptor of the file for syncing it, valid whatever happens to this writer; whoever asks closes it."""
+        """Return a descriptor for syncing the file, valid whatever happens to this writer; the caller closes it."""
         try:
             return os.dup(self._fd)
         except OSError as error:
             raise self._error(error) from error
 
     def check_place(self) -> None:
-        """Look whether the file is still where its name says."""
+        """Check that the file is still where its name says."""
         try:
             named, held = self._path.stat(), os.fstat(self._fd)
         except OSError as error:
             raise self._error(error) from error
         if (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
-            # unplugged or unmounted under the open file: the kernel goes on taking bytes that nobody will find
+            # unplugged or unmounted under the open file: the kernel still takes bytes, but nothing reaches the drive
             raise DriveError("drive.missing", "drive.missing", root=self.drive.root)
 
     def close(self) -> None:
@@ -172,11 +179,11 @@ class SegmentWriter:
             failure = self._fail(error, whole)
             if of_drive(error.errno):
                 raise failure from error
-            # the muxer's own trouble with the index: the fragments before it are a whole file
+            # the muxer could not write the index: the fragments before it are a complete file
             self._failure = None
 
     def _fail(self, error: OSError | av.FFmpegError, whole: int | None) -> DriveError | Shortage:
-        """A write has failed half-way: end the file before it, for what the muxer writes now points into nothing."""
+        """End the file before a write that failed half-way: what the muxer writes now would refer to missing data."""
         self._failure = self._error(error)
         with suppress(OSError, av.FFmpegError):
             self._container.close()
@@ -193,7 +200,7 @@ class SegmentWriter:
             return None
 
     def commit(self) -> tuple[int, str]:
-        """Sync the closed file, hash it, give it its name, sync the folder: (bytes, SHA-256 in hex)."""
+        """Sync the closed file, hash it, give it its name, sync the folder; return (bytes, SHA-256 in hex)."""
         try:
             os.fdatasync(self._fd)
             self.check_place()
@@ -207,13 +214,13 @@ class SegmentWriter:
         return size, digest
 
     def abandon(self) -> None:
-        """Let go of a file whose drive has failed; what is on the disk stays for recovery, without half a fragment."""
+        """Release a file whose drive has failed; what is on the disk stays for recovery, without half a fragment."""
         with suppress(DriveError, Shortage):
             self.close()
         self._release()
 
     def discard(self) -> None:
-        """Take away a closed file that holds no picture."""
+        """Remove a closed file that holds no picture."""
         self._withdraw(self._path.name)
 
     def _release(self) -> None:
@@ -230,7 +237,7 @@ class SegmentWriter:
 
 
 def check_space(drive: Drive, reserve: int) -> None:
-    """Raises DriveError drive.full where less than `reserve` bytes are left, or than a hundredth of a small drive."""
+    """Raise DriveError `drive.full` where less than `reserve` bytes are left, or than a hundredth of a small drive."""
     free, total = drive.space()
     if free < min(reserve, total // 100):
         raise DriveError("drive.full", "drive.full", root=drive.root)
