@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import av
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from agent.errors import MediaError
 
@@ -209,7 +209,7 @@ def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Ite
         yield at, packet
 
 
-def _packets(container: av.container.InputContainer, *streams: Any, timeless: bool = False) -> Iterator[MediaPacket]:
+def _packets(container: av.container.InputContainer, *streams: Stream, timeless: bool = False) -> Iterator[MediaPacket]:
     """Yield packets with data (and a time, unless `timeless`), to the end or to the first that cannot be read.
 
     A file that was cut off inside a fragment ends with such a packet.
@@ -233,7 +233,7 @@ def _seconds(packet: MediaPacket, video: av.VideoStream) -> float:
 
 def _picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
     """Decode one key packet alone; None where it is damaged."""
-    context: Any = video.codec_context
+    context = video.codec_context
     try:
         frames = [*context.decode(packet), *context.decode(None)]
     except av.FFmpegError:
@@ -241,7 +241,7 @@ def _picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
     context.flush_buffers()
     if not frames:
         return None
-    return _upright(frames[0].to_ndarray(format="bgr24"), frames[0].rotation)
+    return _upright(cast("Picture", frames[0].to_ndarray(format="bgr24")), frames[0].rotation)
 
 
 def _upright(picture: Picture, rotation: int) -> Picture:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import av
 
 from agent.media import MediaPacket
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
 
 _START = b"\x00\x00\x01"
 _SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
@@ -71,7 +74,7 @@ def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Pictur
     # some cameras repeat only one kind, or send another kind only when the stream is set up
     kinds = {_kind(unit[0], codec) for unit in sets}
     extradata = joined(sets | {unit for unit in before if _kind(unit[0], codec) not in kinds}, codec)
-    context: Any = av.CodecContext.create(codec, "r")
+    context = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
     context.thread_count = 1
     context.extradata = extradata or None
     try:

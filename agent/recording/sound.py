@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import av
 
@@ -63,9 +63,9 @@ class EncodedSound:
         self.tick = 1 / self._rate
         self._source_tick = float(stream.time_base or 1)
         self._last: int | None = None
-        self._decoder: Any = stream.codec_context
+        self._decoder = stream.codec_context
         self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=self._rate, frame_size=AAC_FRAME)
-        self._encoder: Any = av.CodecContext.create("aac", "w")
+        self._encoder = av.CodecContext.create("aac", "w")
         self._encoder.sample_rate = self._rate
         self._encoder.layout = "mono"
         self._encoder.format = "fltp"

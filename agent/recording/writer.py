@@ -10,9 +10,9 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
+from av.stream import Stream
 
 from agent import words
 from agent.drive import Drive, durable
@@ -98,7 +98,7 @@ class SegmentWriter:
     def _open(self, path: Path, tracks: Tracks, fragment_seconds: float) -> None:
         picture, sound = tracks.picture, tracks.sound
         micro = str(round(fragment_seconds * 1e6))
-        self._container: Any = av.open(
+        self._container = av.open(
             str(path),
             "w",
             format="mp4",
@@ -111,14 +111,14 @@ class SegmentWriter:
                 "avoid_negative_ts": "disabled",
             },
         )
-        self._video: Any = self._container.add_stream_from_template(tracks.template)
+        self._video = self._container.add_stream_from_template(tracks.template)
         context = self._video.codec_context
         context.extradata = picture.extradata
         context.width, context.height = picture.width, picture.height
         if picture.codec == "hevc":
             # browsers and Windows play H.265 in MP4 under this name only
             context.codec_tag = "hvc1"
-        self._audio: Any = sound.add_to(self._container) if sound else None
+        self._audio = sound.add_to(self._container) if sound else None
         self._video_base = round(self.start / float(tracks.template.time_base or 1))
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
@@ -131,11 +131,12 @@ class SegmentWriter:
 
     def audio(self, packet: MediaPacket) -> None:
         """Write sound that lies at or after `start`; what the muxer refuses is left out, and logged once for each file."""
+        assert self._audio is not None
         if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
             self._sound_refused = True
             log.warning("%s", words.text("recording.sound_refused", file=self._final))
 
-    def _mux(self, packet: MediaPacket, stream: Any, base: int) -> bool:
+    def _mux(self, packet: MediaPacket, stream: Stream, base: int) -> bool:
         assert packet.pts is not None and packet.dts is not None
         if self._failure:
             raise self._failure
