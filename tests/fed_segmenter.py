@@ -127,7 +127,7 @@ class Fed:
                 if packet.size and packet.pts is not None and packet.dts is not None:
                     at, base = float(packet.dts * packet.time_base), round(start / packet.time_base)
                     packet.pts, packet.dts = packet.pts + base, packet.dts + base
-                    if at < ROUND_S - 1e-9 and since <= start + at < until:
+                    if at < ROUND_S - 1e-9 and (since <= start + at < until or start + at < 0):
                         found.append((start + at, packet))
             yield from sorted(found, key=lambda item: item[0])
             start += ROUND_S
