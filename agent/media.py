@@ -124,7 +124,10 @@ def video_seconds(path: Path | str) -> float | None:
     with opened(path) as container:
         video = video_of(container, path)
         container.seek(10**15, backward=True)
-        ends = [_seconds(p, video) + float((p.duration or 0) * (p.time_base or 0)) for p in _packets(container, video)]
+        ends = [
+            _get_seconds(p, video) + float((p.duration or 0) * (p.time_base or 0))
+            for p in _iter_packets(container, video)
+        ]
         return max(ends, default=None)
 
 
@@ -136,12 +139,12 @@ def pace(path: Path | str, seconds: float = 20.0) -> Pace | None:
         if length > seconds:
             container.seek(round((length - seconds) * av.time_base), backward=True)
         times, keys, size, audio = list[float](), list[float](), 0, False
-        for packet in _packets(container, *container.streams.video[:1], *container.streams.audio[:1]):
+        for packet in _iter_packets(container, *container.streams.video[:1], *container.streams.audio[:1]):
             size += packet.size
             if packet.stream.type == "audio":
                 audio = True
                 continue
-            times.append(_seconds(packet, video))
+            times.append(_get_seconds(packet, video))
             if packet.is_keyframe:
                 keys.append(times[-1])
         span = max(times) - min(times) if len(times) > 1 else 0.0
@@ -159,10 +162,10 @@ def key_frames(path: Path | str, every: float = 0.0) -> Iterator[tuple[float, Pi
     with opened(path) as container:
         video = video_of(container, path)
         due = float("-inf")
-        for at, packet in _timed(container, video):
+        for at, packet in _iter_timed(container, video):
             if not packet.is_keyframe or at < due:
                 continue
-            picture = _picture(video, packet)
+            picture = _decode_picture(video, packet)
             if picture is not None:
                 due = at + every - 1e-6
                 yield at, picture
@@ -177,8 +180,8 @@ def still(path: Path | str) -> Picture | None:
         video = video_of(container, path)
         if video.disposition & Disposition.dependent:
             raise MediaError("media.tiles", file=path)
-        packet = next(_packets(container, video), None)
-        return _picture(video, packet) if packet else None
+        packet = next(_iter_packets(container, video), None)
+        return _decode_picture(video, packet) if packet else None
 
 
 def key_frame_at(path: Path | str, seconds: float) -> tuple[float, Picture] | None:
@@ -187,9 +190,9 @@ def key_frame_at(path: Path | str, seconds: float) -> tuple[float, Picture] | No
         video = video_of(container, path)
         base = float((video.start_time or 0) * (video.time_base or 0))
         container.seek(min(10**15, round((base + seconds) * av.time_base)), backward=True)
-        found = next((p for p in _packets(container, video) if p.is_keyframe), None)
-        picture = _picture(video, found) if found is not None else None
-        return (_seconds(found, video), picture) if found is not None and picture is not None else None
+        found = next((p for p in _iter_packets(container, video) if p.is_keyframe), None)
+        picture = _decode_picture(video, found) if found is not None else None
+        return (_get_seconds(found, video), picture) if found is not None and picture is not None else None
 
 
 def last_key_frame(path: Path | str) -> tuple[float, Picture] | None:
@@ -197,19 +200,21 @@ def last_key_frame(path: Path | str) -> tuple[float, Picture] | None:
     return key_frame_at(path, 10**9)
 
 
-def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, MediaPacket]]:
+def _iter_timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, MediaPacket]]:
     """Yield (seconds after the first frame, packet).
 
     A raw H.264 or H.265 stream has no times, and some recorders write few: there they are counted by the frame rate.
     """
     step = 1 / float(video.guessed_rate or 25)
     at = -step
-    for packet in _packets(container, video, timeless=True):
-        at = at + step if packet.pts is None else _seconds(packet, video)
+    for packet in _iter_packets(container, video, timeless=True):
+        at = at + step if packet.pts is None else _get_seconds(packet, video)
         yield at, packet
 
 
-def _packets(container: av.container.InputContainer, *streams: Stream, timeless: bool = False) -> Iterator[MediaPacket]:
+def _iter_packets(
+    container: av.container.InputContainer, *streams: Stream, timeless: bool = False
+) -> Iterator[MediaPacket]:
     """Yield packets with data (and a time, unless `timeless`), to the end or to the first that cannot be read.
 
     A file that was cut off inside a fragment ends with such a packet.
@@ -226,12 +231,12 @@ def _packets(container: av.container.InputContainer, *streams: Stream, timeless:
             yield packet
 
 
-def _seconds(packet: MediaPacket, video: av.VideoStream) -> float:
+def _get_seconds(packet: MediaPacket, video: av.VideoStream) -> float:
     assert packet.pts is not None
     return float((packet.pts - (video.start_time or 0)) * (packet.time_base or 0))
 
 
-def _picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
+def _decode_picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
     """Decode one key packet alone; None where it is damaged."""
     context = video.codec_context
     try:
@@ -241,10 +246,10 @@ def _picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
     context.flush_buffers()
     if not frames:
         return None
-    return _upright(cast("Picture", frames[0].to_ndarray(format="bgr24")), frames[0].rotation)
+    return _turn_upright(cast("Picture", frames[0].to_ndarray(format="bgr24")), frames[0].rotation)
 
 
-def _upright(picture: Picture, rotation: int) -> Picture:
+def _turn_upright(picture: Picture, rotation: int) -> Picture:
     """Turn a picture as a player shows it. `rotation`: degrees anticlockwise, from a phone that was held on its side."""
     turned = picture
     for _ in range(round(rotation / 90) % 4):

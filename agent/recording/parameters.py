@@ -37,7 +37,7 @@ def parameter_sets(data: bytes, codec: str) -> frozenset[bytes]:
     at = data.find(_START)
     while at >= 0:
         begin = at + len(_START)
-        kind = _kind(data[begin], codec) if begin < len(data) else -1
+        kind = _get_unit_type(data[begin], codec) if begin < len(data) else -1
         if _is_slice(kind, codec):
             break
         at = data.find(_START, begin)
@@ -47,7 +47,7 @@ def parameter_sets(data: bytes, codec: str) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def _kind(first: int, codec: str) -> int:
+def _get_unit_type(first: int, codec: str) -> int:
     return first & 0x1F if codec == "h264" else first >> 1 & 0x3F
 
 
@@ -57,7 +57,7 @@ def _is_slice(kind: int, codec: str) -> bool:
 
 def joined(sets: frozenset[bytes], codec: str) -> bytes:
     """Join parameter sets to extradata, in the order that decoders want."""
-    return b"".join(b"\x00" + _START + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
+    return b"".join(b"\x00" + _START + unit for unit in sorted(sets, key=lambda u: (_get_unit_type(u[0], codec), u)))
 
 
 def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Picture | None:
@@ -72,8 +72,8 @@ def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Pictur
     if known and known.width and sets <= before:
         return known
     # some cameras repeat only one kind, or send another kind only when the stream is set up
-    kinds = {_kind(unit[0], codec) for unit in sets}
-    extradata = joined(sets | {unit for unit in before if _kind(unit[0], codec) not in kinds}, codec)
+    kinds = {_get_unit_type(unit[0], codec) for unit in sets}
+    extradata = joined(sets | {unit for unit in before if _get_unit_type(unit[0], codec) not in kinds}, codec)
     context = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
     context.thread_count = 1
     context.extradata = extradata or None

@@ -59,7 +59,7 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
             if clock.now() - row.start < GIVE_UP:
                 failed = os_error(error, drive.root)
             else:
-                _lost(catalog, row, clock, "unreadable")
+                _report_lost(catalog, row, clock, "unreadable")
             continue
         if segment:
             found.append(segment)
@@ -76,32 +76,32 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
             files.check(path, below=drive.root)
     if not temporary.exists():
         if not final.exists():
-            _lost(catalog, row, clock, "missing")
+            _report_lost(catalog, row, clock, "missing")
             return None
         # the name was given, the row was not finished
-        return _finish(catalog, row, final, _length(final))
-    if _being_written(temporary):
+        return _finish(catalog, row, final, _measure_length(final))
+    if _is_being_written(temporary):
         return None
     mend_header(temporary)
     drop_half_fragment(temporary)
-    length = _length(temporary)
+    length = _measure_length(temporary)
     if length is None:
-        if _holds_nothing(temporary):
+        if _is_without_fragment(temporary):
             temporary.unlink()
             durable.sync_folder(temporary.parent)
-            _lost(catalog, row, clock, "empty")
+            _report_lost(catalog, row, clock, "empty")
         else:
-            _lost(catalog, row, clock, "unreadable")
+            _report_lost(catalog, row, clock, "unreadable")
         return None
     try:
         durable.commit(temporary, final)
     except FileExistsError:
-        final = _name_anew(catalog, drive, row)
+        final = _rename_free(catalog, drive, row)
         durable.commit(temporary, final)
     return _finish(catalog, row, final, length)
 
 
-def _name_anew(catalog: Catalog, drive: Drive, row: Segment) -> Path:
+def _rename_free(catalog: Catalog, drive: Drive, row: Segment) -> Path:
     """Give a segment the next free name, in its row too: its own was taken while it had only the temporary one."""
     folder = (drive.root / row.path).parent
     final = folder / layout.free_name(folder, row.start.astimezone(catalog.zone))
@@ -121,7 +121,7 @@ def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) ->
     return catalog.segments.get(row.segment_id)
 
 
-def _being_written(path: Path) -> bool:
+def _is_being_written(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,21 +130,21 @@ def _being_written(path: Path) -> bool:
     return False
 
 
-def _lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:
+def _report_lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:
     """Delete the row and add an event about it. A file that may hold video stays where it is."""
     catalog.segments.drop(row.segment_id)
     detail = {"path": row.temporary, "start": row.start.isoformat(), "why": why}
     catalog.events.add("segment.lost", clock.now(), camera_id=row.camera_id, drive_id=row.drive_id, detail=detail)
 
 
-def _length(path: Path) -> float | None:
+def _measure_length(path: Path) -> float | None:
     """Return the seconds of picture that can be read; None where there is none."""
     with suppress(MediaError):
         return media.video_seconds(path)
     return None
 
 
-def _holds_nothing(path: Path) -> bool:
+def _is_without_fragment(path: Path) -> bool:
     """Return True where no whole fragment was ever written.
 
     That is an empty file, or the header alone, or behind it part of the first fragment or zeros (the length reached the disk
@@ -158,11 +158,11 @@ def _holds_nothing(path: Path) -> bool:
     reached = found[-1][1] + found[-1][2]
     cut_short = "moov" in kinds[:header] and kinds[header:] in (["moof"], ["moof", "mdat"]) and reached > end
     if reached < end:
-        return header == len(found) and _zeros(path, reached)
+        return header == len(found) and _is_zero_from(path, reached)
     return header == len(found) or cut_short
 
 
-def _zeros(path: Path, start: int) -> bool:
+def _is_zero_from(path: Path, start: int) -> bool:
     with path.open("rb") as file:
         file.seek(start)
         while block := file.read(1 << 20):

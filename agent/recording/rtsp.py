@@ -119,7 +119,9 @@ def cut(
                 continue
         else:
             piece = bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)])
-            end = at + (_message_length(piece, messages) if _may_be_message(piece) else _until_frame(piece, channels))
+            end = at + (
+                _measure_message(piece, messages) if _may_be_message(piece) else _find_next_frame(piece, channels)
+            )
             if end == at:
                 break
         if begun < at:
@@ -143,14 +145,14 @@ def next_message(data: bytes) -> tuple[Message | None, int]:
             if len(data) < max(end, at + 4):
                 break
         else:
-            end = at + _message_length(data[at:], found)
+            end = at + _measure_message(data[at:], found)
             if end == at:
                 break
         at = end
     return (found[0] if found else None), at
 
 
-def _message_length(data: bytes, messages: list[Message]) -> int:
+def _measure_message(data: bytes, messages: list[Message]) -> int:
     """Return the length of the message at the beginning of `data`, or of bytes that are not one; 0 while more is needed."""
     if not data[:1].isalpha():
         filling = _FILLING.match(data)
@@ -170,7 +172,7 @@ def _may_be_message(data: bytes) -> bool:
     return _BINARY.search(data, 0, end.start() if end else MAX_HEAD) is None
 
 
-def _until_frame(data: bytes, channels: Collection[int]) -> int:
+def _find_next_frame(data: bytes, channels: Collection[int]) -> int:
     """Return how many bytes stand before the next frame on `channels`."""
     at = data.find(_MARK, 1)
     while at >= 0:

@@ -84,7 +84,7 @@ class LiveStream:
             self._packets = self._demux()
             return None
         except av.FFmpegError as error:
-            broken = CameraError("recording.broken", url=self._url, detail=_cause(error))
+            broken = CameraError("recording.broken", url=self._url, detail=_describe(error))
             raise self._guard.error or broken from None
         finally:
             self._reading(None)
@@ -139,5 +139,5 @@ def sender_time(packet: MediaPacket) -> datetime | None:
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 
 
-def _cause(error: av.FFmpegError) -> str:
+def _describe(error: av.FFmpegError) -> str:
     return error.strerror or type(error).__name__
