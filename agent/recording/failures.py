@@ -1,4 +1,4 @@
-"""What the ledger, the alerts and the log are told where a recorder records nothing."""
+"""Reports to the ledger, the alerts and the log why a camera is not recorded."""
 
 from __future__ import annotations
 

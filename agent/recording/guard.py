@@ -35,7 +35,7 @@ class Guard:
     timeout     seconds for each step of the network
     nap         seconds for which the thread rests after each look at a playing camera
     stop        when set, an opening or a read that lasts is cut off
-    deadline    is told by the caller when FFmpeg has opened the stream and when it reads
+    deadline    the time limits; the caller notes there when FFmpeg has opened the stream and when it reads
     error       why the guard has cut the connection; None where it has not
     """
 

@@ -1,4 +1,4 @@
-"""What a recorder asks the rest of the agent for, and whom it notifies."""
+"""What a recorder asks the rest of the agent for, and its callbacks."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from agent.model import AlertKind
 from agent.recording.assignment import Assignment, AssignmentLookup
 
 log = logging.getLogger(__name__)
-_TOLD_AGAIN = timedelta(minutes=15)
-_CAMERAS_OWN = ("camera.down", "stream.stalled", "camera.exchanged")
+_REPEAT_AFTER = timedelta(minutes=15)
+_CAMERA_KINDS = ("camera.down", "stream.stalled", "camera.exchanged")
 
 
 class Outage:
@@ -36,7 +36,7 @@ class Outage:
         self._event: int | None = None
         self.kind: str | None = None
         self.since: datetime | None = None
-        self._rest_told = False
+        self._rest_reported = False
 
     def begin(self, kind: str, at: datetime, detail: str, drive_id: str | None = None) -> bool:
         """Note trouble of `kind` since `at`, which ends trouble of another kind; return True where it is new."""
@@ -54,7 +54,7 @@ class Outage:
         if self.since is None or kind.startswith("drive."):
             self.since = at
         self.kind = kind
-        if kind in _CAMERAS_OWN:
+        if kind in _CAMERA_KINDS:
             self._catalog.cameras.set_up(self._camera_id, False)
             self._wait_for_alarm(detail)
         return True
@@ -75,35 +75,35 @@ class Outage:
         while not self._clock.wait(over, max(0.2, pause)):
             now = self._clock.now()
             try:
-                plan = self._plan(now)
-                if plan and self.warn(now, plan, why):
+                assignment = self._plan(now)
+                if assignment and self.warn(now, assignment, why):
                     return
             except CatalogError as error:
                 log.warning("%s: %s", self._camera_id, error)
             pause = 1.0
 
-    def warn(self, now: datetime, plan: Assignment, why: str, *, rests: bool = False) -> bool:
+    def warn(self, now: datetime, assignment: Assignment, why: str, *, rests: bool = False) -> bool:
         """Raise `camera.offline` where the stream has been away for long enough in planned time; return True where it has.
 
         `rests`: nothing is tried for a while, since the password was wrong too often; the installer has to know.
         """
         with self._lock:
-            return self._warn(now, plan, why, rests)
+            return self._warn(now, assignment, why, rests)
 
-    def _warn(self, now: datetime, plan: Assignment, why: str, rests: bool) -> bool:
-        if self.since is None or self.kind not in _CAMERAS_OWN:
+    def _warn(self, now: datetime, assignment: Assignment, why: str, rests: bool) -> bool:
+        if self.since is None or self.kind not in _CAMERA_KINDS:
             return False
         # the clock was set back: it would take hours until a time in the future lies half a minute back
         self.since = min(self.since, now)
-        begun = max(self.since, plan[1].start)
+        begun = max(self.since, assignment[1].start)
         if (now - begun).total_seconds() < self._offline_seconds:
             return False
-        told = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, self._camera_id)
-        news = rests and not self._rest_told
-        if told and told.class_id and not news and timedelta() <= now - told.at < _TOLD_AGAIN:
+        alert = self._catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, self._camera_id)
+        news = rests and not self._rest_reported
+        if alert and alert.class_id and not news and timedelta() <= now - alert.at < _REPEAT_AFTER:
             return True  # the text differs with each attempt, so it must not count as new
-        self._rest_told = rests
-        place = plan[1]
+        self._rest_reported = rests
+        place = assignment[1]
         self._catalog.alerts.raise_(
             AlertKind.CAMERA_OFFLINE,
             self._camera_id,
@@ -124,7 +124,7 @@ class Outage:
             if self._event is not None:
                 self._catalog.events.end(self._event, at)
             self._event = self.kind = self.since = None
-            self._rest_told = False
+            self._rest_reported = False
             self._catalog.cameras.set_up(self._camera_id, True)
             self._catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, self._camera_id, at)
 
@@ -140,7 +140,7 @@ class SilenceWatch:
         self._camera_id, self._catalog, self._silent_seconds = camera_id, catalog, silent_seconds
         self._raised: bool | None = None
 
-    def see(self, now: datetime, plan: Assignment, silent_for: float, offered: bool) -> None:
+    def see(self, now: datetime, assignment: Assignment, silent_for: float, offered: bool) -> None:
         """Raise or clear the alert. `silent_for`: seconds since the last sound; `offered`: the stream has a sound track."""
         missing = not offered or silent_for >= self._silent_seconds
         if missing == self._raised:
@@ -149,7 +149,7 @@ class SilenceWatch:
         if not missing:
             self._catalog.alerts.clear(AlertKind.SOUND_MISSING, self._camera_id, now)
             return
-        place = plan[1]
+        place = assignment[1]
         self._catalog.alerts.raise_(
             AlertKind.SOUND_MISSING,
             self._camera_id,
