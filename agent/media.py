@@ -1,7 +1,7 @@
-"""The shared door to `av`: opening files and streams, their key frames as pictures, the names of codecs.
+"""Shared access to `av`: opening files, key frames as pictures, names of codecs.
 
 A segment is a fragmented MP4 while it is written and an ordinary one afterwards; everything here reads both, also while
-another thread writes. A reader does not see a file grow: each call opens it anew.
+another thread writes. A reader does not see a file grow, so each call opens it again.
 """
 
 from __future__ import annotations
@@ -12,27 +12,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import av
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from agent.errors import MediaError
 
-# recorders never look at a picture and do without numpy's memory
+# recorders need no pixels, and importing numpy would cost them memory
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 Picture: TypeAlias = "npt.NDArray[np.uint8]"
-"""Shape (height, width, 3), blue-green-red, as OpenCV takes it."""
+"""Pixels of shape (height, width, 3), blue-green-red, as OpenCV takes them."""
+
+MediaPacket: TypeAlias = "av.Packet[Any]"
+"""Coded data of any stream with its stamps. One type for all: packets of picture and sound go the same way."""
 
 CODEC_NAMES = {"hevc": "h265", "pcm_alaw": "g711a", "pcm_mulaw": "g711u", "mjpeg": "jpeg"}
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a file holds. `duration` in seconds; codecs by the project's names (h264, h265, aac …); `audio` None: no sound."""
+    """What a file holds.
+
+    duration        in seconds
+    video, audio    codecs by the project's names (h264, h265, aac …); `audio` None: no sound
+    """
 
     duration: float
     video: str
@@ -43,8 +50,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a stretch of a file really runs. `keyframe_s` is the longest time between key frames seen, None where fewer
-    than two are in it; `audio` says whether sound packets are in it."""
+    """Measured figures of part of a file.
+
+    fps             pictures a second
+    keyframe_s      longest time between two key frames, in seconds; None where there are fewer than two
+    bitrate_kbps    of all streams together
+    audio           whether there are sound packets
+    """
 
     fps: float
     keyframe_s: float | None
@@ -53,24 +65,25 @@ class Pace:
 
 
 def codec_name(ffmpeg_name: str) -> str:
-    """The project's name of a codec: FFmpeg's, but h265, g711a, g711u and jpeg."""
+    """Return the project's name of a codec: FFmpeg's, except h265, g711a, g711u and jpeg."""
     return CODEC_NAMES.get(ffmpeg_name, ffmpeg_name)
 
 
 @contextmanager
 def opened(path: Path | str, *, trusting: bool = False) -> Iterator[av.container.InputContainer]:
-    """A file open for reading. Raises MediaError where it is missing, cut off before its index, or no video at all.
+    """Open a file for reading. Raises MediaError where it is missing, cut off before its index, or not a media file.
 
-    `trusting`: believe the file's header and decode nothing to check it, a tenth of the time: for our own recordings.
+    `trusting`: believe the file's header and decode nothing to check it, which takes a tenth of the time: for our own
+    recordings.
     """
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError) as error:
         raise MediaError("media.unreadable", file=path, detail=getattr(error, "strerror", None) or error) from error
-    if not stat.S_ISREG(mode):  # a pipe in a file's place would be waited for without end
+    if not stat.S_ISREG(mode):  # opening a pipe in place of a file would block without end
         raise MediaError("media.no_file", file=path)
     try:
-        # `file:`: a colon in a name is no protocol. Titles may be in any encoding (GBK), and nobody reads them
+        # `file:` prefix: names may contain colons. Titles may be in any encoding (GBK), and are not used
         options = {"probesize": "32"} if trusting else {}
         with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             yield container
@@ -79,7 +92,7 @@ def opened(path: Path | str, *, trusting: bool = False) -> Iterator[av.container
 
 
 def video_of(container: av.container.InputContainer, path: Path | str) -> av.VideoStream:
-    """The first video stream; the cover picture of a song is none. Raises MediaError where there is none."""
+    """Return the first video stream, skipping attached pictures (covers). Raises MediaError where there is none."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         raise MediaError("media.no_video", file=path)
@@ -89,7 +102,7 @@ def video_of(container: av.container.InputContainer, path: Path | str) -> av.Vid
 
 
 def probe(path: Path | str) -> Probe:
-    """What the file holds. Raises MediaError (also where it holds no picture)."""
+    """Return what the file holds. Raises MediaError, also where it holds no picture."""
     with opened(path) as container:
         video = video_of(container, path)
         audio = container.streams.audio[0] if container.streams.audio else None
@@ -104,31 +117,34 @@ def probe(path: Path | str) -> Probe:
 
 
 def video_seconds(path: Path | str) -> float | None:
-    """Seconds of picture that can be read, from the first frame to the end of the last; None where there is none.
+    """Return the seconds of picture that can be read, from the first frame to the end of the last; None without a picture.
 
-    Also of a file that was cut off, whose header says nothing. Raises MediaError.
+    Works for a file that was cut off too, whose header gives no duration. Raises MediaError.
     """
     with opened(path) as container:
         video = video_of(container, path)
         container.seek(10**15, backward=True)
-        ends = [_seconds(p, video) + float((p.duration or 0) * (p.time_base or 0)) for p in _packets(container, video)]
+        ends = [
+            _get_seconds(p, video) + float((p.duration or 0) * (p.time_base or 0))
+            for p in _iter_packets(container, video)
+        ]
         return max(ends, default=None)
 
 
 def pace(path: Path | str, seconds: float = 20.0) -> Pace | None:
-    """How the last `seconds` of a finished file run; None where too little of it can be read. Raises MediaError."""
+    """Measure the last `seconds` of a finished file; None where less than a second can be read. Raises MediaError."""
     with opened(path) as container:
         video = video_of(container, path)
         length = float((video.duration or 0) * (video.time_base or 0))
         if length > seconds:
             container.seek(round((length - seconds) * av.time_base), backward=True)
         times, keys, size, audio = list[float](), list[float](), 0, False
-        for packet in _packets(container, *container.streams.video[:1], *container.streams.audio[:1]):
+        for packet in _iter_packets(container, *container.streams.video[:1], *container.streams.audio[:1]):
             size += packet.size
             if packet.stream.type == "audio":
                 audio = True
                 continue
-            times.append(_seconds(packet, video))
+            times.append(_get_seconds(packet, video))
             if packet.is_keyframe:
                 keys.append(times[-1])
         span = max(times) - min(times) if len(times) > 1 else 0.0
@@ -139,63 +155,70 @@ def pace(path: Path | str, seconds: float = 20.0) -> Pace | None:
 
 
 def key_frames(path: Path | str, every: float = 0.0) -> Iterator[tuple[float, Picture]]:
-    """Key frames in order, at least `every` seconds apart: (seconds after the first frame, picture).
+    """Yield key frames in order, at least `every` seconds apart: (seconds after the first frame, picture).
 
     Ends without an error where a file was cut off. Raises MediaError.
     """
     with opened(path) as container:
         video = video_of(container, path)
         due = float("-inf")
-        for at, packet in _timed(container, video):
+        for at, packet in _iter_timed(container, video):
             if not packet.is_keyframe or at < due:
                 continue
-            picture = _picture(video, packet)
+            picture = _decode_picture(video, packet)
             if picture is not None:
                 due = at + every - 1e-6
                 yield at, picture
 
 
 def still(path: Path | str) -> Picture | None:
-    """The one picture of a file such as HEIC; None where it is damaged. Raises MediaError, also where it is cut into tiles,
-    which would be taken for pictures of their own."""
+    """Return the picture of a file such as HEIC; None where it is damaged.
+
+    Raises MediaError, also where the picture is stored as tiles, which would be read as separate pictures.
+    """
     with opened(path) as container:
         video = video_of(container, path)
         if video.disposition & Disposition.dependent:
             raise MediaError("media.tiles", file=path)
-        packet = next(_packets(container, video), None)
-        return _picture(video, packet) if packet else None
+        packet = next(_iter_packets(container, video), None)
+        return _decode_picture(video, packet) if packet else None
 
 
 def key_frame_at(path: Path | str, seconds: float) -> tuple[float, Picture] | None:
-    """The last key frame at or before `seconds` after a recording's first frame: (its seconds, picture); None where there is
-    none."""
+    """Return the last key frame at or before `seconds` after a recording's first frame: (its seconds, picture), or None."""
     with opened(path, trusting=True) as container:
         video = video_of(container, path)
         base = float((video.start_time or 0) * (video.time_base or 0))
         container.seek(min(10**15, round((base + seconds) * av.time_base)), backward=True)
-        found = next((p for p in _packets(container, video) if p.is_keyframe), None)
-        picture = _picture(video, found) if found is not None else None
-        return (_seconds(found, video), picture) if found is not None and picture is not None else None
+        found = next((p for p in _iter_packets(container, video) if p.is_keyframe), None)
+        picture = _decode_picture(video, found) if found is not None else None
+        return (_get_seconds(found, video), picture) if found is not None and picture is not None else None
 
 
 def last_key_frame(path: Path | str) -> tuple[float, Picture] | None:
-    """The newest key frame of a file that may still be growing, as `key_frame_at`; some 1.2 s behind its writer."""
+    """Return the newest key frame of a file that may still be growing, as `key_frame_at`; some 1.2 s behind its writer."""
     return key_frame_at(path, 10**9)
 
 
-def _timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, av.Packet[Any]]]:
-    """(seconds after the first frame, packet). A bare H.264 or H.265 stream has no times, and some recorders write few: there
-    the rate tells."""
+def _iter_timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, MediaPacket]]:
+    """Yield (seconds after the first frame, packet).
+
+    A raw H.264 or H.265 stream has no times, and some recorders write few: there they are counted by the frame rate.
+    """
     step = 1 / float(video.guessed_rate or 25)
     at = -step
-    for packet in _packets(container, video, timeless=True):
-        at = at + step if packet.pts is None else _seconds(packet, video)
+    for packet in _iter_packets(container, video, timeless=True):
+        at = at + step if packet.pts is None else _get_seconds(packet, video)
         yield at, packet
 
 
-def _packets(container: av.container.InputContainer, *streams: Any, timeless: bool = False) -> Iterator[av.Packet[Any]]:
-    """Packets with data (and a time, unless `timeless`), up to the end or to the first that cannot be read (a file cut off in
-    a fragment)."""
+def _iter_packets(
+    container: av.container.InputContainer, *streams: Stream, timeless: bool = False
+) -> Iterator[MediaPacket]:
+    """Yield packets with data (and a time, unless `timeless`), to the end or to the first that cannot be read.
+
+    A file that was cut off inside a fragment ends with such a packet.
+    """
     packets = container.demux(*streams)
     while True:
         try:
@@ -208,14 +231,14 @@ def _packets(container: av.container.InputContainer, *streams: Any, timeless: bo
             yield packet
 
 
-def _seconds(packet: av.Packet[Any], video: av.VideoStream) -> float:
+def _get_seconds(packet: MediaPacket, video: av.VideoStream) -> float:
     assert packet.pts is not None
     return float((packet.pts - (video.start_time or 0)) * (packet.time_base or 0))
 
 
-def _picture(video: av.VideoStream, packet: av.Packet[Any]) -> Picture | None:
-    """Decode one key packet by itself; None where it is damaged."""
-    context: Any = video.codec_context
+def _decode_picture(video: av.VideoStream, packet: MediaPacket) -> Picture | None:
+    """Decode one key packet alone; None where it is damaged."""
+    context = video.codec_context
     try:
         frames = [*context.decode(packet), *context.decode(None)]
     except av.FFmpegError:
@@ -223,11 +246,11 @@ def _picture(video: av.VideoStream, packet: av.Packet[Any]) -> Picture | None:
     context.flush_buffers()
     if not frames:
         return None
-    return _upright(frames[0].to_ndarray(format="bgr24"), frames[0].rotation)
+    return _turn_upright(cast("Picture", frames[0].to_ndarray(format="bgr24")), frames[0].rotation)
 
 
-def _upright(picture: Picture, rotation: int) -> Picture:
-    """As a player shows it: a telephone held on its side says by how many degrees (anticlockwise) to turn its pictures."""
+def _turn_upright(picture: Picture, rotation: int) -> Picture:
+    """Turn a picture as a player shows it. `rotation`: degrees anticlockwise, from a phone that was held on its side."""
     turned = picture
     for _ in range(round(rotation / 90) % 4):
         turned = turned.swapaxes(0, 1)[::-1]

@@ -16,6 +16,7 @@ from agent.drive.watch import DriveWatch
 from agent.errors import SiteAgentError
 from agent.periodic import run_every
 from agent.pulse import STALE_S
+from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.recorder import Recorder
 from agent.recording.recover import open_rows, recover_rows
 from agent.settings import Settings
@@ -97,18 +98,21 @@ class Recorders:
                 log.warning("%s", error)
 
     def _recorder(self, camera_id: str, trouble: tuple[datetime, str] | None) -> Recorder:
-        return Recorder(
-            camera_id,
+        inputs = RecorderInputs(
             source=lambda: self._plans.source(camera_id),
             plan=lambda moment: self._plans.plan(camera_id, moment),
             drive=self._drives.current,
-            catalog=self._catalog,
-            clock=self._clock,
-            options=wiring.for_recording(self._settings),
-            budget=self._budget,
-            complain=self._drives.complain,
             identify=lambda: self._identity.ask(camera_id),
-            trouble=trouble,
+            budget=self._budget,
+        )
+        return Recorder(
+            camera_id,
+            inputs,
+            self._catalog,
+            self._clock,
+            wiring.for_recording(self._settings),
+            RecorderEvents(complain=self._drives.complain),
+            trouble,
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.catalog import Catalog
 from agent.clock import SystemClock
 from agent.drive import Drive
+from agent.recording.inputs import RecorderInputs
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
 from tests.recording_rig import CAMERA, ZONE, placement, training_class
@@ -20,10 +21,9 @@ def main(url: str, folder: Path, segment_seconds: float) -> None:
     cls = training_class()
     plan = cls, placement(cls, clock.now() - timedelta(seconds=1))
     drive = Drive.open(folder / "drive")
-    Recorder(
-        CAMERA, lambda: Source.of(url), lambda _: plan, lambda: drive, Catalog(folder / "catalog.db", ZONE), clock,
-        Options(segment_seconds=segment_seconds, reserve_bytes=1 << 20),
-    ).run(threading.Event())  # fmt: skip
+    inputs = RecorderInputs(lambda: Source.of(url), lambda _: plan, lambda: drive)
+    options = Options(segment_seconds=segment_seconds, reserve_bytes=1 << 20)
+    Recorder(CAMERA, inputs, Catalog(folder / "catalog.db", ZONE), clock, options).run(threading.Event())
 
 
 if __name__ == "__main__":

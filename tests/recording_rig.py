@@ -25,6 +25,7 @@ from agent.errors import DriveError
 from agent.model import Segment, Session
 from agent.model_cameras import Camera, Verdict
 from agent.model_classes import Room, TrainingClass
+from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
 from agent.schedule import Placement
@@ -79,10 +80,9 @@ class Rig:
 
     def start(self) -> None:
         self._stop = threading.Event()
-        recorder = Recorder(
-            CAMERA, lambda: self.source, self.plan_at, self.open_drive, self.catalog, self.clock, self.options,
-            complain=lambda _, error: self.complaints.append(error),
-        )  # fmt: skip
+        inputs = RecorderInputs(lambda: self.source, self.plan_at, self.open_drive)
+        events = RecorderEvents(complain=lambda _, error: self.complaints.append(error))
+        recorder = Recorder(CAMERA, inputs, self.catalog, self.clock, self.options, events)
         self._thread = threading.Thread(target=recorder.run, args=[self._stop])
         self._thread.start()
 

@@ -21,10 +21,11 @@ from agent.clock import Trust
 from agent.demo.media import make_clip
 from agent.drive import init
 from agent.model import Segment
+from agent.recording.context import Connection, Storage
 from agent.recording.finisher import Finisher
 from agent.recording.identity import RecordedUnit
 from agent.recording.options import Options
-from agent.recording.reel import Reel
+from agent.recording.segmenter import Segmenter
 from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
 from tests.recording_rig import CAMERA, ZONE, beeps, flashes, placement, training_class
@@ -87,28 +88,23 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
             # nothing is to be saved from a power cut here
             options = Options(max_loss=10 * seconds, fragment_seconds=2)
             with Syncer(CAMERA, clock) as syncer:
-                reel = Reel(
-                    CAMERA,
-                    stream,
+                segmenter = Segmenter(
+                    Connection(CAMERA, stream, RecordedUnit(catalog, CAMERA, "", clock.now())),
+                    Storage(drive, catalog, finisher, syncer),
                     lambda _: plan,
-                    drive,
-                    catalog,
                     clock,
                     options,
-                    finisher,
-                    syncer,
-                    RecordedUnit(catalog, CAMERA, "", clock.now()),
                 )
                 ticked = 0.0
                 for at, packet in packets(container, seconds):
                     clock.passed = at
                     if packet.stream_index == sound.index and chance.random() < lost:
                         continue
-                    reel.feed(packet, clock.monotonic())
+                    segmenter.feed(packet, clock.monotonic())
                     if at - ticked > 0.3:
                         ticked = at
-                        reel.tick(clock.monotonic())
-                reel.close()
+                        segmenter.tick(clock.monotonic())
+                segmenter.close()
         finally:
             finisher.close()
         return drive.root, catalog.segments.of_class(cls.class_id)

@@ -22,7 +22,7 @@ from agent.errors import Shortage
 from agent.recording.options import Options, Source
 from agent.recording.sound import sound_of
 from agent.recording.stream import LiveStream
-from agent.recording.writer import SegmentWriter
+from agent.recording.writer import SegmentFile, SegmentWriter, Tracks
 from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, sound_packets, wait_for
 
 
@@ -75,15 +75,12 @@ def written(rig: Rig, stream: LiveStream) -> Iterator[SegmentWriter]:
 
     context = stream.video.codec_context
     folder = rig.drive.make_folder("x")
+    picture = Picture(context.name, context.extradata or b"", context.width, context.height)
     writer = SegmentWriter(
         rig.drive,
-        folder,
-        "a.mp4",
-        ".a.part",
-        template=stream.video,
-        sound=sound_of(stream.audio),
+        SegmentFile(folder, "a.mp4", ".a.part"),
+        Tracks(stream.video, picture, sound_of(stream.audio)),
         start=0.0,
-        picture=Picture(context.name, context.extradata or b"", context.width, context.height),
         fragment_seconds=0.3,
     )
     yield writer

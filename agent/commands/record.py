@@ -26,6 +26,7 @@ from agent.drive import Drive
 from agent.errors import DriveError, InputError
 from agent.model import Segment, Session
 from agent.model_classes import Room, TrainingClass
+from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.memory import bound_heap
 from agent.recording.options import Options, Source
 from agent.recording.recorder import Recorder
@@ -86,21 +87,13 @@ def _record(
 
     cls = _bench_class(clock.now(), len(sources))
     cameras = {f"cam{number}": source for number, source in enumerate(sources, 1)}
+    events = RecorderEvents(finished, complain=lambda _, error: troubles.append(error))
     threads = []
     for camera_id, source in cameras.items():
         plan = cls, _placement(cls, camera_id, clock.now())
-        recorder = Recorder(
-            camera_id=camera_id,
-            source=_constant(source),
-            plan=_constant(plan),
-            drive=_constant(drive),
-            catalog=catalog,
-            clock=clock,
-            options=Options(segment_seconds=args.segment_seconds),
-            finished=finished,
-            budget=budget,
-            complain=lambda _, error: troubles.append(error),
-        )
+        inputs = RecorderInputs(_constant(source), _constant(plan), _constant(drive), budget=budget)
+        options = Options(segment_seconds=args.segment_seconds)
+        recorder = Recorder(camera_id, inputs, catalog, clock, options, events)
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:
         thread.start()

@@ -1,1 +1,1 @@
-"""Recording: RTSP packets into segments on the labelled drive, nothing re-encoded but telephone sound."""
+"""Recording: RTSP packets into segments on the labelled drive; only telephone sound is re-encoded."""

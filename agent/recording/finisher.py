@@ -1,4 +1,4 @@
-"""What is slow at the end of a segment (sync, hash, name, row), away from the thread that reads the camera."""
+"""Does the slow work at the end of a segment (sync, hash, name, row), away from the thread that reads the camera."""
 
 from __future__ import annotations
 
@@ -31,14 +31,22 @@ class Job:
 
 
 class Finisher:
-    """One thread a recorder. `finished` is told of each segment once its row is finished, `complain` of a drive that fails.
-    `left`: something was not finished, so that its row is still open; it is taken up with the next segment, or by `recover`.
-    Hold `opening` from writing an open row until its file exists: recovery takes a row without a file for a lost one."""
+    """One thread for each recorder.
+
+    finished    called with each segment once its row is finished
+    complain    called with a drive that fails
+    left        something was not finished, so its row is still open; it is taken up with the next segment, or by `recover`
+    opening     hold it from writing an open row until its file exists: recovery takes a row without a file for a lost one
+    """
 
     def __init__(
-        self, camera_id: str, catalog: Catalog, clock: Clock, finished: Callable[[Segment], None] | None = None,
+        self,
+        camera_id: str,
+        catalog: Catalog,
+        clock: Clock,
+        finished: Callable[[Segment], None] | None = None,
         complain: Callable[[Drive, DriveError], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._camera_id, self._catalog, self._clock, self._finished = camera_id, catalog, clock, finished
         self._complain = complain
         self._queue: queue.SimpleQueue[Job | Drive | None] = queue.SimpleQueue()
@@ -53,7 +61,7 @@ class Finisher:
         self._queue.put(job)
 
     def recover(self, drive: Drive) -> None:
-        """Finish what this camera left open on `drive`, in turn."""
+        """Queue the recovery of what this camera left open on `drive`."""
         self._queue.put(drive)
 
     def close(self) -> None:
@@ -71,8 +79,8 @@ class Finisher:
                     if self.left or not isinstance(item, Job):
                         self._take_up(drive)
             except SiteAgentError as error:
-                # the row stays open, so recovery takes it up when drive and catalog are well again
-                # where the drive failed, its return is what recovery waits for
+                # the row stays open, and recovery takes it up when drive and catalog work again; where the drive failed,
+                # recovery waits for the drive to return
                 self.left = not isinstance(error, DriveError)
                 log.warning("%s: %s", self._camera_id, error)
                 if self._complain and isinstance(error, DriveError):

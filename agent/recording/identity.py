@@ -1,4 +1,4 @@
-"""Which unit a connection is recorded from: asked for beside connecting, and written into each segment's row."""
+"""Which unit a connection is recorded from: asked in parallel to connecting, and written into the row of each segment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.model_cameras import UnitCheck
 
 
 class UnitQuestion:
-    """Asks which unit answers at the camera's address, in a thread of its own: the answer may come late, or never."""
+    """Asks which unit answers at the camera's address, in a thread of its own: the answer may come late or never."""
 
     def __init__(self, camera_id: str, ask: Callable[[], UnitCheck] | None) -> None:
         self._camera_id, self._ask = camera_id, ask
@@ -20,11 +20,11 @@ class UnitQuestion:
 
     @property
     def other(self) -> bool:
-        """Whether the last answer was that another unit is there."""
+        """True where the last answer was that another unit is there."""
         return self._answer is UnitCheck.OTHER
 
     def put(self, wait_s: float) -> UnitCheck:
-        """Ask, and wait for at most `wait_s` seconds; SILENT where no answer has come by then."""
+        """Ask, and wait for at most `wait_s` seconds; return SILENT where no answer has come by then."""
         if self._ask is None:
             return UnitCheck.SILENT
         if self._thread is None or not self._thread.is_alive():
@@ -40,7 +40,7 @@ class UnitQuestion:
 
 
 class RecordedUnit:
-    """The unit of one connection, begun at `since`: its serial, and whether anybody has asked it since."""
+    """The unit of one connection that began at `since`: its serial, and whether it was checked since then."""
 
     def __init__(self, catalog: Catalog, camera_id: str, serial: str, since: datetime) -> None:
         self._catalog, self._camera_id, self._since = catalog, camera_id, since
@@ -48,7 +48,7 @@ class RecordedUnit:
         self._verified = False
 
     def unchecked_since(self) -> datetime | None:
-        """The last check of its identity; None once it was read on this connection, or where nothing can be asked."""
+        """Return the last check of its identity; None once it was checked on this connection, or where nothing can be asked."""
         if self._verified or not self.serial:
             return None
         camera = self._catalog.cameras.get(self._camera_id)

@@ -1,4 +1,4 @@
-"""How glibc keeps memory: one pool for all threads, and what is freed goes back."""
+"""Settings of glibc's allocator: one arena for all threads, and freed memory goes back to the system."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import ctypes
 _M_TRIM_THRESHOLD = -1
 _M_ARENA_MAX = -8
 _KEPT = 128 * 1024
-"""glibc's own first value, in bytes. Setting it keeps it there: else each large packet that is freed raises it."""
+"""glibc's initial value, in bytes. Setting it fixes it: otherwise each large packet that is freed raises it."""
 
 
 def bound_heap() -> None:
-    """Keep glibc from giving each thread an arena of its own (recorders free in one thread what another allocated, and a
-    quarter of the process's memory would lie unused in them) and from holding on to what pictures took. Call before threads
-    start; other C libraries ignore it."""
+    """Bound the memory that glibc keeps for itself. Call before threads start; does nothing with other C libraries.
+
+    With an arena for each thread a quarter of the process's memory would lie unused in them, because recorders free in one
+    thread what another allocated; and memory that pictures took would not be given back.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)

@@ -1,4 +1,4 @@
-"""What the recorder is told: where a camera's stream is, and the numbers that rule recording."""
+"""Parameters of recording: where a camera's stream is, and the lengths and limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent import defaults
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Numbers of recording; lengths in seconds.
+    """Lengths and limits of recording; times in seconds.
 
     segment_seconds    length of a segment; cuts lie at key frames next to multiples of it by the wall clock
     max_loss           video and sound are synced to the disk at least this often: what a power cut may cost at most
@@ -21,11 +21,11 @@ class Options:
     silent_seconds     no sound for so long, where sound is required, raises `sound.missing`
     timeout            each network operation; half of `stall_seconds`, so that a stall is seen on time
     first_pause, last_pause   between attempts to connect; grows from one to the other
-    refused_pause      after a refused password: cameras lock out who tries too often
+    refused_pause      after a refused password: cameras lock out an account that is tried too often
     reserve_bytes      recording stops in good order while the drive has this much left (of a small drive a hundredth):
-                       what is open must be finished
-    identity_wait      how long a new connection waits for the camera to tell its model and serial
-    nap                rest after the stream had to be waited for: most of the cost of recording is waking up
+                       open segments must still be finished
+    identity_wait      how long a new connection waits for the camera to report its model and serial
+    nap                rest after a read that had to wait: most of the cost of recording is waking up
     """
 
     segment_seconds: float = defaults.SEGMENT_S
@@ -46,8 +46,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A camera's stream. `url` never carries credentials; `audio_required` raises an alert where there is no sound;
-    `names` tell the camera in the attempt budget (its endpoint, its address); `serial` is the unit that is expected there.
+    """A camera's stream.
+
+    url               without credentials, always
+    audio_required    an alert is raised where there is no sound
+    names             of the camera in the attempt budget (its endpoint, its address)
+    serial            of the unit that is expected there
     """
 
     url: str
@@ -59,7 +63,7 @@ class Source:
 
     @staticmethod
     def of(url: str, *, audio_required: bool = False) -> Source:
-        """Take the credentials out of a URL. Raises ValueError where it is no RTSP URL."""
+        """Take the credentials out of a URL. Raises ValueError where it is not an RTSP URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname:
             raise ValueError("not an RTSP URL")
@@ -69,11 +73,11 @@ class Source:
 
     @property
     def host(self) -> str:
-        """`host` or `host:port`, as discovery names the same camera."""
+        """`host` or `host:port`, the name that discovery gives the same camera."""
         return urlsplit(self.url).netloc.removesuffix(":554")
 
     def address(self) -> str:
-        """The URL with credentials, as FFmpeg wants it: for opening only, never for a text."""
+        """Return the URL with credentials, as FFmpeg wants it: for opening only, never for a text."""
         if not self.username:
             return self.url
         parts = urlsplit(self.url)

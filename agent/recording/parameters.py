@@ -1,20 +1,29 @@
-"""Parameter sets inside key frames: a change of them (another size, another profile) begins a new segment."""
+"""Parameter sets inside key frames. A change of them (another size, another profile) begins a new segment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import av
 
+from agent.media import MediaPacket
 from agent.mp4.nal import START_CODE, split_annex_b
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
 
 _SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a decoder must know: `codec` as FFmpeg names it, parameter sets with start codes, size in pixels."""
+    """What a decoder must know.
+
+    codec            as FFmpeg names it
+    extradata        parameter sets with start codes
+    width, height    in pixels
+    """
 
     codec: str
     extradata: bytes
@@ -23,12 +32,12 @@ class Picture:
 
 
 def parameter_sets(data: bytes, codec: str) -> frozenset[bytes]:
-    """The parameter sets before the first slice of `data` (with start codes); empty where it carries none."""
-    units = split_annex_b(data, stop_before=lambda first: _is_slice(_kind(first, codec), codec))
-    return frozenset(unit for unit in units if _kind(unit[0], codec) in _SETS[codec])
+    """Return the parameter sets before the first slice of `data` (with start codes); empty where it has none."""
+    units = split_annex_b(data, stop_before=lambda first: _is_slice(_get_unit_type(first, codec), codec))
+    return frozenset(unit for unit in units if _get_unit_type(unit[0], codec) in _SETS[codec])
 
 
-def _kind(first: int, codec: str) -> int:
+def _get_unit_type(first: int, codec: str) -> int:
     return first & 0x1F if codec == "h264" else first >> 1 & 0x3F
 
 
@@ -37,12 +46,14 @@ def _is_slice(kind: int, codec: str) -> bool:
 
 
 def joined(sets: frozenset[bytes], codec: str) -> bytes:
-    """Parameter sets as extradata, in the order that decoders want."""
-    return b"".join(b"\x00" + START_CODE + unit for unit in sorted(sets, key=lambda u: (_kind(u[0], codec), u)))
+    """Join parameter sets to extradata, in the order that decoders want."""
+    return b"".join(
+        b"\x00" + START_CODE + unit for unit in sorted(sets, key=lambda u: (_get_unit_type(u[0], codec), u))
+    )
 
 
-def picture_of(packet: av.Packet[Any], codec: str, known: Picture | None) -> Picture | None:
-    """What `packet`, a key frame, is made with: `known` where nothing changed, None where it cannot be told.
+def picture_of(packet: MediaPacket, codec: str, known: Picture | None) -> Picture | None:
+    """Return what `packet`, a key frame, is coded with: `known` where nothing changed, None where it cannot be determined.
 
     A change is rare, so the new size is read from the decoded picture.
     """
@@ -52,10 +63,10 @@ def picture_of(packet: av.Packet[Any], codec: str, known: Picture | None) -> Pic
     )
     if known and known.width and sets <= before:
         return known
-    # some cameras repeat one kind alone, or tell another only when the stream is set up
-    kinds = {_kind(unit[0], codec) for unit in sets}
-    extradata = joined(sets | {unit for unit in before if _kind(unit[0], codec) not in kinds}, codec)
-    context: Any = av.CodecContext.create(codec, "r")
+    # some cameras repeat only one kind, or send another kind only when the stream is set up
+    kinds = {_get_unit_type(unit[0], codec) for unit in sets}
+    extradata = joined(sets | {unit for unit in before if _get_unit_type(unit[0], codec) not in kinds}, codec)
+    context = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
     context.thread_count = 1
     context.extradata = extradata or None
     try:

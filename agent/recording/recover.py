@@ -1,7 +1,7 @@
-"""After a kill, a power cut or a pulled drive: what was left open is closed as it lies, named, hashed and catalogued.
+"""Recovery after a kill, a power cut or a pulled drive: what was left open is closed, named, hashed and catalogued.
 
-A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: not a byte before that is
-touched. Half a fragment at the end goes, for browsers stop with an error there. docs/storage.md numbers the steps.
+A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: no byte before that is
+changed. Half a fragment at the end is removed, because browsers stop there with an error. docs/storage.md numbers the steps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from agent.recording.writer import digest_of
 
 log = logging.getLogger(__name__)
 GIVE_UP = timedelta(days=1)
-"""Age from which the row of a file that cannot be read is given up: its half-day has to be closed some day."""
+"""Age from which the row of a file that cannot be read is given up: its half-day has to be closed at some time."""
 
 
 def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Segment]:
@@ -38,12 +38,12 @@ def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Seg
 
 
 def open_rows(catalog: Catalog, drive: Drive, camera_id: str | None = None) -> list[Segment]:
-    """Open rows of a drive, of one camera if told."""
+    """Return the open rows of a drive, or of one camera on it."""
     return [row for row in catalog.segments.opened(camera_id) if row.drive_id == drive.drive_id]
 
 
 def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock: Clock) -> list[Segment]:
-    """Finish these rows, but for those whose file is being written (it is locked then, in whatever process).
+    """Finish these rows, except those whose file is being written (it is locked then, in whatever process).
 
     Raises DriveError, CatalogError; one file that cannot be read does not keep the others from being finished first.
     """
@@ -58,7 +58,7 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
             if clock.now() - row.start < GIVE_UP:
                 failed = os_error(error, drive.root)
             else:
-                _lost(catalog, row, clock, "unreadable")
+                _report_lost(catalog, row, clock, "unreadable")
             continue
         if segment:
             found.append(segment)
@@ -70,38 +70,38 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
 def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> Segment | None:
     temporary, final = drive.root / row.temporary, drive.root / row.path
     for path in (temporary, final):
-        # the drive may have been in other hands: a pipe in a file's place would never answer
+        # somebody may have changed the drive: opening a pipe in place of a file would block without end
         with suppress(FileNotFoundError):
             files.check(path, below=drive.root)
     if not temporary.exists():
         if not final.exists():
-            _lost(catalog, row, clock, "missing")
+            _report_lost(catalog, row, clock, "missing")
             return None
         # the name was given, the row was not finished
-        return _finish(catalog, row, final, _length(final))
-    if _being_written(temporary):
+        return _finish(catalog, row, final, _measure_length(final))
+    if _is_being_written(temporary):
         return None
     mend_header(temporary)
     drop_half_fragment(temporary)
-    length = _length(temporary)
+    length = _measure_length(temporary)
     if length is None:
         if has_no_fragment(temporary):
             temporary.unlink()
             durable.sync_folder(temporary.parent)
-            _lost(catalog, row, clock, "empty")
+            _report_lost(catalog, row, clock, "empty")
         else:
-            _lost(catalog, row, clock, "unreadable")
+            _report_lost(catalog, row, clock, "unreadable")
         return None
     try:
         durable.commit(temporary, final)
     except FileExistsError:
-        final = _name_anew(catalog, drive, row)
+        final = _rename_free(catalog, drive, row)
         durable.commit(temporary, final)
     return _finish(catalog, row, final, length)
 
 
-def _name_anew(catalog: Catalog, drive: Drive, row: Segment) -> Path:
-    """The name was taken while the segment had only its temporary one: the next free one, in file and row."""
+def _rename_free(catalog: Catalog, drive: Drive, row: Segment) -> Path:
+    """Give a segment the next free name, in its row too: its own was taken while it had only the temporary one."""
     folder = (drive.root / row.path).parent
     final = folder / layout.free_name(folder, row.start.astimezone(catalog.zone))
     catalog.segments.rename(row.segment_id, drive.relative(final))
@@ -120,7 +120,7 @@ def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) ->
     return catalog.segments.get(row.segment_id)
 
 
-def _being_written(path: Path) -> bool:
+def _is_being_written(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,15 +129,15 @@ def _being_written(path: Path) -> bool:
     return False
 
 
-def _lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:
-    """Forget the row, remember that there was one. A file that may hold video stays where it is."""
+def _report_lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:
+    """Delete the row and add an event about it. A file that may hold video stays where it is."""
     catalog.segments.drop(row.segment_id)
     detail = {"path": row.temporary, "start": row.start.isoformat(), "why": why}
     catalog.events.add("segment.lost", clock.now(), camera_id=row.camera_id, drive_id=row.drive_id, detail=detail)
 
 
-def _length(path: Path) -> float | None:
-    """Seconds of picture that can be read; None where there is none."""
+def _measure_length(path: Path) -> float | None:
+    """Return the seconds of picture that can be read; None where there is none."""
     with suppress(MediaError):
         return media.video_seconds(path)
     return None

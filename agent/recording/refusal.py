@@ -1,4 +1,4 @@
-"""Why a stream cannot be had, in the project's own errors: by what the network says, and by the status of a reply."""
+"""Turns what went wrong with a stream into the project's errors: faults of the network, and statuses of replies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KEYS = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy",
 
 
 def unreachable(url: str, error: Exception) -> SiteAgentError:
-    """Nothing was connected, by a fault of the network; or of this box, which has no handle left for it."""
+    """Return the error of a connection that failed: a fault of the network, or no file handles left on this box."""
     if found := shortage.of(error):
         return found
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -20,7 +20,7 @@ def unreachable(url: str, error: Exception) -> SiteAgentError:
 
 
 def refusal(reply: Message, url: str) -> CameraError:
-    """What a status other than 2xx, 3xx and 401 says."""
+    """Return the error that a status other than 2xx, 3xx and 401 stands for."""
     status = reply.status
     if status == 403:
         return CameraDenied("recording.forbidden", url=url)
@@ -31,5 +31,5 @@ def refusal(reply: Message, url: str) -> CameraError:
 
 
 def clean(text: str) -> str:
-    """What a camera says, fit for a line of a log."""
+    """Return text of a camera fit for a line of a log: printable ASCII, 60 characters at most."""
     return re.sub(r"[^\x20-\x7e]+", " ", text).strip()[:60]

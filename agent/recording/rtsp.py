@@ -1,4 +1,4 @@
-"""RTSP messages (RFC 2326) and what is interleaved with them: pure functions, bytes in, values out, every length bounded.
+"""Parses RTSP messages (RFC 2326) and interleaved frames: pure functions, bytes in, values out, every length bounded.
 
 Text is UTF-8 with `surrogateescape`: what a camera sends in another charset comes out as it went in.
 """
@@ -12,16 +12,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 MAX_HEAD = 16 << 10
 MAX_BODY = 64 << 10
-"""Bytes of a head and of a body; session descriptions of cameras have some 2 KiB."""
+"""Bytes of a head and of a body at most; session descriptions of cameras have some 2 KiB."""
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FILLING = re.compile(rb"[\s\0]+")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-"""What no head holds, whatever its charset."""
+"""Bytes that no head contains, whatever its charset."""
 _MARK = 0x24
 
 
 class TooLarge(ValueError):
-    """A message is longer than is read; `limit` in bytes."""
+    """A message is too long to be read; `limit` in bytes."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -29,7 +29,7 @@ class TooLarge(ValueError):
 
 
 class Unreadable(ValueError):
-    """This is no RTSP."""
+    """This is not RTSP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Message:
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
     def one(self, name: str) -> str:
-        """The first header of that name; "" where there is none."""
+        """Return the first header of that name; "" where there is none."""
         return next(iter(self.all(name)), "")
 
     @property
@@ -53,14 +53,14 @@ class Message:
 
     @property
     def status(self) -> int:
-        """Of a reply. Raises Unreadable."""
+        """Status of a reply. Raises Unreadable."""
         found = re.match(r"(?i)RTSP/\S+\s+(\d{3})\b", self.start)
         if not found:
             raise Unreadable(self.start[:20])
         return int(found[1])
 
     def request(self) -> tuple[str, str]:
-        """Method and URI of a request. Raises Unreadable."""
+        """Return method and URI of a request. Raises Unreadable."""
         method, _, rest = self.start.partition(" ")
         uri, _, version = rest.rpartition(" ")
         if not uri or not version.upper().startswith("RTSP/"):
@@ -73,8 +73,10 @@ class Message:
 
 
 def parse(data: bytes) -> tuple[Message | None, int]:
-    """The message at the beginning of `data` and how many bytes it has; None and 0 while more is needed. Raises TooLarge as
-    soon as the length is known, Unreadable."""
+    """Return the message at the beginning of `data` and how many bytes it has; None and 0 while more is needed.
+
+    Raises TooLarge as soon as the length is known, Unreadable.
+    """
     end = _HEAD_END.search(data, 0, MAX_HEAD)
     if end is None:
         if len(data) >= MAX_HEAD:
@@ -96,9 +98,12 @@ def parse(data: bytes) -> tuple[Message | None, int]:
 def cut(
     data: bytes | bytearray, size: int, channels: Collection[int]
 ) -> tuple[list[tuple[int, int]], list[Message], int]:
-    """Sort the first `size` bytes of what a playing camera sends: where whole frames on `channels` lie (from, to), the messages
-    between, and how many bytes these are. Frames on other channels, and bytes that are neither, are left out: a camera that
-    has lost some of its bytes is understood again from its next frame on `channels`. Raises TooLarge, Unreadable."""
+    """Sort the first `size` bytes of what a playing camera sends.
+
+    Returns where whole frames on `channels` lie (from, to), the messages between, and how many bytes these are. Frames on
+    other channels, and bytes that are neither, are left out: after a camera has lost some bytes, reading goes on at its next
+    frame on `channels`. Raises TooLarge, Unreadable.
+    """
     kept: list[tuple[int, int]] = []
     messages: list[Message] = []
     at = begun = 0
@@ -114,7 +119,9 @@ def cut(
                 continue
         else:
             piece = bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)])
-            end = at + (_message_length(piece, messages) if _may_be_message(piece) else _until_frame(piece, channels))
+            end = at + (
+                _measure_message(piece, messages) if _may_be_message(piece) else _find_next_frame(piece, channels)
+            )
             if end == at:
                 break
         if begun < at:
@@ -126,8 +133,10 @@ def cut(
 
 
 def next_message(data: bytes) -> tuple[Message | None, int]:
-    """The next message and how many bytes end with it; frames before it are left out. None while more is needed. Raises
-    TooLarge, Unreadable."""
+    """Return the next message (None while more is needed) and how many bytes end with it; frames before it are left out.
+
+    Raises TooLarge, Unreadable.
+    """
     found: list[Message] = []
     at = 0
     while at < len(data) and not found:
@@ -136,15 +145,15 @@ def next_message(data: bytes) -> tuple[Message | None, int]:
             if len(data) < max(end, at + 4):
                 break
         else:
-            end = at + _message_length(data[at:], found)
+            end = at + _measure_message(data[at:], found)
             if end == at:
                 break
         at = end
     return (found[0] if found else None), at
 
 
-def _message_length(data: bytes, messages: list[Message]) -> int:
-    """Of the message at the beginning of `data`, or of the bytes that are no message; 0 while more is needed."""
+def _measure_message(data: bytes, messages: list[Message]) -> int:
+    """Return the length of the message at the beginning of `data`, or of bytes that are not one; 0 while more is needed."""
     if not data[:1].isalpha():
         filling = _FILLING.match(data)
         mark = data.find(b"$")
@@ -156,15 +165,15 @@ def _message_length(data: bytes, messages: list[Message]) -> int:
 
 
 def _may_be_message(data: bytes) -> bool:
-    """Whether a message begins here, or what stands between messages."""
+    """Return True where a message may begin here, or what stands between messages."""
     if not data[:1].isalpha():
         return _FILLING.match(data) is not None
     end = _HEAD_END.search(data, 0, MAX_HEAD)
     return _BINARY.search(data, 0, end.start() if end else MAX_HEAD) is None
 
 
-def _until_frame(data: bytes, channels: Collection[int]) -> int:
-    """How many bytes stand before the next frame on `channels`."""
+def _find_next_frame(data: bytes, channels: Collection[int]) -> int:
+    """Return how many bytes stand before the next frame on `channels`."""
     at = data.find(_MARK, 1)
     while at >= 0:
         if data[at + 1 : at + 2] == b"" or data[at + 1] in channels:
@@ -174,28 +183,32 @@ def _until_frame(data: bytes, channels: Collection[int]) -> int:
 
 
 def session(value: str) -> str:
-    """A Session header as FFmpeg reads it: some cameras put blanks beside the `;`, and it would not see how soon they want a
-    sign of life."""
+    """Rewrite a Session header as FFmpeg reads it.
+
+    Some cameras put blanks beside the `;`, and FFmpeg would not see after which time they want a keep-alive.
+    """
     name, _, rest = value.partition(";")
     found = re.search(r"(?i)\btimeout\s*=\s*\"?(\d{1,6})", rest)
     return f"{name.strip()};timeout={found[1]}" if found else name.strip()
 
 
 def wants_udp(setup: Message) -> bool:
-    """Whether a reply to SETUP offers ports instead of the channels that were asked for."""
+    """Return True where a reply to SETUP offers UDP ports instead of the channels that were asked for."""
     transport = setup.one("Transport").lower()
     return "_port" in transport and "interleaved" not in transport and "/tcp" not in transport
 
 
 def channels(setup: Message) -> set[int]:
-    """The channels that SETUP, or the reply to it, names for interleaved data."""
+    """Return the channels that SETUP, or the reply to it, names for interleaved data."""
     found = re.search(r"(?i)\binterleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", setup.one("Transport"))
     return {int(number) for number in found.groups() if number} if found else set()
 
 
 def redirected(url: str, location: str, peer: str) -> str:
-    """Where a redirect from `url` leads, with its port named; "" where that is another host than the one that was asked:
-    neither its name nor `peer`, its address."""
+    """Return where a redirect from `url` leads, with its port; "" where it leads to another host.
+
+    The same host is the one that was asked, by its name or by `peer`, its address.
+    """
     try:
         old, new = urlsplit(url), urlsplit(location)
         port = new.port
@@ -207,7 +220,7 @@ def redirected(url: str, location: str, peer: str) -> str:
 
 
 def absolute(url: str, port: int | None = None) -> str:
-    """A stream's URL as requests name it: no account, the port always there, nothing that would end the request line."""
+    """Return a stream's URL as requests name it: no account, always a port, nothing that would end the request line."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     number = port or parts.port or default_port(parts.scheme)

@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import av
 
 from agent.attempts import Budget
 from agent.errors import CameraDenied, CameraError, CameraUnreachable
-from agent.media import codec_name
+from agent.media import MediaPacket, codec_name
 from agent.recording.guard import Guard
 from agent.recording.options import Source
 from agent.recording.refusal import unreachable
@@ -23,36 +22,44 @@ _RECORDABLE = ("h264", "h265")
 class LiveStream:
     """A playing stream. `video` is its picture, `audio` its sound or None. Use as a context manager.
 
-    `timeout`: seconds for each step of the network, three of them for opening, two until `read` comes back whatever the camera
-    sends. `nap`: packets come in groups, so many seconds apart. `stop`: when set, opening and reading end a second later.
+    timeout    seconds for each step of the network, three of them for opening, two until `read` comes back whatever the
+               camera sends
+    nap        packets come in groups, so many seconds apart
+    stop       when set, opening and reading end a second later
 
     Raises CameraDenied where the password is refused (`recording.denied`), and where it is not: the account may not watch, or
     not now (`recording.forbidden`), or the camera asks in a way that cannot be answered (`recording.digest`,
-    `recording.challenge`) or must not be (`recording.basic`). Raises CameraUnreachable where nobody answers, or not as a camera
-    does, or no picture is offered that can be recorded.
+    `recording.challenge`) or must not be (`recording.basic`). Raises CameraUnreachable where nothing answers, or not as a
+    camera does, or no picture is offered that can be recorded.
     """
 
     def __init__(self, source: Source, timeout: float, nap: float = 0.0, stop: threading.Event | None = None) -> None:
         self._url = source.url
         self._guard = Guard(source, timeout, nap, stop)
+        deadline = self._guard.deadline
+        self._reading = deadline.reading
         # No `nobuffer`: it throws away what was read while opening, the first key frame with it.
         options = {
-            "rtsp_transport": "tcp", "probesize": "32768", "analyzeduration": "0", "fpsprobesize": "0",
-            "allowed_media_types": "video+audio", "timeout": str(round(timeout * 1e6)),
-        }  # fmt: skip
+            "rtsp_transport": "tcp",
+            "probesize": "32768",
+            "analyzeduration": "0",
+            "fpsprobesize": "0",
+            "allowed_media_types": "video+audio",
+            "timeout": str(round(timeout * 1e6)),
+        }
         try:
             # a camera may call its session anything, in GBK too
             self._container = av.open(self._guard.url, options=options, metadata_errors="replace")
         except av.FFmpegError as error:
-            late = self._guard.late()
+            late = deadline.late()
             self._guard.close()
-            told = self._guard.error or late or unreachable(self._url, error)
-            # from None: FFmpeg's error carries an address that says nothing to anybody
-            raise told from None
+            cause = self._guard.error or late or unreachable(self._url, error)
+            # from None: FFmpeg's error carries the guard's address, which means nothing to the reader
+            raise cause from None
         except BaseException:
             self._guard.close()
             raise
-        self._guard.opened = True
+        deadline.opened = True
         if not self._container.streams.video:
             self.close()
             raise CameraUnreachable("recording.no_video", url=self._url)
@@ -65,22 +72,22 @@ class LiveStream:
         self._wanted = {s.index for s in (self.video, self.audio) if s is not None}
         self._packets = self._demux()
 
-    def read(self) -> av.Packet[Any] | None:
-        """The next packet; None where none of picture or sound came within the timeout (the connection may yet go on).
+    def read(self) -> MediaPacket | None:
+        """Return the next packet; None where no picture or sound came within the timeout (the connection may yet go on).
 
-        Raises CameraError where the stream has ended, `Stalled` of it where it brings something all the while, but no packet.
+        Raises CameraError where the stream has ended, and its subclass `Stalled` where data keeps coming but no packet.
         """
-        self._guard.reading(time.monotonic())
+        self._reading(time.monotonic())
         try:
             packet = next(self._packets, None)
         except (av.error.TimeoutError, av.error.BlockingIOError):
             self._packets = self._demux()
             return None
         except av.FFmpegError as error:
-            broken = CameraError("recording.broken", url=self._url, detail=_cause(error))
+            broken = CameraError("recording.broken", url=self._url, detail=_describe(error))
             raise self._guard.error or broken from None
         finally:
-            self._guard.reading(None)
+            self._reading(None)
         if packet is None:
             raise self._guard.error or CameraError("recording.ended", url=self._url)
         # a stream that is not recorded (a second sound) must not keep the caller waiting
@@ -100,15 +107,17 @@ class LiveStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _demux(self) -> Iterator[av.Packet[Any]]:
+    def _demux(self) -> Iterator[MediaPacket]:
         return self._container.demux()
 
 
 def connect(
     source: Source, timeout: float, budget: Budget, nap: float = 0.0, stop: threading.Event | None = None
 ) -> LiveStream:
-    """Open a stream. A wrong password counts against the camera's budget, which its web services share. Raises as
-    LiveStream does, and CameraDenied where the password may not be tried now."""
+    """Open a stream. A wrong password counts against the camera's budget, which its web services share.
+
+    Raises as LiveStream does, and CameraDenied where the password may not be tried now.
+    """
     if not source.username:
         return LiveStream(source, timeout, nap, stop)
     with budget.attempt("rtsp", source.names or (source.host,), source) as attempt:
@@ -122,13 +131,13 @@ def connect(
         return stream
 
 
-def _cause(error: av.FFmpegError) -> str:
-    return error.strerror or type(error).__name__
-
-
-def sender_time(packet: av.Packet[Any]) -> datetime | None:
-    """When the camera says that it sent this picture (RTCP sender report), None where it does not."""
+def sender_time(packet: MediaPacket) -> datetime | None:
+    """Return when the camera says that it sent this picture (RTCP sender report); None where it does not say."""
     if not packet.has_sidedata("prft"):
         return None
     micros = int.from_bytes(bytes(packet.get_sidedata("prft"))[:8], "little", signed=True)
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
+
+
+def _describe(error: av.FFmpegError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,5 +1,7 @@
-"""Bringing to the disk what was written, away from the thread that reads the camera: a disk may take seconds for it, and what
-is not read meanwhile dies with the process."""
+"""Syncs to the disk what was written, away from the thread that reads the camera.
+
+A disk may take seconds for it, and what is not read meanwhile is lost if the process dies.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,16 @@ from agent.errors import DriveError, Shortage
 from agent.recording.writer import SegmentWriter
 
 PATIENCE = 10.0
-"""Seconds that a sync may take before the drive is held to hang."""
+"""Seconds that a sync may take before the drive counts as hanging."""
 _LAST = 2.0
+"""Seconds to wait at the end for the sync under way."""
 
 
 class Syncer:
-    """One thread for one connection and its drive, as a context manager: what a drive did wrong must not be held against the
-    next. One sync runs at a time; what went wrong in it is raised by the next `ask`."""
+    """One thread for one connection and its drive, as a context manager: errors must not carry over to another drive.
+
+    One sync runs at a time; its error is raised by the next `ask`.
+    """
 
     def __init__(self, camera_id: str, clock: Clock) -> None:
         self._clock = clock
@@ -44,8 +49,11 @@ class Syncer:
         self._thread.join(_LAST)
 
     def ask(self, drive: Drive, writers: list[SegmentWriter]) -> bool:
-        """Have the files synced soon; False where the sync before is still under way. Raises DriveError: what that met,
-        `drive.hangs` where it takes too long, `drive.missing` where a file is no longer where its name says."""
+        """Have the files synced soon; return False where the sync before is still under way.
+
+        Raises DriveError: that of the sync before, `drive.hangs` where that takes too long, `drive.missing` where a file is no
+        longer where its name says.
+        """
         for writer in writers:
             writer.check_place()
         if not self._idle.is_set():
@@ -70,7 +78,7 @@ class Syncer:
                 self._failure = os_error(error, drive.root)
             finally:
                 for handle in handles:
-                    # as in SegmentWriter: FUSE tells at close what has failed
+                    # as in SegmentWriter: a file system behind FUSE reports at close what has failed
                     with suppress(OSError):
                         os.close(handle)
                 self._idle.set()

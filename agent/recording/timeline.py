@@ -1,8 +1,8 @@
-"""Time stamps of one stream made to run forward, whatever the camera sends. Pure: seconds in, seconds out.
+"""Makes the stamps of one stream run forward, whatever the camera sends. Pure: seconds in, seconds out.
 
-A camera's stamps may jump, stand still or run backwards (restart of its clock, broken firmware). What arrived is told
-from what was claimed by the difference between arrival and stamp: its least value over the last seconds (`floor`) is the
-quickest way from camera to box, which no packet beats.
+A camera's stamps may jump, stand still or run backwards (restart of its clock, broken firmware). Arrival minus stamp shows
+it: the least value of that difference over the last seconds (`floor`) stands for the shortest delay from camera to box, and no
+packet can be faster.
 """
 
 from __future__ import annotations
@@ -10,13 +10,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 JUMP = 1.0
-"""A packet that beats the quickest way by more than this carries a stamp that jumped."""
+"""Seconds by which a packet may be faster than the shortest delay; beyond that its stamp has jumped."""
 WINDOW = 10.0
+"""Seconds over which the shortest delay is looked for; it is renewed after each."""
 MIN_STEP = 0.001
+"""Seconds between two packets where a stamp did not go on at all."""
+_SETTLED = 10
+"""Packets in unbroken order after which a stream that was moved may be put right."""
 
 
 class Placed(NamedTuple):
-    """A packet's place: `shift` seconds are to be added to its stamps. `broken`: its stamps do not follow the ones before."""
+    """Where a packet goes, in seconds.
+
+    at        its place on the time line
+    shift     to be added to its stamps
+    broken    its stamps do not follow the ones before
+    """
 
     at: float
     shift: float
@@ -24,7 +33,7 @@ class Placed(NamedTuple):
 
 
 class Timeline:
-    """The stamps of one stream. `tolerance`: how far it may step back and be left out rather than moved (sound)."""
+    """The stamps of one stream. `tolerance`: by how many seconds it may step back and be left out, not moved (sound)."""
 
     def __init__(self, tolerance: float = 0.0) -> None:
         self._tolerance = tolerance
@@ -39,6 +48,7 @@ class Timeline:
 
     @property
     def last(self) -> float | None:
+        """Place of the newest packet; None before the first, and after the stream was settled."""
         return self._last
 
     @property
@@ -47,7 +57,7 @@ class Timeline:
         return self._floor
 
     def place(self, stamp: float, arrival: float) -> Placed | None:
-        """Where a packet with decoding stamp `stamp` goes; None where it must be left out (a small step back in sound)."""
+        """Return where a packet with decoding stamp `stamp` goes; None: leave it out (a small step back in sound)."""
         at = stamp + self._shift
         back = self._last is not None and at <= self._last
         if back and self._last is not None and self._last - at < self._tolerance:
@@ -64,10 +74,13 @@ class Timeline:
         return Placed(at, self._shift, broken)
 
     def settle(self, stamp: float, arrival: float) -> None:
-        """Before a new segment that begins with `stamp`: put the stream, if it was moved, where its quickest packet since then
-        says. Not where this very stamp has jumped again: `place` compares it with what was before."""
+        """Before a new segment that begins with `stamp`: correct where the stream lies, if it was moved.
+
+        It was put where the first packet after the jump arrived, which may have been late; the fastest packet since then
+        shows it better. Nothing is done where this very stamp has jumped again: `place` compares it with what was before.
+        """
         follows = -JUMP <= arrival - stamp - self._raw < WINDOW
-        if self._wanted is not None and self._unbroken >= 10 and follows:
+        if self._wanted is not None and self._unbroken >= _SETTLED and follows:
             self._shift = self._raw - self._wanted
             self._wanted = None
             self._last = None

@@ -1,4 +1,4 @@
-"""The same as a `Wire`, over TLS (rtsps)."""
+"""A `Wire` over TLS (rtsps)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.recording.wire import Wire
 
 
 class TlsWire(Wire):
-    """TLS on a connected socket. Nothing is told from the certificate: cameras have made theirs themselves."""
+    """TLS on a connected socket. The certificate is not checked: cameras sign theirs themselves."""
 
     later = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -19,11 +19,11 @@ class TlsWire(Wire):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         sock.setblocking(False)
-        # the handshake is made by what is sent first
+        # the first send makes the handshake
         super().__init__(context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name), check, gone)
 
     def receive_into(self, free: memoryview) -> int | None:
-        """A read gives one record at most, and what TLS has taken in `poll` does not see: read on until there is no more."""
+        """Read all that waits: a read gives one record at most, and `poll` does not see what TLS has already taken in."""
         held = 0
         while held < len(free) and (count := super().receive_into(free[held:])) is not None:
             held += count

@@ -1,4 +1,4 @@
-"""One end of a connection that waits for nothing longer than it is told: every wait asks again and again whether to go on."""
+"""A socket whose waits can be ended: each of them calls a check several times a second."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _BLOCK = 1 << 14
 
 
 class Wire:
-    """A connected socket, made non-blocking. `check` is asked while there is nothing to do, and ends a wait by what it raises;
-    `gone` is raised where the other side has closed, or the connection breaks."""
+    """A connected socket, made non-blocking.
+
+    check    called while a method waits; ends the wait by what it raises
+    gone     raised where the other side has closed, or the connection breaks
+    """
 
     later: tuple[type[OSError], ...] = (BlockingIOError,)
 
@@ -23,7 +26,7 @@ class Wire:
         self.sock, self._check, self._gone = sock, check, gone
 
     def try_receive(self) -> bytes | None:
-        """What there is, 16 KiB at most; None where nothing waits."""
+        """Return what has come, 16 KiB at most; None where nothing has."""
         try:
             data = self.sock.recv(_BLOCK)
         except self.later:
@@ -35,7 +38,7 @@ class Wire:
         return data
 
     def receive_into(self, free: memoryview) -> int | None:
-        """How many bytes of what there is were put into `free`; None where nothing waits."""
+        """Put what has come into `free`; return how many bytes, None where nothing has come."""
         try:
             count = self.sock.recv_into(free)
         except self.later:
@@ -47,7 +50,7 @@ class Wire:
         return count
 
     def receive(self) -> bytes:
-        """What there is, waited for."""
+        """Wait until something comes; return it."""
         while (data := self.try_receive()) is None:
             wait(self.sock, select.POLLIN, self._check)
         return data
@@ -63,11 +66,11 @@ class Wire:
                 raise self._gone(error.strerror or type(error).__name__) from None
 
     def wanted(self, later: OSError) -> int:
-        """The event that a send which could not be done waits for."""
+        """Return the event that a send which could not be done has to wait for."""
         return select.POLLOUT
 
     def shut(self) -> None:
-        """End the connection under whoever waits for it, from whatever thread."""
+        """End the connection, also under a thread that waits for it; any thread may call it."""
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -77,7 +80,7 @@ class Wire:
 
 
 def wait(sock: socket.socket, event: int, check: Callable[[], None]) -> None:
-    """Until `event` (of `select.poll`) comes; `check` ends it by what it raises."""
+    """Wait for `event` (of `select.poll`); `check` ends the wait by what it raises."""
     poll = select.poll()
     poll.register(sock, event)
     while not poll.poll(SLICE_MS):

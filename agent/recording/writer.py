@@ -1,4 +1,4 @@
-"""One segment's file: a hybrid-fragmented MP4, readable up to its last fragment while it grows, ordinary once closed."""
+"""Writes the file of one segment: a hybrid fragmented MP4, readable while it grows, an ordinary MP4 once closed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import hashlib
 import logging
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import av
+from av.stream import Stream
 
 from agent import words
 from agent.drive import Drive, durable
 from agent.drive.identity import of_drive, os_error
 from agent.errors import DriveError, Shortage
+from agent.media import MediaPacket
 from agent.mp4.repair import cut_back, whole_end
 from agent.recording.parameters import Picture
 from agent.recording.sound import Sound
@@ -25,20 +27,40 @@ log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentFile:
+    """Where a segment's file lies: its folder, its name, and the name that it has while it is written."""
+
+    folder: Path
+    name: str
+    temporary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What a segment's file holds: pictures as `template` sends them, coded as `picture` says, and `sound` if there is any."""
+
+    template: av.VideoStream
+    picture: Picture
+    sound: Sound | None
+
+
 class SegmentWriter:
-    """Writes `temporary` in `folder` of the drive; both stand still until `commit` gives the file its name.
+    """Writes a file under its temporary name until `commit` gives it its own.
 
     The folder is held open and the file reached through it, so nothing is ever written under an empty mount point.
-    `start` is the instant on the connection's time line that becomes 0 in the file; `empty`: it holds no picture yet. All
-    methods raise DriveError.
+    All methods raise DriveError.
+
+    start    the place on the connection's time line that becomes 0 in the file
+    empty    it holds no picture yet
     """
 
     def __init__(
-        self, drive: Drive, folder: Path, name: str, temporary: str, *, template: av.VideoStream, picture: Picture,
-        sound: Sound | None, start: float, fragment_seconds: float,
-    ) -> None:  # fmt: skip
+        self, drive: Drive, file: SegmentFile, tracks: Tracks, *, start: float, fragment_seconds: float
+    ) -> None:
+        folder, temporary = file.folder, file.temporary
         self.drive = drive
-        self._path, self._final = folder / temporary, folder / name
+        self._path, self._final = folder / temporary, folder / file.name
         self.start = start
         self._folder_fd = self._fd = -1
         self._failure: DriveError | Shortage | None = None
@@ -49,11 +71,11 @@ class SegmentWriter:
             # O_EXCL: a name that exists is never opened for writing
             flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(temporary, flags, 0o644, dir_fd=self._folder_fd)
-            # tells recovery, in whatever process, that somebody is at work here
+            # shows recovery, in whatever process, that this file is being written
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._held = Path(f"/proc/self/fd/{self._fd}")
             self._inside = Path(f"/proc/self/fd/{self._folder_fd}")
-            self._open(self._inside / temporary, template, picture, sound, fragment_seconds)
+            self._open(self._inside / temporary, tracks, fragment_seconds)
             os.fsync(self._folder_fd)
         except (OSError, av.FFmpegError) as error:
             self._withdraw(temporary)
@@ -63,7 +85,7 @@ class SegmentWriter:
             raise
 
     def _withdraw(self, temporary: str) -> None:
-        """The file could not be begun: take away what holds no picture yet."""
+        """Remove a file that holds no picture, and release it."""
         if self._fd >= 0:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=self._folder_fd)
@@ -73,43 +95,48 @@ class SegmentWriter:
         if os.fstat(self._folder_fd).st_dev != self.drive.device:
             raise DriveError("drive.mounted_anew", "drive.missing", root=self.drive.root)
 
-    def _open(
-        self, path: Path, template: av.VideoStream, picture: Picture, sound: Sound | None, fragment_seconds: float
-    ) -> None:
+    def _open(self, path: Path, tracks: Tracks, fragment_seconds: float) -> None:
+        picture, sound = tracks.picture, tracks.sound
         micro = str(round(fragment_seconds * 1e6))
-        self._container: Any = av.open(
-            str(path), "w", format="mp4",
+        self._container = av.open(
+            str(path),
+            "w",
+            format="mp4",
             options={
-                "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1",
-                "frag_duration": micro, "max_interleave_delta": micro, "movie_timescale": "48000",
+                "movflags": "hybrid_fragmented+empty_moov+default_base_moof",
+                "flush_packets": "1",
+                "frag_duration": micro,
+                "max_interleave_delta": micro,
+                "movie_timescale": "48000",
                 "avoid_negative_ts": "disabled",
             },
-        )  # fmt: skip
-        self._video: Any = self._container.add_stream_from_template(template)
+        )
+        self._video = self._container.add_stream_from_template(tracks.template)
         context = self._video.codec_context
         context.extradata = picture.extradata
         context.width, context.height = picture.width, picture.height
         if picture.codec == "hevc":
             # browsers and Windows play H.265 in MP4 under this name only
             context.codec_tag = "hvc1"
-        self._audio: Any = sound.add_to(self._container) if sound else None
-        self._video_base = round(self.start / float(template.time_base or 1))
+        self._audio = sound.add_to(self._container) if sound else None
+        self._video_base = round(self.start / float(tracks.template.time_base or 1))
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
 
-    def video(self, packet: av.Packet[Any]) -> bool:
+    def video(self, packet: MediaPacket) -> bool:
         """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it."""
         written = self._mux(packet, self._video, self._video_base)
         self.empty = self.empty and not written
         return written
 
-    def audio(self, packet: av.Packet[Any]) -> None:
-        """Write sound that lies at or after `start`; what the muxer refuses is left out, and that is said once."""
+    def audio(self, packet: MediaPacket) -> None:
+        """Write sound that lies at or after `start`; what the muxer refuses is left out, and logged once for each file."""
+        assert self._audio is not None
         if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
             self._sound_refused = True
             log.warning("%s", words.text("recording.sound_refused", file=self._final))
 
-    def _mux(self, packet: av.Packet[Any], stream: Any, base: int) -> bool:
+    def _mux(self, packet: MediaPacket, stream: Stream, base: int) -> bool:
         assert packet.pts is not None and packet.dts is not None
         if self._failure:
             raise self._failure
@@ -126,20 +153,20 @@ class SegmentWriter:
         return True
 
     def handle(self) -> int:
-        """A descriptor of the file for syncing it, valid whatever happens to this writer; whoever asks closes it."""
+        """Return a descriptor for syncing the file, valid whatever happens to this writer; the caller closes it."""
         try:
             return os.dup(self._fd)
         except OSError as error:
             raise self._error(error) from error
 
     def check_place(self) -> None:
-        """Look whether the file is still where its name says."""
+        """Check that the file is still where its name says."""
         try:
             named, held = self._path.stat(), os.fstat(self._fd)
         except OSError as error:
             raise self._error(error) from error
         if (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
-            # unplugged or unmounted under the open file: the kernel goes on taking bytes that nobody will find
+            # unplugged or unmounted under the open file: the kernel still takes bytes, but nothing reaches the drive
             raise DriveError("drive.missing", "drive.missing", root=self.drive.root)
 
     def close(self) -> None:
@@ -153,11 +180,11 @@ class SegmentWriter:
             failure = self._fail(error, whole)
             if of_drive(error.errno):
                 raise failure from error
-            # the muxer's own trouble with the index: the fragments before it are a whole file
+            # the muxer could not write the index: the fragments before it are a complete file
             self._failure = None
 
     def _fail(self, error: OSError | av.FFmpegError, whole: int | None) -> DriveError | Shortage:
-        """A write has failed half-way: end the file before it, for what the muxer writes now points into nothing."""
+        """End the file before a write that failed half-way: what the muxer writes now would refer to missing data."""
         self._failure = self._error(error)
         with suppress(OSError, av.FFmpegError):
             self._container.close()
@@ -174,7 +201,7 @@ class SegmentWriter:
             return None
 
     def commit(self) -> tuple[int, str]:
-        """Sync the closed file, hash it, give it its name, sync the folder: (bytes, SHA-256 in hex)."""
+        """Sync the closed file, hash it, give it its name, sync the folder; return (bytes, SHA-256 in hex)."""
         try:
             os.fdatasync(self._fd)
             self.check_place()
@@ -188,13 +215,13 @@ class SegmentWriter:
         return size, digest
 
     def abandon(self) -> None:
-        """Let go of a file whose drive has failed; what is on the disk stays for recovery, without half a fragment."""
+        """Release a file whose drive has failed; what is on the disk stays for recovery, without half a fragment."""
         with suppress(DriveError, Shortage):
             self.close()
         self._release()
 
     def discard(self) -> None:
-        """Take away a closed file that holds no picture."""
+        """Remove a closed file that holds no picture."""
         self._withdraw(self._path.name)
 
     def _release(self) -> None:
@@ -211,7 +238,7 @@ class SegmentWriter:
 
 
 def check_space(drive: Drive, reserve: int) -> None:
-    """Raises DriveError drive.full where less than `reserve` bytes are left, or than a hundredth of a small drive."""
+    """Raise DriveError `drive.full` where less than `reserve` bytes are left, or than a hundredth of a small drive."""
     free, total = drive.space()
     if free < min(reserve, total // 100):
         raise DriveError("drive.full", "drive.full", root=drive.root)

@@ -1,0 +1,31 @@
+"""What the parts of one connection share: the stream that is recorded, and where its segments go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.catalog import Catalog
+from agent.drive import Drive
+from agent.recording.finisher import Finisher
+from agent.recording.identity import RecordedUnit
+from agent.recording.stream import LiveStream
+from agent.recording.syncer import Syncer
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One playing stream of a camera, and the unit that sends it."""
+
+    camera_id: str
+    stream: LiveStream
+    unit: RecordedUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where segments go: files to the drive, rows to the catalog; `syncer` and `finisher` do the slow part."""
+
+    drive: Drive
+    catalog: Catalog
+    finisher: Finisher
+    syncer: Syncer

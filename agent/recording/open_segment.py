@@ -1,0 +1,149 @@
+"""The segments being written: the current one, and the one before it while its sound may still come.
+
+Sound comes in its own packets, sometimes late, so at a cut the old file stays open until the sound has passed the cut:
+nothing is lost, nothing is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from agent.catalog import Catalog
+from agent.clock import Clock
+from agent.errors import DriveError, Shortage
+from agent.media import MediaPacket
+from agent.recording.assignment import Assignment
+from agent.recording.finisher import Finisher, Job
+from agent.recording.parameters import Picture
+from agent.recording.wall_clock import to_instant
+from agent.recording.writer import SegmentWriter
+
+LATE_SOUND = 1.0
+"""Seconds that a segment stays open for late sound after the next one has begun."""
+
+
+class PictureHole(NamedTuple):
+    """A stretch without pictures."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass
+class OpenSegment:
+    """A segment being written.
+
+    started     wall clock of its first picture
+    wall_zero   wall clock (Unix seconds) of the time line's zero
+    last_end    where on the time line its last picture ends
+    until       where on the time line its plan ends
+    """
+
+    writer: SegmentWriter
+    segment_id: int
+    assignment: Assignment
+    started: datetime
+    wall_zero: float
+    picture: Picture
+    last_end: float
+    until: float
+
+    def instant(self, at: float) -> datetime:
+        """Return the wall clock of a place on the time line."""
+        return to_instant(self.wall_zero + at)
+
+    @property
+    def end(self) -> datetime:
+        """Wall clock of the end of its last picture."""
+        return self.instant(self.last_end)
+
+    def hole(self, until: float) -> PictureHole:
+        """Return the hole from its last picture to a place on the time line."""
+        return PictureHole(self.end, self.instant(until))
+
+
+class SegmentPair:
+    """The current segment of a connection and the previous one. Methods raise DriveError, Shortage, CatalogError."""
+
+    def __init__(self, finisher: Finisher, catalog: Catalog, clock: Clock) -> None:
+        self._finisher, self._catalog, self._clock = finisher, catalog, clock
+        self.current: OpenSegment | None = None
+        self._previous: OpenSegment | None = None
+        self._previous_until = 0.0
+
+    def writers(self) -> list[SegmentWriter]:
+        return [segment.writer for segment in (self.current, self._previous) if segment]
+
+    def advance(self, opened: OpenSegment, seam: float | None, *, wait_for_sound: bool) -> PictureHole | None:
+        """Make `opened` the current segment; return the hole before it, if there is one.
+
+        The segment before ends where `opened` begins if that is at most `seam` seconds after its last picture. None: it
+        ends with that picture in any case (the clock was stepped).
+        """
+        ended = self.current
+        self.retire()
+        self.current = opened
+        if ended is None:
+            return None
+        hole = _join(ended, opened, seam) if seam is not None else None
+        self._previous, self._previous_until = ended, self._clock.monotonic() + LATE_SOUND
+        if not wait_for_sound:
+            self.retire()
+        return hole
+
+    def write_sound(self, packets: Iterable[tuple[float, MediaPacket]]) -> None:
+        """Write sound: what lies before the cut into the previous file, the rest into the current one."""
+        for at, packet in packets:
+            if self.current and at >= self.current.writer.start:
+                self.retire()
+                self.current.writer.audio(packet)
+            elif self._previous and at >= self._previous.writer.start:
+                self._previous.writer.audio(packet)
+
+    def tick(self, now: float) -> None:
+        """Finish the previous segment where its sound is overdue."""
+        if self._previous and now > self._previous_until:
+            self.retire()
+
+    def end(self, sound: Iterable[tuple[float, MediaPacket]]) -> None:
+        """Write the rest of the sound and finish both segments."""
+        last = self.current
+        try:
+            self.write_sound(sound)
+            self.retire()
+        finally:
+            self.current = None
+            if last:
+                self._finish(last)
+
+    def retire(self) -> None:
+        """Finish the previous segment."""
+        if self._previous:
+            previous, self._previous = self._previous, None
+            self._finish(previous)
+
+    def _finish(self, segment: OpenSegment) -> None:
+        writer = segment.writer
+        try:
+            writer.close()
+        except (DriveError, Shortage):
+            writer.abandon()
+            raise
+        if writer.empty:
+            writer.discard()
+            self._catalog.segments.drop(segment.segment_id)
+            return
+        self._finisher.put(Job(segment.segment_id, writer, segment.end))
+
+
+def _join(ended: OpenSegment, opened: OpenSegment, seam: float) -> PictureHole | None:
+    """End one segment where the next begins, unless pictures are missing between: no row claims what no file holds."""
+    at = opened.writer.start
+    begin = at + opened.wall_zero - ended.wall_zero
+    if min(at, begin) - ended.last_end <= seam:
+        ended.last_end = begin
+        return None
+    return ended.hole(begin)
