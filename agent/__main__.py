@@ -14,11 +14,12 @@ import pkgutil
 import sys
 from typing import NoReturn
 
-from agent import __version__, commands, settings_file, words
+from agent import __version__, commands, i18n
 from agent.commands import common
-from agent.errors import InputError, SiteAgentError
+from agent.core.errors import InputError, SiteAgentError
+from agent.settings import config_file
 
-PACKAGES = {
+PYPI_NAMES = {
     "PIL": "pillow",
     "argon2": "argon2-cffi",
     "cv2": "opencv-python",
@@ -32,21 +33,23 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser whose error messages are one line in the user's language."""
 
     def error(self, message: str) -> NoReturn:
-        common.say(words.text("commands.usage", detail=message))
+        common.print_message(i18n.translate("commands.usage", detail=message))
         raise SystemExit(2)
 
 
-def parser(arguments: list[str]) -> argparse.ArgumentParser:
+def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     """Build the parser with every module of agent.commands that has `add`.
 
     Only the command that is asked for is imported: some commands need large libraries.
     """
     names = sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
     asked = [name for name in names if name in arguments]
-    shared = common.options()
-    top = Parser(prog="site-agent", description=words.text("commands.about"), parents=[shared])
+    shared = common.build_global_options()
+    top = Parser(prog="site-agent", description=i18n.translate("commands.about"), parents=[shared])
     top.add_argument("--version", action="version", version=__version__)
-    subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_child(shared))
+    subparsers = top.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_make_child_parser(shared)
+    )
     for name in asked or names:
         loaded = importlib.import_module(f"agent.commands.{name}")
         if hasattr(loaded, "add"):
@@ -54,7 +57,7 @@ def parser(arguments: list[str]) -> argparse.ArgumentParser:
     return top
 
 
-def _child(shared: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
+def _make_child_parser(shared: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
     class Child(Parser):
         def __init__(self, **kwargs: object) -> None:
             kwargs["parents"] = [*kwargs.get("parents", ()), shared]  # type: ignore[misc]
@@ -69,22 +72,24 @@ def main(argv: list[str] | None = None) -> int:
         # a name on a stick may be GBK: it is written as JSON writes it, \udcXX, instead of causing a crash
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
-    words.use(_language(arguments))
+    i18n.use_language(_find_language(arguments))
     try:
-        args = parser(arguments).parse_args(arguments)
-        _all_text(args)
+        args = build_parser(arguments).parse_args(arguments)
+        _check_text(args)
         return int(args.run(args))
     except SiteAgentError as error:
-        common.say(f"site-agent: {error}")
+        common.print_message(f"site-agent: {error}")
         return error.exit_status
     except ModuleNotFoundError as error:
         package = (error.name or "agent").partition(".")[0]
         if package == "agent":
             raise
-        common.say(words.text("commands.no_package", package=PACKAGES.get(package, package), python=sys.executable))
+        common.print_message(
+            i18n.translate("commands.no_package", package=PYPI_NAMES.get(package, package), python=sys.executable)
+        )
         return 1
     except KeyboardInterrupt:
-        common.say(words.text("commands.interrupted"))
+        common.print_message(i18n.translate("commands.interrupted"))
         return 1
     except BrokenPipeError:
         # the reader of our output has closed it (head, less): not an error, but Python would complain again
@@ -95,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         logging.shutdown()
 
 
-def _all_text(args: argparse.Namespace) -> None:
+def _check_text(args: argparse.Namespace) -> None:
     """Refuse arguments that are not text. Raises InputError.
 
     A terminal with GBK encoding passes bytes that cannot be decoded; they would fail later, inside a database. File
@@ -109,15 +114,15 @@ def _all_text(args: argparse.Namespace) -> None:
                 raise InputError("commands.not_text", value=value[:40])
 
 
-def _language(arguments: list[str]) -> words.Language:
+def _find_language(arguments: list[str]) -> i18n.Language:
     """Find the language before the arguments are parsed, since the parser's own messages need it."""
-    early = argparse.ArgumentParser(add_help=False, parents=[common.options()], exit_on_error=False)
+    early = argparse.ArgumentParser(add_help=False, parents=[common.build_global_options()], exit_on_error=False)
     try:
         known, _ = early.parse_known_args(arguments)
     except argparse.ArgumentError:
         return "zh"
-    given: words.Language | None = getattr(known, "language", None)
-    return given or settings_file.language_of(common.config_file(known))
+    given: i18n.Language | None = getattr(known, "language", None)
+    return given or config_file.read_language(common.find_config_file(known))
 
 
 if __name__ == "__main__":

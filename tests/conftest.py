@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent import words
+from agent import i18n
 
 _took: list[tuple[str, str, float]] = []
 
@@ -83,6 +83,6 @@ _NUMBERS = itertools.count()
 @pytest.fixture(autouse=True)
 def _chinese() -> Iterator[None]:
     """Each test begins in the default language, whatever the one before it chose."""
-    words.use("zh")
+    i18n.use_language("zh")
     yield
-    words.use("zh")
+    i18n.use_language("zh")

@@ -118,9 +118,9 @@ def test_the_table_of_design_is_these_layers() -> None:
 def test_every_word_stands_in_both_languages_with_the_same_blanks() -> None:
     import string
 
-    from agent import words
+    from agent import i18n
 
-    for key, entry in words.catalogue().items():
+    for key, entry in i18n.load_catalogue().items():
         assert set(entry) == {"zh", "en"}, key
         blanks = [{f for _, f, _, _ in string.Formatter().parse(entry[lang]) if f} for lang in ("zh", "en")]
         assert blanks[0] == blanks[1], key

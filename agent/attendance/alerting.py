@@ -1,6 +1,6 @@
 """Decide when attendance alerts begin and end: conditions over a trailing window of looks, with hold times. Pure.
 
-`conditions` evaluates what the looks show at present; `Holds` decides which alerts to raise or clear.
+`conditions` evaluates what the looks show at present; `HoldTimers` decides which alerts to raise or clear.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from agent.attendance.estimate import covered, median_up
-from agent.attendance.judge import Block, HalfDay, Rules, block_of
-from agent.model import Look
-from agent.model_alerts import AlertKind
-from agent.model_classes import Bench, Lesson, Room, TrainingClass
+from agent.attendance.estimate import compute_coverage, compute_upper_median
+from agent.attendance.judge import CurveBlock, JudgedHalfDay, JudgementRules, judge_block
+from agent.core.alert_model import AlertKind
+from agent.core.class_model import Bench, Lesson, Room, TrainingClass
+from agent.core.model import Look
 
-KINDS = (
+ATTENDANCE_ALERT_KINDS = (
     AlertKind.ATTENDANCE_SHORTFALL,
     AlertKind.ATTENDANCE_EMPTY,
     AlertKind.ATTENDANCE_LATE_START,
@@ -27,14 +27,14 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class AlertThresholds:
     """Parameters of the alerts.
 
     `settle_s`: time after a lesson's start in which shortfall and empty are not judged, because people still arrive.
     `stale_s`: looks older than this do not describe the present.
     """
 
-    rules: Rules = field(default_factory=Rules)
+    rules: JudgementRules = field(default_factory=JudgementRules)
     window_s: float = 300.0
     shortfall_ratio: float = 0.8
     settle_s: float = 300.0
@@ -42,7 +42,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class AlertCondition:
     """Whether the condition of an alert holds at present.
 
     `holds`: None if it cannot be judged. `subject`: the half-day, for a practice group also the bench. `people`: the number
@@ -59,29 +59,34 @@ class Condition:
     bench: Bench | None = None
 
 
-def subject_of(half: HalfDay) -> str:
+def build_alert_subject(half: JudgedHalfDay) -> str:
     """Build the subject of a half-day's alerts: class ID/date/session."""
     return f"{half.class_id}/{half.date.isoformat()}/{half.session.value}"
 
 
-def conditions(
-    cls: TrainingClass, half: HalfDay, looks: Sequence[Look], now: datetime, limits: Thresholds
-) -> list[Condition]:
+def evaluate_conditions(
+    cls: TrainingClass, half: JudgedHalfDay, looks: Sequence[Look], now: datetime, limits: AlertThresholds
+) -> list[AlertCondition]:
     """Evaluate the conditions of the half-day under way over the trailing window; none during breaks."""
     lessons = [x.lesson for x in half.lessons]
     running = [x for x in lessons if x.start <= now < x.end]
     if not running:
         return []
     recent, start, end = _select_window(cls, running, looks, now, limits)
-    block = block_of(cls, running, recent, start, end, limits.rules) if recent else Block(start, end)
+    block = judge_block(cls, running, recent, start, end, limits.rules) if recent else CurveBlock(start, end)
     look = max((x for x in recent if x.judged), key=lambda x: x.at, default=None)
     found = _evaluate_benches(cls, half, running, recent, (start, end), limits)
     return found if half.base is None else found + _evaluate_class(half, running, block, look, now, limits)
 
 
 def _evaluate_class(
-    half: HalfDay, running: Sequence[Lesson], block: Block, look: Look | None, now: datetime, limits: Thresholds
-) -> list[Condition]:
+    half: JudgedHalfDay,
+    running: Sequence[Lesson],
+    block: CurveBlock,
+    look: Look | None,
+    now: datetime,
+    limits: AlertThresholds,
+) -> list[AlertCondition]:
     present, base, rules = block.present, half.base or 0, limits.rules
     settled = now >= max(x.start for x in running) + timedelta(seconds=limits.settle_s)
     first, last = half.lessons[0].lesson.start, max(x.lesson.end for x in half.lessons)
@@ -90,8 +95,10 @@ def _evaluate_class(
     ending = begun and max(x.end for x in running) == last
     time_left = (last - now).total_seconds()
 
-    def condition(kind: AlertKind, holds: bool | None, since: datetime | None = None) -> Condition:
-        return Condition(kind, subject_of(half), None if present is None else holds, present, base, look, since)
+    def condition(kind: AlertKind, holds: bool | None, since: datetime | None = None) -> AlertCondition:
+        return AlertCondition(
+            kind, build_alert_subject(half), None if present is None else holds, present, base, look, since
+        )
 
     floor = rules.left_ratio * base
     return [
@@ -107,7 +114,7 @@ def _evaluate_class(
 
 
 def _select_window(
-    cls: TrainingClass, running: Sequence[Lesson], looks: Sequence[Look], now: datetime, limits: Thresholds
+    cls: TrainingClass, running: Sequence[Lesson], looks: Sequence[Look], now: datetime, limits: AlertThresholds
 ) -> tuple[list[Look], datetime, datetime]:
     """Return the looks of the rooms in use in the trailing window, and the window's start and end.
 
@@ -128,21 +135,21 @@ def _select_window(
 
 def _evaluate_benches(
     cls: TrainingClass,
-    half: HalfDay,
+    half: JudgedHalfDay,
     running: Sequence[Lesson],
     looks: Sequence[Look],
     window: tuple[datetime, datetime],
-    limits: Thresholds,
-) -> list[Condition]:
+    limits: AlertThresholds,
+) -> list[AlertCondition]:
     """Evaluate whether a practice bench exceeds its limit, by the median over its camera's looks in the window."""
     found = []
     for room in (cls.room(x.room_id) for x in running if x.kind == "practice"):
         for bench in room.benches:
             mine = [x for x in looks if x.camera_id == bench.camera_id and x.judged]
-            enough = covered(mine, *window, limits.rules.reach_s) >= limits.rules.block_share
-            people = median_up((at_bench(bench, x), 1.0) for x in mine) if mine and enough else None
+            enough = compute_coverage(mine, *window, limits.rules.reach_s) >= limits.rules.block_share
+            people = compute_upper_median((count_at_bench(bench, x), 1.0) for x in mine) if mine and enough else None
             found.append(
-                Condition(
+                AlertCondition(
                     AlertKind.PRACTICE_GROUP,
                     _build_bench_subject(half, room, bench),
                     None if people is None else people > bench.limit,
@@ -155,11 +162,11 @@ def _evaluate_benches(
     return found
 
 
-def _build_bench_subject(half: HalfDay, room: Room, bench: Bench) -> str:
-    return f"{subject_of(half)}/{room.room_id}/{bench.name}"
+def _build_bench_subject(half: JudgedHalfDay, room: Room, bench: Bench) -> str:
+    return f"{build_alert_subject(half)}/{room.room_id}/{bench.name}"
 
 
-def at_bench(bench: Bench, look: Look) -> int:
+def count_at_bench(bench: Bench, look: Look) -> int:
     """Count the heads whose centre is inside the bench's polygon."""
     if not look.width or not look.height:
         return 0
@@ -176,12 +183,12 @@ def _is_inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bo
     return inside
 
 
-Step = Literal["raise", "clear"]
-Key = tuple[AlertKind, str]
+AlertStep = Literal["raise", "clear"]
+AlertKey = tuple[AlertKind, str]
 
 
 @dataclass
-class Pending:
+class PendingChange:
     """A change that waits for its hold time, from `began` (monotonic) and `at`.
 
     `held_back`: the change was already counted against the hourly limit.
@@ -192,14 +199,16 @@ class Pending:
     held_back: bool = False
 
 
-class Holds:
+class HoldTimers:
     """Hold times: a condition must hold for `hold_s` before an alert is raised, and be absent as long before it is cleared."""
 
     def __init__(self, hold_s: float) -> None:
         self.hold_s = hold_s
-        self.pending: dict[Key, Pending] = {}
+        self.pending: dict[AlertKey, PendingChange] = {}
 
-    def step(self, key: Key, holds: bool | None, is_open: bool, monotonic: float, now: datetime) -> Step | None:
+    def step(
+        self, key: AlertKey, holds: bool | None, is_open: bool, monotonic: float, now: datetime
+    ) -> AlertStep | None:
         """Return what to do now.
 
         Waiting ends if the condition cannot be judged or agrees with the state of the alert.
@@ -207,11 +216,11 @@ class Holds:
         if holds is None or holds == is_open:
             self.pending.pop(key, None)
             return None
-        waiting = self.pending.setdefault(key, Pending(monotonic, now))
+        waiting = self.pending.setdefault(key, PendingChange(monotonic, now))
         if monotonic - waiting.began < self.hold_s:
             return None
         return "raise" if holds else "clear"
 
-    def keep(self, asked: set[Key]) -> None:
+    def keep(self, asked: set[AlertKey]) -> None:
         """End the waiting of conditions that are no longer evaluated: during breaks nothing is observed."""
         self.pending = {key: waiting for key, waiting in self.pending.items() if key in asked}

@@ -10,19 +10,19 @@ from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from agent.attendance.fields import FieldPath, as_day, as_time, shown
-from agent.attendance.table_reader import Table
-from agent.model import Session
-from agent.model_classes import Lesson
+from agent.attendance.fields import FieldPath, parse_clock_time, parse_day, sanitize_value
+from agent.attendance.table_reader import TableReader
+from agent.core.class_model import Lesson
+from agent.core.model import Session
 
-Rows = list[tuple[FieldPath, Lesson]]
+PlacedLessons = list[tuple[FieldPath, Lesson]]
 """Lessons, each with its place in the body."""
 FirstHalfDay = tuple[date | None, Session]
 """The half-day from which an amendment applies; the date is None if it cannot be parsed."""
-ReadLesson = Callable[[Table], Lesson | None]
+ReadLesson = Callable[[TableReader], Lesson | None]
 
 
-def head_changes(table: Table, most: int) -> dict[str, object]:
+def read_field_changes(table: TableReader, most: int) -> dict[str, object]:
     """Read the class fields that an amendment sets, as JSON values under the class file's own keys.
 
     `most`: the largest headcount allowed.
@@ -41,8 +41,8 @@ def head_changes(table: Table, most: int) -> dict[str, object]:
     return changes
 
 
-def lesson_changes(
-    table: Table, rows: Rows, first: FirstHalfDay, read: ReadLesson, zone: ZoneInfo
+def apply_lesson_changes(
+    table: TableReader, rows: PlacedLessons, first: FirstHalfDay, read: ReadLesson, zone: ZoneInfo
 ) -> dict[str, object]:
     """Apply `cancel`, `move` and `add` to `rows`; return {"applied": …} as JSON values, {} without lesson changes."""
     for entry in table.tables("cancel"):
@@ -56,7 +56,7 @@ def lesson_changes(
     done = {key: [_to_json(entry) for entry in entries] for key, entries in given.items() if entries}
     before = table.value("applied", required=False)
     if before is not None and not isinstance(before, Mapping):
-        table.problem("applied", "classes.not_table", value=shown(before))
+        table.problem("applied", "classes.not_table", value=sanitize_value(before))
     applied = {**before, **done} if isinstance(before, Mapping) else done
     return {"applied": applied} if applied else {}
 
@@ -64,19 +64,21 @@ def lesson_changes(
 def _to_json(entry: object) -> object:
     """Convert an entry to JSON values that do not depend on the kind of file it came from."""
     if not isinstance(entry, Mapping):
-        return shown(entry)
+        return sanitize_value(entry)
     return {str(key): _cell_to_json(str(key), value) for key, value in entry.items()}
 
 
 def _cell_to_json(key: str, value: object) -> object:
-    day = as_day(value) if key.endswith("date") else None
-    moment = as_time(value) if key.endswith(("start", "end")) else None
+    day = parse_day(value) if key.endswith("date") else None
+    moment = parse_clock_time(value) if key.endswith(("start", "end")) else None
     if day is not None or moment is not None:
         return day.isoformat() if day else moment and moment.isoformat("seconds" if moment.second else "minutes")
-    return value if isinstance(value, str | int | float) else shown(value)
+    return value if isinstance(value, str | int | float) else sanitize_value(value)
 
 
-def _cancel(entry: Table, rows: Rows, first: FirstHalfDay, zone: ZoneInfo, done: Callable[[], None]) -> list[Lesson]:
+def _cancel(
+    entry: TableReader, rows: PlacedLessons, first: FirstHalfDay, zone: ZoneInfo, done: Callable[[], None]
+) -> list[Lesson]:
     """Mark the lessons that an entry names as cancelled, and return them as they were.
 
     An entry names lessons by day and start, or by day and session; `room_id` is needed only where several match. `done`
@@ -109,7 +111,7 @@ def _cancel(entry: Table, rows: Rows, first: FirstHalfDay, zone: ZoneInfo, done:
     return [lesson for _, lesson in found]
 
 
-def _move(entry: Table, rows: Rows, first: FirstHalfDay, read: ReadLesson, zone: ZoneInfo) -> None:
+def _move(entry: TableReader, rows: PlacedLessons, first: FirstHalfDay, read: ReadLesson, zone: ZoneInfo) -> None:
     """Cancel one lesson and add it again at `to_start` to `to_end` (with `to_date`, `to_session`, `to_room_id` if given)."""
     target = {key[3:]: entry.value(key, required=False) for key in ("to_date", "to_session", "to_room_id")}
     target |= {key[3:]: entry.value(key, required=True) for key in ("to_start", "to_end")}
@@ -127,16 +129,16 @@ def _move(entry: Table, rows: Rows, first: FirstHalfDay, read: ReadLesson, zone:
         "teacher": old.teacher,
         "staff_in_room": old.staff_in_room,
     } | {k: v for k, v in target.items() if v is not None}
-    if (lesson := read(Table(entry.report, entry.path, body))) and _is_late_enough(entry, lesson, first):
+    if (lesson := read(TableReader(entry.report, entry.path, body))) and _is_late_enough(entry, lesson, first):
         _add_once(rows, entry.path, lesson)
 
 
-def _add_once(rows: Rows, path: FieldPath, lesson: Lesson) -> None:
+def _add_once(rows: PlacedLessons, path: FieldPath, lesson: Lesson) -> None:
     if lesson not in [known for _, known in rows]:
         rows.append((path, lesson))
 
 
-def _is_late_enough(entry: Table, lesson: Lesson, first: FirstHalfDay) -> bool:
+def _is_late_enough(entry: TableReader, lesson: Lesson, first: FirstHalfDay) -> bool:
     """Return whether a lesson is not before the amendment's first half-day; report it otherwise."""
     if first[0] is None or (lesson.date, lesson.session.order) >= (first[0], first[1].order):
         return True

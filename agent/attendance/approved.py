@@ -14,16 +14,16 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from agent import words
-from agent.attendance.classes import body_of, clock_text, parse
-from agent.attendance.fields import ClassFileProblems, shown
+from agent import i18n
+from agent.attendance.classes import format_clock_time, parse_class, serialize_class
+from agent.attendance.fields import ClassFileProblems, sanitize_value
 from agent.attendance.json_types import ClassBody
 from agent.catalog import Catalog
-from agent.model_classes import Room, TrainingClass
+from agent.core.class_model import Room, TrainingClass
 
 log = logging.getLogger(__name__)
 
-HEAD = (
+APPROVED_FIELDS = (
     "project",
     "occupation",
     "class_number",
@@ -35,11 +35,11 @@ HEAD = (
     "head_teacher",
     "staff",
 )
-Source = Literal["file", "bureau"]
+ClassSource = Literal["file", "bureau"]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ClassDifference:
     """One difference between two versions, as texts; an empty text means missing."""
 
     key: str
@@ -47,58 +47,62 @@ class Difference:
     other: str
 
     def __str__(self) -> str:
-        nothing = words.text("classes.nothing")
-        return words.text("classes.difference", key=self.key, kept=self.kept or nothing, other=self.other or nothing)
+        nothing = i18n.translate("classes.nothing")
+        return i18n.translate(
+            "classes.difference", key=self.key, kept=self.kept or nothing, other=self.other or nothing
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ClassImport:
     """The result of an import: the class as it is in the catalog now.
 
     `differences`: where the given version did not take precedence (`kept` is the stored value).
     """
 
     cls: TrainingClass
-    source: Source
+    source: ClassSource
     new: bool
-    differences: list[Difference]
+    differences: list[ClassDifference]
 
 
-def take(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *, name: str) -> Taken:
+def import_class(catalog: Catalog, cls: TrainingClass, source: ClassSource, at: datetime, *, name: str) -> ClassImport:
     """Check a class as `settle` does, and store the resulting version."""
-    taken = settle(catalog, cls, source, at, name=name)
+    taken = resolve_version(catalog, cls, source, at, name=name)
     with catalog.store.write():
-        catalog.classes.put(cls.class_id, body_of(taken.cls, catalog.zone), taken.source, at)
+        catalog.classes.put(cls.class_id, serialize_class(taken.cls, catalog.zone), taken.source, at)
         # a class that is imported late explains why nothing was recorded before
         catalog.events.add("class.imported", at, detail={"class_id": cls.class_id})
     return taken
 
 
-def accept(catalog: Catalog, body: Mapping[str, object], at: datetime) -> ClassBody:
+def accept_approval(catalog: Catalog, body: Mapping[str, object], at: datetime) -> ClassBody:
     """Check a class sent by the bureau and return the body to store, with this box's cameras.
 
     Differences from a local file are logged. Raises ClassFileProblems.
     """
-    cls = parse(body, catalog.zone, "bureau")
-    taken = settle(catalog, cls, "bureau", at, name="bureau")
+    cls = parse_class(body, catalog.zone, "bureau")
+    taken = resolve_version(catalog, cls, "bureau", at, name="bureau")
     for difference in taken.differences:
         log.warning("%s: %s", cls.class_id, difference)
-    return body_of(taken.cls, catalog.zone)
+    return serialize_class(taken.cls, catalog.zone)
 
 
-def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *, name: str) -> Taken:
+def resolve_version(
+    catalog: Catalog, cls: TrainingClass, source: ClassSource, at: datetime, *, name: str
+) -> ClassImport:
     """Determine which version of a class applies, without storing it.
 
     Raises ClassFileProblems (`name` names the source) if another class needs the same camera at the same time, or if an
     opened class would change without an amendment.
     """
     zone, row = catalog.zone, catalog.classes.get(cls.class_id)
-    lost: list[Difference] = []
+    lost: list[ClassDifference] = []
     if row:
-        known = parse(row.body, zone, cls.class_id)
+        known = parse_class(row.body, zone, cls.class_id)
         if source == "file" and row.source == "bureau":
             given = cls
-            cls = with_cameras(known, cls)
+            cls = apply_local_cameras(known, cls)
             if not known.lessons or known.plan_source == "file":
                 cls = _add_plan(cls, given, zone, name)
                 _refuse_silent_changes(known, cls, zone, at, name)
@@ -107,27 +111,27 @@ def settle(catalog: Catalog, cls: TrainingClass, source: Source, at: datetime, *
             if source == "bureau" and not cls.lessons:
                 cls = _add_plan(cls, known, zone, name)
             if source == "bureau" and row.source == "file":
-                lost, cls = compare_classes(cls, known, zone), with_cameras(cls, known)
+                lost, cls = compare_classes(cls, known, zone), apply_local_cameras(cls, known)
             else:
                 _refuse_silent_changes(known, cls, zone, at, name)
-                cls = with_cameras(cls, known) if source == "bureau" else cls
+                cls = apply_local_cameras(cls, known) if source == "bureau" else cls
                 if cls == known:
                     # at each connection the broker sends all approved classes: skip the comparison with all others
-                    return Taken(cls, source, False, lost)
-    _refuse_conflicts(cls, (parse(r.body, zone, r.class_id) for r in catalog.classes.all()), zone, name)
-    held: Source = "bureau" if source == "bureau" or (row and row.source == "bureau") else "file"
-    return Taken(cls, held, row is None, lost)
+                    return ClassImport(cls, source, False, lost)
+    _refuse_conflicts(cls, (parse_class(r.body, zone, r.class_id) for r in catalog.classes.all()), zone, name)
+    held: ClassSource = "bureau" if source == "bureau" or (row and row.source == "bureau") else "file"
+    return ClassImport(cls, held, row is None, lost)
 
 
 def _add_plan(cls: TrainingClass, plan: TrainingClass, zone: ZoneInfo, name: str) -> TrainingClass:
     """Add the institution's lessons to the approved class. Raises ClassFileProblems if they do not fit it."""
     if not plan.lessons:
         return cls
-    body = {**body_of(cls, zone), "lessons": body_of(plan, zone)["lessons"], "plan_source": "file"}
-    return parse(body, zone, name)
+    body = {**serialize_class(cls, zone), "lessons": serialize_class(plan, zone)["lessons"], "plan_source": "file"}
+    return parse_class(body, zone, name)
 
 
-def with_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:
+def apply_local_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:
     """Take cameras, view and benches from the local version, for rooms that exist in both."""
     mine = {room.room_id: room for room in local.rooms}
 
@@ -138,13 +142,13 @@ def with_cameras(cls: TrainingClass, local: TrainingClass) -> TrainingClass:
     return replace(cls, rooms=tuple(fitted(room) for room in cls.rooms))
 
 
-def compare_classes(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> list[Difference]:
+def compare_classes(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -> list[ClassDifference]:
     """Compare two versions of a class in what an approval covers (not in cameras)."""
     found = []
-    for key in HEAD:
+    for key in APPROVED_FIELDS:
         one, two = getattr(kept, key), getattr(other, key)
         if one != two:
-            found.append(Difference(key, _to_text(one), _to_text(two)))
+            found.append(ClassDifference(key, _to_text(one), _to_text(two)))
     pairs: list[tuple[str, dict[str, str], dict[str, str]]] = [
         ("rooms", _describe_rooms(kept), _describe_rooms(other)),
         ("lessons", _describe_lessons(kept, zone), _describe_lessons(other, zone)),
@@ -153,7 +157,7 @@ def compare_classes(kept: TrainingClass, other: TrainingClass, zone: ZoneInfo) -
     for name, one, two in pairs:
         for key in sorted(one.keys() | two.keys()):
             if one.get(key) != two.get(key):
-                found.append(Difference(f"{name}[{key}]", one.get(key, ""), two.get(key, "")))
+                found.append(ClassDifference(f"{name}[{key}]", one.get(key, ""), two.get(key, "")))
     return found
 
 
@@ -167,8 +171,8 @@ def _describe_rooms(cls: TrainingClass) -> dict[str, str]:
 
 def _describe_lessons(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
     return {
-        f"{x.date} {clock_text(x.start, zone)} {x.room_id}{' ×' if x.cancelled else ''}": (
-            f"–{clock_text(x.end, zone)} {x.session.value} {x.kind} {x.content} {x.teacher} {x.staff_in_room}"
+        f"{x.date} {format_clock_time(x.start, zone)} {x.room_id}{' ×' if x.cancelled else ''}": (
+            f"–{format_clock_time(x.end, zone)} {x.session.value} {x.kind} {x.content} {x.teacher} {x.staff_in_room}"
         )
         for x in cls.lessons
     }
@@ -176,8 +180,10 @@ def _describe_lessons(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
 
 def _describe_amendments(cls: TrainingClass, zone: ZoneInfo) -> dict[str, str]:
     return {
-        f"{a['first_date']} {a['first_session']} {shown(a['reason'])}": ", ".join(f"{k} {v}" for k, v in a.items())
-        for a in body_of(cls, zone)["amendments"]
+        f"{a['first_date']} {a['first_session']} {sanitize_value(a['reason'])}": ", ".join(
+            f"{k} {v}" for k, v in a.items()
+        )
+        for a in serialize_class(cls, zone)["amendments"]
     }
 
 
@@ -192,11 +198,11 @@ def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneI
     """Raise ClassFileProblems if an opened class differs by more than new amendments and their effects."""
     if not known.lessons or at < min(x.start for x in known.lessons):
         return
-    new = [b for b in body_of(cls, zone)["amendments"] if b not in body_of(known, zone)["amendments"]]
-    body = body_of(known, zone)
+    new = [b for b in serialize_class(cls, zone)["amendments"] if b not in serialize_class(known, zone)["amendments"]]
+    body = serialize_class(known, zone)
     body["amendments"] += [_undo_applied(amendment) for amendment in new]
     try:
-        explained = parse(body, zone, name)
+        explained = parse_class(body, zone, name)
     except ClassFileProblems:
         explained = known
     rest = compare_classes(explained, cls, zone)
@@ -205,10 +211,10 @@ def _refuse_silent_changes(known: TrainingClass, cls: TrainingClass, zone: ZoneI
             name,
             [
                 f"{name}: {d.key}: "
-                + words.text(
+                + i18n.translate(
                     "classes.only_by_amendment",
-                    kept=d.kept or words.text("classes.nothing"),
-                    other=d.other or words.text("classes.nothing"),
+                    kept=d.kept or i18n.translate("classes.nothing"),
+                    other=d.other or i18n.translate("classes.nothing"),
                 )
                 for d in rest
             ],
@@ -227,14 +233,14 @@ def _refuse_conflicts(cls: TrainingClass, others: Iterable[TrainingClass], zone:
                 for camera in sorted(cameras.intersection(other.room(theirs.room_id).cameras)):
                     problems.append(
                         f"{name}: "
-                        + words.text(
+                        + i18n.translate(
                             "classes.overlap_other",
                             day=mine.date,
-                            start=clock_text(mine.start, zone),
+                            start=format_clock_time(mine.start, zone),
                             camera_id=camera,
                             other=other.class_id,
-                            other_start=clock_text(theirs.start, zone),
-                            other_end=clock_text(theirs.end, zone),
+                            other_start=format_clock_time(theirs.start, zone),
+                            other_end=format_clock_time(theirs.end, zone),
                         )
                     )
     if problems:

@@ -16,14 +16,14 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from agent.attendance import amend, rooms, source
-from agent.attendance.fields import FieldPath, Report
+from agent.attendance.fields import FieldPath, ImportReport
 from agent.attendance.json_types import ClassBody, LessonBody
-from agent.attendance.table_reader import Table
-from agent.errors import ClassFileError
-from agent.model import Session
-from agent.model_classes import Amendment, Lesson, LessonKind, TrainingClass
+from agent.attendance.table_reader import TableReader
+from agent.core.class_model import Amendment, Lesson, LessonKind, TrainingClass
+from agent.core.errors import ClassFileError
+from agent.core.model import Session
 
-SESSIONS = {
+SESSION_NAMES = {
     "am": Session.AM,
     "pm": Session.PM,
     "ev": Session.EV,
@@ -37,38 +37,40 @@ LONGEST_CLASS_DAYS = 800
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedClass:
     """A class read from a file. `notes`: not wrong, but a person should know it before the class is imported."""
 
     cls: TrainingClass
     notes: list[str]
 
 
-def load(path: Path, zone: ZoneInfo) -> TrainingClass:
+def load_training_class(path: Path, zone: ZoneInfo) -> TrainingClass:
     """Read a class file. Raises ClassFileError if it cannot be read, ClassFileProblems if its content is wrong."""
-    return load_file(path, zone).cls
+    return load_class_with_notes(path, zone).cls
 
 
-def load_file(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) -> Loaded:
+def load_class_with_notes(path: Path, zone: ZoneInfo, known: TrainingClass | None = None) -> LoadedClass:
     """Read a class file, or with `known` a separate course plan for that class. Raises as `load`."""
-    report = Report(path.name)
+    report = ImportReport(path.name)
     if known and any("applied" in change.changes for change in known.amendments):
         raise ClassFileError("classes.plan_amended", file=path, class_id=known.class_id)
-    body = source.read_plan(path, body_of(known, zone), report) if known else source.read(path, report)
+    body = (
+        source.read_plan(path, serialize_class(known, zone), report) if known else source.read_class_file(path, report)
+    )
     if not body.get("lessons") and not report.wrong("lessons"):
         report.add(("lessons",), "classes.no_lessons")
-    return Loaded(_build(body, zone, report), report.notes)
+    return LoadedClass(_build(body, zone, report), report.notes)
 
 
-def parse(body: Mapping[str, object], zone: ZoneInfo, source: str) -> TrainingClass:
+def parse_class(body: Mapping[str, object], zone: ZoneInfo, source: str) -> TrainingClass:
     """Build a class from a body; `source` names it in error messages (a file, `bureau`). Raises ClassFileProblems.
 
     An approval may have no lessons; the institution then supplies the plan.
     """
-    return _build(body, zone, Report(source))
+    return _build(body, zone, ImportReport(source))
 
 
-def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> object:
+def resolve_field(cls: TrainingClass, key: str, day: date, session: Session) -> object:
     """Return the value of a class field (`place`, `last_day`, `staff` …) for a half-day, amendments applied."""
     value: object = getattr(cls, key)
     for change in _sort_amendments(cls.amendments):
@@ -77,12 +79,12 @@ def ruling(cls: TrainingClass, key: str, day: date, session: Session) -> object:
     return value
 
 
-def true_last_day(cls: TrainingClass) -> date:
+def resolve_last_day(cls: TrainingClass) -> date:
     """Return the last day of the class with all amendments applied."""
-    return date.fromisoformat(str(ruling(cls, "last_day", date.max, Session.EV)))
+    return date.fromisoformat(str(resolve_field(cls, "last_day", date.max, Session.EV)))
 
 
-def body_of(cls: TrainingClass, zone: ZoneInfo) -> ClassBody:
+def serialize_class(cls: TrainingClass, zone: ZoneInfo) -> ClassBody:
     """Write the class as JSON for the catalog and for `--json`; equal classes have equal bodies."""
     body: ClassBody = {
         "class_id": cls.class_id,
@@ -96,8 +98,8 @@ def body_of(cls: TrainingClass, zone: ZoneInfo) -> ClassBody:
         "expected": cls.expected,
         "head_teacher": cls.head_teacher,
         "staff": list(cls.staff),
-        "rooms": [rooms.body(room) for room in cls.rooms],
-        "lessons": [lesson_body(lesson, zone) for lesson in cls.lessons],
+        "rooms": [rooms.serialize_room(room) for room in cls.rooms],
+        "lessons": [serialize_lesson(lesson, zone) for lesson in cls.lessons],
         "amendments": [
             {
                 "approved": a.approved.isoformat(),
@@ -114,13 +116,13 @@ def body_of(cls: TrainingClass, zone: ZoneInfo) -> ClassBody:
     return body
 
 
-def lesson_body(lesson: Lesson, zone: ZoneInfo) -> LessonBody:
+def serialize_lesson(lesson: Lesson, zone: ZoneInfo) -> LessonBody:
     """Write one lesson as JSON."""
     body: LessonBody = {
         "date": lesson.date.isoformat(),
         "session": lesson.session.value,
-        "start": clock_text(lesson.start, zone),
-        "end": clock_text(lesson.end, zone),
+        "start": format_clock_time(lesson.start, zone),
+        "end": format_clock_time(lesson.end, zone),
         "room_id": lesson.room_id,
         "kind": lesson.kind,
         "content": lesson.content,
@@ -132,14 +134,14 @@ def lesson_body(lesson: Lesson, zone: ZoneInfo) -> LessonBody:
     return body
 
 
-def clock_text(moment: datetime, zone: ZoneInfo) -> str:
+def format_clock_time(moment: datetime, zone: ZoneInfo) -> str:
     """Format a local time: HH:MM, with seconds where there are any."""
     clock = moment.astimezone(zone).time()
     return clock.isoformat("seconds" if clock.second else "minutes")
 
 
-def _build(body: Mapping[str, object], zone: ZoneInfo, report: Report) -> TrainingClass:
-    head = Table(report, (), body)
+def _build(body: Mapping[str, object], zone: ZoneInfo, report: ImportReport) -> TrainingClass:
+    head = TableReader(report, (), body)
     first, last = head.day("first_day"), head.day("last_day")
     cls = TrainingClass(
         class_id=head.identity("class_id"),
@@ -153,14 +155,14 @@ def _build(body: Mapping[str, object], zone: ZoneInfo, report: Report) -> Traini
         expected=head.number("expected", 1, MOST_TRAINEES),
         head_teacher=head.text("head_teacher"),
         staff=head.texts("staff"),
-        rooms=tuple(rooms.read(table) for table in head.tables("rooms")),
+        rooms=tuple(rooms.read_room(table) for table in head.tables("rooms")),
         plan_source=head.choice("plan_source", _PLAN_SOURCES, required=False) or "",
     )
     if first and last and first > last:
         head.problem("last_day", "classes.days_order", first=first, last=last)
     if first and last and (last - first).days > LONGEST_CLASS_DAYS:
         head.problem("last_day", "classes.class_too_long", days=LONGEST_CLASS_DAYS)
-    rooms.check(report, cls)
+    rooms.check_rooms(report, cls)
     rows = [(table.path, lesson) for table in head.tables("lessons") if (lesson := read_lesson(table, cls, zone))]
     amendments = tuple(x for table in head.tables("amendments") if (x := _read_amendment(table, cls, rows, zone)))
     head.done()
@@ -178,10 +180,10 @@ def _sort_amendments(amendments: tuple[Amendment, ...]) -> list[Amendment]:
     return sorted(amendments, key=lambda a: (a.first_date, a.first_session.order, a.approved))
 
 
-def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | None:
+def read_lesson(table: TableReader, cls: TrainingClass, zone: ZoneInfo) -> Lesson | None:
     """Read one lesson; None if day, time, room or kind cannot be determined."""
     day, start, end = table.day("date"), table.clock("start"), table.clock("end")
-    session = table.choice("session", SESSIONS, required=False)
+    session = table.choice("session", SESSION_NAMES, required=False)
     room, kind = _find_room(table, cls)
     content, teacher = table.text("content", limit=500), table.text("teacher")
     staff, cancelled = table.number("staff_in_room", 0, 50, default=1), table.flag("cancelled")
@@ -191,20 +193,20 @@ def read_lesson(table: Table, cls: TrainingClass, zone: ZoneInfo) -> Lesson | No
     if end <= start:
         table.problem("end", "classes.time_order", start=start, end=end)
         return None
-    begin = local(day, start, zone)
+    begin = local_to_utc(day, start, zone)
     session = session or Session.of(begin.astimezone(zone))
-    return Lesson(day, session, begin, local(day, end, zone), room, kind, content, teacher, staff, cancelled)
+    return Lesson(day, session, begin, local_to_utc(day, end, zone), room, kind, content, teacher, staff, cancelled)
 
 
-def local(day: date, moment: time, zone: ZoneInfo) -> datetime:
+def local_to_utc(day: date, moment: time, zone: ZoneInfo) -> datetime:
     """Convert a local time of the site to aware UTC."""
     return datetime.combine(day, moment, zone).astimezone(UTC)
 
 
-def _find_room(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
+def _find_room(table: TableReader, cls: TrainingClass) -> tuple[str | None, LessonKind | None]:
     """Find the lesson's room and kind: by its `room_id` field (ID or name), else the class's only room of that kind."""
     name = table.text("room_id")
-    kind = table.choice("kind", rooms.KINDS, required=False)
+    kind = table.choice("kind", rooms.ROOM_KINDS, required=False)
     if not name and table.raw.get("kind") in (None, ""):
         table.problem("kind", "classes.no_kind")
     if name:
@@ -223,12 +225,14 @@ def _find_room(table: Table, cls: TrainingClass) -> tuple[str | None, LessonKind
     return None, kind
 
 
-def _read_amendment(table: Table, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> Amendment | None:
+def _read_amendment(
+    table: TableReader, cls: TrainingClass, rows: amend.PlacedLessons, zone: ZoneInfo
+) -> Amendment | None:
     approved, first = table.day("approved"), table.day("first_date")
-    session = table.choice("first_session", SESSIONS, required=False) or Session.AM
+    session = table.choice("first_session", SESSION_NAMES, required=False) or Session.AM
     reason = table.text("reason", required=True, limit=500)
-    changes = amend.head_changes(table, MOST_TRAINEES)
-    moves = amend.lesson_changes(table, rows, (first, session), lambda t: read_lesson(t, cls, zone), zone)
+    changes = amend.read_field_changes(table, MOST_TRAINEES)
+    moves = amend.apply_lesson_changes(table, rows, (first, session), lambda t: read_lesson(t, cls, zone), zone)
     table.done()
     if not changes and not moves:
         table.problem("expected", "classes.empty_amendment")
@@ -237,7 +241,7 @@ def _read_amendment(table: Table, cls: TrainingClass, rows: amend.Rows, zone: Zo
     return Amendment(approved, first, session, reason, {**changes, **moves})
 
 
-def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: ZoneInfo) -> None:
+def _check_lessons(report: ImportReport, cls: TrainingClass, rows: amend.PlacedLessons, zone: ZoneInfo) -> None:
     """Check that lessons are within the class's days, sessions in order of the day, and one lesson at a time per room."""
     changes = [a.changes for a in cls.amendments]
     first = min([cls.first_day, *(date.fromisoformat(c["first_day"]) for c in changes if "first_day" in c)])
@@ -255,16 +259,16 @@ def _check_lessons(report: Report, cls: TrainingClass, rows: amend.Rows, zone: Z
                 "classes.overlap",
                 room=lesson.room_id,
                 day=lesson.date,
-                start=clock_text(lesson.start, zone),
+                start=format_clock_time(lesson.start, zone),
                 other=report.where(before[0]),
-                end=clock_text(before[1].end, zone),
+                end=format_clock_time(before[1].end, zone),
             )
         if before is None or before[1].end < lesson.end:
             until[lesson.room_id] = (path, lesson)
     _check_sessions(report, held)
 
 
-def _check_sessions(report: Report, held: amend.Rows) -> None:
+def _check_sessions(report: ImportReport, held: amend.PlacedLessons) -> None:
     """Report lessons that start before an earlier session of the day has ended, whatever the plan calls them."""
     ends: dict[tuple[date, int], datetime] = {}
     for _, lesson in held:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.headcounts import combine_looks
-from agent.model import Look
-from agent.model_classes import Room
+from agent.core.class_model import Room
+from agent.core.headcounts import combine_looks
+from agent.core.model import Look
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class PeopleEstimate:
     """People in a room, staff included, over a stretch of time."""
 
     people: int
@@ -21,13 +21,13 @@ class Estimate:
     high: int
 
 
-def estimate_block(looks: Sequence[Look]) -> Estimate | None:
+def estimate_block(looks: Sequence[Look]) -> PeopleEstimate | None:
     """Return the estimate of one camera over one block from its judged looks; None without any."""
     judged = [(look.people, look.low, look.high) for look in looks if look.judged]
-    return Estimate(*combine_looks(judged)) if judged else None
+    return PeopleEstimate(*combine_looks(judged)) if judged else None
 
 
-def median_up(pairs: Iterable[tuple[int, float]]) -> int:
+def compute_upper_median(pairs: Iterable[tuple[int, float]]) -> int:
     """Compute the weighted median of (value, weight), the upper one of two that tie. Raises ValueError without values."""
     rows = sorted(pairs)
     if not rows:
@@ -40,9 +40,9 @@ def median_up(pairs: Iterable[tuple[int, float]]) -> int:
     return rows[-1][0]
 
 
-def room_estimate(
+def estimate_room(
     room: Room, looks: Sequence[Look], start: datetime, end: datetime, *, reach_s: float, share: float
-) -> Estimate | None:
+) -> PeopleEstimate | None:
     """Estimate the people in a room over [start, end), staff included; None if it cannot be judged.
 
     A camera is used if its judged looks cover at least `share` of the time (each covers `reach_s` around it). If each camera
@@ -51,7 +51,7 @@ def room_estimate(
     views = []
     for camera in room.cameras:
         mine = [x for x in looks if x.camera_id == camera and start <= x.at < end]
-        if covered(mine, start, end, reach_s) >= share:
+        if compute_coverage(mine, start, end, reach_s) >= share:
             views.append(estimate_block(mine))
     seen = [view for view in views if view is not None]
     if not seen or (room.view == "part" and len(seen) < len(room.cameras)):
@@ -61,15 +61,15 @@ def room_estimate(
     return _add_estimates(seen)
 
 
-def _add_estimates(parts: Sequence[Estimate]) -> Estimate:
+def _add_estimates(parts: Sequence[PeopleEstimate]) -> PeopleEstimate:
     """Add estimates of different cameras; their errors are independent, so the squares of the spreads are added."""
     people = sum(v.people for v in parts)
     down = math.sqrt(sum((v.people - v.low) ** 2 for v in parts))
     up = math.sqrt(sum((v.high - v.people) ** 2 for v in parts))
-    return Estimate(people, max(0, math.floor(people - down)), math.ceil(people + up))
+    return PeopleEstimate(people, max(0, math.floor(people - down)), math.ceil(people + up))
 
 
-def covered(looks: Iterable[Look], start: datetime, end: datetime, reach_s: float) -> float:
+def compute_coverage(looks: Iterable[Look], start: datetime, end: datetime, reach_s: float) -> float:
     """Compute the part (0 to 1) of [start, end) that judged looks cover, each for half of `reach_s` before and after."""
     reach = timedelta(seconds=reach_s / 2)
     total, until = timedelta(), start

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from agent import words
-from agent.attendance.alerting import Condition
-from agent.attendance.judge import HalfDay
-from agent.clock import rfc3339
-from agent.model_classes import TrainingClass
+from agent import i18n
+from agent.attendance.alerting import AlertCondition
+from agent.attendance.judge import JudgedHalfDay
+from agent.core.class_model import TrainingClass
+from agent.core.clock import format_local
 
 CLIP_MARGIN = timedelta(seconds=30)
 
 
-def of(half: HalfDay, condition: Condition, zone: ZoneInfo) -> dict[str, object]:
+def build_evidence(half: JudgedHalfDay, condition: AlertCondition, zone: ZoneInfo) -> dict[str, object]:
     """Build the evidence as JSON; `clip` holds the arguments of the `clip` command and the clip request."""
     facts: dict[str, object] = {
         "class_id": half.class_id,
@@ -32,7 +32,7 @@ def of(half: HalfDay, condition: Condition, zone: ZoneInfo) -> dict[str, object]
     return facts | {
         "room_id": look.room_id,
         "camera_id": look.camera_id,
-        "look": rfc3339(look.at, zone),
+        "look": format_local(look.at, zone),
         "people": look.people,
         "clip": {
             "class_id": half.class_id,
@@ -44,14 +44,14 @@ def of(half: HalfDay, condition: Condition, zone: ZoneInfo) -> dict[str, object]
     }
 
 
-def message(cls: TrainingClass, half: HalfDay, condition: Condition) -> str:
+def format_alert_message(cls: TrainingClass, half: JudgedHalfDay, condition: AlertCondition) -> str:
     """Write the alert's message, in one line."""
-    return words.text(
+    return i18n.translate(
         condition.kind.value,
         occupation=cls.occupation,
         number=cls.class_number,
         date=half.date.isoformat(),
-        session=half.session.folder if words.language() == "zh" else half.session.value,
+        session=half.session.folder if i18n.get_language() == "zh" else half.session.value,
         people=condition.people,
         against=condition.against,
         bench=condition.bench.name if condition.bench else "",

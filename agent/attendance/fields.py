@@ -10,8 +10,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
-from agent import words
-from agent.errors import ClassFileError
+from agent import i18n
+from agent.core.errors import ClassFileError
 
 FieldPath = tuple[str | int, ...]
 MOST_PROBLEMS = 1000
@@ -28,7 +28,7 @@ class ClassFileProblems(ClassFileError):
         self.problems = problems
 
 
-class Unread(Exception):
+class UnreadableCell(Exception):
     """A cell that cannot be parsed. `key` and `params`: word key of the message and its parameters."""
 
     def __init__(self, key: str, /, **params: object) -> None:
@@ -44,7 +44,7 @@ _PARTS = ("rooms", "lessons", "amendments")
 
 
 @dataclass
-class Report:
+class ImportReport:
     """Collects the problems of one source (a file, the bureau).
 
     `places`: the origin of a path in the file (row and column), where that is not the path itself. `notes`: not wrong, but a
@@ -63,7 +63,9 @@ class Report:
 
     def add(self, path: FieldPath, key: str, /, **params: object) -> None:
         """Add a problem; the same line is kept once, and problems beyond MOST_PROBLEMS are dropped."""
-        line = _replace_invisible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split()))
+        line = _replace_invisible(
+            " ".join(f"{self.source}: {self.where(path)}: {i18n.translate(key, **params)}".split())
+        )
         part = _PARTS.index(path[0]) + 1 if path and path[0] in _PARTS else 0
         number = path[1] if len(path) > 1 and isinstance(path[1], int) else -1
         if len(self._found) < MOST_PROBLEMS:
@@ -76,7 +78,7 @@ class Report:
     def note(self, path: FieldPath, key: str, /, **params: object) -> None:
         """Add a note."""
         self.notes.append(
-            _replace_invisible(" ".join(f"{self.source}: {self.where(path)}: {words.text(key, **params)}".split()))
+            _replace_invisible(" ".join(f"{self.source}: {self.where(path)}: {i18n.translate(key, **params)}".split()))
         )
 
     def where(self, path: FieldPath) -> str:
@@ -101,7 +103,7 @@ def _format_path(path: FieldPath) -> str:
     return text
 
 
-def plain(text: str) -> str:
+def normalize_width(text: str) -> str:
     """Normalise full-width letters, digits and signs to half width, and remove invisible characters.
 
     ① and ½ are kept: ①8:30 must not become 18:30.
@@ -111,7 +113,7 @@ def plain(text: str) -> str:
     return made.replace("∶", ":")
 
 
-def shown(value: object) -> str:
+def sanitize_value(value: object) -> str:
     """Return an untrusted value as text that is safe and short enough for one line."""
     text = value if isinstance(value, str) else repr(value)
     text = _replace_invisible(text[:60])
@@ -128,7 +130,7 @@ def is_printable(text: str) -> bool:
     return _replace_invisible(text) == text
 
 
-def as_day(value: object) -> date | None:
+def parse_day(value: object) -> date | None:
     """Parse a day of the years 2000 to 2099; None for anything else.
 
     Accepts 2026-11-23, 2026/11/23, 2026.11.23, 2026年11月23日, and a spreadsheet's date.
@@ -139,7 +141,7 @@ def as_day(value: object) -> date | None:
     elif isinstance(value, date):
         day = value
     elif isinstance(value, str):
-        text = "".join(plain(value).split())
+        text = "".join(normalize_width(value).split())
         match = _DAY.fullmatch(text)
         try:
             day = date(int(match["y"]), int(match["m"]), int(match["d"])) if match else None
@@ -148,11 +150,11 @@ def as_day(value: object) -> date | None:
     return day if day and 2000 <= day.year < 2100 else None
 
 
-def as_time(value: object) -> time | None:
+def parse_clock_time(value: object) -> time | None:
     """Parse a local time to the second: 8:30, 08:30:15, 8时30分, 8时, or a spreadsheet's time; None for anything else."""
     if isinstance(value, time):
         return value if value.tzinfo is None and value.microsecond == 0 else None
-    match = _TIME.fullmatch("".join(plain(value).split())) if isinstance(value, str) else None
+    match = _TIME.fullmatch("".join(normalize_width(value).split())) if isinstance(value, str) else None
     if match is None:
         return None
     hour, spoken, minute, second = (int(part or 0) for part in match.groups())

@@ -9,21 +9,21 @@ from zoneinfo import ZoneInfo
 
 from agent.attendance import findings as curve_findings
 from agent.attendance.json_types import AttendanceObject
-from agent.attendance.judge import HalfDay, Rules, as_object, judge
-from agent.attendance.watch import status_of
+from agent.attendance.judge import JudgedHalfDay, JudgementRules, build_attendance_object, judge_half_day
+from agent.attendance.worker import decide_status
 from agent.catalog import Catalog
-from agent.clock import rfc3339
-from agent.model import Session
-from agent.model_classes import TrainingClass
+from agent.core.class_model import TrainingClass
+from agent.core.clock import format_local
+from agent.core.model import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class HalfDayFigures:
     """A half-day's figures. `body`: the contract's object as last published, else as judged now (revision 0)."""
 
-    half: HalfDay
+    half: JudgedHalfDay
     body: AttendanceObject
-    findings: list[curve_findings.Finding]
+    findings: list[curve_findings.AttendanceFinding]
 
     def as_object(self, zone: ZoneInfo) -> dict[str, object]:
         """Build the contract's object with `lessons`, `curve` and `findings` added."""
@@ -31,8 +31,8 @@ class Shown:
             **self.body,
             "lessons": [
                 {
-                    "start": rfc3339(x.lesson.start, zone),
-                    "end": rfc3339(x.lesson.end, zone),
+                    "start": format_local(x.lesson.start, zone),
+                    "end": format_local(x.lesson.end, zone),
                     "room_id": x.lesson.room_id,
                     "kind": x.lesson.kind,
                     "content": x.lesson.content,
@@ -48,8 +48,8 @@ class Shown:
             ],
             "curve": [
                 {
-                    "start": rfc3339(b.start, zone),
-                    "end": rfc3339(b.end, zone),
+                    "start": format_local(b.start, zone),
+                    "end": format_local(b.end, zone),
                     "present": b.present,
                     "low": b.low,
                     "high": b.high,
@@ -59,8 +59,8 @@ class Shown:
             "findings": [
                 {
                     "kind": f.kind,
-                    "start": rfc3339(f.start, zone),
-                    "end": rfc3339(f.end, zone),
+                    "start": format_local(f.start, zone),
+                    "end": format_local(f.end, zone),
                     "seconds": round(f.seconds),
                 }
                 for f in self.findings
@@ -68,9 +68,15 @@ class Shown:
         }
 
 
-def shown(catalog: Catalog, cls: TrainingClass, day: date, session: Session, now: datetime, rules: Rules) -> Shown:
+def load_half_day_figures(
+    catalog: Catalog, cls: TrainingClass, day: date, session: Session, now: datetime, rules: JudgementRules
+) -> HalfDayFigures:
     """Judge a half-day and combine it with what was published."""
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
-    half = judge(cls, day, session, looks, now, rules)
+    half = judge_half_day(cls, day, session, looks, now, rules)
     published = cast("AttendanceObject | None", catalog.attendance.get(cls.class_id, day, session))
-    return Shown(half, published or as_object(half, status_of(half, None), 0), curve_findings.findings(half, rules))
+    return HalfDayFigures(
+        half,
+        published or build_attendance_object(half, decide_status(half, None), 0),
+        curve_findings.detect_findings(half, rules),
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from agent.attendance.cells import Cells
-from agent.attendance.fields import plain
+from agent.attendance.fields import normalize_width
 
 _HEADINGS: Mapping[str, str] = {
     "date": "date 培训时间 日期 上课日期 培训日期 授课日期",
@@ -20,37 +20,37 @@ _HEADINGS: Mapping[str, str] = {
     "room_id": "room_id 教室 上课地点 授课地点 培训地点 上课教室 地点",
     "staff_in_room": "staff_in_room 室内教职工",
 }
-COLUMNS: Mapping[str, str] = {heading: key for key, headings in _HEADINGS.items() for heading in headings.split()}
-PASSED_OVER = re.compile(
+COLUMN_KEYS: Mapping[str, str] = {heading: key for key, headings in _HEADINGS.items() for heading in headings.split()}
+IGNORED_HEADINGS = re.compile(
     "(?:序号|编号|no|星期|周次|节次|课时|学时|课时数|学时数|(?:理论|实操|实践)(?:课时|学时)|备注)(?:（.*）)?"
 )
 _TIMES = frozenset({"time", "start", "session"})
 
 
-def squeeze(value: object) -> str:
+def strip_whitespace(value: object) -> str:
     """Return a cell's text without whitespace, with half-width digits and signs.
 
     Parentheses become full-width （ ）, as the forms print them.
     """
     if value is None:
         return ""
-    text = "".join(plain(str(value)).split())
+    text = "".join(normalize_width(str(value)).split())
     return text.replace("(", "（").replace(")", "）")
 
 
-def name(value: object) -> str:
+def normalize_heading(value: object) -> str:
     """Return a heading in the form used for lookup: without whitespace, colon and asterisk, in lower case."""
-    return squeeze(value).strip(":*").lower()
+    return strip_whitespace(value).strip(":*").lower()
 
 
-def keys(row: Cells) -> list[str]:
+def map_columns(row: Cells) -> list[str]:
     """Return the lesson key of each column, "" where the heading is unknown.
 
     The column without a heading to the right of 培训时间 holds half-day and time, as on the form. 培训时间 holds the day, or
     the time if another column holds the day. 上课时间 beside 下课时间 is the start of a lesson.
     """
-    names = [name(value) for value in row]
-    found = [COLUMNS.get(heading, "") for heading in names]
+    names = [normalize_heading(value) for value in row]
+    found = [COLUMN_KEYS.get(heading, "") for heading in names]
     for column, heading in enumerate(names):
         others = found[:column] + found[column + 1 :]
         if heading == "培训时间" and "date" in others and not _TIMES.intersection(others):
@@ -58,24 +58,24 @@ def keys(row: Cells) -> list[str]:
         elif heading == "上课时间" and "end" in others and "start" not in others:
             found[column] = "start"
     for column in range(1, len(found)):
-        if not found[column] and found[column - 1] == "date" and squeeze(row[column]) == "":
+        if not found[column] and found[column - 1] == "date" and strip_whitespace(row[column]) == "":
             found[column] = "time"
     return found
 
 
-def are(row: Cells) -> bool:
+def is_heading_row(row: Cells) -> bool:
     """Return whether a row holds headings.
 
     It must have a heading for the content and one for day or time, and more known headings than other cells: a line above
     the table (课程 电工 培训时间 3月) has as many values as headings.
     """
-    found = keys(row)
-    names = [heading for heading in map(name, row) if heading]
-    known = sum(heading in COLUMNS or PASSED_OVER.fullmatch(heading) is not None for heading in names)
+    found = map_columns(row)
+    names = [heading for heading in map(normalize_heading, row) if heading]
+    known = sum(heading in COLUMN_KEYS or IGNORED_HEADINGS.fullmatch(heading) is not None for heading in names)
     return "content" in found and bool({"date", *_TIMES}.intersection(found)) and 2 * known > len(names)
 
 
-def row_of(rows: list[Cells]) -> int | None:
+def find_heading_row(rows: list[Cells]) -> int | None:
     """Return the index of the row with the plan's headings, or None."""
-    named = [i for i, row in enumerate(rows) if "content" in keys(row)]
-    return next((i for i in named if are(rows[i])), named[0] if named else None)
+    named = [i for i, row in enumerate(rows) if "content" in map_columns(row)]
+    return next((i for i in named if is_heading_row(rows[i])), named[0] if named else None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from agent.model_classes import LessonKind
+from agent.core.class_model import LessonKind
 
-Status = Literal["provisional", "final", "revised", "unjudged"]
+AttendanceStatus = Literal["provisional", "final", "revised", "unjudged"]
 
 
 class BenchBody(TypedDict):
@@ -96,6 +96,6 @@ class AttendanceObject(AttendanceCounts):
     date: str
     session: str
     expected: int
-    status: Status
+    status: AttendanceStatus
     revision: int
     rooms: list[RoomAttendance]

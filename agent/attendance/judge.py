@@ -17,15 +17,23 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from agent.attendance.estimate import median_up, room_estimate
-from agent.attendance.json_types import AttendanceCounts, AttendanceObject, Status
-from agent.attendance.lesson_time import Piece, is_shared, overlaps, pieces, sum_seconds, take_first, take_last
-from agent.model import Look, Session
-from agent.model_classes import Lesson, TrainingClass
+from agent.attendance.estimate import compute_upper_median, estimate_room
+from agent.attendance.json_types import AttendanceCounts, AttendanceObject, AttendanceStatus
+from agent.attendance.lesson_time import (
+    LessonPiece,
+    is_shared,
+    overlaps,
+    split_lesson_time,
+    sum_seconds,
+    take_first,
+    take_last,
+)
+from agent.core.class_model import Lesson, TrainingClass
+from agent.core.model import Look, Session
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class JudgementRules:
     """Parameters of the judgement. `reach_s`: the time that one look covers, at least the counting interval."""
 
     block_s: float = 300.0
@@ -47,13 +55,13 @@ class Rules:
     over_s: float = 600.0
 
     @staticmethod
-    def for_looks_every(seconds: float) -> Rules:
+    def for_looks_every(seconds: float) -> JudgementRules:
         """Build the rules for a counting interval: a look covers one minute, or two intervals if those are longer."""
-        return Rules(reach_s=max(60.0, 2 * seconds))
+        return JudgementRules(reach_s=max(60.0, 2 * seconds))
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CurveBlock:
     """At most five minutes of lesson time; `present` (trainees), `low` and `high` are None if it cannot be judged."""
 
     start: datetime
@@ -68,7 +76,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class PresenceFigures:
     """Figures of a half-day, a room or a lesson; counts are None if they cannot be judged."""
 
     present: int | None
@@ -85,7 +93,7 @@ class LessonFigures:
     """A lesson with its figures."""
 
     lesson: Lesson
-    figures: Figures
+    figures: PresenceFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +102,11 @@ class RoomFigures:
 
     room_id: str
     base: int | None
-    figures: Figures
+    figures: PresenceFigures
 
 
 @dataclass(frozen=True, slots=True)
-class HalfDay:
+class JudgedHalfDay:
     """A judged half-day.
 
     `base`: the headcount to compare with, None if a room without camera is in use at the same time. `over`: all lessons have
@@ -111,15 +119,15 @@ class HalfDay:
     expected: int
     base: int | None
     over: bool
-    figures: Figures
+    figures: PresenceFigures
     rooms: tuple[RoomFigures, ...]
     lessons: tuple[LessonFigures, ...]
-    curve: tuple[Block, ...]
+    curve: tuple[CurveBlock, ...]
 
 
-def judge(
-    cls: TrainingClass, day: date, session: Session, looks: Sequence[Look], now: datetime, rules: Rules
-) -> HalfDay:
+def judge_half_day(
+    cls: TrainingClass, day: date, session: Session, looks: Sequence[Look], now: datetime, rules: JudgementRules
+) -> JudgedHalfDay:
     """Judge a half-day as far as it has run at `now`; later lesson time is not part of any figure."""
     looks = sorted(looks, key=_get_instant)
     everything = cls.lessons_of(day, session)
@@ -129,7 +137,7 @@ def judge(
     here = {x.room_id for x in lessons}
     shared = any(overlaps(x, other) for x in lessons for other in everything if other.room_id not in here)
 
-    def judge_lessons(some: Collection[Lesson]) -> tuple[Figures, list[Block]]:
+    def judge_lessons(some: Collection[Lesson]) -> tuple[PresenceFigures, list[CurveBlock]]:
         return _judge_lessons(cls, sorted(some, key=lambda x: x.start), looks, now, rules)
 
     figures, curve = judge_lessons(lessons)
@@ -139,7 +147,7 @@ def judge(
         if mine:
             base = expected if alone[room.room_id] else None
             rooms.append(RoomFigures(room.room_id, base, judge_lessons(mine)[0]))
-    return HalfDay(
+    return JudgedHalfDay(
         cls.class_id,
         day,
         session,
@@ -153,7 +161,7 @@ def judge(
     )
 
 
-def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceObject:
+def build_attendance_object(half: JudgedHalfDay, status: AttendanceStatus, revision: int) -> AttendanceObject:
     """Build the contract's attendance object."""
     return {
         "class_id": half.class_id,
@@ -170,7 +178,7 @@ def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceObject:
     }
 
 
-def _build_counts(figures: Figures, base: int | None) -> AttendanceCounts:
+def _build_counts(figures: PresenceFigures, base: int | None) -> AttendanceCounts:
     present, absent, ratio = figures.present, None, None
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)
@@ -187,9 +195,14 @@ def _build_counts(figures: Figures, base: int | None) -> AttendanceCounts:
     }
 
 
-def block_of(
-    cls: TrainingClass, lessons: Sequence[Lesson], looks: Sequence[Look], start: datetime, end: datetime, rules: Rules
-) -> Block:
+def judge_block(
+    cls: TrainingClass,
+    lessons: Sequence[Lesson],
+    looks: Sequence[Look],
+    start: datetime,
+    end: datetime,
+    rules: JudgementRules,
+) -> CurveBlock:
     """Judge one block, for which exactly `lessons` are under way: the trainees in all their rooms together.
 
     `looks` must be in order of time.
@@ -198,13 +211,13 @@ def block_of(
     present = low = high = 0
     for lesson in lessons:
         room = cls.room(lesson.room_id)
-        seen = room_estimate(room, looks, start, end, reach_s=rules.reach_s, share=rules.block_share)
+        seen = estimate_room(room, looks, start, end, reach_s=rules.reach_s, share=rules.block_share)
         if seen is None:
-            return Block(start, end)
+            return CurveBlock(start, end)
         present += max(0, seen.people - lesson.staff_in_room)
         low += max(0, seen.low - lesson.staff_in_room)
         high += seen.high  # upper bound: no staff in view
-    return Block(start, end, present, low, high)
+    return CurveBlock(start, end, present, low, high)
 
 
 def _get_instant(look: Look) -> datetime:
@@ -212,17 +225,17 @@ def _get_instant(look: Look) -> datetime:
 
 
 def _judge_lessons(
-    cls: TrainingClass, lessons: list[Lesson], looks: Sequence[Look], now: datetime, rules: Rules
-) -> tuple[Figures, list[Block]]:
-    time = [(a, min(b, now), running) for a, b, running in pieces(lessons) if a < now]
+    cls: TrainingClass, lessons: list[Lesson], looks: Sequence[Look], now: datetime, rules: JudgementRules
+) -> tuple[PresenceFigures, list[CurveBlock]]:
+    time = [(a, min(b, now), running) for a, b, running in split_lesson_time(lessons) if a < now]
     curve = _judge_blocks(cls, time, looks, rules)
     over = all(x.end <= now for x in lessons)
-    total = sum_seconds(pieces(lessons))
+    total = sum_seconds(split_lesson_time(lessons))
     at_start = _judge_blocks(cls, take_first(time, rules.edge_s), looks, rules)
     at_end = _judge_blocks(cls, take_last(time, rules.edge_s), looks, rules)
     begun = sum_seconds(time) >= min(rules.edge_s, total) - 1e-6
     present = _compute_median(curve, lambda b: b.present, rules)
-    return Figures(
+    return PresenceFigures(
         present=present,
         low=_compute_median(curve, lambda b: b.low, rules),
         high=_compute_median(curve, lambda b: b.high, rules),
@@ -233,22 +246,26 @@ def _judge_lessons(
     ), curve
 
 
-def _judge_blocks(cls: TrainingClass, time: Sequence[Piece], looks: Sequence[Look], rules: Rules) -> list[Block]:
+def _judge_blocks(
+    cls: TrainingClass, time: Sequence[LessonPiece], looks: Sequence[Look], rules: JudgementRules
+) -> list[CurveBlock]:
     """Judge the five-minute blocks of each piece; the last one of a piece may be shorter."""
     found = []
     step = timedelta(seconds=rules.block_s)
     for start, end, running in time:
         while start < end:
             until = min(start + step, end)
-            found.append(block_of(cls, running, looks, start, until, rules))
+            found.append(judge_block(cls, running, looks, start, until, rules))
             start = until
     return found
 
 
-def _compute_median(blocks: Sequence[Block], value: Callable[[Block], int | None], rules: Rules) -> int | None:
+def _compute_median(
+    blocks: Sequence[CurveBlock], value: Callable[[CurveBlock], int | None], rules: JudgementRules
+) -> int | None:
     """Return the median over the judged blocks, weighted by seconds; None if too little time was judged."""
     known = [(v, b.seconds) for b in blocks if (v := value(b)) is not None]
     total = sum(b.seconds for b in blocks)
     if not known or sum(weight for _, weight in known) < rules.answer_share * total - 1e-6:
         return None
-    return median_up(known)
+    return compute_upper_median(known)

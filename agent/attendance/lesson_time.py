@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from agent.model_classes import Lesson
+from agent.core.class_model import Lesson
 
-Piece = tuple[datetime, datetime, list[Lesson]]
+LessonPiece = tuple[datetime, datetime, list[Lesson]]
 """Start, end, and the lessons that are under way for the whole of it."""
 
 
-def pieces(lessons: Sequence[Lesson]) -> list[Piece]:
+def split_lesson_time(lessons: Sequence[Lesson]) -> list[LessonPiece]:
     """Split lesson time where any lesson begins or ends; breaks are in no piece."""
     edges = sorted({x.start for x in lessons} | {x.end for x in lessons})
     found = []
@@ -23,7 +23,7 @@ def pieces(lessons: Sequence[Lesson]) -> list[Piece]:
     return found
 
 
-def take_first(time: Sequence[Piece], seconds: float) -> list[Piece]:
+def take_first(time: Sequence[LessonPiece], seconds: float) -> list[LessonPiece]:
     """Return the first `seconds` of lesson time."""
     found = []
     for start, end, running in time:
@@ -35,9 +35,9 @@ def take_first(time: Sequence[Piece], seconds: float) -> list[Piece]:
     return found
 
 
-def take_last(time: Sequence[Piece], seconds: float) -> list[Piece]:
+def take_last(time: Sequence[LessonPiece], seconds: float) -> list[LessonPiece]:
     """Return the last `seconds` of lesson time."""
-    found: list[Piece] = []
+    found: list[LessonPiece] = []
     for start, end, running in reversed(time):
         if seconds <= 0:
             break
@@ -47,7 +47,7 @@ def take_last(time: Sequence[Piece], seconds: float) -> list[Piece]:
     return found
 
 
-def sum_seconds(time: Sequence[Piece]) -> float:
+def sum_seconds(time: Sequence[LessonPiece]) -> float:
     """Return the length of lesson time."""
     return sum((end - start).total_seconds() for start, end, _ in time)
 

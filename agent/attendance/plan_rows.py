@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import datetime, time
 
 from agent.attendance.cells import Cell, Cells, NoValue
-from agent.attendance.days import Day, read_day
-from agent.attendance.fields import FieldPath, Report, Unread, shown
-from agent.attendance.headings import squeeze
+from agent.attendance.day_cells import DayCell, read_day
+from agent.attendance.fields import FieldPath, ImportReport, UnreadableCell, sanitize_value
+from agent.attendance.headings import strip_whitespace
 from agent.attendance.sheets import Sheet, describe_cell
-from agent.attendance.spans import Span, TimeCell, check_half, read_clock, read_time
-from agent.model import Session
+from agent.attendance.time_cells import CellSpan, TimeCell, check_half_day, read_clock, read_time
+from agent.core.model import Session
 
 _DAY_ZERO = 1904
 _LESSON = ("content", "kind", "teacher", "room_id", "staff_in_room")
@@ -36,12 +36,12 @@ _SUM = re.compile("[合总小共]计")
 def _read_time(values: Mapping[str, Cell], key: str) -> TimeCell:
     try:
         return read_time(values[key])
-    except Unread as error:
-        raise Unread(error.key, **error.params, at=key) from None
+    except UnreadableCell as error:
+        raise UnreadableCell(error.key, **error.params, at=key) from None
 
 
 def _normalize_remark(value: object) -> str:
-    return squeeze(value).strip("（）()。.!")
+    return strip_whitespace(value).strip("（）()。.!")
 
 
 def _is_off(values: Mapping[str, Cell]) -> bool:
@@ -55,7 +55,7 @@ def _is_off(values: Mapping[str, Cell]) -> bool:
 class PlanRows:
     """Reads the rows below the headings in order. `found`: the lessons; `used`: numbers of the rows with lessons."""
 
-    def __init__(self, sheet: Sheet, body: Mapping[str, object], report: Report) -> None:
+    def __init__(self, sheet: Sheet, body: Mapping[str, object], report: ImportReport) -> None:
         self.found: list[dict[str, object]] = []
         self.used: set[int] = set()
         self._sheet, self._body, self._report = sheet, body, report
@@ -63,9 +63,9 @@ class PlanRows:
         self._head = 0
         self._merged = sheet.under_merged()
         self._above: dict[str, Cell] = {}
-        self._day = Day(None)
+        self._day = DayCell(None)
         self._day_is_printed = False
-        self._no_day: tuple[str, Unread] | None = None
+        self._no_day: tuple[str, UnreadableCell] | None = None
         """Place and error of the day cell that applies now; reported with the first lesson below it."""
 
     def set_headings(self, keys: list[str], head: int) -> None:
@@ -90,7 +90,7 @@ class PlanRows:
         self._record_places(where, number, places)
         try:
             self._add(where, number, places, values, times)
-        except Unread as error:
+        except UnreadableCell as error:
             key = error.params.get("at", "time")
             self._report.add((*where, str(key)), error.key, **{k: v for k, v in error.params.items() if k != "at"})
 
@@ -100,33 +100,35 @@ class PlanRows:
         number: int,
         places: Mapping[str, str],
         values: Mapping[str, Cell],
-        times: list[Span] | Unread | None,
+        times: list[CellSpan] | UnreadableCell | None,
     ) -> None:
         """Add the row's lessons. Raises Unread if a cell, the day or a time of the row is wrong."""
         for key in values.keys() & {*_LESSON, *_TIMES}:
             value = values[key]
             if isinstance(value, NoValue):
-                raise Unread("classes.formula", value=shown(value.text), at=key)
+                raise UnreadableCell("classes.formula", value=sanitize_value(value.text), at=key)
         if self._no_day:
             place, error = self._no_day
             self._report.places[(*where, "date")] = place
-            raise Unread(error.key, **error.params, at="date")
+            raise UnreadableCell(error.key, **error.params, at="date")
         if self._day.value is None:
-            raise Unread("classes.missing", key="date", at="date")
-        if isinstance(times, Unread):
+            raise UnreadableCell("classes.missing", key="date", at="date")
+        if isinstance(times, UnreadableCell):
             raise times
         if not times:
-            printed = squeeze(values.get("time", ""))
+            printed = strip_whitespace(values.get("time", ""))
             if printed:
-                raise Unread("classes.not_span", value=shown(printed))
+                raise UnreadableCell("classes.not_span", value=sanitize_value(printed))
             told = next((values[key] for key in _LESSON if key in values), "")
-            raise Unread("classes.row_without_time", value=shown(squeeze(told)), at="row")
+            raise UnreadableCell("classes.row_without_time", value=sanitize_value(strip_whitespace(told)), at="row")
         if _OFF.fullmatch(_normalize_remark(values.get("content"))):
-            raise Unread("classes.off_with_time", value=shown(squeeze(values["content"])), at="content")
+            raise UnreadableCell(
+                "classes.off_with_time", value=sanitize_value(strip_whitespace(values["content"])), at="content"
+            )
         for key in (key for key in _TIMES if key in values):
             self._check_same_day(key, values[key])
         for span in times:
-            check_half(span.start, span.half)
+            check_half_day(span.start, span.half)
         for span in times:
             self._record_places(("lessons", len(self.found)), number, places)
             entry = {"date": self._day.value, "start": span.start.isoformat(), "end": span.end.isoformat()}
@@ -139,12 +141,12 @@ class PlanRows:
         values: dict[str, Cell] = {}
         for key, value in zip(self._keys, row, strict=False):
             text = value.strip() if isinstance(value, str) else value
-            if not key or text in (None, "") or (key != "date" and _STROKE.fullmatch(squeeze(value))):
+            if not key or text in (None, "") or (key != "date" and _STROKE.fullmatch(strip_whitespace(value))):
                 continue
             if text in _DITTO and (key == "date" or key in self._above):
                 values |= {} if key == "date" else {key: self._above[key]}
                 continue
-            values[key] = _KINDS.get(squeeze(value), value) if key == "kind" else value
+            values[key] = _KINDS.get(strip_whitespace(value), value) if key == "kind" else value
         self._above |= {key: value for key, value in values.items() if key in _LESSON}
         return values
 
@@ -180,7 +182,7 @@ class PlanRows:
             if near:
                 report.places[(*where, key)] = places[near]
 
-    def _read_times(self, values: Mapping[str, Cell]) -> list[Span] | Unread | None:
+    def _read_times(self, values: Mapping[str, Cell]) -> list[CellSpan] | UnreadableCell | None:
         """Return the time spans of a row with its half-day; the error if they are wrong; None without any time."""
         try:
             read = {key: _read_time(values, key) for key in ("session", "time") if key in values}
@@ -188,34 +190,41 @@ class PlanRows:
             if "start" in values or "end" in values:
                 return [self._read_columns(values, half, spans)]
             return [replace(s, half=s.half or half) for s in spans] or None
-        except Unread as error:
+        except UnreadableCell as error:
             return error
 
     def _read_half_day(self, values: Mapping[str, Cell], read: Mapping[str, TimeCell]) -> Session | None:
         """Return the half-day named by the row's own column, else by a time cell without spans."""
         told = [x.half for x in read.values() if x.half]
         if len(set(told)) > 1:
-            raise Unread("classes.words_for_times", value=shown(squeeze(values["time"])))
+            raise UnreadableCell("classes.words_for_times", value=sanitize_value(strip_whitespace(values["time"])))
         inside = {s.half for x in read.values() for s in x.spans if s.half}
         if told and inside - {told[0]}:
-            raise Unread("classes.two_halves", value=shown(squeeze(values["time"])), session=told[0].folder, at="time")
+            raise UnreadableCell(
+                "classes.two_halves",
+                value=sanitize_value(strip_whitespace(values["time"])),
+                session=told[0].folder,
+                at="time",
+            )
         return told[0] if told else None
 
-    def _read_columns(self, values: Mapping[str, Cell], half: Session | None, spans: list[Span]) -> Span:
+    def _read_columns(self, values: Mapping[str, Cell], half: Session | None, spans: list[CellSpan]) -> CellSpan:
         """Return the span given by the columns 开始 and 结束."""
         moments: list[time] = []
         for key in ("start", "end"):
             if key not in values:
-                raise Unread("classes.missing", key=key, at=key)
+                raise UnreadableCell("classes.missing", key=key, at=key)
             try:
                 moment, word = read_clock(values[key])
-            except Unread as error:
-                raise Unread(error.key, **error.params, at=key) from None
+            except UnreadableCell as error:
+                raise UnreadableCell(error.key, **error.params, at=key) from None
             half = word or half if key == "start" else half
             moments.append(moment)
         if spans and [(s.start, s.end) for s in spans] != [tuple(moments)]:
-            raise Unread("classes.two_times", value=shown(squeeze(values.get("time", values.get("session")))))
-        return Span(moments[0], moments[1], half)
+            raise UnreadableCell(
+                "classes.two_times", value=sanitize_value(strip_whitespace(values.get("time", values.get("session"))))
+            )
+        return CellSpan(moments[0], moments[1], half)
 
     def _check_same_day(self, key: str, value: object) -> None:
         """Raise Unread if a time cell contains another date than the row's day: one of the two must be a mistake.
@@ -224,7 +233,7 @@ class PlanRows:
         """
         day = self._day.value
         if isinstance(value, datetime) and value.year > _DAY_ZERO and day is not None and value.date() != day:
-            raise Unread("classes.other_day", value=value.isoformat(" ", "minutes"), day=day, at=key)
+            raise UnreadableCell("classes.other_day", value=value.isoformat(" ", "minutes"), day=day, at=key)
 
     def _take_day(self, value: object, place: str) -> None:
         """Use a row's own day from this row on.
@@ -233,25 +242,25 @@ class PlanRows:
         """
         if value in (None, ""):
             return
-        self._day, self._no_day, self._day_is_printed = Day(None), None, False
+        self._day, self._no_day, self._day_is_printed = DayCell(None), None, False
         if isinstance(value, NoValue):
-            self._no_day = place, Unread("classes.formula", value=shown(value.text))
+            self._no_day = place, UnreadableCell("classes.formula", value=sanitize_value(value.text))
             return
         try:
             self._day = read_day(value, self._body, typed=self._sheet.typed)
-        except Unread as error:
+        except UnreadableCell as error:
             self._no_day = place, error
             return
         if self._day.value is None:
             self._day_is_printed = True
-            self._no_day = place, Unread("classes.day_without_date", value=shown(self._day.text))
+            self._no_day = place, UnreadableCell("classes.day_without_date", value=sanitize_value(self._day.text))
 
     def _is_line_below(self, row: Cells) -> bool:
         """Return whether a row is empty or, by its first filled cell, below the table (合计, 备注, 班主任 and the like)."""
-        first = next((i for i, value in enumerate(row) if squeeze(value)), None)
+        first = next((i for i, value in enumerate(row) if strip_whitespace(value)), None)
         if first is None:
             return True
-        said, key = squeeze(row[first]), self._keys[first] if first < len(self._keys) else None
+        said, key = strip_whitespace(row[first]), self._keys[first] if first < len(self._keys) else None
         if key in _LESSON:  # 审核 may be the content of a lesson, 审核：王 is not
             return _SUM.match(said) is not None or (":" in said and _LINES_BELOW.match(said) is not None)
         return key in ("", "date", "time", "session") and _LINES_BELOW.match(said) is not None

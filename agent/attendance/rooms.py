@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from agent.attendance.fields import Report
+from agent.attendance.fields import ImportReport
 from agent.attendance.json_types import BenchBody, RoomBody
-from agent.attendance.table_reader import Table
-from agent.model_classes import Bench, LessonKind, Room, TrainingClass
+from agent.attendance.table_reader import TableReader
+from agent.core.class_model import Bench, LessonKind, Room, TrainingClass
 
-KINDS: Mapping[str, LessonKind] = {
+ROOM_KINDS: Mapping[str, LessonKind] = {
     "theory": "theory",
     "practice": "practice",
     "理论": "theory",
     "实操": "practice",
     "实践": "practice",
 }
-VIEWS: Mapping[str, Literal["whole", "part"]] = {"whole": "whole", "part": "part", "整体": "whole", "部分": "part"}
+ROOM_VIEWS: Mapping[str, Literal["whole", "part"]] = {"whole": "whole", "part": "part", "整体": "whole", "部分": "part"}
 
 
-def body(room: Room) -> RoomBody:
+def serialize_room(room: Room) -> RoomBody:
     """Write a room as JSON."""
     entry: RoomBody = {
         "room_id": room.room_id,
@@ -38,25 +38,25 @@ def body(room: Room) -> RoomBody:
     return entry
 
 
-def read(table: Table) -> Room:
+def read_room(table: TableReader) -> Room:
     """Read one room; problems are reported to the table's report."""
     room_id = table.identity("room_id")
     cameras = table.texts("cameras")
     room = Room(
         room_id=room_id,
         name=table.text("name", limit=60) or room_id,
-        kind=table.choice("kind", KINDS) or "theory",
+        kind=table.choice("kind", ROOM_KINDS) or "theory",
         cameras=cameras,
-        view=table.choice("view", VIEWS, required=False) or "whole",
+        view=table.choice("view", ROOM_VIEWS, required=False) or "whole",
         benches=tuple(bench for row in table.tables("benches") if (bench := _read_bench(row, cameras))),
     )
     for camera in cameras:
-        Table(table.report, table.path, {"cameras": camera}).identity("cameras")
+        TableReader(table.report, table.path, {"cameras": camera}).identity("cameras")
     table.done()
     return room
 
 
-def _read_bench(table: Table, cameras: tuple[str, ...]) -> Bench | None:
+def _read_bench(table: TableReader, cameras: tuple[str, ...]) -> Bench | None:
     name, camera_id, limit = (
         table.text("name", required=True, limit=60),
         table.text("camera_id"),
@@ -87,7 +87,7 @@ def _parse_points(raw: object) -> tuple[tuple[float, float], ...] | None:
     return tuple(points)
 
 
-def check(report: Report, cls: TrainingClass) -> None:
+def check_rooms(report: ImportReport, cls: TrainingClass) -> None:
     """Report a class without rooms, room IDs used twice, and cameras in several rooms."""
     if not cls.rooms:
         report.add(("rooms",), "classes.no_rooms")

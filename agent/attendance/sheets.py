@@ -7,9 +7,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import words
+from agent import i18n
 from agent.attendance.cells import MOST_COLUMNS, MOST_ROWS, Cells, Merged
-from agent.errors import ClassFileError
+from agent.core.errors import ClassFileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Sheet:
         return found
 
 
-def comma_separated(path: Path, data: bytes) -> Sheet:
+def parse_csv(path: Path, data: bytes) -> Sheet:
     """Parse a CSV file as Excel saves it. Raises ClassFileError.
 
     Encodings: UTF-8 (with or without BOM), GB18030, UTF-16. Delimiters: comma, semicolon, tab.
@@ -77,7 +77,7 @@ def _trim(row: list[str]) -> Cells:
     return cells
 
 
-def letter(column: int) -> str:
+def format_column_letter(column: int) -> str:
     """Return a spreadsheet's name of a column: 0 -> A, 26 -> AA."""
     text = ""
     column += 1
@@ -90,5 +90,5 @@ def letter(column: int) -> str:
 def describe_cell(sheet: str, row: int, column: int | None) -> str:
     """Describe a cell's place for error messages; row counts from 1, column from 0 (None: the whole row)."""
     if column is None:
-        return words.text("classes.at_row", sheet=sheet, row=row)
-    return words.text("classes.at_cell", sheet=sheet, row=row, column=letter(column))
+        return i18n.translate("classes.at_row", sheet=sheet, row=row)
+    return i18n.translate("classes.at_cell", sheet=sheet, row=row, column=format_column_letter(column))

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from agent.attendance.judge import HalfDay, Rules
-from agent.attendance.lesson_time import pieces
-from agent.model_classes import TrainingClass
+from agent.attendance.judge import JudgedHalfDay, JudgementRules
+from agent.attendance.lesson_time import split_lesson_time
+from agent.core.class_model import TrainingClass
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class AttendanceRate:
     """An attendance rate: present and expected, each summed over the half-days that could be judged."""
 
     present: int
@@ -26,7 +26,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class LessonHours:
     """Lesson time in seconds.
 
     `planned`: in the plan as amended. `due`: the part of it before now; it consists of `taught` (the class was seen),
@@ -42,17 +42,17 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ClassSummary:
     """The summary of a class."""
 
-    by_day: dict[date, Rate]
-    overall: Rate
-    hours: Hours
+    by_day: dict[date, AttendanceRate]
+    overall: AttendanceRate
+    hours: LessonHours
 
     def as_object(self) -> dict[str, object]:
         """Build the JSON object; times in seconds."""
 
-        def rate(r: Rate) -> dict[str, object]:
+        def rate(r: AttendanceRate) -> dict[str, object]:
             return {
                 "present": r.present,
                 "expected": r.expected,
@@ -74,24 +74,28 @@ class Summary:
         }
 
 
-def summarise(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rules: Rules) -> Summary:
+def summarize_class(
+    cls: TrainingClass, half_days: Sequence[JudgedHalfDay], now: datetime, rules: JudgementRules
+) -> ClassSummary:
     """Summarise judged half-days; one that is still under way counts as far as it has run."""
     days = sorted({h.date for h in half_days})
-    return Summary(
+    return ClassSummary(
         {day: _compute_rate(h for h in half_days if h.date == day) for day in days},
         _compute_rate(half_days),
         _compute_hours(cls, half_days, now, rules),
     )
 
 
-def _compute_rate(half_days: Iterable[HalfDay]) -> Rate:
+def _compute_rate(half_days: Iterable[JudgedHalfDay]) -> AttendanceRate:
     rows = list(half_days)
     known = [(h.figures.present, h.base) for h in rows if h.figures.present is not None and h.base is not None]
-    return Rate(sum(p for p, _ in known), sum(b for _, b in known), len(known), len(rows) - len(known))
+    return AttendanceRate(sum(p for p, _ in known), sum(b for _, b in known), len(known), len(rows) - len(known))
 
 
-def _compute_hours(cls: TrainingClass, half_days: Sequence[HalfDay], now: datetime, rules: Rules) -> Hours:
-    time = [(a, b) for day, session in cls.half_days() for a, b, _ in pieces(cls.lessons_of(day, session))]
+def _compute_hours(
+    cls: TrainingClass, half_days: Sequence[JudgedHalfDay], now: datetime, rules: JudgementRules
+) -> LessonHours:
+    time = [(a, b) for day, session in cls.half_days() for a, b, _ in split_lesson_time(cls.lessons_of(day, session))]
     due = sum((min(b, now) - a).total_seconds() for a, b in time if a < now)
     taught = not_taught = 0.0
     for half in half_days:
@@ -102,7 +106,7 @@ def _compute_hours(cls: TrainingClass, half_days: Sequence[HalfDay], now: dateti
                 taught += block.seconds
             else:
                 not_taught += block.seconds
-    return Hours(
+    return LessonHours(
         planned=sum((b - a).total_seconds() for a, b in time),
         due=due,
         taught=taught,

@@ -10,11 +10,11 @@ from importlib import resources
 from typing import Any, Protocol
 
 from agent.attendance import source
-from agent.attendance.fields import as_time
+from agent.attendance.fields import parse_clock_time
 
 TOML, XLSX, CSV = "class.example.toml", "class.example.xlsx", "class.plan.example.csv"
-PLAN = ("日期", "半天", "开始", "结束", "课程内容", "理论/实操", "授课教师", "教室", "室内教职工")
-KINDS = {"theory": "理论", "practice": "实操"}
+PLAN_HEADINGS = ("日期", "半天", "开始", "结束", "课程内容", "理论/实操", "授课教师", "教室", "室内教职工")
+KIND_NAMES = {"theory": "理论", "practice": "实操"}
 Example = dict[str, Any]
 """The parsed example file, class.example.toml of this package; its keys and types are those of a class file."""
 
@@ -23,7 +23,7 @@ class _Appendable(Protocol):
     def append(self, row: Sequence[object], /) -> None: ...
 
 
-def files() -> dict[str, bytes]:
+def build_templates() -> dict[str, bytes]:
     """Return the templates by file name."""
     text = (resources.files("agent.attendance") / TOML).read_text(encoding="utf-8")
     body = tomllib.loads(text)
@@ -31,17 +31,17 @@ def files() -> dict[str, bytes]:
 
 
 def _build_plan_rows(body: Example) -> list[list[object]]:
-    rows: list[list[object]] = [list(PLAN)]
+    rows: list[list[object]] = [list(PLAN_HEADINGS)]
     for row in body["lessons"]:
         half = "上午" if row["start"] < "12:00" else "下午"
         rows.append(
             [
                 row["date"],
                 half,
-                as_time(row["start"]),
-                as_time(row["end"]),
+                parse_clock_time(row["start"]),
+                parse_clock_time(row["end"]),
                 row["content"],
-                KINDS[row["kind"]],
+                KIND_NAMES[row["kind"]],
                 row["teacher"],
                 row.get("room_id", ""),
                 row.get("staff_in_room", 1),
@@ -71,7 +71,7 @@ def _write_xlsx(body: Example) -> bytes:
             [
                 room["room_id"],
                 room["name"],
-                KINDS[room["kind"]],
+                KIND_NAMES[room["kind"]],
                 "、".join(room["cameras"]),
                 {"whole": "整体", "part": "部分"}[room.get("view", "whole")],
             ]

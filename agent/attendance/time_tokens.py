@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import time
 
-from agent.attendance.fields import Unread, shown
-from agent.model import Session
+from agent.attendance.fields import UnreadableCell, sanitize_value
+from agent.core.model import Session
 
 DASH = r"(?:(?:[-‐‑‒–—―−~〜∼─━ー一至到→]|->)\s*)+"
 WEEKDAY = r"(?:星期|礼拜|周)([一二三四五六日天])"
@@ -66,7 +66,11 @@ def tokenize(text: str) -> Iterator[TimeToken]:
         found = _TOKENS.match(text, at)
         if not found:
             rest = re.match(r"[^\s,，;；、]*", text[at:])
-            raise Unread("classes.left_over", value=shown(text), rest=shown((rest[0] if rest else "") or text[at]))
+            raise UnreadableCell(
+                "classes.left_over",
+                value=sanitize_value(text),
+                rest=sanitize_value((rest[0] if rest else "") or text[at]),
+            )
         yield TimeToken(_find_kind(found), found)
         at = found.end()
 
@@ -89,14 +93,14 @@ def make_time(hour: int, minute: int, second: int, text: str) -> time:
         return time(hour, minute, second)
     except ValueError:
         word = "classes.midnight" if (hour, minute, second) == (24, 0, 0) else "classes.not_time"
-        raise Unread(word, value=shown(text.strip())) from None
+        raise UnreadableCell(word, value=sanitize_value(text.strip())) from None
 
 
 def to_24_hours(moment: time, suffix: str, text: str) -> time:
     """Apply the suffix of 8:30 AM or 2:30 PM; with PM, a time of 13:00 or later is unchanged."""
     later = suffix.lower().startswith("p")
     if moment.hour > 12 and not later:
-        raise Unread("classes.not_time", value=shown(text))
+        raise UnreadableCell("classes.not_time", value=sanitize_value(text))
     if moment.hour == 12:
         return moment.replace(hour=12 if later else 0)
     return moment.replace(hour=moment.hour + 12) if later and moment.hour < 12 else moment

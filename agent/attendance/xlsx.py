@@ -27,7 +27,7 @@ from agent.attendance.xlsx_parts import (
     TooManyRows,
     unescape,
 )
-from agent.errors import ClassFileError
+from agent.core.errors import ClassFileError
 
 MOST_UNPACKED = 48 * 1024 * 1024
 MOST_MEMBERS = 500
@@ -53,7 +53,7 @@ _DATE_CODE = re.compile(r"[ymdhs]|aaa", re.IGNORECASE)
 _LARGEST_SERIAL = 2958466
 
 
-class Workbook:
+class XlsxReader:
     """An open workbook. `names`: its sheets in order. `unseen`: names of its hidden sheets.
 
     The constructor and `cells` raise ClassFileError if the file cannot be read.

@@ -19,9 +19,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent.bureau.options import Options
-from agent.clock import SystemClock
-from agent.errors import BureauError, SettingsError
+from agent.bureau.options import BureauOptions
+from agent.core.clock import SystemClock
+from agent.core.errors import BureauError, SettingsError
 
 # beyond it an MQTT 5 broker withholds a message; wide enough that what is merely too long can still be answered
 LARGEST_PACKET = 16 * 1024 * 1024
@@ -34,7 +34,7 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedMessage:
     """A message from the bureau's side. `response_topic` and `correlation` are MQTT 5's, else None."""
 
     topic: str
@@ -44,14 +44,14 @@ class Received:
     correlation: bytes | None
 
 
-class Connection:
+class BrokerConnection:
     """`acks` holds (message ID, refusal text or None) of each PUBACK, in order of arrival."""
 
-    def __init__(self, options: Options, *, client_id: str, will: tuple[str, bytes] | None) -> None:
+    def __init__(self, options: BureauOptions, *, client_id: str, will: tuple[str, bytes] | None) -> None:
         self._options = options
         self._session_kept = options.session_expiry_s > 0
         self.acks: deque[tuple[int, str | None]] = deque()
-        self.inbox: deque[Received] = deque()
+        self.inbox: deque[ReceivedMessage] = deque()
         self.refused_topics: list[str] = []
         self.window = options.window
         self.largest: int | None = None
@@ -68,14 +68,14 @@ class Connection:
         options, deadline = self._options, time.monotonic() + self._options.connect_timeout_s
         extra: dict[str, Any] = {}
         if options.protocol == "5":
-            properties = _properties(PacketTypes.CONNECT)
+            properties = _build_properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = options.session_expiry_s
             properties.MaximumPacketSize = LARGEST_PACKET
             extra = {"clean_start": not self._session_kept, "properties": properties}
         try:
             self._client.connect(options.host, options.port, options.keepalive_s, **extra)
         except OSError as error:
-            raise _unreachable(error, options) from error
+            raise _explain_unreachable(error, options) from error
         except ValueError as error:  # a host name that no resolver can take
             raise BureauError("bureau.unreachable", host=options.host, port=options.port, detail=error) from error
         while self._connack is None:
@@ -104,7 +104,7 @@ class Connection:
         """Send with QoS 1; return the message ID that its acknowledgement will carry."""
         properties = None
         if correlation is not None:
-            properties = _properties(PacketTypes.PUBLISH)
+            properties = _build_properties(PacketTypes.PUBLISH)
             properties.CorrelationData = correlation
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
@@ -147,7 +147,7 @@ class Connection:
         if options.username or options.password:
             client.username_pw_set(options.username or None, options.password or None)
         if options.tls:
-            client.tls_set_context(tls_context(options))
+            client.tls_set_context(build_tls_context(options))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -184,14 +184,14 @@ class Connection:
             return
         properties = message.properties
         asked, correlation = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
-        self.inbox.append(Received(topic, bytes(message.payload), message.retain, asked, correlation))
+        self.inbox.append(ReceivedMessage(topic, bytes(message.payload), message.retain, asked, correlation))
 
 
-def _properties(packet: int) -> Properties:
+def _build_properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
 
 
-def tls_context(options: Options) -> ssl.SSLContext:
+def build_tls_context(options: BureauOptions) -> ssl.SSLContext:
     """TLS 1.2 or later; with `ca_file` only that CA is believed. Raises SettingsError for a file that is no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -210,7 +210,7 @@ def tls_context(options: Options) -> ssl.SSLContext:
     return context
 
 
-def _unreachable(error: OSError, options: Options) -> BureauError:
+def _explain_unreachable(error: OSError, options: BureauOptions) -> BureauError:
     where: dict[str, Any] = {"host": options.host, "port": options.port}
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code == _NOT_YET_VALID:

@@ -7,14 +7,14 @@ import ssl
 from contextlib import suppress
 from dataclasses import replace
 
-from agent.bureau.connection import Connection
-from agent.bureau.options import Options
-from agent.errors import BureauError
+from agent.bureau.connection import BrokerConnection
+from agent.bureau.options import BureauOptions
+from agent.core.errors import BureauError
 
 _MUTE = ("bureau.closed_early", "bureau.no_welcome", "bureau.garbled")
 
 
-def explained(error: BureauError, options: Options, will: bytes | None = None) -> BureauError:
+def diagnose_refusal(error: BureauError, options: BureauOptions, will: bytes | None = None) -> BureauError:
     """The error, or a clearer one. `will` is the will's payload that was sent along. No password goes to a port that speaks
     another language than the settings say."""
     where = {"host": options.host, "port": options.port}
@@ -25,7 +25,7 @@ def explained(error: BureauError, options: Options, will: bytes | None = None) -
     return error
 
 
-def _speaks_tls(options: Options) -> bool:
+def _speaks_tls(options: BureauOptions) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # nothing is sent to it: only whether it answers matters
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -39,9 +39,9 @@ def _speaks_tls(options: Options) -> bool:
         return False
 
 
-def _welcomes_without_will(options: Options) -> bool:
+def _welcomes_without_will(options: BureauOptions) -> bool:
     once = replace(options, session_expiry_s=0)
-    connection = Connection(once, client_id=f"{options.client_id}-probe", will=None)
+    connection = BrokerConnection(once, client_id=f"{options.client_id}-probe", will=None)
     try:
         connection.open()
     except BureauError:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.bureau.options import Options
+from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
-from agent.clock import Clock, rfc3339
-from agent.model import Segment
-from agent.model_cameras import Camera
-from agent.periodic import run_every
+from agent.core.camera_model import Camera
+from agent.core.clock import Clock, format_local
+from agent.core.model import Segment
+from agent.core.periodic import run_every
 
 MINUTE = timedelta(seconds=60)
 
@@ -22,7 +22,13 @@ class Heartbeat:
     what it leaves out comes from the catalog."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, facts: Callable[[], Mapping[str, Any]]
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        options: BureauOptions,
+        *,
+        boot_id: str,
+        facts: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -62,14 +68,14 @@ class Heartbeat:
     def _doctor(self) -> dict[str, Any] | None:
         """The last examination in short; None before the first."""
         last = self._catalog.health.last()
-        return {"at": rfc3339(last.at, self._catalog.zone), **last.short()} if last else None
+        return {"at": format_local(last.at, self._catalog.zone), **last.short()} if last else None
 
     def _recorded(self, camera: Camera, now: datetime) -> float:
         segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)
-        return recorded_s(segments, now, open_until=now if camera.up else None)
+        return sum_recorded_seconds(segments, now, open_until=now if camera.up else None)
 
 
-def recorded_s(segments: list[Segment], now: datetime, *, open_until: datetime | None) -> float:
+def sum_recorded_seconds(segments: list[Segment], now: datetime, *, open_until: datetime | None) -> float:
     """Seconds of the last minute that segments cover. An open one counts to `open_until`; None: not at all."""
     total, reached = 0.0, now - MINUTE
     for segment in sorted(segments, key=lambda s: s.start):

@@ -12,20 +12,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from agent import shortage, words
-from agent.bureau.connection import Connection, Received
-from agent.bureau.diagnose import explained
-from agent.bureau.incoming import Desk, Handler
-from agent.bureau.mirror import Mirror
-from agent.bureau.options import Options
-from agent.bureau.own_state import OwnState
-from agent.bureau.pump import Pump
-from agent.bureau.suspects import Sent, Suspects
-from agent.bureau.warnings import Warnings
+from agent import i18n
+from agent.bureau.connection import BrokerConnection, ReceivedMessage
+from agent.bureau.diagnose import diagnose_refusal
+from agent.bureau.dispatcher import Dispatcher, Handler
+from agent.bureau.options import BureauOptions
+from agent.bureau.outbox_sender import OutboxSender
+from agent.bureau.own_state import StateTopic
+from agent.bureau.retained import RetainedReconciler
+from agent.bureau.suspects import SentMessage, SuspectMessages
+from agent.bureau.warnings import LinkWarnings
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import BureauError, SiteAgentError
-from agent.model_classes import TrainingClass
+from agent.core import shortage
+from agent.core.class_model import TrainingClass
+from agent.core.clock import Clock
+from agent.core.errors import BureauError, SiteAgentError
 
 log = logging.getLogger(__name__)
 _GOODBYE_S = 3.0
@@ -42,14 +43,14 @@ class LinkStatus:
 
 
 class BureauLink:
-    """See docs/mqtt.md. `classes` and `accept_class` are the attendance stage's (the second checks a body and returns what
+    """See docs/reference/mqtt.md. `classes` and `accept_class` are the attendance stage's (the second checks a body and returns what
     to store), `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used."""
 
     def __init__(
         self,
         catalog: Catalog,
         clock: Clock,
-        options: Options,
+        options: BureauOptions,
         *,
         boot_id: str,
         version: str,
@@ -61,12 +62,12 @@ class BureauLink:
         self._catalog = catalog
         self._clock = clock
         self._options = options
-        self._own = OwnState(catalog, clock, options, boot_id=boot_id, version=version)
-        self._suspects = Suspects(options.aside_pause_s)
+        self._own = StateTopic(catalog, clock, options, boot_id=boot_id, version=version)
+        self._suspects = SuspectMessages(options.aside_pause_s)
         self._hunting = False
-        self._warnings = Warnings(catalog)
-        self._mirror = Mirror(catalog, clock, options, classes)
-        self._desk = Desk(catalog, clock, options, requests=requests, accept_class=accept_class)
+        self._warnings = LinkWarnings(catalog)
+        self._mirror = RetainedReconciler(catalog, clock, options, classes)
+        self._desk = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
         self._status = LinkStatus(False, clock.now(), None)
         self._since = clock.now()
         self._reborn = 0.0
@@ -79,19 +80,19 @@ class BureauLink:
 
     def run(self, stop: threading.Event) -> None:
         """Stay connected until `stop`, then say `stopped` and leave."""
-        waits = pauses(self._options)
+        waits = generate_reconnect_delays(self._options)
         try:
             while not stop.is_set():
                 self._acknowledged, self._hunting, begun = False, False, time.monotonic()
                 try:
-                    with shortage.told():
+                    with shortage.convert_shortage():
                         self._run_once(stop)
                 except SiteAgentError as error:
                     self._lost(error)
                     # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,
                     # as two boxes of one name make it do
                     if self._hunting or (self._acknowledged and time.monotonic() - begun > self._options.steady_s):
-                        waits = pauses(self._options)
+                        waits = generate_reconnect_delays(self._options)
                     self._clock.wait(stop, next(waits))
         finally:
             self._desk.close()
@@ -100,7 +101,9 @@ class BureauLink:
         """One connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
         self._since = self._clock.now()
         will = self._own.message("offline", self._since)
-        connection = Connection(self._options, client_id=self._options.client_id, will=(self._topic("state"), will))
+        connection = BrokerConnection(
+            self._options, client_id=self._options.client_id, will=(self._topic("state"), will)
+        )
         clean = False
         try:
             self._open(connection, will)
@@ -108,7 +111,7 @@ class BureauLink:
             self._own.connecting()
             self._rebirth_due, self._desk.largest = False, connection.largest
             connection.subscribe([self._topic(t) for t in ("classes/+", "request/+", "state")])
-            pump = Pump(
+            pump = OutboxSender(
                 connection, self._catalog, self._clock, self._options, lambda: self._birth(connection), self._suspects
             )
             self._mirror.start()
@@ -116,16 +119,16 @@ class BureauLink:
         finally:
             connection.close(clean=clean)
 
-    def _open(self, connection: Connection, will: bytes) -> None:
+    def _open(self, connection: BrokerConnection, will: bytes) -> None:
         try:
             connection.open()
         except BureauError as error:
             if self._explained is None or self._explained[0] != str(error):
-                self._explained = str(error), explained(error, self._options, will)
+                self._explained = str(error), diagnose_refusal(error, self._options, will)
             raise self._explained[1].with_traceback(None) from None
         self._explained = None
 
-    def _serve(self, connection: Connection, pump: Pump, stop: threading.Event) -> bool:
+    def _serve(self, connection: BrokerConnection, pump: OutboxSender, stop: threading.Event) -> bool:
         """Until `stop`; whether the broker then has `stopped`."""
         try:
             while not stop.is_set():
@@ -138,23 +141,23 @@ class BureauLink:
             self._hunting = self._own.problem() is None and self._suspects.broke(pump.sent())
             raise
 
-    def _turn(self, connection: Connection, pump: Pump, timeout: float) -> None:
+    def _turn(self, connection: BrokerConnection, pump: OutboxSender, timeout: float) -> None:
         connection.step(timeout)
         while connection.inbox:
             self._take(connection.inbox.popleft(), pump)
         while connection.refused_topics:
-            log.warning("%s", words.text("bureau.subscribe_refused", topic=connection.refused_topics.pop()))
+            log.warning("%s", i18n.translate("bureau.subscribe_refused", topic=connection.refused_topics.pop()))
         self._be_born_again(connection, pump)
         while self._desk.answers and pump.has_room():
             answer = self._desk.answers.popleft()
             mid = connection.publish(answer.topic, answer.payload, retain=False, correlation=answer.correlation)
-            pump.track(mid, Sent(answer.topic, len(answer.payload), again=False))
+            pump.track(mid, SentMessage(answer.topic, len(answer.payload), again=False))
         self._mirror.step()
         pump.step()
         self._acknowledged = pump.acknowledged > 0
         self._warn(pump.problems())
 
-    def _take(self, message: Received, pump: Pump) -> None:
+    def _take(self, message: ReceivedMessage, pump: OutboxSender) -> None:
         if message.topic == self._topic("state"):
             overwritten = self._own.take(message)
             if pump.born and not message.retained:
@@ -162,13 +165,13 @@ class BureauLink:
         else:
             self._desk.take(message)
 
-    def _be_born_again(self, connection: Connection, pump: Pump) -> None:
+    def _be_born_again(self, connection: BrokerConnection, pump: OutboxSender) -> None:
         if self._rebirth_due and pump.has_room() and time.monotonic() - self._reborn > _REBIRTH_S:
             self._rebirth_due, self._reborn = False, time.monotonic()
             if self._suspects.set_aside_until("state") is None:
                 pump.track(*self._birth(connection))
 
-    def _goodbye(self, connection: Connection, pump: Pump) -> bool:
+    def _goodbye(self, connection: BrokerConnection, pump: OutboxSender) -> bool:
         """Publish `stopped` and wait a little for what is under way; True where the broker has `stopped`."""
         deadline = time.monotonic() + _GOODBYE_S
         while not pump.has_room() and time.monotonic() < deadline:
@@ -183,12 +186,12 @@ class BureauLink:
             pump.take_acks()
         return mid not in pump.under_way()
 
-    def _birth(self, connection: Connection) -> tuple[int, Sent]:
+    def _birth(self, connection: BrokerConnection) -> tuple[int, SentMessage]:
         return self._say(connection, "online", self._since)
 
-    def _say(self, connection: Connection, state: str, since: datetime) -> tuple[int, Sent]:
+    def _say(self, connection: BrokerConnection, state: str, since: datetime) -> tuple[int, SentMessage]:
         payload = self._own.message(state, since)
-        return connection.publish(self._topic("state"), payload, retain=True), Sent("state", len(payload))
+        return connection.publish(self._topic("state"), payload, retain=True), SentMessage("state", len(payload))
 
     def _topic(self, suffix: str) -> str:
         return f"{self._options.prefix}/{suffix}"
@@ -196,7 +199,7 @@ class BureauLink:
     def _welcome(self) -> None:
         self._status = LinkStatus(True, self._clock.now(), None)
         where = {"host": self._options.host, "port": self._options.port}
-        log.info("%s", words.text("bureau.connected", **where, waiting=self._catalog.outbox.size()))
+        log.info("%s", i18n.translate("bureau.connected", **where, waiting=self._catalog.outbox.size()))
 
     def _warn(self, refused: list[BureauError]) -> None:
         other = self._own.problem()
@@ -211,22 +214,22 @@ class BureauLink:
             self._status = LinkStatus(False, since, problem)
 
 
-def probe(options: Options, name: str = "probe") -> None:
+def probe_broker(options: BureauOptions, name: str = "probe") -> None:
     """Sign in once as the service does and leave, under a client ID of its own (it ends in `name`), so that the service's
     session is left alone. Raises BureauError, SettingsError saying why it cannot be done."""
     options.check()
     once = replace(options, session_expiry_s=0)
-    connection = Connection(once, client_id=f"{options.client_id}-{name}", will=None)
+    connection = BrokerConnection(once, client_id=f"{options.client_id}-{name}", will=None)
     try:
         connection.open()
     except BureauError as error:
-        raise explained(error, options) from error
+        raise diagnose_refusal(error, options) from error
     finally:
         with suppress(BureauError):
             connection.close(clean=True)
 
 
-def pauses(options: Options) -> Iterator[float]:
+def generate_reconnect_delays(options: BureauOptions) -> Iterator[float]:
     """Seconds between attempts, growing and spread wide, so that a county's boxes do not come back in step."""
     dice, pause = random.SystemRandom(), options.pause_min_s
     yield dice.uniform(0, options.pause_min_s)

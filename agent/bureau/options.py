@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from agent import defaults
-from agent.errors import SettingsError
-from agent.model import is_id
+from agent.core import defaults
+from agent.core.errors import SettingsError
+from agent.core.model import is_id
 
 ROOT = "training/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BureauOptions:
     """Seconds end in `_s`, sizes in `_bytes`. `ca_file` pins the CA: with it no other one is believed. `password` and key
     never show in texts. `signing_key` (`ssh-ed25519 AAAA…`) makes an approved class need that key's signature.
     `session_expiry_s` 0 keeps no session at the broker. After a connection of `steady_s` pauses begin small again. A topic

@@ -13,25 +13,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from agent import clock as clocks
-from agent import words
-from agent.bureau.connection import Received
+from agent import i18n
+from agent.bureau.connection import ReceivedMessage
 from agent.bureau.envelope import unwrap, wrap
-from agent.bureau.options import Options
+from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import BureauError
-from agent.model_alerts import AlertKind
+from agent.core import clock as clocks
+from agent.core.alert_model import AlertKind
+from agent.core.clock import Clock
+from agent.core.errors import BureauError
 
 log = logging.getLogger(__name__)
 _SUBJECT = "box"
 _OVER_S = 3600.0  # without a sign of the other box
 
 
-class OwnState:
+class StateTopic:
     """For one thread. `since` in the messages is the connection's, so that an old will tells itself apart."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, version: str) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, options: BureauOptions, *, boot_id: str, version: str) -> None:
         self._catalog = catalog
         self._clock = clock
         self._options = options
@@ -46,7 +46,7 @@ class OwnState:
         """Will and birth are alike but for one word."""
         data = {
             "state": state, "boot_id": self._boot_id, "version": self._version,
-            "since": clocks.rfc3339(since, self._catalog.zone),
+            "since": clocks.format_local(since, self._catalog.zone),
         }  # fmt: skip
         return wrap(
             event_id=str(uuid.uuid4()), source=self._options.source, name="state", subject="state", at=since,
@@ -57,7 +57,7 @@ class OwnState:
         """Nothing was heard on the new connection yet."""
         self._echoed = False
 
-    def take(self, message: Received) -> bool:
+    def take(self, message: ReceivedMessage) -> bool:
         """Look at a message on the topic. True where the box's birth does not stand and must be told again, as after the will
         of an old connection."""
         try:
@@ -73,13 +73,13 @@ class OwnState:
             self.other_box()
         return not online and not message.retained
 
-    def _is_another(self, message: Received, data: Mapping[str, Any]) -> bool:
+    def _is_another(self, message: ReceivedMessage, data: Mapping[str, Any]) -> bool:
         """What an earlier run of this box left behind (kept at the broker, queued for its session, a late will) comes before
         the echo of this run's birth, or its connection began before that."""
         if data.get("state") == "online" and not message.retained and self._echoed:
             return True
         try:
-            since = clocks.parse(str(data.get("since")))
+            since = clocks.parse_time(str(data.get("since")))
         except ValueError:
             return False
         return self._first is not None and since > self._first
@@ -89,7 +89,7 @@ class OwnState:
         if self.problem() is None:
             log.error("%s", BureauError("bureau.taken_over"))
         self._seen = self._clock.monotonic()
-        text = words.text("bureau.duplicate", box=self._options.prefix.removeprefix("training/v1/"))
+        text = i18n.translate("bureau.duplicate", box=self._options.prefix.removeprefix("training/v1/"))
         self._catalog.alerts.raise_(AlertKind.BOX_DUPLICATE, _SUBJECT, text, self._clock.now())
 
     def problem(self) -> BureauError | None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.errors import BureauError
+from agent.core.errors import BureauError
 
 log = logging.getLogger(__name__)
 BREAKS = 2
@@ -25,7 +25,7 @@ _FRUITLESS = 10  # topics set aside, and still nothing was acknowledged: it is t
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """A message under way: `topic` after the box's prefix, `size` of the payload in bytes; `again` where it is sent again after
     a reconnection."""
 
@@ -35,7 +35,7 @@ class Sent:
 
 
 @dataclass(slots=True)
-class _Aside:
+class _SetAside:
     """`until` is monotonic, `pause` the seconds that it lasts."""
 
     size: int
@@ -43,13 +43,13 @@ class _Aside:
     until: float
 
 
-class Suspects:
+class SuspectMessages:
     """Outlives connections. `pause_s` is how long a topic is set aside the first time. For one thread."""
 
     def __init__(self, pause_s: float) -> None:
         self._pause_s = pause_s
         self._breaks: dict[str, int] = {}
-        self._aside: dict[str, _Aside] = {}
+        self._aside: dict[str, _SetAside] = {}
         self._last = -math.inf
         self._fruitless = 0
         self._given_up = -math.inf
@@ -75,7 +75,7 @@ class Suspects:
         if self.set_aside_until(topic) is None:
             self._aside.pop(topic, None)
 
-    def broke(self, under_way: Sequence[Sent]) -> bool:
+    def broke(self, under_way: Sequence[SentMessage]) -> bool:
         """The link broke while these were under way. True where that led a step further, so that the next connection need not
         wait long."""
         now, alone = time.monotonic(), self.alone
@@ -100,14 +100,14 @@ class Suspects:
             return
         before = self._aside.get(topic)
         pause = min(_LONGEST_S, before.pause * 2) if before else self._pause_s
-        self._aside[topic] = _Aside(size, pause, now + pause)
-        log.warning("%s", _problem(topic, self._aside[topic]))
+        self._aside[topic] = _SetAside(size, pause, now + pause)
+        log.warning("%s", _build_problem(topic, self._aside[topic]))
 
     def problems(self) -> list[BureauError]:
         """A line for each topic that is set aside."""
         now = time.monotonic()
-        return [_problem(topic, aside) for topic, aside in self._aside.items() if now < aside.until]
+        return [_build_problem(topic, aside) for topic, aside in self._aside.items() if now < aside.until]
 
 
-def _problem(topic: str, aside: _Aside) -> BureauError:
+def _build_problem(topic: str, aside: _SetAside) -> BureauError:
     return BureauError("bureau.set_aside", topic=topic, size=aside.size, minutes=math.ceil(aside.pause / 60))

@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 
 from agent.catalog import Catalog
-from agent.errors import BureauError
+from agent.core.errors import BureauError
 
 _FACT = "bureau.warnings"
 
 
-class Warnings:
+class LinkWarnings:
     """Writes only what changed. Begins with none."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -27,6 +27,6 @@ class Warnings:
             self._catalog.facts.put(_FACT, text)
 
 
-def kept(catalog: Catalog) -> list[BureauError]:
+def load_warnings(catalog: Catalog) -> list[BureauError]:
     """As the running agent last said."""
     return [BureauError(key, **params) for key, params in json.loads(catalog.facts.get(_FACT) or "[]")]

@@ -1,7 +1,7 @@
 """Cameras: discovery on the network, identity by serial, admission by the bureau's model list, required parameters."""
 
 from agent.cameras.auth import Credentials
-from agent.cameras.options import Known, Options
-from agent.cameras.worker import CameraWatch
+from agent.cameras.options import CameraOptions, ConfiguredCamera
+from agent.cameras.worker import CameraWorker
 
-__all__ = ["CameraWatch", "Credentials", "Known", "Options"]
+__all__ = ["CameraWorker", "Credentials", "ConfiguredCamera", "CameraOptions"]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from agent import words
-from agent.cameras.device import Description
-from agent.errors import CameraError, CameraUnreachable, SettingsError
-from agent.model_cameras import Stream, Verdict
+from agent import i18n
+from agent.cameras.device import DeviceDescription
+from agent.core.camera_model import Stream, Verdict
+from agent.core.errors import CameraError, CameraUnreachable, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +63,37 @@ class Judgement:
     reasons: tuple[str, ...] = ()
 
 
-def judge(camera: Description, approved: ModelList, twins: Collection[str] = ()) -> Judgement:
+def judge_camera(camera: DeviceDescription, approved: ModelList, twins: Collection[str] = ()) -> Judgement:
     """Return the verdict on a camera by the list.
 
     Refused: no entry of the list fits manufacturer, model and firmware. Faulty: a parameter differs, or other devices (at
     the addresses `twins`) report the same serial. Otherwise admitted.
     """
-    judged = _judge(camera, approved)
-    more = tuple(words.text("cameras.twin", address=address, serial=camera.serial) for address in twins)
+    judged = _judge_by_list(camera, approved)
+    more = tuple(i18n.translate("cameras.twin", address=address, serial=camera.serial) for address in twins)
     verdict = Verdict.FAULTY if more and judged.verdict.recordable else judged.verdict
     return Judgement(verdict, (*judged.reasons, *more))
 
 
-def _judge(camera: Description, approved: ModelList) -> Judgement:
+def _judge_by_list(camera: DeviceDescription, approved: ModelList) -> Judgement:
     if not approved.models:
-        return Judgement(Verdict.REFUSED, (words.text("cameras.no_list"),))
+        return Judgement(Verdict.REFUSED, (i18n.translate("cameras.no_list"),))
     if not camera.model:
-        return Judgement(Verdict.REFUSED, (words.text("cameras.no_model"),))
-    named = [m for m in approved.models if _same(m.manufacturer, camera.manufacturer) and _same(m.model, camera.model)]
+        return Judgement(Verdict.REFUSED, (i18n.translate("cameras.no_model"),))
+    named = [
+        m
+        for m in approved.models
+        if _matches_pattern(m.manufacturer, camera.manufacturer) and _matches_pattern(m.model, camera.model)
+    ]
     if not named:
         maker, model = camera.manufacturer or "?", camera.model
-        return Judgement(Verdict.REFUSED, (words.text("cameras.not_on_list", manufacturer=maker, model=model),))
-    fitting = next((m for m in named if _firmware_fits(camera.firmware, m)), None)
+        return Judgement(Verdict.REFUSED, (i18n.translate("cameras.not_on_list", manufacturer=maker, model=model),))
+    fitting = next((m for m in named if _is_firmware_allowed(camera.firmware, m)), None)
     if fitting is None:
         bounds = ", ".join(f"{m.firmware_min or '…'} – {m.firmware_max or '…'}" for m in named)
-        reason = words.text("cameras.firmware", model=camera.model, firmware=camera.firmware or "?", bounds=bounds)
+        reason = i18n.translate("cameras.firmware", model=camera.model, firmware=camera.firmware or "?", bounds=bounds)
         return Judgement(Verdict.REFUSED, (reason,))
-    faults = tuple(_faults(camera, fitting.require))
+    faults = tuple(_find_faults(camera, fitting.require))
     return Judgement(Verdict.FAULTY if faults else Verdict.ADMITTED, faults)
 
 
@@ -98,64 +102,67 @@ def judge_error(error: CameraError) -> Judgement:
     return Judgement(Verdict.UNREACHABLE if isinstance(error, CameraUnreachable) else Verdict.REFUSED, (str(error),))
 
 
-def requirement_of(camera: Description, approved: ModelList) -> Requirement | None:
+def find_requirement(camera: DeviceDescription, approved: ModelList) -> Requirement | None:
     """Return what the list requires of this camera's parameters; None if the camera is not on the list."""
     for model in approved.models:
-        fits = _same(model.manufacturer, camera.manufacturer) and _same(model.model, camera.model)
-        if fits and _firmware_fits(camera.firmware, model):
+        fits = _matches_pattern(model.manufacturer, camera.manufacturer) and _matches_pattern(model.model, camera.model)
+        if fits and _is_firmware_allowed(camera.firmware, model):
             return model.require
     return None
 
 
-def _faults(camera: Description, require: Requirement) -> Iterator[str]:
+def _find_faults(camera: DeviceDescription, require: Requirement) -> Iterator[str]:
     if not camera.streams:
-        yield camera.stream_problem or words.text("cameras.no_profile")
+        yield camera.stream_problem or i18n.translate("cameras.no_profile")
         return
-    yield from _picture_faults(camera.streams[0], require)
-    yield from _sound_faults(camera.streams[0], require)
+    yield from _find_picture_faults(camera.streams[0], require)
+    yield from _find_sound_faults(camera.streams[0], require)
     if require.time_source and camera.time_source != require.time_source:
-        yield _differs("time_source", camera.time_source, require.time_source, fixable=True)
+        yield _describe_difference("time_source", camera.time_source, require.time_source, fixable=True)
 
 
-def _picture_faults(stream: Stream, require: Requirement) -> Iterator[str]:
+def _find_picture_faults(stream: Stream, require: Requirement) -> Iterator[str]:
     if require.codecs and stream.codec not in require.codecs:
-        yield _differs("codec", stream.codec, " / ".join(require.codecs), fixable=True)
+        yield _describe_difference("codec", stream.codec, " / ".join(require.codecs), fixable=True)
     told = f"{stream.width}×{stream.height}" if stream.width and stream.height else None
     if (stream.width or 0) < (require.width or 0) or (stream.height or 0) < (require.height or 0):
-        yield _differs("size", told, f"≥ {require.width or '…'}×{require.height or '…'}")
+        yield _describe_difference("size", told, f"≥ {require.width or '…'}×{require.height or '…'}")
     if require.fps and (stream.fps or 0) < require.fps:
-        yield _differs("fps", _plain(stream.fps), f"≥ {_plain(require.fps)}")
+        yield _describe_difference("fps", _format_number(stream.fps), f"≥ {_format_number(require.fps)}")
     if require.keyframe_interval_s:
         frames, rate = stream.keyframe_interval, stream.fps
         seconds = frames / rate if frames and rate else None
         # 5 % tolerance: 50 frames at 24.97 fps count as two seconds
         if seconds is None or seconds > require.keyframe_interval_s * 1.05:
-            yield _differs(
-                "keyframes", _plain(seconds, " s"), f"≤ {_plain(require.keyframe_interval_s)} s", fixable=True
+            yield _describe_difference(
+                "keyframes",
+                _format_number(seconds, " s"),
+                f"≤ {_format_number(require.keyframe_interval_s)} s",
+                fixable=True,
             )
 
 
-def _sound_faults(stream: Stream, require: Requirement) -> Iterator[str]:
+def _find_sound_faults(stream: Stream, require: Requirement) -> Iterator[str]:
     if (require.sound or require.audio_codecs) and not stream.audio:
-        yield words.text("cameras.no_sound")
+        yield i18n.translate("cameras.no_sound")
     elif require.audio_codecs and stream.audio not in require.audio_codecs:
-        yield _differs("audio", stream.audio, " / ".join(require.audio_codecs), fixable=True)
+        yield _describe_difference("audio", stream.audio, " / ".join(require.audio_codecs), fixable=True)
 
 
-def _differs(what: str, found: str | None, wanted: str, *, fixable: bool = False) -> str:
-    name = words.text(f"cameras.parameter.{what}")
+def _describe_difference(what: str, found: str | None, wanted: str, *, fixable: bool = False) -> str:
+    name = i18n.translate(f"cameras.parameter.{what}")
     if found is None:
-        return words.text("cameras.not_told", name=name, wanted=wanted)
-    return words.text(
+        return i18n.translate("cameras.not_told", name=name, wanted=wanted)
+    return i18n.translate(
         "cameras.differs_fixable" if fixable else "cameras.differs", name=name, found=found, wanted=wanted
     )
 
 
-def _plain(value: float | None, unit: str = "") -> str | None:
+def _format_number(value: float | None, unit: str = "") -> str | None:
     return None if value is None else f"{round(value, 2):g}{unit}"
 
 
-def _same(pattern: str, value: str) -> bool:
+def _matches_pattern(pattern: str, value: str) -> bool:
     """Compare without regard to case, outer spaces and the number of inner ones; `*` in the pattern matches anything.
 
     In what a camera reports, runs of spaces were already reduced to one when it was read.
@@ -164,30 +171,33 @@ def _same(pattern: str, value: str) -> bool:
     return re.fullmatch(".*".join(parts), value.strip(), re.IGNORECASE) is not None
 
 
-def _firmware_fits(firmware: str, model: ApprovedModel) -> bool:
+def _is_firmware_allowed(firmware: str, model: ApprovedModel) -> bool:
     if not model.firmware_min and not model.firmware_max:
         return True
-    have, least = _version(firmware), _version(model.firmware_min)
+    have, least = _parse_version(firmware), _parse_version(model.firmware_min)
     return bool(
         have
         and (have + (0,) * (len(least) - len(have)) >= least)
-        and (not model.firmware_max or have[: len(_version(model.firmware_max))] <= _version(model.firmware_max))
+        and (
+            not model.firmware_max
+            or have[: len(_parse_version(model.firmware_max))] <= _parse_version(model.firmware_max)
+        )
     )
 
 
-def _version(text: str) -> tuple[int, ...]:
+def _parse_version(text: str) -> tuple[int, ...]:
     """Return the first dotted number: `V5.7.3 build 220112` gives (5, 7, 3). An upper bound of 5.7 includes all of 5.7.x."""
     found = re.search(r"\d+(?:\.\d+)*", text)
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-def parse(text: str, source: object) -> ModelList:
+def parse_model_list(text: str, source: object) -> ModelList:
     """Parse the list. Raises SettingsError with file, line or key, and remedy."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError("cameras.list_not_toml", file=source, detail=error) from None
-    reader = _Reader(source)
+    reader = _ModelListReader(source)
     reader.only(raw, "", ("issuer", "issued", "require", "camera"))
     common = reader.table(raw, "require")
     entries = raw.get("camera", [])
@@ -204,7 +214,7 @@ def parse(text: str, source: object) -> ModelList:
     )
 
 
-class _Reader:
+class _ModelListReader:
     """Reads values from TOML tables; each error names the file and the key."""
 
     def __init__(self, source: object) -> None:
@@ -218,7 +228,7 @@ class _Reader:
             if not texts[key]:
                 raise SettingsError("cameras.list_missing", file=self._source, key=f"{where}.{key}")
         for key in ("firmware_min", "firmware_max"):
-            if texts[key] and not _version(texts[key]):
+            if texts[key] and not _parse_version(texts[key]):
                 raise self.bad(f"{where}.{key}", "1.2.0")
         return ApprovedModel(**texts, require=self.requirement({**common, **self.table(entry, "require")}, where))
 
@@ -254,25 +264,25 @@ class _Reader:
         return SettingsError("cameras.list_bad", file=self._source, key=key, example=example)
 
 
-def _among(*allowed: str) -> Callable[[object], bool]:
+def _make_choice_check(*allowed: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and bool(value) and all(v in allowed for v in value)
 
 
-def _positive(value: object) -> bool:
+def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def _pixels(value: object) -> bool:
+def _is_pixel_count(value: object) -> bool:
     return type(value) is int and value > 0
 
 
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "width": (_pixels, "1280"),
-    "height": (_pixels, "720"),
-    "fps": (_positive, "12"),
-    "codecs": (_among("h264", "h265"), '["h264", "h265"]'),
-    "keyframe_interval_s": (_positive, "2.0"),
+    "width": (_is_pixel_count, "1280"),
+    "height": (_is_pixel_count, "720"),
+    "fps": (_is_positive, "12"),
+    "codecs": (_make_choice_check("h264", "h265"), '["h264", "h265"]'),
+    "keyframe_interval_s": (_is_positive, "2.0"),
     "sound": (lambda value: type(value) is bool, "true"),
-    "audio_codecs": (_among("aac", "g711", "g726"), '["aac", "g711"]'),
+    "audio_codecs": (_make_choice_check("aac", "g711", "g726"), '["aac", "g711"]'),
     "time_source": (lambda value: value in ("ntp", "manual"), '"ntp"'),
 }

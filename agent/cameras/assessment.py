@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from agent import words
-from agent.cameras import admission, exchange, health
+from agent import i18n
+from agent.cameras import admission, health, replacement
 from agent.cameras.admission import Judgement, ModelList
-from agent.cameras.device import Description
-from agent.cameras.registry import Named
+from agent.cameras.device import DeviceDescription
+from agent.cameras.registry import NamedSighting
 from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
-from agent.clock import Clock, is_set
-from agent.errors import CameraDenied
-from agent.model import Segment
-from agent.model_cameras import Camera, Verdict
+from agent.core.camera_model import Camera, Verdict
+from agent.core.clock import Clock, is_set
+from agent.core.errors import CameraDenied
+from agent.core.model import Segment
 
 
 class CameraAssessor:
@@ -34,17 +34,17 @@ class CameraAssessor:
         self._busy = busy
         self._file_of = file_of
 
-    def assess(self, named: Named, approved: ModelList) -> Camera:
+    def assess(self, named: NamedSighting, approved: ModelList) -> Camera:
         """Return the row of a camera as it was found, with the verdict by the list `approved`."""
         found = named.sighting.description
         return self._assess_unidentified(named) if found is None else self._assess_identified(named, found, approved)
 
-    def _assess_identified(self, named: Named, found: Description, approved: ModelList) -> Camera:
+    def _assess_identified(self, named: NamedSighting, found: DeviceDescription, approved: ModelList) -> Camera:
         sighting, before = named.sighting, named.before
         # a serial alone proves nothing: some manufacturers give the same one to all units
-        exchanged = before is not None and exchange.other_unit(before, found)
+        exchanged = before is not None and replacement.is_other_unit(before, found)
         # a unit of the same model has the same streams, if it was too slow to report them
-        kept = before.streams if before and exchange.same_model(before, found) else ()
+        kept = before.streams if before and replacement.is_same_model(before, found) else ()
         offset = round(found.clock.offset(self._clock), 1) if found.clock and is_set(self._clock) else None
         camera = Camera(
             camera_id=named.camera_id,
@@ -66,16 +66,18 @@ class CameraAssessor:
         judged = judged if exchanged else self._defer(camera.camera_id, before, judged)
         return replace(camera, verdict=judged.verdict, reasons=judged.reasons)
 
-    def _judge(self, camera: Camera, found: Description, approved: ModelList, twins: tuple[str, ...]) -> Judgement:
+    def _judge(
+        self, camera: Camera, found: DeviceDescription, approved: ModelList, twins: tuple[str, ...]
+    ) -> Judgement:
         """Judge by what the camera reports, by what its recording shows, and by whether its serial is unique."""
-        judged = admission.judge(found, approved, twins)
+        judged = admission.judge_camera(found, approved, twins)
         if not judged.verdict.recordable or not camera.up:
             return judged
-        state = health.measure(self._catalog, camera, self._clock.now(), self._file_of)
-        more = tuple(health.faults(state, admission.requirement_of(found, approved)))
+        state = health.measure_camera(self._catalog, camera, self._clock.now(), self._file_of)
+        more = tuple(health.find_delivery_faults(state, admission.find_requirement(found, approved)))
         return Judgement(Verdict.FAULTY, (*judged.reasons, *more)) if more else judged
 
-    def _assess_unidentified(self, named: Named) -> Camera:
+    def _assess_unidentified(self, named: NamedSighting) -> Camera:
         """Return the row of a camera that answered, but not with its identity."""
         sighting = named.sighting
         base = named.before or Camera(camera_id=named.camera_id, address=sighting.address)
@@ -102,4 +104,4 @@ class CameraAssessor:
         """
         if judged.verdict.recordable or before is None or not before.verdict.recordable or not self._busy(camera_id):
             return judged
-        return Judgement(Verdict.FAULTY, tuple(words.text("cameras.after_class", reason=r) for r in judged.reasons))
+        return Judgement(Verdict.FAULTY, tuple(i18n.translate("cameras.after_class", reason=r) for r in judged.reasons))

@@ -1,4 +1,4 @@
-"""A camera's account and its WS-UsernameToken digest (for HTTP digest see `agent/digest.py`).
+"""A camera's account and its WS-UsernameToken digest (for HTTP digest see `agent/core/http_digest.py`).
 
 The password itself is never sent: a device that asks for it in clear text (Basic, PasswordText) is refused, since anybody on
 the network could ask.
@@ -21,7 +21,7 @@ class Credentials:
     password: str = field(repr=False)
 
 
-def username_token(credentials: Credentials, camera_time: datetime) -> tuple[str, str, str]:
+def make_username_token(credentials: Credentials, camera_time: datetime) -> tuple[str, str, str]:
     """Return password digest, nonce and Created of a WS-UsernameToken.
 
     `camera_time`: UTC by the camera's own clock; a camera refuses a token with another time.

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
-from agent import words
+from agent import i18n
 from agent.cameras import soap
-from agent.cameras.markup import Element
-from agent.clock import Clock
+from agent.cameras.xml_reader import Element
+from agent.core.clock import Clock
 
 _QUARTER_S = 900.0
 _DRIFT_S = 120.0  # expected drift of a clock that is set by hand from time to time
@@ -33,42 +33,46 @@ class CameraClock:
         return (self.now(clock) - clock.now()).total_seconds() + 0.5
 
 
-def moment(told: Element | None) -> datetime | None:
+def read_system_time(told: Element | None) -> datetime | None:
     """Return the UTC time in a SystemDateAndTime element; None if it contains no date.
 
     Where UTCDateTime is missing, LocalDateTime and the time zone are used; without a zone the local time is taken as UTC, as
     the camera itself does when it checks a token.
     """
-    utc = _read(soap.child(told, "UTCDateTime"))
+    utc = _read_date_time(soap.find_child(told, "UTCDateTime"))
     if utc is not None:
         return utc
-    local = _read(soap.child(told, "LocalDateTime"))
-    return _plausible(local - _zone(soap.text(told, "TimeZone", "TZ"))) if local is not None else None
+    local = _read_date_time(soap.find_child(told, "LocalDateTime"))
+    return (
+        _keep_plausible(local - _parse_utc_offset(soap.read_element_text(told, "TimeZone", "TZ")))
+        if local is not None
+        else None
+    )
 
 
-def http_date(headers: Message) -> datetime | None:
+def read_http_date(headers: Message) -> datetime | None:
     """Return the UTC time in the HTTP Date header; None if there is none."""
     try:
         found = parsedate_to_datetime(str(headers.get("Date", "")))
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return _plausible(found)
+    return _keep_plausible(found)
 
 
-def complaint(camera_id: str, offset: float) -> str:
+def describe_clock_error(camera_id: str, offset: float) -> str:
     """Return the sentence about a clock that is off by `offset` seconds.
 
     The number is rounded, so that a drifting clock gives one alert and not a new one with each search.
     """
     # two significant digits: 28801.3 becomes 29000, 61.7 becomes 62
     seconds = f"{float(f'{offset:.2g}'):+.0f}"
-    if zone := zone_error(offset):
-        return words.text("cameras.clock_zone", camera_id=camera_id, seconds=seconds, zone=zone)
-    return words.text("cameras.clock", camera_id=camera_id, seconds=seconds)
+    if zone := guess_zone_error(offset):
+        return i18n.translate("cameras.clock_zone", camera_id=camera_id, seconds=seconds, zone=zone)
+    return i18n.translate("cameras.clock", camera_id=camera_id, seconds=seconds)
 
 
-def zone_error(offset: float) -> str:
+def guess_zone_error(offset: float) -> str:
     """Return `+08:00` or the like if the offset (s) is that of a time zone, else an empty text.
 
     Such a camera probably reports its local time as UTC.
@@ -80,7 +84,7 @@ def zone_error(offset: float) -> str:
     return f"{'+' if quarters > 0 else '-'}{hours:02}:{rest * 15:02}"
 
 
-def _zone(text: str) -> timedelta:
+def _parse_utc_offset(text: str) -> timedelta:
     """Return how far local time is ahead of UTC by a POSIX time zone (`CST-8`, `<+0330>-3:30`); ignores summer time."""
     found = re.match(r"(?:[A-Za-z]{3,}|<[^>]{1,20}>)([+-]?)(\d{1,2})(?::(\d{2}))?", text)
     if not found or int(found[2]) > 24:
@@ -89,17 +93,17 @@ def _zone(text: str) -> timedelta:
     return behind if found[1] == "-" else -behind
 
 
-def _read(told: Element | None) -> datetime | None:
-    parts = [soap.number(told, *path) for path in _PARTS]
+def _read_date_time(told: Element | None) -> datetime | None:
+    parts = [soap.read_number(told, *path) for path in _PARTS]
     if any(part is None for part in parts):
         return None
     try:
-        return _plausible(datetime(*(int(part or 0) for part in parts), tzinfo=UTC))  # type: ignore[misc,arg-type]
+        return _keep_plausible(datetime(*(int(part or 0) for part in parts), tzinfo=UTC))  # type: ignore[misc,arg-type]
     except (ValueError, OverflowError):
         return None
 
 
-def _plausible(found: datetime) -> datetime | None:
+def _keep_plausible(found: datetime) -> datetime | None:
     """Return the time if its year is from 1970 to 2199, else None: sums overflow near the ends of the calendar."""
     return found if 1970 <= found.year < 2200 else None
 

@@ -8,19 +8,19 @@ from urllib.parse import urlsplit
 
 from agent.cameras import soap
 from agent.cameras.camera_clock import CameraClock
-from agent.cameras.markup import Element, local
-from agent.cameras.networks import with_host
-from agent.cameras.profiles import main_first, parse_profile
-from agent.cameras.session import Session
+from agent.cameras.networks import replace_host
+from agent.cameras.profiles import parse_profile, sort_main_first
+from agent.cameras.session import OnvifSession
 from agent.cameras.transport import NoConnection, Transport
-from agent.errors import CameraDenied, CameraError
-from agent.model_cameras import Stream
+from agent.cameras.xml_reader import Element, get_local_name
+from agent.core.camera_model import Stream
+from agent.core.errors import CameraDenied, CameraError
 
 _PROFILE_LIMIT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class DeviceDescription:
     """What a camera reports about itself, cleaned; None for what it does not report.
 
     `url`: the device service that answered; `time_source`: `ntp` or `manual`; `stream_problem`: why there are no streams.
@@ -45,44 +45,46 @@ class Description:
         return self.serial or self.hardware_id
 
 
-def describe(session: Session, transport: Transport) -> Description:
+def describe_device(session: OnvifSession, transport: Transport) -> DeviceDescription:
     """Ask for everything that admission needs.
 
     Raises CameraUnreachable, CameraDenied or CameraError if the identity cannot be read. Any other question that fails only
     leaves its own answer out; admission judges that later.
     """
-    description, told = identify(session)
+    description, told = identify_device(session)
     try:
         streams, problem = read_streams(session, transport), ""
     except CameraError as error:
         streams, problem = (), str(error)
-    time_source = _time_source(session, told)
-    return replace(description, time_source=time_source, streams=streams, ntp=_ntp(session), stream_problem=problem)
+    time_source = _read_time_source(session, told)
+    return replace(
+        description, time_source=time_source, streams=streams, ntp=_ask_ntp_servers(session), stream_problem=problem
+    )
 
 
-def identify(session: Session) -> tuple[Description, Element | None]:
+def identify_device(session: OnvifSession) -> tuple[DeviceDescription, Element | None]:
     """Ask for manufacturer, model and serial only; return them with SystemDateAndTime, if reported. Raises as `describe`."""
     told = session.read_clock()
     found = session.call(soap.DEVICE, "GetDeviceInformation")
-    description = Description(
+    description = DeviceDescription(
         url=session.url,
         address=urlsplit(session.url).netloc,
-        manufacturer=soap.text(found, "Manufacturer", limit=64),
-        model=soap.text(found, "Model", limit=64),
-        firmware=soap.text(found, "FirmwareVersion", limit=64),
-        serial=soap.text(found, "SerialNumber", limit=64),
-        hardware_id=soap.text(found, "HardwareId", limit=64),
+        manufacturer=soap.read_element_text(found, "Manufacturer", limit=64),
+        model=soap.read_element_text(found, "Model", limit=64),
+        firmware=soap.read_element_text(found, "FirmwareVersion", limit=64),
+        serial=soap.read_element_text(found, "SerialNumber", limit=64),
+        hardware_id=soap.read_element_text(found, "HardwareId", limit=64),
         clock=session.camera_clock,
     )
     return description, told
 
 
-def services(session: Session, transport: Transport) -> dict[str, str]:
+def list_services(session: OnvifSession, transport: Transport) -> dict[str, str]:
     """Return the URLs of the camera's services by namespace; empty if it does not report them.
 
     Each URL is moved to the host that answered. Raises NoConnection.
     """
-    for ask in (_services, _capabilities):
+    for ask in (_ask_services, _ask_capabilities):
         try:
             found = ask(session)
         except NoConnection:
@@ -93,51 +95,54 @@ def services(session: Session, transport: Transport) -> dict[str, str]:
             if error.key == "cameras.too_slow":
                 break  # the session's time is nearly used up
             continue
-        return {namespace: _brought_home(url, session, transport) for namespace, url in found.items()}
+        return {namespace: _move_to_answering_host(url, session, transport) for namespace, url in found.items()}
     return {}
 
 
-def _services(session: Session) -> dict[str, str]:
+def _ask_services(session: OnvifSession) -> dict[str, str]:
     answer = session.call(soap.DEVICE, "GetServices", IncludeCapability=False)
-    return {soap.text(s, "Namespace"): soap.address(s, "XAddr") for s in soap.everywhere(answer, "Service")}
+    return {
+        soap.read_element_text(s, "Namespace"): soap.read_url(s, "XAddr")
+        for s in soap.find_all_named(answer, "Service")
+    }
 
 
-def _capabilities(session: Session) -> dict[str, str]:
+def _ask_capabilities(session: OnvifSession) -> dict[str, str]:
     """Ask for the services with GetCapabilities, which older firmware supports."""
     answer = session.call(soap.DEVICE, "GetCapabilities", Category="All")
-    return {soap.MEDIA: soap.address(answer, "Capabilities", "Media", "XAddr")}
+    return {soap.MEDIA: soap.read_url(answer, "Capabilities", "Media", "XAddr")}
 
 
-def read_streams(session: Session, transport: Transport) -> tuple[Stream, ...]:
+def read_streams(session: OnvifSession, transport: Transport) -> tuple[Stream, ...]:
     """Return the streams by picture size, the largest (the one that is recorded) first.
 
     Media2 is asked first: it reports H.265, which Media cannot. Raises CameraError.
     """
-    known = services(session, transport)
+    known = list_services(session, transport)
     if soap.MEDIA2 in known:
         try:
-            if found := tuple(_streams(session, transport, soap.MEDIA2, known[soap.MEDIA2])):
+            if found := tuple(_ask_streams(session, transport, soap.MEDIA2, known[soap.MEDIA2])):
                 return found
         except (NoConnection, CameraDenied):
             raise
         except CameraError:
             pass  # Media may answer
-    found = tuple(_streams(session, transport, soap.MEDIA, known.get(soap.MEDIA) or session.url))
+    found = tuple(_ask_streams(session, transport, soap.MEDIA, known.get(soap.MEDIA) or session.url))
     if not found:
         raise CameraError("cameras.no_profile")
     return found
 
 
-def _streams(session: Session, transport: Transport, namespace: str, url: str) -> Iterator[Stream]:
+def _ask_streams(session: OnvifSession, transport: Transport, namespace: str, url: str) -> Iterator[Stream]:
     if namespace == soap.MEDIA2:
-        request = soap.plain_request(namespace, "GetProfiles", Type="All")
+        request = soap.build_plain_request(namespace, "GetProfiles", Type="All")
     else:
-        request = soap.request(namespace, "GetProfiles")
+        request = soap.build_request(namespace, "GetProfiles")
     answer = session.send(request, f"{namespace}/GetProfiles", url=url)
-    told = main_first(p for p in answer if local(p) == "Profiles")
+    told = sort_main_first(p for p in answer if get_local_name(p) == "Profiles")
     for number, profile in enumerate(told[:_PROFILE_LIMIT]):
         try:
-            uri = _stream_uri(session, transport, namespace, url, soap.exact(profile.get("token")))
+            uri = _ask_stream_uri(session, transport, namespace, url, soap.clean_exact(profile.get("token")))
         except CameraError as error:
             # an added profile may have no stream; but the recorded one must not be replaced by another
             if number == 0:
@@ -148,20 +153,20 @@ def _streams(session: Session, transport: Transport, namespace: str, url: str) -
             yield replace(parse_profile(profile), uri=uri)
 
 
-def _stream_uri(session: Session, transport: Transport, namespace: str, url: str, token: str) -> str:
+def _ask_stream_uri(session: OnvifSession, transport: Transport, namespace: str, url: str, token: str) -> str:
     if not token:
         raise CameraError("cameras.bad_stream")
     if namespace == soap.MEDIA2:
-        message = soap.plain_request(namespace, "GetStreamUri", Protocol="RTSP", ProfileToken=token)
+        message = soap.build_plain_request(namespace, "GetStreamUri", Protocol="RTSP", ProfileToken=token)
     else:
         setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
-        message = soap.request(namespace, "GetStreamUri", StreamSetup=setup, ProfileToken=token)
+        message = soap.build_request(namespace, "GetStreamUri", StreamSetup=setup, ProfileToken=token)
     answer = session.send(message, f"{namespace}/GetStreamUri", url=url)
-    told = next((soap.address(e, limit=1024) for e in soap.everywhere(answer, "Uri")), "")
-    return _reachable(told, session, transport)
+    told = next((soap.read_url(e, limit=1024) for e in soap.find_all_named(answer, "Uri")), "")
+    return _choose_reachable_uri(told, session, transport)
 
 
-def _reachable(uri: str, session: Session, transport: Transport) -> str:
+def _choose_reachable_uri(uri: str, session: OnvifSession, transport: Transport) -> str:
     """Return the stream's URL without credentials, at a host that can be reached.
 
     That is the reported host if it accepts connections, else the one that answered.
@@ -174,13 +179,13 @@ def _reachable(uri: str, session: Session, transport: Transport) -> str:
     if parts.scheme != "rtsp" or not parts.hostname:
         raise CameraError("cameras.bad_stream")
     answering = str(urlsplit(session.url).hostname)
-    told = with_host(uri, str(parts.hostname))
+    told = replace_host(uri, str(parts.hostname))
     if parts.hostname == answering or transport.opens(parts.hostname, port):
         return told
-    return with_host(uri, answering)
+    return replace_host(uri, answering)
 
 
-def _brought_home(url: str, session: Session, transport: Transport) -> str:
+def _move_to_answering_host(url: str, session: OnvifSession, transport: Transport) -> str:
     """Return a service's URL at the host that answered.
 
     A service on another host would be another camera, and after a change of address the reported host is out of date.
@@ -198,25 +203,27 @@ def _brought_home(url: str, session: Session, transport: Transport) -> str:
     if parts.hostname != home and (port or usual[parts.scheme]) != (own.port or usual.get(own.scheme)):
         # behind NAT the reported port is the inner one
         return own._replace(path=parts.path, query=parts.query).geturl()
-    moved = with_host(url, home)
+    moved = replace_host(url, home)
     return moved if transport.networks.allows(moved) else session.url
 
 
-def _time_source(session: Session, told: Element | None) -> str | None:
+def _read_time_source(session: OnvifSession, told: Element | None) -> str | None:
     """Return `ntp` or `manual`; `told`: SystemDateAndTime as reported without a password, if it was."""
     if told is None and session.time_refused:
         try:
-            told = soap.child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
+            told = soap.find_child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
         except CameraError:
             return None
-    return {"NTP": "ntp", "Manual": "manual"}.get(soap.text(told, "DateTimeType"))
+    return {"NTP": "ntp", "Manual": "manual"}.get(soap.read_element_text(told, "DateTimeType"))
 
 
-def _ntp(session: Session) -> tuple[str, ...]:
+def _ask_ntp_servers(session: OnvifSession) -> tuple[str, ...]:
     try:
-        message = soap.request(soap.DEVICE, "GetNTP")
+        message = soap.build_request(soap.DEVICE, "GetNTP")
         answer = session.send(message, f"{soap.DEVICE}/GetNTP", forgiving=True)
     except CameraError:
         return ()
-    names = [soap.clean(e.text or "", 64) for e in soap.everywhere(answer, "IPv4Address", "IPv6Address", "DNSname")]
+    names = [
+        soap.clean_text(e.text or "", 64) for e in soap.find_all_named(answer, "IPv4Address", "IPv6Address", "DNSname")
+    ]
     return tuple(n for n in names if n)[:4]

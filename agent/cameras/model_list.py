@@ -9,64 +9,64 @@ from pathlib import Path
 
 from agent.cameras import admission
 from agent.cameras.admission import ModelList
-from agent.errors import SettingsError
+from agent.core.errors import SettingsError
 
-NAMESPACE = "site-agent"
+SIGNATURE_NAMESPACE = "site-agent"
 _SIGNER = "bureau"
 _LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModelList:
     """The list in force; `problem`: why the file on disk is not the one in force."""
 
     approved: ModelList
     problem: SettingsError | None = None
 
 
-def load(file: Path, key: str = "", copy: Path | None = None) -> Loaded:
+def load_model_list(file: Path, key: str = "", copy: Path | None = None) -> LoadedModelList:
     """Load the list at `file`.
 
     Where a public `key` (one OpenSSH line) is configured, the signature must be beside the file as `.sig`. A valid list is
     kept at `copy`; if the new one is invalid, the kept one stays in force. Raises SettingsError if there is neither.
     """
     try:
-        text, signature = _read(file, key)
-        approved = admission.parse(_decoded(text, file), file)
+        text, signature = _read_signed(file, key)
+        approved = admission.parse_model_list(_decode_list(text, file), file)
     except SettingsError as error:
         if copy is None or not copy.exists():
             raise
-        text, _ = _read(copy, key)
-        return Loaded(admission.parse(_decoded(text, copy), copy), error)
+        text, _ = _read_signed(copy, key)
+        return LoadedModelList(admission.parse_model_list(_decode_list(text, copy), copy), error)
     if copy is not None:
-        _keep(copy, text, signature)
-    return Loaded(approved)
+        _keep_copy(copy, text, signature)
+    return LoadedModelList(approved)
 
 
-class Watched:
+class WatchedModelList:
     """The list, reloaded when the file has changed."""
 
     def __init__(self, file: Path, key: str = "", copy: Path | None = None) -> None:
         self._file, self._key, self._copy = file, key, copy
         self._stamp: tuple[object, ...] | None = None
-        self._loaded = Loaded(ModelList())
+        self._loaded = LoadedModelList(ModelList())
 
-    def current(self) -> Loaded:
+    def current(self) -> LoadedModelList:
         """Return the list in force, reloaded if its file changed.
 
         Never raises: without any list, the list is empty, nothing is admitted, and `problem` says why.
         """
-        stamp = tuple(_stamp(path) for path in (self._file, _signature_of(self._file)))
+        stamp = tuple(_read_stamp(path) for path in (self._file, _get_signature_path(self._file)))
         if stamp != self._stamp:
             try:
-                self._loaded = load(self._file, self._key, self._copy)
+                self._loaded = load_model_list(self._file, self._key, self._copy)
             except SettingsError as error:
-                self._loaded = Loaded(self._loaded.approved, error)
+                self._loaded = LoadedModelList(self._loaded.approved, error)
             self._stamp = stamp
         return self._loaded
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _read_stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         state = path.stat()
     except OSError:
@@ -74,11 +74,11 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return state.st_mtime_ns, state.st_size, state.st_ino
 
 
-def _signature_of(file: Path) -> Path:
+def _get_signature_path(file: Path) -> Path:
     return file.with_name(file.name + ".sig")
 
 
-def _read(file: Path, key: str) -> tuple[bytes, bytes]:
+def _read_signed(file: Path, key: str) -> tuple[bytes, bytes]:
     """Return the bytes of the list and of its signature. The file is read once, so that what is checked is what is used."""
     try:
         with file.open("rb") as stream:
@@ -88,7 +88,7 @@ def _read(file: Path, key: str) -> tuple[bytes, bytes]:
     if not key:
         return text, b""
     try:
-        with _signature_of(file).open("rb") as stream:
+        with _get_signature_path(file).open("rb") as stream:
             signature = stream.read(_LIMIT)
     except OSError:
         raise SettingsError("cameras.list_unsigned", file=file) from None
@@ -97,7 +97,7 @@ def _read(file: Path, key: str) -> tuple[bytes, bytes]:
     return text, signature
 
 
-def _decoded(text: bytes, file: Path) -> str:
+def _decode_list(text: bytes, file: Path) -> str:
     """Decode as UTF-8, or raise SettingsError.
 
     In a list saved in another encoding no camera's name would match, and nothing would say why.
@@ -113,7 +113,19 @@ def _is_signed(text: bytes, signature: bytes, key: str) -> bool:
         signers, sealed = Path(folder, "signers"), Path(folder, "sig")
         signers.write_text(f"{_SIGNER} {' '.join(key.split())}\n", encoding="utf-8")
         sealed.write_bytes(signature)
-        command = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", _SIGNER, "-n", NAMESPACE, "-s", str(sealed)]
+        command = [
+            "ssh-keygen",
+            "-Y",
+            "verify",
+            "-f",
+            str(signers),
+            "-I",
+            _SIGNER,
+            "-n",
+            SIGNATURE_NAMESPACE,
+            "-s",
+            str(sealed),
+        ]
         try:
             done = subprocess.run(command, input=text, capture_output=True, timeout=10, check=False)
         except FileNotFoundError:
@@ -123,14 +135,14 @@ def _is_signed(text: bytes, signature: bytes, key: str) -> bool:
     return done.returncode == 0
 
 
-def _keep(copy: Path, text: bytes, signature: bytes) -> None:
+def _keep_copy(copy: Path, text: bytes, signature: bytes) -> None:
     """Keep a copy, if it can be written; an error has no effect while the list itself is valid.
 
     The signature is written first: a kept list is never unsigned.
     """
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        for path, data in ((_signature_of(copy), signature), (copy, text)):
+        for path, data in ((_get_signature_path(copy), signature), (copy, text)):
             if data and not (path.exists() and path.read_bytes() == data):
                 fresh = path.with_name(path.name + ".new")
                 fresh.write_bytes(data)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from urllib.parse import urlsplit, urlunsplit
 
-from agent.errors import InputError
+from agent.core.errors import InputError
 
 # usual camera networks; loopback, public and carrier-grade NAT addresses are excluded unless they are configured
 _PRIVATE = tuple(IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"))
@@ -48,23 +48,25 @@ class Networks:
         return parts.scheme in schemes and port != 0 and self.holds(parts.hostname or "")
 
 
-def choose(networks: Iterable[str] = (), interfaces: Iterable[str] = ()) -> Networks:
+def choose_networks(networks: Iterable[str] = (), interfaces: Iterable[str] = ()) -> Networks:
     """Return the networks and interfaces to use.
 
     `networks` (CIDR), or if empty the private ones that this machine is attached to; `interfaces` (own addresses), or if
     empty all that lead there. Raises InputError for an invalid network and for an address that this machine does not have.
     """
-    own = own_addresses()
-    allowed = tuple(_network(n) for n in networks) or tuple(dict.fromkeys(i.network for i in own if _is_private(i)))
+    own = list_own_addresses()
+    allowed = tuple(_parse_network(n) for n in networks) or tuple(
+        dict.fromkeys(i.network for i in own if _is_private(i))
+    )
     wanted = list(interfaces)
     for name in wanted:
         if name not in {str(i.ip) for i in own}:
             raise InputError("cameras.no_interface", address=name, known=", ".join(str(i.ip) for i in own))
-    chosen = [i.ip for i in own if (str(i.ip) in wanted if wanted else _leads(i, allowed))]
+    chosen = [i.ip for i in own if (str(i.ip) in wanted if wanted else _leads_to_allowed(i, allowed))]
     return Networks(allowed, tuple(dict.fromkeys(chosen)))
 
 
-def host_of(text: str, networks: Networks) -> str:
+def resolve_host(text: str, networks: Networks) -> str:
     """Return `address` or `address:port` (IPv4) for what the user entered.
 
     `text`: a host name or an address, with or without `http://` or `https://`; a path is ignored. Raises InputError if it is
@@ -85,7 +87,7 @@ def host_of(text: str, networks: Networks) -> str:
     return f"{address}:{port}" if port else address
 
 
-def with_host(url: str, address: str) -> str:
+def replace_host(url: str, address: str) -> str:
     """Return the same URL at another address, without user name and password.
 
     The result always has a path, so that no two parsers can disagree about where the host ends.
@@ -95,7 +97,7 @@ def with_host(url: str, address: str) -> str:
     return urlunsplit(parts._replace(netloc=address + port, path=parts.path or "/"))
 
 
-def own_addresses() -> list[IPv4Interface]:
+def list_own_addresses() -> list[IPv4Interface]:
     """Return this machine's IPv4 addresses with their networks, one for each address of each interface (getifaddrs)."""
     libc = ctypes.CDLL(None, use_errno=True)
     head = ctypes.POINTER(_IfAddrs)()
@@ -105,7 +107,7 @@ def own_addresses() -> list[IPv4Interface]:
     try:
         entry = head
         while entry:
-            address, mask = _ipv4(entry.contents.addr), _ipv4(entry.contents.netmask)
+            address, mask = _read_ipv4(entry.contents.addr), _read_ipv4(entry.contents.netmask)
             if address and mask:
                 found.append(ipaddress.IPv4Interface(f"{address}/{mask}"))
             entry = entry.contents.next
@@ -128,14 +130,14 @@ _IfAddrs._fields_ = [
 ]
 
 
-def _ipv4(pointer: int | None) -> IPv4Address | None:
+def _read_ipv4(pointer: int | None) -> IPv4Address | None:
     if not pointer:
         return None
     family, _, packed = struct.unpack("=HH4s", ctypes.string_at(pointer, 8))
     return IPv4Address(packed) if family == socket.AF_INET else None
 
 
-def _network(text: str) -> IPv4Network:
+def _parse_network(text: str) -> IPv4Network:
     try:
         return IPv4Network(text, strict=False)
     except ValueError:
@@ -146,5 +148,5 @@ def _is_private(interface: IPv4Interface) -> bool:
     return any(interface.ip in network for network in _PRIVATE)
 
 
-def _leads(interface: IPv4Interface, allowed: Sequence[IPv4Network]) -> bool:
+def _leads_to_allowed(interface: IPv4Interface, allowed: Sequence[IPv4Network]) -> bool:
     return any(interface.network.overlaps(network) for network in allowed)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import defaults
 from agent.cameras.auth import Credentials
+from agent.core import defaults
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ConfiguredCamera:
     """A camera named in the settings: by serial, or by `address` (`host` or `host:port`) where discovery cannot reach it."""
 
     camera_id: str
@@ -20,7 +20,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CameraOptions:
     """Options of search, admission and clock check; all times in seconds.
 
     `networks` (CIDR): the only ones in which a camera is contacted; empty: the private ones that the box is attached to.
@@ -33,7 +33,7 @@ class Options:
     networks: tuple[str, ...] = ()
     interfaces: tuple[str, ...] = ()
     credentials: Credentials | None = None
-    known: tuple[Known, ...] = ()
+    known: tuple[ConfiguredCamera, ...] = ()
     window_s: float = 2.0
     timeout_s: float = defaults.CAMERA_TIMEOUT_S
     search_interval_s: float = defaults.CAMERA_SEARCH_S

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agent.cameras import soap
-from agent.cameras.markup import Element
-from agent.model_cameras import Stream
+from agent.cameras.xml_reader import Element
+from agent.core.camera_model import Stream
 
-_CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
-_SOUND = {
+_VIDEO_CODECS = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "jpeg", "MPEG4": "mpeg4", "MPV4-ES": "mpeg4"}
+_AUDIO_CODECS = {
     "AAC": "aac",
     "MP4A-LATM": "aac",
     "MPEG4-GENERIC": "aac",
@@ -21,7 +21,7 @@ _SOUND = {
 _NOT_RECORDED = ("jpeg", "mpeg4")
 
 
-def main_first(profiles: Iterable[Element]) -> list[Element]:
+def sort_main_first(profiles: Iterable[Element]) -> list[Element]:
     """Return the media profiles that have a picture, the main stream's first.
 
     Order: the largest picture, then a codec that can be recorded, then the manufacturer's order. Size comes before codec: a
@@ -29,69 +29,71 @@ def main_first(profiles: Iterable[Element]) -> list[Element]:
     A size that is not reported is not zero: the first profile is then taken to be as large as the camera's picture (Bounds),
     or as the largest of the others.
     """
-    told = [profile for profile in profiles if video_of(profile) is not None]
-    sizes = [_pixels(soap.child(video_of(profile), "Resolution")) for profile in told]
+    told = [profile for profile in profiles if find_video_encoder(profile) is not None]
+    sizes = [_count_pixels(soap.find_child(find_video_encoder(profile), "Resolution")) for profile in told]
     if told and not sizes[0]:
-        source = soap.child(told[0], "VideoSourceConfiguration")
+        source = soap.find_child(told[0], "VideoSourceConfiguration")
         if source is None:
-            source = soap.child(told[0], "Configurations", "VideoSource")
-        sizes[0] = _bounds(source) or max(sizes)
+            source = soap.find_child(told[0], "Configurations", "VideoSource")
+        sizes[0] = _read_bounds(source) or max(sizes)
     order = sorted(
-        range(len(told)), key=lambda n: (sizes[n], codec_of(video_of(told[n])) not in _NOT_RECORDED), reverse=True
+        range(len(told)),
+        key=lambda n: (sizes[n], read_codec(find_video_encoder(told[n])) not in _NOT_RECORDED),
+        reverse=True,
     )
     return [told[n] for n in order]
 
 
-def _pixels(size: Element | None) -> float:
-    return (soap.number(size, "Width") or 0) * (soap.number(size, "Height") or 0)
+def _count_pixels(size: Element | None) -> float:
+    return (soap.read_number(size, "Width") or 0) * (soap.read_number(size, "Height") or 0)
 
 
-def _bounds(source: Element | None) -> float:
-    bounds = soap.child(source, "Bounds")
-    sides = [soap.exact(bounds.get(side), 6) for side in ("width", "height")] if bounds is not None else []
+def _read_bounds(source: Element | None) -> float:
+    bounds = soap.find_child(source, "Bounds")
+    sides = [soap.clean_exact(bounds.get(side), 6) for side in ("width", "height")] if bounds is not None else []
     return float(int(sides[0]) * int(sides[1])) if sides and all(s.isdecimal() for s in sides) else 0.0
 
 
-def video_of(profile: Element) -> Element | None:
+def find_video_encoder(profile: Element) -> Element | None:
     """Return the video encoder configuration of a Media or Media2 profile; None if it has no picture."""
-    return _encoder(profile, "VideoEncoder")
+    return _find_encoder(profile, "VideoEncoder")
 
 
-def audio_of(profile: Element) -> Element | None:
+def find_audio_encoder(profile: Element) -> Element | None:
     """Return the audio encoder configuration of a Media or Media2 profile; None if it has no sound."""
-    return _encoder(profile, "AudioEncoder")
+    return _find_encoder(profile, "AudioEncoder")
 
 
-def _encoder(profile: Element, name: str) -> Element | None:
-    inside = soap.child(profile, "Configurations")
-    return soap.child(inside, name) if inside is not None else soap.child(profile, f"{name}Configuration")
+def _find_encoder(profile: Element, name: str) -> Element | None:
+    inside = soap.find_child(profile, "Configurations")
+    return soap.find_child(inside, name) if inside is not None else soap.find_child(profile, f"{name}Configuration")
 
 
-def codec_of(video: Element | None) -> str | None:
+def read_codec(video: Element | None) -> str | None:
     """Return the codec of a video encoder configuration by the project's name; None if it is not reported."""
-    encoding = soap.text(video, "Encoding").upper()
-    return _CODECS.get(encoding, encoding.lower()[:16] or None)
+    encoding = soap.read_element_text(video, "Encoding").upper()
+    return _VIDEO_CODECS.get(encoding, encoding.lower()[:16] or None)
 
 
 def parse_profile(profile: Element) -> Stream:
     """Parse one Media or Media2 profile that has a picture; its URI is left empty."""
-    video: Element = video_of(profile)
-    audio = audio_of(profile)
-    sound = soap.text(audio, "Encoding").upper()
+    video: Element = find_video_encoder(profile)
+    audio = find_audio_encoder(profile)
+    sound = soap.read_element_text(audio, "Encoding").upper()
     # Media has it in an element named after a codec, Media2 in an attribute
-    gop = next((e.text or "" for e in soap.everywhere(video, "GovLength")), video.get("GovLength", ""))
+    gop = next((e.text or "" for e in soap.find_all_named(video, "GovLength")), video.get("GovLength", ""))
     return Stream(
-        name=soap.text(profile, "Name", limit=64) or soap.clean(profile.get("token", ""), 64),
+        name=soap.read_element_text(profile, "Name", limit=64) or soap.clean_text(profile.get("token", ""), 64),
         uri="",
-        codec=codec_of(video),
-        width=_whole(soap.number(video, "Resolution", "Width")),
-        height=_whole(soap.number(video, "Resolution", "Height")),
-        fps=soap.number(video, "RateControl", "FrameRateLimit"),
+        codec=read_codec(video),
+        width=_round_or_none(soap.read_number(video, "Resolution", "Width")),
+        height=_round_or_none(soap.read_number(video, "Resolution", "Height")),
+        fps=soap.read_number(video, "RateControl", "FrameRateLimit"),
         keyframe_interval=int(gop) if gop.strip().isdecimal() and len(gop) < 7 else None,
-        bitrate_kbps=_whole(soap.number(video, "RateControl", "BitrateLimit")),
-        audio=_SOUND.get(sound, sound.lower()[:16]) if sound else None,
+        bitrate_kbps=_round_or_none(soap.read_number(video, "RateControl", "BitrateLimit")),
+        audio=_AUDIO_CODECS.get(sound, sound.lower()[:16]) if sound else None,
     )
 
 
-def _whole(value: float | None) -> int | None:
+def _round_or_none(value: float | None) -> int | None:
     return None if value is None else round(value)

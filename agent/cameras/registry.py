@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.cameras import exchange
+from agent.cameras import replacement
 from agent.cameras.auth import Credentials
-from agent.cameras.device import Description
-from agent.cameras.discovery import Match
-from agent.cameras.options import Known
+from agent.cameras.device import DeviceDescription
+from agent.cameras.discovery import ProbeMatch
+from agent.cameras.options import ConfiguredCamera
 from agent.cameras.search import Sighting
-from agent.model_cameras import Camera
+from agent.core.camera_model import Camera
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedSighting:
     """A sighting with its camera ID.
 
     `before`: what the catalog knew of that camera; `replaces`: another camera whose place it has taken.
@@ -30,8 +30,8 @@ class Named:
     replaces: Camera | None = None
 
 
-def credentials_for(
-    match: Match, known: Sequence[Known], cameras: Sequence[Camera], usual: Credentials | None
+def choose_credentials(
+    match: ProbeMatch, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera], usual: Credentials | None
 ) -> Credentials | None:
     """Return the camera's own credentials from the settings, else `usual`.
 
@@ -48,14 +48,14 @@ def credentials_for(
     return usual
 
 
-def name_all(
+def assign_ids(
     sightings: Sequence[Sighting],
-    known: Sequence[Known],
+    known: Sequence[ConfiguredCamera],
     cameras: Sequence[Camera],
     retired: Collection[str] = (),
-    admitted: Callable[[Description], bool] = lambda found: False,
+    admitted: Callable[[DeviceDescription], bool] = lambda found: False,
     spare: Collection[str] = (),
-) -> list[Named]:
+) -> list[NamedSighting]:
     """Assign an ID to every sighting.
 
     In this order: by the settings (serial or address); the accepted unit that comes back; the ID of the camera whose place an
@@ -69,7 +69,7 @@ def name_all(
 
     present = {s.description.identity for s in sightings if s.description}
 
-    def by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+    def by_place(sighting: Sighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]) -> str | None:
         found = sighting.description
         if found is None or not admitted(found):
             return None
@@ -77,9 +77,9 @@ def name_all(
         if not own <= set(spare):
             return None
         free = [c for c in cameras if c.identity not in present and not (own and c.camera_id in spare)]
-        return _by_place(sighting, known, free)
+        return _match_by_place(sighting, known, free)
 
-    for rule in (_by_settings, _by_acceptance, by_place, _by_identity, _by_endpoint):
+    for rule in (_match_by_settings, _match_by_acceptance, by_place, _match_by_identity, _match_by_endpoint):
         for sighting in sightings:
             if sighting in taken.values():
                 continue
@@ -88,20 +88,22 @@ def name_all(
                 taken[found] = sighting
     for sighting in sightings:
         if sighting not in taken.values():
-            taken[_free({*by_id, *reserved, *taken, *retired})] = sighting
-    named = [Named(s, i, by_id.get(i), _replaced(s, i, by_id, taken)) for i, s in taken.items()]
+            taken[_find_free_id({*by_id, *reserved, *taken, *retired})] = sighting
+    named = [NamedSighting(s, i, by_id.get(i), _find_replaced(s, i, by_id, taken)) for i, s in taken.items()]
     return sorted(named, key=lambda n: sightings.index(n.sighting))
 
 
-def former(named: Named, known: Sequence[Known], cameras: Sequence[Camera]) -> list[Camera]:
+def find_former_rows(
+    named: NamedSighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]
+) -> list[Camera]:
     """Return the catalog rows of a camera that the settings name, under IDs that it had before they did."""
     reserved = {k.camera_id for k in known}
     if named.camera_id not in reserved:
         return []
-    return [c for c in cameras if c.camera_id not in reserved and _is_same(c, named.sighting)]
+    return [c for c in cameras if c.camera_id not in reserved and _is_same_camera(c, named.sighting)]
 
 
-def given_up(named: Named, cameras: Sequence[Camera]) -> list[Camera]:
+def find_given_up_rows(named: NamedSighting, cameras: Sequence[Camera]) -> list[Camera]:
     """Return the catalog rows under earlier IDs of a unit that takes over another camera's ID.
 
     Includes the ID that it got while its identity could not be read because its password was different.
@@ -114,7 +116,7 @@ def given_up(named: Named, cameras: Sequence[Camera]) -> list[Camera]:
     return [c for c in others if c.identity == found.identity or (not c.identity and c.endpoint == endpoint != "")]
 
 
-def _is_same(camera: Camera, sighting: Sighting) -> bool:
+def _is_same_camera(camera: Camera, sighting: Sighting) -> bool:
     serial = sighting.description.serial if sighting.description else ""
     if camera.serial and serial:
         return camera.serial == serial
@@ -123,7 +125,7 @@ def _is_same(camera: Camera, sighting: Sighting) -> bool:
     return not camera.serial and camera.address == sighting.address
 
 
-def _by_settings(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+def _match_by_settings(sighting: Sighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]) -> str | None:
     found = sighting.description
     for entry in known:
         if entry.serial and found and found.serial == entry.serial:
@@ -135,65 +137,69 @@ def _by_settings(sighting: Sighting, known: Sequence[Known], cameras: Sequence[C
     return None
 
 
-def _by_acceptance(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+def _match_by_acceptance(
+    sighting: Sighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]
+) -> str | None:
     """Return the ID whose accepted unit this is, while another unit has stood in for it."""
     found = sighting.description
     if found is None or not found.identity:
         return None
-    return _only(c.camera_id for c in cameras if c.exchanged and c.accepted == found.identity)
+    return _get_only(c.camera_id for c in cameras if c.exchanged and c.accepted == found.identity)
 
 
-def _by_place(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+def _match_by_place(sighting: Sighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]) -> str | None:
     """Return the ID of the camera of the same model whose place this unit has taken."""
     found = sighting.description
     if found is None:
         return None
     pinned = {k.camera_id for k in known if k.serial}
-    here = [c for c in cameras if exchange.may_succeed(c, sighting.address, found, pinned)]
-    return _only(c.camera_id for c in ([c for c in here if not c.successor] or here))
+    here = [c for c in cameras if replacement.may_take_over(c, sighting.address, found, pinned)]
+    return _get_only(c.camera_id for c in ([c for c in here if not c.successor] or here))
 
 
-def successor_of(camera: Camera, found: Iterable[Named]) -> Named | None:
+def find_successor(camera: Camera, found: Iterable[NamedSighting]) -> NamedSighting | None:
     """Return the unit that answers in the place of a camera that was not found itself; None if there is none."""
     for named in found:
         told = named.sighting.description
         if told is None or named.camera_id == camera.camera_id or told.identity == camera.identity:
             continue
-        if exchange.in_place_of(camera, named.sighting.address, told):
+        if replacement.is_in_place_of(camera, named.sighting.address, told):
             return named
     return None
 
 
-def _by_identity(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+def _match_by_identity(sighting: Sighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]) -> str | None:
     found = sighting.description
     if found is None:
         return None
     if found.serial:
-        return _only(c.camera_id for c in cameras if c.serial == found.serial)
+        return _get_only(c.camera_id for c in cameras if c.serial == found.serial)
     if not found.hardware_id:
         return None
     # a hardware ID is often the same for a whole model: it decides only if one camera has it, or the endpoint agrees
     same = [c for c in cameras if not c.serial and (c.hardware_id, c.model) == (found.hardware_id, found.model)]
     exact = [c for c in same if c.endpoint == sighting.endpoint]
-    return _only(c.camera_id for c in (exact or same))
+    return _get_only(c.camera_id for c in (exact or same))
 
 
-def _by_endpoint(sighting: Sighting, known: Sequence[Known], cameras: Sequence[Camera]) -> str | None:
+def _match_by_endpoint(sighting: Sighting, known: Sequence[ConfiguredCamera], cameras: Sequence[Camera]) -> str | None:
     """Return the ID by endpoint or address, for a camera that did not report its serial, now or before."""
     found = sighting.description
     # a unit that reports no serial although this camera has one is another unit
     agreeing = [c for c in cameras if found is None or not c.serial or c.serial == found.serial]
     if sighting.endpoint:
-        return _only(c.camera_id for c in agreeing if c.endpoint == sighting.endpoint)
-    return _only(c.camera_id for c in agreeing if c.address == sighting.address)
+        return _get_only(c.camera_id for c in agreeing if c.endpoint == sighting.endpoint)
+    return _get_only(c.camera_id for c in agreeing if c.address == sighting.address)
 
 
-def _only(ids: Iterable[str]) -> str | None:
+def _get_only(ids: Iterable[str]) -> str | None:
     found = list(ids)
     return found[0] if len(found) == 1 else None
 
 
-def _replaced(sighting: Sighting, camera_id: str, by_id: dict[str, Camera], taken: Collection[str]) -> Camera | None:
+def _find_replaced(
+    sighting: Sighting, camera_id: str, by_id: dict[str, Camera], taken: Collection[str]
+) -> Camera | None:
     """Return the camera that this one replaces, else None.
 
     That is the one with the same ID and another serial, or one that has left the address where this new one is.
@@ -209,7 +215,7 @@ def _replaced(sighting: Sighting, camera_id: str, by_id: dict[str, Camera], take
     return next((c for c in here if c.camera_id not in taken), None)
 
 
-def _free(taken: Collection[str]) -> str:
+def _find_free_id(taken: Collection[str]) -> str:
     number = 1
     while f"cam{number}" in taken:
         number += 1

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent import words
-from agent.cameras import exchange, retire
-from agent.cameras.camera_clock import complaint
+from agent import i18n
+from agent.cameras import replacement, retired_ids
+from agent.cameras.camera_clock import describe_clock_error
 from agent.catalog import Catalog
-from agent.catalog.cameras import camera_data
-from agent.clock import Clock, is_set
-from agent.model_alerts import AlertKind
-from agent.model_cameras import Camera, Verdict
+from agent.catalog.cameras import build_camera_object
+from agent.core.alert_model import AlertKind
+from agent.core.camera_model import Camera, Verdict
+from agent.core.clock import Clock, is_set
 
 log = logging.getLogger(__name__)
 _REPLACED_FOR = timedelta(days=7)
@@ -22,7 +22,7 @@ _UNVERIFIED = timedelta(minutes=3)
 """How long a camera may be recorded without a check of its identity before there is an alert: a reboot takes a minute."""
 
 
-class Reporter:
+class CameraReporter:
     """Writes the results of searches to the catalog; not thread-safe. `clock_bound_s`: largest clock error without an alert."""
 
     def __init__(self, catalog: Catalog, clock: Clock, clock_bound_s: float) -> None:
@@ -58,9 +58,9 @@ class Reporter:
             return
         if identified:
             self._catalog.cameras.checked(camera.camera_id, camera.identity, now, asked_on)
-        if before is not None and identified and exchange.other_unit(before, camera):
-            exchange.note(self._catalog, camera, before, now)
-        exchange.tell(self._catalog, camera, now)
+        if before is not None and identified and replacement.is_other_unit(before, camera):
+            replacement.record_exchange(self._catalog, camera, before, now)
+        replacement.update_exchange_alert(self._catalog, camera, now)
         if before is None or before.verdict is not camera.verdict:
             was = before.verdict.value if before else None
             detail: dict[str, object] = {"was": was, "verdict": camera.verdict.value, "reasons": list(camera.reasons)}
@@ -80,20 +80,22 @@ class Reporter:
         wrong = offset is not None and abs(offset) > self._clock_bound_s
         # a box whose own clock is not set cannot tell which of the two is wrong
         if is_set(self._clock):
-            self._set_alert(AlertKind.CAMERA_CLOCK, camera, wrong, complaint(camera.camera_id, offset or 0.0))
+            self._set_alert(
+                AlertKind.CAMERA_CLOCK, camera, wrong, describe_clock_error(camera.camera_id, offset or 0.0)
+            )
 
     def rename(self, camera: Camera, camera_id: str) -> None:
         """Move a camera to the ID that the settings give it; only recordings stay under the old one."""
         now, old = self._clock.now(), camera.camera_id
         self._catalog.cameras.rename(old, camera_id)
         self._catalog.events.add("camera.renamed", now, camera_id=camera_id, detail={"was": old})
-        retire.retire(self._catalog, old, now, but=(camera_id,))
+        retired_ids.retire_camera_id(self._catalog, old, now, but=(camera_id,))
         self._published.pop(old, None)
         log.info("%s is now %s", old, camera_id)
 
     def retired(self) -> list[str]:
         """Return the IDs that cameras had and lost."""
-        return retire.retired(self._catalog)
+        return retired_ids.list_retired_ids(self._catalog)
 
     def displace(self, camera: Camera, successor: str, *, wanted: bool, moved: bool) -> None:
         """Report that another unit, which does not take over this camera's ID, answers where the camera was.
@@ -105,13 +107,13 @@ class Reporter:
             self.unmet(camera)
             return
         news = wanted and camera.successor != successor
-        self._record_unreachable(replace(camera, successor=successor), exchange.reason(other), news)
+        self._record_unreachable(replace(camera, successor=successor), replacement.describe_displacement(other), news)
         if news and not moved:
-            exchange.tell_displaced(self._catalog, camera, other, self._clock.now())
+            replacement.report_displacement(self._catalog, camera, other, self._clock.now())
 
     def lose(self, camera: Camera, *, wanted: bool) -> None:
         """Report a camera that no longer answers and whose stream is down; with `wanted`, raise an alert."""
-        self._record_unreachable(camera, words.text("cameras.lost"), wanted)
+        self._record_unreachable(camera, i18n.translate("cameras.lost"), wanted)
 
     def _record_unreachable(self, camera: Camera, reason: str, wanted: bool) -> None:
         seen = self._catalog.cameras.seen_at(camera.camera_id) or self._clock.now()
@@ -148,7 +150,7 @@ class Reporter:
         self._published = {c.camera_id: self._published.get(c.camera_id, {}) for c in cameras}
         for camera in cameras:
             self._update_unverified_alert(camera)
-            data = camera_data(camera, self._catalog.zone)
+            data = build_camera_object(camera, self._catalog.zone)
             if self._published.get(camera.camera_id) != data:
                 topic = f"camera/{camera.camera_id}"
                 with self._catalog.store.write():
@@ -165,7 +167,7 @@ class Reporter:
             self._unverified[camera.camera_id] = False
         elif now - camera.connected_at >= _UNVERIFIED:
             at = since.astimezone(self._catalog.zone).strftime("%Y-%m-%d %H:%M:%S")
-            text = words.text("cameras.unverified", camera_id=camera.camera_id, address=camera.address, since=at)
+            text = i18n.translate("cameras.unverified", camera_id=camera.camera_id, address=camera.address, since=at)
             self._set_alert(AlertKind.CAMERA_UNVERIFIED, camera, True, text)
             self._unverified[camera.camera_id] = True
 
@@ -175,7 +177,7 @@ class Reporter:
         if event is None or event.detail["serial"] != camera.serial or self._clock.now() - event.at > _REPLACED_FOR:
             return []
         old = {"old": event.detail["old"], "old_serial": event.detail["old_serial"]}
-        return [words.text("cameras.replaced", serial=camera.serial or "?", **old)]
+        return [i18n.translate("cameras.replaced", serial=camera.serial or "?", **old)]
 
     def _set_alert(self, kind: AlertKind, camera: Camera, on: bool, message: str = "") -> None:
         now = self._clock.now()

@@ -6,22 +6,22 @@ import copy
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from agent.attempts import Attempt, Budget
 from agent.cameras import soap
-from agent.cameras.auth import Credentials, username_token
-from agent.cameras.camera_clock import CameraClock, http_date, moment
-from agent.cameras.markup import Element
+from agent.cameras.auth import Credentials, make_username_token
+from agent.cameras.camera_clock import CameraClock, read_http_date, read_system_time
 from agent.cameras.soap import SoapFault
-from agent.cameras.transport import NoConnection, Reply, Transport
-from agent.clock import Clock, is_set
-from agent.digest import Challenge, strongest
-from agent.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.cameras.transport import HttpReply, NoConnection, Transport
+from agent.cameras.xml_reader import Element
+from agent.core.clock import Clock, is_set
+from agent.core.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.core.http_digest import DigestChallenge, choose_strongest
+from agent.credentials.attempts import AttemptBudget, PasswordAttempt
 
 _APART_S = 5.0  # clocks that differ by less are equal for the check of a token
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-class Session:
+class OnvifSession:
     """Calls to one camera at `url`. Not thread-safe.
 
     `names`: its names in the attempt budget; `patience`: limit in seconds for all calls together.
@@ -35,7 +35,7 @@ class Session:
         names: tuple[str, ...],
         transport: Transport,
         credentials: Credentials | None,
-        budget: Budget,
+        budget: AttemptBudget,
         clock: Clock,
         patience: float = 15.0,
     ) -> None:
@@ -71,8 +71,8 @@ class Session:
             self.time_refused = True
         except CameraError:
             pass
-        told = soap.child(answer, "SystemDateAndTime")
-        at = moment(told) or self._date
+        told = soap.find_child(answer, "SystemDateAndTime")
+        at = read_system_time(told) or self._date
         if at is not None:
             self.camera_clock = CameraClock(at, self._clock.monotonic())
         return told
@@ -81,7 +81,7 @@ class Session:
         self, namespace: str, operation: str, *, url: str | None = None, anonymous: bool = False, **parameters: object
     ) -> Element:
         """Call an operation of the device or media service at `url` (default: the device service); return its response."""
-        message = soap.request(namespace, operation, **parameters)
+        message = soap.build_request(namespace, operation, **parameters)
         return self.send(message, f"{namespace}/{operation}", url=url, anonymous=anonymous)
 
     def send(
@@ -110,15 +110,15 @@ class Session:
             raise CameraError("cameras.broken", operation=action.rpartition("/")[2])
         return content
 
-    def _read(self, reply: Reply) -> tuple[Element | None, bool]:
+    def _read(self, reply: HttpReply) -> tuple[Element | None, bool]:
         try:
-            return soap.read(reply.body)
+            return soap.read_body(reply.body)
         except SoapFault as fault:
             if fault.denied:
                 raise self._make_denied() from None
             raise
 
-    def _exchange(self, message: Element, action: str, url: str, anonymous: bool) -> Reply:
+    def _exchange(self, message: Element, action: str, url: str, anonymous: bool) -> HttpReply:
         """Post with the SOAP version and the authentication method that the camera requires.
 
         A digest is sent only for a fresh challenge: some firmware counts an answer to an old nonce as a wrong password.
@@ -130,11 +130,11 @@ class Session:
                 return reply
             if anonymous or self._credentials is None:
                 raise self._make_denied()
-            offered = strongest(map(str, reply.headers.get_all("WWW-Authenticate", [])))
+            offered = choose_strongest(map(str, reply.headers.get_all("WWW-Authenticate", [])))
             self._token = offered is None
         return self._post_with_proof(message, action, url, offered)
 
-    def _post_with_proof(self, message: Element, action: str, url: str, offered: Challenge | None) -> Reply:
+    def _post_with_proof(self, message: Element, action: str, url: str, offered: DigestChallenge | None) -> HttpReply:
         """Post with authentication.
 
         Some firmware reports a wrong time (local time as UTC) but checks tokens against the right one: where the two clocks
@@ -181,35 +181,41 @@ class Session:
             self._by_box_time = by_box
             self._budget.note_time(self._names, by_box)
 
-    def _post(self, message: Element, action: str, url: str, proof: Challenge | datetime | None = None) -> Reply:
+    def _post(
+        self, message: Element, action: str, url: str, proof: DigestChallenge | datetime | None = None
+    ) -> HttpReply:
         """Post, after a version fault in SOAP 1.1; `proof`: the challenge to answer, or the time for a token."""
         reply = self._post_once(message, action, url, proof)
-        if self._version == soap.SOAP_12 and _wants_11(reply):
+        if self._version == soap.SOAP_12 and _wants_soap_11(reply):
             self._version = soap.SOAP_11
             again = self._post_once(message, action, url, proof)
-            if _readable(again) or _is_denied(again):
+            if _is_readable(again) or _is_denied(again):
                 return again
             self._version = soap.SOAP_12
         return reply
 
-    def _post_once(self, message: Element, action: str, url: str, proof: Challenge | datetime | None) -> Reply:
+    def _post_once(
+        self, message: Element, action: str, url: str, proof: DigestChallenge | datetime | None
+    ) -> HttpReply:
         if (now := self._clock.monotonic()) > self._deadline:
             waited = now - self._began
             raise CameraUnreachable("cameras.too_slow", address=urlsplit(url).hostname, seconds=f"{waited:.0f}")
         url = self._apply_redirects(url)
         envelope = copy.deepcopy(message)
         if isinstance(proof, datetime) and self._credentials:
-            soap.sign(envelope, self._credentials.username, *username_token(self._credentials, proof))
-        data, headers = soap.write(envelope, action, self._version)
-        if isinstance(proof, Challenge) and self._credentials:
-            headers["Authorization"] = proof.answer(self._credentials, "POST", _uri(url))
+            soap.add_username_token(
+                envelope, self._credentials.username, *make_username_token(self._credentials, proof)
+            )
+        data, headers = soap.serialize_envelope(envelope, action, self._version)
+        if isinstance(proof, DigestChallenge) and self._credentials:
+            headers["Authorization"] = proof.answer(self._credentials, "POST", _get_request_uri(url))
         reply = self._transport.post(url, data, headers)
-        self._date = http_date(reply.headers) or self._date
+        self._date = read_http_date(reply.headers) or self._date
         if self._follow_redirect(url, reply):
             return self._post_once(message, action, url, proof)
         return reply
 
-    def _follow_redirect(self, url: str, reply: Reply) -> bool:
+    def _follow_redirect(self, url: str, reply: HttpReply) -> bool:
         """Follow a redirect from HTTP to HTTPS on the same host, the only kind that is followed; return whether it is one.
 
         It is remembered for all later requests to that address.
@@ -237,12 +243,12 @@ class Session:
     def _make_denied(self) -> CameraDenied:
         return CameraDenied("cameras.wants_password" if self._credentials is None else "cameras.denied")
 
-    def _count_wrong_password(self, reply: Reply, attempt: Attempt) -> CameraDenied:
+    def _count_wrong_password(self, reply: HttpReply, attempt: PasswordAttempt) -> CameraDenied:
         left = attempt.wrong()
         offers = " ".join(str(v) for v in reply.headers.get_all("WWW-Authenticate", []))
         if self._token and "basic" in offers.lower():
             return CameraDenied("cameras.clear_text")
-        account = {"username": soap.clean(attempt.account.username, 40), "left": left}
+        account = {"username": soap.clean_text(attempt.account.username, 40), "left": left}
         if not self._token:
             return CameraDenied("cameras.wrong_password", **account)
         if self.camera_clock is None:
@@ -254,34 +260,34 @@ class Session:
         return CameraDenied("cameras.wrong_or_offset", **account, seconds=f"{offset:+.0f}")
 
 
-def _uri(url: str) -> str:
+def _get_request_uri(url: str) -> str:
     """Return path and query, as in the request line."""
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _is_denied(reply: Reply) -> bool:
+def _is_denied(reply: HttpReply) -> bool:
     if reply.status in (401, 403):
         return True
     try:
-        soap.body(reply.body)
+        soap.parse_body(reply.body)
     except SoapFault as fault:
         return fault.denied
     return False
 
 
-def _readable(reply: Reply) -> bool:
+def _is_readable(reply: HttpReply) -> bool:
     try:
-        return soap.body(reply.body) is not None
+        return soap.parse_body(reply.body) is not None
     except SoapFault:
         return False
 
 
-def _wants_11(reply: Reply) -> bool:
+def _wants_soap_11(reply: HttpReply) -> bool:
     """Return True for a version fault, a refused media type, and an empty reply where content was expected."""
     if reply.status == 415 or (reply.status != 401 and not reply.body.strip()):
         return True
     try:
-        return soap.body(reply.body) is None and reply.status >= 400 and reply.status not in (401, 403)
+        return soap.parse_body(reply.body) is None and reply.status >= 400 and reply.status not in (401, 403)
     except SoapFault as fault:
         return "VersionMismatch" in fault.codes

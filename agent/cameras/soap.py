@@ -25,8 +25,8 @@ from typing import Any
 
 from lxml import etree
 
-from agent.cameras.markup import Element, closed, local, parse
-from agent.errors import CameraError
+from agent.cameras.xml_reader import Element, get_local_name, parse_closed_elements, parse_xml
+from agent.core.errors import CameraError
 
 SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -40,7 +40,7 @@ _PASSWORD_DIGEST = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-user
 _BASE64 = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
 _XSI, _XSD = "http://www.w3.org/2001/XMLSchema-instance", "http://www.w3.org/2001/XMLSchema"
 _WSDL = {DEVICE: ("devicemgmt.wsdl", "DeviceBinding"), MEDIA: ("media.wsdl", "MediaBinding")}
-_writing = threading.Lock()  # zeep builds its types on first use and has no lock of its own
+_write_lock = threading.Lock()  # zeep builds its types on first use and has no lock of its own
 
 
 class SoapFault(CameraError):
@@ -50,7 +50,7 @@ class SoapFault(CameraError):
     """
 
     def __init__(self, codes: tuple[str, ...], reason: str) -> None:
-        super().__init__("cameras.fault", detail=clean(" ".join(codes) + ": " + reason, 120))
+        super().__init__("cameras.fault", detail=clean_text(" ".join(codes) + ": " + reason, 120))
         self.codes = codes
         self.denied = bool(_DENIED.search(" ".join(codes)) or _DENIED.search(reason))
 
@@ -61,7 +61,7 @@ _DENIED = re.compile(
 
 
 @cache
-def _client(namespace: str) -> Callable[..., Element]:
+def _make_envelope_writer(namespace: str) -> Callable[..., Element]:
     """Return the function that writes an envelope from an operation's name and parameters."""
     # import lazily: it takes 0.3 s and 35 MB, which a box without an ONVIF camera does not need
     zeep: Any = import_module("zeep")
@@ -81,13 +81,13 @@ def _client(namespace: str) -> Callable[..., Element]:
     return partial(client.create_message, client.create_service(f"{{{namespace}}}{binding}", "http://camera.invalid/"))
 
 
-def request(namespace: str, operation: str, **parameters: object) -> Element:
+def build_request(namespace: str, operation: str, **parameters: object) -> Element:
     """Return a SOAP 1.2 envelope for an operation of the device or the media service."""
-    with _writing:
-        return _client(namespace)(operation, **parameters)
+    with _write_lock:
+        return _make_envelope_writer(namespace)(operation, **parameters)
 
 
-def plain_request(namespace: str, operation: str, *children: Element, **texts: str) -> Element:
+def build_plain_request(namespace: str, operation: str, *children: Element, **texts: str) -> Element:
     """Return a SOAP 1.2 envelope made without WSDL: elements of `texts` first, then `children` unchanged."""
     envelope = etree.Element(f"{{{SOAP_12}}}Envelope", nsmap={"s": SOAP_12, "n": namespace, "tt": SCHEMA})
     body = etree.SubElement(envelope, f"{{{SOAP_12}}}Body")
@@ -98,14 +98,14 @@ def plain_request(namespace: str, operation: str, *children: Element, **texts: s
     return envelope
 
 
-def element(namespace: str, name: str, value: str) -> Element:
+def build_element(namespace: str, name: str, value: str) -> Element:
     """Return an element with text, for the body of a request made without WSDL."""
     made = etree.Element(f"{{{namespace}}}{name}")
     made.text = value
     return made
 
 
-def sign(envelope: Element, username: str, digest: str, nonce: str, created: str) -> None:
+def add_username_token(envelope: Element, username: str, digest: str, nonce: str, created: str) -> None:
     """Add a WS-UsernameToken to the header."""
     header = envelope.find(f"{{{SOAP_12}}}Header")
     if header is None:
@@ -119,16 +119,16 @@ def sign(envelope: Element, username: str, digest: str, nonce: str, created: str
     etree.SubElement(token, f"{{{_WSU}}}Created").text = created
 
 
-def write(envelope: Element, action: str, version: str) -> tuple[bytes, dict[str, str]]:
+def serialize_envelope(envelope: Element, action: str, version: str) -> tuple[bytes, dict[str, str]]:
     """Return bytes and HTTP headers of a message in SOAP 1.1 or 1.2 (`version`: the namespace)."""
-    data: bytes = etree.tostring(_shaped(envelope), xml_declaration=True, encoding="utf-8")
+    data: bytes = etree.tostring(_reshape_envelope(envelope), xml_declaration=True, encoding="utf-8")
     if version == SOAP_11:
         data = data.replace(SOAP_12.encode(), SOAP_11.encode())
         return data, {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{action}"'}
     return data, {"Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"'}
 
 
-def _shaped(envelope: Element) -> Element:
+def _reshape_envelope(envelope: Element) -> Element:
     """Return the same message in the form of the usual client; see the docstring of this module."""
     made = etree.Element(f"{{{SOAP_12}}}Envelope", nsmap={"s": SOAP_12})
     header, content = envelope.find(f"{{{SOAP_12}}}Header"), envelope.find(f"{{{SOAP_12}}}Body")
@@ -136,13 +136,13 @@ def _shaped(envelope: Element) -> Element:
         made.append(copy.deepcopy(header))
     holder = etree.SubElement(made, f"{{{SOAP_12}}}Body", nsmap={"xsi": _XSI, "xsd": _XSD})
     for call in content:
-        _copy(call, holder)
+        _copy_element(call, holder)
     # removes namespace declarations that the header copied from its old envelope
     etree.cleanup_namespaces(made, keep_ns_prefixes=["xsi", "xsd"])
     return made
 
 
-def _copy(element: Element, into: Element) -> None:
+def _copy_element(element: Element, into: Element) -> None:
     """Append a copy to `into`; each namespace is declared as the default one where it begins.
 
     An xsi:type from a camera's own reply is dropped: its prefix is not declared here.
@@ -152,95 +152,95 @@ def _copy(element: Element, into: Element) -> None:
     made = etree.SubElement(into, element.tag, attributes, nsmap={None: namespace})
     made.text = element.text
     for part in element:
-        _copy(part, made)
+        _copy_element(part, made)
 
 
-def read(data: bytes) -> tuple[Element | None, bool]:
+def read_body(data: bytes) -> tuple[Element | None, bool]:
     """Return the first element in the body (SOAP 1.1 or 1.2), None if nothing is readable, and whether it is complete.
 
     Only a complete one may be acted on. Raises SoapFault.
     """
-    whole = closed(data, _is_content)
-    content = whole[0] if whole else _recovered(data)
-    if content is not None and local(content) == "Fault":
-        codes = [clean(e.text or "", 60).rpartition(":")[2] for e in everywhere(content, "Value", "faultcode")]
-        reason = next((e.text or "" for e in everywhere(content, "Text", "faultstring")), "")
+    whole = parse_closed_elements(data, _is_first_in_body)
+    content = whole[0] if whole else _recover_content(data)
+    if content is not None and get_local_name(content) == "Fault":
+        codes = [clean_text(e.text or "", 60).rpartition(":")[2] for e in find_all_named(content, "Value", "faultcode")]
+        reason = next((e.text or "" for e in find_all_named(content, "Text", "faultstring")), "")
         raise SoapFault(tuple(codes[:5]), reason)
     return content, bool(whole)
 
 
-def body(data: bytes) -> Element | None:
+def parse_body(data: bytes) -> Element | None:
     """Return the first element in the body, complete or not. Raises SoapFault."""
-    return read(data)[0]
+    return read_body(data)[0]
 
 
-def _is_content(element: Element) -> bool:
+def _is_first_in_body(element: Element) -> bool:
     """Return True for the first element in a body, which stands alone or in an envelope."""
     holder = element.getparent()
     return (
         holder is not None
-        and local(holder) == "Body"
+        and get_local_name(holder) == "Body"
         and element.getprevious() is None
         and (holder.getparent() is None or holder.getparent().getparent() is None)
     )
 
 
-def _recovered(data: bytes) -> Element | None:
-    root = parse(data)
+def _recover_content(data: bytes) -> Element | None:
+    root = parse_xml(data)
     if root is None:
         return None
-    holder = root if local(root) == "Body" else child(root, "Body")
+    holder = root if get_local_name(root) == "Body" else find_child(root, "Body")
     return next(iter(holder), None) if holder is not None else None
 
 
-def child(element: Element | None, *path: str) -> Element | None:
+def find_child(element: Element | None, *path: str) -> Element | None:
     """Return the element at a path of local names; None if there is none."""
     for name in path:
-        element = next((e for e in element if local(e) == name), None) if element is not None else None
+        element = next((e for e in element if get_local_name(e) == name), None) if element is not None else None
     return element
 
 
-def everywhere(element: Element, *names: str) -> Iterator[Element]:
+def find_all_named(element: Element, *names: str) -> Iterator[Element]:
     """Return all descendants with one of these local names."""
-    return (e for e in element.iter() if local(e) in names)
+    return (e for e in element.iter() if get_local_name(e) in names)
 
 
-def text(element: Element | None, *path: str, limit: int = 128) -> str:
+def read_element_text(element: Element | None, *path: str, limit: int = 128) -> str:
     """Return the cleaned text at a path; empty if there is none."""
-    found = child(element, *path)
-    return clean(found.text or "", limit) if found is not None else ""
+    found = find_child(element, *path)
+    return clean_text(found.text or "", limit) if found is not None else ""
 
 
-def exact(value: str | None, limit: int = 512) -> str:
+def clean_exact(value: str | None, limit: int = 512) -> str:
     """Return a value that is acted on (an address, a token), unchanged except for outer spaces.
 
     Empty if it is longer than `limit` or contains a control character or U+FFFD (an invalid byte).
     """
     value = (value or "").strip()
-    unsure = any(c == "\ufffd" or unicodedata.category(c) in _UNSHOWN for c in value)
+    unsure = any(c == "\ufffd" or unicodedata.category(c) in _HIDDEN_CATEGORIES for c in value)
     return "" if unsure or len(value) > limit else value
 
 
-def address(element: Element | None, *path: str, limit: int = 512) -> str:
+def read_url(element: Element | None, *path: str, limit: int = 512) -> str:
     """Return the URL at a path; empty if there is none or the text is not usable as one."""
-    found = child(element, *path)
-    value = exact(found.text, limit) if found is not None else ""
+    found = find_child(element, *path)
+    value = clean_exact(found.text, limit) if found is not None else ""
     return "" if any(c.isspace() for c in value) else value
 
 
-def number(element: Element | None, *path: str) -> float | None:
+def read_number(element: Element | None, *path: str) -> float | None:
     """Return the finite, non-negative number at a path; None if there is none."""
     try:
-        value = float(text(element, *path))
+        value = float(read_element_text(element, *path))
     except ValueError:
         return None
     return value if 0 <= value < 1e9 else None
 
 
-def clean(value: str, limit: int = 128) -> str:
+def clean_text(value: str, limit: int = 128) -> str:
     """Return text from a camera in displayable form: one line, at most `limit` characters, no control characters."""
-    shown = "".join(" " if unicodedata.category(c) in _UNSHOWN else c for c in value[: limit * 4])
+    shown = "".join(" " if unicodedata.category(c) in _HIDDEN_CATEGORIES else c for c in value[: limit * 4])
     return " ".join(shown.split())[:limit]
 
 
-_UNSHOWN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+_HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))

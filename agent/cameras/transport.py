@@ -16,21 +16,21 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent import shortage
 from agent.cameras.networks import Networks
-from agent.clock import Clock
-from agent.errors import CameraError, CameraUnreachable
+from agent.core import shortage
+from agent.core.clock import Clock
+from agent.core.errors import CameraError, CameraUnreachable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 REPLY_LIMIT = 1 << 20
-_NAP_S = 0.5  # longest wait for bytes before `stop` is checked
+_STOP_CHECK_S = 0.5  # longest wait for bytes before `stop` is checked
 _CONNECT_S = 2.0  # a camera on the same network needs milliseconds; an unused address never answers
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """A reply. `headers` keeps repeated headers; their names are case-insensitive."""
 
     status: int
@@ -65,7 +65,7 @@ class Transport:
         self._tls.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         self._tls.set_ciphers("DEFAULT:@SECLEVEL=0")
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpReply:
         """Send one request and return the reply.
 
         Raises CameraUnreachable (no answer in time, no device) and CameraError (an answer that is not HTTP or too large, or
@@ -80,15 +80,15 @@ class Transport:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             with self._connect(host, parts.port, parts.scheme == "https") as sock:
-                wire = _Wire(sock, self._clock, deadline, self.stop)
-                wire.sendall(_request(parts.netloc.rpartition("@")[2], path, body, headers))
-                return _read(wire)
+                wire = _DeadlineSocket(sock, self._clock, deadline, self.stop)
+                wire.sendall(_build_http_request(parts.netloc.rpartition("@")[2], path, body, headers))
+                return _read_reply(wire)
         except TimeoutError:
             raise CameraUnreachable("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
-            if found := shortage.of(error):
+            if found := shortage.find_shortage(error):
                 raise found from None
-            raise CameraUnreachable("cameras.no_answer", address=host, detail=_detail(error)) from None
+            raise CameraUnreachable("cameras.no_answer", address=host, detail=_describe_os_error(error)) from None
         except (http.client.HTTPException, ValueError):
             # http.client raises ValueError for a status code or a chunk size that is not a number
             raise CameraError("cameras.not_http", address=host) from None
@@ -98,7 +98,7 @@ class Transport:
         if self.stop.is_set() or not self.networks.holds(host):
             return False
         try:
-            with shortage.told():
+            with shortage.convert_shortage():
                 socket.create_connection((host, port), timeout).close()
         except (OSError, OverflowError):
             return False
@@ -112,7 +112,7 @@ class Transport:
         except TimeoutError:
             raise NoConnection("cameras.too_slow", address=host, seconds=f"{self._timeout:g}") from None
         except OSError as error:
-            gone = NoConnection("cameras.no_answer", address=host, detail=_detail(error))
+            gone = NoConnection("cameras.no_answer", address=host, detail=_describe_os_error(error))
             gone.refused = isinstance(error, ConnectionRefusedError)
             raise gone from None
 
@@ -124,11 +124,11 @@ class Transport:
             raise
 
 
-def _detail(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     return str(getattr(error, "reason", None) or error.strerror or type(error).__name__)
 
 
-class _Wire(io.RawIOBase):
+class _DeadlineSocket(io.RawIOBase):
     """A socket with one deadline for all reads and writes: a peer that sends byte by byte cannot extend it."""
 
     def __init__(self, sock: socket.socket, clock: Clock, deadline: float, stop: threading.Event) -> None:
@@ -145,7 +145,7 @@ class _Wire(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         while True:
-            self._sock.settimeout(min(self._get_time_left(), _NAP_S))
+            self._sock.settimeout(min(self._get_time_left(), _STOP_CHECK_S))
             try:
                 return self._sock.recv_into(buffer)
             except TimeoutError:
@@ -161,7 +161,7 @@ class _Wire(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def _request(host: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+def _build_http_request(host: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
     lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if any(ord(c) < 32 or ord(c) > 126 for line in lines for c in line):
@@ -169,7 +169,7 @@ def _request(host: str, path: str, body: bytes, headers: Mapping[str, str]) -> b
     return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body
 
 
-def _read(wire: _Wire) -> Reply:
+def _read_reply(wire: _DeadlineSocket) -> HttpReply:
     response = http.client.HTTPResponse(wire)  # type: ignore[arg-type]
     try:
         response.begin()
@@ -181,4 +181,4 @@ def _read(wire: _Wire) -> Reply:
         response.close()
     if len(body) > REPLY_LIMIT:
         raise CameraError("cameras.reply_too_large", limit=REPLY_LIMIT)
-    return Reply(response.status, response.headers, body)
+    return HttpReply(response.status, response.headers, body)

@@ -12,36 +12,44 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from agent import attempts, shortage
-from agent.attempts import Budget
 from agent.cameras import admission, networks, parameters
 from agent.cameras.admission import ModelList
 from agent.cameras.assessment import CameraAssessor
 from agent.cameras.auth import Credentials
-from agent.cameras.device import Description
-from agent.cameras.discovery import Match
-from agent.cameras.model_list import Watched
-from agent.cameras.options import Options
-from agent.cameras.registry import Named, credentials_for, former, given_up, name_all, successor_of
-from agent.cameras.report import Reporter
-from agent.cameras.search import Finder, Sighting
+from agent.cameras.device import DeviceDescription
+from agent.cameras.discovery import ProbeMatch
+from agent.cameras.model_list import WatchedModelList
+from agent.cameras.options import CameraOptions
+from agent.cameras.registry import (
+    NamedSighting,
+    assign_ids,
+    choose_credentials,
+    find_former_rows,
+    find_given_up_rows,
+    find_successor,
+)
+from agent.cameras.report import CameraReporter
+from agent.cameras.search import CameraFinder, Sighting
 from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import CameraDenied, CameraError
-from agent.model import Segment
-from agent.model_cameras import Camera, Verdict
-from agent.periodic import ErrorLog
+from agent.core import shortage
+from agent.core.camera_model import Camera, Verdict
+from agent.core.clock import Clock
+from agent.core.errors import CameraDenied, CameraError
+from agent.core.model import Segment
+from agent.core.periodic import ErrorLog
+from agent.credentials import attempts
+from agent.credentials.attempts import AttemptBudget
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.5
-_GAP_S = 3.0  # shortest pause between searches, however often one is requested
-_MISSES = 2  # consecutive searches that do not find a camera before it counts as unreachable
+_LEAST_PAUSE_S = 3.0  # shortest pause between searches, however often one is requested
+_MISSES_UNTIL_LOST = 2  # consecutive searches that do not find a camera before it counts as unreachable
 _PATIENT_MISSES = 100  # about ten minutes
-_PATIENT = 6  # after that, factor of the pause between searches
+_PATIENT_FACTOR = 6  # after that, factor of the pause between searches
 
 
-class CameraWatch:
+class CameraWorker:
     """The worker that searches and reports; see the docstring of this module.
 
     `busy(camera_id)`: whether a class is being recorded from the camera; a worse verdict is deferred until it is over.
@@ -53,10 +61,10 @@ class CameraWatch:
         self,
         catalog: Catalog,
         clock: Clock,
-        options: Options,
+        options: CameraOptions,
         busy: Callable[[str], bool] = lambda camera_id: False,
         file_of: Callable[[Segment], Path | None] = lambda segment: None,
-        budget: Budget | None = None,
+        budget: AttemptBudget | None = None,
         planned: Callable[[], Collection[str]] = lambda: (),
     ) -> None:
         self._catalog = catalog
@@ -64,12 +72,12 @@ class CameraWatch:
         self._options = options
         self._busy = busy
         self._planned = planned
-        self._list = Watched(options.model_list, options.model_list_key, options.list_copy)
+        self._list = WatchedModelList(options.model_list, options.model_list_key, options.list_copy)
         self._list_problem = ""
         self._search_errors = ErrorLog(log, level=logging.ERROR)
-        self._budget = budget or attempts.kept(catalog, clock)
+        self._budget = budget or attempts.open_box_budget(catalog, clock)
         self._assessor = CameraAssessor(catalog, clock, busy, file_of)
-        self._reporter = Reporter(catalog, clock, options.clock_bound_s)
+        self._reporter = CameraReporter(catalog, clock, options.clock_bound_s)
         self._misses: dict[str, int] = {}
         self._asked_on: dict[str, datetime | None] = {}
         """Begin of the recorder's connection at the start of the present search, by camera ID."""
@@ -79,10 +87,10 @@ class CameraWatch:
     def run(self, stop: threading.Event) -> None:
         """Search and report until `stop` is set."""
         due = self._clock.monotonic()
-        last = due - _GAP_S
+        last = due - _LEAST_PAUSE_S
         while not stop.is_set():
             now = self._clock.monotonic()
-            if now >= due or (now - last >= _GAP_S and self._catalog.cameras.asked()):
+            if now >= due or (now - last >= _LEAST_PAUSE_S and self._catalog.cameras.asked()):
                 self._try_search(stop)
                 last = self._clock.monotonic()
                 due = last + self._compute_pause()
@@ -90,7 +98,7 @@ class CameraWatch:
             self._clock.wait(stop, _POLL_S)
 
     def _try_search(self, stop: threading.Event) -> None:
-        with self._search_errors, shortage.told():
+        with self._search_errors, shortage.convert_shortage():
             self.search(stop)
 
     def search(self, stop: threading.Event | None = None) -> list[Camera]:
@@ -121,24 +129,27 @@ class CameraWatch:
         self._reporter.publish()
         return met
 
-    def _assign_ids(self, sightings: list[Sighting], approved: ModelList) -> list[Named]:
+    def _assign_ids(self, sightings: list[Sighting], approved: ModelList) -> list[NamedSighting]:
         """Assign IDs to the sightings by the present settings; rows under earlier IDs are renamed."""
         known, cameras, retired = self._options.known, self._catalog.cameras.all(), self._reporter.retired()
 
-        def admitted(found: Description) -> bool:
-            return admission.judge(found, approved).verdict.recordable
+        def admitted(found: DeviceDescription) -> bool:
+            return admission.judge_camera(found, approved).verdict.recordable
 
         spare = self._find_spare_ids(cameras)
-        found = name_all(sightings, known, cameras, retired, admitted, spare)
-        renamed = [(row, named.camera_id) for named in found for row in former(named, known, cameras)]
+        found = assign_ids(sightings, known, cameras, retired, admitted, spare)
+        renamed = [(row, named.camera_id) for named in found for row in find_former_rows(named, known, cameras)]
         renamed += [
-            (row, named.camera_id) for named in found for row in given_up(named, cameras) if row.camera_id in spare
+            (row, named.camera_id)
+            for named in found
+            for row in find_given_up_rows(named, cameras)
+            if row.camera_id in spare
         ]
         for row, camera_id in renamed:
             self._reporter.rename(row, camera_id)
         if not renamed:
             return found
-        return name_all(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted, spare)
+        return assign_ids(sightings, known, self._catalog.cameras.all(), self._reporter.retired(), admitted, spare)
 
     def _find_spare_ids(self, cameras: list[Camera]) -> set[str]:
         """Return the IDs that nothing depends on: in no class, not in the settings, without recordings."""
@@ -154,18 +165,18 @@ class CameraWatch:
                 if known.serial and row.serial == known.serial and row.camera_id not in reserved:
                     self._reporter.rename(row, known.camera_id)
 
-    def _make_finder(self, stop: threading.Event) -> Finder:
+    def _make_finder(self, stop: threading.Event) -> CameraFinder:
         # chosen for each search: network interfaces can change
         options = self._options
-        where = networks.choose(options.networks, options.interfaces)
-        return Finder(
+        where = networks.choose_networks(options.networks, options.interfaces)
+        return CameraFinder(
             where, self._clock, self._budget, self._choose_credentials, options.timeout_s, options.window_s, stop
         )
 
-    def _choose_credentials(self, match: Match) -> Credentials | None:
-        return credentials_for(match, self._options.known, self._catalog.cameras.all(), self._options.credentials)
+    def _choose_credentials(self, match: ProbeMatch) -> Credentials | None:
+        return choose_credentials(match, self._options.known, self._catalog.cameras.all(), self._options.credentials)
 
-    def _list_known_addresses(self, finder: Finder) -> list[str]:
+    def _list_known_addresses(self, finder: CameraFinder) -> list[str]:
         found = []
         for known in self._options.known:
             if known.address and finder.networks.holds(known.address.partition(":")[0]):
@@ -184,7 +195,7 @@ class CameraWatch:
                 log.error("%s", problem)
         return loaded.approved
 
-    def _select_recordable(self, found: list[Named], count: int) -> Iterator[Named]:
+    def _select_recordable(self, found: list[NamedSighting], count: int) -> Iterator[NamedSighting]:
         """Yield the sightings to record; leave out unknown devices that do not speak ONVIF, or exceed `camera_limit`."""
         for named in found:
             # a device that answers only with faults speaks ONVIF too
@@ -198,7 +209,7 @@ class CameraWatch:
     def _is_named(self, camera_id: str) -> bool:
         return any(known.camera_id == camera_id for known in self._options.known)
 
-    def _record(self, named: Named, approved: ModelList, finder: Finder) -> Camera:
+    def _record(self, named: NamedSighting, approved: ModelList, finder: CameraFinder) -> Camera:
         before = named.before
         identified = named.sighting.description is not None
         if identified:
@@ -219,20 +230,20 @@ class CameraWatch:
             self._catalog.cameras.put(camera, self._clock.now())
         return camera
 
-    def _report_missing(self, camera: Camera, found: list[Named]) -> None:
+    def _report_missing(self, camera: Camera, found: list[NamedSighting]) -> None:
         """Report a camera that was not found.
 
         A camera whose stream is up is not unreachable, whatever its ONVIF service does, unless another unit answers where it
         is recorded from.
         """
         wanted = camera.verdict.recordable or self._is_named(camera.camera_id)
-        other = successor_of(camera, found)
+        other = find_successor(camera, found)
         if other is not None and camera.identity:
             known_elsewhere = other.before is not None and other.before.address != other.sighting.address
             # an exchange takes longer than two searches, so the camera already counts as unreachable
             missed = wanted or camera.judged.recordable
             self._reporter.displace(camera, other.camera_id, wanted=missed, moved=known_elsewhere)
-        elif self._misses[camera.camera_id] >= _MISSES and not camera.up:
+        elif self._misses[camera.camera_id] >= _MISSES_UNTIL_LOST and not camera.up:
             # `wanted` is false for a refused unknown camera that was removed: no alert
             self._reporter.lose(camera, wanted=wanted)
         else:
@@ -244,20 +255,20 @@ class CameraWatch:
         if not misses:
             return self._options.search_interval_s
         urgent = min(misses.values()) < _PATIENT_MISSES or any(self._busy(camera_id) for camera_id in misses)
-        return self._options.retry_s * (1 if urgent else _PATIENT)
+        return self._options.retry_s * (1 if urgent else _PATIENT_FACTOR)
 
     def _is_expected(self, camera_id: str) -> bool:
         camera = self._catalog.cameras.get(camera_id)
         return self._is_named(camera_id) or (camera is not None and bool(camera.streams))
 
-    def _correct_clock(self, named: Named, finder: Finder) -> None:
+    def _correct_clock(self, named: NamedSighting, finder: CameraFinder) -> None:
         found = named.sighting.description
         if not self._options.set_clock or found is None or found.clock is None or self._clock.trust() != "trusted":
             return
         if abs(found.clock.offset(self._clock)) <= self._options.clock_bound_s:
             return
-        match = Match(named.sighting.endpoint, named.sighting.host, (found.url,))
+        match = ProbeMatch(named.sighting.endpoint, named.sighting.host, (found.url,))
         try:
-            parameters.set_clock(finder.session(found.url, match), self._clock)
+            parameters.set_camera_clock(finder.session(found.url, match), self._clock)
         except CameraError as error:
             log.warning("%s: %s", named.camera_id, error)

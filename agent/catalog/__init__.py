@@ -9,25 +9,25 @@ from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
-from agent.catalog.account_changes import Changed
-from agent.catalog.accounts import Account, Accounts
+from agent.catalog.account_changes import AccountNotifier
+from agent.catalog.accounts import AccountRow, Accounts
 from agent.catalog.alerts import Alerts
 from agent.catalog.audit import Audit, AuditEntry
-from agent.catalog.base import Store
+from agent.catalog.base import CatalogStore
 from agent.catalog.cameras import Cameras
-from agent.catalog.changes import Changes
+from agent.catalog.changes import RowChanges
 from agent.catalog.classes import AttendanceFigures, Classes
 from agent.catalog.deliveries import Deliveries
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Events
-from agent.catalog.health import Health
+from agent.catalog.health import ExaminationStore
 from agent.catalog.looks import Looks
 from agent.catalog.origins import Origins
-from agent.catalog.outbox import Message, Outbox
+from agent.catalog.outbox import Outbox, OutboxMessage
 from agent.catalog.segments import Segments
 from agent.catalog.views import Views
 
-__all__ = ["Account", "AuditEntry", "Catalog", "ChainLink", "Message"]
+__all__ = ["AccountRow", "AuditEntry", "Catalog", "ChainLink", "OutboxMessage"]
 
 
 class Catalog:
@@ -38,7 +38,7 @@ class Catalog:
 
     def __init__(self, path: Path, zone: ZoneInfo) -> None:
         self.zone = zone
-        self.store = Store(path)
+        self.store = CatalogStore(path)
         self.outbox = Outbox(self.store)
         self.alerts = Alerts(self.store, self.outbox, zone)
         self.events = Events(self.store)
@@ -50,12 +50,12 @@ class Catalog:
         self.drives = Drives(self.store)
         self.chain = Chain(self.store, self.outbox)
         self.facts = Facts(self.store)
-        self.health = Health(self.facts)
+        self.health = ExaminationStore(self.facts)
         self.views = Views(self.facts, self.events)
-        self.changes = Changes(self.store)
+        self.changes = RowChanges(self.store)
         self.audit = Audit(self.store)
         self.deliveries = Deliveries(self.store, self.audit, zone)
-        self.accounts = Accounts(self.store, Changed(self.store, self.alerts, self.events, self.audit))
+        self.accounts = Accounts(self.store, AccountNotifier(self.store, self.alerts, self.events, self.audit))
         self.origins = Origins(self.store)
 
     def close(self) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from agent import words
+from agent import i18n
 from agent.catalog.alerts import Alerts
 from agent.catalog.audit import Audit
-from agent.catalog.base import Store
+from agent.catalog.base import CatalogStore
 from agent.catalog.events import Events
-from agent.model_alerts import AlertKind
+from agent.core.alert_model import AlertKind
 
-Act = Literal["made", "reset", "role", "disabled", "enabled", "token_made", "token_replaced", "token_revoked"]
-COMMAND = "shell"
+AccountAction = Literal["made", "reset", "role", "disabled", "enabled", "token_made", "token_replaced", "token_revoked"]
+COMMAND_ACTOR = "shell"
 """Actor of a change made with a command; for a change made on the page the actor is `account@address`."""
 _AUDIT = {
     "disabled": "account.disable",
@@ -28,10 +28,10 @@ _AUDIT = {
 }
 
 
-class Changed:
+class AccountNotifier:
     """Writes audit entries, events and alerts for changes of accounts and tokens."""
 
-    def __init__(self, store: Store, alerts: Alerts, events: Events, audit: Audit) -> None:
+    def __init__(self, store: CatalogStore, alerts: Alerts, events: Events, audit: Audit) -> None:
         self._store = store
         self._alerts = alerts
         self._events = events
@@ -39,7 +39,7 @@ class Changed:
 
     def report(
         self,
-        act: Act,
+        act: AccountAction,
         name: str,
         role: str,
         by: str,
@@ -54,8 +54,10 @@ class Changed:
         """
         about = {"act": act, "role": role, "role_before": before, "until": until}
         about = {key: value for key, value in about.items() if value is not None}
-        who = words.text("accounts.by_command") if by == COMMAND else words.text("accounts.by_user", who=by)
-        message = words.text(
+        who = (
+            i18n.translate("accounts.by_command") if by == COMMAND_ACTOR else i18n.translate("accounts.by_user", who=by)
+        )
+        message = i18n.translate(
             f"accounts.told.{act}", who=who, name=name, role=_describe_role(role), before=_describe_role(before or role)
         )
         subject = f"{'token' if act.startswith('token') else 'account'} {name}"
@@ -73,4 +75,4 @@ class Changed:
 
 
 def _describe_role(role: str) -> str:
-    return words.text(f"accounts.role.{role}")
+    return i18n.translate(f"accounts.role.{role}")

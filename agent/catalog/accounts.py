@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from agent import clock as clocks
-from agent.catalog.account_changes import Act, Changed
-from agent.catalog.base import Row, Store, moment
-from agent.errors import InputError
+from agent.catalog.account_changes import AccountAction, AccountNotifier
+from agent.catalog.base import CatalogStore, Row, parse_moment
+from agent.core import clock as clocks
+from agent.core.errors import InputError
 
 Role = Literal["inspector", "bureau", "operator"]
 ROLES: tuple[Role, ...] = ("inspector", "bureau", "operator")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountRow:
     """One account of the web page.
 
     Roles: `inspector` views and cuts video; `bureau` also reads the audit and manages accounts; `operator` also manages
@@ -40,7 +40,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedInUser:
     """The user of a valid login session. `csrf`: the session's CSRF token. `seen_at`: its last request."""
 
     name: str
@@ -51,7 +51,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ApiToken:
     """An API token of a program, without the secret itself."""
 
     name: str
@@ -73,11 +73,11 @@ def may_manage(role: Role, other: Role) -> bool:
 class Accounts:
     """Tables `accounts`, `sessions` and `tokens`."""
 
-    def __init__(self, store: Store, changed: Changed) -> None:
+    def __init__(self, store: CatalogStore, changed: AccountNotifier) -> None:
         self._store = store
         self._changed = changed
 
-    def put(self, name: str, role: Role | None, password: str, at: datetime, by: str) -> Account:
+    def put(self, name: str, role: Role | None, password: str, at: datetime, by: str) -> AccountRow:
         """Create an account, or set password and role of an existing one; its sessions end.
 
         `password` is the hash. `role` None keeps the present role; a new account becomes an inspector. Raises InputError if
@@ -94,7 +94,7 @@ class Accounts:
                 db.execute(
                     "insert into accounts (name, role, password, created_at, created_by, must_change)"
                     " values (?, ?, ?, ?, ?, 1)",
-                    [name, given, password, clocks.stamp(at), by],
+                    [name, given, password, clocks.format_utc(at), by],
                 )
                 self._changed.report("made", name, given, by, at)
             else:
@@ -112,25 +112,25 @@ class Accounts:
             assert made is not None
             return made
 
-    def get(self, name: str) -> Account | None:
+    def get(self, name: str) -> AccountRow | None:
         row = self._store.row("select * from accounts where name = ?", [name])
         return _to_account(row) if row else None
 
-    def the(self, name: str) -> Account:
+    def the(self, name: str) -> AccountRow:
         """Return the account of this name. Raises InputError if it does not exist."""
         found = self.get(name)
         if found is None:
             raise InputError("accounts.unknown", name=repr(name)[1:-1][:64])
         return found
 
-    def all(self) -> list[Account]:
+    def all(self) -> list[AccountRow]:
         """Return all accounts, sorted by name."""
         return [_to_account(row) for row in self._store.rows("select * from accounts order by name")]
 
     def any(self) -> bool:
         return self._store.row("select 1 from accounts limit 1") is not None
 
-    def disable(self, name: str, at: datetime, by: str) -> Account:
+    def disable(self, name: str, at: datetime, by: str) -> AccountRow:
         """Disable an account: it cannot log in any more, and its sessions end at once.
 
         Raises InputError if it is unknown or the last account that can manage accounts.
@@ -139,12 +139,12 @@ class Accounts:
             known = self.the(name)
             if known.disabled_at is None:
                 self._keep_a_manager(known, None)
-                db.execute("update accounts set disabled_at = ? where name = ?", [clocks.stamp(at), name])
+                db.execute("update accounts set disabled_at = ? where name = ?", [clocks.format_utc(at), name])
                 db.execute("delete from sessions where name = ?", [name])
                 self._changed.report("disabled", name, known.role, by, at)
             return self.the(name)
 
-    def enable(self, name: str, at: datetime, by: str) -> Account:
+    def enable(self, name: str, at: datetime, by: str) -> AccountRow:
         """Enable a disabled account again, with its old password. Raises InputError if it is unknown."""
         with self._store.write() as db:
             known = self.the(name)
@@ -153,7 +153,7 @@ class Accounts:
                 self._changed.report("enabled", name, known.role, by, at)
             return self.the(name)
 
-    def own_password(self, account: Account, password: str, at: datetime, by: str) -> bool:
+    def own_password(self, account: AccountRow, password: str, at: datetime, by: str) -> bool:
         """Store the password hash that the user set for the own account; all its sessions end.
 
         Returns False if the account was changed since `account` was read.
@@ -168,45 +168,47 @@ class Accounts:
                 self._changed.record("password", account.name, by, at)
             return bool(done)
 
-    def sign_in(self, token: str, account: Account, csrf: str, now: datetime, until: datetime) -> bool:
+    def sign_in(self, token: str, account: AccountRow, csrf: str, now: datetime, until: datetime) -> bool:
         """Create a login session and delete expired ones.
 
         Returns False if the account was changed while its password was being checked.
         """
         with self._store.write() as db:
-            db.execute("delete from sessions where expires_at <= ?", [clocks.stamp(now)])
+            db.execute("delete from sessions where expires_at <= ?", [clocks.format_utc(now)])
             done = db.execute(
                 "update accounts set used_at = ? where name = ? and password = ? and disabled_at is null",
-                [clocks.stamp(now), account.name, account.password],
+                [clocks.format_utc(now), account.name, account.password],
             ).rowcount
             if done:
                 db.execute(
                     "insert into sessions values (?, ?, ?, ?, ?)",
-                    [_hash_token(token), account.name, csrf, clocks.stamp(until), clocks.stamp(now)],
+                    [_hash_token(token), account.name, csrf, clocks.format_utc(until), clocks.format_utc(now)],
                 )
             return bool(done)
 
-    def session(self, token: str, now: datetime) -> SignedIn | None:
+    def session(self, token: str, now: datetime) -> SignedInUser | None:
         """Return the user of a session token; None if the session is unknown or expired, or the account disabled."""
         row = self._store.row(
             "select s.name, a.role, s.csrf, s.seen_at, a.must_change from sessions s join accounts a on a.name = s.name"
             " where s.token_hash = ? and s.expires_at > ? and a.disabled_at is null",
-            [_hash_token(token), clocks.stamp(now)],
+            [_hash_token(token), clocks.format_utc(now)],
         )
         if row is None:
             return None
-        return SignedIn(row["name"], row["role"], row["csrf"], clocks.parse(row["seen_at"]), bool(row["must_change"]))
+        return SignedInUser(
+            row["name"], row["role"], row["csrf"], clocks.parse_time(row["seen_at"]), bool(row["must_change"])
+        )
 
     def seen(self, token: str, now: datetime, until: datetime) -> None:
         """Extend an active session to `until` and update the account's last use."""
         with self._store.write() as db:
             db.execute(
                 "update sessions set seen_at = ?, expires_at = ? where token_hash = ?",
-                [clocks.stamp(now), clocks.stamp(until), _hash_token(token)],
+                [clocks.format_utc(now), clocks.format_utc(until), _hash_token(token)],
             )
             db.execute(
                 "update accounts set used_at = ? where name = (select name from sessions where token_hash = ?)",
-                [clocks.stamp(now), _hash_token(token)],
+                [clocks.format_utc(now), _hash_token(token)],
             )
 
     def sign_out(self, token: str) -> None:
@@ -216,30 +218,32 @@ class Accounts:
     def put_token(self, token: str, name: str, role: Role, now: datetime, until: datetime, by: str) -> None:
         """Store an API token, replacing one of the same name; expired tokens are deleted."""
         with self._store.write() as db:
-            db.execute("delete from tokens where expires_at <= ?", [clocks.stamp(now)])
+            db.execute("delete from tokens where expires_at <= ?", [clocks.format_utc(now)])
             replaced = db.execute("delete from tokens where name = ?", [name]).rowcount
             db.execute(
                 "insert into tokens (token_hash, name, role, created_at, expires_at, created_by) values (?, ?, ?, ?, ?, ?)",
-                [_hash_token(token), name, role, clocks.stamp(now), clocks.stamp(until), by],
+                [_hash_token(token), name, role, clocks.format_utc(now), clocks.format_utc(until), by],
             )
-            act: Act = "token_replaced" if replaced else "token_made"
-            self._changed.report(act, name, role, by, now, until=clocks.stamp(until))
+            act: AccountAction = "token_replaced" if replaced else "token_made"
+            self._changed.report(act, name, role, by, now, until=clocks.format_utc(until))
 
-    def token(self, token: str, now: datetime) -> Token | None:
+    def token(self, token: str, now: datetime) -> ApiToken | None:
         """Return the record of an API token; None if it is unknown or expired."""
         row = self._store.row(
-            "select * from tokens where token_hash = ? and expires_at > ?", [_hash_token(token), clocks.stamp(now)]
+            "select * from tokens where token_hash = ? and expires_at > ?", [_hash_token(token), clocks.format_utc(now)]
         )
         return _to_token(row) if row else None
 
-    def tokens(self, now: datetime) -> list[Token]:
+    def tokens(self, now: datetime) -> list[ApiToken]:
         """Return the tokens that have not expired, sorted by name."""
-        rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clocks.stamp(now)])
+        rows = self._store.rows("select * from tokens where expires_at > ? order by name", [clocks.format_utc(now)])
         return [_to_token(row) for row in rows]
 
     def token_used(self, token: str, now: datetime) -> None:
         with self._store.write() as db:
-            db.execute("update tokens set used_at = ? where token_hash = ?", [clocks.stamp(now), _hash_token(token)])
+            db.execute(
+                "update tokens set used_at = ? where token_hash = ?", [clocks.format_utc(now), _hash_token(token)]
+            )
 
     def drop_token(self, name: str, at: datetime, by: str) -> bool:
         """Revoke an API token; return False if there is none of this name."""
@@ -256,7 +260,7 @@ class Accounts:
         if other is not None:
             raise InputError("accounts.alike", name=name, other=other)
 
-    def _keep_a_manager(self, account: Account, role: Role | None) -> None:
+    def _keep_a_manager(self, account: AccountRow, role: Role | None) -> None:
         """Raise InputError if after the change no enabled account could manage accounts of this role.
 
         `role`: the account's new role; None if it is disabled.
@@ -267,27 +271,27 @@ class Accounts:
             raise InputError(f"accounts.last_{account.role}", name=account.name)
 
 
-def _to_account(row: Row) -> Account:
-    return Account(
+def _to_account(row: Row) -> AccountRow:
+    return AccountRow(
         row["name"],
         row["role"],
         row["password"],
-        clocks.parse(row["created_at"]),
+        clocks.parse_time(row["created_at"]),
         row["created_by"],
-        moment(row["used_at"]),
-        moment(row["disabled_at"]),
+        parse_moment(row["used_at"]),
+        parse_moment(row["disabled_at"]),
         bool(row["must_change"]),
     )
 
 
-def _to_token(row: Row) -> Token:
-    return Token(
+def _to_token(row: Row) -> ApiToken:
+    return ApiToken(
         row["name"],
         row["role"],
-        clocks.parse(row["expires_at"]),
-        clocks.parse(row["created_at"]),
+        clocks.parse_time(row["expires_at"]),
+        clocks.parse_time(row["created_at"]),
         row["created_by"],
-        moment(row["used_at"]),
+        parse_moment(row["used_at"]),
     )
 
 

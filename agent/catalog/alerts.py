@@ -12,13 +12,13 @@ from datetime import date, datetime
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
-from agent.catalog.base import JsonObject, Row, Store, dump
+from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json
 from agent.catalog.outbox import Outbox
-from agent.model import Session
-from agent.model_alerts import Alert, AlertKind, Severity
+from agent.core import clock as clocks
+from agent.core.alert_model import Alert, AlertKind, Severity
+from agent.core.model import Session
 
-SEVERITY: Mapping[AlertKind, Severity] = {
+ALERT_SEVERITIES: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
     AlertKind.DRIVE_DENIED: "critical", AlertKind.BOX_DISK_FULL: "critical",
     AlertKind.DRIVE_ERROR: "critical", AlertKind.DRIVE_FULL: "critical", AlertKind.CAMERA_OFFLINE: "critical",
@@ -50,7 +50,7 @@ class AlertObject(TypedDict):
 class Alerts:
     """Table `alerts`."""
 
-    def __init__(self, store: Store, outbox: Outbox, zone: ZoneInfo) -> None:
+    def __init__(self, store: CatalogStore, outbox: Outbox, zone: ZoneInfo) -> None:
         self._store = store
         self._outbox = outbox
         self._zone = zone
@@ -85,7 +85,7 @@ class Alerts:
                 alert_id=known.alert_id if known else self._new_id(kind, subject, begin),
                 kind=kind,
                 state="updated" if known else "raised",
-                severity=severity or SEVERITY.get(kind, "warning"),
+                severity=severity or ALERT_SEVERITIES.get(kind, "warning"),
                 since=begin,
                 at=at,
                 message=message,
@@ -110,14 +110,14 @@ class Alerts:
                     subject,
                     alert.state,
                     alert.severity,
-                    clocks.stamp(begin),
-                    clocks.stamp(at),
+                    clocks.format_utc(begin),
+                    clocks.format_utc(at),
                     message,
                     class_id,
                     day.isoformat() if day else None,
                     session.value if session else None,
                     alert.camera_id,
-                    dump(dict(alert.evidence)),
+                    dump_json(dict(alert.evidence)),
                     alert.first_message,
                 ],
             )
@@ -131,7 +131,8 @@ class Alerts:
             if known is None:
                 return None
             db.execute(
-                "update alerts set state = 'cleared', at = ? where alert_id = ?", [clocks.stamp(at), known.alert_id]
+                "update alerts set state = 'cleared', at = ? where alert_id = ?",
+                [clocks.format_utc(at), known.alert_id],
             )
             alert = self.get(known.alert_id)
             assert alert is not None
@@ -185,8 +186,8 @@ class Alerts:
             "kind": alert.kind.value,
             "state": alert.state,
             "severity": alert.severity,
-            "since": clocks.rfc3339(alert.since, self._zone),
-            "at": clocks.rfc3339(alert.at, self._zone),
+            "since": clocks.format_local(alert.since, self._zone),
+            "at": clocks.format_local(alert.at, self._zone),
             "class_id": alert.class_id,
             "date": alert.date.isoformat() if alert.date else None,
             "session": alert.session.value if alert.session else None,
@@ -205,7 +206,7 @@ class Alerts:
 
 def _compute_alert_id(kind: AlertKind, subject: str, since: datetime, number: int) -> str:
     again = f"\n{number}" if number else ""
-    return hashlib.sha256(f"{kind.value}\n{subject}\n{clocks.stamp(since)}{again}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{kind.value}\n{subject}\n{clocks.format_utc(since)}{again}".encode()).hexdigest()[:32]
 
 
 def _to_alert(row: Row) -> Alert:
@@ -216,8 +217,8 @@ def _to_alert(row: Row) -> Alert:
         kind=AlertKind(row["kind"]),
         state=row["state"],
         severity=row["severity"],
-        since=clocks.parse(row["since"]),
-        at=clocks.parse(row["at"]),
+        since=clocks.parse_time(row["since"]),
+        at=clocks.parse_time(row["at"]),
         subject=row["subject"],
         message=first if row["state"] == "cleared" else latest,
         class_id=row["class_id"],

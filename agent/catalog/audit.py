@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent import clock as clocks
-from agent.catalog.base import JsonObject, Row, Store, dump
+from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json
+from agent.core import clock as clocks
 
 GENESIS = "0" * 64
 _PAGE = 1000
@@ -38,7 +38,7 @@ class AuditEntry:
 class Audit:
     """Table `audit`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
         self._verified = (0, GENESIS)
 
@@ -49,13 +49,13 @@ class Audit:
         with self._store.write() as db:
             last = self._store.row("select id, hash from audit order by id desc limit 1")
             number, previous = (last["id"] + 1, last["hash"]) if last else (1, GENESIS)
-            when, text = clocks.stamp(at), dump(dict(detail or {}))
-            digest = hash_of(previous, number, when, who, action, object_, text)
+            when, text = clocks.format_utc(at), dump_json(dict(detail or {}))
+            digest = compute_entry_hash(previous, number, when, who, action, object_, text)
             db.execute(
                 "insert into audit (id, at, who, action, object, detail, previous, hash) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [number, when, who, action, object_, text, previous, digest],
             )
-        return AuditEntry(number, clocks.parse(when), who, action, object_, json.loads(text), previous, digest)
+        return AuditEntry(number, clocks.parse_time(when), who, action, object_, json.loads(text), previous, digest)
 
     def head(self) -> str:
         """Return the newest entry's hash; zeros for an empty log."""
@@ -85,7 +85,7 @@ class Audit:
         """Check the entries that this process has not verified before; return as `verify`."""
         last, previous = self._verified
         for row in self._after(last):
-            digest = hash_of_row(row)
+            digest = compute_row_hash(row)
             if row["id"] != last + 1 or row["previous"] != previous or row["hash"] != digest:
                 return int(row["id"])
             last, previous = last + 1, digest
@@ -98,12 +98,14 @@ class Audit:
             last = page[-1]["id"]
 
 
-def hash_of_row(row: Row) -> str:
+def compute_row_hash(row: Row) -> str:
     """Compute the hash that a row of the table must have. Raises KeyError if a column is missing."""
-    return hash_of(row["previous"], row["id"], row["at"], row["who"], row["action"], row["object"], row["detail"])
+    return compute_entry_hash(
+        row["previous"], row["id"], row["at"], row["who"], row["action"], row["object"], row["detail"]
+    )
 
 
-def hash_of(previous: str, number: int, at: str, who: str, action: str, object_: str, detail: str) -> str:
+def compute_entry_hash(previous: str, number: int, at: str, who: str, action: str, object_: str, detail: str) -> str:
     """Compute the hash of an entry; `at` is a `clock.stamp` text, `detail` the entry's JSON text."""
     fields = json.dumps([number, at, who, action, object_, detail], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(f"{previous}\n{fields}".encode()).hexdigest()
@@ -112,7 +114,7 @@ def hash_of(previous: str, number: int, at: str, who: str, action: str, object_:
 def _to_entry(row: Row) -> AuditEntry:
     return AuditEntry(
         row["id"],
-        clocks.parse(row["at"]),
+        clocks.parse_time(row["at"]),
         row["who"],
         row["action"],
         row["object"],

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import clock as clocks
-from agent.catalog.library import Database
-from agent.catalog.reserve import Reserve
+from agent.catalog.disk_reserve import DiskReserve
 from agent.catalog.schema import migrations
-from agent.errors import CatalogBlocked, CatalogError
+from agent.catalog.sqlite_library import Database
+from agent.core import clock as clocks
+from agent.core.errors import CatalogBlocked, CatalogError
 
 Row = Mapping[str, Any]
 """A table row: column name to SQLite value, typed as in schema.py."""
@@ -36,7 +36,7 @@ _USUAL_LOG, _SHORT_LOG = 1000, 64
 _PATIENCE_S, _AGAIN_S = 10.0, 0.05
 
 
-class Store:
+class CatalogStore:
     """One SQLite file with one connection and one lock.
 
     The lock serialises statements inside the process; WAL lets other processes read during a write. Raises CatalogError if
@@ -156,7 +156,7 @@ def _convert_error(error: sqlite3.Error, file: Path) -> CatalogError:
     # the lower byte is the primary error code, the upper bytes extend it
     kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
     key = _BLOCKED.get(kind)
-    if kind == sqlite3.SQLITE_IOERR and Reserve(file.parent).full():
+    if kind == sqlite3.SQLITE_IOERR and DiskReserve(file.parent).full():
         # no space for the shared-memory index of the write-ahead log is reported as an I/O error; nothing is damaged
         key = "catalog.full"
     return (
@@ -164,11 +164,11 @@ def _convert_error(error: sqlite3.Error, file: Path) -> CatalogError:
     )
 
 
-def dump(value: object) -> str:
+def dump_json(value: object) -> str:
     """Serialise to compact JSON with sorted keys, so that equal values give equal texts."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def moment(text: str | None) -> datetime | None:
+def parse_moment(text: str | None) -> datetime | None:
     """Parse a nullable time column."""
-    return clocks.parse(text) if text else None
+    return clocks.parse_time(text) if text else None

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
-from agent.catalog.base import Row, Store, dump, moment
-from agent.model_cameras import Camera, Stream, Verdict
+from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
+from agent.core import clock as clocks
+from agent.core.camera_model import Camera, Stream, Verdict
 
 
 class CameraObject(TypedDict):
@@ -32,7 +32,7 @@ class CameraObject(TypedDict):
 class Cameras:
     """Table `cameras`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def put(self, camera: Camera, seen_at: datetime) -> None:
@@ -51,11 +51,11 @@ class Cameras:
             "serial": camera.serial,
             "hardware_id": camera.hardware_id,
             "verdict": camera.verdict.value,
-            "reasons": dump(list(camera.reasons)),
-            "streams": dump([asdict(s) for s in camera.streams]),
+            "reasons": dump_json(list(camera.reasons)),
+            "streams": dump_json([asdict(s) for s in camera.streams]),
             "clock_offset_s": camera.clock_offset_s,
             "up": int(camera.up),
-            "seen_at": clocks.stamp(seen_at),
+            "seen_at": clocks.format_utc(seen_at),
             "judged": camera.verdict.value,
             "url": camera.url,
             "accepted": camera.accepted or camera.identity,
@@ -115,7 +115,7 @@ class Cameras:
     def connected(self, camera_id: str, at: datetime) -> None:
         """Store the start of a recorder connection; an identity check made for it counts from `at` on."""
         with self._store.write() as db:
-            db.execute("update cameras set connected_at = ? where camera_id = ?", [clocks.stamp(at), camera_id])
+            db.execute("update cameras set connected_at = ? where camera_id = ?", [clocks.format_utc(at), camera_id])
 
     def checked(self, camera_id: str, identity: str, at: datetime, connected_at: datetime | None) -> None:
         """Store that model and serial were read at the address being recorded and match the camera's row.
@@ -128,7 +128,7 @@ class Cameras:
             db.execute(
                 "update cameras set checked_at = max(?, coalesce(connected_at, '')) where camera_id = ?"
                 " and ? = case when serial != '' then serial else hardware_id end and connected_at is ?",
-                [clocks.stamp(at), camera_id, identity, clocks.stamp(connected_at) if connected_at else None],
+                [clocks.format_utc(at), camera_id, identity, clocks.format_utc(connected_at) if connected_at else None],
             )
 
     def accept(self, camera_id: str) -> None:
@@ -143,17 +143,17 @@ class Cameras:
     def ask(self, camera_id: str, at: datetime) -> None:
         """Request a new search for a camera that the recorder lost."""
         with self._store.write() as db:
-            db.execute("update cameras set asked_at = ? where camera_id = ?", [clocks.stamp(at), camera_id])
+            db.execute("update cameras set asked_at = ? where camera_id = ?", [clocks.format_utc(at), camera_id])
 
     def asked(self) -> list[str]:
         return [r["camera_id"] for r in self._store.rows("select camera_id from cameras where asked_at is not null")]
 
     def seen_at(self, camera_id: str) -> datetime | None:
         row = self._store.row("select seen_at from cameras where camera_id = ?", [camera_id])
-        return moment(row["seen_at"]) if row else None
+        return parse_moment(row["seen_at"]) if row else None
 
 
-def camera_data(camera: Camera, zone: ZoneInfo) -> CameraObject:
+def build_camera_object(camera: Camera, zone: ZoneInfo) -> CameraObject:
     """Build the contract's camera object, times in `zone`."""
     since = camera.unverified_since
     return {
@@ -167,7 +167,7 @@ def camera_data(camera: Camera, zone: ZoneInfo) -> CameraObject:
         "up": camera.up,
         "exchanged": camera.exchanged,
         "accepted_serial": camera.accepted,
-        "unverified_since": clocks.rfc3339(since, zone) if since else None,
+        "unverified_since": clocks.format_local(since, zone) if since else None,
     }
 
 
@@ -193,6 +193,6 @@ def _to_camera(row: Row) -> Camera:
         accepted=row["accepted"],
         judged=Verdict(row["judged"]),
         successor=row["successor"],
-        checked_at=moment(row["checked_at"]),
-        connected_at=moment(row["connected_at"]),
+        checked_at=parse_moment(row["checked_at"]),
+        connected_at=parse_moment(row["connected_at"]),
     )

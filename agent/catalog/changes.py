@@ -8,29 +8,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from agent import clock as clocks
-from agent.catalog.base import Row, Store
+from agent.catalog.base import CatalogStore, Row
 from agent.catalog.schema import JOURNALED
-from agent.errors import CatalogError
-from agent.model import Session
-from agent.model_alerts import AlertKind
+from agent.core import clock as clocks
+from agent.core.alert_model import AlertKind
+from agent.core.errors import CatalogError
+from agent.core.model import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """A row of a journaled table as it is at present."""
 
     table: str
     row: Row
 
 
-class Changes:
+class RowChanges:
     """Table `changes`: the log of changed rows that triggers write (schema.py)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
-    def after(self, seq: int, limit: int = 2000) -> tuple[int, list[Change]]:
+    def after(self, seq: int, limit: int = 2000) -> tuple[int, list[RowChange]]:
         """Return (last `seq` read, changes after `seq` in order, each row once); rows deleted meanwhile are omitted."""
         log = self._store.rows("select seq, name, row from changes where seq > ? order by seq limit ?", [seq, limit])
         newest = {(entry["name"], entry["row"]): entry["seq"] for entry in log}
@@ -40,7 +40,7 @@ class Changes:
                 continue
             row = self._store.row(f"select * from {name} where rowid = ?", [rowid])  # noqa: S608 - table names from JOURNALED
             if row:
-                found.append(Change(name, row))
+                found.append(RowChange(name, row))
         return (log[-1]["seq"] if log else seq), found
 
     def forget(self, seq: int) -> None:
@@ -52,13 +52,13 @@ class Changes:
         with self._store.write() as db:
             db.execute("delete from changes")
 
-    def everything(self) -> Iterator[Change]:
+    def everything(self) -> Iterator[RowChange]:
         """Yield every journaled row: a new drive starts with all that the box knows, except the video of other drives."""
         for name in JOURNALED:
             for row in self._store.rows(f"select * from {name} order by rowid"):  # noqa: S608 - table names from JOURNALED
-                yield Change(name, row)
+                yield RowChange(name, row)
 
-    def of_half_day(self, class_id: str, day: date, session: Session, drive_id: str) -> list[Change]:
+    def of_half_day(self, class_id: str, day: date, session: Session, drive_id: str) -> list[RowChange]:
         """Return the rows for a half-day's record: class, finished segments on this drive, looks, figures, alerts."""
         key = {"c": class_id, "d": day.isoformat(), "s": session.value, "v": drive_id}
         half = "class_id = :c and date = :d and session = :s"
@@ -70,12 +70,12 @@ class Changes:
             ("alerts", half, "since, alert_id"),
         )
         return [
-            Change(name, row)
+            RowChange(name, row)
             for name, where, order in queries
             for row in self._store.rows(f"select * from {name} where {where} order by {order}", key)  # noqa: S608
         ]
 
-    def of_class(self, class_id: str) -> list[Change]:
+    def of_class(self, class_id: str) -> list[RowChange]:
         """Return the rows for a class's final record: class, figures, alerts, chain links, and the audit of the class."""
         tables = {
             "classes": "class_id",
@@ -85,12 +85,12 @@ class Changes:
             "audit": "object",
         }
         return [
-            Change(name, row)
+            RowChange(name, row)
             for name, key in tables.items()
             for row in self._store.rows(f"select * from {name} where {key} = ? order by rowid", [class_id])  # noqa: S608
         ]
 
-    def put(self, change: Change) -> bool:
+    def put(self, change: RowChange) -> bool:
         """Restore a row, replacing an older state of the same record; return False if its values do not fit the table.
 
         A row keeps its `id` unless another row has it (drives filled before and after an earlier rebuild).
@@ -140,7 +140,7 @@ def _is_parseable(table: str, values: Row) -> bool:
             if value is None:
                 continue
             if name in _MOMENTS:
-                clocks.parse(value)
+                clocks.parse_time(value)
             elif name == "date":
                 date.fromisoformat(value)
             elif name == "session":

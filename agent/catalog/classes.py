@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from agent import clock as clocks
-from agent.catalog.base import JsonObject, Row, Store, dump
-from agent.model import Session
+from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json
+from agent.core import clock as clocks
+from agent.core.model import Session
 
 
 @dataclass(frozen=True, slots=True)
-class ClassRow:
+class StoredClass:
     """A stored class. `body`: the class file's content as JSON, dates and times as text. `source`: `file` or `bureau`."""
 
     class_id: str
@@ -26,7 +26,7 @@ class ClassRow:
 class Classes:
     """Table `classes`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def put(self, class_id: str, body: Mapping[str, object], source: str, at: datetime) -> None:
@@ -35,26 +35,26 @@ class Classes:
             db.execute(
                 "insert into classes values (?, ?, ?, ?) on conflict (class_id) do update set body = excluded.body,"
                 " source = excluded.source, imported_at = excluded.imported_at",
-                [class_id, dump(dict(body)), source, clocks.stamp(at)],
+                [class_id, dump_json(dict(body)), source, clocks.format_utc(at)],
             )
 
-    def get(self, class_id: str) -> ClassRow | None:
+    def get(self, class_id: str) -> StoredClass | None:
         row = self._store.row("select * from classes where class_id = ?", [class_id])
         return _to_class(row) if row else None
 
-    def all(self) -> list[ClassRow]:
+    def all(self) -> list[StoredClass]:
         return [_to_class(row) for row in self._store.rows("select * from classes order by class_id")]
 
     def imported(self) -> dict[str, datetime]:
         """Return the time of each class's last import by class ID, without reading the bodies."""
         rows = self._store.rows("select class_id, imported_at from classes order by class_id")
-        return {row["class_id"]: clocks.parse(row["imported_at"]) for row in rows}
+        return {row["class_id"]: clocks.parse_time(row["imported_at"]) for row in rows}
 
 
 class AttendanceFigures:
     """Table `attendance`: the attendance object of each half-day, as last published."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def put(self, body: Mapping[str, object], at: datetime) -> None:
@@ -70,8 +70,8 @@ class AttendanceFigures:
                     body["session"],
                     body["revision"],
                     body["status"],
-                    dump(dict(body)),
-                    clocks.stamp(at),
+                    dump_json(dict(body)),
+                    clocks.format_utc(at),
                 ],
             )
 
@@ -92,5 +92,5 @@ class AttendanceFigures:
         return [dict(json.loads(row["body"])) for row in rows]
 
 
-def _to_class(row: Row) -> ClassRow:
-    return ClassRow(row["class_id"], json.loads(row["body"]), row["source"], clocks.parse(row["imported_at"]))
+def _to_class(row: Row) -> StoredClass:
+    return StoredClass(row["class_id"], json.loads(row["body"]), row["source"], clocks.parse_time(row["imported_at"]))

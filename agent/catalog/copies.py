@@ -12,25 +12,25 @@ from contextlib import closing, suppress
 from datetime import date
 from pathlib import Path
 
-from agent.catalog.base import Store
-from agent.errors import CatalogError
+from agent.catalog.base import CatalogStore
+from agent.core.errors import CatalogError
 
-KEPT = 7
+COPIES_KEPT = 7
 _LEFT_OUT = "looks"
 _ONLY_HERE = ("accounts", "tokens", "facts", "origins")
 
 
-def of_day(folder: Path, day: date) -> Path:
+def build_copy_path(folder: Path, day: date) -> Path:
     """Return the path for the copy of a day."""
     return folder / f"catalog-{day:%Y%m%d}.db"
 
 
-def make(store: Store, folder: Path, day: date) -> Path:
+def make_copy(store: CatalogStore, folder: Path, day: date) -> Path:
     """Copy the database while others write, and delete the oldest copies beyond KEPT. Raises CatalogError.
 
     Uses a connection of its own: copying a database of several years takes minutes, and recorders must not wait for it.
     """
-    final = of_day(folder, day)
+    final = build_copy_path(folder, day)
     part = final.with_suffix(".part")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -38,7 +38,7 @@ def make(store: Store, folder: Path, day: date) -> Path:
         _copy(store.path, part)
         part.chmod(0o600)
         part.replace(final)
-        for old in sorted(path for path in folder.glob("catalog-*.db") if path != final)[: 1 - KEPT]:
+        for old in sorted(path for path in folder.glob("catalog-*.db") if path != final)[: 1 - COPIES_KEPT]:
             old.unlink()
     except (OSError, sqlite3.Error) as error:
         # a partial copy would use space that a full disk lacks
@@ -67,16 +67,16 @@ def _drop_parts(folder: Path) -> None:
         left.unlink()
 
 
-def newest(folder: Path, today: date) -> Path | None:
+def find_newest_copy(folder: Path, today: date) -> Path | None:
     """Return the newest copy of `today` or before, or None if there is no copy.
 
     A copy with a future date, left by a clock that was ahead, is returned only if there is no other.
     """
     there = sorted(folder.glob("catalog-*.db"))
-    return max((path for path in there if path <= of_day(folder, today)), default=there[-1] if there else None)
+    return max((path for path in there if path <= build_copy_path(folder, today)), default=there[-1] if there else None)
 
 
-def take_back(store: Store, file: Path) -> int:
+def restore_from_copy(store: CatalogStore, file: Path) -> int:
     """Restore from a copy what no drive stores; existing rows are kept. Returns the number of rows inserted.
 
     From the outbox only messages that are not retained: an old retained message would overwrite a newer one at the broker.

@@ -12,26 +12,26 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
 from agent.catalog.audit import Audit
-from agent.catalog.base import Row, Store, dump
-from agent.intervals import length, union, without
+from agent.catalog.base import CatalogStore, Row, dump_json
+from agent.core import clock as clocks
+from agent.core.intervals import merge_intervals, subtract_intervals, sum_seconds
 
-ACTION = "watch.sent"
-WAIT = timedelta(minutes=2)
+DELIVERY_ACTION = "watch.sent"
+SETTLE_DELAY = timedelta(minutes=2)
 """How long sent ranges may wait for more before `settle` writes them to the audit."""
 _OVER = timedelta(hours=1)
 _MOST = 1000
-Bytes = tuple[int, int]
+ByteRange = tuple[int, int]
 """Byte range [start, stop)."""
-Stretch = tuple[datetime, datetime]
+TimeRange = tuple[datetime, datetime]
 """Time span [start, end)."""
 
 
 class Deliveries:
     """Table `deliveries`. `film` names the virtual MP4; `spans` is what was sent, `told` what the audit has, as JSON."""
 
-    def __init__(self, store: Store, audit: Audit, zone: ZoneInfo) -> None:
+    def __init__(self, store: CatalogStore, audit: Audit, zone: ZoneInfo) -> None:
         self._store, self._audit, self._zone = store, audit, zone
 
     def add(
@@ -41,8 +41,8 @@ class Deliveries:
         class_id: str,
         camera_id: str,
         film: str,
-        sent: Bytes,
-        shown: Callable[[Sequence[Bytes]], list[Stretch]],
+        sent: ByteRange,
+        shown: Callable[[Sequence[ByteRange]], list[TimeRange]],
     ) -> None:
         """Record that the bytes `sent` of a virtual MP4 were sent.
 
@@ -53,18 +53,18 @@ class Deliveries:
             row = self._store.row(
                 "select * from deliveries where who = ? and class_id = ? and camera_id = ? and film = ?", key
             )
-            ranges = union([*_load_ranges(row), sent])
+            ranges = merge_intervals([*_load_ranges(row), sent])
             if len(ranges) > _MOST:
                 ranges = sorted(sorted(ranges, key=lambda r: r[0] - r[1])[:_MOST])
             told = row["told"] if row else "[]"
             spans = self._dump_spans(shown(ranges))
             waits = row is not None and row["spans"] != told
-            begun = row["begun_at"] if row and waits else clocks.stamp(at)
+            begun = row["begun_at"] if row and waits else clocks.format_utc(at)
             db.execute(
                 "insert into deliveries (who, class_id, camera_id, film, ranges, spans, told, begun_at, at)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (who, class_id, camera_id, film) do update set"
                 " ranges = excluded.ranges, spans = excluded.spans, begun_at = excluded.begun_at, at = excluded.at",
-                [*key, dump(ranges), spans, told, begun, clocks.stamp(at)],
+                [*key, dump_json(ranges), spans, told, begun, clocks.format_utc(at)],
             )
 
     def settle(self, at: datetime, class_id: str | None = None, waited: timedelta = timedelta()) -> int:
@@ -72,7 +72,7 @@ class Deliveries:
 
         `class_id`: only those of this class. `waited`: only those that have waited at least this long.
         """
-        limit = clocks.stamp(at - waited)
+        limit = clocks.format_utc(at - waited)
         with self._store.write() as db:
             rows = self._store.rows(
                 "select * from deliveries where spans != told and (? is null or class_id = ?) and begun_at <= ? order by id",
@@ -81,29 +81,33 @@ class Deliveries:
             for row in rows:
                 self._write_audit(row, at)
                 db.execute("update deliveries set told = spans where id = ?", [row["id"]])
-            db.execute("delete from deliveries where spans = told and at < ?", [clocks.stamp(at - _OVER)])
+            db.execute("delete from deliveries where spans = told and at < ?", [clocks.format_utc(at - _OVER)])
         return len(rows)
 
     def _write_audit(self, row: Row, at: datetime) -> None:
-        fresh = without(_load_spans(row["spans"]), _load_spans(row["told"]))
+        fresh = subtract_intervals(_load_spans(row["spans"]), _load_spans(row["told"]))
         if not fresh:
             return
         detail = {
             "camera_id": row["camera_id"],
             "spans": json.loads(self._dump_spans(fresh)),
-            "seconds": round(length(fresh), 1),
-            "from": clocks.rfc3339(clocks.parse(row["begun_at"]), self._zone),
-            "to": clocks.rfc3339(clocks.parse(row["at"]), self._zone),
+            "seconds": round(sum_seconds(fresh), 1),
+            "from": clocks.format_local(clocks.parse_time(row["begun_at"]), self._zone),
+            "to": clocks.format_local(clocks.parse_time(row["at"]), self._zone),
         }
-        self._audit.add(at, row["who"], ACTION, row["class_id"], detail)
+        self._audit.add(at, row["who"], DELIVERY_ACTION, row["class_id"], detail)
 
-    def _dump_spans(self, spans: Sequence[Stretch]) -> str:
-        return dump([{"start": clocks.rfc3339(a, self._zone), "end": clocks.rfc3339(b, self._zone)} for a, b in spans])
+    def _dump_spans(self, spans: Sequence[TimeRange]) -> str:
+        return dump_json(
+            [{"start": clocks.format_local(a, self._zone), "end": clocks.format_local(b, self._zone)} for a, b in spans]
+        )
 
 
-def _load_ranges(row: Row | None) -> list[Bytes]:
+def _load_ranges(row: Row | None) -> list[ByteRange]:
     return [(a, b) for a, b in json.loads(row["ranges"])] if row else []
 
 
-def _load_spans(text: str) -> list[Stretch]:
-    return union((datetime.fromisoformat(x["start"]), datetime.fromisoformat(x["end"])) for x in json.loads(text))
+def _load_spans(text: str) -> list[TimeRange]:
+    return merge_intervals(
+        (datetime.fromisoformat(x["start"]), datetime.fromisoformat(x["end"])) for x in json.loads(text)
+    )

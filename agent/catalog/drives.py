@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from agent import clock as clocks
-from agent.catalog.base import Row, Store, moment
+from agent.catalog.base import CatalogStore, Row, parse_moment
 from agent.catalog.outbox import Outbox
-from agent.model import Session
+from agent.core import clock as clocks
+from agent.core.model import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ChainLink:
 class Drives:
     """Table `drives`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def put(
@@ -68,13 +68,21 @@ class Drives:
                 " values (?, ?, ?, ?, ?, ?, ?) on conflict (drive_id) do update set label = excluded.label,"
                 " institution = excluded.institution, path = excluded.path, public_key = excluded.public_key,"
                 " seen_at = excluded.seen_at",
-                [drive_id, label, institution, path, clocks.stamp(created), public_key, clocks.stamp(seen_at)],
+                [
+                    drive_id,
+                    label,
+                    institution,
+                    path,
+                    clocks.format_utc(created),
+                    public_key,
+                    clocks.format_utc(seen_at),
+                ],
             )
 
     def set(self, drive_id: str, **values: object) -> None:
         """Update columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
         with self._store.write() as db:
-            given = {k: clocks.stamp(v) if isinstance(v, datetime) else v for k, v in values.items()}
+            given = {k: clocks.format_utc(v) if isinstance(v, datetime) else v for k, v in values.items()}
             db.table("drives").update(drive_id, given)
 
     def get(self, drive_id: str) -> DriveRow | None:
@@ -88,7 +96,7 @@ class Drives:
 class Chain:
     """Table `chain`."""
 
-    def __init__(self, store: Store, outbox: Outbox) -> None:
+    def __init__(self, store: CatalogStore, outbox: Outbox) -> None:
         self._store = store
         self._outbox = outbox
 
@@ -119,7 +127,7 @@ class Chain:
                     link.drive_id,
                     link.head,
                     link.public_key,
-                    clocks.stamp(link.closed_at),
+                    clocks.format_utc(link.closed_at),
                 ],
             )
 
@@ -138,7 +146,7 @@ class Chain:
 class Facts:
     """Table `facts`: small named values that survive a restart (boot ID, offsets, counters)."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def get(self, name: str) -> str | None:
@@ -157,7 +165,7 @@ class Facts:
 
 
 def _to_drive(row: Row) -> DriveRow:
-    created, seen_at = clocks.parse(row["created"]), clocks.parse(row["seen_at"])
+    created, seen_at = clocks.parse_time(row["created"]), clocks.parse_time(row["seen_at"])
     return DriveRow(
         row["drive_id"],
         row["label"],
@@ -167,10 +175,10 @@ def _to_drive(row: Row) -> DriveRow:
         row["public_key"],
         seen_at,
         row["state"],
-        moment(row["handed_over_at"]),
+        parse_moment(row["handed_over_at"]),
         row["handed_over_to"],
         row["last_head"],
-        moment(row["stopped_at"]),
+        parse_moment(row["stopped_at"]),
         row["stopped_reason"],
     )
 
@@ -184,5 +192,5 @@ def _to_link(row: Row) -> ChainLink:
         row["drive_id"],
         row["head"],
         row["public_key"],
-        clocks.parse(row["closed_at"]),
+        clocks.parse_time(row["closed_at"]),
     )

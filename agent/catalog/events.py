@@ -11,15 +11,15 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from agent import clock as clocks
-from agent.catalog.base import Row, Store, dump, moment
-from agent.model import Event
+from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
+from agent.core import clock as clocks
+from agent.core.model import Event
 
 
 class Events:
     """Table `events`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def add(
@@ -35,20 +35,20 @@ class Events:
         with self._store.write() as db:
             cursor = db.execute(
                 "insert into events (at, kind, camera_id, drive_id, detail) values (?, ?, ?, ?, ?)",
-                [clocks.stamp(at), kind, camera_id, drive_id, dump(dict(detail or {}))],
+                [clocks.format_utc(at), kind, camera_id, drive_id, dump_json(dict(detail or {}))],
             )
             return int(cursor.lastrowid or 0)
 
     def end(self, event_id: int, until: datetime) -> None:
         """Set the end of a lasting event."""
         with self._store.write() as db:
-            db.execute("update events set until = ? where id = ?", [clocks.stamp(until), event_id])
+            db.execute("update events set until = ? where id = ?", [clocks.format_utc(until), event_id])
 
     def between(self, start: datetime, end: datetime) -> list[Event]:
         """Return events that began before `end` and were not over before `start`; instantaneous ones from `start` on."""
         rows = self._store.rows(
             "select * from events where at < :end and coalesce(until, at) >= :start order by at, id",
-            {"start": clocks.stamp(start), "end": clocks.stamp(end)},
+            {"start": clocks.format_utc(start), "end": clocks.format_utc(end)},
         )
         return [_to_event(row) for row in rows]
 
@@ -66,7 +66,7 @@ class Events:
         )
         if row is None or row["first"] is None:
             return None
-        return clocks.parse(row["first"]), clocks.parse(row["last"] or row["first"])
+        return clocks.parse_time(row["first"]), clocks.parse_time(row["last"] or row["first"])
 
     def last(self, kind: str, camera_id: str | None = None) -> Event | None:
         """Return the newest event of a kind, of one camera if given."""
@@ -80,10 +80,10 @@ class Events:
 def _to_event(row: Row) -> Event:
     return Event(
         event_id=row["id"],
-        at=clocks.parse(row["at"]),
+        at=clocks.parse_time(row["at"]),
         kind=row["kind"],
         camera_id=row["camera_id"],
         drive_id=row["drive_id"],
-        until=moment(row["until"]),
+        until=parse_moment(row["until"]),
         detail=json.loads(row["detail"]),
     )

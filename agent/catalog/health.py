@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from agent import clock as clocks
-from agent.catalog.base import dump
+from agent.catalog.base import dump_json
 from agent.catalog.drives import Facts
-from agent.words import Language
+from agent.core import clock as clocks
+from agent.i18n import Language
 
-Severity = Literal["ok", "info", "warning", "critical"]
-ORDER: tuple[Severity, ...] = ("ok", "info", "warning", "critical")
+HealthSeverity = Literal["ok", "info", "warning", "critical"]
+HEALTH_SEVERITIES: tuple[HealthSeverity, ...] = ("ok", "info", "warning", "critical")
 _NAME = "examination"
 _NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthFinding:
     """The result of one check.
 
     `check` names what was checked (`drive`, `cameras.cam1`). `mend` is the remedy, "" if nothing is to be done. `said` has
@@ -31,7 +31,7 @@ class Finding:
     """
 
     check: str
-    severity: Severity
+    severity: HealthSeverity
     finding: str
     mend: str = ""
     said: Mapping[Language, tuple[str, str]] = field(default_factory=dict, compare=False, hash=False)
@@ -40,15 +40,15 @@ class Finding:
         """Build the contract's object."""
         return {"check": self.check, "severity": self.severity, "finding": self.finding, "mend": self.mend}
 
-    def within(self, language: Language) -> Finding:
+    def within(self, language: Language) -> HealthFinding:
         """Return the same finding in another language, if its texts are known."""
         finding, mend = self.said.get(language, (self.finding, self.mend))
-        return Finding(self.check, self.severity, finding, mend, self.said)
+        return HealthFinding(self.check, self.severity, finding, mend, self.said)
 
 
-def worst(findings: Iterable[Finding]) -> Severity:
+def find_worst_severity(findings: Iterable[HealthFinding]) -> HealthSeverity:
     """Return the highest severity, `ok` without findings."""
-    return max((f.severity for f in findings), key=ORDER.index, default="ok")
+    return max((f.severity for f in findings), key=HEALTH_SEVERITIES.index, default="ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +56,27 @@ class Examination:
     """One examination of the box. `at` is when it began."""
 
     at: datetime
-    findings: tuple[Finding, ...]
+    findings: tuple[HealthFinding, ...]
 
-    def ranked(self) -> list[Finding]:
+    def ranked(self) -> list[HealthFinding]:
         """Return the findings sorted by severity, worst first, else in their original order."""
-        return sorted(self.findings, key=lambda f: -ORDER.index(f.severity))
+        return sorted(self.findings, key=lambda f: -HEALTH_SEVERITIES.index(f.severity))
 
-    def count(self, severity: Severity) -> int:
+    def count(self, severity: HealthSeverity) -> int:
         return sum(f.severity == severity for f in self.findings)
 
     def short(self) -> dict[str, object]:
         """Build the heartbeat's `doctor` object, except for `at`; `checks` lists the checks with problems, worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {
-            "worst": worst(self.findings),
+            "worst": find_worst_severity(self.findings),
             "errors": self.count("critical"),
             "warnings": self.count("warning"),
             "checks": checks[:_NAMED],
         }
 
 
-class Health:
+class ExaminationStore:
     """Stores the last examination among the facts."""
 
     def __init__(self, facts: Facts) -> None:
@@ -87,7 +87,7 @@ class Health:
             {"check": f.check, "severity": f.severity, "finding": f.finding, "mend": f.mend, "said": {**f.said}}
             for f in examination.findings
         ]
-        self._facts.put(_NAME, dump({"at": clocks.stamp(examination.at), "findings": rows}))
+        self._facts.put(_NAME, dump_json({"at": clocks.format_utc(examination.at), "findings": rows}))
 
     def last(self) -> Examination | None:
         """Return the last examination, or None if the box has not been examined yet."""
@@ -95,5 +95,7 @@ class Health:
         if text is None:
             return None
         body = json.loads(text)
-        found = [Finding(**row | {"said": {k: tuple(v) for k, v in row["said"].items()}}) for row in body["findings"]]
-        return Examination(clocks.parse(body["at"]), tuple(found))
+        found = [
+            HealthFinding(**row | {"said": {k: tuple(v) for k, v in row["said"].items()}}) for row in body["findings"]
+        ]
+        return Examination(clocks.parse_time(body["at"]), tuple(found))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 
-from agent import clock as clocks
-from agent.catalog.base import Row, Store, dump
-from agent.model import Look, Session
+from agent.catalog.base import CatalogStore, Row, dump_json
+from agent.core import clock as clocks
+from agent.core.model import Look, Session
 
 
 class Looks:
     """Table `looks`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def add(self, look: Look) -> None:
@@ -29,16 +29,16 @@ class Looks:
                     look.class_id,
                     look.date.isoformat(),
                     look.session.value,
-                    clocks.stamp(look.at),
+                    clocks.format_utc(look.at),
                     look.people,
                     look.low,
                     look.high,
                     int(look.judged),
                     look.reason,
-                    dump([list(box) for box in look.boxes]),
+                    dump_json([list(box) for box in look.boxes]),
                     look.width,
                     look.height,
-                    dump(dict(look.quality)),
+                    dump_json(dict(look.quality)),
                     look.detector,
                 ],
             )
@@ -57,13 +57,13 @@ class Looks:
         """
         row = self._store.row(
             "select * from looks where camera_id = ? and at <= ? order by at desc limit 1",
-            [camera_id, clocks.stamp(now)],
+            [camera_id, clocks.format_utc(now)],
         )
         return _to_look(row) if row else None
 
     def since(self, camera_id: str, start: datetime) -> list[Look]:
         rows = self._store.rows(
-            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.stamp(start)]
+            "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.format_utc(start)]
         )
         return [_to_look(row) for row in rows]
 
@@ -75,7 +75,7 @@ def _to_look(row: Row) -> Look:
         class_id=row["class_id"],
         date=date.fromisoformat(row["date"]),
         session=Session(row["session"]),
-        at=clocks.parse(row["at"]),
+        at=clocks.parse_time(row["at"]),
         people=row["people"],
         low=row["low"],
         high=row["high"],

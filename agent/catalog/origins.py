@@ -7,28 +7,28 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from agent import clock as clocks
-from agent.catalog.base import Store
+from agent.catalog.base import CatalogStore
+from agent.core import clock as clocks
 
-LASTS = timedelta(days=180)
-MOST = 16
+ORIGIN_LIFETIME = timedelta(days=180)
+MAX_ORIGINS = 16
 """Addresses kept per account, the newest."""
 
 
 class Origins:
     """Table `origins`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def add(self, name: str, origin: str, at: datetime) -> None:
         """Record a login of account `name` from an address."""
         with self._store.write() as db:
-            db.execute("insert or replace into origins values (?, ?, ?)", [name, origin, clocks.stamp(at)])
+            db.execute("insert or replace into origins values (?, ?, ?)", [name, origin, clocks.format_utc(at)])
             db.execute(
                 "delete from origins where name = ? and origin not in"
                 " (select origin from origins where name = ? order by at desc limit ?)",
-                [name, name, MOST],
+                [name, name, MAX_ORIGINS],
             )
 
     def known(self, name: str, origin: str, now: datetime) -> bool:
@@ -36,7 +36,7 @@ class Origins:
         return (
             self._store.row(
                 "select 1 from origins where name = ? and origin = ? and at > ?",
-                [name, origin, clocks.stamp(now - LASTS)],
+                [name, origin, clocks.format_utc(now - ORIGIN_LIFETIME)],
             )
             is not None
         )

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent import clock as clocks
-from agent.catalog.base import JsonObject, Row, Store, dump, moment
+from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json, parse_moment
+from agent.core import clock as clocks
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutboxMessage:
     """One queued message.
 
     `topic`: the part after `training/v1/{county}/{site}/{box}/`. `type`: the last part of the CloudEvents type; empty means
@@ -42,7 +42,7 @@ _STATES = ("alerts/open", "camera/")
 class Outbox:
     """Tables `outbox` and `retained`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def put(
@@ -60,7 +60,7 @@ class Outbox:
         A retained one is also remembered, for brokers that lose their data; a state that equals the last one of its topic
         is not queued again.
         """
-        event_id, text = str(uuid.uuid4()), dump(data)
+        event_id, text = str(uuid.uuid4()), dump_json(data)
         with self._store.write() as db:
             if retained and topic.startswith(_STATES):
                 if self._is_current(topic, text):
@@ -70,7 +70,7 @@ class Outbox:
                 db.execute(
                     "insert into retained values (?, ?, ?, ?, ?) on conflict (topic) do update set event_id ="
                     " excluded.event_id, type = excluded.type, data = excluded.data, created_at = excluded.created_at",
-                    [topic, event_id, type_, text, clocks.stamp(at)],
+                    [topic, event_id, type_, text, clocks.format_utc(at)],
                 )
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at, expires_at)"
@@ -81,8 +81,8 @@ class Outbox:
                     type_,
                     text,
                     int(retained),
-                    clocks.stamp(at),
-                    clocks.stamp(expires_at) if expires_at else None,
+                    clocks.format_utc(at),
+                    clocks.format_utc(expires_at) if expires_at else None,
                 ],
             )
 
@@ -97,10 +97,10 @@ class Outbox:
             db.execute("delete from retained where topic = ?", [topic])
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at) values (?, ?, '', '{}', 1, ?)",
-                [str(uuid.uuid4()), topic, clocks.stamp(at)],
+                [str(uuid.uuid4()), topic, clocks.format_utc(at)],
             )
 
-    def waiting(self, after: int = 0, limit: int = 100, *, retained: bool = False) -> list[Message]:
+    def waiting(self, after: int = 0, limit: int = 100, *, retained: bool = False) -> list[OutboxMessage]:
         """Return messages with `seq` above `after`, in order; `retained`: only those of retained topics."""
         rows = self._store.rows(
             "select o.*, o.retained = 0 or o.type = '' or r.event_id = o.event_id as latest from outbox o"
@@ -109,7 +109,7 @@ class Outbox:
         )
         return [_to_message(row) for row in rows]
 
-    def remembered(self, prefix: str = "", *, settled: bool = False) -> list[Message]:
+    def remembered(self, prefix: str = "", *, settled: bool = False) -> list[OutboxMessage]:
         """Return the newest message of each retained topic, with `seq` 0.
 
         `prefix`: only topics that start with it. `settled`: only topics without a message waiting for delivery.
@@ -130,7 +130,7 @@ class Outbox:
         """Delete expired messages, which are worthless when late (heartbeats); return how many."""
         with self._store.write() as db:
             cursor = db.execute(
-                "delete from outbox where expires_at is not null and expires_at < ?", [clocks.stamp(now)]
+                "delete from outbox where expires_at is not null and expires_at < ?", [clocks.format_utc(now)]
             )
             return int(cursor.rowcount)
 
@@ -140,7 +140,7 @@ class Outbox:
         The newest message of each retained topic is still remembered.
         """
         with self._store.write() as db:
-            cursor = db.execute("delete from outbox where created_at < ?", [clocks.stamp(before)])
+            cursor = db.execute("delete from outbox where created_at < ?", [clocks.format_utc(before)])
             return int(cursor.rowcount)
 
     def size(self) -> int:
@@ -156,17 +156,17 @@ class Outbox:
     def oldest(self) -> datetime | None:
         """Return when the oldest waiting message was queued, or None."""
         row = self._store.row("select min(created_at) as at from outbox")
-        return moment(row["at"]) if row else None
+        return parse_moment(row["at"]) if row else None
 
 
-def _to_message(row: Row) -> Message:
-    return Message(
+def _to_message(row: Row) -> OutboxMessage:
+    return OutboxMessage(
         seq=row["seq"],
         event_id=row["event_id"],
         topic=row["topic"],
         type=row["type"],
         data=json.loads(row["data"]),
         retained=bool(row["retained"]),
-        created_at=clocks.parse(row["created_at"]),
+        created_at=clocks.parse_time(row["created_at"]),
         latest=bool(row["latest"]),
     )

@@ -6,7 +6,7 @@ name: never rename, edit or reorder a released one.
 
 from __future__ import annotations
 
-from agent.catalog.library import Database, Migrations
+from agent.catalog.sqlite_library import Database, Migrations
 
 migrations = Migrations("site-agent")
 
@@ -89,7 +89,7 @@ create table facts (name text primary key, value text not null)
 
 @migrations()
 def m002_changes(db: Database) -> None:
-    """Add a log of changed rows, written by triggers, for the drive's journal (`drive rebuild`, docs/storage.md)."""
+    """Add a log of changed rows, written by triggers, for the drive's journal (`drive rebuild`, docs/reference/storage.md)."""
     db.execute("create table changes (seq integer primary key autoincrement, name text not null, row integer not null)")
     for table in JOURNALED:
         for action in ("insert", "update"):

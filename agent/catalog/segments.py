@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from agent import clock as clocks
-from agent.catalog.base import Row, Store, moment
-from agent.model import Segment, Session
+from agent.catalog.base import CatalogStore, Row, parse_moment
+from agent.core import clock as clocks
+from agent.core.model import Segment, Session
 
 
 class Segments:
     """Table `segments`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: CatalogStore) -> None:
         self._store = store
 
     def open(self, segment: Segment) -> int:
@@ -33,7 +33,7 @@ class Segments:
         with self._store.write() as db:
             db.execute(
                 "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
-                [clocks.stamp(end), size, sha256, segment_id],
+                [clocks.format_utc(end), size, sha256, segment_id],
             )
 
     def rename(self, segment_id: int, path: str) -> None:
@@ -46,7 +46,7 @@ class Segments:
         with self._store.write() as db:
             db.execute(
                 "update segments set unchecked_since = null where camera_id = ? and state = 'open' and start >= ?",
-                [camera_id, clocks.stamp(since)],
+                [camera_id, clocks.format_utc(since)],
             )
 
     def drop(self, segment_id: int) -> None:
@@ -80,8 +80,8 @@ class Segments:
             " and (:cls is null or class_id = :cls) and (:fin = 0 or state = 'finished') order by start",
             {
                 "cam": camera_id,
-                "start": clocks.stamp(start),
-                "end": clocks.stamp(end),
+                "start": clocks.format_utc(start),
+                "end": clocks.format_utc(end),
                 "cls": class_id,
                 "fin": finished,
             },
@@ -130,8 +130,8 @@ def _to_values(segment: Segment) -> dict[str, object]:
         "session": segment.session.value,
         "room_id": segment.room_id,
         "camera_id": segment.camera_id,
-        "start": clocks.stamp(segment.start),
-        "end": clocks.stamp(segment.end) if segment.end else None,
+        "start": clocks.format_utc(segment.start),
+        "end": clocks.format_utc(segment.end) if segment.end else None,
         "bytes": segment.bytes,
         "sha256": segment.sha256,
         "video_codec": segment.video_codec,
@@ -139,9 +139,9 @@ def _to_values(segment: Segment) -> dict[str, object]:
         "height": segment.height,
         "audio_codec": segment.audio_codec,
         "trust": segment.trust,
-        "sender_time": clocks.stamp(segment.sender_time) if segment.sender_time else None,
+        "sender_time": clocks.format_utc(segment.sender_time) if segment.sender_time else None,
         "serial": segment.serial,
-        "unchecked_since": clocks.stamp(segment.unchecked_since) if segment.unchecked_since else None,
+        "unchecked_since": clocks.format_utc(segment.unchecked_since) if segment.unchecked_since else None,
     }
 
 
@@ -157,8 +157,8 @@ def _to_segment(row: Row) -> Segment:
         session=Session(row["session"]),
         room_id=row["room_id"],
         camera_id=row["camera_id"],
-        start=clocks.parse(row["start"]),
-        end=moment(row["end"]),
+        start=clocks.parse_time(row["start"]),
+        end=parse_moment(row["end"]),
         bytes=row["bytes"],
         sha256=row["sha256"],
         video_codec=row["video_codec"],
@@ -166,7 +166,7 @@ def _to_segment(row: Row) -> Segment:
         height=row["height"],
         audio_codec=row["audio_codec"],
         trust=row["trust"],
-        sender_time=moment(row["sender_time"]),
+        sender_time=parse_moment(row["sender_time"]),
         serial=row["serial"],
-        unchecked_since=moment(row["unchecked_since"]),
+        unchecked_since=parse_moment(row["unchecked_since"]),
     )

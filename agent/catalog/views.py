@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from agent import clock as clocks
-from agent.catalog.base import dump
+from agent.catalog.base import dump_json
 from agent.catalog.drives import Facts
 from agent.catalog.events import Events
-from agent.model_cameras import Camera
+from agent.core import clock as clocks
+from agent.core.camera_model import Camera
 
-State = Literal["confirmed", "changed", "open"]
+ViewState = Literal["confirmed", "changed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class ViewConfirmation:
     """A person's confirmation, on a camera's reference picture, that all seats are in view.
 
     `picture`: file name in the state folder's `reference/`. `sha256`: of the picture's bytes, "" in records of earlier
@@ -39,28 +39,33 @@ class Views:
         self._facts = facts
         self._events = events
 
-    def confirm(self, given: Confirmation) -> None:
+    def confirm(self, given: ViewConfirmation) -> None:
         """Store a confirmation, replacing the camera's earlier one."""
         body = {
             "serial": given.serial,
             "by": given.by,
-            "at": clocks.stamp(given.at),
+            "at": clocks.format_utc(given.at),
             "picture": given.picture,
             "sha256": given.sha256,
         }
-        self._facts.put(f"confirmed.{given.camera_id}", dump(body))
+        self._facts.put(f"confirmed.{given.camera_id}", dump_json(body))
 
-    def confirmed(self, camera_id: str) -> Confirmation | None:
+    def confirmed(self, camera_id: str) -> ViewConfirmation | None:
         """Return the camera's confirmation, valid or not."""
         text = self._facts.get(f"confirmed.{camera_id}")
         if text is None:
             return None
         body = json.loads(text)
-        return Confirmation(
-            camera_id, body["serial"], body["by"], clocks.parse(body["at"]), body["picture"], body.get("sha256", "")
+        return ViewConfirmation(
+            camera_id,
+            body["serial"],
+            body["by"],
+            clocks.parse_time(body["at"]),
+            body["picture"],
+            body.get("sha256", ""),
         )
 
-    def state(self, camera: Camera) -> State:
+    def state(self, camera: Camera) -> ViewState:
         """Return whether the camera's view is confirmed; `changed` if camera or view changed since the confirmation."""
         known = self.confirmed(camera.camera_id)
         if known is None:

@@ -6,21 +6,21 @@ import argparse
 import sys
 from datetime import date
 
-from agent import words
-from agent.attendance.fields import as_day
-from agent.attendance.fields import shown as shown_text
-from agent.attendance.figures import Shown, shown
-from agent.attendance.judge import Rules
-from agent.attendance.summary import Summary, summarise
-from agent.clock import SystemClock
+from agent import i18n
+from agent.attendance.fields import parse_day
+from agent.attendance.fields import sanitize_value as shown_text
+from agent.attendance.figures import HalfDayFigures, load_half_day_figures
+from agent.attendance.judge import JudgementRules
+from agent.attendance.summary import ClassSummary, summarize_class
 from agent.commands import common
-from agent.errors import InputError
-from agent.model import Session
-from agent.model_classes import TrainingClass
+from agent.core.class_model import TrainingClass
+from agent.core.clock import SystemClock
+from agent.core.errors import InputError
+from agent.core.model import Session
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("attendance", help=words.text("attendance.help"))
+    parser = subparsers.add_parser("attendance", help=i18n.translate("attendance.help"))
     parser.add_argument("class_id", metavar="CLASS_ID")
     parser.add_argument("--on", metavar="YYYY-MM-DD")
     parser.add_argument("--session", choices=[s.value for s in Session])
@@ -29,25 +29,27 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Print the half-days that have begun; those of a day given by --on also where they are in the future."""
-    settings = common.settings(args)
-    now, rules = SystemClock().now(), Rules.for_looks_every(settings.counting.interval)
-    with common.catalog(settings) as catalog:
-        cls = common.the_class(catalog, args.class_id)
+    settings = common.load_settings(args)
+    now, rules = SystemClock().now(), JudgementRules.for_looks_every(settings.counting.interval)
+    with common.open_box_catalog(settings) as catalog:
+        cls = common.load_class(catalog, args.class_id)
         wanted = _select_half_days(cls, args.on, args.session)
         asked = bool(args.on)
         begun = [pair for pair in wanted if asked or cls.lessons_of(*pair)[0].start <= now]
-        rows = [shown(catalog, cls, day, session, now, rules) for day, session in begun]
+        rows = [load_half_day_figures(catalog, cls, day, session, now, rules) for day, session in begun]
     for row in rows:
-        common.emit(args, row.as_object(settings.zone))
+        common.emit_json(args, row.as_object(settings.zone))
     if not common.wants_json(args):
-        sys.stdout.write(common.table(map(_table_row, rows), words.text("attendance.headings").split("|")) + "\n")
-        total = summarise(cls, [row.half for row in rows], now, rules)
+        sys.stdout.write(
+            common.format_table(map(_table_row, rows), i18n.translate("attendance.headings").split("|")) + "\n"
+        )
+        total = summarize_class(cls, [row.half for row in rows], now, rules)
         sys.stdout.write(_summary_text(total, whole=not args.on and not args.session) + "\n")
     return 0
 
 
 def _select_half_days(cls: TrainingClass, on: str | None, session: str | None) -> list[tuple[date, Session]]:
-    day = as_day(on) if on else None
+    day = parse_day(on) if on else None
     if on and day is None:
         raise InputError("attendance.bad_date", value=shown_text(on))
     found = [p for p in cls.half_days() if day in (None, p[0]) and session in (None, p[1].value)]
@@ -62,7 +64,7 @@ def _select_half_days(cls: TrainingClass, on: str | None, session: str | None) -
     return found
 
 
-def _table_row(row: Shown) -> tuple[str, ...]:
+def _table_row(row: HalfDayFigures) -> tuple[str, ...]:
     body = row.body
     ratio, span = body["ratio"], body["lesson_s"]
     return (
@@ -76,17 +78,19 @@ def _table_row(row: Shown) -> tuple[str, ...]:
         _format_count(body["at_start"]),
         _format_count(body["at_end"]),
         _format_share(body["judged_s"] / span if span else None),
-        words.text(f"attendance.{body['status']}"),
-        "；".join(words.text(f"attendance.finding_{f.kind}", minutes=round(f.seconds / 60)) for f in row.findings),
+        i18n.translate(f"attendance.{body['status']}"),
+        "；".join(i18n.translate(f"attendance.finding_{f.kind}", minutes=round(f.seconds / 60)) for f in row.findings),
     )
 
 
-def _summary_text(total: Summary, *, whole: bool) -> str:
-    lines = [words.text("attendance.day_rate", date=d, ratio=_format_share(r.ratio)) for d, r in total.by_day.items()]
+def _summary_text(total: ClassSummary, *, whole: bool) -> str:
+    lines = [
+        i18n.translate("attendance.day_rate", date=d, ratio=_format_share(r.ratio)) for d, r in total.by_day.items()
+    ]
     if whole:
         hours, overall = total.hours, total.overall
         lines.append(
-            words.text(
+            i18n.translate(
                 "attendance.summary",
                 ratio=_format_share(overall.ratio),
                 half_days=overall.half_days,

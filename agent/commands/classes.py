@@ -7,26 +7,26 @@ import sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent import words
+from agent import i18n
 from agent.attendance import template
-from agent.attendance.approved import take
-from agent.attendance.classes import Loaded, body_of, clock_text, load_file
+from agent.attendance.approved import import_class
+from agent.attendance.classes import LoadedClass, format_clock_time, load_class_with_notes, serialize_class
 from agent.attendance.fields import ClassFileProblems
-from agent.clock import SystemClock
 from agent.commands import common
-from agent.errors import InputError
-from agent.model_classes import TrainingClass
+from agent.core.class_model import TrainingClass
+from agent.core.clock import SystemClock
+from agent.core.errors import InputError
 
 _MOST_LINES = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("classes", help=words.text("classes.help"))
+    parser = subparsers.add_parser("classes", help=i18n.translate("classes.help"))
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     importing = actions.add_parser("import")
     importing.add_argument("file", type=Path, metavar="FILE")
-    importing.add_argument("--class", dest="plan_of", metavar="CLASS_ID", help=words.text("classes.plan_of_help"))
-    importing.add_argument("--yes", action="store_true", help=words.text("classes.yes_help"))
+    importing.add_argument("--class", dest="plan_of", metavar="CLASS_ID", help=i18n.translate("classes.plan_of_help"))
+    importing.add_argument("--yes", action="store_true", help=i18n.translate("classes.yes_help"))
     importing.set_defaults(run=import_file)
     actions.add_parser("list").set_defaults(run=list_all)
     showing = actions.add_parser("show")
@@ -42,27 +42,27 @@ def import_file(args: argparse.Namespace) -> int:
 
     Exit status 1 where the user says no, or the approval of the bureau overrides something in the file.
     """
-    settings = common.settings(args)
+    settings = common.load_settings(args)
     plan_of = getattr(args, "plan_of", None)
     try:
-        with common.catalog(settings) as catalog:
-            known = common.the_class(catalog, plan_of) if plan_of else None
-            loaded = load_file(args.file, settings.zone, known)
+        with common.open_box_catalog(settings) as catalog:
+            known = common.load_class(catalog, plan_of) if plan_of else None
+            loaded = load_class_with_notes(args.file, settings.zone, known)
             _show_understood(args, loaded, settings.zone)
             if not _ask_confirmation(args):
-                common.say(words.text("classes.not_taken"))
+                common.print_message(i18n.translate("classes.not_taken"))
                 return 1
-            taken = take(catalog, loaded.cls, "file", SystemClock().now(), name=args.file.name)
+            taken = import_class(catalog, loaded.cls, "file", SystemClock().now(), name=args.file.name)
     except ClassFileProblems as problems:
         for line in problems.problems[:_MOST_LINES]:
-            common.say(f"site-agent: {line}")
+            common.print_message(f"site-agent: {line}")
         if len(problems.problems) > _MOST_LINES:
-            common.say(words.text("classes.more", count=len(problems.problems) - _MOST_LINES))
+            common.print_message(i18n.translate("classes.more", count=len(problems.problems) - _MOST_LINES))
         return problems.exit_status
     cls = taken.cls
-    common.emit(args, {**body_of(cls, settings.zone), "source": taken.source})
-    common.say(
-        words.text(
+    common.emit_json(args, {**serialize_class(cls, settings.zone), "source": taken.source})
+    common.print_message(
+        i18n.translate(
             "classes.imported",
             class_id=cls.class_id,
             occupation=cls.occupation,
@@ -75,57 +75,57 @@ def import_file(args: argparse.Namespace) -> int:
     )
     for room in cls.rooms:
         if not room.cameras:
-            common.say(words.text("classes.no_camera", room=room.room_id))
+            common.print_message(i18n.translate("classes.no_camera", room=room.room_id))
     if taken.differences:
-        common.say(words.text("classes.bureau_wins", class_id=cls.class_id, count=len(taken.differences)))
+        common.print_message(i18n.translate("classes.bureau_wins", class_id=cls.class_id, count=len(taken.differences)))
         for difference in taken.differences:
-            common.say(f"  {difference}")
+            common.print_message(f"  {difference}")
     return 1 if taken.differences else 0
 
 
-def _show_understood(args: argparse.Namespace, loaded: Loaded, zone: ZoneInfo) -> None:
+def _show_understood(args: argparse.Namespace, loaded: LoadedClass, zone: ZoneInfo) -> None:
     """Print the lessons as a table, so that a wrong one is noticed; on standard error where standard output is JSON."""
     rows = [
         (
             str(x.date),
             x.session.folder,
-            clock_text(x.start, zone),
-            clock_text(x.end, zone),
+            format_clock_time(x.start, zone),
+            format_clock_time(x.end, zone),
             loaded.cls.room(x.room_id).name,
             x.content,
-            words.text("classes.cancelled") if x.cancelled else "",
+            i18n.translate("classes.cancelled") if x.cancelled else "",
         )
         for x in loaded.cls.lessons
     ]
-    text = words.text("classes.understood", file=args.file.name) + "\n"
-    text += common.table(rows, words.text("classes.understood_headings").split("|")) + "\n"
+    text = i18n.translate("classes.understood", file=args.file.name) + "\n"
+    text += common.format_table(rows, i18n.translate("classes.understood_headings").split("|")) + "\n"
     if common.wants_json(args):
-        common.say(text.rstrip("\n"))
+        common.print_message(text.rstrip("\n"))
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
     for note in loaded.notes:
-        common.say(note)
+        common.print_message(note)
 
 
 def _ask_confirmation(args: argparse.Namespace) -> bool:
     """Ask whether to import; scripts (no terminal, --yes or --json) are not asked."""
     if getattr(args, "yes", False) or common.wants_json(args) or not sys.stdin.isatty():
         return True
-    sys.stderr.write(words.text("classes.ask"))
+    sys.stderr.write(i18n.translate("classes.ask"))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
 def list_all(args: argparse.Namespace) -> int:
     """List the classes in the catalog."""
-    settings = common.settings(args)
+    settings = common.load_settings(args)
     rows = []
-    with common.catalog(settings) as catalog:
+    with common.open_box_catalog(settings) as catalog:
         sources = {row.class_id: row.source for row in catalog.classes.all()}
-        for cls in common.classes(catalog):
+        for cls in common.load_classes(catalog):
             source = sources[cls.class_id]
-            common.emit(args, {**body_of(cls, settings.zone), "source": source})
+            common.emit_json(args, {**serialize_class(cls, settings.zone), "source": source})
             rows.append(
                 (
                     cls.class_id,
@@ -134,29 +134,30 @@ def list_all(args: argparse.Namespace) -> int:
                     str(cls.first_day),
                     str(cls.last_day),
                     str(cls.expected),
-                    words.text(f"classes.source_{source}"),
+                    i18n.translate(f"classes.source_{source}"),
                 )
             )
     if not rows:
-        common.say(words.text("classes.none"))
+        common.print_message(i18n.translate("classes.none"))
     elif not common.wants_json(args):
-        sys.stdout.write(common.table(rows, words.text("classes.headings").split("|")) + "\n")
+        sys.stdout.write(common.format_table(rows, i18n.translate("classes.headings").split("|")) + "\n")
     return 0
 
 
 def show(args: argparse.Namespace) -> int:
     """Print one class with its rooms, amendments and lessons."""
-    settings = common.settings(args)
-    with common.catalog(settings) as catalog:
-        cls = common.the_class(catalog, args.class_id)
+    settings = common.load_settings(args)
+    with common.open_box_catalog(settings) as catalog:
+        cls = common.load_class(catalog, args.class_id)
         row = catalog.classes.get(cls.class_id)
         source = row.source if row else "file"
-    body = {**body_of(cls, settings.zone), "source": source}
-    common.emit(args, body)
+    body = {**serialize_class(cls, settings.zone), "source": source}
+    common.emit_json(args, body)
     if not common.wants_json(args):
         head = [f"{key} = {value}" for key, value in body.items() if not isinstance(value, list | dict)]
         rooms = [
-            f"{r.room_id} {r.name} {words.text(f'classes.kind_{r.kind}')}: {', '.join(r.cameras)}" for r in cls.rooms
+            f"{r.room_id} {r.name} {i18n.translate(f'classes.kind_{r.kind}')}: {', '.join(r.cameras)}"
+            for r in cls.rooms
         ]
         changes = [f"{a.first_date} {a.first_session.folder}: {a.reason}" for a in cls.amendments]
         sys.stdout.write("\n".join([*head, *rooms, *changes, _lesson_table(cls, settings.zone)]) + "\n")
@@ -168,23 +169,23 @@ def _lesson_table(cls: TrainingClass, zone: ZoneInfo) -> str:
         (
             str(x.date),
             x.session.folder,
-            clock_text(x.start, zone),
-            clock_text(x.end, zone),
+            format_clock_time(x.start, zone),
+            format_clock_time(x.end, zone),
             x.room_id,
-            words.text(f"classes.kind_{x.kind}"),
+            i18n.translate(f"classes.kind_{x.kind}"),
             x.content,
             x.teacher,
-            words.text("classes.cancelled") if x.cancelled else "",
+            i18n.translate("classes.cancelled") if x.cancelled else "",
         )
         for x in cls.lessons
     ]
-    return common.table(rows, words.text("classes.lesson_headings").split("|"))
+    return common.format_table(rows, i18n.translate("classes.lesson_headings").split("|"))
 
 
 def make_templates(args: argparse.Namespace) -> int:
     """Write the class file templates. Needs no settings file; overwrites nothing."""
     folder: Path = args.out
-    files = template.files()
+    files = template.build_templates()
     for name in files:
         if (folder / name).exists():
             raise InputError("classes.exists", path=folder / name)
@@ -194,6 +195,6 @@ def make_templates(args: argparse.Namespace) -> int:
             (folder / name).write_bytes(data)
         except OSError as error:
             raise InputError("classes.no_folder", path=folder / name, detail=error.strerror) from error
-        common.emit(args, {"path": str(folder / name)})
-        common.say(words.text("classes.written", path=folder / name))
+        common.emit_json(args, {"path": str(folder / name)})
+        common.print_message(i18n.translate("classes.written", path=folder / name))
     return 0

@@ -10,17 +10,17 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import SystemClock
 from agent.commands import common
+from agent.core.class_model import TrainingClass
+from agent.core.clock import SystemClock
+from agent.core.errors import InputError, SiteAgentError
 from agent.drive import keys
-from agent.errors import InputError, SiteAgentError
-from agent.inspection import chance, manifest
-from agent.inspection.clip import Clips, Options, Request
-from agent.inspection.cut import Span
-from agent.inspection.sources import FOUND
-from agent.model_classes import TrainingClass
+from agent.inspection import manifest, spot_check
+from agent.inspection.clip import ClipOptions, ClipRequest, ClipService
+from agent.inspection.cut import ClipSpan
+from agent.inspection.sources import SOURCE_FOUND
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z")
 _LONGEST_S = 3600
@@ -29,7 +29,7 @@ _OVER_MIDNIGHT = timedelta(hours=1)  # longest span across midnight; a longer on
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("clip", help=words.text("clip.help"), description=words.text("clip.help"))
+    parser = subparsers.add_parser("clip", help=i18n.translate("clip.help"), description=i18n.translate("clip.help"))
     parser.add_argument("class_id", metavar="CLASS_ID", nargs="?")
     parser.add_argument("--on", metavar="DATE", help="YYYY-MM-DD")
     parser.add_argument("--from", dest="start", metavar="HH:MM[:SS]")
@@ -43,16 +43,16 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="DIR",
         action="append",
         default=[],
-        help=words.text("clip.help_drive"),
+        help=i18n.translate("clip.help_drive"),
     )
-    parser.add_argument("--why", metavar="TEXT", default="", help=words.text("clip.help_why"))
-    parser.add_argument("--exact", action="store_true", help=words.text("clip.help_exact"))
-    parser.add_argument("--h264", action="store_true", help=words.text("clip.help_h264"))
-    parser.add_argument("--random", type=int, metavar="N", help=words.text("clip.help_random"))
+    parser.add_argument("--why", metavar="TEXT", default="", help=i18n.translate("clip.help_why"))
+    parser.add_argument("--exact", action="store_true", help=i18n.translate("clip.help_exact"))
+    parser.add_argument("--h264", action="store_true", help=i18n.translate("clip.help_h264"))
+    parser.add_argument("--random", type=int, metavar="N", help=i18n.translate("clip.help_random"))
     parser.add_argument("--seconds", type=int, metavar="S", default=60)
     parser.add_argument("--seed", metavar="X")
-    parser.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help=words.text("clip.help_verify"))
-    parser.add_argument("--key", type=Path, metavar="FILE", help=words.text("clip.help_key"))
+    parser.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help=i18n.translate("clip.help_verify"))
+    parser.add_argument("--key", type=Path, metavar="FILE", help=i18n.translate("clip.help_key"))
     parser.set_defaults(run=run)
 
 
@@ -61,60 +61,60 @@ def run(args: argparse.Namespace) -> int:
         return _verify(args)
     if args.class_id is None or args.out is None:
         raise InputError("clip.incomplete")
-    settings = common.settings(args)
-    with common.catalog(settings) as catalog:
-        cls = common.the_class(catalog, args.class_id)
-        options = Options((*args.drives, *settings.recording.drives), settings.key_dir, settings.box)
-        clips = Clips(catalog, SystemClock(), options, lambda: common.classes(catalog))
+    settings = common.load_settings(args)
+    with common.open_box_catalog(settings) as catalog:
+        cls = common.load_class(catalog, args.class_id)
+        options = ClipOptions((*args.drives, *settings.recording.drives), settings.key_dir, settings.box)
+        clips = ClipService(catalog, SystemClock(), options, lambda: common.load_classes(catalog))
         broken = 0
         for request in _requests(args, catalog, cls):
             broken = max(broken, _cut(args, clips, request))
         return broken
 
 
-def _cut(args: argparse.Namespace, clips: Clips, request: Request) -> int:
+def _cut(args: argparse.Namespace, clips: ClipService, request: ClipRequest) -> int:
     """Cut what one request asks for. Of several random moments one without video does not stop the others."""
     try:
         plans = clips.plan(request)
     except SiteAgentError as error:
         if request.draw is None:
             raise
-        common.say(f"site-agent: {error}")
+        common.print_message(f"site-agent: {error}")
         return 1
     for plan in plans:
         result = clips.save(plan, args.out)
-        common.emit(args, result)
-        common.say(words.text("clip.made", path=result["path"], start=result["start"], end=result["end"]))
+        common.emit_json(args, result)
+        common.print_message(i18n.translate("clip.made", path=result["path"], start=result["start"], end=result["end"]))
         for gap in result["gaps"]:
-            reason = words.text(f"gap.{gap['reason']}")
-            common.say(
-                words.text("clip.gap", start=gap["start"], end=gap["end"], seconds=gap["seconds"], reason=reason)
+            reason = i18n.translate(f"gap.{gap['reason']}")
+            common.print_message(
+                i18n.translate("clip.gap", start=gap["start"], end=gap["end"], seconds=gap["seconds"], reason=reason)
             )
     return 0
 
 
-def _requests(args: argparse.Namespace, catalog: Catalog, cls: TrainingClass) -> Iterator[Request]:
-    who = common.who()
+def _requests(args: argparse.Namespace, catalog: Catalog, cls: TrainingClass) -> Iterator[ClipRequest]:
+    who = common.identify_user()
     cameras = tuple(dict.fromkeys(args.cameras))
     if args.random is None:
         if not (args.on and args.start and args.end):
             raise InputError("clip.incomplete")
         span = _span(args, catalog.zone)
-        yield Request(cls, span, who, args.why, cameras, exact=args.exact, h264=args.h264)
+        yield ClipRequest(cls, span, who, args.why, cameras, exact=args.exact, h264=args.h264)
         return
     if args.seconds > _LONGEST_S or args.random > _MOST_DRAWN:
         raise InputError("clip.bad_draw")
     within = _span(args, catalog.zone) if args.on else None
-    found = chance.drawn(
+    found = spot_check.draw_and_record(
         catalog, SystemClock(), cls, count=args.random, seconds=args.seconds, seed=args.seed, within=within, who=who
     )
     for moment in found.moments:
         mine = cameras or cls.room(moment.lesson.room_id).cameras
         about = {**found.about, "draw": moment.draw}
-        yield Request(cls, moment.span, who, args.why, mine, about, exact=args.exact, h264=args.h264)
+        yield ClipRequest(cls, moment.span, who, args.why, mine, about, exact=args.exact, h264=args.h264)
 
 
-def _span(args: argparse.Namespace, zone: ZoneInfo) -> Span:
+def _span(args: argparse.Namespace, zone: ZoneInfo) -> ClipSpan:
     try:
         day = date.fromisoformat(args.on)
     except ValueError:
@@ -126,7 +126,7 @@ def _span(args: argparse.Namespace, zone: ZoneInfo) -> Span:
         end += timedelta(days=1)
     if end <= start:
         raise InputError("clip.backwards")
-    return Span(start, end)
+    return ClipSpan(start, end)
 
 
 def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
@@ -139,12 +139,12 @@ def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    key = keys.read_public(args.key) if args.key else None
-    drives = [common.drive(root) for root in args.drives] if args.drives else None
+    key = keys.read_public_key_file(args.key) if args.key else None
+    drives = [common.open_drive(root) for root in args.drives] if args.drives else None
     status = 0
     for file in args.verify:
-        result = manifest.check(file, key, drives)
-        common.emit(
+        result = manifest.check_clip(file, key, drives)
+        common.emit_json(
             args,
             {
                 "file": str(file),
@@ -161,14 +161,14 @@ def _verify(args: argparse.Namespace) -> int:
     return status
 
 
-def _say_checked(file: Path, result: manifest.Checked) -> None:
+def _say_checked(file: Path, result: manifest.CheckedManifest) -> None:
     """Print what was verified first, then what was not checked, so that the two are not confused."""
     for kind, detail in result.problems:
-        common.say(words.text(f"clip.{kind}", file=file, detail=common.printable(detail)))
+        common.print_message(i18n.translate(f"clip.{kind}", file=file, detail=common.escape_control(detail)))
     if result.ok:
-        common.say(words.text("clip.whole" if result.anchored else "clip.whole_unanchored", file=file))
+        common.print_message(i18n.translate("clip.whole" if result.anchored else "clip.whole_unanchored", file=file))
     if result.looked:
-        found = sum(x.state == FOUND for x in result.looked)
-        common.say(words.text("clip.sources", file=file, found=found, count=len(result.looked)))
+        found = sum(x.state == SOURCE_FOUND for x in result.looked)
+        common.print_message(i18n.translate("clip.sources", file=file, found=found, count=len(result.looked)))
     for name in result.not_checked:
-        common.say(words.text(f"clip.not_checked.{name}", file=file))
+        common.print_message(i18n.translate(f"clip.not_checked.{name}", file=file))

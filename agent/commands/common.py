@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.catalog import Catalog
+from agent.core.class_model import TrainingClass
+from agent.core.errors import DriveError, InputError
 from agent.drive import Drive
-from agent.errors import DriveError, InputError
-from agent.model_classes import TrainingClass
-from agent.settings_file import DEFAULT_FILE
+from agent.settings.config_file import DEFAULT_FILE
 
 if TYPE_CHECKING:
-    from agent.settings import Settings
+    from agent.settings.schema import Settings
 
 
-def options() -> argparse.ArgumentParser:
+def build_global_options() -> argparse.ArgumentParser:
     """Return a parent parser with the global options, which are allowed before and after the command."""
     parent = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     parent.add_argument("--config", type=Path, metavar="FILE")
@@ -31,33 +31,33 @@ def options() -> argparse.ArgumentParser:
     return parent
 
 
-def config_file(args: argparse.Namespace) -> Path:
+def find_config_file(args: argparse.Namespace) -> Path:
     """Return the settings file given by the user, else the default one."""
     given: Path | None = getattr(args, "config", None)
     return given or DEFAULT_FILE
 
 
-def settings(args: argparse.Namespace) -> Settings:
+def load_settings(args: argparse.Namespace) -> Settings:
     """Load the settings. Raises SettingsError."""
     # imported here: commands without settings do not pay for the import of pydantic
-    from agent.settings import load
+    from agent.settings.schema import load_settings_file
 
-    return load(config_file(args))
+    return load_settings_file(find_config_file(args))
 
 
-def settings_if_any(args: argparse.Namespace) -> Settings | None:
+def load_settings_if_any(args: argparse.Namespace) -> Settings | None:
     """Load the settings where a file is given or installed, else return None; for commands that need no settings."""
     if getattr(args, "config", None) is None and not DEFAULT_FILE.exists():
         return None
-    return settings(args)
+    return load_settings(args)
 
 
-def installed_drives(args: argparse.Namespace, given: Settings | None) -> list[Path]:
+def list_installed_drives(args: argparse.Namespace, given: Settings | None) -> list[Path]:
     """Return the mount points in the installed settings; none for a settings file given by the user (any folders)."""
-    return list(given.recording.drives) if given and config_file(args) == DEFAULT_FILE else []
+    return list(given.recording.drives) if given and find_config_file(args) == DEFAULT_FILE else []
 
 
-def catalog(the_settings: Settings) -> Catalog:
+def open_box_catalog(the_settings: Settings) -> Catalog:
     """Open the catalog of the box, creating it where missing. Raises CatalogError, InputError."""
     make_state_dir(the_settings)
     return Catalog(the_settings.catalog_file, the_settings.zone)
@@ -71,24 +71,24 @@ def make_state_dir(the_settings: Settings) -> None:
         raise InputError("commands.no_state_dir", path=the_settings.state_dir, detail=error.strerror) from None
 
 
-def classes(the_catalog: Catalog) -> list[TrainingClass]:
+def load_classes(the_catalog: Catalog) -> list[TrainingClass]:
     """Return every class in the catalog."""
-    from agent.attendance.classes import parse
+    from agent.attendance.classes import parse_class
 
-    return [parse(row.body, the_catalog.zone, row.class_id) for row in the_catalog.classes.all()]
+    return [parse_class(row.body, the_catalog.zone, row.class_id) for row in the_catalog.classes.all()]
 
 
-def the_class(the_catalog: Catalog, class_id: str) -> TrainingClass:
+def load_class(the_catalog: Catalog, class_id: str) -> TrainingClass:
     """Return one class by its ID. Raises InputError where it is unknown."""
-    from agent.attendance.classes import parse
+    from agent.attendance.classes import parse_class
 
     found = the_catalog.classes.get(class_id)
     if found is None:
         raise InputError("commands.no_class", class_id=repr(class_id)[1:-1][:64])
-    return parse(found.body, the_catalog.zone, class_id)
+    return parse_class(found.body, the_catalog.zone, class_id)
 
 
-def drive(root: Path) -> Drive:
+def open_drive(root: Path) -> Drive:
     """Open the drive given to a command. Raises InputError where it is not a drive (exit status 2: wrong input)."""
     try:
         return Drive.open(root)
@@ -98,7 +98,7 @@ def drive(root: Path) -> Drive:
         raise
 
 
-def who() -> str:
+def identify_user() -> str:
     """Return the user who runs the command, for audit and clips."""
     return f"shell:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
@@ -108,20 +108,20 @@ def wants_json(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "json", False))
 
 
-def emit(args: argparse.Namespace, item: Mapping[str, object]) -> None:
+def emit_json(args: argparse.Namespace, item: Mapping[str, object]) -> None:
     """Print one JSON line on standard output where --json was given, else nothing."""
     if wants_json(args):
         sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Print a message for the user on standard error, so that standard output holds JSON only."""
-    sys.stderr.write(printable(text, keep="\n\t") + "\n")
+    sys.stderr.write(escape_control(text, keep="\n\t") + "\n")
     sys.stderr.flush()
 
 
-def printable(text: str, keep: str = "") -> str:
+def escape_control(text: str, keep: str = "") -> str:
     """Escape control characters (as `\\x1b`): names of files and cameras must not control the terminal."""
     return "".join(repr(c)[1:-1] if c not in keep and _is_control(c) else c for c in text)
 
@@ -131,9 +131,9 @@ def _is_control(char: str) -> bool:
     return kind[0] == "C" or kind in ("Zl", "Zp")
 
 
-def table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> str:
+def format_table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> str:
     """Format rows as aligned columns; a Chinese character is two columns wide."""
-    lines = [list(headings), *[[printable(cell) for cell in row] for row in rows]]
+    lines = [list(headings), *[[escape_control(cell) for cell in row] for row in rows]]
     widths = [max(_display_width(line[i]) for line in lines) for i in range(len(headings))]
     return "\n".join(
         "  ".join(cell + " " * (widths[i] - _display_width(cell)) for i, cell in enumerate(line)).rstrip()

@@ -8,24 +8,24 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from agent import words
+from agent import i18n
 from agent.commands import common
+from agent.core.errors import InputError
 from agent.counting import annotate, calibrate, files, weights
 from agent.counting.detector import OpenVinoDetector
-from agent.counting.look import Seen
-from agent.errors import InputError
-from agent.settings import CountingSettings
+from agent.counting.look import LookResult
+from agent.settings.schema import CountingSettings
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("count", help=words.text("counting.help"))
-    parser.add_argument("files", nargs="*", metavar="FILE", help=words.text("counting.help_files"))
-    parser.add_argument("--interval", type=_seconds, metavar="S", help=words.text("counting.help_interval"))
-    parser.add_argument("--annotate", type=Path, metavar="DIR", help=words.text("counting.help_annotate"))
-    parser.add_argument("--show-faces", action="store_true", help=words.text("counting.help_show_faces"))
-    parser.add_argument("--calibrate", metavar="CAMERA", help=words.text("counting.help_calibrate"))
+    parser = subparsers.add_parser("count", help=i18n.translate("counting.help"))
+    parser.add_argument("files", nargs="*", metavar="FILE", help=i18n.translate("counting.help_files"))
+    parser.add_argument("--interval", type=_seconds, metavar="S", help=i18n.translate("counting.help_interval"))
+    parser.add_argument("--annotate", type=Path, metavar="DIR", help=i18n.translate("counting.help_annotate"))
+    parser.add_argument("--show-faces", action="store_true", help=i18n.translate("counting.help_show_faces"))
+    parser.add_argument("--calibrate", metavar="CAMERA", help=i18n.translate("counting.help_calibrate"))
     parser.add_argument(
-        "--hand", type=_hand, action="append", default=[], metavar="TIME=N", help=words.text("counting.help_hand")
+        "--hand", type=_hand, action="append", default=[], metavar="TIME=N", help=i18n.translate("counting.help_hand")
     )
     parser.set_defaults(run=run)
 
@@ -51,53 +51,55 @@ def run(args: argparse.Namespace) -> int:
         return _calibrate(args)
     if not args.files:
         raise InputError("counting.no_files")
-    settings = common.settings_if_any(args)
+    settings = common.load_settings_if_any(args)
     counting = settings.counting if settings else CountingSettings()
-    detector = OpenVinoDetector(weights.check(counting.model, counting.sha256), counting.threads)
+    detector = OpenVinoDetector(weights.check_weights(counting.model, counting.sha256), counting.threads)
     status = 0
     for name in args.files:
         try:
             _count(args, name, detector, counting)
         except InputError as error:
-            common.say(f"site-agent: {error}")
+            common.print_message(f"site-agent: {error}")
             status = error.exit_status
     return status
 
 
 def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, counting: CountingSettings) -> None:
-    seen: list[Seen] = []
+    seen: list[LookResult] = []
     video = False
-    for look in files.looks(
+    for look in files.count_in_file(
         name,
         detector,
         args.interval or counting.interval,
         exactly=args.interval is not None,
         limits=counting.limits,
     ):
-        common.emit(args, look.as_json())
+        common.emit_json(args, look.as_json())
         if not common.wants_json(args):
             sys.stdout.write(_line(look) + "\n")
         if args.annotate:
-            drawing = annotate.draw(look.picture, look.seen, show_faces=args.show_faces)
-            annotate.save(args.annotate, name, look.t, drawing)
+            drawing = annotate.draw_boxes(look.picture, look.seen, show_faces=args.show_faces)
+            annotate.save_drawing(args.annotate, name, look.t, drawing)
         seen.append(look.seen)
         video = look.t is not None
-    total = files.whole_clip(seen) if video else None
+    total = files.summarize_clip(seen) if video else None
     if total:
         people, low, high = total
-        common.say(words.text("counting.clip", file=name, people=people, low=low, high=high, looks=len(seen)))
+        common.print_message(
+            i18n.translate("counting.clip", file=name, people=people, low=low, high=high, looks=len(seen))
+        )
 
 
 def _calibrate(args: argparse.Namespace) -> int:
     if args.files or not args.calibrate:
         raise InputError("counting.calibrate_wanted")
-    settings = common.settings(args)
-    with common.catalog(settings) as catalog:
+    settings = common.load_settings(args)
+    with common.open_box_catalog(settings) as catalog:
         pairs, detectors, used = [], set(), set()
         for given, people in args.hand:
             moment = given if given.tzinfo else given.replace(tzinfo=settings.zone)
-            near = catalog.looks.since(args.calibrate, moment - calibrate.NEAR)
-            look = calibrate.nearest(near, moment)
+            near = catalog.looks.since(args.calibrate, moment - calibrate.NEAREST_LOOK)
+            look = calibrate.find_nearest_look(near, moment)
             if look is None:
                 raise InputError("counting.calibrate_no_look", camera_id=args.calibrate, moment=given.isoformat())
             if look.at in used:
@@ -108,19 +110,21 @@ def _calibrate(args: argparse.Namespace) -> int:
             detectors.add(look.detector)
         if len(detectors) > 1:
             raise InputError("counting.calibrate_mixed", versions=", ".join(sorted(detectors)))
-        found = calibrate.fit(pairs, next(iter(detectors), ""))
-        catalog.facts.put(calibrate.fact(args.calibrate), found.to_text())
-    common.emit(args, {"camera_id": args.calibrate, **asdict(found)})
-    common.say(words.text("counting.calibrated", camera_id=args.calibrate, recall=found.recall, error=found.error))
+        found = calibrate.fit_recall(pairs, next(iter(detectors), ""))
+        catalog.facts.put(calibrate.make_calibration_key(args.calibrate), found.to_text())
+    common.emit_json(args, {"camera_id": args.calibrate, **asdict(found)})
+    common.print_message(
+        i18n.translate("counting.calibrated", camera_id=args.calibrate, recall=found.recall, error=found.error)
+    )
     return 0
 
 
 def _line(look: files.FileLook) -> str:
     seen = look.seen
-    at = "" if look.t is None else words.text("counting.at", t=f"{look.t:.1f}")
-    line = words.text("counting.line", file=look.file, at=at, people=seen.people, low=seen.low, high=seen.high)
+    at = "" if look.t is None else i18n.translate("counting.at", t=f"{look.t:.1f}")
+    line = i18n.translate("counting.line", file=look.file, at=at, people=seen.people, low=seen.low, high=seen.high)
     return (
         line
         if seen.judged
-        else line + words.text("counting.unjudged", reason=words.text(f"counting.reason.{seen.reason}"))
+        else line + i18n.translate("counting.unjudged", reason=i18n.translate(f"counting.reason.{seen.reason}"))
     )

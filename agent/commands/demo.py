@@ -6,8 +6,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from agent.commands.common import say
-from agent.errors import InputError
+from agent.commands.common import print_message
+from agent.core.errors import InputError
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     if args.video and not args.video.is_file():
         raise InputError("demo.no_video", file=args.video)
     # imported here: an installed box lacks the packages of the demo, but --help must still list this command
-    from agent.demo.show import Show
+    from agent.demo.demo_run import DemoRun
 
     folder = Path(tempfile.mkdtemp(prefix="site-agent-demo-"))
-    return Show(folder, args.video, say).run()
+    return DemoRun(folder, args.video, print_message).run()

@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import SystemClock
 from agent.commands import common
+from agent.core.clock import SystemClock
+from agent.core.errors import CatalogError, InputError, SettingsError
 from agent.doctor import bundle, examine, finding, readiness
-from agent.doctor.box import Box, of_settings
-from agent.doctor.finding import Finding, Severity
-from agent.errors import CatalogError, InputError, SettingsError
-from agent.settings import Settings
+from agent.doctor.box import BoxFacts, build_box_facts
+from agent.doctor.finding import HealthFinding, HealthSeverity
+from agent.settings.schema import Settings
 
 MARKS = {"ok": "✓", "info": "·", "warning": "!", "critical": "✗"}
 
@@ -40,31 +40,31 @@ def run(args: argparse.Namespace) -> int:
     if args.bundle and args.bundle.exists():
         raise InputError("doctor.bundle.exists", file=args.bundle)
     try:
-        found_settings = common.settings(args)
+        found_settings = common.load_settings(args)
     except SettingsError as error:
         if args.class_id or args.bundle:
             raise
         return _report_bad_settings(args, error)
     catalog, broken = _open_catalog(found_settings)
     try:
-        classes = common.classes(catalog) if catalog else []
-        box = of_settings(common.config_file(args), found_settings, catalog, SystemClock(), classes)
+        classes = common.load_classes(catalog) if catalog else []
+        box = build_box_facts(common.find_config_file(args), found_settings, catalog, SystemClock(), classes)
         if args.class_id:
             return _readiness_sheet(args, box, broken)
         named = frozenset(args.only)
-        first = finding.good("settings", "settings.ok", file=box.settings_file)
+        first = finding.report_ok("settings", "settings.ok", file=box.settings_file)
         findings = _print_all(args, [first, *broken], examine.examine(box, named))
         if args.bundle:
-            size = bundle.write(args.bundle, box, findings)
-            common.say(words.text("doctor.bundle.done", file=args.bundle, size=size // 1024))
+            size = bundle.write_bundle(args.bundle, box, findings)
+            common.print_message(i18n.translate("doctor.bundle.done", file=args.bundle, size=size // 1024))
         _print_summary(findings)
-        return finding.exit_status(findings, before)
+        return finding.compute_exit_status(findings, before)
     finally:
         if catalog is not None:
             catalog.close()
 
 
-def _open_catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:
+def _open_catalog(given: Settings) -> tuple[Catalog | None, list[HealthFinding]]:
     """Open the catalog where there is one. It is not created: it would belong to the user, not to the service."""
     try:
         if not given.catalog_file.exists():
@@ -73,42 +73,44 @@ def _open_catalog(given: Settings) -> tuple[Catalog | None, list[Finding]]:
     except PermissionError:
         raise InputError("doctor.not_allowed", path=given.state_dir) from None
     except CatalogError as error:
-        return None, [finding.of_error("database", "critical", error)]
+        return None, [finding.report_error("database", "critical", error)]
 
 
 def _report_bad_settings(args: argparse.Namespace, error: SettingsError) -> int:
     """Report unreadable settings alone: every other check needs them."""
-    _print_summary(_print_all(args, [finding.of_error("settings", "critical", error)], ()))
+    _print_summary(_print_all(args, [finding.report_error("settings", "critical", error)], ()))
     return 1
 
 
-def _readiness_sheet(args: argparse.Namespace, box: Box, broken: list[Finding]) -> int:
+def _readiness_sheet(args: argparse.Namespace, box: BoxFacts, broken: list[HealthFinding]) -> int:
     if broken:
         # without the catalog it is unknown whether the class exists
         _print_summary(_print_all(args, broken, ()))
-        return finding.exit_status(broken)
+        return finding.compute_exit_status(broken)
     if box.catalog is None:
         raise InputError("commands.no_class", class_id=args.class_id[:64])
-    cls = common.the_class(box.catalog, args.class_id)
-    common.say(words.text("doctor.sheet.title", class_id=cls.class_id, project=cls.project))
-    findings = _print_all(args, [], iter(readiness.check(box, cls)))
-    sheet = readiness.sheet(box, cls, findings)
-    common.say(words.text("doctor.sheet.ready" if sheet["ready"] else "doctor.sheet.not_ready"))
+    cls = common.load_class(box.catalog, args.class_id)
+    common.print_message(i18n.translate("doctor.sheet.title", class_id=cls.class_id, project=cls.project))
+    findings = _print_all(args, [], iter(readiness.check_readiness(box, cls)))
+    sheet = readiness.build_readiness_sheet(box, cls, findings)
+    common.print_message(i18n.translate("doctor.sheet.ready" if sheet["ready"] else "doctor.sheet.not_ready"))
     if box.bureau is not None:
         box.catalog.outbox.put(f"readiness/{cls.class_id}", "readiness", sheet, box.now, retained=True)
-        common.say(words.text("doctor.sheet.published"))
-    return finding.exit_status(findings)
+        common.print_message(i18n.translate("doctor.sheet.published"))
+    return finding.compute_exit_status(findings)
 
 
-def _print_all(args: argparse.Namespace, first: Iterable[Finding], rest: Iterable[Finding]) -> list[Finding]:
+def _print_all(
+    args: argparse.Namespace, first: Iterable[HealthFinding], rest: Iterable[HealthFinding]
+) -> list[HealthFinding]:
     """Print findings as soon as they are known, since some checks take seconds; return all of them."""
     return [_print_one(args, item) for item in chain(first, rest)]
 
 
-def _print_one(args: argparse.Namespace, item: Finding) -> Finding:
-    common.emit(args, item.as_data())
+def _print_one(args: argparse.Namespace, item: HealthFinding) -> HealthFinding:
+    common.emit_json(args, item.as_data())
     if not common.wants_json(args):
-        severity = words.text(f"doctor.severity.{item.severity}")
+        severity = i18n.translate(f"doctor.severity.{item.severity}")
         sys.stdout.write(f"{MARKS[item.severity]} {severity}  {item.finding}\n")
         if item.mend:
             sys.stdout.write(f"        → {item.mend}\n")
@@ -116,13 +118,13 @@ def _print_one(args: argparse.Namespace, item: Finding) -> Finding:
     return item
 
 
-def _print_summary(findings: list[Finding]) -> None:
-    worst = finding.worst(findings)
+def _print_summary(findings: list[HealthFinding]) -> None:
+    worst = finding.find_worst_severity(findings)
     count = sum(f.severity == worst for f in findings)
-    common.say(words.text(f"doctor.summary.{worst}", count=count))
+    common.print_message(i18n.translate(f"doctor.summary.{worst}", count=count))
 
 
-def _read_baseline(file: Path) -> dict[str, Severity]:
+def _read_baseline(file: Path) -> dict[str, HealthSeverity]:
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         return {str(row["check"]): row["severity"] for row in rows}

@@ -10,23 +10,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import SystemClock, local_day
 from agent.commands import common
-from agent.drive import Drive, creation, files, identity, keys, rebuild, seal, status, verify, watch
-from agent.drive.progress import Bar
-from agent.errors import DriveError, InputError
-from agent.model_classes import TrainingClass
-from agent.settings import Settings
-from agent.setup import mountpoints
+from agent.core.class_model import TrainingClass
+from agent.core.clock import SystemClock, get_local_day
+from agent.core.errors import DriveError, InputError
+from agent.drive import Drive, creation, files, identity, keys, monitor, rebuild, seal, status, verify
+from agent.drive.progress import ProgressBar
+from agent.settings.schema import Settings
+from agent.setup import mount_check
 
 _GIGABYTE = 1e9
 _MOST_SYSTEM_FILES = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("drive", help=words.text("drive.help"))
+    parser = subparsers.add_parser("drive", help=i18n.translate("drive.help"))
     parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
     for name, run in (
         ("init", _init),
@@ -35,7 +35,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         ("seal", _seal),
         ("rebuild", _rebuild),
     ):
-        part = parts.add_parser(name, help=words.text(f"drive.help_{name}"))
+        part = parts.add_parser(name, help=i18n.translate(f"drive.help_{name}"))
         part.add_argument("dir", type=Path, metavar="DIR")
         part.set_defaults(run=run)
         _options(name, part)
@@ -46,7 +46,7 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
         part.add_argument("--label", required=True)
         part.add_argument("--institution", default="")
         part.add_argument("--force", metavar="WORD")
-        part.add_argument("--system-disk", action="store_true", help=words.text("drive.help_system_disk"))
+        part.add_argument("--system-disk", action="store_true", help=i18n.translate("drive.help_system_disk"))
     if name in ("init", "seal"):
         part.add_argument("--key-dir", type=Path, metavar="DIR")
     if name == "verify":
@@ -61,19 +61,21 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
 
 
 def _init(args: argparse.Namespace) -> int:
-    settings = common.settings_if_any(args)
+    settings = common.load_settings_if_any(args)
     key_dir = args.key_dir or (settings.key_dir if settings else None)
     institution = args.institution or (settings.institution if settings else "")
-    note = mountpoints.check(args.dir, common.installed_drives(args, settings), agreed=args.system_disk)
-    drive = creation.init(
+    note = mount_check.check_mount_point(
+        args.dir, common.list_installed_drives(args, settings), agreed=args.system_disk
+    )
+    drive = creation.init_drive(
         args.dir, label=args.label, institution=institution, clock=SystemClock(), key_dir=key_dir, force=args.force
     )
-    common.say(words.text("drive.made", drive_id=drive.drive_id, label=drive.label))
+    common.print_message(i18n.translate("drive.made", drive_id=drive.drive_id, label=drive.label))
     if not drive.public_key:
-        common.say(words.text("drive.unsigned"))
+        common.print_message(i18n.translate("drive.unsigned"))
     if note:
-        common.say(note)
-    common.emit(args, _identity(drive))
+        common.print_message(note)
+    common.emit_json(args, _identity(drive))
     return 0
 
 
@@ -89,17 +91,17 @@ def _identity(drive: Drive) -> dict[str, object]:
 
 
 def _status(args: argparse.Namespace) -> int:
-    drive = common.drive(args.dir)
-    settings = common.settings_if_any(args)
-    found = status.classes(drive)
+    drive = common.open_drive(args.dir)
+    settings = common.load_settings_if_any(args)
+    found = status.summarise_classes(drive)
     now = SystemClock().now()
     free, total = drive.space()
     zone, years = (settings.zone, settings.retention.years) if settings else (identity.DEFAULT_ZONE, 5)
-    old = status.expired(found, local_day(now, zone), years)
+    old = status.filter_expired(found, get_local_day(now, zone), years)
     days = None
     with _open_catalog(settings) as (catalog, classes):
         if catalog:
-            days = watch.of_catalog(catalog, classes, free, now)
+            days = monitor.forecast_days_left(catalog, classes, free, now)
     try:
         drive.check()
         state = "sealed" if drive.is_sealed() else "ok"
@@ -118,7 +120,7 @@ def _status(args: argparse.Namespace) -> int:
             {"class_id": x.class_id, "folder": x.folder, "last": _format_day(x.last), "bytes": x.bytes} for x in old
         ],
     }
-    common.emit(args, body)
+    common.emit_json(args, body)
     if not common.wants_json(args):
         _print_status(drive, found, old, space=(free, total), state=state, days=days, years=years)
     return 0
@@ -135,12 +137,12 @@ def _print_status(
     years: int,
 ) -> None:
     free, total = space
-    common.say(
-        words.text(
+    common.print_message(
+        i18n.translate(
             "drive.status",
             drive_id=drive.drive_id,
             label=drive.label,
-            state=words.text(f"drive.state.{state}"),
+            state=i18n.translate(f"drive.state.{state}"),
             free=f"{free / _GIGABYTE:.1f}",
             total=f"{total / _GIGABYTE:.1f}",
             days="—" if days is None else days,
@@ -154,44 +156,44 @@ def _print_status(
             str(x.half_days),
             str(x.unclosed),
             f"{x.bytes / _GIGABYTE:.2f}",
-            words.text("drive.state.sealed") if x.sealed else "",
+            i18n.translate("drive.state.sealed") if x.sealed else "",
         )
         for x in found
     ]
     if rows:
-        print(common.table(rows, words.text("drive.status_headings").split(",")))
+        print(common.format_table(rows, i18n.translate("drive.status_headings").split(",")))
     for x in old:
-        common.say(words.text("drive.may_delete", folder=x.folder, last=x.last, years=years))
+        common.print_message(i18n.translate("drive.may_delete", folder=x.folder, last=x.last, years=years))
 
 
 def _verify(args: argparse.Namespace) -> int:
-    drive = common.drive(args.dir)
-    key = keys.read_public(args.key) if args.key else None
+    drive = common.open_drive(args.dir)
+    key = keys.read_public_key_file(args.key) if args.key else None
     for head in args.head:
         if len(head) != 64 or any(c not in "0123456789abcdefABCDEF" for c in head):
             raise InputError("drive.bad_head", head=head[:80])
     if args.class_id and drive.find_class(args.class_id) is None:
         raise InputError("drive.no_class", class_id=args.class_id[:64], root=drive.root)
     began = time.monotonic()
-    with Bar(verify.total_bytes(drive), sys.stderr) as bar:
-        report = verify.verify(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
+    with ProgressBar(verify.count_drive_bytes(drive), sys.stderr) as bar:
+        report = verify.verify_drive(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
     seconds = max(1e-3, time.monotonic() - began)
     system = report.system_files()
     for problem in [*report.faults(), *system[:_MOST_SYSTEM_FILES]]:
-        common.say(
-            words.text(
-                f"drive.problem.{problem.kind}", path=common.printable(problem.path) or "—", detail=problem.detail
+        common.print_message(
+            i18n.translate(
+                f"drive.problem.{problem.kind}", path=common.escape_control(problem.path) or "—", detail=problem.detail
             )
         )
     if len(system) > _MOST_SYSTEM_FILES:
-        common.say(words.text("drive.more_system_files", count=len(system) - _MOST_SYSTEM_FILES))
+        common.print_message(i18n.translate("drive.more_system_files", count=len(system) - _MOST_SYSTEM_FILES))
     for where in report.unclosed:
-        common.say(words.text("drive.unclosed", path=common.printable(where)))
+        common.print_message(i18n.translate("drive.unclosed", path=common.escape_control(where)))
     if drive.public_key == "" and key is None:
-        common.say(words.text("drive.verify_unsigned"))
+        common.print_message(i18n.translate("drive.verify_unsigned"))
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
-    common.say(
-        words.text(
+    common.print_message(
+        i18n.translate(
             f"drive.verify_{verdict}",
             files=report.checked,
             gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
@@ -200,7 +202,7 @@ def _verify(args: argparse.Namespace) -> int:
             problems=len(report.faults()),
         )
     )
-    common.emit(
+    common.emit_json(
         args,
         {
             "ok": report.ok,
@@ -217,36 +219,42 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _seal(args: argparse.Namespace) -> int:
-    drive = common.drive(args.dir)
-    settings = common.settings_if_any(args)
+    drive = common.open_drive(args.dir)
+    settings = common.load_settings_if_any(args)
     key_dir = args.key_dir or (settings.key_dir if settings else None)
     with _open_catalog(settings) as (catalog, classes):
         sealer = seal.Sealer(drive, SystemClock(), catalog, classes, key_dir, args.to)
         done = [sealer.one_class(args.class_id)] if args.class_id else sealer.whole()
     for item in done:
-        common.say(words.text("drive.class_sealed", folder=item.folder, head=item.head))
+        common.print_message(i18n.translate("drive.class_sealed", folder=item.folder, head=item.head))
         for path, kind in item.left_out:
-            common.say(words.text("drive.left_out", path=common.printable(path), detail=files.told(kind)))
+            common.print_message(
+                i18n.translate("drive.left_out", path=common.escape_control(path), detail=files.describe_kind(kind))
+            )
     if not args.class_id:
-        common.say(words.text("drive.drive_sealed", drive_id=drive.drive_id))
-    common.emit(args, {"drive_id": drive.drive_id, "whole": not args.class_id, "sealed": [asdict(x) for x in done]})
+        common.print_message(i18n.translate("drive.drive_sealed", drive_id=drive.drive_id))
+    common.emit_json(
+        args, {"drive_id": drive.drive_id, "whole": not args.class_id, "sealed": [asdict(x) for x in done]}
+    )
     return 1 if any(item.left_out for item in done) else 0
 
 
 def _rebuild(args: argparse.Namespace) -> int:
-    drive = common.drive(args.dir)
-    settings = common.settings_if_any(args)
+    drive = common.open_drive(args.dir)
+    settings = common.load_settings_if_any(args)
     file = args.catalog or (settings.catalog_file if settings else Path("catalog.db"))
     if not file.absolute().parent.is_dir():
         raise InputError("drive.no_folder", root=file.absolute().parent)
     clock, zone = SystemClock(), settings.zone if settings else identity.DEFAULT_ZONE
     catalog, report = rebuild.open_or_rebuild(file, zone, [drive], clock)
     with catalog:
-        report = report or rebuild.restore(catalog, drive, clock)
+        report = report or rebuild.restore_from_drive(catalog, drive, clock)
     for path in (*report.lost, *report.unreadable):
-        common.say(words.text("drive.rebuild_left_out", path=common.printable(path)))
-    common.say(words.text("drive.rebuilt", file=file, rows=report.rows, read=report.read, lost=len(report.lost)))
-    common.emit(args, {"catalog": str(file), **asdict(report)})
+        common.print_message(i18n.translate("drive.rebuild_left_out", path=common.escape_control(path)))
+    common.print_message(
+        i18n.translate("drive.rebuilt", file=file, rows=report.rows, read=report.read, lost=len(report.lost))
+    )
+    common.emit_json(args, {"catalog": str(file), **asdict(report)})
     return 0
 
 
@@ -256,8 +264,8 @@ def _open_catalog(settings: Settings | None) -> Iterator[tuple[Catalog | None, l
     if settings is None or not settings.catalog_file.exists():
         yield None, []
         return
-    with common.catalog(settings) as catalog:
-        yield catalog, common.classes(catalog)
+    with common.open_box_catalog(settings) as catalog:
+        yield catalog, common.load_classes(catalog)
 
 
 def _format_day(day: object) -> str | None:

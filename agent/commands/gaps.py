@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from agent import words
-from agent.clock import SystemClock
+from agent import i18n
 from agent.commands import common
-from agent.drive import gaps
-from agent.errors import InputError
-from agent.model import Session
+from agent.core.clock import SystemClock
+from agent.core.errors import InputError
+from agent.core.model import Session
+from agent.drive import class_gaps
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("gaps", help=words.text("drive.help_gaps"))
+    parser = subparsers.add_parser("gaps", help=i18n.translate("drive.help_gaps"))
     parser.add_argument("class_id", metavar="CLASS_ID")
     parser.add_argument("--on", metavar="DATE")
     parser.add_argument("--session", choices=[s.value for s in Session])
@@ -27,35 +27,37 @@ def run(args: argparse.Namespace) -> int:
     except ValueError:
         raise InputError("drive.bad_date", text=args.on[:40]) from None
     session = Session(args.session) if args.session else None
-    with common.catalog(common.settings(args)) as catalog:
-        cls = common.the_class(catalog, args.class_id)
-        book = gaps.book(catalog, common.classes(catalog), args.class_id, SystemClock().now(), day, session)
-        rows = [gaps.as_object(gap, catalog.zone) for gap in book.gaps]
+    with common.open_box_catalog(common.load_settings(args)) as catalog:
+        cls = common.load_class(catalog, args.class_id)
+        book = class_gaps.load_gap_book(
+            catalog, common.load_classes(catalog), args.class_id, SystemClock().now(), day, session
+        )
+        rows = [class_gaps.build_gap_object(gap, catalog.zone) for gap in book.gaps]
     for row in rows:
-        common.emit(args, row)
+        common.emit_json(args, row)
     if not common.wants_json(args):
         shown = [
             (
                 g.camera_id,
                 g.date.isoformat(),
                 g.session.folder,
-                *gaps.clocks(g, catalog.zone),
+                *class_gaps.format_gap_times(g, catalog.zone),
                 f"{max(0.1, g.seconds):.1f}",
-                words.text(f"gap.{g.reason}"),
+                i18n.translate(f"gap.{g.reason}"),
             )
             for g in book.gaps
         ]
         if shown:
-            print(common.table(shown, words.text("drive.gaps_headings").split(",")))
+            print(common.format_table(shown, i18n.translate("drive.gaps_headings").split(",")))
         total = book.total()
-        common.say(
-            words.text(
+        common.print_message(
+            i18n.translate(
                 "drive.gaps_total",
                 count=len(rows),
-                rooms=gaps.rooms_said(total, cls, words.text),
-                cameras=gaps.cameras_said(total, words.text),
+                rooms=class_gaps.describe_room_gaps(total, cls, i18n.translate),
+                cameras=class_gaps.describe_camera_gaps(total, i18n.translate),
             )
             if rows
-            else gaps.none_said(total, words.text)
+            else class_gaps.describe_no_gaps(total, i18n.translate)
         )
     return 0

@@ -16,21 +16,22 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from agent import attempts, words
-from agent import clock as clocks
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import SystemClock
-from agent.commands.common import drive as the_drive
-from agent.commands.common import emit, say
+from agent.commands.common import emit_json, print_message
+from agent.commands.common import open_drive as the_drive
+from agent.core import clock as clocks
+from agent.core.class_model import Room, TrainingClass
+from agent.core.clock import SystemClock
+from agent.core.errors import DriveError, InputError
+from agent.core.model import Segment, Session
+from agent.core.schedule import Placement
+from agent.credentials import attempts
 from agent.drive import Drive
-from agent.errors import DriveError, InputError
-from agent.model import Segment, Session
-from agent.model_classes import Room, TrainingClass
 from agent.recording.inputs import RecorderEvents, RecorderInputs
-from agent.recording.memory import bound_heap
-from agent.recording.options import Options, Source
+from agent.recording.memory import limit_heap
+from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recorder import Recorder
-from agent.schedule import Placement
 
 T = TypeVar("T")
 CLASS_ID = "BENCH"
@@ -43,7 +44,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("url", nargs="+", metavar="URL", help="rtsp://[user:password@]host[:port]/path")
     parser.add_argument("--drive", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seconds", type=float, required=True, metavar="N")
-    parser.add_argument("--segment-seconds", type=float, default=Options().segment_seconds, metavar="N")
+    parser.add_argument("--segment-seconds", type=float, default=RecordingOptions().segment_seconds, metavar="N")
     parser.set_defaults(run=run)
 
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     _check_positive("--segment-seconds", args.segment_seconds)
     drive = the_drive(args.drive)
     drive.probe()
-    bound_heap()
+    limit_heap()
     stop = threading.Event()
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -68,16 +69,16 @@ def run(args: argparse.Namespace) -> int:
             signal.signal(number, handler)
     for camera_id in silent:
         # a drive error explains missing video: do not blame the camera
-        say(str(trouble) if trouble else words.text("recording.nothing", camera_id=camera_id))
+        print_message(str(trouble) if trouble else i18n.translate("recording.nothing", camera_id=camera_id))
     return 1 if silent else 0
 
 
 def _record(
-    args: argparse.Namespace, sources: list[Source], drive: Drive, catalog: Catalog, stop: threading.Event
+    args: argparse.Namespace, sources: list[StreamSource], drive: Drive, catalog: Catalog, stop: threading.Event
 ) -> tuple[list[str], DriveError | None]:
     """Record all sources; return the cameras without any video, and the last error of the drive."""
     clock = SystemClock()
-    budget = attempts.of_user(clock) if any(source.username for source in sources) else None
+    budget = attempts.open_user_budget(clock) if any(source.username for source in sources) else None
     recorded: set[str] = set()
     troubles: list[DriveError] = []
 
@@ -92,7 +93,7 @@ def _record(
     for camera_id, source in cameras.items():
         plan = cls, _placement(cls, camera_id, clock.now())
         inputs = RecorderInputs(_constant(source), _constant(plan), _constant(drive), budget=budget)
-        options = Options(segment_seconds=args.segment_seconds)
+        options = RecordingOptions(segment_seconds=args.segment_seconds)
         recorder = Recorder(camera_id, inputs, catalog, clock, options, events)
         threads.append(threading.Thread(target=recorder.run, args=[stop], name=camera_id))
     for thread in threads:
@@ -109,9 +110,9 @@ def _constant(value: T) -> Callable[..., T]:
     return lambda *_: value
 
 
-def _parse_source(url: str) -> Source:
+def _parse_source(url: str) -> StreamSource:
     try:
-        return Source.of(url)
+        return StreamSource.of(url)
     except ValueError:
         raise InputError("recording.bad_url", url=url.rpartition("@")[2]) from None
 
@@ -122,7 +123,7 @@ def _check_positive(option: str, value: float) -> None:
 
 
 def _bench_class(now: datetime, cameras: int) -> TrainingClass:
-    day = clocks.local_day(now, _ZONE)
+    day = clocks.get_local_day(now, _ZONE)
     room = Room(ROOM_ID, ROOM_ID, "theory", tuple(f"cam{n}" for n in range(1, cameras + 1)))
     return TrainingClass(
         class_id=CLASS_ID,
@@ -148,11 +149,13 @@ def _report_segment(args: argparse.Namespace, drive: Drive, segment: Segment) ->
     item = {
         "camera_id": segment.camera_id,
         "path": str(drive.root / segment.path),
-        "start": clocks.rfc3339(segment.start, _ZONE),
-        "end": clocks.rfc3339(segment.end, _ZONE),
+        "start": clocks.format_local(segment.start, _ZONE),
+        "end": clocks.format_local(segment.end, _ZONE),
         "bytes": segment.bytes,
         "sha256": segment.sha256,
     }
-    emit(args, item)
+    emit_json(args, item)
     seconds = (segment.end - segment.start).total_seconds()
-    say(words.text("recording.segment", camera_id=segment.camera_id, path=segment.path, seconds=f"{seconds:.1f}"))
+    print_message(
+        i18n.translate("recording.segment", camera_id=segment.camera_id, path=segment.path, seconds=f"{seconds:.1f}")
+    )

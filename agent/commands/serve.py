@@ -8,39 +8,40 @@ import sys
 import threading
 from datetime import datetime
 
-from agent import logs, words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.catalog.account_changes import COMMAND
-from agent.catalog.accounts import ROLES, Account, Role
-from agent.clock import SystemClock, rfc3339
+from agent.catalog.account_changes import COMMAND_ACTOR
+from agent.catalog.accounts import ROLES, AccountRow, Role
 from agent.commands import common
-from agent.errors import InputError
-from agent.page import PageProcess, end
-from agent.settings import Settings
-from agent.web.access import Access, account_name, typed_name
+from agent.core import logs
+from agent.core.clock import SystemClock, format_local
+from agent.core.errors import InputError
+from agent.service.page_process import PageProcess, exit_now
+from agent.settings.schema import Settings
+from agent.web.access import Authenticator, check_account_name, normalise_name
 
 _LONGEST_DAYS = 366
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("serve", help=words.text("web.help"), description=words.text("web.help"))
+    parser = subparsers.add_parser("serve", help=i18n.translate("web.help"), description=i18n.translate("web.help"))
     acts = parser.add_mutually_exclusive_group()
-    acts.add_argument("--account", metavar="NAME", help=words.text("web.help_account"))
-    acts.add_argument("--token", metavar="NAME", help=words.text("web.help_token"))
-    parser.add_argument("--days", type=int, default=90, metavar="N", help=words.text("web.help_days"))
-    acts.add_argument("--revoke", metavar="NAME", help=words.text("web.help_revoke"))
-    acts.add_argument("--accounts", action="store_true", help=words.text("web.help_accounts"))
-    acts.add_argument("--disable", metavar="NAME", help=words.text("web.help_disable"))
-    acts.add_argument("--enable", metavar="NAME", help=words.text("web.help_enable"))
-    parser.add_argument("--role", choices=ROLES, help=words.text("web.help_role"))
+    acts.add_argument("--account", metavar="NAME", help=i18n.translate("web.help_account"))
+    acts.add_argument("--token", metavar="NAME", help=i18n.translate("web.help_token"))
+    parser.add_argument("--days", type=int, default=90, metavar="N", help=i18n.translate("web.help_days"))
+    acts.add_argument("--revoke", metavar="NAME", help=i18n.translate("web.help_revoke"))
+    acts.add_argument("--accounts", action="store_true", help=i18n.translate("web.help_accounts"))
+    acts.add_argument("--disable", metavar="NAME", help=i18n.translate("web.help_disable"))
+    acts.add_argument("--enable", metavar="NAME", help=i18n.translate("web.help_enable"))
+    parser.add_argument("--role", choices=ROLES, help=i18n.translate("web.help_role"))
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = common.settings(args)
+    settings = common.load_settings(args)
     if not args.accounts and all(x is None for x in (args.account, args.token, args.revoke, args.disable, args.enable)):
         return _serve_page(settings)
-    with common.catalog(settings) as catalog:
+    with common.open_box_catalog(settings) as catalog:
         if args.account is not None:
             return _make_account(args, catalog)
         if args.token is not None:
@@ -55,70 +56,70 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serve_page(settings: Settings) -> int:
-    logs.begin(limit=1, identifier="site-agent-page")
+    logs.set_up_logging(limit=1, identifier="site-agent-page")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     page = PageProcess(settings, SystemClock())
     status = page.run(stop)
     if page.late:
-        end(status)
+        exit_now(status)
     return status
 
 
 def _make_account(args: argparse.Namespace, catalog: Catalog) -> int:
-    name = account_name(args.account)
-    password = Access(catalog, SystemClock()).make(name, args.role)
+    name = check_account_name(args.account)
+    password = Authenticator(catalog, SystemClock()).make(name, args.role)
     role = catalog.accounts.the(name).role
-    common.emit(args, {"account": name, "role": role, "password": password})
+    common.emit_json(args, {"account": name, "role": role, "password": password})
     if not common.wants_json(args):
-        common.say(words.text("web.account_made", name=name, role=role, password=password))
+        common.print_message(i18n.translate("web.account_made", name=name, role=role, password=password))
     return 0
 
 
 def _make_token(args: argparse.Namespace, catalog: Catalog) -> int:
-    name = account_name(args.token)
+    name = check_account_name(args.token)
     role: Role = args.role or "inspector"
     if not 1 <= args.days <= _LONGEST_DAYS:
         raise InputError("web.bad_days", days=args.days)
-    token, until = Access(catalog, SystemClock()).make_token(name, role, args.days)
-    ends = rfc3339(until, catalog.zone)
-    common.emit(args, {"token_name": name, "role": role, "until": ends, "token": token})
+    token, until = Authenticator(catalog, SystemClock()).make_token(name, role, args.days)
+    ends = format_local(until, catalog.zone)
+    common.emit_json(args, {"token_name": name, "role": role, "until": ends, "token": token})
     if not common.wants_json(args):
-        common.say(words.text("web.token_made", name=name, role=role, until=ends, token=token))
+        common.print_message(i18n.translate("web.token_made", name=name, role=role, until=ends, token=token))
     return 0
 
 
 def _revoke_token(args: argparse.Namespace, catalog: Catalog) -> int:
-    if not catalog.accounts.drop_token(args.revoke, SystemClock().now(), COMMAND):
+    if not catalog.accounts.drop_token(args.revoke, SystemClock().now(), COMMAND_ACTOR):
         raise InputError("web.no_token", name=repr(args.revoke)[1:-1][:64])
-    common.emit(args, {"token_name": args.revoke, "revoked": True})
-    common.say(words.text("web.token_ended", name=args.revoke))
+    common.emit_json(args, {"token_name": args.revoke, "revoked": True})
+    common.print_message(i18n.translate("web.token_ended", name=args.revoke))
     return 0
 
 
 def _disable_account(args: argparse.Namespace, catalog: Catalog) -> int:
-    account = catalog.accounts.disable(_account_name(catalog, args.disable), SystemClock().now(), COMMAND)
-    common.emit(args, {"account": account.name, "role": account.role, "disabled": True})
-    common.say(words.text("web.account_is_disabled", name=account.name))
+    account = catalog.accounts.disable(_account_name(catalog, args.disable), SystemClock().now(), COMMAND_ACTOR)
+    common.emit_json(args, {"account": account.name, "role": account.role, "disabled": True})
+    common.print_message(i18n.translate("web.account_is_disabled", name=account.name))
     return 0
 
 
 def _enable_account(args: argparse.Namespace, catalog: Catalog) -> int:
-    account = catalog.accounts.enable(_account_name(catalog, args.enable), SystemClock().now(), COMMAND)
-    common.emit(args, {"account": account.name, "role": account.role, "disabled": False})
-    common.say(words.text("web.account_is_enabled", name=account.name))
+    account = catalog.accounts.enable(_account_name(catalog, args.enable), SystemClock().now(), COMMAND_ACTOR)
+    common.emit_json(args, {"account": account.name, "role": account.role, "disabled": False})
+    common.print_message(i18n.translate("web.account_is_enabled", name=account.name))
     return 0
 
 
 def _account_name(catalog: Catalog, given: str) -> str:
-    return given if catalog.accounts.get(given) else typed_name(given)
+    return given if catalog.accounts.get(given) else normalise_name(given)
 
 
 def _list_accounts(args: argparse.Namespace, catalog: Catalog) -> int:
     accounts, tokens = catalog.accounts.all(), catalog.accounts.tokens(SystemClock().now())
     for a in accounts:
-        common.emit(
+        common.emit_json(
             args,
             {
                 "account": a.name,
@@ -131,7 +132,7 @@ def _list_accounts(args: argparse.Namespace, catalog: Catalog) -> int:
             },
         )
     for k in tokens:
-        common.emit(
+        common.emit_json(
             args,
             {
                 "token_name": k.name,
@@ -155,7 +156,7 @@ def _list_accounts(args: argparse.Namespace, catalog: Catalog) -> int:
         ]
         for a in accounts
     ]
-    sys.stdout.write(common.table(rows, words.text("web.accounts_headings").split(",")) + "\n")
+    sys.stdout.write(common.format_table(rows, i18n.translate("web.accounts_headings").split(",")) + "\n")
     if tokens:
         rows = [
             [
@@ -168,12 +169,12 @@ def _list_accounts(args: argparse.Namespace, catalog: Catalog) -> int:
             ]
             for k in tokens
         ]
-        sys.stdout.write("\n" + common.table(rows, words.text("web.tokens_headings").split(",")) + "\n")
+        sys.stdout.write("\n" + common.format_table(rows, i18n.translate("web.tokens_headings").split(",")) + "\n")
     return 0
 
 
 def _format_rfc3339(catalog: Catalog, at: datetime | None) -> str | None:
-    return rfc3339(at, catalog.zone) if at else None
+    return format_local(at, catalog.zone) if at else None
 
 
 def _format_moment(catalog: Catalog, at: datetime | None) -> str:
@@ -181,10 +182,10 @@ def _format_moment(catalog: Catalog, at: datetime | None) -> str:
 
 
 def _format_creator(who: str) -> str:
-    return words.text("web.by_command") if who == COMMAND else who or "-"
+    return i18n.translate("web.by_command") if who == COMMAND_ACTOR else who or "-"
 
 
-def _format_state(catalog: Catalog, account: Account) -> str:
+def _format_state(catalog: Catalog, account: AccountRow) -> str:
     if account.disabled_at:
-        return words.text("web.account_disabled", at=_format_moment(catalog, account.disabled_at))
-    return words.text("web.account_must_change" if account.must_change else "web.account_good")
+        return i18n.translate("web.account_disabled", at=_format_moment(catalog, account.disabled_at))
+    return i18n.translate("web.account_must_change" if account.must_change else "web.account_good")

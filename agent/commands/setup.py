@@ -7,19 +7,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent import words
+from agent import i18n
 from agent.cameras import model_list
 from agent.catalog import Catalog
-from agent.clock import SystemClock
 from agent.commands import classes as classes_command
 from agent.commands import common
+from agent.core.camera_model import Camera
+from agent.core.clock import SystemClock
+from agent.core.errors import BureauError, CameraError, InputError, SettingsError
+from agent.core.model import is_id
 from agent.drive import Drive
-from agent.errors import BureauError, CameraError, InputError, SettingsError
-from agent.model import is_id
-from agent.model_cameras import Camera
-from agent.settings import Settings
-from agent.setup import arguments, guide, mountpoints, mounts, steps, writing
-from agent.web.access import Access
+from agent.settings.schema import Settings
+from agent.setup import arguments, dialogue, mount_check, mount_units, settings_writer, steps
+from agent.web.access import Authenticator
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +29,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    file = common.config_file(args)
+    file = common.find_config_file(args)
     if arguments.has_work(args):
         return Setup(args, file).run_flags()
     if not sys.stdin.isatty():
@@ -54,7 +54,9 @@ class Setup:
         settings = self._write_settings()
         with self._open_catalog(settings) as catalog:
             # a confirmation is for the picture saved by an earlier run, not for one taken now
-            seen = steps.saved(settings, catalog, args.reference) if args.reference and args.confirm else None
+            seen = (
+                steps.find_saved_still(settings, catalog, args.reference) if args.reference and args.confirm else None
+            )
             if args.find:
                 self._find_cameras(settings, catalog)
             if args.reference:
@@ -69,30 +71,30 @@ class Setup:
     def run_guide(self) -> int:
         """Ask for everything on the terminal; return the exit status."""
         args, settings = self._args, self._load_settings()
-        common.say(words.text("setup.welcome", file=self._file))
+        common.print_message(i18n.translate("setup.welcome", file=self._file))
         steps.make_keys(settings)
-        guide.place(args, settings)
+        dialogue.ask_place(args, settings)
         settings = self._write_settings()
-        guide.cameras(args, settings)
+        dialogue.ask_cameras(args, settings)
         settings = self._write_settings()
         with self._open_catalog(settings) as catalog:
             for camera, picture in self._find_cameras(settings, catalog):
-                if guide.yes("confirm", default=False, camera_id=camera.camera_id, file=picture):
-                    self._confirm(catalog, camera, picture, guide.ask("who"))
-        guide.drive(args, settings)
+                if dialogue.ask_yes_no("confirm", default=False, camera_id=camera.camera_id, file=picture):
+                    self._confirm(catalog, camera, picture, dialogue.ask_text("who"))
+        dialogue.ask_drive(args, settings)
         if args.device:
             self._set_up_drive(settings)
-        guide.bureau(args, settings)
+        dialogue.ask_bureau(args, settings)
         settings = self._write_settings()
         if args.broker:
             self._test_broker(settings)
-        guide.training_class(args)
+        dialogue.ask_class_file(args)
         with self._open_catalog(settings) as catalog:
             if settings.serve.enabled and not catalog.accounts.any():
-                args.account = guide.ask("account", "admin", is_id)
-        args.start = guide.yes("start")
+                args.account = dialogue.ask_text("account", "admin", is_id)
+        args.start = dialogue.ask_yes_no("start")
         self._run_last_steps(settings)
-        common.say(words.text("setup.done"))
+        common.print_message(i18n.translate("setup.done"))
         return self._status
 
     def _run_last_steps(self, settings: Settings) -> None:
@@ -103,17 +105,17 @@ class Setup:
             self._status = max(self._status, classes_command.import_file(given))
         if args.account:
             self._make_account(settings, args.account)
-        owner = mounts.service_ids()
+        owner = mount_units.find_service_ids()
         if owner is not None and settings.state_dir.exists():
-            mounts.hand_over(settings.state_dir, *owner)
+            mount_units.chown_to_service(settings.state_dir, *owner)
         if args.start and steps.restart_service():
-            common.say(words.text("setup.started"))
+            common.print_message(i18n.translate("setup.started"))
 
     def _make_account(self, settings: Settings, name: str) -> None:
         if not is_id(name):
             raise InputError("setup.bad_account")
         with self._open_catalog(settings) as catalog:
-            password = Access(catalog, self._clock).make(name, "operator")
+            password = Authenticator(catalog, self._clock).make(name, "operator")
         port = settings.serve.port
         self._report(
             {"step": "account", "account": name, "password": password},
@@ -124,10 +126,14 @@ class Setup:
         )
 
     def _load_settings(self) -> Settings:
-        return writing.change(self._file, {}) if not self._file.exists() else common.settings(self._args)
+        return (
+            settings_writer.change_settings(self._file, {})
+            if not self._file.exists()
+            else common.load_settings(self._args)
+        )
 
     def _open_catalog(self, settings: Settings) -> Catalog:
-        return common.catalog(settings)
+        return common.open_box_catalog(settings)
 
     def _write_settings(self) -> Settings:
         """Write the settings given by flags; store passwords and copy files."""
@@ -145,17 +151,17 @@ class Setup:
         if args.ca_file:
             target = self._file.absolute().parent / "bureau-ca.pem"
             steps.check_authority(self._load_settings(), args.ca_file)
-            writing.put_file(args.ca_file, target)
+            settings_writer.copy_with_signature(args.ca_file, target)
             values["bureau.ca_file"] = str(target)
         if getattr(args, "language", None):
             values["language"] = args.language
         if args.models:
             cameras = self._load_settings().cameras
-            model_list.load(args.models, args.model_list_key or cameras.model_list_key)
-            writing.put_file(args.models, cameras.model_list)
+            model_list.load_model_list(args.models, args.model_list_key or cameras.model_list_key)
+            settings_writer.copy_with_signature(args.models, cameras.model_list)
         self._store_password("cameras.password", args.camera_password, args.camera_password_file)
         self._store_password("bureau.password", args.broker_password, args.broker_password_file)
-        return writing.change(self._file, values) if values else common.settings(args)
+        return settings_writer.change_settings(self._file, values) if values else common.load_settings(args)
 
     def _store_password(self, name: str, typed: str | None, file: Path | None) -> None:
         """Store a password from a file or the keyboard; never from the arguments, which every process can read."""
@@ -167,8 +173,8 @@ class Setup:
             if not typed:
                 raise InputError("setup.empty_password", file=file)
         if typed:
-            kept = writing.put_password(self._file, name, typed)
-            common.say(words.text("setup.password", file=kept))
+            kept = settings_writer.store_password(self._file, name, typed)
+            common.print_message(i18n.translate("setup.password", file=kept))
 
     def _find_cameras(self, settings: Settings, catalog: Catalog) -> list[tuple[Camera, Path]]:
         """Search for cameras and save a picture of each recordable one; return the cameras that have a picture."""
@@ -178,10 +184,10 @@ class Setup:
             picture, problem = self._save_picture(settings, catalog, camera)
             if picture is not None:
                 pictured.append((camera, picture))
-            verdict = words.text(f"cameras.verdict.{camera.verdict.value}")
+            verdict = i18n.translate(f"cameras.verdict.{camera.verdict.value}")
             why = "；".join(camera.reasons) or problem
             rows.append([camera.camera_id, camera.address, camera.model, verdict, str(picture or "-"), why])
-            common.emit(
+            common.emit_json(
                 self._args,
                 {
                     "step": "cameras",
@@ -194,9 +200,9 @@ class Setup:
                 },
             )
         if rows:
-            common.say(common.table(rows, words.text("setup.camera_headings").split(",")))
+            common.print_message(common.format_table(rows, i18n.translate("setup.camera_headings").split(",")))
         else:
-            common.say(words.text("setup.no_cameras"))
+            common.print_message(i18n.translate("setup.no_cameras"))
             self._status = 1
         return pictured
 
@@ -204,7 +210,7 @@ class Setup:
         if not camera.verdict.recordable:
             return None, ""
         try:
-            return steps.still(settings, catalog, self._clock, camera), ""
+            return steps.save_still(settings, catalog, self._clock, camera), ""
         except CameraError as error:
             return None, str(error)
 
@@ -215,44 +221,48 @@ class Setup:
         by = self._args.confirm
         picture = seen
         if picture is None:
-            picture = steps.still(settings, catalog, self._clock, camera)
-            common.say(words.text("setup.look", camera_id=camera_id, file=picture))
+            picture = steps.save_still(settings, catalog, self._clock, camera)
+            common.print_message(i18n.translate("setup.look", camera_id=camera_id, file=picture))
             if by:
                 raise InputError("setup.look_first", camera_id=camera_id, file=picture)
-        if not by and sys.stdin.isatty() and guide.yes("confirm", default=False, camera_id=camera_id, file=picture):
-            by = guide.ask("who")
+        if (
+            not by
+            and sys.stdin.isatty()
+            and dialogue.ask_yes_no("confirm", default=False, camera_id=camera_id, file=picture)
+        ):
+            by = dialogue.ask_text("who")
         if by:
             self._confirm(catalog, camera, picture, by)
-        common.emit(self._args, {"step": "reference", "camera_id": camera_id, "picture": str(picture), "by": by})
+        common.emit_json(self._args, {"step": "reference", "camera_id": camera_id, "picture": str(picture), "by": by})
 
     def _confirm(self, catalog: Catalog, camera: Camera, picture: Path, by: str) -> None:
-        steps.confirm(catalog, self._clock, camera, picture, by)
-        common.say(words.text("setup.confirmed", camera_id=camera.camera_id, by=by, file=picture))
+        steps.confirm_view(catalog, self._clock, camera, picture, by)
+        common.print_message(i18n.translate("setup.confirmed", camera_id=camera.camera_id, by=by, file=picture))
 
     def _set_up_drive(self, settings: Settings) -> None:
         args = self._args
         root = args.drive or settings.recording.drives[0]
         if args.device:
-            partition = mounts.find(args.device)
-            mounts.install(partition, root)
+            partition = mount_units.find_partition(args.device)
+            mount_units.install_mount_files(partition, root)
             if Path("/run/systemd/system").is_dir():
-                mounts.mount(root)
+                mount_units.mount_drive(root)
         new = not (root / ".site-agent").exists()
         if new and not args.label:
             raise InputError("drive.no_label")
         note = None
         if new:
             # with --device a partition should be mounted there now
-            named = [root] if args.device else common.installed_drives(args, settings)
-            note = mountpoints.check(root, named, agreed=args.system_disk)
+            named = [root] if args.device else common.list_installed_drives(args, settings)
+            note = mount_check.check_mount_point(root, named, agreed=args.system_disk)
         drive = self._prepare_drive(settings, root)
         known = settings.recording.drives
         if root not in known:
-            writing.change(self._file, {"recording.drives": [*map(str, known), str(root)]})
+            settings_writer.change_settings(self._file, {"recording.drives": [*map(str, known), str(root)]})
         body = {"step": "drive", "drive_id": drive.drive_id, "label": drive.label, "root": str(root)}
         self._report(body, "drive.made", drive_id=drive.drive_id, label=drive.label)
         if note:
-            common.say(note)
+            common.print_message(note)
 
     def _prepare_drive(self, settings: Settings, root: Path) -> Drive:
         """Initialise the drive; one with other files needs the full word, from the flags or from the user."""
@@ -260,21 +270,21 @@ class Setup:
         try:
             return steps.prepare_drive(settings, root, label=args.label or "", force=args.force, clock=self._clock)
         except InputError as error:
-            word = guide.force(root) if error.key == "drive.foreign" and sys.stdin.isatty() else None
+            word = dialogue.ask_force_word(root) if error.key == "drive.foreign" and sys.stdin.isatty() else None
             if word is None:
                 raise
             return steps.prepare_drive(settings, root, label=args.label or "", force=word, clock=self._clock)
 
     def _test_broker(self, settings: Settings) -> None:
         try:
-            steps.test_broker(settings)
+            steps.check_broker(settings)
         except (BureauError, SettingsError) as error:
-            common.say(f"site-agent: {error}")
-            common.emit(self._args, {"step": "bureau", "ok": False, "detail": str(error)})
+            common.print_message(f"site-agent: {error}")
+            common.emit_json(self._args, {"step": "bureau", "ok": False, "detail": str(error)})
             self._status = 1
         else:
             self._report({"step": "bureau", "ok": True}, "setup.broker_ok", host=settings.bureau.host)
 
     def _report(self, body: Mapping[str, object], key: str, **params: object) -> None:
-        common.emit(self._args, body)
-        common.say(words.text(key, **params))
+        common.emit_json(self._args, body)
+        common.print_message(i18n.translate(key, **params))

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from agent.errors import InputError
-from agent.model import Look
+from agent.core.errors import InputError
+from agent.core.model import Look
 
 LEAST_COUNTS = 3
 LEAST_PEOPLE = 10
-NEAR = timedelta(seconds=60)
-BOUNDS = (0.5, 1.5)
-SPREADS = 1.5
+NEAREST_LOOK = timedelta(seconds=60)
+RECALL_BOUNDS = (0.5, 1.5)
+INTERVAL_DEVIATIONS = 1.5
 """Half-width of the interval in standard deviations, as in a look's own interval."""
 
 
@@ -46,7 +46,7 @@ class Calibration:
     def apply(self, people: int, low: int, high: int) -> tuple[int, int, int]:
         """Return (people, low, high) of a look, corrected; the interval includes the uncertainty of the recall."""
         corrected = people / self.recall
-        doubt = SPREADS * corrected * self.error / self.recall
+        doubt = INTERVAL_DEVIATIONS * corrected * self.error / self.recall
         down = math.hypot((people - low) / self.recall, doubt)
         up = math.hypot((high - people) / self.recall, doubt)
         middle = math.floor(corrected + 0.5)
@@ -57,18 +57,18 @@ class Calibration:
         )
 
 
-def fact(camera_id: str) -> str:
+def make_calibration_key(camera_id: str) -> str:
     """Return the key of a camera's calibration in the catalog's facts."""
     return f"calibration.{camera_id}"
 
 
-def nearest(looks: Sequence[Look], moment: datetime) -> Look | None:
+def find_nearest_look(looks: Sequence[Look], moment: datetime) -> Look | None:
     """Return the judged look nearest to an instant, at most NEAR away; else None."""
-    near = [x for x in looks if x.judged and abs(x.at - moment) <= NEAR]
+    near = [x for x in looks if x.judged and abs(x.at - moment) <= NEAREST_LOOK]
     return min(near, key=lambda x: abs(x.at - moment), default=None)
 
 
-def fit(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
+def fit_recall(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
     """Fit a calibration to pairs of (heads found, people counted by hand).
 
     Ratio estimator: the quotient of the sums; its standard error comes from the scatter of the pairs. Raises InputError if
@@ -78,7 +78,7 @@ def fit(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
     if len(pairs) < LEAST_COUNTS or people < LEAST_PEOPLE:
         raise InputError("counting.calibrate_few", counts=LEAST_COUNTS, people=LEAST_PEOPLE)
     recall = found / people
-    if not BOUNDS[0] <= recall <= BOUNDS[1]:
+    if not RECALL_BOUNDS[0] <= recall <= RECALL_BOUNDS[1]:
         raise InputError("counting.calibrate_far", found=found, people=people)
     scatter = sum((f - recall * h) ** 2 for f, h in pairs) * len(pairs) / (len(pairs) - 1)
     # a few pairs may agree by chance: the error is at least that of as many independent people

@@ -1,6 +1,6 @@
 """Detection of heads in a picture.
 
-OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (measurements: docs/counting.md). The
+OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (measurements: docs/reference/counting.md). The
 network accepts any input size, so one large input replaces overlapping tiles, whose results would have to be merged.
 """
 
@@ -18,17 +18,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agent.counting import belief
-from agent.counting.estimate import Doubt
+from agent.core.errors import ModelError
+from agent.counting import scoring
+from agent.counting.estimate import IntervalParameters
 from agent.counting.weights import Tuning, Weights
-from agent.errors import ModelError
-from agent.media import Picture
+from agent.media.containers import BgrImage
 
 Floats = npt.NDArray[np.float32]
 _STRIDE = 32
-_FILL = 114
+_PADDING = 114
 _SURE = 0.4
-_WEAKEST = 0.05
+_LEAST_SCORE = 0.05
 """Candidates with a network score below this are dropped."""
 
 
@@ -55,9 +55,9 @@ class HeadDetector(Protocol):
     """What finds heads. `version`: ID of the weights; `doubt`: parameters of the interval of a count."""
 
     version: str
-    doubt: Doubt
+    doubt: IntervalParameters
 
-    def heads(self, picture: Picture) -> Heads:
+    def heads(self, picture: BgrImage) -> Heads:
         """Return the candidates in `picture` (height x width x 3, uint8, BGR). Thread-safe; one call runs at a time."""
 
 
@@ -81,7 +81,7 @@ class OpenVinoDetector:
         self.version = weights.version
         self.tuning = weights.tuning
         told = weights.tuning
-        self.belief = belief.Belief(
+        self.belief = scoring.ScoringWeights(
             told.believe_base,
             told.believe_score,
             told.believe_overlap,
@@ -89,7 +89,7 @@ class OpenVinoDetector:
             told.believe_larger,
             told.believe_smaller,
         )
-        self.doubt = Doubt(told.sure, told.unseen, told.width)
+        self.doubt = IntervalParameters(told.sure, told.unseen, told.width)
         self._lock = threading.Lock()
         try:
             core = openvino.Core()
@@ -97,38 +97,38 @@ class OpenVinoDetector:
             model.reshape([1, 3, -1, -1])
             shape = model.output(0).partial_shape
             options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-            self._request = core.compile_model(taking_pictures(model), "CPU", options).create_infer_request()
+            self._request = core.compile_model(add_preprocessing(model), "CPU", options).create_infer_request()
         except RuntimeError as error:
             detail = str(error).strip().splitlines()[-1][:120]
             raise ModelError("counting.model_not_run", file=weights.path, detail=detail) from None
         if shape.rank.get_length() != 3 or not shape[1].compatible(openvino.Dimension(5)):
             raise ModelError("counting.model_not_run", file=weights.path, detail=f"output {shape}, wanted [1,5,N]")
 
-    def heads(self, picture: Picture) -> Heads:
+    def heads(self, picture: BgrImage) -> Heads:
         side = self.tuning.first_side
         found, scale = self.scored(picture, side)
-        better = better_side(found, max(picture.shape[:2]), self.tuning)
+        better = choose_second_side(found, max(picture.shape[:2]), self.tuning)
         if better is not None:
             found, scale = self.scored(picture, better)
-        chances = belief.tell(found.boxes, found.scores, scale, self.belief)
+        chances = scoring.compute_probabilities(found.boxes, found.scores, scale, self.belief)
         return Heads(found.boxes, chances).select(np.argsort(-chances, kind="stable"))
 
-    def scored(self, picture: Picture, side: int) -> tuple[Heads, float]:
+    def scored(self, picture: BgrImage, side: int) -> tuple[Heads, float]:
         """Return the boxes with the network's own scores for one input size, and the scale (input over picture)."""
-        pixels, scale = fit(picture, side)
+        pixels, scale = resize_to_input(picture, side)
         with self._lock:
             rows: Floats = self._request.infer({0: pixels[None]})[0][0].T.copy()
-        rows = rows[rows[:, 4] >= _WEAKEST]
+        rows = rows[rows[:, 4] >= _LEAST_SCORE]
         half = rows[:, 2:4] / 2
         corners = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1) / scale
         height, width = picture.shape[:2]
         boxes = corners.clip(0, np.array([width, height, width, height])).astype(np.float32)
         size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         possible = (size > 0) & (size <= self.tuning.largest * min(height, width))
-        return merge(Heads(boxes, rows[:, 4]).select(possible), self.tuning.overlap), scale
+        return suppress_overlaps(Heads(boxes, rows[:, 4]).select(possible), self.tuning.overlap), scale
 
 
-def taking_pictures(model: object) -> object:
+def add_preprocessing(model: object) -> object:
     """Add the preprocessing to the network, since the runtime does it faster.
 
     The result takes 1 x H x W x 3, uint8, BGR, and converts it to the network's own input: 1 x 3 x H x W, float32, RGB, 0 to
@@ -144,7 +144,7 @@ def taking_pictures(model: object) -> object:
     return steps.build()
 
 
-def fit(picture: Picture, side: int) -> tuple[Picture, float]:
+def resize_to_input(picture: BgrImage, side: int) -> tuple[BgrImage, float]:
     """Return the picture resized to a long side of `side` pixels, and the scale.
 
     It is padded at the right and the bottom to multiples of 32.
@@ -156,16 +156,16 @@ def fit(picture: Picture, side: int) -> tuple[Picture, float]:
     for _ in range(int(max(0.0, -math.log2(scale)))):
         half = max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2)
         picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
-    canvas = np.full((_up(inner[1]), _up(inner[0]), 3), _FILL, np.uint8)
+    canvas = np.full((_round_up_to_stride(inner[1]), _round_up_to_stride(inner[0]), 3), _PADDING, np.uint8)
     canvas[: inner[1], : inner[0]] = cv2.resize(picture, inner, interpolation=cv2.INTER_LINEAR)
     return canvas, scale
 
 
-def _up(pixels: int) -> int:
+def _round_up_to_stride(pixels: int) -> int:
     return math.ceil(pixels / _STRIDE) * _STRIDE
 
 
-def better_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
+def choose_second_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
     """Return the long side of a second input, or None if the first is sufficient.
 
     The first input shows how large heads are in this picture. If the median head is much smaller than `head_px`, a second
@@ -178,11 +178,11 @@ def better_side(found: Heads, long_side: int, tuning: Tuning) -> int | None:
         return None
     sizes = np.sqrt((sure[:, 2] - sure[:, 0]) * (sure[:, 3] - sure[:, 1]))
     size = float(np.median(sizes)) * tuning.first_side / long_side
-    side = _up(int(min(tuning.most_side, tuning.first_side * tuning.head_px / max(size, 1.0))))
+    side = _round_up_to_stride(int(min(tuning.most_side, tuning.first_side * tuning.head_px / max(size, 1.0))))
     return side if side > 1.15 * tuning.first_side else None
 
 
-def merge(heads: Heads, overlap: float) -> Heads:
+def suppress_overlaps(heads: Heads, overlap: float) -> Heads:
     """Suppress all but the best of boxes whose intersection over union exceeds `overlap` (NMS); best score first."""
     if not len(heads):
         return heads

@@ -1,6 +1,6 @@
 """Headcount with interval from probabilities, and exclusion of parts of the picture. Pure, standard library only.
 
-What several looks say together is in agent/headcounts.py.
+What several looks say together is in agent/core/headcounts.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Box = tuple[float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """Parameters of the interval of a count (fitted, see docs/counting.md).
+class IntervalParameters:
+    """Parameters of the interval of a count (fitted, see docs/reference/counting.md).
 
     `sure`: a picture without a candidate of at least this probability is empty; `unseen`: additional standard deviation, as a
     share of the count, that the probabilities do not show; `width`: half-width of the interval in standard deviations.
@@ -27,7 +27,7 @@ class Doubt:
     width: float = 1.5
 
 
-def look_interval(chances: Sequence[float], doubt: Doubt) -> tuple[int, int, int]:
+def estimate_look(chances: Sequence[float], doubt: IntervalParameters) -> tuple[int, int, int]:
     """Return (people, low, high) of one picture from the probabilities of all candidates, weak ones included.
 
     `people` is their sum, rounded: two candidates with a probability of 0.5 count as one person, where a threshold would
@@ -42,7 +42,7 @@ def look_interval(chances: Sequence[float], doubt: Doubt) -> tuple[int, int, int
     return people, max(0, min(people, low)), max(people, high)
 
 
-def inside(polygon: Polygon, point: Point) -> bool:
+def is_inside(polygon: Polygon, point: Point) -> bool:
     """Return whether the point is inside (even-odd rule); a polygon of fewer than three corners contains nothing."""
     x, y = point
     odd = False
@@ -52,7 +52,7 @@ def inside(polygon: Polygon, point: Point) -> bool:
     return odd
 
 
-def outside(boxes: Sequence[Box], polygons: Sequence[Polygon], width: int, height: int) -> list[Box]:
+def filter_outside(boxes: Sequence[Box], polygons: Sequence[Polygon], width: int, height: int) -> list[Box]:
     """Return the boxes whose centre is in none of the polygons.
 
     `boxes`: x1 y1 x2 y2 score, in pixels; `polygons`: corners in parts of width and height, 0 to 1.
@@ -60,5 +60,5 @@ def outside(boxes: Sequence[Box], polygons: Sequence[Polygon], width: int, heigh
     return [
         b
         for b in boxes
-        if not any(inside(p, ((b[0] + b[2]) / 2 / width, (b[1] + b[3]) / 2 / height)) for p in polygons)
+        if not any(is_inside(p, ((b[0] + b[2]) / 2 / width, (b[1] + b[3]) / 2 / height)) for p in polygons)
     ]

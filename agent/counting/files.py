@@ -9,16 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agent import media
+from agent.core.errors import InputError, MediaError
+from agent.core.headcounts import combine_looks
 from agent.counting import quality
 from agent.counting.detector import HeadDetector
 from agent.counting.limits import LIMITS, Limits
-from agent.counting.look import Seen, look_at
-from agent.errors import InputError, MediaError
-from agent.headcounts import combine_looks
-from agent.media import Picture
+from agent.counting.look import LookResult, take_look
+from agent.media import containers
+from agent.media.containers import BgrImage
 
-LOOKS = 10
+LOOKS_PER_VIDEO = 10
 _PICTURE_SIGNS = (
     b"\xff\xd8\xff",
     b"\x89PNG",
@@ -41,8 +41,8 @@ class FileLook:
 
     file: str
     t: float | None
-    picture: Picture
-    seen: Seen
+    picture: BgrImage
+    seen: LookResult
 
     def as_json(self) -> dict[str, object]:
         """Return the JSON object that the contract prescribes for a look."""
@@ -59,7 +59,7 @@ class FileLook:
         }
 
 
-def looks(
+def count_in_file(
     name: str,
     detector: HeadDetector,
     interval: float,
@@ -78,7 +78,7 @@ def looks(
             raise InputError("counting.is_folder", file=name)
         with path.open("rb") as file:
             head = file.read(16)
-        read = _reader(head)
+        read = _choose_reader(head)
         picture = read(path) if read else None
     except FileNotFoundError:
         raise InputError("counting.no_file", file=name) from None
@@ -87,24 +87,24 @@ def looks(
     except MediaError as error:
         raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
     if read is None:
-        yield from _video(name, path, detector, interval, exactly, limits)
+        yield from _count_in_video(name, path, detector, interval, exactly, limits)
     elif picture is None:
         raise InputError("counting.not_media", file=name, detail="damaged picture")
     else:
-        yield FileLook(name, None, picture, look_at(picture, detector, limits=limits))
+        yield FileLook(name, None, picture, take_look(picture, detector, limits=limits))
 
 
-def _reader(head: bytes) -> Callable[[Path], Picture | None] | None:
+def _choose_reader(head: bytes) -> Callable[[Path], BgrImage | None] | None:
     """Return the function that reads a file with these first bytes as a picture; None if it is to be read as video."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return media.still
+        return containers.read_still
     # P1 to P6: the portable bitmaps, greymaps and pixmaps
     portable = head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()
     branded = (head[:4] == b"RIFF" or head[4:8] == b"ftyp") and head[8:12] in _PICTURE_BRANDS
-    return decode if portable or branded or head.startswith(_PICTURE_SIGNS) else None
+    return decode_picture if portable or branded or head.startswith(_PICTURE_SIGNS) else None
 
 
-def decode(path: Path) -> Picture | None:
+def decode_picture(path: Path) -> BgrImage | None:
     """Decode a picture file, upright by its EXIF orientation; None if it is damaged or not a picture. Raises OSError."""
     # not cv2.imread: it fails for paths that the locale cannot encode, and prints warnings
     try:
@@ -115,20 +115,20 @@ def decode(path: Path) -> Picture | None:
     return None if picture is None else np.asarray(picture, np.uint8)
 
 
-def _video(
+def _count_in_video(
     name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool, limits: Limits
 ) -> Iterator[FileLook]:
     count, before, still_since = 0, None, 0.0
     try:
-        probe = media.probe(path)
+        probe = containers.probe_media(path)
         if probe.video in _TEXT_CODECS:
             raise InputError("counting.not_media", file=name, detail="text")
         if not exactly:
-            interval = min(interval, max(1.0, probe.duration / LOOKS))
-        for at, picture in media.key_frames(path, interval):
-            grey = quality.luma(picture)
-            now = quality.view(grey)
-            if before is None or not quality.same(before, now):
+            interval = min(interval, max(1.0, probe.duration / LOOKS_PER_VIDEO))
+        for at, picture in containers.iter_key_frames(path, interval):
+            grey = quality.convert_to_luma(picture)
+            now = quality.make_view_fingerprint(grey)
+            if before is None or not quality.is_unchanged(before, now):
                 still_since = at
             before = now
             count += 1
@@ -136,7 +136,7 @@ def _video(
                 name,
                 round(at, 3),
                 picture,
-                look_at(picture, detector, still_s=at - still_since, grey=grey, limits=limits),
+                take_look(picture, detector, still_s=at - still_since, grey=grey, limits=limits),
             )
     except MediaError as error:
         raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
@@ -144,7 +144,7 @@ def _video(
         raise InputError("counting.no_key_frame", file=name)
 
 
-def whole_clip(found: list[Seen]) -> tuple[int, int, int] | None:
+def summarize_clip(found: list[LookResult]) -> tuple[int, int, int] | None:
     """Return (people, low, high) over all judged looks at a video, as for one block; None if none was judged."""
     judged = [(s.people, s.low, s.high) for s in found if s.judged]
     return combine_looks(judged) if judged else None

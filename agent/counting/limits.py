@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The thresholds; for units and measured values see `quality` and docs/counting.md."""
+    """The thresholds; for units and measured values see `quality` and docs/reference/counting.md."""
 
     dark_light: float = 45
     washed_contrast: float = 45

@@ -23,29 +23,29 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.counting.limits import LIMITS, Limits
-from agent.media import Picture
+from agent.media.containers import BgrImage
 
 Plane = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.float32]
 
-LONG_SIDE = 640
-SQUARE = 20
-FLAT = 3.0
-VIEW = (64, 36)
-SHIFT = 2
-STEEPEST = 200.0  # upper bound of a gradient: 255 * 4 * sqrt(2) / 8
+LUMA_LONG_SIDE_PX = 640
+SQUARE_PX = 20
+FLAT_DEVIATION = 3.0
+VIEW_SIZE = (64, 36)
+VIEW_SHIFT = 2
+GRADIENT_MOST = 200.0  # upper bound of a gradient: 255 * 4 * sqrt(2) / 8
 BINS = 4096
 EDGE_MOST = 12.0
 SILENCE_DBFS = -120.0
 CLIPPED_AT = 0.975  # the loudest sample of G.711 is 0.980 (mu-law) or 0.984 (A-law)
-RUN = 3
-STILL = 0.05
+CLIPPED_RUN = 3
+UNCHANGED_DIFFERENCE = 0.05
 SPEECH_HZ = (300.0, 3400.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class QualityVerdict:
     """The quality of one picture or piece of sound.
 
     `reason`: None if there is no fault; of a picture dark, washed_out, covered, blurred, frozen, moved; of sound missing,
@@ -62,7 +62,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ViewFingerprint:
     """What is kept of a picture to compare the next one with.
 
     `edges`: coarse map of its edges, 36 x 64 float32 (nobody can be recognised in it); `small`: small luma picture, uint8,
@@ -77,15 +77,17 @@ class View:
         return base64.b64encode(np.round(self.edges * (255 / EDGE_MOST)).astype(np.uint8).tobytes()).decode("ascii")
 
     @staticmethod
-    def from_text(text: str) -> View | None:
+    def from_text(text: str) -> ViewFingerprint | None:
         """Parse the result of `to_text`; None if another version wrote it."""
         raw = np.frombuffer(base64.b64decode(text), np.uint8)
-        if raw.size != VIEW[0] * VIEW[1]:
+        if raw.size != VIEW_SIZE[0] * VIEW_SIZE[1]:
             return None
-        return View((raw.reshape(VIEW[1], VIEW[0]) * (EDGE_MOST / 255)).astype(np.float32), np.zeros((0, 0), np.uint8))
+        return ViewFingerprint(
+            (raw.reshape(VIEW_SIZE[1], VIEW_SIZE[0]) * (EDGE_MOST / 255)).astype(np.float32), np.zeros((0, 0), np.uint8)
+        )
 
 
-def luma(picture: Picture | Grey) -> Grey:
+def convert_to_luma(picture: BgrImage | Grey) -> Grey:
     """Return the grey picture (uint8) with a long side of LONG_SIDE pixels.
 
     A grey picture is returned unchanged, so that a caller of several measures can make it once.
@@ -93,45 +95,52 @@ def luma(picture: Picture | Grey) -> Grey:
     if picture.ndim == 2:
         return picture
     height, width = picture.shape[:2]
-    scale = LONG_SIDE / max(height, width)
+    scale = LUMA_LONG_SIDE_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA)
     return np.asarray(grey, np.uint8)
 
 
-def view(picture: Picture | Grey) -> View:
+def make_view_fingerprint(picture: BgrImage | Grey) -> ViewFingerprint:
     """Return what is kept of a picture for comparison."""
-    grey = luma(picture)
-    edges = _gradient(_smooth(grey.astype(np.float32), 1.5))
-    coarse = np.asarray(cv2.resize(np.minimum(edges, EDGE_MOST), VIEW, interpolation=cv2.INTER_AREA), np.float32)
-    return View(coarse, np.asarray(cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8))
+    grey = convert_to_luma(picture)
+    edges = _compute_gradient(_smooth(grey.astype(np.float32), 1.5))
+    coarse = np.asarray(cv2.resize(np.minimum(edges, EDGE_MOST), VIEW_SIZE, interpolation=cv2.INTER_AREA), np.float32)
+    return ViewFingerprint(
+        coarse, np.asarray(cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8)
+    )
 
 
-def picture_measures(picture: Picture | Grey) -> dict[str, float]:
+def measure_picture(picture: BgrImage | Grey) -> dict[str, float]:
     """Return light, contrast, sharpness and flat; see the docstring of this module."""
-    whole = luma(picture)
-    low, light, high = _percentiles(whole, (0.01, 0.95, 0.99), 256, 256)
+    whole = convert_to_luma(picture)
+    low, light, high = _compute_percentiles(whole, (0.01, 0.95, 0.99), 256, 256)
     grey = whole.astype(np.float32)
-    (fine,) = _percentiles(_gradient(grey), (0.99,), STEEPEST, BINS)
-    (coarse,) = _percentiles(_gradient(_smooth(grey, 2)), (0.99,), STEEPEST, BINS)
-    figures = {"light": light, "contrast": high - low, "sharpness": fine / max(coarse, 0.3), "flat": _flat(grey)}
+    (fine,) = _compute_percentiles(_compute_gradient(grey), (0.99,), GRADIENT_MOST, BINS)
+    (coarse,) = _compute_percentiles(_compute_gradient(_smooth(grey, 2)), (0.99,), GRADIENT_MOST, BINS)
+    figures = {
+        "light": light,
+        "contrast": high - low,
+        "sharpness": fine / max(coarse, 0.3),
+        "flat": _measure_flatness(grey),
+    }
     return {name: round(float(value), 3) for name, value in figures.items()}
 
 
-def _flat(grey: Plane) -> float:
+def _measure_flatness(grey: Plane) -> float:
     """Return the share of squares with a standard deviation below FLAT.
 
     Computed from means over squares with OpenCV: a quarter of the time of numpy's `std`.
     """
-    rows, columns = grey.shape[0] // SQUARE, grey.shape[1] // SQUARE
+    rows, columns = grey.shape[0] // SQUARE_PX, grey.shape[1] // SQUARE_PX
     if not rows or not columns:
         return 1.0
-    whole = grey[: rows * SQUARE, : columns * SQUARE]
+    whole = grey[: rows * SQUARE_PX, : columns * SQUARE_PX]
     mean, power = (cv2.resize(p, (columns, rows), interpolation=cv2.INTER_AREA) for p in (whole, whole * whole))
-    return float((power - mean * mean < FLAT * FLAT).mean())
+    return float((power - mean * mean < FLAT_DEVIATION * FLAT_DEVIATION).mean())
 
 
-def _percentiles(plane: Grey | Plane, shares: Sequence[float], top: float, bins: int) -> list[float]:
+def _compute_percentiles(plane: Grey | Plane, shares: Sequence[float], top: float, bins: int) -> list[float]:
     """Return percentiles from a histogram of 0 to `top`, interpolated within a bin: a tenth of the time of sorting."""
     counts = cv2.calcHist([plane], [0], None, [bins], [0, top]).ravel()
     below = np.cumsum(counts)
@@ -145,27 +154,27 @@ def _percentiles(plane: Grey | Plane, shares: Sequence[float], top: float, bins:
 
 
 def judge_picture(
-    picture: Picture | Grey, reference: View | None = None, still_s: float = 0.0, limits: Limits = LIMITS
-) -> Verdict:
+    picture: BgrImage | Grey, reference: ViewFingerprint | None = None, still_s: float = 0.0, limits: Limits = LIMITS
+) -> QualityVerdict:
     """Judge one picture or its luma.
 
     `reference`: the camera's usual view; `still_s`: seconds without any change. The reason is the first fault in the order of
     causes: a dark picture is also flat, a covered one also blurred.
     """
-    measures = picture_measures(picture) | {"still_s": still_s}
+    measures = measure_picture(picture) | {"still_s": still_s}
     if reference:
-        measures["likeness"] = round(likeness(reference, view(picture)), 3)
-    return Verdict(_fault(measures, limits), measures)
+        measures["likeness"] = round(compute_likeness(reference, make_view_fingerprint(picture)), 3)
+    return QualityVerdict(_find_fault(measures, limits), measures)
 
 
-def same(before: View, now: View) -> bool:
+def is_unchanged(before: ViewFingerprint, now: ViewFingerprint) -> bool:
     """Return True if nothing has changed, not even by sensor noise."""
     if before.small.shape != now.small.shape:
         return False
-    return float(np.abs(now.small.astype(np.float32) - before.small).mean()) <= STILL
+    return float(np.abs(now.small.astype(np.float32) - before.small).mean()) <= UNCHANGED_DIFFERENCE
 
 
-def _fault(measures: Mapping[str, float], limits: Limits) -> str | None:
+def _find_fault(measures: Mapping[str, float], limits: Limits) -> str | None:
     # a covered lens may let light through, so flatness is checked after dark and washed out
     faults = {
         "dark": measures["light"] < limits.dark_light,
@@ -178,22 +187,22 @@ def _fault(measures: Mapping[str, float], limits: Limits) -> str | None:
     return next((name for name, found in faults.items() if found), None)
 
 
-def likeness(reference: View, now: View) -> float:
+def compute_likeness(reference: ViewFingerprint, now: ViewFingerprint) -> float:
     """Return the correlation (-1 to 1) of the edges of two views, the best over shifts of up to SHIFT cells.
 
     A camera that trembles in the wind of a fan must not count as moved.
     """
-    inner = reference.edges[SHIFT:-SHIFT, SHIFT:-SHIFT]
+    inner = reference.edges[VIEW_SHIFT:-VIEW_SHIFT, VIEW_SHIFT:-VIEW_SHIFT]
     return float(cv2.matchTemplate(now.edges, inner, cv2.TM_CCOEFF_NORMED).max())
 
 
-def blend(reference: View, now: View, weight: float = 0.1) -> View:
+def blend_views(reference: ViewFingerprint, now: ViewFingerprint, weight: float = 0.1) -> ViewFingerprint:
     """Return the reference moved a little towards the present view: furniture, daylight and people change."""
     edges = (reference.edges * (1 - weight) + now.edges * weight).astype(np.float32)
-    return View(edges, now.small)
+    return ViewFingerprint(edges, now.small)
 
 
-def _gradient(plane: Plane) -> Plane:
+def _compute_gradient(plane: Plane) -> Plane:
     across, down = cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1)
     return np.asarray(cv2.magnitude(across, down) / 8, np.float32)
 
@@ -202,7 +211,7 @@ def _smooth(plane: Plane, sigma: float) -> Plane:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
 
 
-def sound_measures(samples: Samples, rate: int) -> dict[str, float]:
+def measure_sound(samples: Samples, rate: int) -> dict[str, float]:
     """Return level_dbfs, clipped and speech of `samples` (mono, -1 to 1, at `rate` Hz).
 
     level_dbfs: root mean square (a full-scale sine has -3); clipped: share of samples in runs of at least RUN at full scale;
@@ -213,7 +222,7 @@ def sound_measures(samples: Samples, rate: int) -> dict[str, float]:
     power = float(np.mean(np.square(samples, dtype=np.float64)))
     level = max(SILENCE_DBFS, 10 * np.log10(power)) if power > 0 else SILENCE_DBFS
     full = np.abs(samples) >= CLIPPED_AT
-    runs = np.convolve(full, np.ones(RUN), "valid") >= RUN
+    runs = np.convolve(full, np.ones(CLIPPED_RUN), "valid") >= CLIPPED_RUN
     clipped = float(runs.mean()) if runs.size else 0.0
     spectrum = np.square(np.abs(np.fft.rfft(samples * np.hanning(samples.size))), dtype=np.float64)
     pitch = np.fft.rfftfreq(samples.size, 1 / rate)
@@ -222,11 +231,11 @@ def sound_measures(samples: Samples, rate: int) -> dict[str, float]:
     return {"level_dbfs": round(float(level), 1), "clipped": round(clipped, 5), "speech": round(speech, 3)}
 
 
-def judge_sound(samples: Samples | None, rate: int, limits: Limits = LIMITS) -> Verdict:
+def judge_sound(samples: Samples | None, rate: int, limits: Limits = LIMITS) -> QualityVerdict:
     """Judge some seconds of sound (mono, -1 to 1, at `rate` Hz); `samples`: None if the recording has no sound."""
     if samples is None:
-        return Verdict("missing", {})
-    measures = sound_measures(samples, rate)
+        return QualityVerdict("missing", {})
+    measures = measure_sound(samples, rate)
     if measures["level_dbfs"] < limits.silent_dbfs:
-        return Verdict("silent", measures)
-    return Verdict("clipped" if measures["clipped"] > limits.clipped_share else None, measures)
+        return QualityVerdict("silent", measures)
+    return QualityVerdict("clipped" if measures["clipped"] > limits.clipped_share else None, measures)

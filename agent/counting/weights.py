@@ -7,16 +7,16 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from agent import resources
-from agent.errors import ModelError, ModelMissing
+from agent.core import installed_files
+from agent.core.errors import ModelError, ModelMissing
 
-DEFAULT = Path("models/head-yolo11n.onnx")
-SUMS = "SHA256SUMS"
+DEFAULT_MODEL = Path("models/head-yolo11n.onnx")
+SUMS_FILE = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Parameters fitted for one set of weights (`<model>.toml` beside the model; see docs/counting.md).
+    """Parameters fitted for one set of weights (`<model>.toml` beside the model; see docs/reference/counting.md).
 
     `overlap`: intersection over union from which two boxes are one head. `first_side`, `most_side`: long side in pixels of
     the first and the largest input. `head_px`: best size of a head in pixels of the input; 0: no second input. `largest`: a
@@ -53,13 +53,13 @@ class Weights:
         return f"{self.path.stem}@{self.sha256[:12]}"
 
 
-def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
+def check_weights(path: Path = DEFAULT_MODEL, sha256: str = "") -> Weights:
     """Find and check a model file.
 
     A relative path is searched in the working folder, then beside the program. Without `sha256`, the sum must be listed in
     `SHA256SUMS` beside the file. Raises ModelError: missing, unreadable, no sum to compare with, or another sum.
     """
-    found = _find(path)
+    found = _find_file(path)
     try:
         with found.open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
@@ -67,29 +67,29 @@ def check(path: Path = DEFAULT, sha256: str = "") -> Weights:
         raise ModelMissing("counting.model_missing", file=path) from None
     except OSError as error:
         raise ModelError("counting.model_unreadable", file=found, detail=error.strerror) from None
-    expected = sha256.strip().lower() or _listed(found)
+    expected = sha256.strip().lower() or _read_listed_sum(found)
     if not expected:
-        raise ModelError("counting.model_no_sum", file=found, sums=SUMS)
+        raise ModelError("counting.model_no_sum", file=found, sums=SUMS_FILE)
     if actual != expected:
         raise ModelError("counting.model_wrong_sum", file=found, actual=actual[:12], expected=expected[:12])
-    return Weights(found, actual, _tuning(found.with_suffix(".toml")))
+    return Weights(found, actual, _load_tuning(found.with_suffix(".toml")))
 
 
-def _find(path: Path) -> Path:
-    return path if path.is_absolute() or path.exists() else resources.find(path)
+def _find_file(path: Path) -> Path:
+    return path if path.is_absolute() or path.exists() else installed_files.find_installed_file(path)
 
 
-def _listed(model: Path) -> str:
+def _read_listed_sum(model: Path) -> str:
     """Return the model's sum in `SHA256SUMS` beside it (format of sha256sum), or an empty text."""
     try:
-        lines = (model.parent / SUMS).read_text(encoding="utf-8").splitlines()
+        lines = (model.parent / SUMS_FILE).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return ""
     pairs = (line.split(maxsplit=1) for line in lines if " " in line)
     return next((digest.lower() for digest, name in pairs if name.lstrip("*") == model.name), "")
 
 
-def _tuning(file: Path) -> Tuning:
+def _load_tuning(file: Path) -> Tuning:
     try:
         given = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

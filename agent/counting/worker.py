@@ -14,27 +14,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent import media
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.counting import calibrate, quality, sound, watch
+from agent.core.clock import Clock
+from agent.core.errors import MediaError
+from agent.core.model import Look, Segment
+from agent.core.periodic import run_every
+from agent.counting import calibrate, fault_alerts, quality, sound
 from agent.counting.detector import HeadDetector
 from agent.counting.estimate import Polygon
 from agent.counting.limits import LIMITS, Limits
-from agent.counting.look import Seen, look_at
-from agent.errors import MediaError
-from agent.media import Picture
-from agent.model import Look, Segment
-from agent.periodic import run_every
+from agent.counting.look import LookResult, take_look
+from agent.media import containers
+from agent.media.containers import BgrImage
 
-_YOUNG = timedelta(seconds=10)
-TICK_S = 1.0
-LATEST = timedelta(minutes=10)
-STEPPED = timedelta(minutes=1)
+_YOUNG_FILE = timedelta(seconds=10)
+POLL_S = 1.0
+LATEST_LOOK = timedelta(minutes=10)
+CLOCK_STEP = timedelta(minutes=1)
 """If the next look is due later than this after its interval, the clock was set back."""
-ACCEPT_VIEW = timedelta(minutes=30)
+ACCEPT_VIEW_AFTER = timedelta(minutes=30)
 SAVE_VIEW_LOOKS = 30
-NICE = 15
+NICENESS = 15
 _log = logging.getLogger(__name__)
 
 
@@ -47,18 +47,18 @@ class CameraState:
     into the reference; `complained`: files whose error was already logged.
     """
 
-    pictures: watch.Watch
-    sounds: watch.Watch
+    pictures: fault_alerts.QualityWatch
+    sounds: fault_alerts.QualityWatch
     due: datetime | None
-    reference: quality.View | None
-    before: quality.View | None = None
+    reference: quality.ViewFingerprint | None
+    before: quality.ViewFingerprint | None = None
     still_since: datetime | None = None
     moved_since: datetime | None = None
     blended: int = 0
     complained: set[str] = field(default_factory=set)
 
 
-class Counter:
+class CountingWorker:
     """Counts people at the cameras that are being recorded, every `interval` seconds.
 
     `make_detector` is called in the worker's thread, so that the network's threads inherit its priority. `leave_out`:
@@ -86,9 +86,9 @@ class Counter:
 
         Raises ModelError if the detector cannot be made; errors of single recordings are logged.
         """
-        give_way()
+        lower_priority()
         self.prepare()
-        run_every(self._clock, stop, TICK_S, lambda: self.run_once(stop))
+        run_every(self._clock, stop, POLL_S, lambda: self.run_once(stop))
 
     def prepare(self) -> None:
         """Make the detector. Raises ModelError."""
@@ -116,9 +116,9 @@ class Counter:
         """Return segment and instant of a camera's next look, if it is due and there is video of it."""
         now = self._clock.now()
         state = self._load_state(camera_id)
-        if state.due and state.due - now > self._interval + STEPPED:
+        if state.due and state.due - now > self._interval + CLOCK_STEP:
             state.due = self._compute_due(camera_id)
-        start = max(state.due or now - LATEST, now - LATEST)
+        start = max(state.due or now - LATEST_LOOK, now - LATEST_LOOK)
         segments = self._catalog.segments.between(camera_id, start, now, finished=False)
         ready = [
             (segment, wanted)
@@ -135,12 +135,14 @@ class Counter:
 
     def _load_state(self, camera_id: str) -> CameraState:
         if camera_id not in self._states:
-            text = self._catalog.facts.get(_fact(camera_id))
+            text = self._catalog.facts.get(_make_view_key(camera_id))
             self._states[camera_id] = CameraState(
-                watch.Watch(self._catalog, camera_id, watch.PICTURE, watch.PICTURE_HOLD),
-                watch.Watch(self._catalog, camera_id, watch.SOUND, watch.SOUND_HOLD),
+                fault_alerts.QualityWatch(
+                    self._catalog, camera_id, fault_alerts.PICTURE_ALERTS, fault_alerts.PICTURE_HOLD
+                ),
+                fault_alerts.QualityWatch(self._catalog, camera_id, fault_alerts.SOUND_ALERTS, fault_alerts.SOUND_HOLD),
                 due=self._compute_due(camera_id),
-                reference=quality.View.from_text(text) if text else None,
+                reference=quality.ViewFingerprint.from_text(text) if text else None,
             )
         return self._states[camera_id]
 
@@ -151,7 +153,7 @@ class Counter:
             found = self._read(segment, wanted)
         except MediaError as error:
             state.due = wanted + self._interval
-            young = segment.state == "open" and self._clock.now() - segment.start < _YOUNG
+            young = segment.state == "open" and self._clock.now() - segment.start < _YOUNG_FILE
             # the first fragment of a new file may not be written yet: try again
             if not young and segment.path not in state.complained:
                 state.complained.add(segment.path)
@@ -159,7 +161,7 @@ class Counter:
             return 0
         if found is None:
             # no key frame yet (or none so late in the file): try again a little later
-            state.due = wanted + timedelta(seconds=TICK_S)
+            state.due = wanted + timedelta(seconds=POLL_S)
             return 0
         picture, samples, at = found
         state.complained.clear()
@@ -167,7 +169,7 @@ class Counter:
         self._judge(segment, state, picture, at, samples)
         return 1
 
-    def _read(self, segment: Segment, wanted: datetime) -> tuple[Picture, quality.Samples | None, datetime] | None:
+    def _read(self, segment: Segment, wanted: datetime) -> tuple[BgrImage, quality.Samples | None, datetime] | None:
         """Read picture, sound before it and instant of the key frame for `wanted`.
 
         That is the newest key frame of an open file; in a finished one, or if the worker is late, the one at or before
@@ -186,10 +188,12 @@ class Counter:
 
     def _read_file(
         self, path: Path, segment: Segment, wanted: datetime
-    ) -> tuple[Picture, quality.Samples | None, datetime] | None:
+    ) -> tuple[BgrImage, quality.Samples | None, datetime] | None:
         late = segment.state == "finished" or self._clock.now() - wanted > self._interval
         found = (
-            media.key_frame_at(path, (wanted - segment.start).total_seconds()) if late else media.last_key_frame(path)
+            containers.read_key_frame_at(path, (wanted - segment.start).total_seconds())
+            if late
+            else containers.read_last_key_frame(path)
         )
         last = self._catalog.looks.last(segment.camera_id, self._clock.now())
         if found is None:
@@ -198,7 +202,7 @@ class Counter:
         at = segment.start + timedelta(seconds=seconds)
         if last and at <= last.at:
             return None
-        return picture, sound.before(path, seconds) if segment.audio_codec else None, at
+        return picture, sound.read_sound_before(path, seconds) if segment.audio_codec else None, at
 
     def _get_path(self, segment: Segment) -> Path:
         drive = self._catalog.drives.get(segment.drive_id)
@@ -207,16 +211,16 @@ class Counter:
         return Path(drive.path) / (segment.temporary if segment.state == "open" else segment.path)
 
     def _judge(
-        self, segment: Segment, state: CameraState, picture: Picture, at: datetime, samples: quality.Samples | None
+        self, segment: Segment, state: CameraState, picture: BgrImage, at: datetime, samples: quality.Samples | None
     ) -> None:
         assert self._detector is not None
-        grey = quality.luma(picture)
-        now = quality.view(grey)
-        if state.before is None or state.still_since is None or not quality.same(state.before, now):
+        grey = quality.convert_to_luma(picture)
+        now = quality.make_view_fingerprint(grey)
+        if state.before is None or state.still_since is None or not quality.is_unchanged(state.before, now):
             state.still_since = at
         state.still_since = min(state.still_since, at)
         state.before = now
-        seen = look_at(
+        seen = take_look(
             picture,
             self._detector,
             leave_out=self._leave_out.get(segment.camera_id, ()),
@@ -225,8 +229,8 @@ class Counter:
             grey=grey,
             limits=self._limits,
         )
-        heard = quality.judge_sound(samples, sound.RATE, self._limits)
-        row = _row(segment, at, seen, heard, self._detector.version)
+        heard = quality.judge_sound(samples, sound.SAMPLE_RATE, self._limits)
+        row = _build_look(segment, at, seen, heard, self._detector.version)
         self._catalog.looks.add(self._apply_calibration(row))
         state.pictures.feed(seen.reason, at, segment)
         state.sounds.feed(heard.reason, at, segment)
@@ -234,7 +238,9 @@ class Counter:
 
     def _apply_calibration(self, look: Look) -> Look:
         """Return the look corrected by its camera's calibration; the recall is added to its measures."""
-        calibration = calibrate.Calibration.of(self._catalog.facts.get(calibrate.fact(look.camera_id)), look.detector)
+        calibration = calibrate.Calibration.of(
+            self._catalog.facts.get(calibrate.make_calibration_key(look.camera_id)), look.detector
+        )
         if calibration is None:
             return look
         people, low, high = calibration.apply(look.people, look.low, look.high)
@@ -242,12 +248,12 @@ class Counter:
         return replace(look, people=people, low=low, high=high, quality=measures)
 
     def _update_reference(
-        self, camera_id: str, state: CameraState, seen: Seen, now: quality.View, at: datetime
+        self, camera_id: str, state: CameraState, seen: LookResult, now: quality.ViewFingerprint, at: datetime
     ) -> None:
         """Update the reference view slowly; a view that stays moved becomes the new reference."""
         if seen.reason == "moved":
             state.moved_since = min(state.moved_since or at, at)
-            if at - state.moved_since < ACCEPT_VIEW:
+            if at - state.moved_since < ACCEPT_VIEW_AFTER:
                 return
             state.reference = None
             self._catalog.events.add("picture.view_accepted", at, camera_id=camera_id)
@@ -255,16 +261,16 @@ class Counter:
             return
         state.moved_since = None
         state.blended = 0 if state.reference is None else state.blended + 1
-        state.reference = now if state.reference is None else quality.blend(state.reference, now)
+        state.reference = now if state.reference is None else quality.blend_views(state.reference, now)
         if state.blended % SAVE_VIEW_LOOKS == 0:
-            self._catalog.facts.put(_fact(camera_id), state.reference.to_text())
+            self._catalog.facts.put(_make_view_key(camera_id), state.reference.to_text())
 
 
-def _fact(camera_id: str) -> str:
+def _make_view_key(camera_id: str) -> str:
     return f"view.{camera_id}"
 
 
-def _row(segment: Segment, at: datetime, seen: Seen, heard: quality.Verdict, version: str) -> Look:
+def _build_look(segment: Segment, at: datetime, seen: LookResult, heard: quality.QualityVerdict, version: str) -> Look:
     measures = dict(seen.measures) | {f"sound.{name}": value for name, value in heard.measures.items()}
     return Look(
         camera_id=segment.camera_id,
@@ -286,11 +292,11 @@ def _row(segment: Segment, at: datetime, seen: Seen, heard: quality.Verdict, ver
     )
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Lower the priority of this thread and of the threads that it will start: recording has priority.
 
     Linux keeps niceness and scheduling policy per thread.
     """
     thread = threading.get_native_id()
-    os.setpriority(os.PRIO_PROCESS, thread, NICE)
+    os.setpriority(os.PRIO_PROCESS, thread, NICENESS)
     os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))

@@ -19,7 +19,7 @@ class EmbeddedBroker:
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.address = address
-        self.port = free_port(address)
+        self.port = find_free_port(address)
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo-broker")
@@ -53,7 +53,7 @@ class EmbeddedBroker:
         self._loop.close()
 
 
-def free_port(address: str = "127.0.0.1") -> int:
+def find_free_port(address: str = "127.0.0.1") -> int:
     """Choose a TCP port that is free at `address`, outside the range the system takes for outgoing connections.
 
     A port from inside that range may be taken by any connection between this call and the server's `bind`.

@@ -7,13 +7,13 @@ from pathlib import Path
 import av
 
 
-def seconds(path: Path) -> float:
+def read_duration(path: Path) -> float:
     """Return the duration of a media file in seconds."""
     with av.open(str(path)) as container:
         return (container.duration or 0) / av.time_base
 
 
-def plays(path: Path) -> bool:
+def is_playable(path: Path) -> bool:
     """Return True where picture and sound decode from end to end."""
     try:
         with av.open(str(path)) as container:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-CLASS_ID = "DEMO-2026-01"
-EXPECTED = 6
+DEMO_CLASS_ID = "DEMO-2026-01"
+DEMO_EXPECTED = 6
 
 
-def make_files(folder: Path, address: str, port: int, zone: ZoneInfo) -> dict[str, str]:
+def build_demo_files(folder: Path, address: str, port: int, zone: ZoneInfo) -> dict[str, str]:
     """Return the settings, the bureau's list of camera models and the class file of the demo: content by file name.
 
     `address` is the camera's, `port` the broker's on loopback. The lesson began a minute ago.
@@ -52,7 +52,7 @@ metrics_port = 0
 manufacturer = "示例"
 model = "DEMO-CAM-*"
 """,
-        "class.toml": f"""class_id = "{CLASS_ID}"
+        "class.toml": f"""class_id = "{DEMO_CLASS_ID}"
 project = "示范培训项目"
 occupation = "养老护理员"
 class_number = 1
@@ -60,7 +60,7 @@ institution = "示范职业培训学校"
 place = "示范教室"
 first_day = {begin:%Y-%m-%d}
 last_day = {begin:%Y-%m-%d}
-expected = {EXPECTED}
+expected = {DEMO_EXPECTED}
 [[rooms]]
 room_id = "r1"
 name = "一号教室"

@@ -8,16 +8,18 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent import __version__, defaults, wiring
-from agent.bureau import LinkStatus, Options
+from agent import __version__
+from agent.bureau import BureauOptions, LinkStatus
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.model_classes import TrainingClass
-from agent.settings import Settings
+from agent.core import defaults
+from agent.core.class_model import TrainingClass
+from agent.core.clock import Clock
+from agent.settings import wiring
+from agent.settings.schema import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class BoxFacts:
     """The input of every check.
 
     `catalog` is None where the service has never run. `certificates` are files whose dates matter, by their purpose.
@@ -42,7 +44,7 @@ class Box:
     model_list: Path
     model_list_key: str = ""
     clock_bound_s: float = defaults.CAMERA_CLOCK_BOUND_S
-    bureau: Options | None = None
+    bureau: BureauOptions | None = None
     certificates: tuple[tuple[str, Path], ...] = ()
     catalog: Catalog | None = None
     classes: tuple[TrainingClass, ...] = ()
@@ -52,9 +54,9 @@ class Box:
     page: tuple[str, int] | None = None
 
 
-def of_settings(
+def build_box_facts(
     file: Path, given: Settings, catalog: Catalog | None, clock: Clock, classes: Iterable[TrainingClass]
-) -> Box:
+) -> BoxFacts:
     """Build the box from the settings."""
     serve = given.serve
     certificates = {
@@ -65,7 +67,7 @@ def of_settings(
     own_page = given.state_dir / "page" / "tls" / "page.pem"
     if serve.enabled and serve.certificate_file is None and own_page.exists():
         certificates["page"] = own_page
-    return Box(
+    return BoxFacts(
         clock=clock,
         now=clock.now(),
         zone=given.zone,
@@ -79,14 +81,14 @@ def of_settings(
         model_list=given.cameras.model_list,
         model_list_key=given.cameras.model_list_key,
         clock_bound_s=given.cameras.clock_bound_s,
-        bureau=wiring.for_bureau(given) if given.bureau.enabled else None,
+        bureau=wiring.build_bureau_options(given) if given.bureau.enabled else None,
         certificates=tuple((what, path) for what, path in certificates.items() if path),
         catalog=catalog,
         classes=tuple(classes),
-        page=(_here(serve.host), serve.port) if serve.enabled else None,
+        page=(_resolve_local_address(serve.host), serve.port) if serve.enabled else None,
     )
 
 
-def _here(host: str) -> str:
+def _resolve_local_address(host: str) -> str:
     """Return an address of this machine for one that may mean all of them."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told from, not listened on

@@ -7,22 +7,24 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
-from agent import clock as clocks
+from agent.core import clock as clocks
+from agent.core.errors import InputError
+from agent.core.model import JsonObject
 from agent.drive import durable
-from agent.errors import InputError
-from agent.model import JsonObject
 
 
-def report(now: datetime) -> JsonObject:
+def read_smart_report(now: datetime) -> JsonObject:
     """Return `{"at": RFC 3339, "disks": {device: smartctl's JSON}}`. Raises InputError where smartctl is missing."""
-    scan = _ask("--scan-open")
-    disks = {str(d["name"]): _ask("--all", "-d", str(d["type"]), str(d["name"])) for d in scan.get("devices", [])}
-    return {"at": clocks.stamp(now), "disks": disks}
+    scan = _run_smartctl("--scan-open")
+    disks = {
+        str(d["name"]): _run_smartctl("--all", "-d", str(d["type"]), str(d["name"])) for d in scan.get("devices", [])
+    }
+    return {"at": clocks.format_utc(now), "disks": disks}
 
 
-def write(file: Path, now: datetime) -> int:
+def write_smart_report(file: Path, now: datetime) -> int:
     """Write the report to `file`, readable by all; return how many disks answered. Raises InputError."""
-    body = report(now)
+    body = read_smart_report(now)
     try:
         durable.write_file(file, json.dumps(body, separators=(",", ":")).encode())
         file.chmod(0o644)
@@ -31,7 +33,7 @@ def write(file: Path, now: datetime) -> int:
     return len(body["disks"])
 
 
-def _ask(*arguments: str) -> JsonObject:
+def _run_smartctl(*arguments: str) -> JsonObject:
     """Run smartctl and return its JSON.
 
     Its exit status is a set of bits about the disk and says nothing about the JSON.

@@ -7,50 +7,52 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 
+from agent.core.errors import SiteAgentError
 from agent.doctor import cameras, drives, link, machine, page, plan
-from agent.doctor.box import Box
-from agent.doctor.finding import ORDER, Finding, Severity, bad, of_error
-from agent.errors import SiteAgentError
+from agent.doctor.box import BoxFacts
+from agent.doctor.finding import HEALTH_SEVERITIES, HealthFinding, HealthSeverity, report_error, report_problem
 
-Check = Callable[[Box], list[Finding]]
+Check = Callable[[BoxFacts], list[HealthFinding]]
 PATIENCE_S = 30.0
 CHECKS: Mapping[str, Check] = {
-    "service": machine.service,
-    "page": page.check,
-    "cameras": cameras.check,
-    "clock": machine.time,
-    "drive": drives.check,
-    "model": machine.model,
-    "bureau": link.check,
-    "schedule": plan.check,
-    "database": machine.database,
-    "rights": machine.rights,
-    "versions": machine.versions,
-    "alert": machine.alerts,
+    "service": machine.check_service,
+    "page": page.check_page,
+    "cameras": cameras.check_cameras,
+    "clock": machine.check_clock,
+    "drive": drives.check_drives,
+    "model": machine.check_model,
+    "bureau": link.check_link,
+    "schedule": plan.check_plan,
+    "database": machine.check_database,
+    "rights": machine.check_permissions,
+    "versions": machine.check_versions,
+    "alert": machine.check_alerts,
 }
 
 
-def examine(box: Box, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S) -> Iterator[Finding]:
+def examine(
+    box: BoxFacts, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S
+) -> Iterator[HealthFinding]:
     """Yield findings as they come. `only` names checks; empty: all. No check is waited for longer than `patience_s`."""
-    told: dict[str, Severity] = {}
+    told: dict[str, HealthSeverity] = {}
     for name, check in CHECKS.items():
         if not only or name in only:
-            for found in bounded(name, lambda check=check: check(box), patience_s):  # type: ignore[misc]
+            for found in run_bounded(name, lambda check=check: check(box), patience_s):  # type: ignore[misc]
                 if not _is_repeated(found, told):
                     yield found
                 told[found.check] = found.severity
 
 
-def _is_repeated(found: Finding, told: Mapping[str, Severity]) -> bool:
+def _is_repeated(found: HealthFinding, told: Mapping[str, HealthSeverity]) -> bool:
     """Return whether an alert repeats the camera's own finding at the same or lower severity: one fault is one line."""
     of_camera = re.fullmatch(r"alert\.camera\.(?:offline|refused|faulty|clock)\.(.+)", found.check)
     line = told.get(f"cameras.{of_camera[1]}", "ok") if of_camera else "ok"
-    return of_camera is not None and ORDER.index(line) >= ORDER.index(found.severity)
+    return of_camera is not None and HEALTH_SEVERITIES.index(line) >= HEALTH_SEVERITIES.index(found.severity)
 
 
-def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> list[Finding]:
+def run_bounded(name: str, check: Callable[[], list[HealthFinding]], seconds: float) -> list[HealthFinding]:
     """Return the check's findings, or one that says that it failed or did not answer in time."""
-    answer: Future[list[Finding]] = Future()
+    answer: Future[list[HealthFinding]] = Future()
     thread_name = f"doctor-{name}"
 
     def work() -> None:
@@ -61,15 +63,15 @@ def bounded(name: str, check: Callable[[], list[Finding]], seconds: float) -> li
 
     if any(thread.name == thread_name for thread in threading.enumerate()):
         # the previous one still hangs: asking again would only accumulate threads
-        return [bad(name, "critical", "hangs", name=name, seconds=round(seconds))]
+        return [report_problem(name, "critical", "hangs", name=name, seconds=round(seconds))]
     # daemon: a thread blocked in the kernel on a dead disk must not keep the process from ending
     threading.Thread(target=work, name=thread_name, daemon=True).start()
     try:
         return answer.result(seconds)
     except TimeoutError:
-        return [bad(name, "critical", "hangs", name=name, seconds=round(seconds))]
+        return [report_problem(name, "critical", "hangs", name=name, seconds=round(seconds))]
     except SiteAgentError as error:
-        return [of_error(name, "critical", error)]
+        return [report_error(name, "critical", error)]
     except OSError as error:
         # a drive that is unplugged during the check
-        return [bad(name, "critical", "broke", name=name, detail=error.strerror or error)]
+        return [report_problem(name, "critical", "broke", name=name, detail=error.strerror or error)]

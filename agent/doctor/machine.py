@@ -9,14 +9,14 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
-from agent import clock as clocks
+from agent.core import clock as clocks
+from agent.core.errors import CatalogError, ModelError
 from agent.counting import weights
-from agent.doctor.box import Box
-from agent.doctor.finding import Finding, Severity, bad, good, of_error, of_line
+from agent.doctor.box import BoxFacts
+from agent.doctor.finding import HealthFinding, HealthSeverity, report_error, report_line, report_ok, report_problem
 from agent.drive import keys
-from agent.errors import CatalogError, ModelError
 
-ALIVE = timedelta(seconds=30)
+ALIVE_LIMIT = timedelta(seconds=30)
 """The service writes its sign of life every 5 s."""
 CLOCK_SOURCES = {
     "systemd-timesyncd": Path("/run/systemd/timesync"),
@@ -28,30 +28,30 @@ KNOWN_DEBIAN = ("12", "13")
 _GIGABYTE = 1_000_000_000
 
 
-def is_running(box: Box) -> bool:
+def is_running(box: BoxFacts) -> bool:
     """Return whether the service has given a sign of life just now."""
     last = box.catalog.facts.get("alive") if box.catalog else None
     stopped = box.catalog is not None and box.catalog.facts.get("stopped")
-    return last is not None and not stopped and box.now - clocks.parse(last) <= ALIVE
+    return last is not None and not stopped and box.now - clocks.parse_time(last) <= ALIVE_LIMIT
 
 
-def service(box: Box) -> list[Finding]:
+def check_service(box: BoxFacts) -> list[HealthFinding]:
     last = box.catalog.facts.get("alive") if box.catalog else None
     if box.catalog is None and (box.state_dir / "catalog.db").exists():
         # it has run; that its database cannot be read is reported separately
-        if _held(box.state_dir / "lock"):
-            return [good("service", "service.ok", version=box.version)]
-        return [bad("service", "critical", "service.unread")]
+        if _is_locked(box.state_dir / "lock"):
+            return [report_ok("service", "service.ok", version=box.version)]
+        return [report_problem("service", "critical", "service.unread")]
     if last is None:
-        return [bad("service", "critical", "service.never")]
-    at = clocks.parse(last)
+        return [report_problem("service", "critical", "service.never")]
+    at = clocks.parse_time(last)
     shown = at.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
     if not is_running(box):
-        return [bad("service", "critical", "service.down", at=shown)]
-    return [good("service", "service.ok", version=box.version)]
+        return [report_problem("service", "critical", "service.down", at=shown)]
+    return [report_ok("service", "service.ok", version=box.version)]
 
 
-def _held(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     """Return whether a running service holds its lock."""
     try:
         with lock.open("rb") as file:
@@ -63,47 +63,51 @@ def _held(lock: Path) -> bool:
     return False
 
 
-def time(box: Box) -> list[Finding]:
+def check_clock(box: BoxFacts) -> list[HealthFinding]:
     source = next((name for name, path in CLOCK_SOURCES.items() if path.exists()), "")
     local = box.now.astimezone(box.zone).strftime("%Y-%m-%d %H:%M:%S")
     if not source:
-        first = bad("clock", "critical", "clock.no_source", local=local)
+        first = report_problem("clock", "critical", "clock.no_source", local=local)
     elif box.clock.trust() != "trusted":
-        first = bad("clock", "warning", "clock.free", local=local, source=source)
+        first = report_problem("clock", "warning", "clock.free", local=local, source=source)
     else:
-        first = good("clock", "clock.ok", local=local, source=source)
+        first = report_ok("clock", "clock.ok", local=local, source=source)
     if any(Path("/sys/class/rtc").glob("rtc*")):
         return [first]
-    return [first, bad("clock.battery", "info", "clock.no_battery")]
+    return [first, report_problem("clock.battery", "info", "clock.no_battery")]
 
 
-def database(box: Box) -> list[Finding]:
-    found: list[Finding] = []
+def check_database(box: BoxFacts) -> list[HealthFinding]:
+    found: list[HealthFinding] = []
     if box.catalog is not None and box.deep:
         try:
             problems = box.catalog.store.check()
         except CatalogError as error:
-            return [of_error("database", "critical", error)]
+            return [report_error("database", "critical", error)]
         size = f"{box.catalog.store.path.stat().st_size / 1e6:.1f}"
         file = box.catalog.store.path
         found.append(
-            bad("database", "critical", "database.broken", file=file, detail=problems[0])
+            report_problem("database", "critical", "database.broken", file=file, detail=problems[0])
             if problems
-            else good("database", "database.ok", size=size)
+            else report_ok("database", "database.ok", size=size)
         )
     if box.state_dir.exists():
         free = shutil.disk_usage(box.state_dir).free
-        severity: Severity | None = "critical" if free < _GIGABYTE // 5 else "warning" if free < _GIGABYTE else None
+        severity: HealthSeverity | None = (
+            "critical" if free < _GIGABYTE // 5 else "warning" if free < _GIGABYTE else None
+        )
         shown = {"path": box.state_dir, "free": f"{free / _GIGABYTE:.1f}"}
         name = "database.space"
-        found.append(bad(name, severity, "disk.low", **shown) if severity else good(name, "disk.ok", **shown))
+        found.append(
+            report_problem(name, severity, "disk.low", **shown) if severity else report_ok(name, "disk.ok", **shown)
+        )
     return found
 
 
-def rights(box: Box) -> list[Finding]:
+def check_permissions(box: BoxFacts) -> list[HealthFinding]:
     """Check who may read the passwords and the key, and whether the key is there."""
     found = [
-        bad("rights", "warning", "rights.open", path=path, mode=f"{mode:o}", wanted=f"{mode & ~extra:o}")
+        report_problem("rights", "warning", "rights.open", path=path, mode=f"{mode:o}", wanted=f"{mode & ~extra:o}")
         for path, extra in (
             (box.settings_file, 0o007),
             (box.settings_file.parent / "credentials", 0o077),
@@ -111,14 +115,14 @@ def rights(box: Box) -> list[Finding]:
             (box.key_dir, 0o077),
             (box.key_dir / keys.KEY_FILE, 0o077),
         )
-        if (mode := _mode(path)) is not None and mode & extra
+        if (mode := _read_mode(path)) is not None and mode & extra
     ]
-    if _mode(box.key_dir) is not None and not keys.public_key(box.key_dir):
-        found.append(bad("rights.key", "warning", "rights.no_key", path=box.key_dir))
-    return found or [good("rights", "rights.ok")]
+    if _read_mode(box.key_dir) is not None and not keys.load_public_key(box.key_dir):
+        found.append(report_problem("rights.key", "warning", "rights.no_key", path=box.key_dir))
+    return found or [report_ok("rights", "rights.ok")]
 
 
-def _mode(path: Path) -> int | None:
+def _read_mode(path: Path) -> int | None:
     """Return the permission bits; None where the file does not exist or the caller may not look."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
@@ -126,31 +130,31 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-def versions(box: Box) -> list[Finding]:
+def check_versions(box: BoxFacts) -> list[HealthFinding]:
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     system = release.get("PRETTY_NAME", platform.system())
     shown = {"version": box.version, "python": platform.python_version(), "system": system}
-    found = [good("versions", "versions.ok", **shown)]
+    found = [report_ok("versions", "versions.ok", **shown)]
     if release.get("ID") != "debian" or release.get("VERSION_ID") not in KNOWN_DEBIAN:
-        found = [bad("versions", "info", "versions.other", **shown)]
+        found = [report_problem("versions", "info", "versions.other", **shown)]
     missing = [name for name in ("ssh-keygen", "openssl") if shutil.which(name) is None]
-    return found + [bad("versions.programs", "warning", "versions.missing", name=name) for name in missing]
+    return found + [report_problem("versions.programs", "warning", "versions.missing", name=name) for name in missing]
 
 
-def model(box: Box) -> list[Finding]:
+def check_model(box: BoxFacts) -> list[HealthFinding]:
     try:
-        found = weights.check(box.model, box.model_sha256)
+        found = weights.check_weights(box.model, box.model_sha256)
     except ModelError as error:
-        return [of_error("model", "critical", error)]
-    return [good("model", "model.ok", version=found.version)]
+        return [report_error("model", "critical", error)]
+    return [report_ok("model", "model.ok", version=found.version)]
 
 
-def alerts(box: Box) -> list[Finding]:
+def check_alerts(box: BoxFacts) -> list[HealthFinding]:
     """Return the service's open alerts; nothing where its database cannot be read."""
     if box.catalog is None and (box.state_dir / "catalog.db").exists():
         return []
     opened = box.catalog.alerts.opened() if box.catalog else []
     # alerts about classes are the bureau's to judge: they say nothing about the box's health
     mine = [a for a in opened if not a.kind.value.startswith(("attendance.", "practice."))]
-    found = [of_line(f"alert.{a.kind.value}.{a.subject}", a.severity, a.message) for a in mine]
-    return found or [good("alert", "alert.none")]
+    found = [report_line(f"alert.{a.kind.value}.{a.subject}", a.severity, a.message) for a in mine]
+    return found or [report_ok("alert", "alert.none")]

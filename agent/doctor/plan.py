@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from agent import clock as clocks
-from agent import schedule
+from agent.core import clock as clocks
+from agent.core import schedule
+from agent.core.class_model import TrainingClass
 from agent.doctor import machine
-from agent.doctor.box import Box
-from agent.doctor.finding import Finding, bad, good
-from agent.model_classes import TrainingClass
+from agent.doctor.box import BoxFacts
+from agent.doctor.finding import HealthFinding, report_ok, report_problem
 
 
-def check(box: Box) -> list[Finding]:
-    today = clocks.local_day(box.now, box.zone)
+def check_plan(box: BoxFacts) -> list[HealthFinding]:
+    today = clocks.get_local_day(box.now, box.zone)
     current = [c for c in box.classes if c.last_day >= today]
     if not current:
-        return [bad("schedule", "warning", "schedule.none")]
-    found = [f for cls in current for f in _class(cls)]
+        return [report_problem("schedule", "warning", "schedule.none")]
+    found = [f for cls in current for f in _check_class(cls)]
     cameras = {c for cls in current for room in cls.rooms for c in room.cameras}
-    starts = [s for c in cameras if (s := schedule.next_start(current, c, box.now))]
-    due = {c for c in cameras if schedule.placement_at(current, c, box.now)}
+    starts = [s for c in cameras if (s := schedule.find_next_start(current, c, box.now))]
+    due = {c for c in cameras if schedule.find_placement(current, c, box.now)}
     if due:
-        found.append(_running(due, due & recorded(box)))
+        found.append(_report_running(due, due & list_recorded_cameras(box)))
     elif starts:
         begin = min(starts).astimezone(box.zone).strftime("%Y-%m-%d %H:%M")
-        found.append(good("schedule", "schedule.next", count=len(current), begin=begin))
+        found.append(report_ok("schedule", "schedule.next", count=len(current), begin=begin))
     else:
-        found.append(bad("schedule", "warning", "schedule.over"))
+        found.append(report_problem("schedule", "warning", "schedule.over"))
     return found
 
 
-def recorded(box: Box) -> set[str]:
+def list_recorded_cameras(box: BoxFacts) -> set[str]:
     """Return the cameras whose pictures are being written now, which may differ from those in the course plan."""
     if box.catalog is None or not machine.is_running(box):
         return set()
@@ -39,26 +39,28 @@ def recorded(box: Box) -> set[str]:
     return {c.camera_id for c in box.catalog.cameras.all() if c.up and c.camera_id in writing}
 
 
-def _running(due: set[str], running: set[str]) -> Finding:
+def _report_running(due: set[str], running: set[str]) -> HealthFinding:
     """Return one finding for the recording as a whole; the fault itself is reported with the camera, drive or service."""
     shown = {"cameras": ", ".join(sorted(running)), "missing": ", ".join(sorted(due - running))}
     if due == running:
-        return good("schedule", "schedule.running", **shown)
-    return bad("schedule", "info", "schedule.partly" if running else "schedule.not_running", **shown)
+        return report_ok("schedule", "schedule.running", **shown)
+    return report_problem("schedule", "info", "schedule.partly" if running else "schedule.not_running", **shown)
 
 
-def _class(cls: TrainingClass) -> list[Finding]:
+def _check_class(cls: TrainingClass) -> list[HealthFinding]:
     used = {x.room_id for x in cls.lessons if not x.cancelled}
     return [
-        bad(f"schedule.{cls.class_id}", "critical", "schedule.no_camera", class_id=cls.class_id, room=room.name)
+        report_problem(
+            f"schedule.{cls.class_id}", "critical", "schedule.no_camera", class_id=cls.class_id, room=room.name
+        )
         for room in cls.rooms
         if room.room_id in used and not room.cameras
     ]
 
 
-def planned_seconds(box: Box, cls: TrainingClass) -> float:
+def sum_planned_seconds(box: BoxFacts, cls: TrainingClass) -> float:
     """Return the camera seconds that the class's plan needs from now on, margins included."""
     cameras = {c for room in cls.rooms for c in room.cameras}
-    places = [p for c in cameras for p in schedule.placements(box.classes, c) if p.class_id == cls.class_id]
+    places = [p for c in cameras for p in schedule.list_placements(box.classes, c) if p.class_id == cls.class_id]
     left = (p.end - max(p.start, box.now) for p in places if p.end > box.now)
     return sum(left, timedelta()).total_seconds()

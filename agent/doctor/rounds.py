@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from agent.catalog import Catalog
-from agent.catalog.health import Examination, Finding
-from agent.clock import Clock
-from agent.doctor.box import Box
+from agent.catalog.health import Examination, HealthFinding
+from agent.core.clock import Clock
+from agent.core.periodic import ErrorLog, run_every
+from agent.doctor.box import BoxFacts
 from agent.doctor.examine import examine
-from agent.periodic import ErrorLog, run_every
 
 log = logging.getLogger(__name__)
 FIRST_S = 15.0
@@ -29,11 +29,16 @@ PATIENCE_S = 5.0
 """Time limit of each check: the service has 14 s in all to stop."""
 
 
-class Rounds:
+class ExaminationRounds:
     """Runs the checks. `box` returns what to examine, as it is now; `busy` says whether a class is being recorded."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, box: Callable[[], Box], busy: Callable[[], bool], first_s: float = FIRST_S
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        box: Callable[[], BoxFacts],
+        busy: Callable[[], bool],
+        first_s: float = FIRST_S,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -50,7 +55,7 @@ class Rounds:
         """Examine and store the findings; nothing is stored where `stop` was set meanwhile. Raises CatalogError."""
         deep = self._deep_is_due()
         box = replace(self._box(), deep=deep)
-        found: list[Finding] = []
+        found: list[HealthFinding] = []
         for finding in examine(box, patience_s=PATIENCE_S):
             found.append(finding)
             if stop.is_set():
@@ -59,7 +64,7 @@ class Rounds:
         if deep:
             self._deep_at = self._clock.monotonic()
         elif last is not None:
-            found += _still_true(last.findings, found)
+            found += _select_still_true(last.findings, found)
         self._catalog.health.put(Examination(box.now, tuple(found)))
 
     def _deep_is_due(self) -> bool:
@@ -67,7 +72,7 @@ class Rounds:
         return due and not self._busy()
 
 
-def _still_true(before: Iterable[Finding], now: Iterable[Finding]) -> list[Finding]:
+def _select_still_true(before: Iterable[HealthFinding], now: Iterable[HealthFinding]) -> list[HealthFinding]:
     """Return earlier findings of costly checks that nothing has replaced; those of a drive only while it is there."""
     known = {f.check: f.severity for f in now}
     return [

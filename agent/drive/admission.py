@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.catalog import Catalog
+from agent.core.errors import DriveError
 from agent.drive.identity import Drive
-from agent.errors import DriveError
 
 
 def check_not_sealed(drive: Drive) -> None:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
+from agent.core.model import Session
 from agent.drive import durable, files, keys, layout, sums, system_files
-from agent.model import Session
 
-FORMAT = "site-agent chain 1"
-FIRST = "none"
+CHAIN_FORMAT = "site-agent chain 1"
+NO_PREVIOUS = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class HalfDayLink:
     """The content of a `CHAIN` file.
 
     `previous` is the head of the half-day before, or `none`; `previous_drive` is the drive that holds that half-day;
@@ -33,12 +33,12 @@ class Link:
     session: Session
     sequence: int
     drive_id: str
-    previous: str = FIRST
-    previous_drive: str = FIRST
+    previous: str = NO_PREVIOUS
+    previous_drive: str = NO_PREVIOUS
 
     def write(self) -> bytes:
         lines = [
-            FORMAT,
+            CHAIN_FORMAT,
             f"class_id: {self.class_id}",
             f"date: {self.date.isoformat()}",
             f"session: {self.session.value}",
@@ -50,14 +50,14 @@ class Link:
         return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def read(data: bytes) -> Link:
+def parse_chain_file(data: bytes) -> HalfDayLink:
     """Parse the bytes of a `CHAIN` file. Raises ValueError for anything else."""
     first, *rest = data.decode("utf-8").splitlines() or [""]
-    if first != FORMAT:
+    if first != CHAIN_FORMAT:
         raise ValueError(first)
     values: Mapping[str, str] = dict(line.split(": ", 1) for line in rest if ": " in line)
     try:
-        return Link(
+        return HalfDayLink(
             class_id=values["class_id"],
             date=date.fromisoformat(values["date"]),
             session=Session(values["session"]),
@@ -71,7 +71,7 @@ def read(data: bytes) -> Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class HalfDayClosing:
     """One closing of a half-day.
 
     `folder` is relative to the class folder; `part` is the number of the closing (nearly always 1); `link` is None where
@@ -81,14 +81,14 @@ class Closed:
 
     folder: PurePosixPath
     part: int
-    link: Link | None
+    link: HalfDayLink | None
     sums: Mapping[str, str] | None
     head: str
     fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class FolderContents:
     """Everything below the folder of a half-day except its checksum lists and their signatures.
 
     `plain`: regular files, sorted. `odd`: links, pipes and devices (which cannot be read or signed), names that a checksum
@@ -96,61 +96,67 @@ class Contents:
     """
 
     plain: list[str]
-    odd: list[files.Entry]
+    odd: list[files.FolderEntry]
     system: list[system_files.SystemItem]
 
 
-def half_day_folders(class_path: Path) -> list[PurePosixPath]:
+def list_half_day_folders(class_path: Path) -> list[PurePosixPath]:
     """List every half-day folder of a class folder in order of time, relative to it; links are ignored. Raises OSError."""
     found = []
-    for day in files.entries(class_path):
+    for day in files.list_entries(class_path):
         if day.kind != "folder" or layout.parse_half_day(PurePosixPath(day.name, Session.AM.folder)) is None:
             continue
-        for part in files.entries(class_path / day.name):
+        for part in files.list_entries(class_path / day.name):
             key = layout.parse_half_day(PurePosixPath(day.name, part.name))
             if key and part.kind == "folder":
                 found.append((key[0], key[1].order, PurePosixPath(day.name, part.name)))
     return [folder for _, _, folder in sorted(found)]
 
 
-def closings(class_path: Path, folder: PurePosixPath) -> list[Closed]:
+def list_closings(class_path: Path, folder: PurePosixPath) -> list[HalfDayClosing]:
     """List the closings of a half-day in order. Raises OSError."""
-    parts = sorted(p for entry in files.entries(class_path / folder) if (p := layout.sums_part(entry.name)))
+    parts = sorted(
+        p for entry in files.list_entries(class_path / folder) if (p := layout.parse_part_number(entry.name))
+    )
     return [_read_closing(class_path, folder, part) for part in parts]
 
 
-def all_closings(class_path: Path) -> list[Closed]:
+def list_all_closings(class_path: Path) -> list[HalfDayClosing]:
     """List every closing of a class on this drive by sequence, those without a link last. Raises OSError."""
-    return in_order(closed for folder in half_day_folders(class_path) for closed in closings(class_path, folder))
+    return sort_by_sequence(
+        closed for folder in list_half_day_folders(class_path) for closed in list_closings(class_path, folder)
+    )
 
 
-def in_order(found: Iterable[Closed]) -> list[Closed]:
+def sort_by_sequence(found: Iterable[HalfDayClosing]) -> list[HalfDayClosing]:
     """Sort closings by sequence, those without a link last."""
     return sorted(found, key=lambda c: c.link.sequence if c.link else 1 << 60)
 
 
-def _read_closing(class_path: Path, folder: PurePosixPath, part: int) -> Closed:
+def _read_closing(class_path: Path, folder: PurePosixPath, part: int) -> HalfDayClosing:
     path, raw, fault = class_path / folder, b"", ""
-    link: Link | None = None
+    link: HalfDayLink | None = None
     listed: Mapping[str, str] | None = None
     try:
-        raw = files.read(path / layout.numbered(layout.SUMS, part), files.LIST, below=class_path)
-        listed = sums.read(raw) if raw else None
+        raw = files.read_small_file(path / layout.add_part_number(layout.SUMS, part), files.MAX_LIST, below=class_path)
+        listed = sums.parse_sums(raw) if raw else None
     except files.UnfitFileError as error:
         fault = error.strerror or ""
     except ValueError:
         pass
     with suppress(FileNotFoundError, files.UnfitFileError, ValueError):
-        link = read(files.read(path / layout.numbered(layout.CHAIN, part), files.LINK, below=class_path))
-    return Closed(folder, part, link, listed, sums.of_bytes(raw), fault)
+        link = parse_chain_file(
+            files.read_small_file(path / layout.add_part_number(layout.CHAIN, part), files.MAX_LINK, below=class_path)
+        )
+    return HalfDayClosing(folder, part, link, listed, sums.hash_bytes(raw), fault)
 
 
-def corrected(class_path: Path) -> list[Path]:
+def list_corrections(class_path: Path) -> list[Path]:
     """List the files with figures revised after the seal, in order. Raises OSError."""
     folder = class_path / layout.CORRECTIONS
-    if files.kind(folder) != "folder":
+    if files.classify_path(folder) != "folder":
         return []
-    return [folder / entry.name for entry in files.entries(folder) if layout.is_correction(entry.name)]
+    return [folder / entry.name for entry in files.list_entries(folder) if layout.is_correction(entry.name)]
 
 
 def write_sums(folder: Path, name: str, entries: Mapping[str, str], key_dir: Path | None) -> str:
@@ -158,37 +164,37 @@ def write_sums(folder: Path, name: str, entries: Mapping[str, str], key_dir: Pat
 
     The signature is written first, so a checksum list that exists is always signed. Raises OSError, DriveError.
     """
-    data = sums.write(entries.items())
+    data = sums.format_sums(entries.items())
     if key_dir is not None:
-        durable.write_file(folder / f"{name}.sig", keys.sign(data, key_dir))
+        durable.write_file(folder / f"{name}.sig", keys.sign_bytes(data, key_dir))
     durable.write_file(folder / name, data)
-    return sums.of_bytes(data)
+    return sums.hash_bytes(data)
 
 
-def head_of(path: Path) -> str:
+def compute_head(path: Path) -> str:
     """Return the SHA-256 of a checksum list or another small file; "" where it does not exist. Raises OSError."""
-    return sums.of_file(path) if files.kind(path) else ""
+    return sums.hash_file(path) if files.classify_path(path) else ""
 
 
-def contents(folder: Path) -> Contents:
-    """Sort everything below the folder of a half-day into `Contents`. Raises OSError."""
-    found = Contents([], [], [])
-    for entry, system in system_files.sorted_out(folder):
-        own = len(entry.path.parts) == 1 and layout.sums_part(entry.name.removesuffix(".sig")) is not None
+def scan_half_day(folder: Path) -> FolderContents:
+    """Sort everything below the folder of a half-day into `FolderContents`. Raises OSError."""
+    found = FolderContents([], [], [])
+    for entry, system in system_files.walk_classified(folder):
+        own = len(entry.path.parts) == 1 and layout.parse_part_number(entry.name.removesuffix(".sig")) is not None
         if system:
             found.system.append(system)
         elif entry.kind == "file" and not own:
             found.plain.append(str(entry.path))
-        elif entry.kind not in ("file", "folder") or len(entry.path.parts) >= files.DEPTH:
+        elif entry.kind not in ("file", "folder") or len(entry.path.parts) >= files.MAX_DEPTH:
             found.odd.append(entry)
     found.plain.sort()
     return found
 
 
-def files_below(folder: Path) -> list[str]:
+def list_files_to_hash(folder: Path) -> list[str]:
     """List the files that belong into the checksum list of a folder: relative with `/`, sorted.
 
     These are all regular files below it except the checksum lists, their signatures and files left by operating systems.
     Raises OSError.
     """
-    return contents(folder).plain
+    return scan_half_day(folder).plain

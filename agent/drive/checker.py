@@ -6,18 +6,18 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from agent import words
+from agent import i18n
 from agent.drive import chain, files, journal, keys, layout, sums, system_files
-from agent.drive.identity import OWN_FILES, Drive, seal_file
-from agent.drive.report import HARMLESS, Report
+from agent.drive.identity import OWN_FILES, Drive, build_seal_path
+from agent.drive.report import HARMLESS, VerifyReport
 
-_SEALED_DOCUMENTS = (layout.LABEL, layout.SHEET)
+_SEALED_DOCUMENTS = (layout.LABEL, layout.HANDOVER)
 _CORRECTIONS = PurePosixPath(layout.CORRECTIONS)
 
 
-def why(key: str, **params: object) -> str:
+def describe_problem(key: str, **params: object) -> str:
     """Return the text of `drive.detail.KEY` in the language of the user."""
-    return words.text(f"drive.detail.{key}", **params)
+    return i18n.translate(f"drive.detail.{key}", **params)
 
 
 class Checker:
@@ -26,7 +26,7 @@ class Checker:
     `public` is the public key that must have signed ("": unsigned); `progress` is called with the number of bytes read.
     """
 
-    def __init__(self, drive: Drive, report: Report, public: str, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, drive: Drive, report: VerifyReport, public: str, progress: Callable[[int], None] | None) -> None:
         self._drive = drive
         self._report = report
         self._public = public
@@ -35,13 +35,13 @@ class Checker:
     def check_class(self, folder: str) -> None:
         """Check one class folder: half-days, chain, final checksum list and files that no list names."""
         path = self._drive.root / folder
-        closings: list[chain.Closed] = []
-        for half_day in chain.half_day_folders(path):
+        closings: list[chain.HalfDayClosing] = []
+        for half_day in chain.list_half_day_folders(path):
             try:
                 closings += self._check_half_day(folder, half_day)
             except OSError as error:
                 self._report.add("unreadable", f"{folder}/{half_day}", error.strerror or "")
-        self._check_links(folder, chain.in_order(closings))
+        self._check_links(folder, chain.sort_by_sequence(closings))
         self._check_final(folder)
         self._report_loose(folder)
 
@@ -49,60 +49,64 @@ class Checker:
         """Report entries in the root that neither belong to the agent nor were kept when the drive was initialised."""
         own = {layout.SYSTEM, *self._drive.kept, *self._drive.class_folders()}
         root = self._drive.root
-        for item in files.entries(root):
-            if item.name in (layout.LABEL, layout.SHEET):
+        for item in files.list_entries(root):
+            if item.name in (layout.LABEL, layout.HANDOVER):
                 self._check_document(item, "")
             elif item.name not in own:
-                self._report_added(root, item, "", why("not_layout"))
+                self._report_added(root, item, "", describe_problem("not_layout"))
         folder = root / layout.SYSTEM
-        for item in files.entries(folder):
+        for item in files.list_entries(folder):
             partial = item.name.endswith(".part") and item.kind == "file"
             if not partial and OWN_FILES.get(item.name) != item.kind:
-                self._report_added(folder, item, layout.SYSTEM, why("not_layout"))
-            elif item.kind == "file" and item.bytes > files.SEAL:
-                self._report.add("unreadable", f"{layout.SYSTEM}/{item.path}", files.too_large(item.bytes, files.SEAL))
-        folder = root / journal.FOLDER
-        for item in files.entries(folder) if files.kind(folder) == "folder" else ():
-            if not journal.is_day(item.name):
-                self._report_added(folder, item, journal.FOLDER, why("not_layout"))
-        if files.kind(root / layout.SHEET) and not files.kind(seal_file(root)):
-            self._report.add("missing", self._drive.relative(seal_file(self._drive.root)), why("seal_gone"))
+                self._report_added(folder, item, layout.SYSTEM, describe_problem("not_layout"))
+            elif item.kind == "file" and item.bytes > files.MAX_SEAL:
+                self._report.add(
+                    "unreadable", f"{layout.SYSTEM}/{item.path}", files.describe_too_large(item.bytes, files.MAX_SEAL)
+                )
+        folder = root / journal.JOURNAL_FOLDER
+        for item in files.list_entries(folder) if files.classify_path(folder) == "folder" else ():
+            if not journal.is_journal_name(item.name):
+                self._report_added(folder, item, journal.JOURNAL_FOLDER, describe_problem("not_layout"))
+        if files.classify_path(root / layout.HANDOVER) and not files.classify_path(build_seal_path(root)):
+            self._report.add(
+                "missing", self._drive.relative(build_seal_path(self._drive.root)), describe_problem("seal_gone")
+            )
 
     def check_drive_seal(self) -> None:
         """Check the seal of the whole drive, which names every class that it held."""
-        file = seal_file(self._drive.root)
+        file = build_seal_path(self._drive.root)
         where = self._drive.relative(file)
         self._check_signature(file, where)
         try:
-            body = json.loads(files.read(file, files.SEAL))
+            body = json.loads(files.read_small_file(file, files.MAX_SEAL))
             heads, papers = dict(body["heads"]), dict(body.get("papers", {}))
         except files.UnfitFileError as error:
             self._report.add("unreadable", where, error.strerror or "")
             return
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self._report.add("unreadable", where, why("no_seal"))
+            self._report.add("unreadable", where, describe_problem("no_seal"))
             return
         self._check_entries(self._drive.root, "", {name: papers[name] for name in _SEALED_DOCUMENTS if name in papers})
         for folder, head in heads.items():
             if folder not in self._drive.class_folders():
-                self._report.add("missing", folder, why("sealed_gone"))
+                self._report.add("missing", folder, describe_problem("sealed_gone"))
             elif self._final_head(folder) != head:
-                self._report.add("changed", f"{folder}/{layout.SUMS}", why("sealed_other"))
+                self._report.add("changed", f"{folder}/{layout.SUMS}", describe_problem("sealed_other"))
         for folder in self._drive.class_folders():
             if folder not in heads:
-                self._report.add("added", folder, why("class_after_seal"))
+                self._report.add("added", folder, describe_problem("class_after_seal"))
 
     def _final_head(self, folder: str) -> str:
         """Return the hash of a class's final checksum list; "" where it is unreadable (reported with the class)."""
         try:
-            return chain.head_of(self._drive.root / folder / layout.SUMS)
+            return chain.compute_head(self._drive.root / folder / layout.SUMS)
         except files.UnfitFileError:
             return ""
 
-    def _check_half_day(self, folder: str, half_day: PurePosixPath) -> list[chain.Closed]:
+    def _check_half_day(self, folder: str, half_day: PurePosixPath) -> list[chain.HalfDayClosing]:
         path, where = self._drive.root / folder / half_day, f"{folder}/{half_day}"
-        closings = chain.closings(self._drive.root / folder, half_day)
-        here = chain.contents(path)
+        closings = chain.list_closings(self._drive.root / folder, half_day)
+        here = chain.scan_half_day(path)
         present = set(here.plain)
         self._report_system(here.system, where)
         if not closings:
@@ -110,35 +114,39 @@ class Checker:
             if present and not self._drive.is_sealed(folder):
                 self._report.unclosed.append(where)
             elif present:
-                self._report.add("added", where, why("after_seal"))
+                self._report.add("added", where, describe_problem("after_seal"))
             return []
         self._report.half_days += 1
         listed: set[str] = set()
         for closed in closings:
-            name = layout.numbered(layout.SUMS, closed.part)
+            name = layout.add_part_number(layout.SUMS, closed.part)
             if closed.sums is None:
-                self._report.add("unreadable", f"{where}/{name}", closed.fault or why("no_sums"))
+                self._report.add("unreadable", f"{where}/{name}", closed.fault or describe_problem("no_sums"))
                 continue
             self._check_entries(path, where, closed.sums)
             self._check_signature(path / name, f"{where}/{name}")
             listed |= closed.sums.keys()
             # a head counts for the chain of a class only together with the checksum list that it is the hash of
             self._report.heads[closed.head] = f"{where}/{name}"
-        own = {layout.numbered(layout.SUMS, closed.part) for closed in closings}
+        own = {layout.add_part_number(layout.SUMS, closed.part) for closed in closings}
         self._report_odd(here.odd, where, listed | own | {f"{name}.sig" for name in own})
-        signatures = [x.path for x in files.entries(path) if x.path.suffix == ".sig" and layout.sums_part(x.path.stem)]
+        signatures = [
+            x.path
+            for x in files.list_entries(path)
+            if x.path.suffix == ".sig" and layout.parse_part_number(x.path.stem)
+        ]
         lone = {x.name for x in signatures if x.stem not in own}
         # files named by an unreadable list must not be reported as added
         unlisted = present - listed if all(closed.sums is not None for closed in closings) else set()
         for name in sorted(unlisted | lone):
-            self._report.add("added", f"{where}/{name}", why("unlisted"))
+            self._report.add("added", f"{where}/{name}", describe_problem("unlisted"))
         return closings
 
-    def _report_odd(self, items: Iterable[files.Entry], where: str, named: set[str]) -> None:
+    def _report_odd(self, items: Iterable[files.FolderEntry], where: str, named: set[str]) -> None:
         """Report links, pipes and devices, except under `named` names, which are reported as unreadable lists or signatures."""
         for item in items:
             if str(item.path) not in named:
-                self._report.add("added", f"{where}/{item.path}", files.told(item.kind))
+                self._report.add("added", f"{where}/{item.path}", files.describe_kind(item.kind))
 
     def _check_entries(self, path: Path, where: str, entries: Mapping[str, str]) -> None:
         for name, digest in entries.items():
@@ -146,17 +154,17 @@ class Checker:
             try:
                 found = self._read_digest(path / name)
             except FileNotFoundError:
-                self._report.add("missing", place, why("listed"))
+                self._report.add("missing", place, describe_problem("listed"))
             except OSError as error:
                 self._report.add("unreadable", place, error.strerror or "")
             else:
                 if found != digest:
-                    self._report.add("changed", place, why("sums", found=found, listed=digest))
+                    self._report.add("changed", place, describe_problem("sums", found=found, listed=digest))
 
     def _read_digest(self, path: Path) -> str:
-        if files.kind(path) == "link":
+        if files.classify_path(path) == "link":
             raise FileNotFoundError(path)
-        digest = sums.of_file(path, self._count, below=self._drive.root)
+        digest = sums.hash_file(path, self._count, below=self._drive.root)
         self._report.checked += 1
         return digest
 
@@ -167,105 +175,113 @@ class Checker:
 
     def _check_signature(self, file: Path, where: str) -> None:
         signature = file.with_name(f"{file.name}.sig")
-        there = files.kind(signature)
+        there = files.classify_path(signature)
         if not self._public:
             if there:  # a drive without a key has no signatures: the key was removed from drive.json
-                self._report.add("signature_bad", f"{where}.sig", why("key_gone"))
+                self._report.add("signature_bad", f"{where}.sig", describe_problem("key_gone"))
         elif not there:
-            self._report.add("signature_missing", f"{where}.sig", why("unsigned"))
+            self._report.add("signature_missing", f"{where}.sig", describe_problem("unsigned"))
         else:
             try:
-                proof = files.read(signature, files.SIGNATURE)
-                good = keys.signed_by(files.read(file, files.LIST), proof, self._public)
+                proof = files.read_small_file(signature, files.MAX_SIGNATURE)
+                good = keys.verify_signature(files.read_small_file(file, files.MAX_LIST), proof, self._public)
             except files.UnfitFileError as error:
                 self._report.add("signature_bad", f"{where}.sig", error.strerror or "")
             else:
                 if not good:
-                    self._report.add("signature_bad", f"{where}.sig", why("bad_signature"))
+                    self._report.add("signature_bad", f"{where}.sig", describe_problem("bad_signature"))
 
-    def _check_links(self, folder: str, closings: list[chain.Closed]) -> None:
+    def _check_links(self, folder: str, closings: list[chain.HalfDayClosing]) -> None:
         """Check that each link names the head before; a head on another drive is accepted because it cannot be checked here."""
-        before: chain.Closed | None = None
+        before: chain.HalfDayClosing | None = None
         for closed in closings:
-            where = f"{folder}/{closed.folder}/{layout.numbered(layout.CHAIN, closed.part)}"
+            where = f"{folder}/{closed.folder}/{layout.add_part_number(layout.CHAIN, closed.part)}"
             link = closed.link
             if link is None:
-                self._report.add("chain_broken", where, why("no_link"))
+                self._report.add("chain_broken", where, describe_problem("no_link"))
                 continue
             key = layout.parse_half_day(closed.folder)
-            if (link.class_id, link.date, link.session) != (layout.class_id_of(folder), *(key or ())):
-                self._report.add("chain_broken", where, why("other_half_day"))
+            if (link.class_id, link.date, link.session) != (layout.parse_class_id(folder), *(key or ())):
+                self._report.add("chain_broken", where, describe_problem("other_half_day"))
             here = link.previous_drive == self._drive.drive_id
-            first = link.previous == chain.FIRST
+            first = link.previous == chain.NO_PREVIOUS
             if first != (link.sequence == 1):
-                self._report.add("chain_broken", where, why("middle"))
+                self._report.add("chain_broken", where, describe_problem("middle"))
             elif before is not None and before.link and before.link.sequence == link.sequence - 1:
                 if link.previous != before.head:
-                    self._report.add("chain_broken", where, why("not_next"))
+                    self._report.add("chain_broken", where, describe_problem("not_next"))
             elif not first and here and link.previous not in self._report.heads:
-                self._report.add("chain_broken", where, why("cut_out", number=link.sequence - 1))
+                self._report.add("chain_broken", where, describe_problem("cut_out", number=link.sequence - 1))
             before = closed
 
     def _check_final(self, folder: str) -> None:
         """Check the final checksum list of a sealed class, which names its documents and the lists of all half-days."""
         path = self._drive.root / folder
         file = path / layout.SUMS
-        if files.kind(file):
+        if files.classify_path(file):
             self._check_final_sums(folder, file)
-        elif files.kind(path / layout.SHEET):
-            self._report.add("missing", f"{folder}/{layout.SUMS}", why("seal_gone"))
-        for correction in chain.corrected(path):
+        elif files.classify_path(path / layout.HANDOVER):
+            self._report.add("missing", f"{folder}/{layout.SUMS}", describe_problem("seal_gone"))
+        for correction in chain.list_corrections(path):
             self._check_signature(correction, f"{folder}/{layout.CORRECTIONS}/{correction.name}")
 
     def _check_final_sums(self, folder: str, file: Path) -> None:
         try:
-            raw = files.read(file, files.LIST)
-            entries = sums.read(raw)
+            raw = files.read_small_file(file, files.MAX_LIST)
+            entries = sums.parse_sums(raw)
         except files.UnfitFileError as error:
             self._report.add("unreadable", f"{folder}/{file.name}", error.strerror or "")
             return
         except ValueError:
-            self._report.add("unreadable", f"{folder}/{file.name}", why("no_sums"))
+            self._report.add("unreadable", f"{folder}/{file.name}", describe_problem("no_sums"))
             return
         self._check_entries(file.parent, folder, entries)
         self._check_signature(file, f"{folder}/{file.name}")
-        self._report.heads[sums.of_bytes(raw)] = f"{folder}/{file.name}"
-        for item in files.entries(file.parent):
+        self._report.heads[sums.hash_bytes(raw)] = f"{folder}/{file.name}"
+        for item in files.list_entries(file.parent):
             if item.kind != "folder" and item.name not in entries and item.name not in (file.name, f"{file.name}.sig"):
-                self._report_added(file.parent, item, folder, why("unlisted"))
+                self._report_added(file.parent, item, folder, describe_problem("unlisted"))
 
     def _report_loose(self, folder: str) -> None:
         """Report files that no half-day's list can name: beside the half-days, or in a folder of another name."""
         path = self._drive.root / folder
-        half_days = set(chain.half_day_folders(path))
-        for item, system in system_files.sorted_out(path):
+        half_days = set(chain.list_half_day_folders(path))
+        for item, system in system_files.walk_classified(path):
             place = item.path.parent
             if PurePosixPath(*item.path.parts[:2]) in half_days:
                 continue
             if system:
                 self._report_system([system], folder)
-            elif place == PurePosixPath() and item.name in layout.PAPERS:
+            elif place == PurePosixPath() and item.name in layout.CLASS_DOCUMENTS:
                 self._check_document(item, folder)
-            elif item.kind == "folder" and len(item.path.parts) < files.DEPTH:
+            elif item.kind == "folder" and len(item.path.parts) < files.MAX_DEPTH:
                 continue
             elif not (place == _CORRECTIONS and item.kind == "file" and _is_correction(path / item.path)):
-                self._report_added(path, item, folder, why("not_layout"))
+                self._report_added(path, item, folder, describe_problem("not_layout"))
 
-    def _check_document(self, item: files.Entry, folder: str) -> None:
+    def _check_document(self, item: files.FolderEntry, folder: str) -> None:
         """Report a document that is not a regular file or is larger than its limit."""
-        most = files.LABEL if item.name == layout.LABEL else files.ROWS if item.name == layout.RECORD else files.PAPER
+        most = (
+            files.MAX_LABEL
+            if item.name == layout.LABEL
+            else files.MAX_ROWS
+            if item.name == layout.RECORD
+            else files.MAX_DOCUMENT
+        )
         if item.kind != "file":
-            self._report.add("unreadable", f"{folder}/{item.path}".removeprefix("/"), files.told(item.kind))
+            self._report.add("unreadable", f"{folder}/{item.path}".removeprefix("/"), files.describe_kind(item.kind))
         elif item.bytes > most:
-            self._report.add("unreadable", f"{folder}/{item.path}".removeprefix("/"), files.too_large(item.bytes, most))
+            self._report.add(
+                "unreadable", f"{folder}/{item.path}".removeprefix("/"), files.describe_too_large(item.bytes, most)
+            )
 
-    def _report_added(self, base: Path, item: files.Entry, where: str, reason: str) -> None:
+    def _report_added(self, base: Path, item: files.FolderEntry, where: str, reason: str) -> None:
         """Report an entry that no list names: as a harmless system file, or as an addition."""
-        system = system_files.of(base, item)
+        system = system_files.identify_system_file(base, item)
         if system:
             self._report_system([system], where)
         else:
-            detail = reason if item.kind in ("file", "folder") else files.told(item.kind)
+            detail = reason if item.kind in ("file", "folder") else files.describe_kind(item.kind)
             self._report.add("added", f"{where}/{item.path}".removeprefix("/"), detail)
 
     def _report_system(self, items: Iterable[system_files.SystemItem], where: str) -> None:
@@ -277,5 +293,5 @@ class Checker:
 def _is_correction(path: Path) -> bool:
     """Return whether this is a file of revised figures, or the signature of one that exists."""
     if path.suffix == ".sig":
-        return layout.is_correction(path.stem) and files.kind(path.with_suffix("")) is not None
+        return layout.is_correction(path.stem) and files.classify_path(path.with_suffix("")) is not None
     return layout.is_correction(path.name)

@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog, ChainLink
-from agent.clock import Clock
-from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, view
-from agent.drive.identity import Drive, os_error
-from agent.model import Session
-from agent.model_classes import TrainingClass, find_class
-from agent.periodic import ErrorLog, run_every
-from agent.schedule import MARGIN, placements
+from agent.core.class_model import TrainingClass, find_class
+from agent.core.clock import Clock
+from agent.core.model import Session
+from agent.core.periodic import ErrorLog, run_every
+from agent.core.schedule import RECORDING_MARGIN, list_placements
+from agent.drive import chain, closing, durable, files, journal, keys, layout
+from agent.drive.documents import class_documents, class_view
+from agent.drive.identity import Drive, to_drive_error
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CloserOptions:
     """Configuration of the closer.
 
     `key_dir` holds the box's key (None: checksum lists stay unsigned). Intervals in seconds: `journal_s` between flushes of
@@ -52,13 +53,13 @@ class HalfDayCloser:
         clock: Clock,
         classes: Callable[[], list[TrainingClass]],
         drives: Callable[[], list[Drive]],
-        options: Options | None = None,
+        options: CloserOptions | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._classes = classes
         self._drives = drives
-        self._options = options or Options()
+        self._options = options or CloserOptions()
         self._journal = journal.Journal(catalog, clock, catalog.zone)
         self._documents_written_at: dict[tuple[str, str], float] = {}
         self._changed_at: dict[str, float] = {}
@@ -106,16 +107,16 @@ class HalfDayCloser:
                 self._journal.flush(drive)
         return done
 
-    def _mark_changed(self, changed: Iterable[journal.HalfDay]) -> None:
+    def _mark_changed(self, changed: Iterable[journal.ClassHalfDay]) -> None:
         """Mark half-days with new video or figures, so that they are checked again and their documents are updated."""
         for class_id, day, session in changed:
             self._changed_at[class_id] = self._clock.monotonic()
-            half_day = layout.half_day_folder(day, session)
-            self._complete = {x for x in self._complete if (layout.class_id_of(x[1]), x[2]) != (class_id, half_day)}
-            self._scanned = {x for x in self._scanned if layout.class_id_of(x[1]) != class_id}
+            half_day = layout.build_half_day_folder(day, session)
+            self._complete = {x for x in self._complete if (layout.parse_class_id(x[1]), x[2]) != (class_id, half_day)}
+            self._scanned = {x for x in self._scanned if layout.parse_class_id(x[1]) != class_id}
 
     def _update_class(self, drive: Drive, folder: str, classes: Sequence[TrainingClass]) -> list[ChainLink]:
-        class_id = layout.class_id_of(folder)
+        class_id = layout.parse_class_id(folder)
         cls = find_class(classes, class_id)
         if (drive.drive_id, folder) in self._scanned and not (
             cls and (self._is_near(cls) or self._is_stale(drive, cls))
@@ -124,11 +125,11 @@ class HalfDayCloser:
         try:
             closed = self._close_all(drive, folder, cls, classes)
         except OSError as error:
-            raise os_error(error, drive.root) from error
+            raise to_drive_error(error, drive.root) from error
         if cls and (closed or self._documents_due(drive, cls)):
             self._documents_written_at[(drive.drive_id, class_id)] = self._clock.monotonic()
             if not drive.is_sealed(folder):
-                papers.write(self._catalog, drive, self._gather_view(drive, cls, classes))
+                class_documents.write_documents(self._catalog, drive, self._gather_view(drive, cls, classes))
         return closed
 
     def _close_all(
@@ -138,16 +139,16 @@ class HalfDayCloser:
         path, key = drive.root / folder, (drive.drive_id, folder)
         if drive.is_sealed(folder):
             if cls:
-                correct(self._catalog, drive, folder, self._clock.now(), self._options.key_dir)
+                write_correction(self._catalog, drive, folder, self._clock.now(), self._options.key_dir)
             self._scanned.add(key)
             return []
         if key not in self._scanned:
             self._reconcile(drive, folder)
         closed = []
-        left = [part for part in chain.half_day_folders(path) if (*key, part) not in self._complete]
+        left = [part for part in chain.list_half_day_folders(path) if (*key, part) not in self._complete]
         for part in left:
-            if self._is_over(layout.class_id_of(folder), part, classes):
-                if closing.waiting(path, part):
+            if self._is_over(layout.parse_class_id(folder), part, classes):
+                if closing.list_waiting_files(path, part):
                     closed.append(self._close(drive, folder, part))
                 self._complete.add((*key, part))
         if all((*key, part) in self._complete for part in left):
@@ -160,8 +161,8 @@ class HalfDayCloser:
         days = [lesson.date for lesson in cls.lessons] or [cls.first_day, cls.last_day]
         return min(days) - timedelta(days=1) <= today <= max(days) + timedelta(days=7)
 
-    def _gather_view(self, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass]) -> view.View:
-        return view.gather(self._catalog, drive, cls, classes, self._clock.now())
+    def _gather_view(self, drive: Drive, cls: TrainingClass, classes: Sequence[TrainingClass]) -> class_view.ClassView:
+        return class_view.gather_class_view(self._catalog, drive, cls, classes, self._clock.now())
 
     def _documents_due(self, drive: Drive, cls: TrainingClass) -> bool:
         """Return whether the documents of a class are to be written again.
@@ -191,7 +192,7 @@ class HalfDayCloser:
             segments = self._catalog.segments.of_class(class_id, *key)
             end = max((s.end for s in segments if s.end), default=datetime.min.replace(tzinfo=self._catalog.zone))
             # video without a plan (bench, recording.always): it is over a margin after its last segment
-            end = end + MARGIN if segments else end
+            end = end + RECORDING_MARGIN if segments else end
         return self._clock.now() >= end
 
     def _planned_end(
@@ -203,7 +204,7 @@ class HalfDayCloser:
             (
                 p.end
                 for c in cameras
-                for p in placements(classes, c)
+                for p in list_placements(classes, c)
                 if (p.class_id, p.date, p.session) == (class_id, *key)
             ),
             default=None,
@@ -211,22 +212,22 @@ class HalfDayCloser:
 
     def _reconcile(self, drive: Drive, folder: str) -> None:
         """Add closings to the catalog that a killed run wrote to the drive but not to the catalog."""
-        known = {(x.date, x.session): x.sequence for x in self._catalog.chain.of_class(layout.class_id_of(folder))}
-        for closed in chain.all_closings(drive.root / folder):
+        known = {(x.date, x.session): x.sequence for x in self._catalog.chain.of_class(layout.parse_class_id(folder))}
+        for closed in chain.list_all_closings(drive.root / folder):
             if closed.link and known.get((closed.link.date, closed.link.session), 0) < closed.link.sequence:
                 closing.record_link(self._catalog, drive, closed.link, closed.head, self._clock.now())
 
     def _close(self, drive: Drive, folder: str, half_day: PurePosixPath) -> ChainLink:
         key = layout.parse_half_day(half_day)
         assert key is not None
-        class_id = layout.class_id_of(folder)
+        class_id = layout.parse_class_id(folder)
         last = self._catalog.chain.last(class_id)
         known = {
             s.path: s.sha256
             for s in self._catalog.segments.of_class(class_id, *key)
             if s.drive_id == drive.drive_id and s.sha256
         }
-        link, head = closing.close(
+        link, head = closing.close_half_day(
             drive,
             folder,
             half_day,
@@ -235,25 +236,25 @@ class HalfDayCloser:
             known=known,
             key_dir=self._options.key_dir,
         )
-        for item in chain.contents(drive.root / folder / half_day).odd:
-            path = files.on_a_line(f"{folder}/{half_day}/{item.path}")
-            log.warning("%s", words.text("drive.left_out", path=path, detail=files.told(item.kind)))
+        for item in chain.scan_half_day(drive.root / folder / half_day).odd:
+            path = files.escape_for_log(f"{folder}/{half_day}/{item.path}")
+            log.warning("%s", i18n.translate("drive.left_out", path=path, detail=files.describe_kind(item.kind)))
         return closing.record_link(self._catalog, drive, link, head, self._clock.now())
 
 
-def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir: Path | None) -> Path | None:
+def write_correction(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir: Path | None) -> Path | None:
     """Write the figures of a sealed class that were revised since to a new signed file in 更正/.
 
     Nothing else in a sealed class may change. Return the file, or None where no figures changed. Raises DriveError, OSError.
     """
     written = {}
     corrections = drive.root / folder / layout.CORRECTIONS
-    sources = [drive.root / folder / layout.RECORD, *chain.corrected(drive.root / folder)]
+    sources = [drive.root / folder / layout.RECORD, *chain.list_corrections(drive.root / folder)]
     for path in sources:
-        for change in journal.read_file(path, drive.root, []):
+        for change in journal.read_journal_file(path, drive.root, []):
             if change.table == "attendance":
                 written[(str(change.row.get("date")), str(change.row.get("session")))] = change.row.get("revision")
-    class_id = layout.class_id_of(folder)
+    class_id = layout.parse_class_id(folder)
     rows = [
         change
         for change in catalog.changes.of_class(class_id)
@@ -262,11 +263,11 @@ def correct(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir:
     ]
     if not rows:
         return None
-    data = journal.lines(rows)
+    data = journal.format_rows(rows)
     drive.make_folder(PurePosixPath(folder, layout.CORRECTIONS))
     path = corrections / f"{now.astimezone(catalog.zone):%Y%m%d-%H%M%S}-{max(r.row['revision'] for r in rows)}.jsonl"
-    key = closing.signing(drive, key_dir)
+    key = closing.find_signing_key(drive, key_dir)
     if key:
-        durable.write_file(path.with_name(f"{path.name}.sig"), keys.sign(data, key))
+        durable.write_file(path.with_name(f"{path.name}.sig"), keys.sign_bytes(data, key))
     durable.write_file(path, data)
     return path

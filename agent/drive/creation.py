@@ -6,15 +6,15 @@ import json
 import secrets
 from pathlib import Path
 
-from agent import clock as clocks
-from agent.clock import Clock
+from agent.core import clock as clocks
+from agent.core.clock import Clock
+from agent.core.errors import InputError
 from agent.drive import durable, files, keys, layout, system_files
-from agent.drive.identity import FORCE_WORD, FORMAT, IDENTITY_FILE, Drive, os_error
+from agent.drive.identity import FORCE_WORD, IDENTITY_FILE, IDENTITY_FORMAT, Drive, to_drive_error
 from agent.drive.label import build_drive_label
-from agent.errors import InputError
 
 
-def init(
+def init_drive(
     root: Path,
     *,
     label: str,
@@ -35,27 +35,27 @@ def init(
     if not root.is_dir():
         raise InputError("drive.no_folder", root=root)
     try:
-        foreign = sorted(entry.name for entry in files.entries(root) if not system_files.is_name(entry))
+        foreign = sorted(entry.name for entry in files.list_entries(root) if not system_files.is_system_name(entry))
         if layout.SYSTEM in foreign:
             raise InputError("drive.initialised", root=root)
         if foreign and force != FORCE_WORD:
             raise InputError("drive.foreign", root=root, name=foreign[0], count=len(foreign), word=FORCE_WORD)
-        public = keys.ensure(key_dir) if key_dir else ""
+        public = keys.ensure_key(key_dir) if key_dir else ""
         (root / layout.SYSTEM).mkdir()
         shown = {
             "drive_id": f"D{secrets.token_hex(6).upper()}",
             "label": label.strip(),
             "institution": institution.strip(),
-            "created": clocks.stamp(clock.now()),
+            "created": clocks.format_utc(clock.now()),
             "public_key": public,
         }
         # the identity is written last: without it the folder is not a drive
         durable.write_file(root / layout.LABEL, build_drive_label(**shown))
         # backslashreplace: names that are not UTF-8 stand as in JSON, \udcXX
-        identity = {"format": FORMAT, **shown, "kept": foreign}
+        identity = {"format": IDENTITY_FORMAT, **shown, "kept": foreign}
         body = json.dumps(identity, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
         durable.write_file(root / IDENTITY_FILE, body)
         durable.sync_folder(root)
     except OSError as error:
-        raise os_error(error, root) from error
+        raise to_drive_error(error, root) from error
     return Drive.open(root)

@@ -1,6 +1,6 @@
 """Writes that survive a power cut: sync the file, rename it without replacing another, sync the folder.
 
-The order matters (docs/storage.md, invariants 3 and 4): first the bytes, then the name, then the folder, and only then the
+The order matters (docs/reference/storage.md, invariants 3 and 4): first the bytes, then the name, then the folder, and only then the
 row in the catalog.
 """
 
@@ -22,7 +22,7 @@ _FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 def sync_file(path: Path) -> None:
     """Flush a file's bytes and size to the disk, also where another process holds it open. Raises OSError."""
-    descriptor = open_plain(path, os.O_RDONLY)
+    descriptor = open_regular(path, os.O_RDONLY)
     try:
         os.fdatasync(descriptor)
     finally:
@@ -38,13 +38,13 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def commit(temporary: Path, final: Path) -> None:
+def commit_file(temporary: Path, final: Path) -> None:
     """Sync `temporary`, rename it to `final` in the same folder, sync the folder.
 
     Raises FileExistsError where the name is taken (the temporary file stays), and other OSErrors.
     """
     sync_file(temporary)
-    rename_new(temporary, final)
+    rename_no_replace(temporary, final)
     sync_folder(final.parent)
 
 
@@ -54,7 +54,7 @@ def write_file(path: Path, data: bytes) -> None:
     # left by a power cut, or a link or pipe made by somebody else: never write into it
     temporary.unlink(missing_ok=True)
     try:
-        with os.fdopen(open_plain(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+        with os.fdopen(open_regular(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -70,7 +70,7 @@ def append_lines(path: Path, data: bytes) -> None:
 
     A power cut may leave a torn last line, which readers skip; the next append starts on a new line. Raises OSError.
     """
-    with os.fdopen(open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "a+b") as file:
+    with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666), "a+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
             data = b"\n" + data
@@ -81,23 +81,23 @@ def append_lines(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
-def open_plain(path: Path, flags: int, mode: int = 0) -> int:
+def open_regular(path: Path, flags: int, mode: int = 0) -> int:
     """Open a regular file and return its descriptor; `flags` may create it.
 
     Links are not followed, and a pipe never blocks the call. Raises UnfitFileError for anything but a regular file, OSError.
     """
     with suppress(FileNotFoundError):
-        files.fit(path.lstat(), path)
+        files.check_status(path.lstat(), path)
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode)
     try:
-        files.fit(os.fstat(descriptor), path)
+        files.check_status(os.fstat(descriptor), path)
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def rename_new(old: Path, new: Path) -> None:
+def rename_no_replace(old: Path, new: Path) -> None:
     """Rename without replacing. Raises FileExistsError where `new` exists, and other OSErrors."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE) == 0:

@@ -1,7 +1,7 @@
 """The only access to the files of a drive, whose content is untrusted input.
 
 Only regular files are opened, without following symbolic links and without blocking (a pipe would never answer). At most
-the limit of the kind of file is read, and at most the size that the file had when it was opened. docs/storage.md lists the
+the limit of the kind of file is read, and at most the size that the file had when it was opened. docs/reference/storage.md lists the
 limits.
 """
 
@@ -15,21 +15,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from agent import words
+from agent import i18n
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 # maximum size in bytes of each kind of file: many times what the agent ever writes
-IDENTITY = 256 * KIB
-SEAL = 4 * MIB
-SIGNATURE = 64 * KIB
-LINK = 64 * KIB
-LIST = 16 * MIB
-LABEL = MIB
-PAPER = 256 * MIB
-ROWS = 512 * MIB
-LINE = 16 * MIB
-SEGMENT = 64 * GIB
-DEPTH = 16
+MAX_IDENTITY = 256 * KIB
+MAX_SEAL = 4 * MIB
+MAX_SIGNATURE = 64 * KIB
+MAX_LINK = 64 * KIB
+MAX_LIST = 16 * MIB
+MAX_LABEL = MIB
+MAX_DOCUMENT = 256 * MIB
+MAX_ROWS = 512 * MIB
+MAX_LINE = 16 * MIB
+MAX_SEGMENT = 64 * GIB
+MAX_DEPTH = 16
 """Maximum depth of folders that are searched; the layout has four levels."""
 
 _BLOCK = MIB
@@ -51,7 +51,7 @@ class UnfitFileError(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class RegularFile:
     """A regular file open for reading. `size` is its size when it was opened; nothing beyond it is read."""
 
     descriptor: int
@@ -66,7 +66,7 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """An entry of a folder.
 
     `kind` is file, folder, link, pipe, socket or device, or `name` for a file or folder whose name does not fit on a line of
@@ -83,7 +83,7 @@ class Entry:
 
 
 @contextmanager
-def opened(path: Path, most: int, *, below: Path | None = None) -> Iterator[Plain]:
+def open_for_reading(path: Path, most: int, *, below: Path | None = None) -> Iterator[RegularFile]:
     """Open a regular file of at most `most` bytes for reading.
 
     With `below` no folder between that one and the file may be a link either. Raises FileNotFoundError, UnfitFileError,
@@ -92,49 +92,49 @@ def opened(path: Path, most: int, *, below: Path | None = None) -> Iterator[Plai
     with ExitStack() as stack:
         folder, name = _open_parent(path, below, stack)
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        fit(status, path, most)
+        check_status(status, path, most)
         descriptor = os.open(name, _FILE, dir_fd=folder)
         stack.callback(os.close, descriptor)
         # check again: the file may have been exchanged between stat and open
         status = os.fstat(descriptor)
-        fit(status, path, most)
-        yield Plain(descriptor, status.st_size)
+        check_status(status, path, most)
+        yield RegularFile(descriptor, status.st_size)
 
 
-def read(path: Path, most: int, *, below: Path | None = None) -> bytes:
+def read_small_file(path: Path, most: int, *, below: Path | None = None) -> bytes:
     """Read a small file. Raises FileNotFoundError, UnfitFileError, OSError."""
-    with opened(path, most, below=below) as file:
+    with open_for_reading(path, most, below=below) as file:
         return b"".join(file.blocks())
 
 
-def lines(path: Path, *, below: Path | None = None) -> Iterator[bytes]:
+def read_lines(path: Path, *, below: Path | None = None) -> Iterator[bytes]:
     """Yield the lines of a file of rows.
 
     Raises FileNotFoundError, UnfitFileError (also where a line is longer than LINE), OSError.
     """
-    with opened(path, ROWS, below=below) as file:
+    with open_for_reading(path, MAX_ROWS, below=below) as file:
         rest = b""
         for block in file.blocks():
             *whole, rest = (rest + block).split(b"\n")
             yield from whole
-            if len(rest) > LINE:
-                raise _too_large_error(path, len(rest), LINE)
+            if len(rest) > MAX_LINE:
+                raise _too_large_error(path, len(rest), MAX_LINE)
         yield rest
 
 
-def check(path: Path, *, most: int = SEGMENT, below: Path | None = None) -> None:
+def check_regular(path: Path, *, most: int = MAX_SEGMENT, below: Path | None = None) -> None:
     """Check that a path is a regular file, before a library opens it by name. Raises the same errors as `opened`."""
-    with opened(path, most, below=below):
+    with open_for_reading(path, most, below=below):
         pass
 
 
-def is_plain(path: Path, *, below: Path) -> bool:
+def is_regular_file(path: Path, *, below: Path) -> bool:
     """Return whether there is a regular file at this path, inside `below` and not through a link.
 
     The path may be any text, since it may come from a file on a drive. Raises OSError where the disk fails.
     """
     try:
-        check(path, below=below)
+        check_regular(path, below=below)
     except (FileNotFoundError, NotADirectoryError, UnfitFileError, ValueError):
         return False
     except OSError as error:
@@ -144,20 +144,20 @@ def is_plain(path: Path, *, below: Path) -> bool:
     return True
 
 
-def kind(path: Path) -> str | None:
+def classify_path(path: Path) -> str | None:
     """Return the kind of entry at a path, without following a link; None where there is none. Raises OSError."""
     try:
-        return kind_of(path.lstat().st_mode)
+        return classify_mode(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def kind_of(mode: int) -> str:
+def classify_mode(mode: int) -> str:
     """Return the kind of an entry from its `st_mode`."""
     return next((name for is_one, name in _KINDS if is_one(mode)), "device")
 
 
-def is_line(name: str) -> bool:
+def fits_on_line(name: str) -> bool:
     """Return whether a line of a checksum list, the catalog or a report can hold this name.
 
     A name with a line break cannot (the `Icon\\r` of macOS, a system file, is never listed), nor one that is not UTF-8 (for
@@ -168,27 +168,27 @@ def is_line(name: str) -> bool:
     return "\n" not in name and "\r" not in name and not any("\ud800" <= c <= "\udfff" for c in name)
 
 
-def on_a_line(path: str) -> str:
+def escape_for_log(path: str) -> str:
     """Escape control characters and bytes that are not UTF-8, so that a path stays on one line of a log."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
 
 
-def told(kind: str) -> str:
+def describe_kind(kind: str) -> str:
     """Describe a kind of entry that is not a regular file, for the user."""
-    return words.text(f"drive.kind.{kind}")
+    return i18n.translate(f"drive.kind.{kind}")
 
 
-def too_large(size: int, most: int) -> str:
+def describe_too_large(size: int, most: int) -> str:
     """Describe a file of `size` bytes whose limit is `most` bytes, for the user."""
-    return words.text("drive.detail.too_large", bytes=size, most=most)
+    return i18n.translate("drive.detail.too_large", bytes=size, most=most)
 
 
-def entries(folder: Path) -> list[Entry]:
+def list_entries(folder: Path) -> list[FolderEntry]:
     """List the entries of a folder by name. Raises OSError."""
-    return sorted(_entries(folder, PurePosixPath()), key=lambda entry: entry.path)
+    return sorted(_scan_entries(folder, PurePosixPath()), key=lambda entry: entry.path)
 
 
-def walk(folder: Path) -> Iterator[Entry]:
+def walk(folder: Path) -> Iterator[FolderEntry]:
     """Yield everything below a folder, each folder before its content; links are not followed.
 
     A folder at the maximum depth is yielded but not searched. Raises OSError.
@@ -196,27 +196,27 @@ def walk(folder: Path) -> Iterator[Entry]:
     waiting = [PurePosixPath()]
     while waiting:
         inner = waiting.pop()
-        found = sorted(_entries(folder, inner), key=lambda entry: entry.path)
+        found = sorted(_scan_entries(folder, inner), key=lambda entry: entry.path)
         yield from found
-        deeper = [entry.path for entry in found if entry.kind == "folder" and len(entry.path.parts) < DEPTH]
+        deeper = [entry.path for entry in found if entry.kind == "folder" and len(entry.path.parts) < MAX_DEPTH]
         waiting += reversed(deeper)
 
 
-def size_below(folder: Path) -> int:
+def compute_size(folder: Path) -> int:
     """Return the size in bytes of all files below a folder. Raises OSError."""
     return sum(entry.bytes for entry in walk(folder) if entry.kind == "file")
 
 
-def _entries(folder: Path, inner: PurePosixPath) -> Iterator[Entry]:
+def _scan_entries(folder: Path, inner: PurePosixPath) -> Iterator[FolderEntry]:
     with os.scandir(folder / inner) as found:
         for item in found:
             # a recorder may have renamed it meanwhile
             with suppress(FileNotFoundError):
                 status = item.stat(follow_symlinks=False)
-                found_kind = kind_of(status.st_mode)
-                if found_kind in ("file", "folder") and not is_line(item.name):
+                found_kind = classify_mode(status.st_mode)
+                if found_kind in ("file", "folder") and not fits_on_line(item.name):
                     found_kind = "name"
-                yield Entry(inner / item.name, found_kind, status.st_size)
+                yield FolderEntry(inner / item.name, found_kind, status.st_size)
 
 
 def _open_parent(path: Path, below: Path | None, stack: ExitStack) -> tuple[int | None, str]:
@@ -233,7 +233,7 @@ def _open_parent(path: Path, below: Path | None, stack: ExitStack) -> tuple[int 
             inner = os.open(part, _FOLDER, dir_fd=folder)
         except NotADirectoryError:
             # O_DIRECTORY gives this error for a link as well
-            found = kind_of(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
+            found = classify_mode(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode)
             if found == "link":
                 raise _unfit_error(path, found) from None
             raise
@@ -242,9 +242,9 @@ def _open_parent(path: Path, below: Path | None, stack: ExitStack) -> tuple[int 
     return folder, name
 
 
-def fit(status: os.stat_result, path: Path, most: int = SEGMENT) -> None:
+def check_status(status: os.stat_result, path: Path, most: int = MAX_SEGMENT) -> None:
     """Raise UnfitFileError where an entry is not a regular file or is larger than `most` bytes."""
-    found = kind_of(status.st_mode)
+    found = classify_mode(status.st_mode)
     if found != "file":
         raise _unfit_error(path, found)
     if status.st_size > most:
@@ -252,8 +252,8 @@ def fit(status: os.stat_result, path: Path, most: int = SEGMENT) -> None:
 
 
 def _unfit_error(path: Path, found: str) -> UnfitFileError:
-    return UnfitFileError(errno.EINVAL, told(found), str(path))
+    return UnfitFileError(errno.EINVAL, describe_kind(found), str(path))
 
 
 def _too_large_error(path: Path, size: int, most: int) -> UnfitFileError:
-    return UnfitFileError(errno.EFBIG, too_large(size, most), str(path))
+    return UnfitFileError(errno.EFBIG, describe_too_large(size, most), str(path))

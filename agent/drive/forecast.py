@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from agent.model import Segment
-from agent.schedule import Placement
+from agent.core.model import Segment
+from agent.core.schedule import Placement
 
 _DAY = timedelta(days=1)
 
 
-def rates(segments: Iterable[Segment]) -> dict[str, float]:
+def compute_rates(segments: Iterable[Segment]) -> dict[str, float]:
     """Return bytes per second by camera, over the finished segments given."""
     size: dict[str, int] = {}
     seconds: dict[str, float] = {}
@@ -22,7 +22,7 @@ def rates(segments: Iterable[Segment]) -> dict[str, float]:
     return {camera: size[camera] / seconds[camera] for camera in size if seconds[camera] > 0}
 
 
-def days_left(
+def estimate_days_left(
     free: int, segments: Sequence[Segment], plan: Iterable[Placement], now: datetime, *, reserve: int = 0
 ) -> float | None:
     """Return the calendar days until `free` less `reserve` bytes are used up; None where nothing was ever recorded.
@@ -33,7 +33,7 @@ def days_left(
     left = free - reserve
     if left <= 0:
         return 0.0
-    by_camera = rates(segments)
+    by_camera = compute_rates(segments)
     if not by_camera:
         return None
     mean = sum(by_camera.values()) / len(by_camera)

@@ -18,15 +18,15 @@ from pathlib import Path, PurePosixPath
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
-from agent import shortage
+from agent.core import clock as clocks
+from agent.core import shortage
+from agent.core.class_model import TrainingClass
+from agent.core.errors import DriveError, Shortage
+from agent.core.schedule import Placement
 from agent.drive import durable, files, layout
 from agent.drive.label import build_drive_label
-from agent.errors import DriveError, Shortage
-from agent.model_classes import TrainingClass
-from agent.schedule import Placement
 
-FORMAT = 1
+IDENTITY_FORMAT = 1
 # time zone for commands that run without a settings file
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
 IDENTITY_FILE = f"{layout.SYSTEM}/drive.json"
@@ -106,7 +106,7 @@ class Drive:
             device = root.stat().st_dev
             identity = _read_identity(root)
         except OSError as error:
-            raise os_error(error, root) from error
+            raise to_drive_error(error, root) from error
         drive = Drive(root=root, device=device, **identity)
         if expect is not None and drive.drive_id != expect:
             raise DriveError("drive.wrong", "drive.wrong", root=root, found=drive.drive_id, expected=expect)
@@ -123,7 +123,7 @@ class Drive:
             found = _read_identity(self.root)["drive_id"]
             status = os.statvfs(self.root)
         except OSError as error:
-            raise os_error(error, self.root) from error
+            raise to_drive_error(error, self.root) from error
         if found != self.drive_id:
             raise DriveError("drive.wrong", "drive.wrong", root=self.root, found=found, expected=self.drive_id)
         if device != self.device:
@@ -141,14 +141,14 @@ class Drive:
         """
         self.check()
         try:
-            descriptor = durable.open_plain(self.root / _PROBE, os.O_WRONLY | os.O_CREAT, 0o600)
+            descriptor = durable.open_regular(self.root / _PROBE, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 os.pwrite(descriptor, secrets.token_bytes(16), 0)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise os_error(error, self.root) from error
+            raise to_drive_error(error, self.root) from error
 
     def free_bytes(self) -> int:
         """Return the bytes that the service may still write. Raises DriveError."""
@@ -159,7 +159,7 @@ class Drive:
         try:
             status = os.statvfs(self.root)
         except OSError as error:
-            raise os_error(error, self.root) from error
+            raise to_drive_error(error, self.root) from error
         return status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
 
     def make_folder(self, relative: PurePosixPath | str) -> Path:
@@ -183,7 +183,7 @@ class Drive:
                     folder = os.open(part, flags, dir_fd=folder)
                     stack.callback(os.close, folder)
             except OSError as error:
-                raise os_error(error, self.root) from error
+                raise to_drive_error(error, self.root) from error
         return self.root / relative
 
     def is_sealed(self, class_folder: str | None = None) -> bool:
@@ -191,42 +191,42 @@ class Drive:
 
         Raises DriveError where the drive cannot be read.
         """
-        marks = [seal_file(self.root)]
+        marks = [build_seal_path(self.root)]
         if class_folder is not None:
             marks.append(self.root / class_folder / layout.SUMS)
         try:
-            return any(files.kind(mark) for mark in marks)
+            return any(files.classify_path(mark) for mark in marks)
         except OSError as error:
-            raise os_error(error, self.root) from error
+            raise to_drive_error(error, self.root) from error
 
     def class_folders(self) -> list[str]:
         """List the names of the class folders on the drive, sorted. Raises DriveError."""
         try:
             return sorted(
                 entry.name
-                for entry in files.entries(self.root)
+                for entry in files.list_entries(self.root)
                 if entry.kind == "folder" and not entry.name.startswith(".") and "_第" in entry.name
             )
         except OSError as error:
-            raise os_error(error, self.root) from error
+            raise to_drive_error(error, self.root) from error
 
     def find_class(self, class_id: str) -> str | None:
         """Find the folder that holds a class; None where there is none. Raises DriveError."""
-        return next((name for name in self.class_folders() if layout.class_id_of(name) == class_id), None)
+        return next((name for name in self.class_folders() if layout.parse_class_id(name) == class_id), None)
 
     def class_folder(self, cls: TrainingClass) -> str:
         """Return the class's folder name on this drive.
 
         An existing folder keeps its name, although project or dates were corrected since. Raises DriveError.
         """
-        return self.find_class(cls.class_id) or layout.class_folder(cls)
+        return self.find_class(cls.class_id) or layout.build_class_folder(cls)
 
     def segment_folder(self, cls: TrainingClass, placement: Placement) -> PurePosixPath:
         """Return the folder for a placement's files, relative to the root. Raises DriveError, also for a sealed class."""
         folder = self.class_folder(cls)
         if self.is_sealed(folder):
             raise DriveError("drive.sealed", folder=folder, root=self.root)
-        return PurePosixPath(folder) / layout.camera_folder(placement)
+        return PurePosixPath(folder) / layout.build_camera_folder(placement)
 
     def label_file(self) -> bytes:
         """Return the content of the drive's 标签.txt as `init` wrote it."""
@@ -234,7 +234,7 @@ class Drive:
             label=self.label,
             drive_id=self.drive_id,
             institution=self.institution,
-            created=clocks.stamp(self.created),
+            created=clocks.format_utc(self.created),
             public_key=self.public_key,
         )
 
@@ -243,20 +243,20 @@ class Drive:
         return path.relative_to(self.root).as_posix()
 
 
-def seal_file(root: Path) -> Path:
+def build_seal_path(root: Path) -> Path:
     """Return the path of the file that marks a drive sealed as a whole."""
     return root / _SEALED
 
 
-def os_error(error: OSError, root: Path) -> DriveError | Shortage:
+def to_drive_error(error: OSError, root: Path) -> DriveError | Shortage:
     """Convert an OSError of a drive to a DriveError with its alert kind; to Shortage where the drive is not the cause."""
-    if shortage.of_errno(error.errno):
+    if shortage.is_shortage_errno(error.errno):
         return Shortage("machine.short", detail=error.strerror or error)
     if isinstance(error, files.UnfitFileError):
         return DriveError("drive.unfit_file", "drive.error", root=root, file=error.filename, detail=error.strerror)
     if error.errno == errno.EISDIR:
         file = error.filename2 or error.filename
-        return DriveError("drive.unfit_file", "drive.error", root=root, file=file, detail=files.told("folder"))
+        return DriveError("drive.unfit_file", "drive.error", root=root, file=file, detail=files.describe_kind("folder"))
     kind = _OS_KINDS.get(error.errno or 0, "drive.error")
     if kind == "drive.denied":
         return _denied_error(root)
@@ -265,9 +265,9 @@ def os_error(error: OSError, root: Path) -> DriveError | Shortage:
     return DriveError(kind, kind, root=root)
 
 
-def of_drive(number: int | None) -> bool:
+def is_drive_errno(number: int | None) -> bool:
     """Return whether an error number means a fault of a drive, or of a resource that every use of a drive needs."""
-    return number in _OS_KINDS or number in _DEVICE_FAULTS or shortage.of_errno(number)
+    return number in _OS_KINDS or number in _DEVICE_FAULTS or shortage.is_shortage_errno(number)
 
 
 def _denied_error(root: Path) -> DriveError:
@@ -281,7 +281,7 @@ def _denied_error(root: Path) -> DriveError:
 
 def _read_identity(root: Path) -> _Identity:
     """Read the identity file. Raises OSError, and DriveError where it is damaged."""
-    raw = files.read(root / IDENTITY_FILE, files.IDENTITY, below=root)
+    raw = files.read_small_file(root / IDENTITY_FILE, files.MAX_IDENTITY, below=root)
     try:
         body = json.loads(raw)
         for name in ("drive_id", "label", "institution", "public_key"):
@@ -290,7 +290,7 @@ def _read_identity(root: Path) -> _Identity:
             "drive_id": str(body["drive_id"]),
             "label": str(body["label"]),
             "institution": str(body["institution"]),
-            "created": clocks.parse(body["created"]),
+            "created": clocks.parse_time(body["created"]),
             "public_key": str(body["public_key"]),
             "kept": tuple(str(name) for name in body.get("kept", ())),
         }

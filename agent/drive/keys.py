@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from agent.errors import DriveError, InputError
+from agent.core.errors import DriveError, InputError
 
 NAMESPACE = "site-agent"
 PRINCIPAL = "box"
@@ -17,7 +17,7 @@ _TIMEOUT_S = 60
 _PUBLIC = re.compile(r"(?:^|\s)((?:sk-)?ssh-[a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?=\s|$)")
 
 
-def ensure(key_dir: Path) -> str:
+def ensure_key(key_dir: Path) -> str:
     """Make the box's ed25519 key in `key_dir` (0700, key 0600) unless it exists; return the public key.
 
     Raises DriveError where ssh-keygen is missing or fails.
@@ -28,19 +28,19 @@ def ensure(key_dir: Path) -> str:
         key_dir.chmod(0o700)
         _run("-q", "-t", "ed25519", "-N", "", "-C", NAMESPACE, "-f", str(private))
     private.chmod(0o600)
-    return public_key(key_dir)
+    return load_public_key(key_dir)
 
 
-def public_key(key_dir: Path) -> str:
+def load_public_key(key_dir: Path) -> str:
     """Return the public key of the box as `ssh-ed25519 AAAA…`; "" where there is none."""
     try:
         text = (key_dir / f"{KEY_FILE}.pub").read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-    return normal(text)
+    return strip_key_comment(text)
 
 
-def read_public(file: Path) -> str:
+def read_public_key_file(file: Path) -> str:
     """Read the public key in a file given by the user: one line as in `box.pub` or `allowed_signers`, with or without BOM.
 
     Raises InputError for anything else: with an invalid key every signature of the drive would look wrong.
@@ -60,28 +60,28 @@ def _is_public(kind: str, body: str) -> bool:
     return _call("-l", "-f", "-", data=f"{kind} {body}\n".encode()).returncode == 0
 
 
-def normal(line: str) -> str:
+def strip_key_comment(line: str) -> str:
     """Strip the comment of a public key, so that two spellings compare equal; "" for text that is not a key."""
     key = " ".join(line.split()[:2])
     return key if key.isascii() else ""
 
 
-def sign(data: bytes, key_dir: Path) -> bytes:
+def sign_bytes(data: bytes, key_dir: Path) -> bytes:
     """Return an armoured OpenSSH signature of `data` in the namespace `site-agent`. Raises DriveError."""
     return _run("-Y", "sign", "-n", NAMESPACE, "-f", str(key_dir / KEY_FILE), data=data)
 
 
-def signed_by(data: bytes, signature: bytes, public: str) -> bool:
+def verify_signature(data: bytes, signature: bytes, public: str) -> bool:
     """Return whether `signature` of `data` was made with the key `public`. Raises DriveError without ssh-keygen."""
     with tempfile.TemporaryDirectory(prefix="site-agent-") as folder:
         allowed, sig = Path(folder, "allowed_signers"), Path(folder, "signature")
-        allowed.write_text(f'{PRINCIPAL} namespaces="{NAMESPACE}" {normal(public)}\n', encoding="utf-8")
+        allowed.write_text(f'{PRINCIPAL} namespaces="{NAMESPACE}" {strip_key_comment(public)}\n', encoding="utf-8")
         sig.write_bytes(signature)
         done = _call("-Y", "verify", "-f", str(allowed), "-I", PRINCIPAL, "-n", NAMESPACE, "-s", str(sig), data=data)
     return done.returncode == 0
 
 
-def fingerprint(public: str) -> str:
+def compute_fingerprint(public: str) -> str:
     """Return the fingerprint `SHA256:…` of a public key, for labels and hand-over forms; "" for no key."""
     if not public:
         return ""

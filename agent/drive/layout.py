@@ -11,21 +11,21 @@ import unicodedata
 from datetime import date, datetime, time
 from pathlib import Path, PurePosixPath
 
-from agent.model import Session
-from agent.model_classes import TrainingClass
-from agent.schedule import Placement
+from agent.core.class_model import TrainingClass
+from agent.core.model import Session
+from agent.core.schedule import Placement
 
 SYSTEM = ".site-agent"
 LABEL = "标签.txt"
 LISTING = "清单.csv"
 ATTENDANCE = "到课人数.csv"
-CONTENTS = "目录.html"
-SHEET = "移交单.html"
+INDEX = "目录.html"
+HANDOVER = "移交单.html"
 SUMS = "SHA256SUMS"
 CHAIN = "CHAIN"
 RECORD = "RECORD.jsonl"
 CORRECTIONS = "更正"
-PAPERS = frozenset({LABEL, LISTING, ATTENDANCE, CONTENTS, RECORD, SHEET, SUMS, f"{SUMS}.sig"})
+CLASS_DOCUMENTS = frozenset({LABEL, LISTING, ATTENDANCE, INDEX, RECORD, HANDOVER, SUMS, f"{SUMS}.sig"})
 """Files in a class folder itself."""
 
 COMPONENT_BYTES = 120
@@ -42,76 +42,76 @@ _CORRECTION = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]+\.jsonl\Z")
 _SEGMENT = re.compile(r"(\d{6})(-\d+)?\.mp4\Z")
 
 
-def component(text: str, limit: int = COMPONENT_BYTES) -> str:
+def sanitize_component(text: str, limit: int = COMPONENT_BYTES) -> str:
     """Return a valid name of at most `limit` bytes of UTF-8.
 
     Forbidden and invisible characters become `_`; no dot or space at the end, no leading dot, no DOS device name, never
     empty.
     """
     name = _FORBIDDEN.sub("_", unicodedata.normalize("NFC", text)).strip()
-    name = cut(name, limit).rstrip(". ")
+    name = truncate_utf8(name, limit).rstrip(". ")
     if name.startswith("."):
         name = "_" + name[1:]
     if _RESERVED.match(name):
-        name = cut("_" + name, limit)
+        name = truncate_utf8("_" + name, limit)
     return name or "_"
 
 
-def cut(text: str, limit: int) -> str:
+def truncate_utf8(text: str, limit: int) -> str:
     """Cut a text to at most `limit` bytes of UTF-8, never inside a character."""
     return text.encode("utf-8", "replace")[: max(0, limit)].decode("utf-8", "ignore")
 
 
-def class_folder(cls: TrainingClass) -> str:
+def build_class_folder(cls: TrainingClass) -> str:
     """Return the folder name of a class; project and place are shortened where needed, never ID, number and dates."""
     middle = f"_第{cls.class_number}班_{cls.first_day:%Y%m%d}_{cls.last_day:%Y%m%d}_"
-    frame = component(cls.class_id) + "_" + middle
-    project, place = component(cls.project), component(cls.place)
+    frame = sanitize_component(cls.class_id) + "_" + middle
+    project, place = sanitize_component(cls.project), sanitize_component(cls.place)
     while _too_long(frame + project + place):
         if len(project.encode()) >= len(place.encode()):
             project = project[:-1]
         else:
             place = place[:-1]
-    return component(f"{component(cls.class_id)}_{project}{middle}{place}")
+    return sanitize_component(f"{sanitize_component(cls.class_id)}_{project}{middle}{place}")
 
 
 def _too_long(name: str) -> bool:
     return len(name.encode()) > COMPONENT_BYTES or len(name) > CLASS_FOLDER_CHARS
 
 
-def half_day_folder(day: date, session: Session) -> PurePosixPath:
+def build_half_day_folder(day: date, session: Session) -> PurePosixPath:
     """Return the folder of a half-day, relative to the class folder."""
     return PurePosixPath(day.isoformat()) / session.folder
 
 
-def segment_folder(cls: TrainingClass, placement: Placement) -> PurePosixPath:
+def build_segment_folder(cls: TrainingClass, placement: Placement) -> PurePosixPath:
     """Return the folder of a placement, relative to the root, for a new class; `Drive.segment_folder` knows existing ones."""
-    return PurePosixPath(class_folder(cls)) / camera_folder(placement)
+    return PurePosixPath(build_class_folder(cls)) / build_camera_folder(placement)
 
 
-def camera_folder(placement: Placement) -> PurePosixPath:
+def build_camera_folder(placement: Placement) -> PurePosixPath:
     """Return the folder of a placement's camera, relative to the class folder."""
-    leaf = component(f"{placement.room_id}_{placement.camera_id}")
-    return half_day_folder(placement.date, placement.session) / leaf
+    leaf = sanitize_component(f"{placement.room_id}_{placement.camera_id}")
+    return build_half_day_folder(placement.date, placement.session) / leaf
 
 
-def free_name(folder: Path, start_local: datetime) -> str:
+def find_free_name(folder: Path, start_local: datetime) -> str:
     """Return the first of HHMMSS.mp4, HHMMSS-2.mp4 … that no finished or temporary file has."""
     base = start_local.strftime("%H%M%S")
     number = 1
     while True:
         name = f"{base}.mp4" if number == 1 else f"{base}-{number}.mp4"
-        if not os.path.lexists(folder / name) and not os.path.lexists(folder / temporary_name(name)):
+        if not os.path.lexists(folder / name) and not os.path.lexists(folder / build_temporary_name(name)):
             return name
         number += 1
 
 
-def temporary_name(name: str) -> str:
+def build_temporary_name(name: str) -> str:
     """Return the hidden name under which a file is written, in the same folder as the final one."""
     return f".{name}.part"
 
 
-def start_of(name: str) -> time | None:
+def parse_start(name: str) -> time | None:
     """Parse the local start time, to the second, from the name of a segment; None for other names."""
     match = _SEGMENT.match(name)
     try:
@@ -120,18 +120,18 @@ def start_of(name: str) -> time | None:
         return None
 
 
-def numbered(name: str, part: int) -> str:
+def add_part_number(name: str, part: int) -> str:
     """Return the file name for a closing: SHA256SUMS-2, CHAIN-2, RECORD-2.jsonl where a half-day is closed again."""
     stem, dot, extension = name.partition(".")
     return name if part == 1 else f"{stem}-{part}{dot}{extension}"
 
 
-def unnumbered(name: str) -> str:
+def strip_part_number(name: str) -> str:
     """Strip the number of the closing: CHAIN-2 gives CHAIN, RECORD-3.jsonl gives RECORD.jsonl."""
     return re.sub(r"-\d+(?=(\.|\Z))", "", name)
 
 
-def sums_part(name: str) -> int | None:
+def parse_part_number(name: str) -> int | None:
     """Return the number of the closing (1, 2 …) from the name of a checksum list; None for other names."""
     match = _SUMS.match(name)
     return int(match[1] or 1) if match else None
@@ -157,6 +157,6 @@ def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:
     return (day, session) if 1970 <= day.year < 9999 else None
 
 
-def class_id_of(folder: str) -> str:
+def parse_class_id(folder: str) -> str:
     """Return the class ID at the start of a class folder's name (IDs contain no `_`)."""
     return folder.split("_", 1)[0]

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.catalog import Catalog
-from agent.model_alerts import AlertKind
+from agent.core.alert_model import AlertKind
 
 UNUSABLE_KINDS = (
     AlertKind.DRIVE_MISSING,

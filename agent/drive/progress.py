@@ -9,7 +9,7 @@ _STEP_S = 0.25
 _WIDTH = 30
 
 
-class Bar:
+class ProgressBar:
     """Shows the progress of reading `total` bytes on `out`."""
 
     def __init__(self, total: int, out: TextIO) -> None:

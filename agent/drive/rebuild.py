@@ -13,16 +13,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.catalog import Catalog
-from agent.catalog.changes import Change
-from agent.clock import Clock, stamp
+from agent.catalog.changes import RowChange
+from agent.core.clock import Clock, format_utc
+from agent.core.errors import CatalogBlocked, CatalogError, MediaError
+from agent.core.model import Segment
 from agent.drive import chain, files, journal, layout, segment_files
-from agent.drive.identity import Drive, os_error
-from agent.errors import CatalogBlocked, CatalogError, MediaError
-from agent.model import Segment
+from agent.drive.identity import Drive, to_drive_error
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RebuildReport:
     """Result of a rebuild.
 
     `rows`: rows restored from journals and records. `read`: segments made from their files alone. `lost`: paths of rows whose
@@ -35,7 +35,9 @@ class Report:
     unreadable: tuple[str, ...] = ()
 
 
-def open_or_rebuild(path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: Clock) -> tuple[Catalog, Report | None]:
+def open_or_rebuild(
+    path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: Clock
+) -> tuple[Catalog, RebuildReport | None]:
     """Open the catalog; rebuild it from `drives` where it is missing or damaged.
 
     A damaged one is renamed to `…damaged-YYYYMMDDHHMMSS`. The report is None where nothing had to be done. A marker file
@@ -50,16 +52,16 @@ def open_or_rebuild(path: Path, zone: ZoneInfo, drives: Iterable[Drive], clock: 
         with suppress(OSError):  # where nothing can be written, opening the catalog reports the reason
             half_made.touch()
         if not fresh:
-            set_aside(path, clock)
+            rename_damaged(path, clock)
         catalog = Catalog(path, zone)
-    report = Report()
+    report = RebuildReport()
     for drive in drives:
-        report = _add_reports(report, restore(catalog, drive, clock))
+        report = _add_reports(report, restore_from_drive(catalog, drive, clock))
     half_made.unlink(missing_ok=True)
     return catalog, report
 
 
-def is_whole(path: Path) -> bool:
+def is_complete(path: Path) -> bool:
     """Return whether there is a catalog and no rebuild of it is in progress."""
     half_made = _marker_file(path)
     return path.exists() and not half_made.exists()
@@ -69,7 +71,7 @@ def _marker_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.half-made")
 
 
-def set_aside(path: Path, clock: Clock) -> Path:
+def rename_damaged(path: Path, clock: Clock) -> Path:
     """Rename a damaged database and its write-ahead log; return the new path. Raises OSError."""
     mark = f"damaged-{clock.now():%Y%m%d%H%M%S}"
     for suffix in ("-wal", "-shm", ""):
@@ -93,11 +95,13 @@ def _open_undamaged(path: Path, zone: ZoneInfo) -> Catalog | None:
     return None
 
 
-def restore(catalog: Catalog, drive: Drive, clock: Clock, progress: Callable[[int], None] | None = None) -> Report:
+def restore_from_drive(
+    catalog: Catalog, drive: Drive, clock: Clock, progress: Callable[[int], None] | None = None
+) -> RebuildReport:
     """Restore all rows from one drive. Can be repeated, and done for several drives in any order. Raises DriveError."""
     try:
         with catalog.store.write():
-            faults: journal.Faults = []
+            faults: journal.UnreadableFiles = []
             rows, lost, begun = _restore_rows(catalog, drive, faults)
         read, unreadable = _restore_files(catalog, drive, begun, progress)
         unreadable = [*dict.fromkeys(path for path, _ in faults), *unreadable]
@@ -107,32 +111,34 @@ def restore(catalog: Catalog, drive: Drive, clock: Clock, progress: Callable[[in
             # all rows came from the drive, so none of them has to be written to its journal
             catalog.changes.forget_all()
     except OSError as error:
-        raise os_error(error, drive.root) from error
-    return Report(rows, read, tuple(lost), tuple(unreadable))
+        raise to_drive_error(error, drive.root) from error
+    return RebuildReport(rows, read, tuple(lost), tuple(unreadable))
 
 
-def _add_reports(one: Report, two: Report) -> Report:
-    return Report(one.rows + two.rows, one.read + two.read, one.lost + two.lost, one.unreadable + two.unreadable)
+def _add_reports(one: RebuildReport, two: RebuildReport) -> RebuildReport:
+    return RebuildReport(one.rows + two.rows, one.read + two.read, one.lost + two.lost, one.unreadable + two.unreadable)
 
 
-def _stored_rows(drive: Drive, faults: journal.Faults) -> Iterator[Change]:
+def _stored_rows(drive: Drive, faults: journal.UnreadableFiles) -> Iterator[RowChange]:
     """Yield the rows of all records, then those of the journal, which continues after the last record."""
     for folder in drive.class_folders():
         path = drive.root / folder
-        for half_day in chain.half_day_folders(path):
-            for entry in files.entries(path / half_day):
-                if layout.unnumbered(entry.name) == layout.RECORD:
-                    yield from journal.read_file(path / half_day / entry.name, drive.root, faults)
-        for record in [path / layout.RECORD, *chain.corrected(path)]:
-            yield from journal.read_file(record, drive.root, faults)
-    yield from journal.of_drive(drive.root, faults)
+        for half_day in chain.list_half_day_folders(path):
+            for entry in files.list_entries(path / half_day):
+                if layout.strip_part_number(entry.name) == layout.RECORD:
+                    yield from journal.read_journal_file(path / half_day / entry.name, drive.root, faults)
+        for record in [path / layout.RECORD, *chain.list_corrections(path)]:
+            yield from journal.read_journal_file(record, drive.root, faults)
+    yield from journal.read_drive_journal(drive.root, faults)
 
 
-def _restore_rows(catalog: Catalog, drive: Drive, faults: journal.Faults) -> tuple[int, list[str], dict[str, Change]]:
+def _restore_rows(
+    catalog: Catalog, drive: Drive, faults: journal.UnreadableFiles
+) -> tuple[int, list[str], dict[str, RowChange]]:
     """Restore rows; return (count, paths of lost segments, open rows by path whose file was finished meanwhile)."""
     count = 0
-    begun: dict[str, Change] = {}
-    segments: dict[str, Change] = {}
+    begun: dict[str, RowChange] = {}
+    segments: dict[str, RowChange] = {}
     for change in _stored_rows(drive, faults):
         if change.table == "segments" and change.row.get("drive_id") == drive.drive_id:
             segments[str(change.row.get("path"))] = change
@@ -153,15 +159,15 @@ def _restore_rows(catalog: Catalog, drive: Drive, faults: journal.Faults) -> tup
 
 
 def _is_file(drive: Drive, path: str) -> bool:
-    return files.is_plain(drive.root / path, below=drive.root)
+    return files.is_regular_file(drive.root / path, below=drive.root)
 
 
 def _restore_files(
-    catalog: Catalog, drive: Drive, begun: Mapping[str, Change], progress: Callable[[int], None] | None
+    catalog: Catalog, drive: Drive, begun: Mapping[str, RowChange], progress: Callable[[int], None] | None
 ) -> tuple[int, list[str]]:
     read, unreadable = 0, []
     for folder in drive.class_folders():
-        for half_day in chain.half_day_folders(drive.root / folder):
+        for half_day in chain.list_half_day_folders(drive.root / folder):
             for path in segment_files.find_videos(drive.root / folder / half_day):
                 relative = drive.relative(segment_files.final_path(path))
                 if catalog.segments.by_path(drive.drive_id, relative):
@@ -194,7 +200,7 @@ def _restore_links(catalog: Catalog, drive: Drive) -> None:
     """Restore chain rows from the CHAIN files of the drive where journal and records had none."""
     for folder in drive.class_folders():
         path = drive.root / folder
-        for closed in chain.all_closings(path):
+        for closed in chain.list_all_closings(path):
             link = closed.link
             if link is None:
                 continue
@@ -203,7 +209,7 @@ def _restore_links(catalog: Catalog, drive: Drive) -> None:
             )
             if known and known.sequence >= link.sequence:
                 continue
-            file = path / closed.folder / layout.numbered(layout.SUMS, closed.part)
+            file = path / closed.folder / layout.add_part_number(layout.SUMS, closed.part)
             row = {
                 "class_id": link.class_id,
                 "date": link.date.isoformat(),
@@ -212,9 +218,9 @@ def _restore_links(catalog: Catalog, drive: Drive) -> None:
                 "drive_id": drive.drive_id,
                 "head": closed.head,
                 "public_key": drive.public_key,
-                "closed_at": stamp(_modified_at(file, catalog.zone)),
+                "closed_at": format_utc(_modified_at(file, catalog.zone)),
             }
-            catalog.changes.put(Change("chain", row))
+            catalog.changes.put(RowChange("chain", row))
 
 
 def _modified_at(file: Path, zone: ZoneInfo) -> datetime:

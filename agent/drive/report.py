@@ -9,7 +9,7 @@ HARMLESS = "system_file"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DriveProblem:
     """One finding of a verification.
 
     `kind`: changed, missing, added, unreadable, signature_missing, signature_bad, other_key, chain_broken, head_unknown,
@@ -22,14 +22,14 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """All findings of a verification, with counters.
 
     `checked` counts files read, `audited` audit entries. `unclosed` half-days are still in progress: they are listed but are
     not faults. `heads` maps each chain head found to the path of its checksum list.
     """
 
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[DriveProblem] = field(default_factory=list)
     checked: int = 0
     bytes: int = 0
     signed: bool = False
@@ -45,11 +45,11 @@ class Report:
         """Whether there are no faults."""
         return not self.faults()
 
-    def faults(self) -> list[Problem]:
+    def faults(self) -> list[DriveProblem]:
         """Return the faults alone; `problems` also holds harmless system files."""
         return [problem for problem in self.problems if problem.kind != HARMLESS]
 
-    def system_files(self) -> list[Problem]:
+    def system_files(self) -> list[DriveProblem]:
         """Return the harmless files that operating systems left."""
         return [problem for problem in self.problems if problem.kind == HARMLESS]
 
@@ -57,4 +57,4 @@ class Report:
         """Add a problem once per kind and path."""
         if (kind, path) not in self._reported:
             self._reported.add((kind, path))
-            self.problems.append(Problem(kind, path, detail))
+            self.problems.append(DriveProblem(kind, path, detail))

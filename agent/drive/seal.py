@@ -14,20 +14,21 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.catalog.changes import Change
-from agent.clock import Clock
-from agent.drive import chain, closing, durable, files, journal, keys, layout, papers, sheet, sums, system_files, view
-from agent.drive.identity import DEFAULT_ZONE, Drive, os_error, seal_file
+from agent.catalog.changes import RowChange
+from agent.core import clock as clocks
+from agent.core.class_model import TrainingClass, find_class
+from agent.core.clock import Clock
+from agent.core.errors import InputError
+from agent.drive import chain, closing, durable, files, journal, keys, layout, sums, system_files
+from agent.drive.documents import class_documents, class_view, handover
+from agent.drive.identity import DEFAULT_ZONE, Drive, build_seal_path, to_drive_error
 from agent.drive.label import encode_text_file, to_one_line
-from agent.errors import InputError
-from agent.model_classes import TrainingClass, find_class
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedClass:
     """Result of sealing a class.
 
     `head` is the SHA-256 of the final SHA256SUMS of the class folder. `left_out` are (path on the drive, kind) of everything
@@ -55,7 +56,7 @@ class Sealer:
     key_dir: Path | None = None
     to: str = ""
 
-    def one_class(self, class_id: str) -> Sealed:
+    def one_class(self, class_id: str) -> SealedClass:
         """Seal one class. Raises InputError where the class is unknown, sealed already or not over; DriveError."""
         folder = self.drive.find_class(class_id)
         if folder is None:
@@ -66,7 +67,7 @@ class Sealer:
         self._settle_deliveries(class_id)
         return self._seal_class(folder)
 
-    def whole(self) -> list[Sealed]:
+    def whole(self) -> list[SealedClass]:
         """Seal every class that is not sealed yet, then the drive itself. A class may go on, on another drive."""
         if self.drive.is_sealed():
             raise InputError("drive.sealed_already", name=self.drive.drive_id, root=self.drive.root)
@@ -78,20 +79,20 @@ class Sealer:
         if self.catalog:
             journal.Journal(self.catalog, self.clock, self.catalog.zone).flush(self.drive)
         try:
-            heads = {f: chain.head_of(self.drive.root / f / layout.SUMS) for f in self.drive.class_folders()}
+            heads = {f: chain.compute_head(self.drive.root / f / layout.SUMS) for f in self.drive.class_folders()}
             published = {f: self._last_head(f) for f in heads}
-            page = sheet.page(self.drive, published, now, self._zone(), self.to)
-            durable.write_file(self.drive.root / layout.SHEET, page)
+            page = handover.build_handover_page(self.drive, published, now, self._zone(), self.to)
+            durable.write_file(self.drive.root / layout.HANDOVER, page)
             durable.write_file(self.drive.root / layout.LABEL, self._sealed_label(now))
-            papers = {name: chain.head_of(self.drive.root / name) for name in (layout.LABEL, layout.SHEET)}
-            mark = {"sealed": clocks.stamp(now), "to": self.to, "heads": heads, "papers": papers}
-            data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), seal_file(self.drive.root)
-            key = closing.signing(self.drive, self.key_dir)
+            papers = {name: chain.compute_head(self.drive.root / name) for name in (layout.LABEL, layout.HANDOVER)}
+            mark = {"sealed": clocks.format_utc(now), "to": self.to, "heads": heads, "papers": papers}
+            data, file = json.dumps(mark, ensure_ascii=False, indent=1).encode(), build_seal_path(self.drive.root)
+            key = closing.find_signing_key(self.drive, self.key_dir)
             if key:
-                durable.write_file(file.with_name(f"{file.name}.sig"), keys.sign(data, key))
+                durable.write_file(file.with_name(f"{file.name}.sig"), keys.sign_bytes(data, key))
             durable.write_file(file, data)
         except OSError as error:
-            raise os_error(error, self.drive.root) from error
+            raise to_drive_error(error, self.drive.root) from error
         self._update_catalog(now)
         return done
 
@@ -102,19 +103,19 @@ class Sealer:
 
     def _last_head(self, folder: str) -> str:
         """Return the newest head of a class on this drive, which was reported to the bureau; "" where there is none."""
-        closings = [c for c in chain.all_closings(self.drive.root / folder) if c.link]
+        closings = [c for c in chain.list_all_closings(self.drive.root / folder) if c.link]
         return closings[-1].head if closings else ""
 
     def _sealed_label(self, now: datetime) -> bytes:
         """Return the label of the drive with a line for the seal."""
         try:
-            raw = files.read(self.drive.root / layout.LABEL, files.LABEL)
+            raw = files.read_small_file(self.drive.root / layout.LABEL, files.MAX_LABEL)
         except (FileNotFoundError, files.UnfitFileError):
             raw = self.drive.label_file()
         text = raw.decode("utf-8-sig", "replace")
         when = f"{now.astimezone(self._zone()):%Y-%m-%d %H:%M}"
         return encode_text_file(
-            [*text.splitlines(), f"{words.text_in('zh', 'papers.sealed')}：{when} {to_one_line(self.to)}".strip()]
+            [*text.splitlines(), f"{i18n.translate_to('zh', 'papers.sealed')}：{when} {to_one_line(self.to)}".strip()]
         )
 
     def _zone(self) -> ZoneInfo:
@@ -124,7 +125,7 @@ class Sealer:
         """Check that no segment is open and all figures are final. Raises InputError."""
         if self.catalog is None:
             return
-        ids = {layout.class_id_of(folder) for folder in folders}
+        ids = {layout.parse_class_id(folder) for folder in folders}
         busy = next((s for s in self.catalog.segments.opened() if s.class_id in ids), None)
         if busy and busy.drive_id == self.drive.drive_id:
             raise InputError("drive.seal_busy", class_id=busy.class_id, camera_id=busy.camera_id)
@@ -137,42 +138,44 @@ class Sealer:
             if row:
                 raise InputError("drive.seal_provisional", class_id=class_id, date=row["date"], session=row["session"])
 
-    def _seal_class(self, folder: str) -> Sealed:
-        class_id, path, now = layout.class_id_of(folder), self.drive.root / folder, self.clock.now()
+    def _seal_class(self, folder: str) -> SealedClass:
+        class_id, path, now = layout.parse_class_id(folder), self.drive.root / folder, self.clock.now()
         try:
             self._close_open_half_days(folder)
             # create the folder for later corrections now: the class folder becomes read-only
             self.drive.make_folder(f"{folder}/{layout.CORRECTIONS}")
             self._write_documents(folder, now)
-            page = sheet.page(self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to)
-            durable.write_file(path / layout.SHEET, page)
-            entries = {name: sums.of_file(path / name, below=path) for name in _list_final_names(path)}
+            page = handover.build_handover_page(
+                self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to
+            )
+            durable.write_file(path / layout.HANDOVER, page)
+            entries = {name: sums.hash_file(path / name, below=path) for name in _list_final_names(path)}
             odd = [(f"{folder}/{where}", kind) for where, kind in _list_left_out(path)]
-            head = chain.write_sums(path, layout.SUMS, entries, closing.signing(self.drive, self.key_dir))
+            head = chain.write_sums(path, layout.SUMS, entries, closing.find_signing_key(self.drive, self.key_dir))
             mark_read_only(path)
         except OSError as error:
-            raise os_error(error, self.drive.root) from error
+            raise to_drive_error(error, self.drive.root) from error
         if self.catalog:
             self.catalog.audit.add(now, "drive", "seal", class_id, {"drive_id": self.drive.drive_id, "head": head})
-        return Sealed(class_id, folder, head, tuple(odd))
+        return SealedClass(class_id, folder, head, tuple(odd))
 
     def _close_open_half_days(self, folder: str) -> None:
-        path, class_id = self.drive.root / folder, layout.class_id_of(folder)
-        for half_day in chain.half_day_folders(path):
-            if not closing.waiting(path, half_day):
+        path, class_id = self.drive.root / folder, layout.parse_class_id(folder)
+        for half_day in chain.list_half_day_folders(path):
+            if not closing.list_waiting_files(path, half_day):
                 continue
             key = layout.parse_half_day(half_day)
             assert key is not None
-            last = next((c for c in reversed(chain.all_closings(path)) if c.link), None)
+            last = next((c for c in reversed(chain.list_all_closings(path)) if c.link), None)
             before = (last.link.sequence, last.head, self.drive.drive_id) if last and last.link else None
             known: dict[str, str] = {}
-            rows: list[Change] = []
+            rows: list[RowChange] = []
             if self.catalog:
                 row = self.catalog.chain.last(class_id)
                 before = (row.sequence, row.head, row.drive_id) if row else before
                 rows = self.catalog.changes.of_half_day(class_id, *key, self.drive.drive_id)
                 known = {s.path: s.sha256 or "" for s in self.catalog.segments.of_class(class_id, *key)}
-            link, head = closing.close(
+            link, head = closing.close_half_day(
                 self.drive, folder, half_day, rows=rows, before=before, known=known, key_dir=self.key_dir
             )
             if self.catalog:
@@ -180,14 +183,16 @@ class Sealer:
 
     def _write_documents(self, folder: str, now: datetime) -> None:
         """Write the final documents from the catalog; without a catalog those on the drive stay as they are."""
-        class_id = layout.class_id_of(folder)
+        class_id = layout.parse_class_id(folder)
         cls = find_class(self.classes, class_id)
         if self.catalog is None or cls is None:
             return
-        seen = view.gather(self.catalog, self.drive, cls, self.classes, now)
-        papers.put(self.drive, folder, papers.made(self.catalog, view.sealed(seen)))
+        seen = class_view.gather_class_view(self.catalog, self.drive, cls, self.classes, now)
+        class_documents.write_changed(
+            self.drive, folder, class_documents.build_documents(self.catalog, class_view.mark_sealed(seen))
+        )
         durable.write_file(
-            self.drive.root / folder / layout.RECORD, journal.lines(self.catalog.changes.of_class(class_id))
+            self.drive.root / folder / layout.RECORD, journal.format_rows(self.catalog.changes.of_class(class_id))
         )
 
     def _update_catalog(self, now: datetime) -> None:
@@ -200,20 +205,23 @@ class Sealer:
 
 def _list_final_names(path: Path) -> list[str]:
     """List the documents and every half-day's checksum list: so the final list covers every byte of the class."""
-    own = layout.PAPERS - {layout.SUMS, f"{layout.SUMS}.sig"}
-    top = [x.name for x in files.entries(path) if x.kind == "file" and x.name in own]
-    inner = [f"{closed.folder}/{layout.numbered(layout.SUMS, closed.part)}" for closed in chain.all_closings(path)]
+    own = layout.CLASS_DOCUMENTS - {layout.SUMS, f"{layout.SUMS}.sig"}
+    top = [x.name for x in files.list_entries(path) if x.kind == "file" and x.name in own]
+    inner = [
+        f"{closed.folder}/{layout.add_part_number(layout.SUMS, closed.part)}"
+        for closed in chain.list_all_closings(path)
+    ]
     return [*top, *inner]
 
 
 def _list_left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
     """Yield (path, kind) of entries that are not regular files, could not be listed or do not belong to the layout."""
-    closed = chain.all_closings(path)
-    half_days = set(chain.half_day_folders(path))
+    closed = chain.list_all_closings(path)
+    half_days = set(chain.list_half_day_folders(path))
     named = {f"{x.folder}/{name}" for x in closed for name in x.sums or ()}
-    named |= {f"{x.folder}/{layout.numbered(layout.SUMS, x.part)}{end}" for x in closed for end in ("", ".sig")}
-    named |= {*layout.PAPERS, *(str(x.relative_to(path)) for x in chain.corrected(path))}
-    for entry, system in system_files.sorted_out(path):
+    named |= {f"{x.folder}/{layout.add_part_number(layout.SUMS, x.part)}{end}" for x in closed for end in ("", ".sig")}
+    named |= {*layout.CLASS_DOCUMENTS, *(str(x.relative_to(path)) for x in chain.list_corrections(path))}
+    for entry, system in system_files.walk_classified(path):
         inner = entry.path.parts
         correction = inner[0] == layout.CORRECTIONS and entry.path.suffix == ".sig"
         if system or correction or str(entry.path) in named or entry.kind == "folder":

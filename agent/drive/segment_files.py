@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from agent import media
-from agent.catalog.changes import Change
-from agent.clock import Trust, parse
+from agent.catalog.changes import RowChange
+from agent.core.clock import Trust, parse_time
+from agent.core.model import Segment, Session
 from agent.drive import files, layout, sums, system_files
 from agent.drive.identity import Drive
-from agent.model import Segment, Session
+from agent.media import containers
 
 _NIGHT_ENDS = 6
 """Hour until which an evening half-day may go on after midnight."""
@@ -21,9 +21,14 @@ _NIGHT_ENDS = 6
 
 def find_videos(half_day: Path) -> list[Path]:
     """List the entries of a half-day named like a segment or its temporary file, of any kind; finished ones first."""
-    cameras = [x.path for x in files.entries(half_day) if x.kind == "folder" and not system_files.is_name(x)]
+    cameras = [
+        x.path for x in files.list_entries(half_day) if x.kind == "folder" and not system_files.is_system_name(x)
+    ]
     found = [
-        half_day / c / x.name for c in cameras for x in files.entries(half_day / c) if x.kind not in ("folder", "name")
+        half_day / c / x.name
+        for c in cameras
+        for x in files.list_entries(half_day / c)
+        if x.kind not in ("folder", "name")
     ]
     finished = [x for x in found if x.suffix == ".mp4" and not x.name.startswith(".")]
     return sorted(finished + [x for x in found if x.name.startswith(".") and x.name.endswith(".mp4.part")])
@@ -35,7 +40,7 @@ def final_path(path: Path) -> Path:
 
 
 def read_segment(
-    zone: ZoneInfo, drive: Drive, folder: str, half_day: PurePosixPath, path: Path, begun: Change | None
+    zone: ZoneInfo, drive: Drive, folder: str, half_day: PurePosixPath, path: Path, begun: RowChange | None
 ) -> Segment | None:
     """Build the row of a segment from its file and name; None for names that the agent does not give.
 
@@ -46,11 +51,11 @@ def read_segment(
     finished = final == path
     key = layout.parse_half_day(half_day)
     place = path.parent.name.split("_", 1)
-    start_of = layout.start_of(final.name)
+    start_of = layout.parse_start(final.name)
     if key is None or start_of is None or len(place) != 2:
         return None
-    files.check(path, below=drive.root)
-    probe = media.probe(path)
+    files.check_regular(path, below=drive.root)
+    probe = containers.probe_media(path)
     # an evening that goes on past midnight stays in its folder
     day = key[0] + timedelta(days=key[1] is Session.EV and start_of.hour < _NIGHT_ENDS)
     row = begun.row if begun else {}
@@ -61,7 +66,7 @@ def read_segment(
         path=drive.relative(final),
         temporary="" if finished else drive.relative(path),
         state="finished" if finished else "open",
-        class_id=layout.class_id_of(folder),
+        class_id=layout.parse_class_id(folder),
         date=key[0],
         session=key[1],
         room_id=place[0],
@@ -69,7 +74,7 @@ def read_segment(
         start=start,
         end=start + timedelta(seconds=probe.duration) if finished else None,
         bytes=path.stat().st_size if finished else None,
-        sha256=sums.of_file(path) if finished else None,
+        sha256=sums.hash_file(path) if finished else None,
         video_codec=probe.video,
         width=probe.width,
         height=probe.height,
@@ -87,5 +92,5 @@ def _parse_trust(value: object) -> Trust:
 def _parse_moment(value: object) -> datetime | None:
     """Parse a time of a row; None for anything else, since rows on a drive are untrusted."""
     with suppress(ValueError, OverflowError):
-        return parse(str(value)) if value else None
+        return parse_time(str(value)) if value else None
     return None

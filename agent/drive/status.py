@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from agent.drive import chain, files, layout
-from agent.drive.identity import Drive, os_error
+from agent.drive.identity import Drive, to_drive_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +24,31 @@ class ClassOnDrive:
     sealed: bool
 
 
-def classes(drive: Drive) -> list[ClassOnDrive]:
+def summarise_classes(drive: Drive) -> list[ClassOnDrive]:
     """Summarise every class folder of a drive. Raises DriveError."""
     try:
         return [_summarise(drive, folder) for folder in drive.class_folders()]
     except OSError as error:
-        raise os_error(error, drive.root) from error
+        raise to_drive_error(error, drive.root) from error
 
 
 def _summarise(drive: Drive, folder: str) -> ClassOnDrive:
     path = drive.root / folder
-    half_days = chain.half_day_folders(path)
+    half_days = chain.list_half_day_folders(path)
     days = sorted(key[0] for x in half_days if (key := layout.parse_half_day(x)))
     return ClassOnDrive(
-        class_id=layout.class_id_of(folder),
+        class_id=layout.parse_class_id(folder),
         folder=folder,
         first=days[0] if days else None,
         last=days[-1] if days else None,
         half_days=len(half_days),
-        unclosed=sum(not chain.closings(path, x) for x in half_days),
-        bytes=files.size_below(path),
+        unclosed=sum(not chain.list_closings(path, x) for x in half_days),
+        bytes=files.compute_size(path),
         sealed=drive.is_sealed(folder),
     )
 
 
-def expired(found: Iterable[ClassOnDrive], today: date, years: int) -> list[ClassOnDrive]:
+def filter_expired(found: Iterable[ClassOnDrive], today: date, years: int) -> list[ClassOnDrive]:
     """Return the classes whose last day is `years` or more ago, which the rule no longer requires to keep. Pure."""
     return [x for x in found if x.last is not None and add_years(x.last, years) <= today]
 

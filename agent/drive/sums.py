@@ -8,14 +8,14 @@ from pathlib import Path
 
 from agent.drive import files
 
-Progress = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 """Called with the number of bytes just read."""
 
 
-def of_file(path: Path, progress: Progress | None = None, *, below: Path | None = None) -> str:
+def hash_file(path: Path, progress: ProgressCallback | None = None, *, below: Path | None = None) -> str:
     """Return the SHA-256 of a regular file as lower-case hex, up to its size when it was opened. Raises OSError."""
     digest = hashlib.sha256()
-    with files.opened(path, files.SEGMENT, below=below) as file:
+    with files.open_for_reading(path, files.MAX_SEGMENT, below=below) as file:
         for block in file.blocks():
             digest.update(block)
             if progress:
@@ -23,17 +23,17 @@ def of_file(path: Path, progress: Progress | None = None, *, below: Path | None 
     return digest.hexdigest()
 
 
-def of_bytes(data: bytes) -> str:
+def hash_bytes(data: bytes) -> str:
     """Return the SHA-256 of `data` as lower-case hex."""
     return hashlib.sha256(data).hexdigest()
 
 
-def write(entries: Iterable[tuple[str, str]]) -> bytes:
+def format_sums(entries: Iterable[tuple[str, str]]) -> bytes:
     """Format (relative path, hex) pairs as the content of SHA256SUMS, sorted by path."""
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(entries)).encode("utf-8")
 
 
-def read(data: bytes) -> dict[str, str]:
+def parse_sums(data: bytes) -> dict[str, str]:
     """Parse SHA256SUMS to relative path -> hex. Raises ValueError for anything that `write` cannot have written."""
     found: dict[str, str] = {}
     # split at line feeds only: a file name may contain characters that str.splitlines takes for line breaks

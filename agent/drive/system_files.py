@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from agent import words
+from agent import i18n
 from agent.drive import files
 
 # folders, whatever they contain; case-insensitive, as on the systems that make them
@@ -55,21 +55,21 @@ class SystemItem:
     def detail(self) -> str:
         """Describe number and size of the files in the language of the user."""
         key = "system_folder" if self.folder else "system_file"
-        return words.text(f"drive.detail.{key}", count=self.count, bytes=self.bytes)
+        return i18n.translate(f"drive.detail.{key}", count=self.count, bytes=self.bytes)
 
 
-def is_name(entry: files.Entry) -> bool:
+def is_system_name(entry: files.FolderEntry) -> bool:
     """Return whether an entry has the name of a system file or folder; links and pipes never count."""
     pattern = {"file": _FILES, "folder": _FOLDERS}.get(entry.kind)
     return pattern is not None and pattern.fullmatch(entry.name) is not None
 
 
-def of(folder: Path, entry: files.Entry) -> SystemItem | None:
+def identify_system_file(folder: Path, entry: files.FolderEntry) -> SystemItem | None:
     """Return an entry as a system file with its size; None for anything else, also for a video under such a name.
 
     An empty folder has a count of 0. Raises OSError.
     """
-    if not is_name(entry):
+    if not is_system_name(entry):
         return None
     path = folder / entry.path
     if entry.kind == "folder":
@@ -78,10 +78,10 @@ def of(folder: Path, entry: files.Entry) -> SystemItem | None:
         except PermissionError:
             sizes = []  # lost+found is readable by root only
         return SystemItem(str(entry.path), len(sizes), sum(sizes), folder=True)
-    return None if is_video(path) else SystemItem(str(entry.path), 1, entry.bytes, folder=False)
+    return None if looks_like_video(path) else SystemItem(str(entry.path), 1, entry.bytes, folder=False)
 
 
-def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
+def walk_classified(folder: Path) -> Iterator[tuple[files.FolderEntry, SystemItem | None]]:
     """Yield everything below a folder, with its `SystemItem` or None; the content of a system folder is skipped.
 
     Raises OSError.
@@ -92,16 +92,16 @@ def sorted_out(folder: Path) -> Iterator[tuple[files.Entry, SystemItem | None]]:
             if entry.kind == "folder":
                 inside.add(entry.path)
             continue
-        item = of(folder, entry)
+        item = identify_system_file(folder, entry)
         if item and item.folder:
             inside.add(entry.path)
         yield entry, item
 
 
-def is_video(path: Path) -> bool:
+def looks_like_video(path: Path) -> bool:
     """Return whether the first bytes of a file look like a video. Raises OSError."""
     try:
-        with files.opened(path, 1 << 62) as file:
+        with files.open_for_reading(path, 1 << 62) as file:
             head = next(file.blocks(), b"")[: _TS_PACKET + 1]
     except PermissionError:
         return False  # readable by root only, so it was not recorded by the agent

@@ -10,57 +10,57 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 
-from agent.drive import audited, files, journal, keys, layout
-from agent.drive.checker import Checker, why
-from agent.drive.identity import Drive, os_error, seal_file
-from agent.drive.report import Problem, Report
-from agent.model import Session
+from agent.core.model import Session
+from agent.drive import audit_check, files, journal, keys, layout
+from agent.drive.checker import Checker, describe_problem
+from agent.drive.identity import Drive, build_seal_path, to_drive_error
+from agent.drive.report import DriveProblem, VerifyReport
 
 
-def total_bytes(drive: Drive) -> int:
+def count_drive_bytes(drive: Drive) -> int:
     """Return the number of bytes that `verify` will read, for a progress bar. Raises DriveError."""
     try:
-        return sum(files.size_below(drive.root / folder) for folder in drive.class_folders())
+        return sum(files.compute_size(drive.root / folder) for folder in drive.class_folders())
     except OSError as error:
-        raise os_error(error, drive.root) from error
+        raise to_drive_error(error, drive.root) from error
 
 
-def verify(
+def verify_drive(
     drive: Drive,
     *,
     key: str | None = None,
     heads: Iterable[str] = (),
     progress: Callable[[int], None] | None = None,
     only: str | None = None,
-) -> Report:
+) -> VerifyReport:
     """Check every class of the drive, or only the class ID `only`.
 
     `key` is the public key that must have signed; `heads` are published heads that must all be found; `progress` is called
     with the number of bytes read. Raises DriveError where the drive itself cannot be read; a single unreadable file is a
     problem in the report.
     """
-    report = Report(signed=bool(drive.public_key or key))
-    public = keys.normal(key) if key else drive.public_key
-    if key and keys.normal(key) != drive.public_key:
-        report.add("other_key", f"{layout.SYSTEM}/drive.json", why("other_key"))
+    report = VerifyReport(signed=bool(drive.public_key or key))
+    public = keys.strip_key_comment(key) if key else drive.public_key
+    if key and keys.strip_key_comment(key) != drive.public_key:
+        report.add("other_key", f"{layout.SYSTEM}/drive.json", describe_problem("other_key"))
     try:
         for folder in drive.class_folders():
-            if only is None or layout.class_id_of(folder) == only:
+            if only is None or layout.parse_class_id(folder) == only:
                 Checker(drive, report, public, progress).check_class(folder)
         _check_journal(drive, report, only)
         if only is None:
-            trail = audited.check(drive.root, drive.class_folders())
+            trail = audit_check.check_audit(drive.root, drive.class_folders())
             report.audited = trail.entries
             for path, detail in trail.faults:
-                report.problems.append(Problem("audit_broken", path, detail))
+                report.problems.append(DriveProblem("audit_broken", path, detail))
             for path, detail in trail.unread:
                 report.add("unreadable", path, detail)
             checker = Checker(drive, report, public, progress)
             checker.check_root()
-            if files.kind(seal_file(drive.root)):
+            if files.classify_path(build_seal_path(drive.root)):
                 checker.check_drive_seal()
     except OSError as error:
-        raise os_error(error, drive.root) from error
+        raise to_drive_error(error, drive.root) from error
     wanted = [head.lower() for head in heads]
     for head in wanted:
         if head not in report.heads.values() and head not in report.heads:
@@ -70,15 +70,15 @@ def verify(
     return report
 
 
-def _check_journal(drive: Drive, report: Report, only: str | None) -> None:
+def _check_journal(drive: Drive, report: VerifyReport, only: str | None) -> None:
     """Compare the closings in the drive's journal with its checksum lists: each list must exist and have that hash.
 
     A class whose folder is gone is not reported: a person may delete it after the retention time.
     """
-    unread: journal.Faults = []
+    unread: journal.UnreadableFiles = []
     closed = {
         (str(x.row.get("class_id")), str(x.row.get("sequence"))): x.row
-        for x in journal.of_drive(drive.root, unread)
+        for x in journal.read_drive_journal(drive.root, unread)
         if x.table == "chain" and x.row.get("drive_id") == drive.drive_id
     }
     for path, detail in unread:
@@ -88,15 +88,15 @@ def _check_journal(drive: Drive, report: Report, only: str | None) -> None:
         if folder is None or str(row.get("head")) in report.heads:
             continue
         try:
-            half_day = layout.half_day_folder(date.fromisoformat(row["date"]), Session(row["session"]))
+            half_day = layout.build_half_day_folder(date.fromisoformat(row["date"]), Session(row["session"]))
         except (KeyError, TypeError, ValueError):
             continue
         where = f"{folder}/{half_day}"
         lists = f"{where}/{layout.SUMS}"
         if any(problem.path == lists for problem in report.problems):
             continue
-        if files.kind(drive.root / lists):
-            report.add("changed", lists, why("other_than_journal"))
+        if files.classify_path(drive.root / lists):
+            report.add("changed", lists, describe_problem("other_than_journal"))
         else:
-            report.add("missing", lists, why("closed_by_journal"))
+            report.add("missing", lists, describe_problem("closed_by_journal"))
             report.unclosed = [x for x in report.unclosed if x != where]

@@ -8,25 +8,25 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent import __version__
-from agent import clock as clocks
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.core import clock as clocks
+from agent.core.class_model import TrainingClass
+from agent.core.clock import Clock
+from agent.core.errors import InputError, MediaError
+from agent.core.intervals import bridge_pauses, intersect_intervals, merge_intervals
+from agent.core.model import Segment, is_id
 from agent.drive import durable, keys
-from agent.errors import InputError, MediaError
 from agent.inspection import clip_file, evidence, gaps, manifest, manifest_body
-from agent.inspection.causes import Cause, find_causes
-from agent.inspection.cut import Cut, Span, cut
-from agent.inspection.evidence import Footage, Lost
-from agent.inspection.gaps import Hole
+from agent.inspection.causes import GapCause, find_causes
+from agent.inspection.cut import ClipSpan, Cut, cut_sources
+from agent.inspection.evidence import Footage, LostSegment
+from agent.inspection.gaps import VideoHole
 from agent.inspection.manifest_body import ManifestBody, SavedClip, SpanBody
-from agent.intervals import bridged, common, union
-from agent.model import Segment, is_id
-from agent.model_classes import TrainingClass
 from agent.mp4.virtual_mp4 import VirtualMp4
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ClipOptions:
     """`drives` are the mount points to look under; `key_dir` holds the box's key (None: not signed); `box` is its ID."""
 
     drives: tuple[Path, ...] = ()
@@ -35,7 +35,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ClipRequest:
     """What somebody asks for.
 
     `who` and `why` go into manifest and audit; `draw` states how a random moment was drawn. `exact` begins at the asked
@@ -44,7 +44,7 @@ class Request:
     """
 
     cls: TrainingClass
-    span: Span
+    span: ClipSpan
     who: str
     why: str = ""
     cameras: tuple[str, ...] = ()
@@ -55,15 +55,15 @@ class Request:
 
 
 @dataclass(slots=True)
-class Plan:
+class ClipPlan:
     """One file to be made: `film` gives its bytes at once."""
 
-    request: Request
+    request: ClipRequest
     camera_id: str
     cut: Cut
     film: VirtualMp4
     footage: Footage
-    holes: list[Hole] = field(default_factory=list)
+    holes: list[VideoHole] = field(default_factory=list)
     encoded: str = "none"
 
     @property
@@ -72,15 +72,18 @@ class Plan:
         return f"{self.request.cls.class_id}_{self.camera_id}_{{start:%Y%m%d_%H%M%S}}-{{end:%H%M%S}}"
 
     @property
-    def span(self) -> Span:
+    def span(self) -> ClipSpan:
         """What the file shows."""
-        return Span(self.cut.span.start + timedelta(seconds=self.skip), self.cut.span.end)
+        return ClipSpan(self.cut.span.start + timedelta(seconds=self.skip), self.cut.span.end)
 
     @property
     def existing(self) -> list[tuple[datetime, datetime]]:
         """The parts of the asked time of which the file has pictures."""
         asked = (self.request.span.start, self.request.span.end)
-        return bridged(common(union((p.span.start, p.span.end) for p in self.cut.pieces), [asked]), gaps.SLIVER)
+        return bridge_pauses(
+            intersect_intervals(merge_intervals((p.span.start, p.span.end) for p in self.cut.pieces), [asked]),
+            gaps.SLIVER,
+        )
 
     @property
     def skip(self) -> float:
@@ -95,46 +98,46 @@ class Plan:
             return self.film.read()
         from agent.inspection import recode  # loads the codecs, which few clips need
 
-        return recode.as_h264(self.film, self.skip)
+        return recode.encode_as_h264(self.film, self.skip)
 
 
-class Clips:
+class ClipService:
     """Cuts clips out of the catalog's segments. Threads may share it.
 
     `classes` returns all classes of the box: which class had a shared room at what time decides what was planned.
     """
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], Sequence[TrainingClass]]
+        self, catalog: Catalog, clock: Clock, options: ClipOptions, classes: Callable[[], Sequence[TrainingClass]]
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._options = options
         self._classes = classes
 
-    def plan(self, request: Request) -> list[Plan]:
+    def plan(self, request: ClipRequest) -> list[ClipPlan]:
         """Return the files that answer a request, by camera and time; nothing is written.
 
         Raises InputError where there is no video in the span, MediaError where there is but no drive that holds it; of
         named `files` all are needed.
         """
-        _check(request)
+        _check_request(request)
         found, writing = self._segments(request)
-        drives = evidence.attached(self._options.drives)
-        plans: list[Plan] = []
-        lost: list[Lost] = []
+        drives = evidence.find_attached_drives(self._options.drives)
+        plans: list[ClipPlan] = []
+        lost: list[LostSegment] = []
         for camera_id, rows in sorted(found.items()):
-            footage = evidence.footage(rows, drives)
+            footage = evidence.open_footage(rows, drives)
             lost += footage.lost
             plans += self._plans(request, camera_id, footage)
         if not plans or (request.files is not None and lost):
             self._complain(request, lost, writing)
         return plans
 
-    def _segments(self, request: Request) -> tuple[dict[str, list[Segment]], bool]:
+    def _segments(self, request: ClipRequest) -> tuple[dict[str, list[Segment]], bool]:
         """Segments by camera, and whether one is being written just now."""
         class_id = request.cls.class_id
-        found = evidence.segments(self._catalog, class_id, request.span, request.cameras)
+        found = evidence.find_segments(self._catalog, class_id, request.span, request.cameras)
         if request.files is not None:
             kept = {c: [s for s in rows if (s.drive_id, s.path) in request.files] for c, rows in found.items()}
             found = {c: rows for c, rows in kept.items() if rows}
@@ -147,7 +150,7 @@ class Clips:
         )
         return found, writing
 
-    def _complain(self, request: Request, lost: Sequence[Lost], writing: bool) -> None:
+    def _complain(self, request: ClipRequest, lost: Sequence[LostSegment], writing: bool) -> None:
         """Raise the error for a request that cannot be answered."""
         words = self._words(request)
         absent = sorted({x.segment.drive_id for x in lost if x.reason == "drive_not_attached"})
@@ -161,19 +164,19 @@ class Clips:
             raise MediaError("clip.damaged", file=lost[0].segment.path, **words)
         raise InputError("clip.being_recorded" if writing else "clip.no_video", **words)
 
-    def _words(self, request: Request) -> dict[str, object]:
+    def _words(self, request: ClipRequest) -> dict[str, object]:
         zone, asked = self._catalog.zone, request.span
         span = f"{asked.start.astimezone(zone):%Y-%m-%d %H:%M:%S}–{asked.end.astimezone(zone):%H:%M:%S}"
         return {"class_id": request.cls.class_id, "span": span, "camera": "、".join(request.cameras) or "*"}
 
-    def _plans(self, request: Request, camera_id: str, footage: Footage) -> list[Plan]:
-        cuts = cut(footage.sources, request.span.start, request.span.end, footage.tracks)
+    def _plans(self, request: ClipRequest, camera_id: str, footage: Footage) -> list[ClipPlan]:
+        cuts = cut_sources(footage.sources, request.span.start, request.span.end, footage.tracks)
         if not cuts:
             return []
         covered = [piece.span for one in cuts for piece in one.pieces]
-        open_spans = gaps.uncovered(request.span, covered)
+        open_spans = gaps.find_uncovered_spans(request.span, covered)
         class_id, now = request.cls.class_id, self._clock.now()
-        causes: list[Cause] = []
+        causes: list[GapCause] = []
         if open_spans:
             causes = find_causes(self._catalog, self._classes(), class_id, camera_id, request.span, footage.lost, now)
         plans = []
@@ -185,18 +188,18 @@ class Clips:
             elif request.exact and one is cuts[0] and one.span.start < request.span.start:
                 from agent.inspection import recode  # loads the codecs, which few clips need
 
-                one, sources = recode.exact_start(one, footage.sources, request.span.start)
+                one, sources = recode.encode_exact_start(one, footage.sources, request.span.start)
                 encoded = "first pictures"
-            plans.append(Plan(request, camera_id, one, VirtualMp4(one.tracks, sources), footage, encoded=encoded))
+            plans.append(ClipPlan(request, camera_id, one, VirtualMp4(one.tracks, sources), footage, encoded=encoded))
         # a hole is listed with the file that follows it, the last with the last file
-        for hole in gaps.explain(open_spans, causes):
+        for hole in gaps.explain_holes(open_spans, causes):
             after = next((p for p in plans if p.cut.span.end > hole.span.start), plans[-1])
             after.holes.append(hole)
         return plans
 
-    def save(self, plan: Plan, out: Path) -> SavedClip:
+    def save(self, plan: ClipPlan, out: Path) -> SavedClip:
         """Write one clip with its manifest into `out`; return the contract's clip object. Raises InputError, MediaError."""
-        out = clip_file.make_folder(out)
+        out = clip_file.make_clip_folder(out)
         zone, shown = self._catalog.zone, plan.span
         base = plan.name.format(start=shown.start.astimezone(zone), end=shown.end.astimezone(zone))
         final, part = clip_file.reserve_name(out, base)
@@ -204,9 +207,9 @@ class Clips:
             digest, size = clip_file.write_hashed(plan.content(), part)
             body = self.manifest(plan, final.name, digest, size)
             self.write_papers(final, body)
-            durable.rename_new(part, final)
+            durable.rename_no_replace(part, final)
         except OSError as error:
-            raise clip_file.cannot_write(out, error) from error
+            raise clip_file.make_write_error(out, error) from error
         finally:
             part.unlink(missing_ok=True)
         request = plan.request
@@ -222,7 +225,7 @@ class Clips:
         self._catalog.audit.add(self._clock.now(), request.who, "clip", request.cls.class_id, detail)
         return {
             "path": str(final),
-            "manifest": str(manifest.path_for(final)),
+            "manifest": str(manifest.manifest_path(final)),
             "camera_id": plan.camera_id,
             "asked_start": body["asked"]["start"],
             "asked_end": body["asked"]["end"],
@@ -234,12 +237,14 @@ class Clips:
 
     def write_papers(self, clip: Path, body: ManifestBody) -> None:
         """Write the manifest of `clip` beside it, signed where the box has a key. Raises OSError, DriveError."""
-        clip_file.write_manifest(clip, manifest.encode(body), self._options.key_dir if self._public_key() else None)
+        clip_file.write_manifest(
+            clip, manifest.encode_manifest(body), self._options.key_dir if self._public_key() else None
+        )
 
     def _public_key(self) -> str:
-        return keys.public_key(self._options.key_dir) if self._options.key_dir else ""
+        return keys.load_public_key(self._options.key_dir) if self._options.key_dir else ""
 
-    def manifest(self, plan: Plan, name: str, digest: str | None, size: int | None) -> ManifestBody:
+    def manifest(self, plan: ClipPlan, name: str, digest: str | None, size: int | None) -> ManifestBody:
         """Return the manifest's content. `digest` None: not yet known (a clip being streamed)."""
         request, one, zone, segments = plan.request, plan.cut, self._catalog.zone, plan.footage.segments
         used = sorted({piece.source for piece in one.pieces})
@@ -266,7 +271,7 @@ class Clips:
             "gaps": [manifest_body.describe_gap(hole, zone) for hole in plan.holes],
             "who": request.who,
             "why": request.why,
-            "made_at": clocks.rfc3339(self._clock.now(), zone),
+            "made_at": clocks.format_local(self._clock.now(), zone),
             "draw": request.draw,
             "box": self._options.box,
             "agent_version": __version__,
@@ -274,12 +279,12 @@ class Clips:
             "public_key": self._public_key(),
         }
 
-    def film(self, plan: Plan) -> list[SpanBody]:
+    def film(self, plan: ClipPlan) -> list[SpanBody]:
         """Return for the audit the parts of the asked time of which the file has pictures."""
-        return [manifest_body.describe_span(Span(a, b), self._catalog.zone) for a, b in plan.existing]
+        return [manifest_body.describe_span(ClipSpan(a, b), self._catalog.zone) for a, b in plan.existing]
 
 
-def _check(request: Request) -> None:
+def _check_request(request: ClipRequest) -> None:
     # the segments of the days before and after are looked up too: they must be valid dates
     if not 1970 <= request.span.start.year <= request.span.end.year < 9999:
         raise InputError("clip.bad_date", value=request.span.start.date())

@@ -9,14 +9,14 @@ from pathlib import Path
 from queue import Queue
 from threading import Thread
 
+from agent.core.errors import InputError
 from agent.drive import durable, keys
-from agent.errors import InputError
 from agent.inspection import manifest
 
-_BLOCK = 1 << 20
+_HASH_BLOCK = 1 << 20
 
 
-def make_folder(out: Path) -> Path:
+def make_clip_folder(out: Path) -> Path:
     """Make the folder for clips and return its real path. Raises InputError.
 
     Clips never go onto a drive with recordings: a file there that its checksums do not name would look planted.
@@ -25,7 +25,7 @@ def make_folder(out: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         out = out.resolve(strict=True)
     except OSError as error:
-        raise cannot_write(out, error) from error
+        raise make_write_error(out, error) from error
     for folder in (out, *out.parents):
         if (folder / ".site-agent").exists():
             raise InputError("clip.out_on_drive", path=out, root=folder)
@@ -41,20 +41,20 @@ def reserve_name(out: Path, base: str) -> tuple[Path, Path]:
     while True:
         name = base if number == 1 else f"{base}-{number}"
         final, part = out / f"{name}.mp4", out / f".{name}.mp4.part"
-        taken = any(os.path.lexists(p) for p in (final, manifest.path_for(final)))
+        taken = any(os.path.lexists(p) for p in (final, manifest.manifest_path(final)))
         if not taken:
             try:
                 os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
             except FileExistsError:
                 pass
             except OSError as error:
-                raise cannot_write(out, error) from error
+                raise make_write_error(out, error) from error
             else:
                 return final, part
         number += 1
 
 
-def cannot_write(path: Path, error: OSError) -> InputError:
+def make_write_error(path: Path, error: OSError) -> InputError:
     """Return the error for a folder that cannot be written to."""
     return InputError("clip.cannot_write", path=path, detail=error.strerror or error)
 
@@ -92,10 +92,10 @@ def write_manifest(clip: Path, raw: bytes, key_dir: Path | None) -> None:
 
     Both are on the disk when this returns, since the audit names them next. Raises OSError, DriveError.
     """
-    path = manifest.path_for(clip)
+    path = manifest.manifest_path(clip)
     contents = {path: raw}
     if key_dir is not None:
-        contents[manifest.signature_for(path)] = keys.sign(raw, key_dir)
+        contents[manifest.signature_path(path)] = keys.sign_bytes(raw, key_dir)
     for target, data in contents.items():
         with target.open("xb") as file:
             file.write(data)
@@ -107,7 +107,7 @@ def _join_blocks(blocks: Iterator[bytes]) -> Iterator[bytearray]:
     data = bytearray()
     for block in blocks:
         data += block
-        if len(data) >= _BLOCK:
+        if len(data) >= _HASH_BLOCK:
             yield data
             data = bytearray()
     yield data

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.mp4.sample_entry import same_format
-from agent.mp4.samples import Numbers, Samples, Track
+from agent.mp4.sample_entry import is_same_format
+from agent.mp4.samples import Int64Array, Mp4Samples, Mp4Track
 
 JOIN_S = Fraction(1, 10)
 """A hole (or overlap) up to this, or up to one and a half frames if that is more, is a join of two segments, not a gap."""
@@ -26,7 +26,7 @@ SNAP_S = Fraction(3, 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ClipSource:
     """A file that a clip may be cut from.
 
     `start` is the instant of its first video frame; `data` replaces the file where it was made in memory.
@@ -38,7 +38,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ClipSpan:
     """[start, end)."""
 
     start: datetime
@@ -50,11 +50,11 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ClipPiece:
     """A stretch of one source in the clip: it shows `span` and begins `at` seconds after the clip's first frame."""
 
     source: int
-    span: Span
+    span: ClipSpan
     at: float
 
 
@@ -62,20 +62,20 @@ class Piece:
 class Cut:
     """One file to be made. `video` and `sound` are the tracks' descriptions (those of the first piece)."""
 
-    video: Track
-    sound: Track | None
-    pieces: list[Piece] = field(default_factory=list)
-    video_parts: list[Samples] = field(default_factory=list)
-    sound_parts: list[Samples] = field(default_factory=list)
-    holes: list[Span] = field(default_factory=list)
+    video: Mp4Track
+    sound: Mp4Track | None
+    pieces: list[ClipPiece] = field(default_factory=list)
+    video_parts: list[Mp4Samples] = field(default_factory=list)
+    sound_parts: list[Mp4Samples] = field(default_factory=list)
+    holes: list[ClipSpan] = field(default_factory=list)
 
     @property
-    def span(self) -> Span:
+    def span(self) -> ClipSpan:
         """What the file shows."""
-        return Span(self.pieces[0].span.start, self.pieces[-1].span.end)
+        return ClipSpan(self.pieces[0].span.start, self.pieces[-1].span.end)
 
     @property
-    def tracks(self) -> list[tuple[Track, list[Samples]]]:
+    def tracks(self) -> list[tuple[Mp4Track, list[Mp4Samples]]]:
         """The tracks that hold samples: video, then sound."""
         found = [(self.video, self.video_parts)]
         if self.sound is not None and any(p.size.size for p in self.sound_parts):
@@ -84,13 +84,13 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _CutPart:
     """The samples that one source gives; `first` and `end` in seconds after the source's first frame."""
 
     index: int
-    source: Source
-    video: Track
-    sound: Track | None
+    source: ClipSource
+    video: Mp4Track
+    sound: Mp4Track | None
     first: Fraction
     end: Fraction
 
@@ -99,39 +99,43 @@ class _Part:
         return self.source.start + timedelta(microseconds=round(seconds * 1_000_000))
 
     @property
-    def span(self) -> Span:
-        return Span(self.wall(self.first), self.wall(self.end))
+    def span(self) -> ClipSpan:
+        return ClipSpan(self.wall(self.first), self.wall(self.end))
 
 
-def cut(sources: Sequence[Source], start: datetime, end: datetime, tracks: Sequence[list[Track]]) -> list[Cut]:
+def cut_sources(
+    sources: Sequence[ClipSource], start: datetime, end: datetime, tracks: Sequence[list[Mp4Track]]
+) -> list[Cut]:
     """Return the files that show [start, end) of one camera, in order; an empty list where the sources hold nothing of it.
 
     `tracks[i]` are those of `sources[i]`, as `mp4.reader.read_tracks` returns them; sources are in order of time.
     """
     cuts: list[Cut] = []
-    last: _Part | None = None
+    last: _CutPart | None = None
     for index, (source, found) in enumerate(zip(sources, tracks, strict=True)):
-        part = _part(index, source, found, start, end)
+        part = _select_part(index, source, found, start, end)
         if part is None:
             continue
-        if not cuts or not _fits(cuts[-1], part):
+        if not cuts or not _is_same_format(cuts[-1], part):
             cuts.append(Cut(part.video, part.sound))
-            _begin(cuts[-1], part)
+            _begin_file(cuts[-1], part)
         else:
             assert last is not None
-            _append(cuts[-1], part, last)
+            _append_part(cuts[-1], part, last)
         last = part
     return cuts
 
 
-def _part(index: int, source: Source, tracks: list[Track], start: datetime, end: datetime) -> _Part | None:
+def _select_part(
+    index: int, source: ClipSource, tracks: list[Mp4Track], start: datetime, end: datetime
+) -> _CutPart | None:
     """Return the part of a source that [start, end) needs; times count from the source's first frame."""
     video = tracks[0].shift(-int(tracks[0].pts.min()))
     base = Fraction(int(tracks[0].pts.min()), tracks[0].timescale)
     sound = next((t for t in tracks if t.kind == "soun"), None)
     # half a millisecond of tolerance: the catalog rounds times to one millisecond
-    want = _seconds(start - source.start) + Fraction(1, 2000)
-    until = _seconds(end - source.start)
+    want = _to_seconds(start - source.start) + Fraction(1, 2000)
+    until = _to_seconds(end - source.start)
     keys = np.flatnonzero(video.key)
     before = keys[video.pts[keys] <= int(want * video.timescale)]
     shown = np.flatnonzero(video.pts < int(until * video.timescale))
@@ -145,7 +149,7 @@ def _part(index: int, source: Source, tracks: list[Track], start: datetime, end:
     video = video.select(begin, stop)
     first = Fraction(int(video.pts[0]), video.timescale)
     last = Fraction(int((video.pts + video.length).max()), video.timescale)
-    if last <= _seconds(start - source.start):
+    if last <= _to_seconds(start - source.start):
         return None  # it ends before the asked start: the asked time begins with a gap
     if sound is not None:
         sound = sound.shift(-int(base * sound.timescale))
@@ -156,67 +160,67 @@ def _part(index: int, source: Source, tracks: list[Track], start: datetime, end:
         keep = (sound.dts + 2 * sound.length > int(first * ticks)) & (sound.dts < until_tick)
         places = np.flatnonzero(keep)
         sound = sound.select(int(places[0]), int(places[-1]) + 1) if places.size else sound.select(0, 0)
-    return _Part(index, source, video, sound, first, last)
+    return _CutPart(index, source, video, sound, first, last)
 
 
-def _seconds(delta: timedelta) -> Fraction:
+def _to_seconds(delta: timedelta) -> Fraction:
     return Fraction(delta // timedelta(microseconds=1), 1_000_000)
 
 
-def _fits(cut_: Cut, part: _Part) -> bool:
-    if not same_format(cut_.video, part.video) or (cut_.sound is None) != (part.sound is None):
+def _is_same_format(cut_: Cut, part: _CutPart) -> bool:
+    if not is_same_format(cut_.video, part.video) or (cut_.sound is None) != (part.sound is None):
         return False
-    return cut_.sound is None or part.sound is None or same_format(cut_.sound, part.sound)
+    return cut_.sound is None or part.sound is None or is_same_format(cut_.sound, part.sound)
 
 
-def _begin(cut_: Cut, part: _Part) -> None:
-    cut_.pieces.append(Piece(part.index, part.span, 0.0))
-    cut_.video_parts.append(_placed(part.video, part, Fraction(0), cut_.video.timescale))
+def _begin_file(cut_: Cut, part: _CutPart) -> None:
+    cut_.pieces.append(ClipPiece(part.index, part.span, 0.0))
+    cut_.video_parts.append(_place_samples(part.video, part, Fraction(0), cut_.video.timescale))
     if cut_.sound is not None and part.sound is not None:
-        cut_.sound_parts.append(_placed(part.sound, part, Fraction(0), cut_.sound.timescale))
+        cut_.sound_parts.append(_place_samples(part.sound, part, Fraction(0), cut_.sound.timescale))
 
 
-def _append(cut_: Cut, part: _Part, last: _Part) -> None:
+def _append_part(cut_: Cut, part: _CutPart, last: _CutPart) -> None:
     """Add a part to the file: joined where it continues the last one, else closed up to it."""
     before = cut_.video_parts[-1]
     ticks = cut_.video.timescale
     over = Fraction(before.end, ticks)
-    hole = _seconds(part.span.start - last.span.end)
+    hole = _to_seconds(part.span.start - last.span.end)
     frame = Fraction(int(np.median(before.length)), ticks)
     join = abs(hole) <= max(JOIN_S, frame * 3 / 2)
     # the clocks of camera and box differ a little: inside a join the pictures keep the camera's time
     at = over + hole if join and abs(hole) > frame else over
     if join:
-        at = next((x for x in (_snapped(cut_, part, over), _snapped(cut_, part, at)) if x is not None), at)
+        at = next((x for x in (_snap_to_sound(cut_, part, over), _snap_to_sound(cut_, part, at)) if x is not None), at)
     elif hole > 0:
-        cut_.holes.append(Span(last.span.end, part.span.start))
-    video = _placed(part.video, part, at, ticks)
+        cut_.holes.append(ClipSpan(last.span.end, part.span.start))
+    video = _place_samples(part.video, part, at, ticks)
     # decoding times must rise: where two segments overlap, the later one is moved
     late = int(before.dts[-1]) + 1 - int(video.dts[0])
     if late > 0:
         at += Fraction(late, ticks)
-        video = _placed(part.video, part, at, ticks)
-    cut_.pieces.append(Piece(part.index, part.span, float(at)))
+        video = _place_samples(part.video, part, at, ticks)
+    cut_.pieces.append(ClipPiece(part.index, part.span, float(at)))
     cut_.video_parts.append(video)
     if cut_.sound is not None and part.sound is not None:
         _append_sound(cut_, part, at)
 
 
-def _snapped(cut_: Cut, part: _Part, at: Fraction) -> Fraction | None:
+def _snap_to_sound(cut_: Cut, part: _CutPart, at: Fraction) -> Fraction | None:
     """Return the place within SNAP_S of `at` at which the sound continues exactly, if there is one."""
     before = next((p for p in reversed(cut_.sound_parts) if p.size.size), None)
     if cut_.sound is None or before is None or part.sound is None or not part.sound.size.size:
         return None
     over = Fraction(int(before.dts[-1] + before.length[-1]), cut_.sound.timescale)
-    begins = _placed(part.sound, part, at, cut_.sound.timescale).dts
+    begins = _place_samples(part.sound, part, at, cut_.sound.timescale).dts
     nearest = min((over - Fraction(int(x), cut_.sound.timescale) for x in begins[:3]), key=abs)
     return at + nearest if abs(nearest) <= SNAP_S else None
 
 
-def _append_sound(cut_: Cut, part: _Part, at: Fraction) -> None:
+def _append_sound(cut_: Cut, part: _CutPart, at: Fraction) -> None:
     assert cut_.sound is not None
     assert part.sound is not None
-    sound = _placed(part.sound, part, at, cut_.sound.timescale)
+    sound = _place_samples(part.sound, part, at, cut_.sound.timescale)
     before = next((p for p in reversed(cut_.sound_parts) if p.size.size), None)
     if before is not None and sound.size.size:
         over = int(before.dts[-1] + before.length[-1])
@@ -226,16 +230,16 @@ def _append_sound(cut_: Cut, part: _Part, at: Fraction) -> None:
     cut_.sound_parts.append(sound)
 
 
-def _placed(track: Track, part: _Part, at: Fraction, timescale: int) -> Samples:
+def _place_samples(track: Mp4Track, part: _CutPart, at: Fraction, timescale: int) -> Mp4Samples:
     """Return the samples of a part in the file's ticks, its first frame at `at` seconds."""
     shift = round((at - part.first) * timescale)
 
-    def ticks(values: Numbers) -> Numbers:
+    def ticks(values: Int64Array) -> Int64Array:
         if track.timescale == timescale:
             return values
         return (values * timescale + track.timescale // 2) // track.timescale
 
-    return Samples(
+    return Mp4Samples(
         source=np.full(track.size.size, part.index, np.int64),
         offset=track.offset,
         size=track.size,

@@ -9,39 +9,41 @@ from fractions import Fraction
 
 import av
 
-from agent import media
 from agent.catalog import Catalog
+from agent.core.errors import MediaError
 from agent.drive import Drive
-from agent.errors import MediaError
-from agent.inspection.evidence import inside
-from agent.media import Picture
+from agent.inspection.evidence import resolve_on_drive
+from agent.media import containers
+from agent.media.containers import BgrImage
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class LivePicture:
     """A picture as JPEG; `at` is when it was taken."""
 
     at: datetime
     jpeg: bytes
 
 
-def still(catalog: Catalog, drives: Mapping[str, Drive], camera_id: str, width: int = 800) -> Still | None:
+def read_latest_picture(
+    catalog: Catalog, drives: Mapping[str, Drive], camera_id: str, width: int = 800
+) -> LivePicture | None:
     """Return the last key frame of the segment being written, at most some seconds old; None where none is written."""
     for segment in reversed(catalog.segments.opened(camera_id)):
         drive = drives.get(segment.drive_id)
         if drive is None:
             continue
         try:
-            found = media.last_key_frame(inside(drive.root, segment.temporary))
+            found = containers.read_last_key_frame(resolve_on_drive(drive.root, segment.temporary))
         except (MediaError, OSError):
             continue
         if found is not None:
             seconds, picture = found
-            return Still(segment.start + timedelta(seconds=seconds), jpeg(picture, width))
+            return LivePicture(segment.start + timedelta(seconds=seconds), encode_jpeg(picture, width))
     return None
 
 
-def jpeg(picture: Picture, width: int) -> bytes:
+def encode_jpeg(picture: BgrImage, width: int) -> bytes:
     """Return the picture as JPEG, at most `width` pixels wide."""
     frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
     wide = min(width, frame.width) // 2 * 2

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.core.errors import InputError
 from agent.drive import Drive, files, keys
-from agent.errors import InputError
-from agent.inspection.sources import FOUND, Looked, look_up
+from agent.inspection.sources import SOURCE_FOUND, SourceLookup, look_up_sources
 
-FORMAT = 1
-KIND = "site-agent.clip"
-CHECKS = ("clip", "signature", "key", "sources")
-_LARGEST = 16 << 20
+MANIFEST_FORMAT = 1
+MANIFEST_KIND = "site-agent.clip"
+CHECK_NAMES = ("clip", "signature", "key", "sources")
+_MAX_MANIFEST = 16 << 20
 _Json = Mapping[str, Any]  # a manifest may come from anybody
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedManifest:
     """Result of checking a clip.
 
     `anchored`: the signature is by a key that the checker named, not just by the key in the manifest. `clip` (its bytes),
@@ -39,25 +39,27 @@ class Checked:
     problems: tuple[tuple[str, str], ...]
     checked: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
-    looked: tuple[Looked, ...] = ()
+    looked: tuple[SourceLookup, ...] = ()
 
 
-def path_for(clip: Path) -> Path:
+def manifest_path(clip: Path) -> Path:
     """Return the path of a clip's manifest."""
     return clip.with_suffix(".json")
 
 
-def signature_for(manifest: Path) -> Path:
+def signature_path(manifest: Path) -> Path:
     """Return the path of a manifest's signature."""
     return manifest.with_name(manifest.name + ".sig")
 
 
-def encode(body: Mapping[str, object]) -> bytes:
+def encode_manifest(body: Mapping[str, object]) -> bytes:
     """Return the manifest's bytes, which are what is signed."""
-    return (json.dumps({"format": FORMAT, "kind": KIND, **body}, ensure_ascii=False, indent=1) + "\n").encode()
+    return (
+        json.dumps({"format": MANIFEST_FORMAT, "kind": MANIFEST_KIND, **body}, ensure_ascii=False, indent=1) + "\n"
+    ).encode()
 
 
-def check(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = None) -> Checked:
+def check_clip(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = None) -> CheckedManifest:
     """Check whether the clip agrees with the manifest beside it, and the manifest with its signature.
 
     `key` is the line of a public key. With `drives` the sources are looked up in the signed checksums of these drives.
@@ -67,34 +69,34 @@ def check(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = N
     read, DriveError.
     """
     problems: list[tuple[str, str]] = []
-    digest, size = _digest(clip)
-    manifest = path_for(clip)
-    raw, body = _manifest(manifest, problems)
+    digest, size = _hash_clip(clip)
+    manifest = manifest_path(clip)
+    raw, body = _read_manifest(manifest, problems)
     done: list[str] = []
     anchored = False
     if body:
         done.append("clip")
         _check_clip(clip, digest, size, body, problems)
-        own = keys.normal(str(body.get("public_key") or ""))
+        own = keys.strip_key_comment(str(body.get("public_key") or ""))
         anchored = _check_signature(manifest, raw, own, key, problems)
         done += ["signature"] if own or key else []
         done += ["key"] if key else []
-    looked: list[Looked] = []
+    looked: list[SourceLookup] = []
     if drives is not None and body:
         done.append("sources")
-        looked = look_up(body, drives, key)
-        problems += [(f"source_{x.state}", x.path) for x in looked if x.state != FOUND]
+        looked = look_up_sources(body, drives, key)
+        problems += [(f"source_{x.state}", x.path) for x in looked if x.state != SOURCE_FOUND]
         if not looked:
             problems.append(("source_missing", manifest.name))
-    left = tuple(name for name in CHECKS if name not in done)
+    left = tuple(name for name in CHECK_NAMES if name not in done)
     ok = not problems
-    return Checked(clip, ok, anchored and ok, tuple(problems), tuple(done), left, tuple(looked))
+    return CheckedManifest(clip, ok, anchored and ok, tuple(problems), tuple(done), left, tuple(looked))
 
 
-def _manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, _Json]:
+def _read_manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, _Json]:
     """(bytes, content) of the manifest; both empty where it cannot be used."""
     try:
-        raw = files.read(path, _LARGEST)
+        raw = files.read_small_file(path, _MAX_MANIFEST)
         body = json.loads(raw)
         if body and isinstance(body, dict):
             return raw, body
@@ -107,11 +109,13 @@ def _manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, _Json
 
 
 def _check_clip(clip: Path, digest: str, size: int, body: _Json, problems: list[tuple[str, str]]) -> None:
-    manifest = path_for(clip)
+    manifest = manifest_path(clip)
     try:
         stated = body["clip"]
-        if body["kind"] != KIND or stated["sha256"] != digest or stated["bytes"] != size:
-            problems.append(("clip_changed", clip.name) if body["kind"] == KIND else ("manifest_bad", manifest.name))
+        if body["kind"] != MANIFEST_KIND or stated["sha256"] != digest or stated["bytes"] != size:
+            problems.append(
+                ("clip_changed", clip.name) if body["kind"] == MANIFEST_KIND else ("manifest_bad", manifest.name)
+            )
         if stated["file"] != clip.name:
             problems.append(("other_clip", str(stated["file"])))
     except (KeyError, TypeError):
@@ -120,30 +124,30 @@ def _check_clip(clip: Path, digest: str, size: int, body: _Json, problems: list[
 
 def _check_signature(manifest: Path, raw: bytes, own: str, named: str | None, problems: list[tuple[str, str]]) -> bool:
     """Return True where the signature is by the named key."""
-    key = keys.normal(named) if named else own
-    signature = signature_for(manifest)
+    key = keys.strip_key_comment(named) if named else own
+    signature = signature_path(manifest)
     if not key:
         problems.append(("unsigned", manifest.name))
         return False
     try:
-        proof = files.read(signature, files.SIGNATURE)
+        proof = files.read_small_file(signature, files.MAX_SIGNATURE)
     except FileNotFoundError:
         problems.append(("signature_missing", signature.name))
         return False
     except OSError:
         problems.append(("signature_bad", signature.name))
         return False
-    if keys.signed_by(raw, proof, key):
+    if keys.verify_signature(raw, proof, key):
         return named is not None
-    fault = "other_key" if named and own and own != key and keys.signed_by(raw, proof, own) else "signature_bad"
+    fault = "other_key" if named and own and own != key and keys.verify_signature(raw, proof, own) else "signature_bad"
     problems.append((fault, signature.name))
     return False
 
 
-def _digest(path: Path) -> tuple[str, int]:
+def _hash_clip(path: Path) -> tuple[str, int]:
     hasher = hashlib.sha256()
     try:
-        with files.opened(path, files.SEGMENT) as file:
+        with files.open_for_reading(path, files.MAX_SEGMENT) as file:
             for block in file.blocks():
                 hasher.update(block)
             return hasher.hexdigest(), file.size

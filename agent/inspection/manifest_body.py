@@ -1,4 +1,4 @@
-"""The content of a clip's manifest, as types; docs/page.md and the contract give the meaning of the fields."""
+"""The content of a clip's manifest, as types; docs/guide/page.md and the contract give the meaning of the fields."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
 from agent.catalog import Catalog
-from agent.inspection.cut import Piece, Span
-from agent.inspection.gaps import Hole
-from agent.model import Segment
+from agent.core import clock as clocks
+from agent.core.model import Segment
+from agent.inspection.cut import ClipPiece, ClipSpan
+from agent.inspection.gaps import VideoHole
 
 
 class SpanBody(TypedDict):
@@ -102,17 +102,17 @@ class SavedClip(TypedDict):
     sha256: str
 
 
-def describe_span(span: Span, zone: ZoneInfo) -> SpanBody:
+def describe_span(span: ClipSpan, zone: ZoneInfo) -> SpanBody:
     """Return a span as the manifest states it."""
-    return {"start": clocks.rfc3339(span.start, zone), "end": clocks.rfc3339(span.end, zone)}
+    return {"start": clocks.format_local(span.start, zone), "end": clocks.format_local(span.end, zone)}
 
 
-def describe_gap(hole: Hole, zone: ZoneInfo) -> GapBody:
+def describe_gap(hole: VideoHole, zone: ZoneInfo) -> GapBody:
     """Return a hole as the manifest states it."""
     return {**describe_span(hole.span, zone), "seconds": round(hole.span.seconds, 3), "reason": hole.reason}
 
 
-def describe_piece(piece: Piece, source: int, zone: ZoneInfo) -> PieceBody:
+def describe_piece(piece: ClipPiece, source: int, zone: ZoneInfo) -> PieceBody:
     """Return a piece as the manifest states it; `source` is its index in the manifest."""
     return {"source": source, **describe_span(piece.span, zone), "at_s": round(piece.at, 3)}
 
@@ -127,8 +127,8 @@ def describe_source(catalog: Catalog, segment: Segment) -> SourceBody:
         "path": segment.path,
         "sha256": segment.sha256,
         "bytes": segment.bytes,
-        "start": clocks.rfc3339(segment.start, zone),
-        "end": clocks.rfc3339(segment.end, zone) if segment.end else None,
+        "start": clocks.format_local(segment.start, zone),
+        "end": clocks.format_local(segment.end, zone) if segment.end else None,
         "clock": segment.trust,
         "serial": segment.serial or None,
         "chain": {
@@ -138,7 +138,7 @@ def describe_source(catalog: Catalog, segment: Segment) -> SourceBody:
             "head": link.head if link else None,
             "key": link.public_key if link else None,
         },
-        "unchecked_since": clocks.rfc3339(segment.unchecked_since, zone) if segment.unchecked_since else None,
+        "unchecked_since": clocks.format_local(segment.unchecked_since, zone) if segment.unchecked_since else None,
     }
 
 

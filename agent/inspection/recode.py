@@ -19,23 +19,23 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
+from agent.core.errors import InputError, MediaError
 from agent.drive import files
-from agent.errors import InputError, MediaError
-from agent.inspection.cut import Cut, Piece, Source, Span
-from agent.mp4.nal import length_prefix_size, parameter_set_id, split_annex_b, split_avcc
-from agent.mp4.sample_entry import avcc_of, with_parameter_sets
-from agent.mp4.samples import Samples, Track
+from agent.inspection.cut import ClipPiece, ClipSource, ClipSpan, Cut
+from agent.mp4.nal import read_length_size, read_parameter_set_id, split_annex_b, split_avcc
+from agent.mp4.sample_entry import add_parameter_sets, read_avcc
+from agent.mp4.samples import Mp4Samples, Mp4Track
 from agent.mp4.virtual_mp4 import VirtualMp4
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-Frame: TypeAlias = tuple[int, av.VideoFrame]
+TimedFrame: TypeAlias = tuple[int, av.VideoFrame]
 """(pts in ticks of the track, picture)."""
 EDGE_QUALITY = "17"
 """Constant rate factor of x264 for the few frames at the edge: without visible loss."""
 WHOLE_QUALITY = "23"
-EDGE = -1
+EDGE_INDEX = -1
 """The encoded edge is the last of the sources; with this index it still comes first in the file."""
 
 
@@ -84,7 +84,7 @@ class _Chunks(io.RawIOBase):
         return taken
 
 
-def as_h264(film: VirtualMp4, skip: float = 0.0) -> Iterator[bytes]:
+def encode_as_h264(film: VirtualMp4, skip: float = 0.0) -> Iterator[bytes]:
     """Yield the film with its pictures as H.264: a fragmented MP4 that is made while it is read.
 
     `skip` leaves out so many seconds at its beginning. Raises MediaError.
@@ -114,14 +114,14 @@ def _encode_all(source: InputContainer, target: OutputContainer, chunks: _Chunks
     copied = target.add_stream_from_template(sound) if sound else None
     for packet in source.demux(*(s for s in (seen, sound) if s)):
         if copied is not None and packet.stream is sound:
-            shift = _ticks(skip, packet.time_base)
+            shift = _to_ticks(skip, packet.time_base)
             if packet.pts is not None and packet.dts is not None and packet.pts >= shift:
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
                 packet.stream = copied
                 target.mux(packet)
         else:
             for frame in seen.decode(packet):
-                shift = _ticks(skip, frame.time_base)
+                shift = _to_ticks(skip, frame.time_base)
                 if frame.pts is not None and frame.pts >= shift:
                     fresh = frame.reformat(format="yuv420p")
                     fresh.pts, fresh.time_base, fresh.pict_type = frame.pts - shift, frame.time_base, 0
@@ -131,11 +131,11 @@ def _encode_all(source: InputContainer, target: OutputContainer, chunks: _Chunks
     yield from chunks.take()
 
 
-def _ticks(seconds: float, time_base: Fraction | None) -> int:
+def _to_ticks(seconds: float, time_base: Fraction | None) -> int:
     return round(seconds / (time_base or Fraction(1)))
 
 
-def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[Cut, list[Source]]:
+def encode_exact_start(cut: Cut, sources: Sequence[ClipSource], start: datetime) -> tuple[Cut, list[ClipSource]]:
     """Return the cut beginning at the frame shown at `start`, and its sources, of which the last is the edge.
 
     The pictures from there to the next key frame are encoded again. The sample entry holds both sets of parameters, so
@@ -154,21 +154,21 @@ def exact_start(cut: Cut, sources: Sequence[Source], start: datetime) -> tuple[C
     if begin == 0:
         return cut, list(sources)
     cut_at = int(part.pts[begin]) if begin < part.size.size else int(part.pts.max())
-    edge, data, entry = _edge(cut.video, part, stop, cut_at, sources)
+    edge, data, entry = _encode_edge(cut.video, part, stop, cut_at, sources)
     rest = [part.select(slice(stop, None)), *cut.video_parts[1:]]
     video = [p.shift(-cut_at) for p in ([edge, *rest] if edge.size.size else rest)]
     moved = Fraction(cut_at, ticks)
     result = Cut(replace(cut.video, entry=entry), cut.sound, video_parts=[p for p in video if p.size.size])
     result.holes = cut.holes
-    result.sound_parts = _later_sound(cut, moved)
+    result.sound_parts = _cut_sound(cut, moved)
     result.pieces = [replace(p, at=float(max(Fraction(0), Fraction(p.at) - moved))) for p in cut.pieces]
     first = cut.pieces[0]
     begins = first.span.start + timedelta(microseconds=round(moved * 1_000_000))
-    result.pieces[0] = Piece(first.source, Span(begins, first.span.end), 0.0)
-    return result, [*sources, Source(Path(), start, data)]
+    result.pieces[0] = ClipPiece(first.source, ClipSpan(begins, first.span.end), 0.0)
+    return result, [*sources, ClipSource(Path(), start, data)]
 
 
-def _later_sound(cut: Cut, moved: Fraction) -> list[Samples]:
+def _cut_sound(cut: Cut, moved: Fraction) -> list[Mp4Samples]:
     """Sound from `moved` seconds on, with one more packet in front for the decoder."""
     if cut.sound is None:
         return []
@@ -180,17 +180,17 @@ def _later_sound(cut: Cut, moved: Fraction) -> list[Samples]:
     return kept
 
 
-def _edge(
-    video: Track, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]
-) -> tuple[Samples, bytes, bytes]:
+def _encode_edge(
+    video: Mp4Track, part: Mp4Samples, stop: int, cut_at: int, sources: Sequence[ClipSource]
+) -> tuple[Mp4Samples, bytes, bytes]:
     """Return (samples in a source of their own, that source's bytes, sample entry for both)."""
-    avcc = avcc_of(video.entry)
+    avcc = read_avcc(video.entry)
     try:
         sps, pps, _ = split_avcc(avcc)
-        used = {parameter_set_id(unit) for unit in [*sps, *pps]}
+        used = {read_parameter_set_id(unit) for unit in [*sps, *pps]}
         free = next(i for i in range(32) if i not in used)
         frames = _decode(avcc, part, stop, cut_at, sources)
-        units, new_sps, new_pps = _encode(frames, video.timescale, free, length_prefix_size(avcc))
+        units, new_sps, new_pps = _encode(frames, video.timescale, free, read_length_size(avcc))
     except (av.FFmpegError, IndexError, ValueError, struct.error, StopIteration, OSError) as error:
         raise MediaError("clip.cannot_encode", detail=error) from error
     sizes = np.array([len(data) for _, data in units], np.int64)
@@ -200,8 +200,8 @@ def _edge(
     end = int(part.pts[stop]) if stop < part.size.size else int((part.pts + part.length).max())
     key = np.zeros(sizes.size, np.bool_)
     key[:1] = True
-    edge = Samples(
-        source=np.full(sizes.size, EDGE, np.int64),
+    edge = Mp4Samples(
+        source=np.full(sizes.size, EDGE_INDEX, np.int64),
         offset=np.cumsum(sizes) - sizes,
         size=sizes,
         dts=pts - shift,
@@ -209,17 +209,17 @@ def _edge(
         length=np.diff(np.append(pts, end)),
         key=key,
     )
-    return edge, b"".join(data for _, data in units), with_parameter_sets(video.entry, new_sps, new_pps)
+    return edge, b"".join(data for _, data in units), add_parameter_sets(video.entry, new_sps, new_pps)
 
 
-def _decode(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequence[Source]) -> list[Frame]:
+def _decode(avcc: bytes, part: Mp4Samples, stop: int, cut_at: int, sources: Sequence[ClipSource]) -> list[TimedFrame]:
     """Return (pts, frame) of the frames from `cut_at` on among the first `stop` samples, in the order they are shown."""
     decoder = av.CodecContext.create("h264", "r")
     decoder.extradata = avcc
     decoder.thread_count = 1
-    found: list[Frame] = []
+    found: list[TimedFrame] = []
     for i in range(stop):
-        with files.opened(sources[int(part.source[i])].path, files.SEGMENT) as file:
+        with files.open_for_reading(sources[int(part.source[i])].path, files.MAX_SEGMENT) as file:
             packet = av.Packet(os.pread(file.descriptor, int(part.size[i]), int(part.offset[i])))
         packet.pts, packet.dts = int(part.pts[i]), int(part.dts[i])
         found += [(f.pts, f) for f in decoder.decode(packet) if f.pts is not None]
@@ -228,7 +228,7 @@ def _decode(avcc: bytes, part: Samples, stop: int, cut_at: int, sources: Sequenc
 
 
 def _encode(
-    frames: list[Frame], timescale: int, set_id: int, prefix: int
+    frames: list[TimedFrame], timescale: int, set_id: int, prefix: int
 ) -> tuple[list[tuple[int, bytes]], list[bytes], list[bytes]]:
     """Return (pts and sample of each frame, SPS, PPS); NAL units follow lengths of `prefix` bytes, as MP4 holds them."""
     first = frames[0][1]

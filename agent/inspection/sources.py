@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from agent.drive import Drive, chain, files, keys, layout
-from agent.drive.identity import os_error
+from agent.drive.identity import to_drive_error
 
-FOUND = "found"
-_MOST = 10_000
+SOURCE_FOUND = "found"
+_MAX_SOURCES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class SourceLookup:
     """One source of a clip and what was found of it.
 
     `state`: found; differs (the drive lists another checksum); missing (no checksum list of the drive names it); unsigned
@@ -26,7 +26,7 @@ class Looked:
     state: str
 
 
-def look_up(manifest: Mapping[str, object], drives: Iterable[Drive], key: str | None) -> list[Looked]:
+def look_up_sources(manifest: Mapping[str, object], drives: Iterable[Drive], key: str | None) -> list[SourceLookup]:
     """Look up every source that a manifest names.
 
     `key` is the public key that must have signed the checksums; without one it is the drive's own. Raises DriveError where
@@ -34,23 +34,23 @@ def look_up(manifest: Mapping[str, object], drives: Iterable[Drive], key: str | 
     """
     sources = manifest.get("sources")
     rows = sources if isinstance(sources, list) else []
-    known = {drive.drive_id: _Sums(drive, key) for drive in drives}
-    return [_one(row, known) for row in rows[:_MOST]]
+    known = {drive.drive_id: _ChecksumLists(drive, key) for drive in drives}
+    return [_look_up_source(row, known) for row in rows[:_MAX_SOURCES]]
 
 
-def _one(row: object, known: Mapping[str, _Sums]) -> Looked:
+def _look_up_source(row: object, known: Mapping[str, _ChecksumLists]) -> SourceLookup:
     values = row if isinstance(row, dict) else {}
     drive_id, path, digest = (str(values.get(name) or "") for name in ("drive_id", "path", "sha256"))
     sums = known.get(drive_id)
-    return Looked(drive_id, path, sums.state(path, digest) if sums else "elsewhere")
+    return SourceLookup(drive_id, path, sums.state(path, digest) if sums else "elsewhere")
 
 
-class _Sums:
+class _ChecksumLists:
     """The checksum lists of one drive; those of each half-day are read once."""
 
     def __init__(self, drive: Drive, key: str | None) -> None:
         self._drive = drive
-        self._key = keys.normal(key) if key else drive.public_key
+        self._key = keys.strip_key_comment(key) if key else drive.public_key
         self._read: dict[PurePosixPath, list[tuple[Mapping[str, str], bool]]] = {}
         self._half_days: dict[str, set[PurePosixPath]] = {}
 
@@ -58,7 +58,7 @@ class _Sums:
         try:
             lists = self._lists(PurePosixPath(path))
         except OSError as error:
-            raise os_error(error, self._drive.root) from error
+            raise to_drive_error(error, self._drive.root) from error
         inner = "/".join(PurePosixPath(path).parts[3:])
         # of several lists that name a file the first one counts
         found = next(((listed[inner], signed) for listed, signed in lists if inner in listed), None)
@@ -66,7 +66,7 @@ class _Sums:
             return "missing"
         if found[0] != digest:
             return "differs"
-        return FOUND if found[1] else "unsigned"
+        return SOURCE_FOUND if found[1] else "unsigned"
 
     def _lists(self, path: PurePosixPath) -> list[tuple[Mapping[str, str], bool]]:
         """Return (content, whether its signature is valid) of each checksum list of the half-day in which a path lies."""
@@ -75,22 +75,22 @@ class _Sums:
         folder, half_day = path.parts[0], PurePosixPath(*path.parts[1:3])
         if folder not in self._half_days:
             here = folder in self._drive.class_folders()
-            self._half_days[folder] = set(chain.half_day_folders(self._drive.root / folder)) if here else set()
+            self._half_days[folder] = set(chain.list_half_day_folders(self._drive.root / folder)) if here else set()
         if half_day not in self._half_days[folder]:
             return []
         whole = folder / half_day
         if whole not in self._read:
-            closings = chain.closings(self._drive.root / folder, half_day)
+            closings = chain.list_closings(self._drive.root / folder, half_day)
             place = self._drive.root / whole
             self._read[whole] = [(c.sums, self._signed(place, c.part)) for c in closings if c.sums is not None]
         return self._read[whole]
 
     def _signed(self, place: Path, part: int) -> bool:
-        name = layout.numbered(layout.SUMS, part)
+        name = layout.add_part_number(layout.SUMS, part)
         if not self._key:
             return False
         try:
-            proof = files.read(place / f"{name}.sig", files.SIGNATURE)
-            return keys.signed_by(files.read(place / name, files.LIST), proof, self._key)
+            proof = files.read_small_file(place / f"{name}.sig", files.MAX_SIGNATURE)
+            return keys.verify_signature(files.read_small_file(place / name, files.MAX_LIST), proof, self._key)
         except (FileNotFoundError, files.UnfitFileError):
             return False

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-Cell = str | int | float | date | None
+XlsxCell = str | int | float | date | None
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_MOST_TEXT = 32_767
-_WIDEST = 48
+_MAX_TEXT = 32_767
+_MAX_WIDTH = 48
 
 
-def xlsx(title: str, heads: Iterable[Sequence[Cell]], headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
+def build_xlsx(
+    title: str, heads: Iterable[Sequence[XlsxCell]], headings: Sequence[str], rows: Iterable[Sequence[XlsxCell]]
+) -> bytes:
     """Return a workbook with one sheet: `heads` (what the table is about), then `headings` and `rows`.
 
     A text that begins like a formula stays text: openpyxl would make `=…` a formula and `#N/A` an error.
@@ -26,13 +28,13 @@ def xlsx(title: str, heads: Iterable[Sequence[Cell]], headings: Sequence[str], r
     sheet = book.active
     sheet.title = re.sub(r"[\[\]:*?/\\\x00-\x1f]", "_", title)[:31] or "1"
     widths: dict[int, int] = {}
-    blocks: list[tuple[Sequence[Cell], bool]] = [(row, False) for row in heads]
+    blocks: list[tuple[Sequence[XlsxCell], bool]] = [(row, False) for row in heads]
     blocks += [(tuple(headings), True), *((row, False) for row in rows)]
     for number, (values, bold) in enumerate(blocks, 1):
         for column, value in enumerate(values, 1):
             cell = sheet.cell(number, column)
             if isinstance(value, str):
-                cell.value = _CONTROL.sub("", value)[:_MOST_TEXT]
+                cell.value = _CONTROL.sub("", value)[:_MAX_TEXT]
                 cell.data_type = "s"
                 cell.quotePrefix = value[:1] in ("=", "+", "-", "@")
             elif isinstance(value, float):
@@ -42,7 +44,7 @@ def xlsx(title: str, heads: Iterable[Sequence[Cell]], headings: Sequence[str], r
             if bold:
                 cell.font, cell.fill = Font(bold=True), PatternFill("solid", fgColor="E9EEF2")
                 cell.alignment = Alignment(wrap_text=True, vertical="top")
-            widths[column] = max(widths.get(column, 8), min(_WIDEST, 2 + _width(str(value or ""))))
+            widths[column] = max(widths.get(column, 8), min(_MAX_WIDTH, 2 + _measure_width(str(value or ""))))
         if bold:
             sheet.freeze_panes = sheet.cell(number + 1, 1)
     for column, width in widths.items():
@@ -54,5 +56,5 @@ def xlsx(title: str, heads: Iterable[Sequence[Cell]], headings: Sequence[str], r
     return target.getvalue()
 
 
-def _width(text: str) -> int:
+def _measure_width(text: str) -> int:
     return sum(2 if ord(c) > 0x2E7F else 1 for c in text)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.mp4.boxes import BadMp4Error, child_boxes, find_box
+from agent.mp4.boxes import BadMp4Error, find_box, walk_child_boxes
 from agent.mp4.sample_tables import SampleRun, concatenate_runs
 
-MAX_RUN = 100_000
+MAX_RUN_SAMPLES = 100_000
 """Samples of one run that are accepted."""
 
 # tfhd flags (ISO/IEC 14496-12, 8.8.7)
@@ -33,7 +33,7 @@ class SampleDefaults(NamedTuple):
 def read_defaults(mvex: memoryview) -> dict[int, SampleDefaults]:
     """Return the sample defaults of each track out of an `mvex` box, by track ID. Raises BadMp4Error, struct.error."""
     found = {}
-    for kind, trex in child_boxes(mvex):
+    for kind, trex in walk_child_boxes(mvex):
         if kind == b"trex":
             track_id, _, length, size, flags = struct.unpack_from(">5I", trex, 4)
             found[track_id] = SampleDefaults(length, size, flags)
@@ -49,14 +49,14 @@ def read_fragments(
     """
     collected: dict[int, list[SampleRun]] = {}
     for start, moof in fragments:
-        for kind, traf in child_boxes(memoryview(moof)):
+        for kind, traf in walk_child_boxes(memoryview(moof)):
             if kind == b"traf":
-                track_id, runs = _track_fragment(traf, start, defaults)
+                track_id, runs = _read_track_fragment(traf, start, defaults)
                 collected.setdefault(track_id, []).extend(runs)
     return {track_id: concatenate_runs(runs) for track_id, runs in collected.items() if runs}
 
 
-def _track_fragment(
+def _read_track_fragment(
     traf: memoryview, start: int, defaults: Mapping[int, SampleDefaults]
 ) -> tuple[int, list[SampleRun]]:
     """(track ID, its runs) of a `traf` box."""
@@ -79,16 +79,16 @@ def _track_fragment(
     dts = struct.unpack_from(">Q" if tfdt[0] else ">I", tfdt, 4)[0] if len(tfdt) else 0
     runs: list[SampleRun] = []
     offset = base
-    for kind, trun in child_boxes(traf):
+    for kind, trun in walk_child_boxes(traf):
         if kind == b"trun":
-            run, offset = _run(trun, base, offset, dts, SampleDefaults(length, size, sample_flags))
+            run, offset = _read_run(trun, base, offset, dts, SampleDefaults(length, size, sample_flags))
             if run.size.size:
                 runs.append(run)
                 dts = int(run.dts[-1] + run.length[-1])
     return track_id, runs
 
 
-def _run(trun: memoryview, base: int, offset: int, dts: int, default: SampleDefaults) -> tuple[SampleRun, int]:
+def _read_run(trun: memoryview, base: int, offset: int, dts: int, default: SampleDefaults) -> tuple[SampleRun, int]:
     """One run and the offset of the byte behind it. `offset` is where it begins unless it states that itself."""
     word, count = struct.unpack_from(">2I", trun)
     flags, at = word & 0xFFFFFF, 8
@@ -98,7 +98,7 @@ def _run(trun: memoryview, base: int, offset: int, dts: int, default: SampleDefa
     if flags & _FIRST_FLAGS:
         first_flags, at = struct.unpack_from(">I", trun, at)[0], at + 4
     present = [bit for bit in (_EACH_LENGTH, _EACH_SIZE, _EACH_FLAGS, _EACH_SHIFT) if flags & bit]
-    if count > MAX_RUN or (present and at + count * 4 * len(present) > len(trun)):
+    if count > MAX_RUN_SAMPLES or (present and at + count * 4 * len(present) > len(trun)):
         raise BadMp4Error("fragment table cut off")
     rows = np.frombuffer(trun, ">u4", count * len(present), at).reshape(count, len(present)).astype(np.int64)
     column = {bit: rows[:, i] for i, bit in enumerate(present)}

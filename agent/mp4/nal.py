@@ -46,21 +46,21 @@ def extend_avcc(avcc: bytes, more_sps: list[bytes], more_pps: list[bytes]) -> by
     """Return an `avcC` record that also holds these parameter sets. Raises IndexError or struct.error on a broken one."""
     sps, pps, tail = split_avcc(avcc)
     sps, pps = sps + more_sps, pps + more_pps
-    parts = [avcc[:5], bytes([0xE0 | len(sps)]), *map(_with_length, sps)]
-    parts += [bytes([len(pps)]), *map(_with_length, pps), tail]
+    parts = [avcc[:5], bytes([0xE0 | len(sps)]), *map(_prefix_length, sps)]
+    parts += [bytes([len(pps)]), *map(_prefix_length, pps), tail]
     return b"".join(parts)
 
 
-def _with_length(unit: bytes) -> bytes:
+def _prefix_length(unit: bytes) -> bytes:
     return struct.pack(">H", len(unit)) + unit
 
 
-def length_prefix_size(avcc: bytes) -> int:
+def read_length_size(avcc: bytes) -> int:
     """Return how many bytes hold the length in front of each NAL unit of a sample."""
     return (avcc[4] & 3) + 1
 
 
-def parameter_set_id(unit: bytes) -> int:
+def read_parameter_set_id(unit: bytes) -> int:
     """Return the ID of an H.264 SPS or PPS. Raises ValueError on a broken one."""
     # an SPS holds profile, constraints and level (three bytes) before its ID
     return read_exp_golomb(unit[4:] if unit[0] & 31 == 7 else unit[1:])

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import numpy as np
 
+from agent.core.errors import MediaError
 from agent.drive import files
-from agent.errors import MediaError
-from agent.mp4.boxes import BadMp4Error, child_boxes, find_box, walk_boxes
+from agent.mp4.boxes import BadMp4Error, find_box, walk_boxes, walk_child_boxes
 from agent.mp4.fragments import SampleDefaults, read_defaults, read_fragments
 from agent.mp4.sample_tables import SampleRun, concatenate_runs, read_sample_table
-from agent.mp4.samples import Track
+from agent.mp4.samples import Mp4Track
 
-MAX_INDEX = 256 << 20
+MAX_INDEX_BYTES = 256 << 20
 """Largest index box in bytes that is accepted; an hour of 25 frames and 47 sound packets a second needs 3 MB."""
 
 
-def read_tracks(path: Path) -> list[Track]:
+def read_tracks(path: Path) -> list[Mp4Track]:
     """Return the tracks of a file that hold samples: video first, then sound. Raises MediaError."""
     try:
-        with files.opened(path, files.SEGMENT) as file:
-            tracks = _read(file.descriptor, os.fstat(file.descriptor).st_size)
+        with files.open_for_reading(path, files.MAX_SEGMENT) as file:
+            tracks = _read_file(file.descriptor, os.fstat(file.descriptor).st_size)
     except (BadMp4Error, struct.error, ValueError, IndexError, KeyError, OverflowError) as error:
         raise MediaError("media.unreadable", file=path, detail=error) from error
     except OSError as error:
@@ -38,14 +38,14 @@ def read_tracks(path: Path) -> list[Track]:
     return sorted(tracks, key=lambda t: t.kind != "vide")
 
 
-def _read(descriptor: int, length: int) -> list[Track]:
+def _read_file(descriptor: int, length: int) -> list[Mp4Track]:
     moov: bytes | None = None
     fragments: list[tuple[int, bytes]] = []
     for box in walk_boxes(lambda at, size: os.pread(descriptor, size, at), length):
         if box.kind not in (b"moov", b"moof") or box.end > length:
             continue
         size = box.end - box.body
-        if size > MAX_INDEX:
+        if size > MAX_INDEX_BYTES:
             raise BadMp4Error(f"{box.kind.decode()} of {size} bytes")
         data = os.pread(descriptor, size, box.body)
         if box.kind == b"moov":
@@ -54,31 +54,31 @@ def _read(descriptor: int, length: int) -> list[Track]:
             fragments.append((box.start, data))
     if moov is None:
         raise BadMp4Error("no index (moov)")
-    return _join(memoryview(moov), fragments, length)
+    return _join_tracks(memoryview(moov), fragments, length)
 
 
-def _join(moov: memoryview, fragments: list[tuple[int, bytes]], length: int) -> list[Track]:
+def _join_tracks(moov: memoryview, fragments: list[tuple[int, bytes]], length: int) -> list[Mp4Track]:
     """Return the tracks of the index and the fragments that follow it in a file of `length` bytes."""
     movie_scale = 1
     defaults: dict[int, SampleDefaults] = {}
-    for kind, body in child_boxes(moov):
+    for kind, body in walk_child_boxes(moov):
         if kind == b"mvhd":
             movie_scale = struct.unpack_from(">I", body, 20 if body[0] else 12)[0]
         elif kind == b"mvex":
             defaults |= read_defaults(body)
-    headers: list[tuple[_Header, memoryview]] = []
-    for kind, body in child_boxes(moov):
+    headers: list[tuple[_TrackHeader, memoryview]] = []
+    for kind, body in walk_child_boxes(moov):
         if kind == b"trak":
-            header = _header(body, movie_scale)
+            header = _read_track_header(body, movie_scale)
             if header is not None:
                 headers.append((header, body))
     runs = read_fragments(fragments, defaults)
-    found = [_track(header, body, runs.get(header.track_id), length) for header, body in headers]
+    found = [_build_track(header, body, runs.get(header.track_id), length) for header, body in headers]
     return [t for t in found if t is not None]
 
 
 @dataclass(slots=True)
-class _Header:
+class _TrackHeader:
     """What a `trak` box states besides its samples.
 
     `empty`: delay before the track begins; `media_time`: first media time that is shown; both in ticks of `timescale`.
@@ -95,7 +95,7 @@ class _Header:
     media_time: int
 
 
-def _track(header: _Header, trak: memoryview, run: SampleRun | None, file_length: int) -> Track | None:
+def _build_track(header: _TrackHeader, trak: memoryview, run: SampleRun | None, file_length: int) -> Mp4Track | None:
     table = read_sample_table(find_box(trak, b"mdia", b"minf", b"stbl"))
     runs = [r for r in (table, run) if r is not None and r.size.size]
     if not runs:
@@ -108,7 +108,7 @@ def _track(header: _Header, trak: memoryview, run: SampleRun | None, file_length
     if stop == 0:
         return None
     dts = found.dts[:stop] + (header.empty - header.media_time)
-    return Track(
+    return Mp4Track(
         header.kind,
         header.timescale,
         header.entry,
@@ -124,7 +124,7 @@ def _track(header: _Header, trak: memoryview, run: SampleRun | None, file_length
     )
 
 
-def _header(trak: memoryview, movie_scale: int) -> _Header | None:
+def _read_track_header(trak: memoryview, movie_scale: int) -> _TrackHeader | None:
     """None for tracks that are neither video nor sound."""
     tkhd, mdhd = find_box(trak, b"tkhd"), find_box(trak, b"mdia", b"mdhd")
     kind = bytes(find_box(trak, b"mdia", b"hdlr")[8:12]).decode("latin-1")
@@ -141,12 +141,12 @@ def _header(trak: memoryview, movie_scale: int) -> _Header | None:
     count, size = struct.unpack_from(">2I", stsd, 4)
     if count != 1 or size + 8 > len(stsd):
         raise BadMp4Error(f"{count} sample descriptions")
-    empty, media_time = _edits(find_box(trak, b"edts", b"elst"), movie_scale, timescale)
+    empty, media_time = _read_edits(find_box(trak, b"edts", b"elst"), movie_scale, timescale)
     entry = bytes(stsd[8 : 8 + size])
-    return _Header(track_id, kind, timescale, entry, width, height, matrix, empty, media_time)
+    return _TrackHeader(track_id, kind, timescale, entry, width, height, matrix, empty, media_time)
 
 
-def _edits(elst: memoryview, movie_scale: int, timescale: int) -> tuple[int, int]:
+def _read_edits(elst: memoryview, movie_scale: int, timescale: int) -> tuple[int, int]:
     """(delay before the track begins, first media time shown), both in the track's ticks. Later edits are ignored."""
     empty = 0
     if len(elst) < 8:

@@ -7,10 +7,10 @@ import struct
 from itertools import takewhile
 from pathlib import Path
 
-from agent.mp4.boxes import HEAD, BadMp4Error, walk_boxes
+from agent.mp4.boxes import BOX_HEADER_SIZE, BadMp4Error, walk_boxes
 
 
-def list_boxes(path: Path) -> list[tuple[str, int, int]]:
+def list_top_boxes(path: Path) -> list[tuple[str, int, int]]:
     """Return the top-level boxes of a file: (kind, offset, size). The list ends where no valid box follows.
 
     The last box may reach beyond the end of a file that was cut off. Raises OSError.
@@ -30,37 +30,37 @@ def list_boxes(path: Path) -> list[tuple[str, int, int]]:
     return found
 
 
-def mend_header(path: Path) -> bool:
+def restore_header(path: Path) -> bool:
     """Undo half a finish: return True where the file was cut off between its last header being written and its index.
 
     While a hybrid file grows, `free` boxes stand before the first index; the muxer turns them into one `mdat` over
     everything when it finishes. With that on the disk and the index at the end lost, nothing reads the file; with the
     `free` boxes put back, it is the fragmented file again. Raises OSError.
     """
-    found, end = list_boxes(path), path.stat().st_size
+    found, end = list_top_boxes(path), path.stat().st_size
     if any(kind == "moov" and at + size <= end for kind, at, size in found) or not found or found[0][0] != "ftyp":
         return False
     first = found[0][2]
     with path.open("r+b") as file:
         file.seek(first)
-        start = file.read(HEAD + 64)
+        start = file.read(BOX_HEADER_SIZE + 64)
         # free(8), then free over a hidden copy of ftyp, then the first moov
-        hidden = first + 2 * HEAD
+        hidden = first + 2 * BOX_HEADER_SIZE
         size, kind = struct.unpack_from(">I4s", start, hidden - first)
         file.seek(hidden + size)
-        if kind != b"ftyp" or file.read(HEAD)[4:] != b"moov":
+        if kind != b"ftyp" or file.read(BOX_HEADER_SIZE)[4:] != b"moov":
             return False
         file.seek(first)
-        file.write(struct.pack(">I4sI4s", HEAD, b"free", HEAD + size, b"free"))
+        file.write(struct.pack(">I4sI4s", BOX_HEADER_SIZE, b"free", BOX_HEADER_SIZE + size, b"free"))
         file.flush()
         os.fsync(file.fileno())
     return True
 
 
-def whole_end(path: Path) -> int:
+def find_whole_end(path: Path) -> int:
     """Return where the last whole fragment of a growing file ends; 0 without one. Raises OSError."""
     end = path.stat().st_size
-    found = list_boxes(path)
+    found = list_top_boxes(path)
     return max((at + size for kind, at, size in found if kind in ("moov", "mdat") and at + size <= end), default=0)
 
 
@@ -69,8 +69,8 @@ def drop_half_fragment(path: Path) -> bool:
 
     Raises OSError.
     """
-    whole, end = whole_end(path), path.stat().st_size
-    if not 0 < whole < end or not any(kind == "moof" for kind, _, _ in list_boxes(path)):
+    whole, end = find_whole_end(path), path.stat().st_size
+    if not 0 < whole < end or not any(kind == "moof" for kind, _, _ in list_top_boxes(path)):
         return False
     with path.open("r+b") as file:
         file.truncate(whole)
@@ -78,14 +78,14 @@ def drop_half_fragment(path: Path) -> bool:
     return True
 
 
-def cut_back(path: Path, whole: int) -> None:
+def truncate_to_whole(path: Path, whole: int) -> None:
     """Truncate a file to `whole` bytes after a failed write: drop half a fragment, and an index that points into it.
 
     Raises OSError.
     """
     with path.open("r+b") as file:
         file.truncate(whole)
-    mend_header(path)
+    restore_header(path)
 
 
 def has_no_fragment(path: Path) -> bool:
@@ -95,7 +95,7 @@ def has_no_fragment(path: Path) -> bool:
     length that reached the disk before the content). Anything else may still be rescued by hand, such as an `mdat` over all
     of a file whose index was lost. Raises OSError.
     """
-    found, end = list_boxes(path), path.stat().st_size
+    found, end = list_top_boxes(path), path.stat().st_size
     if not found:
         return end == 0
     kinds = [kind for kind, _, _ in found]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.mp4.boxes import BadMp4Error, child_boxes
-from agent.mp4.samples import Marks, Numbers
+from agent.mp4.boxes import BadMp4Error, walk_child_boxes
+from agent.mp4.samples import BoolArray, Int64Array
 
 MAX_SAMPLES = 20_000_000
 
@@ -18,12 +18,12 @@ MAX_SAMPLES = 20_000_000
 class SampleRun:
     """Samples as `Track` holds them, without an edit list; `shift` is pts minus dts."""
 
-    offset: Numbers
-    size: Numbers
-    dts: Numbers
-    shift: Numbers
-    length: Numbers
-    key: Marks
+    offset: Int64Array
+    size: Int64Array
+    dts: Int64Array
+    shift: Int64Array
+    length: Int64Array
+    key: BoolArray
 
 
 def concatenate_runs(runs: Sequence[SampleRun]) -> SampleRun:
@@ -43,7 +43,7 @@ def read_sample_table(stbl: memoryview) -> SampleRun | None:
 
     Raises BadMp4Error, KeyError, struct.error, ValueError on a broken table.
     """
-    parts = dict(child_boxes(stbl))
+    parts = dict(walk_child_boxes(stbl))
     if b"stsz" not in parts:
         return None
     fixed, count = struct.unpack_from(">2I", parts[b"stsz"], 4)
@@ -51,47 +51,47 @@ def read_sample_table(stbl: memoryview) -> SampleRun | None:
         return None
     if count > MAX_SAMPLES:
         raise BadMp4Error(f"{count} samples")
-    size = np.full(count, fixed, np.int64) if fixed else _column(parts[b"stsz"], 12, ">u4", count)
-    length = _expand(parts[b"stts"], ">u4", count)
-    shift = _expand(parts[b"ctts"], ">i4", count) if b"ctts" in parts else np.zeros(count, np.int64)
-    key = _key_frames(parts[b"stss"], count) if b"stss" in parts else np.ones(count, np.bool_)
+    size = np.full(count, fixed, np.int64) if fixed else _read_column(parts[b"stsz"], 12, ">u4", count)
+    length = _expand_runs(parts[b"stts"], ">u4", count)
+    shift = _expand_runs(parts[b"ctts"], ">i4", count) if b"ctts" in parts else np.zeros(count, np.int64)
+    key = _read_key_frames(parts[b"stss"], count) if b"stss" in parts else np.ones(count, np.bool_)
     dts = np.cumsum(length) - length
-    return SampleRun(_offsets(parts, size), size, dts, shift, length, key)
+    return SampleRun(_compute_offsets(parts, size), size, dts, shift, length, key)
 
 
-def _key_frames(stss: memoryview, count: int) -> Marks:
+def _read_key_frames(stss: memoryview, count: int) -> BoolArray:
     key = np.zeros(count, np.bool_)
-    marks = _column(stss, 8, ">u4", struct.unpack_from(">I", stss, 4)[0]) - 1
+    marks = _read_column(stss, 8, ">u4", struct.unpack_from(">I", stss, 4)[0]) - 1
     if marks.size and (marks.min() < 0 or marks.max() >= count):
         raise BadMp4Error("key frame outside the file")
     key[marks] = True
     return key
 
 
-def _column(body: memoryview, at: int, kind: str, count: int) -> Numbers:
+def _read_column(body: memoryview, at: int, kind: str, count: int) -> Int64Array:
     """`count` numbers of a numpy type from byte `at` on."""
     if at + count * np.dtype(kind).itemsize > len(body):
         raise BadMp4Error("index table cut off")
     return np.frombuffer(body, kind, count, at).astype(np.int64)
 
 
-def _expand(body: memoryview, kind: str, count: int) -> Numbers:
+def _expand_runs(body: memoryview, kind: str, count: int) -> Int64Array:
     """Return a run-length table (`stts`, `ctts`) as one value per sample."""
     rows = struct.unpack_from(">I", body, 4)[0]
-    pairs = _column(body, 8, ">u4", rows * 2).reshape(-1, 2)
+    pairs = _read_column(body, 8, ">u4", rows * 2).reshape(-1, 2)
     if int(pairs[:, 0].sum()) != count:
         raise BadMp4Error("index tables disagree")
     values = np.frombuffer(body, kind, rows * 2, 8).reshape(-1, 2)[:, 1].astype(np.int64)
     return np.repeat(values, pairs[:, 0])
 
 
-def _offsets(parts: dict[bytes, memoryview], size: Numbers) -> Numbers:
+def _compute_offsets(parts: dict[bytes, memoryview], size: Int64Array) -> Int64Array:
     """Where each sample lies: the chunk's offset plus the sizes of the samples before it in the chunk."""
     wide = b"co64" in parts
     table = parts[b"co64" if wide else b"stco"]
-    chunks = _column(table, 8, ">u8" if wide else ">u4", struct.unpack_from(">I", table, 4)[0])
+    chunks = _read_column(table, 8, ">u8" if wide else ">u4", struct.unpack_from(">I", table, 4)[0])
     rows = struct.unpack_from(">I", parts[b"stsc"], 4)[0]
-    runs = _column(parts[b"stsc"], 8, ">u4", rows * 3).reshape(-1, 3)
+    runs = _read_column(parts[b"stsc"], 8, ">u4", rows * 3).reshape(-1, 3)
     if rows == 0 or runs[0, 0] != 1 or (np.diff(runs[:, 0]) <= 0).any() or runs[-1, 0] > chunks.size:
         raise BadMp4Error("chunk table")
     spread = np.diff(np.append(runs[:, 0], chunks.size + 1))
@@ -101,5 +101,5 @@ def _offsets(parts: dict[bytes, memoryview], size: Numbers) -> Numbers:
     before = np.cumsum(size) - size
     first = np.cumsum(per_chunk) - per_chunk
     start = np.append(before, 0)[first]
-    found: Numbers = np.repeat(chunks - start, per_chunk) + before
+    found: Int64Array = np.repeat(chunks - start, per_chunk) + before
     return found

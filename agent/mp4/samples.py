@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[np.int64]
-Marks = npt.NDArray[np.bool_]
+Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class Mp4Track:
     """One stream of a file.
 
     Arrays hold one entry per sample in decoding order: `offset` and `size` in bytes, `dts` and `pts` in ticks of `timescale`
@@ -27,19 +27,19 @@ class Track:
     width: int
     height: int
     matrix: bytes
-    offset: Numbers
-    size: Numbers
-    dts: Numbers
-    pts: Numbers
-    length: Numbers
-    key: Marks
+    offset: Int64Array
+    size: Int64Array
+    dts: Int64Array
+    pts: Int64Array
+    length: Int64Array
+    key: BoolArray
 
     @property
     def codec(self) -> str:
         """Four characters such as avc1, hvc1, hev1, mp4a."""
         return self.entry[4:8].decode("latin-1")
 
-    def select(self, begin: int, stop: int) -> Track:
+    def select(self, begin: int, stop: int) -> Mp4Track:
         """Return the track with only its samples [begin, stop)."""
         rows = slice(begin, stop)
         return replace(
@@ -52,30 +52,30 @@ class Track:
             key=self.key[rows],
         )
 
-    def shift(self, ticks: int) -> Track:
+    def shift(self, ticks: int) -> Mp4Track:
         """Return the track with all times later by `ticks`."""
         return replace(self, dts=self.dts + ticks, pts=self.pts + ticks)
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class Mp4Samples:
     """Samples of one track of a file to be made.
 
     `source` is an index into the sources that they are read from; `dts` and `pts` count ticks of the track's time scale from
     the first frame of the file to be made.
     """
 
-    source: Numbers
-    offset: Numbers
-    size: Numbers
-    dts: Numbers
-    pts: Numbers
-    length: Numbers
-    key: Marks
+    source: Int64Array
+    offset: Int64Array
+    size: Int64Array
+    dts: Int64Array
+    pts: Int64Array
+    length: Int64Array
+    key: BoolArray
 
-    def select(self, rows: Marks | slice) -> Samples:
+    def select(self, rows: BoolArray | slice) -> Mp4Samples:
         """Return some of the samples."""
-        return Samples(
+        return Mp4Samples(
             self.source[rows],
             self.offset[rows],
             self.size[rows],
@@ -85,7 +85,7 @@ class Samples:
             self.key[rows],
         )
 
-    def shift(self, ticks: int) -> Samples:
+    def shift(self, ticks: int) -> Mp4Samples:
         """Return the samples with all times later by `ticks`."""
         return replace(self, dts=self.dts + ticks, pts=self.pts + ticks)
 
@@ -95,9 +95,9 @@ class Samples:
         return int((self.pts + self.length).max())
 
 
-def concatenate(parts: Sequence[Samples]) -> Samples:
+def concatenate_samples(parts: Sequence[Mp4Samples]) -> Mp4Samples:
     """Return the samples of all parts, one part after another."""
-    return Samples(
+    return Mp4Samples(
         np.concatenate([p.source for p in parts]),
         np.concatenate([p.offset for p in parts]),
         np.concatenate([p.size for p in parts]),

@@ -16,12 +16,12 @@ from typing import Protocol
 
 import numpy as np
 
+from agent.core.errors import MediaError
 from agent.drive import files
-from agent.errors import MediaError
-from agent.mp4.samples import Numbers, Samples, Track, concatenate
-from agent.mp4.writer import ChunkTable, track_seconds, write_header
+from agent.mp4.samples import Int64Array, Mp4Samples, Mp4Track, concatenate_samples
+from agent.mp4.writer import ChunkTable, build_header, compute_track_seconds
 
-BLOCK = 1 << 20
+READ_BLOCK = 1 << 20
 
 
 class SampleSource(Protocol):
@@ -40,8 +40,8 @@ class PictureTable:
     Times are in ticks of `timescale`.
     """
 
-    place: Numbers
-    samples: Samples
+    place: Int64Array
+    samples: Mp4Samples
     timescale: int
 
 
@@ -52,17 +52,19 @@ class VirtualMp4:
     there is one: each a description and its samples in the order of play, whose `source` is an index into `sources`.
     """
 
-    def __init__(self, tracks: Sequence[tuple[Track, Sequence[Samples]]], sources: Sequence[SampleSource]) -> None:
+    def __init__(
+        self, tracks: Sequence[tuple[Mp4Track, Sequence[Mp4Samples]]], sources: Sequence[SampleSource]
+    ) -> None:
         self._sources = sources
-        joined = [(track, concatenate(parts)) for track, parts in tracks]
-        layout = _Layout([samples for _, samples in joined])
-        self._header = write_header(joined, layout.chunks, layout.total)
+        joined = [(track, concatenate_samples(parts)) for track, parts in tracks]
+        layout = _MediaLayout([samples for _, samples in joined])
+        self._header = build_header(joined, layout.chunks, layout.total)
         self._source, self._offset, self._length = layout.source, layout.offset, layout.length
         self._place = len(self._header) + np.cumsum(self._length) - self._length
         video, pictures = joined[0]
         self.pictures = PictureTable(len(self._header) + layout.places[0], pictures, video.timescale)
         self.size = len(self._header) + int(self._length.sum())
-        self.duration = max(track_seconds(track, samples) for track, samples in joined)
+        self.duration = max(compute_track_seconds(track, samples) for track, samples in joined)
 
     def read(self, start: int = 0, stop: int | None = None) -> Generator[bytes]:
         """Yield the bytes [start, stop) in blocks of at most 1 MiB.
@@ -89,9 +91,9 @@ class VirtualMp4:
             return
         try:
             if number not in opened:
-                opened[number] = stack.enter_context(files.opened(source.path, files.SEGMENT)).descriptor
+                opened[number] = stack.enter_context(files.open_for_reading(source.path, files.MAX_SEGMENT)).descriptor
             while size > 0:
-                block = os.pread(opened[number], min(size, BLOCK), offset)
+                block = os.pread(opened[number], min(size, READ_BLOCK), offset)
                 if not block:
                     raise MediaError("clip.source_changed", file=source.path)
                 yield block
@@ -100,14 +102,14 @@ class VirtualMp4:
             raise MediaError("media.unreadable", file=source.path, detail=error.strerror) from error
 
 
-class _Layout:
+class _MediaLayout:
     """The order of the media data: as it lies in the sources, so that they are read from front to back.
 
     `source`, `offset`, `length`: what is read, in order. `chunks[t]`: chunks of track t; `places[t]`: where each of its
     samples begins in the media data; `total`: bytes of media data.
     """
 
-    def __init__(self, tracks: list[Samples]) -> None:
+    def __init__(self, tracks: list[Mp4Samples]) -> None:
         source = np.concatenate([s.source for s in tracks])
         offset = np.concatenate([s.offset for s in tracks])
         size = np.concatenate([s.size for s in tracks])

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent.mp4.boxes import make_box, make_full_box
-from agent.mp4.sample_entry import playable
-from agent.mp4.samples import Numbers, Samples, Track
+from agent.mp4.sample_entry import tag_for_players
+from agent.mp4.samples import Int64Array, Mp4Samples, Mp4Track
 
 MOVIE_SCALE = 48_000
 NARROW = 1 << 32
@@ -26,11 +26,11 @@ _LANGUAGE = 0x55C4  # undetermined
 class ChunkTable:
     """The chunks of one track: `place` is where each begins in the media data, `count` how many samples it holds."""
 
-    place: Numbers
-    count: Numbers
+    place: Int64Array
+    count: Int64Array
 
 
-def write_header(tracks: Sequence[tuple[Track, Samples]], chunks: Sequence[ChunkTable], total: int) -> bytes:
+def build_header(tracks: Sequence[tuple[Mp4Track, Mp4Samples]], chunks: Sequence[ChunkTable], total: int) -> bytes:
     """Return `ftyp`, `moov` and the head of `mdat`, behind which `total` bytes of media data follow.
 
     `tracks` are descriptions with their samples, `chunks[i]` belongs to `tracks[i]`.
@@ -38,34 +38,36 @@ def write_header(tracks: Sequence[tuple[Track, Samples]], chunks: Sequence[Chunk
     brand = b"isomiso2mp41" + (b"hvc1" if tracks[0][0].codec.startswith("h") else b"avc1")
     ftyp = make_box(b"ftyp", b"isom" + struct.pack(">I", 0x200) + brand)
     head = 16 if total + 16 >= NARROW else 8
-    size = len(ftyp) + len(_moov(tracks, chunks, 0, wide=False)) + head
+    size = len(ftyp) + len(_build_moov(tracks, chunks, 0, wide=False)) + head
     wide = size + total >= NARROW
     if wide:
-        size = len(ftyp) + len(_moov(tracks, chunks, 0, wide=True)) + head
+        size = len(ftyp) + len(_build_moov(tracks, chunks, 0, wide=True)) + head
     wide_mdat, narrow_mdat = struct.Struct(">I4sQ"), struct.Struct(">I4s")
     mdat = wide_mdat.pack(1, b"mdat", total + 16) if head == 16 else narrow_mdat.pack(total + 8, b"mdat")
-    return ftyp + _moov(tracks, chunks, size, wide=wide) + mdat
+    return ftyp + _build_moov(tracks, chunks, size, wide=wide) + mdat
 
 
-def track_seconds(track: Track, samples: Samples) -> float:
+def compute_track_seconds(track: Mp4Track, samples: Mp4Samples) -> float:
     """Return when the last of the samples has been shown, in seconds."""
     return float(samples.end) / track.timescale
 
 
-def _moov(tracks: Sequence[tuple[Track, Samples]], chunks: Sequence[ChunkTable], base: int, *, wide: bool) -> bytes:
+def _build_moov(
+    tracks: Sequence[tuple[Mp4Track, Mp4Samples]], chunks: Sequence[ChunkTable], base: int, *, wide: bool
+) -> bytes:
     """Return the `moov` box. `base` is the offset of the media data, `wide` says that offsets take 64 bits."""
-    lengths = [round(track_seconds(track, samples) * MOVIE_SCALE) for track, samples in tracks]
+    lengths = [round(compute_track_seconds(track, samples) * MOVIE_SCALE) for track, samples in tracks]
     mvhd = struct.pack(">QQIQ", 0, 0, MOVIE_SCALE, max(lengths)) + struct.pack(">IH10x", 0x10000, 0x100) + _UNITY
     mvhd += bytes(24) + struct.pack(">I", len(tracks) + 1)
     traks = [
-        _trak(number + 1, track, samples, chunks[number], base, lengths[number], wide=wide)
+        _build_trak(number + 1, track, samples, chunks[number], base, lengths[number], wide=wide)
         for number, (track, samples) in enumerate(tracks)
     ]
     return make_box(b"moov", make_full_box(b"mvhd", mvhd, version=1), *traks)
 
 
-def _trak(
-    number: int, track: Track, samples: Samples, chunks: ChunkTable, base: int, shown: int, *, wide: bool
+def _build_trak(
+    number: int, track: Mp4Track, samples: Mp4Samples, chunks: ChunkTable, base: int, shown: int, *, wide: bool
 ) -> bytes:
     """Return the `trak` box. `shown` is the track's duration in ticks of MOVIE_SCALE."""
     sound = track.kind == "soun"
@@ -78,12 +80,14 @@ def _trak(
     media = make_full_box(b"smhd", bytes(4)) if sound else make_full_box(b"vmhd", bytes(8), flags=1)
     url = make_full_box(b"url ", b"", flags=1)
     dinf = make_box(b"dinf", make_full_box(b"dref", struct.pack(">I", 1) + url))
-    minf = make_box(b"minf", media, dinf, _stbl(track, samples, delta, chunks, base, wide=wide))
+    minf = make_box(b"minf", media, dinf, _build_stbl(track, samples, delta, chunks, base, wide=wide))
     mdia = make_box(b"mdia", make_full_box(b"mdhd", mdhd, version=1), make_full_box(b"hdlr", hdlr), minf)
-    return make_box(b"trak", make_full_box(b"tkhd", tkhd, version=1, flags=3), _edits(track, samples, shown), mdia)
+    return make_box(
+        b"trak", make_full_box(b"tkhd", tkhd, version=1, flags=3), _build_edits(track, samples, shown), mdia
+    )
 
 
-def _edits(track: Track, samples: Samples, shown: int) -> bytes:
+def _build_edits(track: Mp4Track, samples: Mp4Samples, shown: int) -> bytes:
     """Where the track begins on the file's time line: later than its first frame, or a little into the first packet."""
     first_pts, first_dts = int(samples.pts[0]), int(samples.dts[0])
     rows = []
@@ -96,12 +100,14 @@ def _edits(track: Track, samples: Samples, shown: int) -> bytes:
     return make_box(b"edts", make_full_box(b"elst", struct.pack(">I", len(rows)) + body, version=1))
 
 
-def _stbl(track: Track, samples: Samples, delta: Numbers, chunks: ChunkTable, base: int, *, wide: bool) -> bytes:
+def _build_stbl(
+    track: Mp4Track, samples: Mp4Samples, delta: Int64Array, chunks: ChunkTable, base: int, *, wide: bool
+) -> bytes:
     shift = samples.pts - samples.dts
-    entry = struct.pack(">I", 1) + playable(track.entry)
-    parts = [make_full_box(b"stsd", entry), make_full_box(b"stts", _run_lengths(delta, ">u4"))]
+    entry = struct.pack(">I", 1) + tag_for_players(track.entry)
+    parts = [make_full_box(b"stsd", entry), make_full_box(b"stts", _encode_run_lengths(delta, ">u4"))]
     if shift.any():
-        parts.append(make_full_box(b"ctts", _run_lengths(shift, ">i4"), version=1))
+        parts.append(make_full_box(b"ctts", _encode_run_lengths(shift, ">i4"), version=1))
     if not samples.key.all():
         keys = np.flatnonzero(samples.key) + 1
         parts.append(make_full_box(b"stss", struct.pack(">I", keys.size) + keys.astype(">u4").tobytes()))
@@ -115,7 +121,7 @@ def _stbl(track: Track, samples: Samples, delta: Numbers, chunks: ChunkTable, ba
     return make_box(b"stbl", *parts)
 
 
-def _run_lengths(values: Numbers, kind: str) -> bytes:
+def _encode_run_lengths(values: Int64Array, kind: str) -> bytes:
     """Return the values as a run-length table (`stts`, `ctts`)."""
     begins = np.flatnonzero(np.append(True, np.diff(values) != 0))
     counts = np.diff(np.append(begins, values.size))

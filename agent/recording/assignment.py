@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import TypeAlias
 
-from agent.model import Session
-from agent.model_classes import TrainingClass
-from agent.schedule import Placement
+from agent.core.class_model import TrainingClass
+from agent.core.model import Session
+from agent.core.schedule import Placement
 
 Assignment = tuple[TrainingClass, Placement]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent.clock import Clock
-from agent.recording.failures import Exchanged, FailureReporter, Withdrawn
+from agent.core.clock import Clock
+from agent.recording.failures import CameraExchanged, CameraWithdrawn, FailureReporter
 from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.inputs import RecorderInputs
-from agent.recording.options import Source
+from agent.recording.options import StreamSource
 from agent.recording.outage import SilenceWatch
 from agent.recording.segmenter import Segmenter
 
@@ -25,16 +25,16 @@ class CameraWatch:
         self._inputs, self._question = inputs, question
         self._failures, self._silence, self._clock = failures, silence, clock
 
-    def check_unit(self, source: Source, unit: RecordedUnit) -> None:
+    def check_unit(self, source: StreamSource, unit: RecordedUnit) -> None:
         """Check that this is still the camera that may be recorded under this name. Raises Exchanged, Withdrawn."""
         now = self._inputs.source()
         if self._question.other or (now is not None and now.serial != source.serial):
-            raise Exchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
+            raise CameraExchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
         if now is None:
-            raise Withdrawn("recording.withdrawn", url=source.url)
+            raise CameraWithdrawn("recording.withdrawn", url=source.url)
         unit.unchecked_since()
 
-    def check_stream(self, segmenter: Segmenter, source: Source, arrival: float) -> None:
+    def check_stream(self, segmenter: Segmenter, source: StreamSource, arrival: float) -> None:
         """Report missing key frames, and missing sound where it is required. `arrival`: now, on the monotonic clock."""
         now = self._clock.now()
         assignment = self._inputs.plan(now)

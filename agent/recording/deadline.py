@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from agent.errors import CameraError, CameraUnreachable
+from agent.core.errors import CameraError, CameraUnreachable
 
 _STOPPING_S = 1.0
 """How long FFmpeg may stay in a read when the service is to stop."""

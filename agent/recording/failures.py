@@ -5,25 +5,25 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from agent import words
-from agent.attempts import RESTING
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import CameraError, CatalogError, DriveError
-from agent.model_cameras import Verdict
+from agent.core.camera_model import Verdict
+from agent.core.clock import Clock
+from agent.core.errors import CameraError, CatalogError, DriveError
+from agent.credentials.attempts import ATTEMPTS_PAUSED
 from agent.recording.assignment import Assignment, AssignmentLookup
 from agent.recording.deadline import Stalled
-from agent.recording.options import Options
+from agent.recording.options import RecordingOptions
 from agent.recording.outage import Outage
 
 log = logging.getLogger(__name__)
 
 
-class Exchanged(CameraError):
+class CameraExchanged(CameraError):
     """Another unit answers where the camera was recorded from."""
 
 
-class Withdrawn(CameraError):
+class CameraWithdrawn(CameraError):
     """The camera may not be recorded any more."""
 
 
@@ -31,7 +31,7 @@ class FailureReporter:
     """Reports why one camera is not recorded. `last_picture`: end of the newest picture recorded, None before the first."""
 
     def __init__(
-        self, camera_id: str, catalog: Catalog, clock: Clock, plan: AssignmentLookup, options: Options
+        self, camera_id: str, catalog: Catalog, clock: Clock, plan: AssignmentLookup, options: RecordingOptions
     ) -> None:
         self._camera_id, self._catalog, self._clock, self._plan, self._options = (
             camera_id,
@@ -71,7 +71,7 @@ class FailureReporter:
         elif camera is not None and camera.verdict is Verdict.REFUSED:
             self._outage.begin("camera.refused", now, "not admitted")
         elif camera is not None or self._clock.monotonic() - self._started >= self._options.offline_seconds:
-            why = words.text("recording.not_found")
+            why = i18n.translate("recording.not_found")
             self._outage.begin("camera.down", now, why)
             self._outage.warn(now, assignment, why)
 
@@ -86,7 +86,7 @@ class FailureReporter:
             log.warning("%s: %s", self._camera_id, error)
         self._catalog.cameras.ask(self._camera_id, now)
         if assignment := self._plan(now):
-            self._outage.warn(now, assignment, str(error), rests=error.key == RESTING)
+            self._outage.warn(now, assignment, str(error), rests=error.key == ATTEMPTS_PAUSED)
 
     def report_drive(self, error: DriveError) -> None:
         """Report a drive that cannot be written to."""
@@ -102,7 +102,7 @@ class FailureReporter:
 
         The connection stays: key frames may be far apart, and each new connection would begin in between.
         """
-        why = words.text("recording.no_key_frame")
+        why = i18n.translate("recording.no_key_frame")
         if self._outage.kind:
             self._outage.warn(now, assignment, why)
         elif lasting >= self._options.stall_seconds:
@@ -117,6 +117,6 @@ class FailureReporter:
 
 def _event_kind(error: CameraError) -> str:
     """Return the kind of event that says why nothing is recorded."""
-    if isinstance(error, Exchanged):
+    if isinstance(error, CameraExchanged):
         return "camera.exchanged"
     return "stream.stalled" if isinstance(error, Stalled) else "camera.down"

@@ -9,20 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent import shortage
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.core import shortage
+from agent.core.clock import Clock
+from agent.core.errors import DriveError, SiteAgentError
+from agent.core.model import Segment
 from agent.drive import Drive
-from agent.errors import DriveError, SiteAgentError
-from agent.model import Segment
-from agent.recording.recover import open_rows, recover_rows
+from agent.recording.recover import list_open_rows, recover_rows
 from agent.recording.writer import SegmentWriter
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FinishJob:
     """A closed file that waits for its name, and when its pictures end."""
 
     segment_id: int
@@ -49,7 +49,7 @@ class Finisher:
     ) -> None:
         self._camera_id, self._catalog, self._clock, self._finished = camera_id, catalog, clock, finished
         self._complain = complain
-        self._queue: queue.SimpleQueue[Job | Drive | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[FinishJob | Drive | None] = queue.SimpleQueue()
         self.opening = threading.Lock()
         self.left = False
         self._thread = threading.Thread(target=self._run, name=f"finish-{camera_id}")
@@ -57,7 +57,7 @@ class Finisher:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, job: Job) -> None:
+    def put(self, job: FinishJob) -> None:
         self._queue.put(job)
 
     def recover(self, drive: Drive) -> None:
@@ -71,12 +71,12 @@ class Finisher:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            drive = item.writer.drive if isinstance(item, Job) else item
+            drive = item.writer.drive if isinstance(item, FinishJob) else item
             try:
-                with shortage.told():
-                    if isinstance(item, Job):
+                with shortage.convert_shortage():
+                    if isinstance(item, FinishJob):
                         self._finish(item)
-                    if self.left or not isinstance(item, Job):
+                    if self.left or not isinstance(item, FinishJob):
                         self._take_up(drive)
             except SiteAgentError as error:
                 # the row stays open, and recovery takes it up when drive and catalog work again; where the drive failed,
@@ -88,11 +88,11 @@ class Finisher:
 
     def _take_up(self, drive: Drive) -> None:
         with self.opening:
-            rows = open_rows(self._catalog, drive, self._camera_id)
+            rows = list_open_rows(self._catalog, drive, self._camera_id)
         recover_rows(self._catalog, drive, rows, self._clock)
         self.left = False
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, job: FinishJob) -> None:
         size, digest = job.writer.commit()
         self._catalog.segments.finish(job.segment_id, end=job.end, size=size, sha256=digest)
         segment = self._catalog.segments.get(job.segment_id)

@@ -14,14 +14,14 @@ import socket
 import threading
 from contextlib import suppress
 
-from agent.errors import CameraError, CameraUnreachable, SiteAgentError
+from agent.core.errors import CameraError, CameraUnreachable, SiteAgentError
 from agent.recording import rtsp
 from agent.recording.camera_dialogue import CameraDialogue
 from agent.recording.deadline import Deadline
-from agent.recording.options import Source
-from agent.recording.refusal import unreachable
-from agent.recording.rtsp import Message
-from agent.recording.wire import SLICE_MS, Wire, wait
+from agent.recording.options import StreamSource
+from agent.recording.refusal import build_unreachable_error
+from agent.recording.rtsp import RtspMessage
+from agent.recording.wire import SLICE_MS, Wire, wait_for_socket
 
 _BUFFER = 1 << 18
 _GOLDEN = 0.618
@@ -29,7 +29,7 @@ _PASSED = ("content-type", "content-base", "session", "transport", "public", "rt
 """What FFmpeg needs of a reply's headers."""
 
 
-class Guard:
+class CameraProxy:
     """Connects to the camera of `source` at once; raises CameraUnreachable. FFmpeg then opens `url`.
 
     timeout     seconds for each step of the network
@@ -39,7 +39,7 @@ class Guard:
     error       why the guard has cut the connection; None where it has not
     """
 
-    def __init__(self, source: Source, timeout: float, nap: float, stop: threading.Event | None = None) -> None:
+    def __init__(self, source: StreamSource, timeout: float, nap: float, stop: threading.Event | None = None) -> None:
         self._source, self._nap = source, nap
         self.deadline = Deadline(source.url, timeout, stop)
         self.error: SiteAgentError | None = None
@@ -50,7 +50,7 @@ class Guard:
             self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
         except OSError as error:
             self._camera.wire.close()
-            raise unreachable(source.url, error) from None
+            raise build_unreachable_error(source.url, error) from None
         self._listener.setblocking(False)
         slash = "/" if self._camera.path_ends_with_slash else ""
         # the token keeps other programs of this machine out
@@ -81,7 +81,7 @@ class Guard:
             self._relay(self._player)
         except EOFError:
             pass  # FFmpeg has gone
-        except (SiteAgentError, rtsp.TooLarge, rtsp.Unreadable, OSError) as error:
+        except (SiteAgentError, rtsp.RtspTooLarge, rtsp.RtspUnreadable, OSError) as error:
             # FFmpeg notices by the end of its connection: the cause must be set before
             self.error = self.error or self._cause(error)
         finally:
@@ -94,16 +94,16 @@ class Guard:
         url = self._source.url
         if isinstance(error, SiteAgentError):
             return error
-        if isinstance(error, rtsp.TooLarge):
+        if isinstance(error, rtsp.RtspTooLarge):
             return CameraUnreachable("recording.too_large", url=url, limit=error.limit)
-        if isinstance(error, rtsp.Unreadable):
+        if isinstance(error, rtsp.RtspUnreadable):
             return CameraUnreachable("recording.no_rtsp", url=url)
         if self.deadline.opened:
             return None  # FFmpeg gives out what it still holds, and sees the end
-        return unreachable(url, error)
+        return build_unreachable_error(url, error)
 
     def _accept(self) -> Wire:
-        wait(self._listener, select.POLLIN, self.deadline.check)
+        wait_for_socket(self._listener, select.POLLIN, self.deadline.check)
         sock, _ = self._listener.accept()
         self._listener.close()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -117,14 +117,14 @@ class Guard:
         method, _ = request.request()
         reply = self._camera.exchange(request)
         headers = [(name, value) for name, value in reply.headers if name.lower() in _PASSED]
-        headers = [(n, rtsp.session(value) if n.lower() == "session" else value) for n, value in headers]
+        headers = [(n, rtsp.normalize_session(value) if n.lower() == "session" else value) for n, value in headers]
         headers += [("CSeq", request.one("CSeq")), ("Content-Length", str(len(reply.body)))]
-        player.send(Message("RTSP/1.0 200 OK", tuple(headers), reply.body).encode())
+        player.send(RtspMessage("RTSP/1.0 200 OK", tuple(headers), reply.body).encode())
         return method == "PLAY"
 
-    def _next_request(self, player: Wire) -> Message:
+    def _next_request(self, player: Wire) -> RtspMessage:
         while True:
-            request, length = rtsp.parse(self._from_player)
+            request, length = rtsp.parse_message(self._from_player)
             if request:
                 self._from_player = self._from_player[length:]
                 if not self._camera.knows(request):
@@ -173,14 +173,14 @@ class Guard:
 
     def _pass_frames(self, player: Wire, buffer: bytearray, held: int) -> int:
         """Pass on what is whole of the `held` bytes in `buffer`; return how many are left, at its beginning."""
-        frames, messages, used = rtsp.cut(buffer, held, self._camera.channels)
+        frames, messages, used = rtsp.split_interleaved(buffer, held, self._camera.channels)
         if frames:
             self.deadline.start_step()
         view = memoryview(buffer)
         for first, last in frames:
             player.send(view[first:last])
         for message in messages:
-            with suppress(rtsp.Unreadable):
+            with suppress(rtsp.RtspUnreadable):
                 self._camera.handle(message)
         left = held - used
         buffer[:left] = buffer[used:held]
@@ -189,7 +189,7 @@ class Guard:
     def _pass_requests(self, player: Wire) -> None:
         self._from_player += player.try_receive() or b""
         while True:
-            request, length = rtsp.parse(self._from_player)
+            request, length = rtsp.parse_message(self._from_player)
             if request is None:
                 return
             self._from_player = self._from_player[length:]

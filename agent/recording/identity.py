@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agent.catalog import Catalog
-from agent.model_cameras import UnitCheck
+from agent.core.camera_model import UnitCheck
 
 
 class UnitQuestion:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.attempts import Budget
+from agent.core.camera_model import UnitCheck
+from agent.core.errors import DriveError
+from agent.core.model import Segment
+from agent.credentials.attempts import AttemptBudget
 from agent.drive import Drive
-from agent.errors import DriveError
-from agent.model import Segment
-from agent.model_cameras import UnitCheck
 from agent.recording.assignment import AssignmentLookup
-from agent.recording.options import Source
+from agent.recording.options import StreamSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class RecorderInputs:
     budget      attempts with a password, shared with everything else that signs in to cameras; None: this recorder is alone
     """
 
-    source: Callable[[], Source | None]
+    source: Callable[[], StreamSource | None]
     plan: AssignmentLookup
     drive: Callable[[], Drive]
     identify: Callable[[], UnitCheck] | None = None
-    budget: Budget | None = None
+    budget: AttemptBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)

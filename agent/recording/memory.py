@@ -10,7 +10,7 @@ _KEPT = 128 * 1024
 """glibc's initial value, in bytes. Setting it fixes it: otherwise each large packet that is freed raises it."""
 
 
-def bound_heap() -> None:
+def limit_heap() -> None:
     """Bound the memory that glibc keeps for itself. Call before threads start; does nothing with other C libraries.
 
     With an arena for each thread a quarter of the process's memory would lie unused in them, because recorders free in one

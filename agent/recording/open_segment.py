@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import DriveError, Shortage
-from agent.media import MediaPacket
+from agent.core.clock import Clock
+from agent.core.errors import DriveError, Shortage
+from agent.media.containers import MediaPacket
 from agent.recording.assignment import Assignment
-from agent.recording.finisher import Finisher, Job
-from agent.recording.parameters import Picture
+from agent.recording.finisher import Finisher, FinishJob
+from agent.recording.parameters import PictureFormat
 from agent.recording.wall_clock import to_instant
 from agent.recording.writer import SegmentWriter
 
@@ -47,7 +47,7 @@ class OpenSegment:
     assignment: Assignment
     started: datetime
     wall_zero: float
-    picture: Picture
+    picture: PictureFormat
     last_end: float
     until: float
 
@@ -136,7 +136,7 @@ class SegmentPair:
             writer.discard()
             self._catalog.segments.drop(segment.segment_id)
             return
-        self._finisher.put(Job(segment.segment_id, writer, segment.end))
+        self._finisher.put(FinishJob(segment.segment_id, writer, segment.end))
 
 
 def _join(ended: OpenSegment, opened: OpenSegment, seam: float) -> PictureHole | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from agent import defaults
+from agent.core import defaults
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RecordingOptions:
     """Lengths and limits of recording; times in seconds.
 
     segment_seconds    length of a segment; cuts lie at key frames next to multiples of it by the wall clock
@@ -45,7 +45,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class StreamSource:
     """A camera's stream.
 
     url               without credentials, always
@@ -62,14 +62,14 @@ class Source:
     serial: str = ""
 
     @staticmethod
-    def of(url: str, *, audio_required: bool = False) -> Source:
+    def of(url: str, *, audio_required: bool = False) -> StreamSource:
         """Take the credentials out of a URL. Raises ValueError where it is not an RTSP URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname:
             raise ValueError("not an RTSP URL")
         host = parts.netloc.rpartition("@")[2]
         clean = urlunsplit(parts._replace(netloc=host))
-        return Source(clean, unquote(parts.username or ""), unquote(parts.password or ""), audio_required)
+        return StreamSource(clean, unquote(parts.username or ""), unquote(parts.password or ""), audio_required)
 
     @property
     def host(self) -> str:

@@ -6,11 +6,11 @@ import logging
 import threading
 from datetime import datetime, timedelta
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import CatalogError
-from agent.model_alerts import AlertKind
+from agent.core.alert_model import AlertKind
+from agent.core.clock import Clock
+from agent.core.errors import CatalogError
 from agent.recording.assignment import Assignment, AssignmentLookup
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Outage:
         self._catalog.alerts.raise_(
             AlertKind.CAMERA_OFFLINE,
             self._camera_id,
-            words.text("recording.offline", camera_id=self._camera_id, detail=why),
+            i18n.translate("recording.offline", camera_id=self._camera_id, detail=why),
             now,
             since=begun,
             class_id=place.class_id,
@@ -153,7 +153,7 @@ class SilenceWatch:
         self._catalog.alerts.raise_(
             AlertKind.SOUND_MISSING,
             self._camera_id,
-            words.text("recording.no_sound", camera_id=self._camera_id),
+            i18n.translate("recording.no_sound", camera_id=self._camera_id),
             now,
             class_id=place.class_id,
             day=place.date,

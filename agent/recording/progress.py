@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from agent.clock import Clock
+from agent.core.clock import Clock
 
 
 class Progress:

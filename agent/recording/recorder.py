@@ -7,20 +7,21 @@ import threading
 from contextlib import suppress
 from datetime import datetime
 
-from agent import attempts, shortage
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.core import shortage
+from agent.core.camera_model import UnitCheck
+from agent.core.clock import Clock
+from agent.core.errors import CameraDenied, CameraError, DriveError, Shortage, SiteAgentError
+from agent.credentials import attempts
 from agent.drive import Drive
-from agent.errors import CameraDenied, CameraError, DriveError, Shortage, SiteAgentError
-from agent.model_cameras import UnitCheck
 from agent.recording.camera_watch import CameraWatch
 from agent.recording.context import Connection, Storage
 from agent.recording.deadline import Stalled
-from agent.recording.failures import Exchanged, FailureReporter, Withdrawn
+from agent.recording.failures import CameraExchanged, CameraWithdrawn, FailureReporter
 from agent.recording.finisher import Finisher
 from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.inputs import RecorderEvents, RecorderInputs
-from agent.recording.options import Options, Source
+from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.outage import SilenceWatch
 from agent.recording.progress import Progress
 from agent.recording.segmenter import Segmenter
@@ -47,14 +48,14 @@ class Recorder:
         inputs: RecorderInputs,
         catalog: Catalog,
         clock: Clock,
-        options: Options | None = None,
+        options: RecordingOptions | None = None,
         events: RecorderEvents | None = None,
         trouble: tuple[datetime, str] | None = None,
     ) -> None:
         events = events or RecorderEvents()
         self._camera_id, self._inputs, self._catalog, self._clock = camera_id, inputs, catalog, clock
-        self._options = options or Options()
-        self._budget = inputs.budget or attempts.alone(clock)
+        self._options = options or RecordingOptions()
+        self._budget = inputs.budget or attempts.make_private_budget(clock)
         self._complain = events.complain
         self._trouble = trouble
         self._failures = FailureReporter(camera_id, catalog, clock, inputs.plan, self._options)
@@ -96,7 +97,7 @@ class Recorder:
     def _step(self, stop: threading.Event) -> float:
         """Make one attempt to record; return the seconds to wait before the next."""
         try:
-            with shortage.told():
+            with shortage.convert_shortage():
                 return self._try(stop)
         except SiteAgentError as error:
             # the catalog is in trouble and cannot take the event, so it is only logged
@@ -143,7 +144,7 @@ class Recorder:
                 drive.check()
                 self._recover(drive)
 
-    def _attempt(self, source: Source, drive: Drive, stop: threading.Event) -> float:
+    def _attempt(self, source: StreamSource, drive: Drive, stop: threading.Event) -> float:
         """Connect and record until the stream, the plan or the service ends; return the pause before the next attempt."""
         asked = self._clock.now()
         try:
@@ -155,7 +156,7 @@ class Recorder:
                 self._stream = stream
                 storage = Storage(drive, self._catalog, self._finisher, syncer)
                 self._record(Connection(self._camera_id, stream, unit), storage, source, stop)
-        except Withdrawn as error:
+        except CameraWithdrawn as error:
             log.info("%s: %s", self._camera_id, error)
             return 0.0
         except CameraError as error:
@@ -165,16 +166,16 @@ class Recorder:
             return self._options.refused_pause if isinstance(error, CameraDenied) else self._longer_pause()
         return 0.0
 
-    def _identify(self, source: Source) -> RecordedUnit:
+    def _identify(self, source: StreamSource) -> RecordedUnit:
         """Return the unit that is about to be recorded. Raises Exchanged where another one answers in its place."""
         since = self._clock.now()
         # before the question: an answer to an earlier one says nothing of this connection
         self._catalog.cameras.connected(self._camera_id, since)
         if self._question.put(self._options.identity_wait) is UnitCheck.OTHER:
-            raise Exchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
+            raise CameraExchanged("recording.exchanged", url=source.url, serial=source.serial or "?")
         return RecordedUnit(self._catalog, self._camera_id, source.serial, since)
 
-    def _record(self, connection: Connection, storage: Storage, source: Source, stop: threading.Event) -> None:
+    def _record(self, connection: Connection, storage: Storage, source: StreamSource, stop: threading.Event) -> None:
         segmenter = Segmenter(connection, storage, self._inputs.plan, self._clock, self._options)
         try:
             self._pump(connection, segmenter, source, stop)
@@ -182,7 +183,7 @@ class Recorder:
             self._failures.last_picture = segmenter.end_of_video() or self._failures.last_picture
             segmenter.close()
 
-    def _pump(self, connection: Connection, segmenter: Segmenter, source: Source, stop: threading.Event) -> None:
+    def _pump(self, connection: Connection, segmenter: Segmenter, source: StreamSource, stop: threading.Event) -> None:
         """Move packets from the stream to the segmenter; whenever there is time, and at least each `nap`, do the rest."""
         options, monotonic, progress, stream = self._options, self._clock.monotonic, self._progress, connection.stream
         recording, next_tick, next_watch = False, 0.0, 0.0

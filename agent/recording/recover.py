@@ -1,7 +1,7 @@
 """Recovery after a kill, a power cut or a pulled drive: what was left open is closed, named, hashed and catalogued.
 
 A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: no byte before that is
-changed. Half a fragment at the end is removed, because browsers stop there with an error. docs/storage.md numbers the steps.
+changed. Half a fragment at the end is removed, because browsers stop there with an error. docs/reference/storage.md numbers the steps.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent import media
 from agent.catalog import Catalog
-from agent.clock import Clock
+from agent.core.clock import Clock
+from agent.core.errors import DriveError, MediaError, Shortage
+from agent.core.model import Segment
 from agent.drive import Drive, durable, files, layout
-from agent.drive.identity import os_error
-from agent.errors import DriveError, MediaError, Shortage
-from agent.model import Segment
-from agent.mp4.repair import drop_half_fragment, has_no_fragment, mend_header
-from agent.recording.writer import digest_of
+from agent.drive.identity import to_drive_error
+from agent.media import containers
+from agent.mp4.repair import drop_half_fragment, has_no_fragment, restore_header
+from agent.recording.writer import hash_descriptor
 
 log = logging.getLogger(__name__)
 GIVE_UP = timedelta(days=1)
@@ -34,10 +34,10 @@ def recover(catalog: Catalog, drives: Iterable[Drive], clock: Clock) -> list[Seg
 
     Rows of drives that are not here stay open. Raises DriveError, CatalogError.
     """
-    return [s for drive in drives for s in recover_rows(catalog, drive, open_rows(catalog, drive), clock)]
+    return [s for drive in drives for s in recover_rows(catalog, drive, list_open_rows(catalog, drive), clock)]
 
 
-def open_rows(catalog: Catalog, drive: Drive, camera_id: str | None = None) -> list[Segment]:
+def list_open_rows(catalog: Catalog, drive: Drive, camera_id: str | None = None) -> list[Segment]:
     """Return the open rows of a drive, or of one camera on it."""
     return [row for row in catalog.segments.opened(camera_id) if row.drive_id == drive.drive_id]
 
@@ -56,7 +56,7 @@ def recover_rows(catalog: Catalog, drive: Drive, rows: Iterable[Segment], clock:
         except OSError as error:
             drive.check()
             if clock.now() - row.start < GIVE_UP:
-                failed = os_error(error, drive.root)
+                failed = to_drive_error(error, drive.root)
             else:
                 _report_lost(catalog, row, clock, "unreadable")
             continue
@@ -72,7 +72,7 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
     for path in (temporary, final):
         # somebody may have changed the drive: opening a pipe in place of a file would block without end
         with suppress(FileNotFoundError):
-            files.check(path, below=drive.root)
+            files.check_regular(path, below=drive.root)
     if not temporary.exists():
         if not final.exists():
             _report_lost(catalog, row, clock, "missing")
@@ -81,7 +81,7 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
         return _finish(catalog, row, final, _measure_length(final))
     if _is_being_written(temporary):
         return None
-    mend_header(temporary)
+    restore_header(temporary)
     drop_half_fragment(temporary)
     length = _measure_length(temporary)
     if length is None:
@@ -93,17 +93,17 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
             _report_lost(catalog, row, clock, "unreadable")
         return None
     try:
-        durable.commit(temporary, final)
+        durable.commit_file(temporary, final)
     except FileExistsError:
         final = _rename_free(catalog, drive, row)
-        durable.commit(temporary, final)
+        durable.commit_file(temporary, final)
     return _finish(catalog, row, final, length)
 
 
 def _rename_free(catalog: Catalog, drive: Drive, row: Segment) -> Path:
     """Give a segment the next free name, in its row too: its own was taken while it had only the temporary one."""
     folder = (drive.root / row.path).parent
-    final = folder / layout.free_name(folder, row.start.astimezone(catalog.zone))
+    final = folder / layout.find_free_name(folder, row.start.astimezone(catalog.zone))
     catalog.segments.rename(row.segment_id, drive.relative(final))
     return final
 
@@ -111,7 +111,7 @@ def _rename_free(catalog: Catalog, drive: Drive, row: Segment) -> Path:
 def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) -> Segment | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size, digest = digest_of(descriptor)
+        size, digest = hash_descriptor(descriptor)
     finally:
         os.close(descriptor)
     end: datetime = row.start + timedelta(seconds=length or 0.0)
@@ -139,5 +139,5 @@ def _report_lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None
 def _measure_length(path: Path) -> float | None:
     """Return the seconds of picture that can be read; None where there is none."""
     with suppress(MediaError):
-        return media.video_seconds(path)
+        return containers.measure_video_seconds(path)
     return None

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import re
 
-from agent import shortage
-from agent.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
-from agent.recording.rtsp import Message
+from agent.core import shortage
+from agent.core.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
+from agent.recording.rtsp import RtspMessage
 
 _KEYS = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy", 461: "recording.only_udp"}
 
 
-def unreachable(url: str, error: Exception) -> SiteAgentError:
+def build_unreachable_error(url: str, error: Exception) -> SiteAgentError:
     """Return the error of a connection that failed: a fault of the network, or no file handles left on this box."""
-    if found := shortage.of(error):
+    if found := shortage.find_shortage(error):
         return found
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return CameraUnreachable("recording.unreachable", url=url, detail=detail)
 
 
-def refusal(reply: Message, url: str) -> CameraError:
+def build_refusal_error(reply: RtspMessage, url: str) -> CameraError:
     """Return the error that a status other than 2xx, 3xx and 401 stands for."""
     status = reply.status
     if status == 403:
         return CameraDenied("recording.forbidden", url=url)
     if key := _KEYS.get(status):
         return CameraUnreachable(key, url=url)
-    reason = clean(reply.start.partition(str(status))[2])
+    reason = sanitize_camera_text(reply.start.partition(str(status))[2])
     return CameraUnreachable("recording.answers", url=url, answer=f"{status} {reason}".strip())
 
 
-def clean(text: str) -> str:
+def sanitize_camera_text(text: str) -> str:
     """Return text of a camera fit for a line of a log: printable ASCII, 60 characters at most."""
     return re.sub(r"[^\x20-\x7e]+", " ", text).strip()[:60]

@@ -20,7 +20,7 @@ _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MARK = 0x24
 
 
-class TooLarge(ValueError):
+class RtspTooLarge(ValueError):
     """A message is too long to be read; `limit` in bytes."""
 
     def __init__(self, limit: int) -> None:
@@ -28,12 +28,12 @@ class TooLarge(ValueError):
         self.limit = limit
 
 
-class Unreadable(ValueError):
+class RtspUnreadable(ValueError):
     """This is not RTSP."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RtspMessage:
     """A request or a reply. `start`: its first line; `headers` in order, names as they came."""
 
     start: str
@@ -56,7 +56,7 @@ class Message:
         """Status of a reply. Raises Unreadable."""
         found = re.match(r"(?i)RTSP/\S+\s+(\d{3})\b", self.start)
         if not found:
-            raise Unreadable(self.start[:20])
+            raise RtspUnreadable(self.start[:20])
         return int(found[1])
 
     def request(self) -> tuple[str, str]:
@@ -64,7 +64,7 @@ class Message:
         method, _, rest = self.start.partition(" ")
         uri, _, version = rest.rpartition(" ")
         if not uri or not version.upper().startswith("RTSP/"):
-            raise Unreadable(self.start[:20])
+            raise RtspUnreadable(self.start[:20])
         return method, uri
 
     def encode(self) -> bytes:
@@ -72,7 +72,7 @@ class Message:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + self.body
 
 
-def parse(data: bytes) -> tuple[Message | None, int]:
+def parse_message(data: bytes) -> tuple[RtspMessage | None, int]:
     """Return the message at the beginning of `data` and how many bytes it has; None and 0 while more is needed.
 
     Raises TooLarge as soon as the length is known, Unreadable.
@@ -80,24 +80,24 @@ def parse(data: bytes) -> tuple[Message | None, int]:
     end = _HEAD_END.search(data, 0, MAX_HEAD)
     if end is None:
         if len(data) >= MAX_HEAD:
-            raise TooLarge(MAX_HEAD)
+            raise RtspTooLarge(MAX_HEAD)
         return None, 0
     start, *lines = re.split(r"\r?\n", data[: end.start()].decode("utf-8", "surrogateescape"))
     pairs = (line.partition(":") for line in lines)
     headers = tuple((name.strip(), value.strip()) for name, _, value in pairs)
-    length = Message(start, headers).one("Content-Length")
+    length = RtspMessage(start, headers).one("Content-Length")
     if length and not (length.isascii() and length.isdigit()):
-        raise Unreadable(length[:20])
+        raise RtspUnreadable(length[:20])
     size = int(length[:10] or 0)
     if size > MAX_BODY:
-        raise TooLarge(MAX_BODY)
+        raise RtspTooLarge(MAX_BODY)
     whole = end.end() + size
-    return (Message(start, headers, data[end.end() : whole]), whole) if len(data) >= whole else (None, 0)
+    return (RtspMessage(start, headers, data[end.end() : whole]), whole) if len(data) >= whole else (None, 0)
 
 
-def cut(
+def split_interleaved(
     data: bytes | bytearray, size: int, channels: Collection[int]
-) -> tuple[list[tuple[int, int]], list[Message], int]:
+) -> tuple[list[tuple[int, int]], list[RtspMessage], int]:
     """Sort the first `size` bytes of what a playing camera sends.
 
     Returns where whole frames on `channels` lie (from, to), the messages between, and how many bytes these are. Frames on
@@ -105,7 +105,7 @@ def cut(
     frame on `channels`. Raises TooLarge, Unreadable.
     """
     kept: list[tuple[int, int]] = []
-    messages: list[Message] = []
+    messages: list[RtspMessage] = []
     at = begun = 0
     while at < size:
         if data[at] == _MARK:
@@ -132,12 +132,12 @@ def cut(
     return kept, messages, at
 
 
-def next_message(data: bytes) -> tuple[Message | None, int]:
+def take_message(data: bytes) -> tuple[RtspMessage | None, int]:
     """Return the next message (None while more is needed) and how many bytes end with it; frames before it are left out.
 
     Raises TooLarge, Unreadable.
     """
-    found: list[Message] = []
+    found: list[RtspMessage] = []
     at = 0
     while at < len(data) and not found:
         if data[at] == _MARK:
@@ -152,13 +152,13 @@ def next_message(data: bytes) -> tuple[Message | None, int]:
     return (found[0] if found else None), at
 
 
-def _measure_message(data: bytes, messages: list[Message]) -> int:
+def _measure_message(data: bytes, messages: list[RtspMessage]) -> int:
     """Return the length of the message at the beginning of `data`, or of bytes that are not one; 0 while more is needed."""
     if not data[:1].isalpha():
         filling = _FILLING.match(data)
         mark = data.find(b"$")
         return filling.end() if filling else mark if mark > 0 else len(data)
-    message, length = parse(data)
+    message, length = parse_message(data)
     if message:
         messages.append(message)
     return length
@@ -182,7 +182,7 @@ def _find_next_frame(data: bytes, channels: Collection[int]) -> int:
     return len(data)
 
 
-def session(value: str) -> str:
+def normalize_session(value: str) -> str:
     """Rewrite a Session header as FFmpeg reads it.
 
     Some cameras put blanks beside the `;`, and FFmpeg would not see after which time they want a keep-alive.
@@ -192,19 +192,19 @@ def session(value: str) -> str:
     return f"{name.strip()};timeout={found[1]}" if found else name.strip()
 
 
-def wants_udp(setup: Message) -> bool:
+def wants_udp(setup: RtspMessage) -> bool:
     """Return True where a reply to SETUP offers UDP ports instead of the channels that were asked for."""
     transport = setup.one("Transport").lower()
     return "_port" in transport and "interleaved" not in transport and "/tcp" not in transport
 
 
-def channels(setup: Message) -> set[int]:
+def find_channels(setup: RtspMessage) -> set[int]:
     """Return the channels that SETUP, or the reply to it, names for interleaved data."""
     found = re.search(r"(?i)\binterleaved\s*=\s*(\d{1,3})(?:\s*-\s*(\d{1,3}))?", setup.one("Transport"))
     return {int(number) for number in found.groups() if number} if found else set()
 
 
-def redirected(url: str, location: str, peer: str) -> str:
+def resolve_redirect(url: str, location: str, peer: str) -> str:
     """Return where a redirect from `url` leads, with its port; "" where it leads to another host.
 
     The same host is the one that was asked, by its name or by `peer`, its address.
@@ -216,17 +216,17 @@ def redirected(url: str, location: str, peer: str) -> str:
         return ""
     if new.scheme != old.scheme or new.username or new.hostname not in {old.hostname, peer}:
         return ""
-    return absolute(urlunsplit(new), port)
+    return normalize_rtsp_url(urlunsplit(new), port)
 
 
-def absolute(url: str, port: int | None = None) -> str:
+def normalize_rtsp_url(url: str, port: int | None = None) -> str:
     """Return a stream's URL as requests name it: no account, always a port, nothing that would end the request line."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    number = port or parts.port or default_port(parts.scheme)
+    number = port or parts.port or get_default_port(parts.scheme)
     made = urlunsplit(parts._replace(netloc=f"{host}:{number}", fragment=""))
     return re.sub(r"[\s\x00-\x1f]", lambda found: f"%{ord(found[0]):02X}", made)
 
 
-def default_port(scheme: str) -> int:
+def get_default_port(scheme: str) -> int:
     return 322 if scheme == "rtsps" else 554

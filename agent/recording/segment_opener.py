@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.clock import Clock
+from agent.core.clock import Clock
+from agent.core.errors import DriveError, Shortage
+from agent.core.model import Segment
 from agent.drive import layout
-from agent.errors import DriveError, Shortage
-from agent.media import MediaPacket, codec_name
-from agent.model import Segment
+from agent.media.containers import MediaPacket, to_codec_name
 from agent.recording.assignment import Assignment
 from agent.recording.context import Connection, Storage
 from agent.recording.open_segment import OpenSegment
-from agent.recording.parameters import Picture
+from agent.recording.parameters import PictureFormat
 from agent.recording.sound import Sound
-from agent.recording.stream import sender_time
+from agent.recording.stream import read_sender_time
 from agent.recording.wall_clock import to_instant
 from agent.recording.writer import SegmentFile, SegmentWriter, Tracks
 
@@ -29,7 +29,7 @@ class SegmentStart:
     at: float
     wall_zero: float
     assignment: Assignment
-    picture: Picture
+    picture: PictureFormat
 
     @property
     def instant(self) -> datetime:
@@ -54,7 +54,7 @@ class SegmentOpener:
         relative = drive.segment_folder(cls, placement)
         folder = drive.make_folder(relative)
         name = self._free_name(folder, str(relative), start.instant)
-        file = SegmentFile(folder, name, layout.temporary_name(name))
+        file = SegmentFile(folder, name, layout.build_temporary_name(name))
         row = self._row(start, str(relative), file)
         with self._storage.finisher.opening:
             segment_id = segments.open(row)
@@ -94,12 +94,12 @@ class SegmentOpener:
             room_id=placement.room_id,
             camera_id=self._connection.camera_id,
             start=start.instant,
-            video_codec=codec_name(picture.codec),
+            video_codec=to_codec_name(picture.codec),
             width=picture.width,
             height=picture.height,
             audio_codec=self._sound.codec if self._sound else None,
             trust=self._clock.trust(),
-            sender_time=sender_time(start.packet),
+            sender_time=read_sender_time(start.packet),
             serial=unit.serial,
             unchecked_since=unit.unchecked_since(),
         )
@@ -109,7 +109,7 @@ class SegmentOpener:
         catalog, drive_id = self._storage.catalog, self._storage.drive.drive_id
         local = moment.astimezone(catalog.zone)
         while True:
-            name = layout.free_name(folder, local)
+            name = layout.find_free_name(folder, local)
             if catalog.segments.by_path(drive_id, f"{relative}/{name}") is None:
                 return name
             local += timedelta(seconds=1)

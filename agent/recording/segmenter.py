@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from agent.clock import Clock
-from agent.media import MediaPacket
+from agent.core.clock import Clock
+from agent.media.containers import MediaPacket
 from agent.recording.assignment import AssignmentLookup, assignment_key
 from agent.recording.context import Connection, Storage
 from agent.recording.frame_interval import FrameInterval
 from agent.recording.open_segment import OpenSegment, PictureHole, SegmentPair
-from agent.recording.options import Options
-from agent.recording.parameters import Picture, picture_of
+from agent.recording.options import RecordingOptions
+from agent.recording.parameters import PictureFormat, detect_picture_format
 from agent.recording.segment_opener import SegmentOpener, SegmentStart
-from agent.recording.sound import sound_of
+from agent.recording.sound import build_sound
 from agent.recording.sound_queue import SoundQueue, SoundStep
 from agent.recording.stamp_repair import StampRepair
 from agent.recording.wall_clock import WallClock, WallReading, to_instant
@@ -37,11 +37,11 @@ class Segmenter:
     """
 
     def __init__(
-        self, connection: Connection, storage: Storage, plan: AssignmentLookup, clock: Clock, options: Options
+        self, connection: Connection, storage: Storage, plan: AssignmentLookup, clock: Clock, options: RecordingOptions
     ) -> None:
         stream = connection.stream
         frame = 1 / float(stream.video.average_rate or 25)
-        sound = sound_of(stream.audio)
+        sound = build_sound(stream.audio)
         self._storage, self._plan, self._options = storage, plan, options
         self._video_index = stream.video.index
         self._codec = stream.video.codec_context.name
@@ -137,7 +137,7 @@ class Segmenter:
 
     def _at_key_frame(self, packet: MediaPacket, at: float) -> None:
         """Begin a segment with this key frame, if one is due."""
-        picture = picture_of(packet, self._codec, self._picture)
+        picture = detect_picture_format(packet, self._codec, self._picture)
         if picture is None:
             return
         current = self._segments.current
@@ -193,9 +193,9 @@ def is_next_slot(started: datetime, moment: datetime, length: float) -> bool:
     return moment.timestamp() // length > started.timestamp() // length
 
 
-def _announced_picture(connection: Connection) -> Picture | None:
+def _announced_picture(connection: Connection) -> PictureFormat | None:
     """Return what the camera said of its picture when the stream was set up; None where it said nothing."""
     context = connection.stream.video.codec_context
     if context.extradata and context.width:
-        return Picture(context.name, context.extradata, context.width, context.height)
+        return PictureFormat(context.name, context.extradata, context.width, context.height)
     return None

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import av
 
-from agent.media import MediaPacket
+from agent.media.containers import MediaPacket
 
 AAC_FRAME = 1024
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -103,7 +103,7 @@ class EncodedSound:
         return kept
 
 
-def sound_of(stream: av.AudioStream | None) -> Sound | None:
+def build_sound(stream: av.AudioStream | None) -> Sound | None:
     """Return how the sound of a stream goes into MP4; None where it has none, or in a codec that FFmpeg does not know."""
     if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
         return None

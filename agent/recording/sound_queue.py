@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
-from agent.media import MediaPacket
+from agent.media.containers import MediaPacket
 from agent.recording.sound import Sound
 from agent.recording.timeline import Timeline
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent.media import MediaPacket
+from agent.media.containers import MediaPacket
 from agent.recording.timeline import Timeline
 
 MAX_PENDING = 50

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import av
 
-from agent.attempts import Budget
-from agent.errors import CameraDenied, CameraError, CameraUnreachable
-from agent.media import MediaPacket, codec_name
-from agent.recording.guard import Guard
-from agent.recording.options import Source
-from agent.recording.refusal import unreachable
+from agent.core.errors import CameraDenied, CameraError, CameraUnreachable
+from agent.credentials.attempts import AttemptBudget
+from agent.media.containers import MediaPacket, to_codec_name
+from agent.recording.guard import CameraProxy
+from agent.recording.options import StreamSource
+from agent.recording.refusal import build_unreachable_error
 
 _RECORDABLE = ("h264", "h265")
 
@@ -33,9 +33,11 @@ class LiveStream:
     camera does, or no picture is offered that can be recorded.
     """
 
-    def __init__(self, source: Source, timeout: float, nap: float = 0.0, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self, source: StreamSource, timeout: float, nap: float = 0.0, stop: threading.Event | None = None
+    ) -> None:
         self._url = source.url
-        self._guard = Guard(source, timeout, nap, stop)
+        self._guard = CameraProxy(source, timeout, nap, stop)
         deadline = self._guard.deadline
         self._reading = deadline.reading
         # No `nobuffer`: it throws away what was read while opening, the first key frame with it.
@@ -53,7 +55,7 @@ class LiveStream:
         except av.FFmpegError as error:
             late = deadline.late()
             self._guard.close()
-            cause = self._guard.error or late or unreachable(self._url, error)
+            cause = self._guard.error or late or build_unreachable_error(self._url, error)
             # from None: FFmpeg's error carries the guard's address, which means nothing to the reader
             raise cause from None
         except BaseException:
@@ -64,7 +66,7 @@ class LiveStream:
             self.close()
             raise CameraUnreachable("recording.no_video", url=self._url)
         self.video: av.VideoStream = self._container.streams.video[0]
-        codec = codec_name(self.video.codec_context.name) if self.video.codec_context else "?"
+        codec = to_codec_name(self.video.codec_context.name) if self.video.codec_context else "?"
         if codec not in _RECORDABLE:
             self.close()
             raise CameraUnreachable("recording.codec", url=self._url, codec=codec)
@@ -112,7 +114,7 @@ class LiveStream:
 
 
 def connect(
-    source: Source, timeout: float, budget: Budget, nap: float = 0.0, stop: threading.Event | None = None
+    source: StreamSource, timeout: float, budget: AttemptBudget, nap: float = 0.0, stop: threading.Event | None = None
 ) -> LiveStream:
     """Open a stream. A wrong password counts against the camera's budget, which its web services share.
 
@@ -131,7 +133,7 @@ def connect(
         return stream
 
 
-def sender_time(packet: MediaPacket) -> datetime | None:
+def read_sender_time(packet: MediaPacket) -> datetime | None:
     """Return when the camera says that it sent this picture (RTCP sender report); None where it does not say."""
     if not packet.has_sidedata("prft"):
         return None

@@ -11,10 +11,10 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-from agent.clock import Clock
+from agent.core.clock import Clock
+from agent.core.errors import DriveError, Shortage
 from agent.drive import Drive
-from agent.drive.identity import os_error
-from agent.errors import DriveError, Shortage
+from agent.drive.identity import to_drive_error
 from agent.recording.writer import SegmentWriter
 
 PATIENCE = 10.0
@@ -75,7 +75,7 @@ class Syncer:
                 for handle in handles:
                     os.fdatasync(handle)
             except OSError as error:
-                self._failure = os_error(error, drive.root)
+                self._failure = to_drive_error(error, drive.root)
             finally:
                 for handle in handles:
                     # as in SegmentWriter: a file system behind FUSE reports at close what has failed

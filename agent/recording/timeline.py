@@ -19,7 +19,7 @@ _SETTLED = 10
 """Packets in unbroken order after which a stream that was moved may be put right."""
 
 
-class Placed(NamedTuple):
+class PlacedPacket(NamedTuple):
     """Where a packet goes, in seconds.
 
     at        its place on the time line
@@ -56,7 +56,7 @@ class Timeline:
         """Least arrival minus stamp over the last WINDOW to twice WINDOW seconds; 0 before the first packet."""
         return self._floor
 
-    def place(self, stamp: float, arrival: float) -> Placed | None:
+    def place(self, stamp: float, arrival: float) -> PlacedPacket | None:
         """Return where a packet with decoding stamp `stamp` goes; None: leave it out (a small step back in sound)."""
         at = stamp + self._shift
         back = self._last is not None and at <= self._last
@@ -71,7 +71,7 @@ class Timeline:
             self._raw = min(self._raw, arrival - stamp)
             self._observe(arrival, arrival - at)
         self._last = at
-        return Placed(at, self._shift, broken)
+        return PlacedPacket(at, self._shift, broken)
 
     def settle(self, stamp: float, arrival: float) -> None:
         """Before a new segment that begins with `stamp`: correct where the stream lies, if it was moved.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from agent.clock import Clock
+from agent.core.clock import Clock
 
 SLEW = 0.02
 """Seconds by which the mapping may follow the camera's clock from one segment to the next."""

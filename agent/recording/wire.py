@@ -52,7 +52,7 @@ class Wire:
     def receive(self) -> bytes:
         """Wait until something comes; return it."""
         while (data := self.try_receive()) is None:
-            wait(self.sock, select.POLLIN, self._check)
+            wait_for_socket(self.sock, select.POLLIN, self._check)
         return data
 
     def send(self, data: bytes | memoryview) -> None:
@@ -61,7 +61,7 @@ class Wire:
             try:
                 view = view[self.sock.send(view) :]
             except self.later as error:
-                wait(self.sock, self.wanted(error), self._check)
+                wait_for_socket(self.sock, self.wanted(error), self._check)
             except OSError as error:
                 raise self._gone(error.strerror or type(error).__name__) from None
 
@@ -79,7 +79,7 @@ class Wire:
             self.sock.close()
 
 
-def wait(sock: socket.socket, event: int, check: Callable[[], None]) -> None:
+def wait_for_socket(sock: socket.socket, event: int, check: Callable[[], None]) -> None:
     """Wait for `event` (of `select.poll`); `check` ends the wait by what it raises."""
     poll = select.poll()
     poll.register(sock, event)

@@ -14,13 +14,13 @@ from pathlib import Path
 import av
 from av.stream import Stream
 
-from agent import words
+from agent import i18n
+from agent.core.errors import DriveError, Shortage
 from agent.drive import Drive, durable
-from agent.drive.identity import of_drive, os_error
-from agent.errors import DriveError, Shortage
-from agent.media import MediaPacket
-from agent.mp4.repair import cut_back, whole_end
-from agent.recording.parameters import Picture
+from agent.drive.identity import is_drive_errno, to_drive_error
+from agent.media.containers import MediaPacket
+from agent.mp4.repair import find_whole_end, truncate_to_whole
+from agent.recording.parameters import PictureFormat
 from agent.recording.sound import Sound
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Tracks:
     """What a segment's file holds: pictures as `template` sends them, coded as `picture` says, and `sound` if there is any."""
 
     template: av.VideoStream
-    picture: Picture
+    picture: PictureFormat
     sound: Sound | None
 
 
@@ -134,7 +134,7 @@ class SegmentWriter:
         assert self._audio is not None
         if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
             self._sound_refused = True
-            log.warning("%s", words.text("recording.sound_refused", file=self._final))
+            log.warning("%s", i18n.translate("recording.sound_refused", file=self._final))
 
     def _mux(self, packet: MediaPacket, stream: Stream, base: int) -> bool:
         assert packet.pts is not None and packet.dts is not None
@@ -146,7 +146,7 @@ class SegmentWriter:
         try:
             self._container.mux_one(packet)
         except (OSError, av.FFmpegError) as error:
-            if of_drive(error.errno):
+            if is_drive_errno(error.errno):
                 raise self._fail(error, self._whole()) from error
             # stamps or data that cannot stand in a file: it is refused before anything is written
             return False
@@ -178,7 +178,7 @@ class SegmentWriter:
             self._container.close()
         except (OSError, av.FFmpegError) as error:
             failure = self._fail(error, whole)
-            if of_drive(error.errno):
+            if is_drive_errno(error.errno):
                 raise failure from error
             # the muxer could not write the index: the fragments before it are a complete file
             self._failure = None
@@ -191,12 +191,12 @@ class SegmentWriter:
         if whole is not None:
             # where even this fails the drive is gone, and recovery reads what it can
             with suppress(OSError):
-                cut_back(self._held, whole)
+                truncate_to_whole(self._held, whole)
         return self._failure
 
     def _whole(self) -> int | None:
         try:
-            return whole_end(self._held)
+            return find_whole_end(self._held)
         except OSError:
             return None
 
@@ -205,8 +205,8 @@ class SegmentWriter:
         try:
             os.fdatasync(self._fd)
             self.check_place()
-            size, digest = digest_of(self._fd)
-            durable.rename_new(self._inside / self._path.name, self._inside / self._final.name)
+            size, digest = hash_descriptor(self._fd)
+            durable.rename_no_replace(self._inside / self._path.name, self._inside / self._final.name)
             os.fsync(self._folder_fd)
         except OSError as error:
             raise self._error(error) from error
@@ -234,7 +234,7 @@ class SegmentWriter:
 
     def _error(self, error: OSError | av.FFmpegError) -> DriveError | Shortage:
         plain = OSError(error.errno or errno.EIO, error.strerror or str(error))
-        return os_error(plain, self.drive.root)
+        return to_drive_error(plain, self.drive.root)
 
 
 def check_space(drive: Drive, reserve: int) -> None:
@@ -244,7 +244,7 @@ def check_space(drive: Drive, reserve: int) -> None:
         raise DriveError("drive.full", "drive.full", root=drive.root)
 
 
-def digest_of(descriptor: int) -> tuple[int, str]:
+def hash_descriptor(descriptor: int) -> tuple[int, str]:
     """Size and SHA-256 of an open file, read from its beginning. Raises OSError."""
     digest, size = hashlib.sha256(), 0
     while block := os.pread(descriptor, _BLOCK, size):

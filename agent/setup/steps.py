@@ -11,25 +11,26 @@ from pathlib import Path
 
 import numpy as np
 
-from agent import attempts, wiring
-from agent.attempts import Budget
-from agent.bureau import probe
-from agent.bureau.connection import tls_context
-from agent.cameras.worker import CameraWatch
+from agent.bureau import probe_broker
+from agent.bureau.connection import build_tls_context
+from agent.cameras.worker import CameraWorker
 from agent.catalog import Catalog
-from agent.catalog.views import Confirmation
-from agent.clock import Clock, SystemClock
+from agent.catalog.views import ViewConfirmation
+from agent.core.camera_model import Camera, Verdict
+from agent.core.clock import Clock, SystemClock
+from agent.core.errors import CameraUnreachable, InputError
 from agent.counting import annotate
+from agent.credentials import attempts
+from agent.credentials.attempts import AttemptBudget
 from agent.drive import Drive, creation, keys
-from agent.errors import CameraUnreachable, InputError
-from agent.media import Picture
-from agent.model_cameras import Camera, Verdict
-from agent.recording.options import Source
+from agent.media.containers import BgrImage
+from agent.recording.options import StreamSource
 from agent.recording.stream import connect
-from agent.settings import Settings
-from agent.setup import mounts
+from agent.settings import wiring
+from agent.settings.schema import Settings
+from agent.setup import mount_units
 from agent.web import certificate
-from agent.web.reference import newest
+from agent.web.reference import find_newest_picture
 
 _PACKETS = 2000
 SERVICES = ("site-agent", "site-agent-page")
@@ -39,26 +40,26 @@ SERVICES = ("site-agent", "site-agent-page")
 def make_keys(settings: Settings) -> str:
     """Make the key of the box and the certificate of the page where missing; return the public key. Raises SiteAgentError."""
     if settings.serve.enabled:
-        certificate.certificate(wiring.for_page(settings), SystemClock().now())
-    return keys.ensure(settings.key_dir)
+        certificate.ensure_certificate(wiring.build_page_options(settings), SystemClock().now())
+    return keys.ensure_key(settings.key_dir)
 
 
 def find_cameras(settings: Settings, catalog: Catalog, clock: Clock) -> list[Camera]:
     """Search for cameras once; each one found is judged and stored as by the service."""
     planned = wiring.ClassBook(catalog).camera_ids
-    return CameraWatch(catalog, clock, wiring.for_cameras(settings), planned=planned).search()
+    return CameraWorker(catalog, clock, wiring.build_camera_options(settings), planned=planned).search()
 
 
-def still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camera) -> Path:
+def save_still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camera) -> Path:
     """Save a new picture of an admitted or faulty camera in `reference/`; return its path. Raises CameraError, InputError."""
-    source = wiring.source(settings, camera)
+    source = wiring.build_source(settings, camera)
     if source is None:
         raise InputError("setup.no_stream", camera_id=camera.camera_id)
-    picture = _decode_first_picture(source, settings.cameras.timeout_s, attempts.kept(catalog, clock))
-    return annotate.save(settings.state_dir / "reference", camera.camera_id, None, picture)
+    picture = _decode_first_picture(source, settings.cameras.timeout_s, attempts.open_box_budget(catalog, clock))
+    return annotate.save_drawing(settings.state_dir / "reference", camera.camera_id, None, picture)
 
 
-def _decode_first_picture(source: Source, timeout: float, budget: Budget) -> Picture:
+def _decode_first_picture(source: StreamSource, timeout: float, budget: AttemptBudget) -> BgrImage:
     """Decode the first key frame of a stream. Raises CameraError."""
     with connect(source, timeout, budget) as stream:
         started = False
@@ -72,50 +73,50 @@ def _decode_first_picture(source: Source, timeout: float, budget: Budget) -> Pic
     raise CameraUnreachable("recording.no_video", url=source.url)
 
 
-def saved(settings: Settings, catalog: Catalog, camera_id: str) -> Path | None:
+def find_saved_still(settings: Settings, catalog: Catalog, camera_id: str) -> Path | None:
     """Return the newest picture saved by an earlier run, which a person may have seen; None where there is none."""
     folder = settings.state_dir / "reference"
-    name = newest(folder, camera_id, {c.camera_id for c in catalog.cameras.all()})
+    name = find_newest_picture(folder, camera_id, {c.camera_id for c in catalog.cameras.all()})
     return folder / name if name else None
 
 
-def confirm(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
+def confirm_view(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, by: str) -> None:
     """Store that a person saw all seats in exactly this picture. Raises InputError where it cannot be read."""
     try:
         digest = sha256(picture.read_bytes()).hexdigest()
     except OSError as error:
         raise InputError("setup.cannot_read", file=picture, detail=error.strerror) from None
-    note = Confirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name, digest)
+    note = ViewConfirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name, digest)
     catalog.views.confirm(note)
 
 
-def usable(cameras: list[Camera]) -> list[Camera]:
+def filter_recordable(cameras: list[Camera]) -> list[Camera]:
     """Return the cameras that can be recorded: admitted or faulty."""
     return [c for c in cameras if c.verdict in (Verdict.ADMITTED, Verdict.FAULTY)]
 
 
 def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | None, clock: Clock) -> Drive:
     """Initialise `root` as a drive of this box, or open the existing one. Raises InputError, DriveError."""
-    owner = mounts.service_ids()
+    owner = mount_units.find_service_ids()
     if (root / ".site-agent").exists():
         drive = Drive.open(root)
     else:
-        drive = creation.init(
+        drive = creation.init_drive(
             root, label=label, institution=settings.institution, clock=clock, key_dir=settings.key_dir, force=force
         )
     if owner is not None:
-        _give(root, owner)
+        _give_to_service(root, owner)
     return drive
 
 
-def _give(root: Path, owner: tuple[int, int]) -> None:
+def _give_to_service(root: Path, owner: tuple[int, int]) -> None:
     """Give the root of the drive and the agent's own folder to the service; recordings have that owner already."""
     if os.geteuid() == 0:
         with suppress(PermissionError):
             os.chown(root, *owner)
             # on a foreign drive the label may be a link to a system file
             os.chown(root / "标签.txt", *owner, follow_symlinks=False)
-        mounts.hand_over(root / ".site-agent", *owner)
+        mount_units.chown_to_service(root / ".site-agent", *owner)
 
 
 def check_authority(settings: Settings, file: Path) -> None:
@@ -123,12 +124,12 @@ def check_authority(settings: Settings, file: Path) -> None:
 
     Raises SettingsError where `file` holds no certificates.
     """
-    tls_context(replace(wiring.for_bureau(settings), ca_file=file, certificate_file=None))
+    build_tls_context(replace(wiring.build_bureau_options(settings), ca_file=file, certificate_file=None))
 
 
-def test_broker(settings: Settings) -> None:
+def check_broker(settings: Settings) -> None:
     """Connect and sign in to the broker once, as the service does. Raises BureauError, SettingsError."""
-    probe(wiring.for_bureau(settings), "setup")
+    probe_broker(wiring.build_bureau_options(settings), "setup")
 
 
 def restart_service() -> bool:

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from agent.catalog import Account, Catalog
-from agent.catalog.account_changes import COMMAND
-from agent.catalog.accounts import Role, SignedIn, Token
-from agent.clock import Clock
-from agent.errors import InputError
-from agent.web.throttle import Throttle, origin
+from agent.catalog import AccountRow, Catalog
+from agent.catalog.account_changes import COMMAND_ACTOR
+from agent.catalog.accounts import ApiToken, Role, SignedInUser
+from agent.core.clock import Clock
+from agent.core.errors import InputError
+from agent.web.throttle import SignInThrottle, identify_sender
 
 LASTS = timedelta(hours=2)
 TOUCH = timedelta(minutes=5)
@@ -25,25 +25,25 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none th
 _NAME = re.compile(r"\w[\w.\-]{0,31}\Z")
 
 
-def new_password() -> str:
+def generate_password() -> str:
     """Sixteen characters that a person can read off a screen (93 bits)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
 
 
-def typed_name(text: str) -> str:
+def normalise_name(text: str) -> str:
     """A name as a person types it; an input method may have made its letters wide."""
     return unicodedata.normalize("NFKC", text.strip())[:64]
 
 
-def account_name(text: str) -> str:
+def check_account_name(text: str) -> str:
     """A name for a new account or token. Raises InputError."""
-    name = typed_name(text)
+    name = normalise_name(text)
     if not _NAME.match(name):
         raise InputError("accounts.bad_name", name=repr(text)[1:-1][:64])
     return name
 
 
-def check_password(account: Account, old: str, new: str) -> None:
+def check_password(account: AccountRow, old: str, new: str) -> None:
     """Refuse a password that guesses would find. Raises InputError."""
     if not SHORTEST_PASSWORD <= len(new) <= LONGEST_PASSWORD:
         raise InputError("accounts.password_length", least=SHORTEST_PASSWORD, most=LONGEST_PASSWORD)
@@ -54,7 +54,7 @@ def check_password(account: Account, old: str, new: str) -> None:
         raise InputError("accounts.password_simple")
 
 
-class Access:
+class Authenticator:
     """Accounts and sessions as the page uses them. Threads may share it."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
@@ -63,18 +63,18 @@ class Access:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         # what an unknown name is checked against, so that it takes as long as a known one
         self._nobody = self._hasher.hash(secrets.token_hex())
-        self.throttle = Throttle(clock, lambda name, where: catalog.origins.known(name, where, clock.now()))
+        self.throttle = SignInThrottle(clock, lambda name, where: catalog.origins.known(name, where, clock.now()))
 
-    def make(self, name: str, role: Role | None = None, by: str = COMMAND) -> str:
+    def make(self, name: str, role: Role | None = None, by: str = COMMAND_ACTOR) -> str:
         """Make an account or give it a new password; return the password, which is nowhere else.
 
         Whoever signs in with it must choose another. `role` None keeps an account's role. Raises InputError.
         """
-        password = new_password()
+        password = generate_password()
         self._catalog.accounts.put(name, role, self._hasher.hash(password), self._clock.now(), by)
         return password
 
-    def make_token(self, name: str, role: Role, days: int, by: str = COMMAND) -> tuple[str, datetime]:
+    def make_token(self, name: str, role: Role, days: int, by: str = COMMAND_ACTOR) -> tuple[str, datetime]:
         """A token for a program and when it ends; it is nowhere else."""
         token, now = secrets.token_urlsafe(32), self._clock.now()
         until = now + timedelta(days=days)
@@ -91,10 +91,10 @@ class Access:
             return None
         if account.disabled_at is not None:
             raise InputError("accounts.you_are_disabled", name=account.name)
-        self._catalog.origins.add(name, origin(address), self._clock.now())
+        self._catalog.origins.add(name, identify_sender(address), self._clock.now())
         return self._begin(account)
 
-    def change_password(self, me: SignedIn, old: str, new: str, address: str) -> str | None:
+    def change_password(self, me: SignedInUser, old: str, new: str, address: str) -> str | None:
         """The person's own password; all sessions end and the token of a new one is returned. None: the old one is wrong.
 
         Raises Throttled where it is not looked at now, InputError where the new one will not do.
@@ -108,7 +108,7 @@ class Access:
             return None
         return self._begin(self._catalog.accounts.the(me.name))
 
-    def _matches(self, name: str, account: Account | None, password: str, address: str) -> bool:
+    def _matches(self, name: str, account: AccountRow | None, password: str, address: str) -> bool:
         """Whether it is the account's password. Raises Throttled."""
         with self.throttle.turn(name, address) as passed:
             try:
@@ -120,12 +120,12 @@ class Access:
             passed()
         return True
 
-    def _begin(self, account: Account) -> str | None:
+    def _begin(self, account: AccountRow) -> str | None:
         token, now = secrets.token_urlsafe(32), self._clock.now()
         begun = self._catalog.accounts.sign_in(token, account, secrets.token_urlsafe(32), now, now + LASTS)
         return token if begun else None
 
-    def token(self, text: str) -> Token | None:
+    def token(self, text: str) -> ApiToken | None:
         """Whose it is, if it is still good; that it was used is kept."""
         now = self._clock.now()
         found = self._catalog.accounts.token(text, now)
@@ -133,7 +133,7 @@ class Access:
             self._catalog.accounts.token_used(text, now)
         return found
 
-    def session(self, token: str) -> SignedIn | None:
+    def session(self, token: str) -> SignedInUser | None:
         """Whose it is; a session that is used lasts on."""
         now = self._clock.now()
         found = self._catalog.accounts.session(token, now)

@@ -7,50 +7,50 @@ from typing import Any
 
 from starlette.responses import Response
 
-from agent.catalog.accounts import ROLES, Account, Role, SignedIn, may_manage
-from agent.errors import InputError
+from agent.catalog.accounts import ROLES, AccountRow, Role, SignedInUser, may_manage
+from agent.core.errors import InputError
 from agent.web import cookies
-from agent.web.access import LONGEST_PASSWORD, SHORTEST_PASSWORD, account_name
-from agent.web.site import Visit
-from agent.web.throttle import Throttled
+from agent.web.access import LONGEST_PASSWORD, SHORTEST_PASSWORD, check_account_name
+from agent.web.site import PageVisit
+from agent.web.throttle import SignInThrottled
 
 MANAGERS: tuple[Role, ...] = tuple(role for role in ROLES if any(may_manage(role, other) for other in ROLES))
 
 
-def password_form(v: Visit) -> Response:
+def show_password_form(v: PageVisit) -> Response:
     return _password_page(v, v.query("next"))
 
 
-def change_password(v: Visit) -> Response:
+def change_password(v: PageVisit) -> Response:
     """The old password is asked, so that a screen left open is not enough; all other sessions end."""
     me, target, form = _me(v), v.form.get("next", ""), v.form
     if form.get("new", "") != form.get("again", ""):
         return _password_page(v, target, v.t("web.password_differs"), 400)
     try:
         token = v.site.access.change_password(me, form.get("old", ""), form.get("new", ""), v.address)
-    except Throttled as held:
+    except SignInThrottled as held:
         return _password_page(v, target, v.t("web.wait", seconds=math.ceil(held.wait_s)), 429)
     except InputError as error:
         return _password_page(v, target, v.t(error.key, **error.params), 400)
     if token is None:
         v.note("password.refused", me.name)
         return _password_page(v, target, v.t("web.wrong_old_password"), 403)
-    return cookies.begin(v.site.cookie, token, target, tls=v.site.options.tls)
+    return cookies.redirect_with_session(v.site.cookie, token, target, tls=v.site.options.tls)
 
 
-def _password_page(v: Visit, target: str, fault: str = "", status: int = 200) -> Response:
+def _password_page(v: PageVisit, target: str, fault: str = "", status: int = 200) -> Response:
     return v.page(
         "password.html", status, next=target, fault=fault, least=SHORTEST_PASSWORD, most=LONGEST_PASSWORD,
         manages=_me(v).role in MANAGERS,
     )  # fmt: skip
 
 
-def accounts(v: Visit) -> Response:
+def show_accounts(v: PageVisit) -> Response:
     v.note_once("view.accounts")
     return _list(v)
 
 
-def make(v: Visit) -> Response:
+def create_account(v: PageVisit) -> Response:
     """A new account; the password stands on the answer and nowhere else."""
     try:
         name, role = _new(v)
@@ -59,7 +59,7 @@ def make(v: Visit) -> Response:
         return _refused(v, error)
 
 
-def reset(v: Visit) -> Response:
+def reset_password(v: PageVisit) -> Response:
     """A new password for somebody who lost it."""
     try:
         account = _theirs(v)
@@ -68,7 +68,7 @@ def reset(v: Visit) -> Response:
         return _refused(v, error)
 
 
-def disable(v: Visit) -> Response:
+def disable_account(v: PageVisit) -> Response:
     try:
         v.site.catalog.accounts.disable(_theirs(v).name, v.site.clock.now(), v.who)
     except InputError as error:
@@ -76,7 +76,7 @@ def disable(v: Visit) -> Response:
     return v.go("/accounts")
 
 
-def enable(v: Visit) -> Response:
+def enable_account(v: PageVisit) -> Response:
     try:
         v.site.catalog.accounts.enable(_theirs(v).name, v.site.clock.now(), v.who)
     except InputError as error:
@@ -84,18 +84,18 @@ def enable(v: Visit) -> Response:
     return v.go("/accounts")
 
 
-def _new(v: Visit) -> tuple[str, Role]:
+def _new(v: PageVisit) -> tuple[str, Role]:
     """The name and role that the form gives. Raises InputError where the caller may not make it, or it is there already."""
     role = next((r for r in ROLES if r == v.form.get("role")), None)
     if role is None or not may_manage(_me(v).role, role):
         raise InputError("accounts.not_yours")
-    name = account_name(v.form.get("name", ""))
+    name = check_account_name(v.form.get("name", ""))
     if v.site.catalog.accounts.get(name):
         raise InputError("accounts.exists", name=name)
     return name, role
 
 
-def _theirs(v: Visit) -> Account:
+def _theirs(v: PageVisit) -> AccountRow:
     """The account that the form names, where the caller may manage it. Raises InputError."""
     me, account = _me(v), v.site.catalog.accounts.the(v.form.get("name", ""))
     if not may_manage(me.role, account.role):
@@ -105,13 +105,13 @@ def _theirs(v: Visit) -> Account:
     return account
 
 
-def _refused(v: Visit, error: InputError) -> Response:
+def _refused(v: PageVisit, error: InputError) -> Response:
     status = 403 if error.key in ("accounts.not_yours", "accounts.not_yourself") else 400
     v.refused("account.refused", v.form.get("name", "")[:64], {"reason": error.key})
     return _list(v, status, fault=v.t(error.key, **error.params))
 
 
-def _list(v: Visit, status: int = 200, **more: Any) -> Response:
+def _list(v: PageVisit, status: int = 200, **more: Any) -> Response:
     catalog, role = v.site.catalog, _me(v).role
     values = {
         "fault": "", "made": "", "password": "", "accounts": catalog.accounts.all(),
@@ -121,6 +121,6 @@ def _list(v: Visit, status: int = 200, **more: Any) -> Response:
     return v.page("accounts.html", status, **(values | more))
 
 
-def _me(v: Visit) -> SignedIn:
+def _me(v: PageVisit) -> SignedInUser:
     assert v.me is not None, "these pages are for who is signed in"
     return v.me

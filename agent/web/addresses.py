@@ -14,19 +14,19 @@ _TEMPORARY, _DUPLICATE, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
 _PASSING = _TEMPORARY | _DUPLICATE | _DEPRECATED | _TENTATIVE
 
 
-def own_addresses() -> list[str]:
+def list_page_addresses() -> list[str]:
     """IPv4 and IPv6 addresses of all interfaces, those of the loopback and passing ones left out.
 
     Link-local IPv4 (169.254.x.x) is kept: a laptop that is plugged in directly gets there. Link-local IPv6 is left out: it
     means nothing without the name of an interface, which no certificate can hold.
     """
-    return sorted({*_ipv4(), *_ipv6()})
+    return sorted({*_read_own_ipv4(), *_read_own_ipv6()})
 
 
-def _ipv4() -> list[str]:
+def _read_own_ipv4() -> list[str]:
     """Out of the kernel's table of routes: below each leaf stand the routes to it, an own address has one of kind LOCAL."""
     leaf, found = "", set()
-    for line in _lines(_IPV4):
+    for line in _read_lines(_IPV4):
         words = line.split()
         if words[:1] == ["|--"]:
             leaf = words[1]
@@ -35,21 +35,21 @@ def _ipv4() -> list[str]:
     return [str(a) for a in found if not a.is_loopback]
 
 
-def _ipv6() -> list[str]:
+def _read_own_ipv6() -> list[str]:
     """Out of the kernel's table: address, interface, prefix, scope, flags (hexadecimal), name."""
-    rows = [line.split() for line in _lines(_IPV6)]
+    rows = [line.split() for line in _read_lines(_IPV6)]
     found = [IPv6Address(int(row[0], 16)) for row in rows if len(row) == 6 and not int(row[4], 16) & _PASSING]
     return [str(a) for a in found if not (a.is_loopback or a.is_link_local or a.is_multicast)]
 
 
-def _lines(table: Path) -> list[str]:
+def _read_lines(table: Path) -> list[str]:
     try:
         return table.read_text(encoding="ascii").splitlines()
     except OSError:
         return []  # a kernel without IPv6
 
 
-def address_in(text: str) -> str:
+def parse_address(text: str) -> str:
     """An IP address in its usual form, "" where it is none."""
     try:
         return str(ip_address(text))
@@ -59,4 +59,4 @@ def address_in(text: str) -> str:
 
 def is_server_name(text: str) -> bool:
     """Whether a certificate can name it: a host's name or an IP address."""
-    return bool(address_in(text) or _NAME.match(text))
+    return bool(parse_address(text) or _NAME.match(text))

@@ -15,23 +15,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent.catalog.accounts import Role, SignedIn
-from agent.model import ID_PATTERN, Session
+from agent.catalog.accounts import Role, SignedInUser
+from agent.core.model import ID_PATTERN, Session
 from agent.web import problems
-from agent.web.problems import Problem
+from agent.web.problems import ApiProblem
 from agent.web.ranges import matches
-from agent.web.site import Site, Visit
+from agent.web.site import PageVisit, Site
 
 BASE = "/api/v1"
 _LARGEST_BODY = 64 << 10
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_\-]{20,100})\Z", re.IGNORECASE)
 
 Where = Literal["path", "query", "body"]
-Handler = Callable[[Visit, Mapping[str, Any]], Any]
+Handler = Callable[[PageVisit, Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ArgumentKind:
     """How an argument is written, as JSON Schema and as the pattern of its text; `make` may still refuse (ValueError)."""
 
     schema: Mapping[str, Any]
@@ -39,39 +39,39 @@ class Kind:
     make: Callable[[str], Any] = str
 
 
-def _one_of(*values: str) -> Kind:
-    return Kind({"type": "string", "enum": list(values)}, re.compile("|".join(values)))
+def _one_of(*values: str) -> ArgumentKind:
+    return ArgumentKind({"type": "string", "enum": list(values)}, re.compile("|".join(values)))
 
 
-def _whole(least: int, most: int) -> Kind:
+def _whole(least: int, most: int) -> ArgumentKind:
     def make(text: str) -> int:
         number = int(text)
         if not least <= number <= most:
             raise ValueError(text)
         return number
 
-    return Kind({"type": "integer", "minimum": least, "maximum": most}, re.compile(r"[0-9]{1,15}"), make)
+    return ArgumentKind({"type": "integer", "minimum": least, "maximum": most}, re.compile(r"[0-9]{1,15}"), make)
 
 
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
-ID = Kind({"type": "string", "pattern": f"^{ID_PATTERN.pattern[:-2]}$"}, ID_PATTERN)
-DAY = Kind({"type": "string", "format": "date"}, re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), date.fromisoformat)
-HALF = Kind(_one_of("am", "pm", "ev").schema, re.compile("am|pm|ev"), Session)
-TIME = Kind({"type": "string", "pattern": f"^{_TIME}$"}, re.compile(_TIME))
+ID = ArgumentKind({"type": "string", "pattern": f"^{ID_PATTERN.pattern[:-2]}$"}, ID_PATTERN)
+DAY = ArgumentKind({"type": "string", "format": "date"}, re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), date.fromisoformat)
+HALF = ArgumentKind(_one_of("am", "pm", "ev").schema, re.compile("am|pm|ev"), Session)
+TIME = ArgumentKind({"type": "string", "pattern": f"^{_TIME}$"}, re.compile(_TIME))
 LIMIT = _whole(1, 1000)
 NUMBER = _whole(0, 10**15 - 1)
-TEXT = Kind({"type": "string", "maxLength": 200}, re.compile(r"(?s).{0,200}"))
-CLIP_ID = Kind({"type": "string", "pattern": "^[0-9a-f]{24}$"}, re.compile("[0-9a-f]{24}"))
+TEXT = ArgumentKind({"type": "string", "maxLength": 200}, re.compile(r"(?s).{0,200}"))
+CLIP_ID = ArgumentKind({"type": "string", "pattern": "^[0-9a-f]{24}$"}, re.compile("[0-9a-f]{24}"))
 _FILE = r"[A-Za-z0-9_\-]{1,120}\.(mp4|json|json\.sig)"
-FILE = Kind({"type": "string", "pattern": f"^{_FILE}$"}, re.compile(_FILE))
+FILE = ArgumentKind({"type": "string", "pattern": f"^{_FILE}$"}, re.compile(_FILE))
 COUNT = _whole(1, 20)
 SECONDS = _whole(1, 600)
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class CallArgument:
     name: str
-    kind: Kind
+    kind: ArgumentKind
     where: Where = "query"
     required: bool = False
     about: str = ""
@@ -89,44 +89,44 @@ class Operation:
     summary: str
     about: str
     answer: str
-    arguments: tuple[Argument, ...] = ()
+    arguments: tuple[CallArgument, ...] = ()
     roles: tuple[Role, ...] = ()
     success: tuple[int, ...] = field(default=(200,))
 
 
-def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
-    return [Route(BASE + op.path, _endpoint(site, op), methods=[op.method]) for op in operations]
+def build_api_routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
+    return [Route(BASE + op.path, _make_endpoint(site, op), methods=[op.method]) for op in operations]
 
 
-def _endpoint(site: Site, op: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _make_endpoint(site: Site, op: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            visit = await run_in_threadpool(_visit, site, op, request)
-            body = await _body(request) if op.method == "POST" else {}
-            return await run_in_threadpool(_call, op, visit, body)
-        except Problem as problem:
-            return problems.answer(request, problem)
+            visit = await run_in_threadpool(_identify_caller, site, op, request)
+            body = await _read_body(request) if op.method == "POST" else {}
+            return await run_in_threadpool(_run_operation, op, visit, body)
+        except ApiProblem as problem:
+            return problems.build_problem_response(request, problem)
 
     return endpoint
 
 
-def _visit(site: Site, op: Operation, request: Request) -> Visit:
+def _identify_caller(site: Site, op: Operation, request: Request) -> PageVisit:
     """Who calls. Raises Problem 401, 403."""
     match = _BEARER.match(request.headers.get("authorization", ""))
     now = site.clock.now()
     token = site.access.token(match[1]) if match else None
-    visit = Visit(site, request, {}, SignedIn(f"token:{token.name}", token.role, "", now) if token else None)
+    visit = PageVisit(site, request, {}, SignedInUser(f"token:{token.name}", token.role, "", now) if token else None)
     if token is None:
         visit.refused("refused", BASE, {"reason": "api.unauthorised"})
-        raise Problem(401, "api.unauthorised")
+        raise ApiProblem(401, "api.unauthorised")
     if op.roles and token.role not in op.roles:
         visit.refused("refused", op.name, {"reason": "api.forbidden"})
-        raise Problem(403, "api.forbidden")
+        raise ApiProblem(403, "api.forbidden")
     return visit
 
 
-def _call(op: Operation, v: Visit, body: Mapping[str, Any]) -> Response:
-    arguments = _arguments(op, v.request, body)
+def _run_operation(op: Operation, v: PageVisit, body: Mapping[str, Any]) -> Response:
+    arguments = _read_arguments(op, v.request, body)
     v.note_once(f"api.{op.name}", str(arguments.get("class_id", "")), _plain(arguments))
     made = op.handler(v, arguments)
     if isinstance(made, Response):
@@ -145,28 +145,28 @@ def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {k: x if isinstance(x, int) else str(x) for k, x in arguments.items() if k != "class_id"}
 
 
-def _arguments(op: Operation, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
+def _read_arguments(op: Operation, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, as values. Raises Problem 400; 404 where the path itself names nothing."""
     query = request.query_params
     known = {a.name for a in op.arguments if a.where == "query"}
     unknown = next((name for name in query if name not in known), None)
     if unknown is not None or len(query.multi_items()) != len(query):
-        raise Problem(400, "api.bad_argument", {"argument": unknown or "?"}, name=(unknown or "?")[:40])
+        raise ApiProblem(400, "api.bad_argument", {"argument": unknown or "?"}, name=(unknown or "?")[:40])
     extra = next((name for name in body if not any(a.name == name and a.where == "body" for a in op.arguments)), None)
     if extra is not None:
-        raise Problem(400, "api.bad_argument", {"argument": extra[:40]}, name=extra[:40])
+        raise ApiProblem(400, "api.bad_argument", {"argument": extra[:40]}, name=extra[:40])
     given: dict[str, Mapping[str, Any]] = {"path": request.path_params, "query": query, "body": body}
     found = {a.name: _value(a, given[a.where].get(a.name)) for a in op.arguments}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _value(a: Argument, given: Any) -> Any:
+def _value(a: CallArgument, given: Any) -> Any:
     if given is None and not a.required and a.where != "path":
         return None
     wrong = (
-        Problem(404, "api.not_found")
+        ApiProblem(404, "api.not_found")
         if a.where == "path"
-        else Problem(400, "api.bad_argument", {"argument": a.name}, name=a.name)
+        else ApiProblem(400, "api.bad_argument", {"argument": a.name}, name=a.name)
     )
     if a.where == "body" and a.kind.schema["type"] == "integer":
         # 60.0 is a whole number in JSON; true is none, though Python counts it as one
@@ -181,20 +181,20 @@ def _value(a: Argument, given: Any) -> Any:
     raise wrong
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def _read_body(request: Request) -> Mapping[str, Any]:
     """A JSON object. Raises Problem 400, 413, 415."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "api.media_type")
+        raise ApiProblem(415, "api.media_type")
     raw = bytearray()
     async for part in request.stream():
         raw += part
         if len(raw) > _LARGEST_BODY:
-            raise Problem(413, "api.too_large")
+            raise ApiProblem(413, "api.too_large")
     try:
         body = json.loads(raw.decode("utf-8"))
         json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise Problem(400, "api.bad_body") from None
+        raise ApiProblem(400, "api.bad_body") from None
     if not isinstance(body, dict):
-        raise Problem(400, "api.bad_body")
+        raise ApiProblem(400, "api.bad_body")
     return body

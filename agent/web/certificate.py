@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.errors import InputError, SiteAgentError
-from agent.web.addresses import address_in, is_server_name, own_addresses
-from agent.web.options import Options
+from agent.core.errors import InputError, SiteAgentError
+from agent.web.addresses import is_server_name, list_page_addresses, parse_address
+from agent.web.options import WebOptions
 
 Pair = tuple[Path, Path]
 _AUTHORITY_DAYS = 3650
@@ -45,7 +45,7 @@ class _Files:
         return self.folder / "page.pem", self.folder / "page.key"
 
 
-def certificate(options: Options, now: datetime) -> Pair:
+def ensure_certificate(options: WebOptions, now: datetime) -> Pair:
     """(certificate, key): those given, else the box's own, made anew where its addresses changed or its end is near.
 
     Raises SiteAgentError where it cannot be made, InputError where only one of the two files is given.
@@ -57,7 +57,7 @@ def certificate(options: Options, now: datetime) -> Pair:
     files = _Files(options.folder / "tls")
     try:
         with _alone(files.folder):
-            _renew(files, names(options.names), max(now, _NO_EARLIER), sure=now > _NO_EARLIER)
+            _renew(files, list_page_names(options.names), max(now, _NO_EARLIER), sure=now > _NO_EARLIER)
     except (OSError, subprocess.SubprocessError) as error:
         if isinstance(error, FileNotFoundError) and error.filename == "openssl":
             raise SiteAgentError("web.no_openssl") from error
@@ -66,16 +66,16 @@ def certificate(options: Options, now: datetime) -> Pair:
     return files.page
 
 
-def names(more: Sequence[str] = ()) -> list[str]:
+def list_page_names(more: Sequence[str] = ()) -> list[str]:
     """What the page is reached by: the host's name, localhost, its addresses, and what the settings name besides."""
     host = socket.gethostname()
-    found = [n.lower() for n in (host, host.partition(".")[0], *more) if is_server_name(n) and not address_in(n)]
-    addresses = [a for n in more if (a := address_in(n))]
-    return list(dict.fromkeys([*found, "localhost", "127.0.0.1", "::1", *addresses, *own_addresses()]))[:_MOST]
+    found = [n.lower() for n in (host, host.partition(".")[0], *more) if is_server_name(n) and not parse_address(n)]
+    addresses = [a for n in more if (a := parse_address(n))]
+    return list(dict.fromkeys([*found, "localhost", "127.0.0.1", "::1", *addresses, *list_page_addresses()]))[:_MOST]
 
 
 def _renew(files: _Files, wanted: Sequence[str], now: datetime, *, sure: bool) -> None:
-    hosts = [n for n in wanted if not address_in(n)]
+    hosts = [n for n in wanted if not parse_address(n)]
     if not (_good(files.authority, now, sure) and set(hosts) <= _allowed(files.authority[0])):
         _make_key(files.authority[1])
         _sign(
@@ -109,7 +109,9 @@ def _dates(pem: Path) -> tuple[datetime, datetime]:
 def _covered(pem: Path) -> set[str]:
     said = _openssl("x509", "-in", str(pem), "-noout", "-ext", "subjectAltName")
     parts = [x.strip().partition(":") for line in said.splitlines() for x in line.split(",")]
-    return {value if kind == "DNS" else address_in(value) for kind, _, value in parts if kind in ("DNS", "IP Address")}
+    return {
+        value if kind == "DNS" else parse_address(value) for kind, _, value in parts if kind in ("DNS", "IP Address")
+    }
 
 
 def _allowed(pem: Path) -> set[str]:
@@ -146,7 +148,7 @@ def _authority_extensions(hosts: Sequence[str]) -> str:
 
 
 def _page_extensions(wanted: Sequence[str]) -> str:
-    listed = ",".join(f"{'IP' if address_in(n) else 'DNS'}:{n}" for n in wanted)
+    listed = ",".join(f"{'IP' if parse_address(n) else 'DNS'}:{n}" for n in wanted)
     return (f"basicConstraints = critical,CA:FALSE\nkeyUsage = critical,digitalSignature\nextendedKeyUsage = serverAuth\n"
             f"subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\nsubjectAltName = {listed}\n")  # fmt: skip
 

@@ -7,11 +7,11 @@ import ssl
 import threading
 from pathlib import Path
 
-from agent import words
-from agent.clock import Clock
-from agent.errors import InputError, SiteAgentError
-from agent.web.certificate import certificate, names
-from agent.web.options import Options
+from agent import i18n
+from agent.core.clock import Clock
+from agent.core.errors import InputError, SiteAgentError
+from agent.web.certificate import ensure_certificate, list_page_names
+from agent.web.options import WebOptions
 
 log = logging.getLogger(__name__)
 EVERY_S = 60.0
@@ -21,11 +21,11 @@ _WHOLE_S = 3600.0  # the dates; addresses and files are compared each time, whic
 class Certificate:
     """`pair` is (certificate, key). Raises SiteAgentError where it cannot be made, InputError where it cannot be used."""
 
-    def __init__(self, options: Options, clock: Clock) -> None:
+    def __init__(self, options: WebOptions, clock: Clock) -> None:
         self._options = options
         self._clock = clock
         self._own = not (options.certificate and options.key)
-        self.pair = certificate(options, clock.now())
+        self.pair = ensure_certificate(options, clock.now())
         self._context = _context(self.pair)
         self._seen = self._now()
         self._trouble = ""
@@ -45,10 +45,10 @@ class Certificate:
         if seen == self._seen:
             return
         try:
-            self.pair = certificate(self._options, self._clock.now())
+            self.pair = ensure_certificate(self._options, self._clock.now())
             if _stamps(self.pair) != self._seen[0]:
                 self._context = _context(self.pair)
-                log.info("%s", words.text("web.certificate_new", file=self.pair[0]))
+                log.info("%s", i18n.translate("web.certificate_new", file=self.pair[0]))
             self._seen, self._trouble = self._now(), ""
         except SiteAgentError as error:
             if str(error) != self._trouble:
@@ -60,7 +60,7 @@ class Certificate:
         connection.context = self._context
 
     def _now(self) -> tuple[tuple[int, ...], tuple[str, ...], int]:
-        wanted = tuple(names(self._options.names)) if self._own else ()
+        wanted = tuple(list_page_names(self._options.names)) if self._own else ()
         return _stamps(self.pair), wanted, int(self._clock.monotonic() // _WHOLE_S)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from agent.attendance.judge import Block
-from agent.intervals import bridged
-from agent.model import Gap, Segment
-from agent.model_classes import Lesson
+from agent.attendance.judge import CurveBlock
+from agent.core.class_model import Lesson
+from agent.core.intervals import bridge_pauses
+from agent.core.model import Gap, Segment
 
 WIDTH = 1000
 LEFT = 46
@@ -57,7 +57,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """A stretch of a time line; `at` is its local time HH:MM:SS; `text` says it in words."""
 
     x: float
@@ -67,11 +67,11 @@ class Bar:
     text: str
 
 
-def axis(lessons: Sequence[Lesson], margin: timedelta) -> Axis:
+def build_axis(lessons: Sequence[Lesson], margin: timedelta) -> Axis:
     return Axis(min(x.start for x in lessons) - margin, max(x.end for x in lessons) + margin)
 
 
-def curve(blocks: Sequence[Block], lessons: Iterable[Lesson], expected: int, time: Axis) -> Curve:
+def build_curve(blocks: Sequence[CurveBlock], lessons: Iterable[Lesson], expected: int, time: Axis) -> Curve:
     most = max([expected, 5, *(b.high for b in blocks if b.high is not None)])
     top = (most // 5 + 1) * 5  # room for the line's name
 
@@ -91,26 +91,26 @@ def curve(blocks: Sequence[Block], lessons: Iterable[Lesson], expected: int, tim
     return Curve("".join(line), "".join(band), y(expected), levels, shades)
 
 
-def time_line(
+def build_time_line(
     segments: Iterable[Segment], gaps: Iterable[tuple[Gap, str]], time: Axis, zone: ZoneInfo, now: datetime
-) -> list[Bar]:
+) -> list[ChartBar]:
     """Video in links of five minutes, gaps with their reasons in words."""
     bars = []
-    for start, end in bridged(sorted((s.start, s.end or now) for s in segments), _JOIN):
+    for start, end in bridge_pauses(sorted((s.start, s.end or now) for s in segments), _JOIN):
         at = max(start, time.start)
         until = min(end, time.end)
         while at < until:
             mark = at.astimezone(zone)
             step = mark.replace(minute=mark.minute // 5 * 5, second=0, microsecond=0) + STEP
             stop = min(until, step)
-            bars.append(_bar(at, stop, "video", f"{mark:%H:%M:%S}", time, zone))
+            bars.append(_build_bar(at, stop, "video", f"{mark:%H:%M:%S}", time, zone))
             at = stop
     for gap, reason in gaps:
-        bars.append(_bar(gap.start, gap.end, "gap", reason, time, zone))
+        bars.append(_build_bar(gap.start, gap.end, "gap", reason, time, zone))
     return bars
 
 
-def _bar(start: datetime, end: datetime, kind: str, text: str, time: Axis, zone: ZoneInfo) -> Bar:
+def _build_bar(start: datetime, end: datetime, kind: str, text: str, time: Axis, zone: ZoneInfo) -> ChartBar:
     x = time.x(start)
     local = start.astimezone(zone)
-    return Bar(x, round(max(0.5, time.x(end) - x), 1), kind, f"{local:%H:%M:%S}", text)
+    return ChartBar(x, round(max(0.5, time.x(end) - x), 1), kind, f"{local:%H:%M:%S}", text)

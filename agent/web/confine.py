@@ -29,7 +29,7 @@ class _Beneath(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def to(folders: Iterable[Path]) -> bool:
+def confine_writes(folders: Iterable[Path]) -> bool:
     """From now on this thread, and every thread and process that it begins, may write below `folders` alone; False where the
     kernel has no Landlock. Folders that do not exist are left out. Raises OSError where the kernel refuses."""
     libc = ctypes.CDLL(None, use_errno=True)

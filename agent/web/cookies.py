@@ -9,12 +9,12 @@ import secrets
 from starlette.responses import RedirectResponse, Response
 
 from agent.catalog import Catalog
-from agent.web.options import Options
+from agent.web.options import WebOptions
 
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z")
 
 
-def session_name(catalog: Catalog, options: Options) -> str:
+def choose_cookie_name(catalog: Catalog, options: WebOptions) -> str:
     """Cookies know no port: of two boxes behind one host name each needs a name of its own.
 
     The prefix makes browsers refuse it from other paths and without TLS.
@@ -29,13 +29,13 @@ def session_name(catalog: Catalog, options: Options) -> str:
     return f"__Host-session-{mark}" if options.tls else f"session-{mark}"
 
 
-def own_path(target: str) -> str:
+def keep_own_path(target: str) -> str:
     """Only a path of this site: `//host` and `/\\host` would lead elsewhere."""
     return target if _OWN_PATH.match(target) else "/"
 
 
-def begin(name: str, token: str, target: str, *, tls: bool) -> Response:
+def redirect_with_session(name: str, token: str, target: str, *, tls: bool) -> Response:
     """On to `target` with a session that has just begun."""
-    answer = RedirectResponse(own_path(target), status_code=303)
+    answer = RedirectResponse(keep_own_path(target), status_code=303)
     answer.set_cookie(name, token, httponly=True, secure=tls, samesite="strict", path="/")
     return answer

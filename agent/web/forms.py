@@ -14,18 +14,18 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import clock as clocks
-from agent import words
-from agent.drive import gaps
-from agent.errors import InputError
-from agent.inspection import chance, table
-from agent.model import Gap, Session
-from agent.model_classes import TrainingClass
+from agent import i18n
+from agent.core import clock as clocks
+from agent.core.class_model import TrainingClass
+from agent.core.errors import InputError
+from agent.core.model import Gap, Session
+from agent.drive import class_gaps
+from agent.inspection import spot_check, table
 from agent.web import minute, trail
-from agent.web.minute import Minute, RoomSeen
-from agent.web.pages import moment_of, the_half_day
-from agent.web.site import Visit
-from agent.web.trail import Trail
+from agent.web.minute import MinuteFacts, RoomMinute
+from agent.web.pages import find_half_day, parse_half_day_time
+from agent.web.site import PageVisit
+from agent.web.trail import AuditReport
 
 FORM_11 = (
     "institution", "number", "category", "occupation", "at", "place", "inspectors", "expected", "present", "missing",
@@ -40,17 +40,17 @@ _MOST_GAPS = 6
 
 def t(key: str, /, **params: object) -> str:
     """The forms are the county's and speak Chinese, whatever the screen does."""
-    return words.text_in("zh", key, **params)
+    return i18n.translate_to("zh", key, **params)
 
 
-def edit_form_11(v: Visit) -> Response:
+def edit_form_11(v: PageVisit) -> Response:
     """Form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
     seen = _minute(v, v.query("at"))
-    v.note("view.form11", seen.cls.class_id, {"at": clocks.rfc3339(seen.at, v.site.catalog.zone)})
+    v.note("view.form11", seen.cls.class_id, {"at": clocks.format_local(seen.at, v.site.catalog.zone)})
     return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=offered(v, seen), fields=FORM_11)
 
 
-def print_form_11(v: Visit) -> Response:
+def print_form_11(v: PageVisit) -> Response:
     """The form as it was completed, to print."""
     seen = _minute(v, v.form.get("moment", ""))
     before, now = offered(v, seen), _given(v, FORM_11)
@@ -58,32 +58,34 @@ def print_form_11(v: Visit) -> Response:
         name for name in ("expected", "present", "as_planned", "video") if _flat(now[name]) != _flat(before[name])
     ]
     figures = {name: before[name] for name in ("expected", "present", "video")}
-    moment = clocks.rfc3339(seen.at, v.site.catalog.zone)
+    moment = clocks.format_local(seen.at, v.site.catalog.zone)
     v.note("print.form11", seen.cls.class_id, {"at": moment, "offered": figures, "changed": changed})
     return v.page(
         "form11.html", f=now, before=before, changed=changed, seen=seen, head=v.site.catalog.audit.head(), z=t
     )
 
 
-def _minute(v: Visit, text: str) -> Minute:
+def _minute(v: PageVisit, text: str) -> MinuteFacts:
     cls = v.the_class()
-    day, session = the_half_day(v, cls)
-    at = moment_of(cls, day, session, text, v)
+    day, session = find_half_day(v, cls)
+    at = parse_half_day_time(cls, day, session, text, v)
     if at is None:
         raise InputError("clip.bad_time", value=text[:20])
     now = v.site.clock.now()
-    return minute.of(v.site.catalog, v.site.classes(), cls, day, session, at, now, v.site.options.rules)
+    return minute.collect_form11_facts(
+        v.site.catalog, v.site.classes(), cls, day, session, at, now, v.site.options.rules
+    )
 
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _given(v: Visit, names: Sequence[str]) -> dict[str, str]:
+def _given(v: PageVisit, names: Sequence[str]) -> dict[str, str]:
     return {name: v.form.get(name, "").replace("\r\n", "\n").strip()[:_LONGEST] for name in names}
 
 
-def offered(v: Visit, seen: Minute) -> dict[str, str]:
+def offered(v: PageVisit, seen: MinuteFacts) -> dict[str, str]:
     """The fields of form 11 as the evidence answers them; what it cannot answer is empty."""
     cls, local = seen.cls, seen.at.astimezone(v.site.catalog.zone)
     return dict.fromkeys(FORM_11, "") | {
@@ -94,7 +96,7 @@ def offered(v: Visit, seen: Minute) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _present(v: Visit, seen: Minute) -> str:
+def _present(v: PageVisit, seen: MinuteFacts) -> str:
     block = seen.block
     if block is None or block.present is None:
         return ""
@@ -103,13 +105,13 @@ def _present(v: Visit, seen: Minute) -> str:
              end=f"{block.end.astimezone(zone):%H:%M}")  # fmt: skip
 
 
-def _as_planned(seen: Minute) -> str:
+def _as_planned(seen: MinuteFacts) -> str:
     said = [] if seen.as_planned is None else [t("form.yes" if seen.as_planned else "form.no") + "，" + _held(seen)]
     groups = [line for one in seen.rooms for line in group_lines(one, t)]
     return "\n".join(said + ([f"{t('web.groups')}：" + "；".join(groups)] if groups else []))
 
 
-def _held(seen: Minute) -> str:
+def _held(seen: MinuteFacts) -> str:
     rooms = []
     for one in seen.rooms:
         if one.held is None or (one.lesson is None and not one.held):
@@ -120,7 +122,7 @@ def _held(seen: Minute) -> str:
     return "；".join(rooms)
 
 
-def group_lines(seen: RoomSeen, say: Callable[..., str]) -> list[str]:
+def group_lines(seen: RoomMinute, say: Callable[..., str]) -> list[str]:
     """How many are at each bench of a practice lesson's room; that nobody can tell where no benches are marked."""
     if seen.lesson is None or seen.lesson.kind != "practice":
         return []
@@ -135,14 +137,14 @@ def group_lines(seen: RoomSeen, say: Callable[..., str]) -> list[str]:
     ]
 
 
-def _video(v: Visit, seen: Minute) -> str:
+def _video(v: PageVisit, seen: MinuteFacts) -> str:
     """完整 and 清晰 with what stands behind them."""
     zone = v.site.catalog.zone
     parts = []
     if seen.complete is True:
         parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
     elif seen.complete is False:
-        rooms = gaps.rooms_said(seen.missing, seen.cls, t)
+        rooms = class_gaps.describe_room_gaps(seen.missing, seen.cls, t)
         parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps), rooms=rooms))
     if seen.clear is not None:
         why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
@@ -154,49 +156,49 @@ def _video(v: Visit, seen: Minute) -> str:
 
 def _reason(reason: str) -> str:
     for key in (f"web.alert.picture.{reason}", f"web.alert.sound.{reason}"):
-        if key in words.catalogue():
+        if key in i18n.load_catalogue():
             return t(key)
     return t("form.other_reason")
 
 
-def _gap_words(v: Visit, found: Sequence[Gap]) -> str:
+def _gap_words(v: PageVisit, found: Sequence[Gap]) -> str:
     zone, said = v.site.catalog.zone, []
     for g in found[:_MOST_GAPS]:
-        start, end = gaps.clocks(g, zone)
+        start, end = class_gaps.format_gap_times(g, zone)
         said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
     rest = len(found) - len(said)
     return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")
 
 
-def edit_review(v: Visit) -> Response:
+def edit_review(v: PageVisit) -> Response:
     """The sheet of video opened: the spans come out of the audit, the caller's own or (`all`) everybody's."""
     cls = v.the_class()
     everybody = v.query("all") == "1"
     v.settle(cls.class_id)
-    seen = _trail(v, cls, everybody=everybody)
+    seen = _collect_report(v, cls, everybody=everybody)
     v.note("view.review", cls.class_id)
     return v.page(
-        "review_edit.html", cls=cls, f=_review(v, cls, seen), everybody=everybody, draws=seen.draws, fault="", z=t
+        "review_edit.html", cls=cls, f=_fill_review(v, cls, seen), everybody=everybody, draws=seen.draws, fault="", z=t
     )
 
 
-def _trail(v: Visit, cls: TrainingClass, *, everybody: bool) -> Trail:
-    return trail.of_class(v.site.catalog, cls.class_id, None if everybody or v.me is None else v.me.name)
+def _collect_report(v: PageVisit, cls: TrainingClass, *, everybody: bool) -> AuditReport:
+    return trail.collect_audit_report(v.site.catalog, cls.class_id, None if everybody or v.me is None else v.me.name)
 
 
-def _review(v: Visit, cls: TrainingClass, seen: Trail) -> dict[str, str]:
+def _fill_review(v: PageVisit, cls: TrainingClass, seen: AuditReport) -> dict[str, str]:
     """The fields of the sheet as audit and ledger answer them."""
     catalog = v.site.catalog
-    today = clocks.local_day(v.site.clock.now(), catalog.zone)
+    today = clocks.get_local_day(v.site.clock.now(), catalog.zone)
     return {
         "institution": cls.institution, "class": t("form.class", occupation=cls.occupation, n=cls.class_number),
         "day": t("form.day", y=today.year, m=today.month, d=today.day), "note": "",
-        "spans": _fitted(trail.span_lines(catalog, seen)), "seed": _fitted(trail.seed_lines(catalog, seen)),
-        "findings": "\n".join(_findings(v, cls)),
+        "spans": _fit_lines(trail.describe_spans(catalog, seen)), "seed": _fit_lines(trail.describe_seeds(catalog, seen)),
+        "findings": "\n".join(_list_findings(v, cls)),
     }  # fmt: skip
 
 
-def _fitted(lines: Sequence[str]) -> str:
+def _fit_lines(lines: Sequence[str]) -> str:
     """As many lines as a field takes; how many more there are is said, so that nothing is cut off unseen."""
     kept, room = [], _LONGEST - 100
     for line in lines:
@@ -208,17 +210,17 @@ def _fitted(lines: Sequence[str]) -> str:
     return "\n".join([*kept, t("form.more_lines", n=rest)] if rest else kept)
 
 
-def print_review(v: Visit) -> Response:
+def print_review(v: PageVisit) -> Response:
     """The sheet as it was completed, to print; what of it no longer reads as the audit has it is named."""
     cls = v.the_class()
     everybody = v.form.get("all") == "1"
-    before, now = _review(v, cls, _trail(v, cls, everybody=everybody)), _given(v, REVIEW)
+    before, now = _fill_review(v, cls, _collect_report(v, cls, everybody=everybody)), _given(v, REVIEW)
     changed = [name for name in ("spans", "seed", "findings") if _flat(now[name]) != _flat(before[name])]
     v.note("print.review", cls.class_id, {"everybody": everybody, "changed": changed})
     return v.page("review.html", cls=cls, f=now, changed=changed, head=v.site.catalog.audit.head(), z=t)
 
 
-def draw(v: Visit) -> Response:
+def draw_for_review(v: PageVisit) -> Response:
     """Draw moments of lesson time that nobody on the site can choose; the audit keeps them."""
     cls = v.the_class()
     counts = [v.form.get(name, "") for name in ("count", "seconds")]
@@ -228,11 +230,13 @@ def draw(v: Visit) -> Response:
     if not (0 < count <= _MOST_DRAWN and 0 < seconds <= 600):
         raise InputError("web.bad_draw", most=_MOST_DRAWN)
     seed = v.form.get("seed", "").strip()[:200] or None
-    chance.drawn(v.site.catalog, v.site.clock, cls, count=count, seconds=seconds, seed=seed, within=None, who=v.who)
+    spot_check.draw_and_record(
+        v.site.catalog, v.site.clock, cls, count=count, seconds=seconds, seed=seed, within=None, who=v.who
+    )
     return v.go(f"/classes/{cls.class_id}/review")
 
 
-def go_to_moment(v: Visit) -> Response:
+def go_to_moment(v: PageVisit) -> Response:
     """To the half-day's page, playing a drawn moment in its room."""
     cls = v.the_class()
     try:
@@ -246,13 +250,13 @@ def go_to_moment(v: Visit) -> Response:
     return v.go(f"/classes/{cls.class_id}/{lesson.date}/{lesson.session.value}?{camera}at={local:%H:%M:%S}#play")
 
 
-def _findings(v: Visit, cls: TrainingClass) -> list[str]:
+def _list_findings(v: PageVisit, cls: TrainingClass) -> list[str]:
     """What the figures offer as findings; the person says what they are worth."""
     now, catalog = v.site.clock.now(), v.site.catalog
-    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
+    book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now)
     total = book.total()
-    said = {"rooms": gaps.rooms_said(total, cls, t), "cameras": gaps.cameras_said(total, t)}
-    lines = [t("form.gaps_in_all", n=len(book.gaps), **said) if book.gaps else gaps.none_said(total, t)]
+    said = {"rooms": class_gaps.describe_room_gaps(total, cls, t), "cameras": class_gaps.describe_camera_gaps(total, t)}
+    lines = [t("form.gaps_in_all", n=len(book.gaps), **said) if book.gaps else class_gaps.describe_no_gaps(total, t)]
     marks: dict[str, int] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1
@@ -260,7 +264,7 @@ def _findings(v: Visit, cls: TrainingClass) -> list[str]:
     return lines
 
 
-def attendance_sheet(v: Visit) -> Response:
+def send_attendance_sheet(v: PageVisit) -> Response:
     """The attendance of a class by half-day as XLSX."""
     cls = v.the_class()
     v.note("export.attendance", cls.class_id)
@@ -269,17 +273,21 @@ def attendance_sheet(v: Visit) -> Response:
         _attendance_row(cls, day, session, known.get((day.isoformat(), session.value)))
         for day, session in cls.half_days()
     ]
-    heads: list[Sequence[table.Cell]] = [
+    heads: list[Sequence[table.XlsxCell]] = [
         (t("web.class_id"), cls.class_id), (t("web.project"), cls.project), (t("web.occupation"), cls.occupation),
         (t("web.number"), t("web.number_n", n=cls.class_number)), (t("web.institution"), cls.institution),
         (t("web.place"), cls.place), (t("web.footer"),), (),
     ]  # fmt: skip
-    data = table.xlsx(t("form.attendance_title"), heads, t("papers.attendance_headings").split(","), rows)
+    data = table.build_xlsx(t("form.attendance_title"), heads, t("papers.attendance_headings").split(","), rows)
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    return Response(data, media_type=kind, headers={**_file(cls, "到课人数.xlsx"), "Cache-Control": "no-store"})
+    return Response(
+        data, media_type=kind, headers={**_name_attachment(cls, "到课人数.xlsx"), "Cache-Control": "no-store"}
+    )
 
 
-def _attendance_row(cls: TrainingClass, day: date, session: Session, a: Mapping[str, Any] | None) -> list[table.Cell]:
+def _attendance_row(
+    cls: TrainingClass, day: date, session: Session, a: Mapping[str, Any] | None
+) -> list[table.XlsxCell]:
     if a is None:
         return [day, session.folder, cls.expected_on(day, session), *[None] * 9, t("form.no_figures"), None]
     ratio = None if a["ratio"] is None else float(a["ratio"])
@@ -288,13 +296,13 @@ def _attendance_row(cls: TrainingClass, day: date, session: Session, a: Mapping[
             t(f"attendance.status.{a['status']}"), a["revision"]]  # fmt: skip
 
 
-def _file(cls: TrainingClass, name: str) -> dict[str, str]:
+def _name_attachment(cls: TrainingClass, name: str) -> dict[str, str]:
     # the class ID is letters, digits and hyphens; the Chinese name goes encoded (RFC 6266)
     plain = f"{cls.class_id}.{name.rsplit('.', 1)[1]}"
     return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{cls.class_id}_{quote(name)}"}
 
 
-def archive(v: Visit) -> Response:
+def show_archive(v: PageVisit) -> Response:
     """What of a class belongs into its file, where it lies, and how it is proven."""
     cls, catalog = v.the_class(), v.site.catalog
     now = v.site.clock.now()
@@ -304,8 +312,8 @@ def archive(v: Visit) -> Response:
         n, size = by_drive.get(s.drive_id, (0, 0))
         by_drive[s.drive_id] = (n + 1, size + (s.bytes or 0))
     links = catalog.chain.of_class(cls.class_id)
-    book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
-    cut = trail.of_class(catalog, cls.class_id, None).clips
+    book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now)
+    cut = trail.collect_audit_report(catalog, cls.class_id, None).clips
     v.note("view.archive", cls.class_id)
     return v.page(
         "archive.html", cls=cls, drives=[(d, catalog.drives.get(d), *x) for d, x in sorted(by_drive.items())], links=links,
@@ -313,13 +321,15 @@ def archive(v: Visit) -> Response:
     )  # fmt: skip
 
 
-def audit_of_class(v: Visit) -> Response:
+def send_class_audit(v: PageVisit) -> Response:
     """The audit of a class as lines of JSON, in the columns from which each hash is made."""
     cls = v.the_class()
     v.settle(cls.class_id)
-    lines = trail.lines(v.site.catalog, cls.class_id)
+    lines = trail.dump_entries(v.site.catalog, cls.class_id)
     v.note("export.audit", cls.class_id, {"entries": len(lines)})
     body = "".join(line + "\n" for line in lines)
     return Response(
-        body, media_type="application/x-ndjson", headers={**_file(cls, "审计.jsonl"), "Cache-Control": "no-store"}
+        body,
+        media_type="application/x-ndjson",
+        headers={**_name_attachment(cls, "审计.jsonl"), "Cache-Control": "no-store"},
     )

@@ -18,9 +18,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from agent import words
-from agent.web.guest import Guest, unsent
-from agent.web.throttle import origin
+from agent import i18n
+from agent.web.guest import HttpConnection, count_unsent
+from agent.web.throttle import identify_sender
 
 log = logging.getLogger(__name__)
 MOST = 200
@@ -44,13 +44,13 @@ _PAUSE_S = 1.0
 _SEND_BUFFER = 256 << 10
 
 
-class Seat:
+class ConnectionSlot:
     """A connection from its first packet on; `guest` is None until the TLS handshake is over."""
 
     def __init__(self, sock: socket.socket, where: str, now: float) -> None:
         self.sock = sock
         self.origin = where
-        self.guest: Guest | None = None
+        self.guest: HttpConnection | None = None
         self.task: asyncio.Task[None] | None = None
         self.begun = False
         self._since, self._taken, self._moved = now, 0, now
@@ -66,7 +66,7 @@ class Seat:
 
     def unread(self) -> bool:
         """Whether there is something that the other side has not taken."""
-        return self.guest is not None and (unsent(self.sock)[0] > 0 or self.guest.unsent())
+        return self.guest is not None and (count_unsent(self.sock)[0] > 0 or self.guest.unsent())
 
     def kept(self, now: float) -> float:
         """Seconds that a browser has kept this connection for another request, from KEPT_S on; 0.0 where it is in use."""
@@ -76,7 +76,7 @@ class Seat:
 
     def late(self, now: float) -> str:
         """Why this connection is over, or ""."""
-        taken = unsent(self.sock)[1]
+        taken = count_unsent(self.sock)[1]
         if self.unread():
             if taken - self._taken >= LEAST:
                 self._taken, self._moved = taken, now
@@ -96,15 +96,15 @@ class Seat:
             self.task.cancel()
 
 
-class Gate:
+class ConnectionGate:
     """Lives in the event loop's thread. `make` gives the protocol of a connection."""
 
-    def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None, make: Callable[[], Guest]) -> None:
+    def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None, make: Callable[[], HttpConnection]) -> None:
         self._listener = listener
         self._tls = tls
         self._make = make
         self._loop = asyncio.get_running_loop()
-        self._seats: set[Seat] = set()
+        self._seats: set[ConnectionSlot] = set()
         self._held: Counter[str] = Counter()
         self._lines: dict[str, deque[tuple[float, socket.socket]]] = {}
         self._turned: Counter[str] = Counter()
@@ -147,7 +147,7 @@ class Gate:
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(_PAUSE_S, self._listen)
                 return
-            self._arrived(sock, origin(str(peer[0])))
+            self._arrived(sock, identify_sender(str(peer[0])))
 
     def _arrived(self, sock: socket.socket, where: str) -> None:
         now = time.monotonic()
@@ -200,17 +200,17 @@ class Gate:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # without a bound the kernel grows it to megabytes for somebody who does not read
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        seat = Seat(sock, where, now)
+        seat = ConnectionSlot(sock, where, now)
         self._seats.add(seat)
         self._held[where] += 1
         seat.task = self._loop.create_task(self._seat(seat))
         seat.task.add_done_callback(lambda task: self._seated(seat, task))
 
-    async def _seat(self, seat: Seat) -> None:
+    async def _seat(self, seat: ConnectionSlot) -> None:
         """Until the TLS handshake is over, or without TLS at once. Raises OSError where it fails."""
         seat.begun = True
 
-        def guest() -> Guest:
+        def guest() -> HttpConnection:
             made = self._make()
             made.left = lambda: self._leave(seat)
             made.welcome = lambda: seat in self._seats
@@ -221,7 +221,7 @@ class Gate:
         if seat in self._seats:
             seat.guest = made
 
-    def _seated(self, seat: Seat, task: asyncio.Task[None]) -> None:
+    def _seated(self, seat: ConnectionSlot, task: asyncio.Task[None]) -> None:
         seat.task = None
         if task.cancelled() or isinstance(task.exception(), OSError):
             # no TLS, gone again, too slow, or made to go; from the beginning on the socket is asyncio's to close
@@ -229,7 +229,7 @@ class Gate:
                 seat.sock.close()
             self._leave(seat)
 
-    def _leave(self, seat: Seat) -> None:
+    def _leave(self, seat: ConnectionSlot) -> None:
         if seat in self._seats:
             self._seats.discard(seat)
             seat.guest = None
@@ -267,6 +267,6 @@ class Gate:
             self._call_in(where, now)
         if self._turned and now - self._told >= _TELL_S:
             self._told = now
-            counts = ", ".join(f"{words.text(f'web.gate.{why}')} {n}" for why, n in sorted(self._turned.items()))
+            counts = ", ".join(f"{i18n.translate(f'web.gate.{why}')} {n}" for why, n in sorted(self._turned.items()))
             self._turned.clear()
-            log.warning("%s", words.text("web.gate", counts=counts))
+            log.warning("%s", i18n.translate("web.gate", counts=counts))

@@ -19,7 +19,7 @@ _BUFFER = 64 << 10
 _ACKED = struct.Struct("=120xQ")
 
 
-class Guest(H11Protocol):
+class HttpConnection(H11Protocol):
     """`left` is called when the connection is gone; `welcome` says whether it still has its place when it is there."""
 
     left: Callable[[], None]
@@ -66,7 +66,7 @@ class Guest(H11Protocol):
         return self.transport.get_write_buffer_size() > 0
 
 
-def unsent(sock: socket.socket) -> tuple[int, int]:
+def count_unsent(sock: socket.socket) -> tuple[int, int]:
     """(bytes in the kernel that the other side has not taken, bytes that it has taken in all); zeros once it is closed."""
     try:
         queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")

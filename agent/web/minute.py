@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from agent.attendance import figures
-from agent.attendance.alerting import at_bench
-from agent.attendance.estimate import covered, median_up, room_estimate
-from agent.attendance.judge import Block, Rules
+from agent.attendance.alerting import count_at_bench
+from agent.attendance.estimate import compute_coverage, compute_upper_median, estimate_room
+from agent.attendance.judge import CurveBlock, JudgementRules
 from agent.catalog import Catalog
-from agent.drive import gaps
-from agent.missing import Total
-from agent.model import Gap, Look, Session
-from agent.model_alerts import Alert
-from agent.model_classes import Bench, Lesson, Room, TrainingClass
+from agent.core.alert_model import Alert
+from agent.core.class_model import Bench, Lesson, Room, TrainingClass
+from agent.core.model import Gap, Look, Session
+from agent.core.room_gaps import RoomGapTotal
+from agent.drive import class_gaps
 
 CLEAR_SHARE = 0.95
 """Video counts as clear where at least this part of its looks could be judged for people."""
@@ -24,7 +24,7 @@ _MARKS = ("picture.", "sound.")
 
 
 @dataclass(frozen=True, slots=True)
-class RoomSeen:
+class RoomMinute:
     """`lesson` is what was planned there at the minute; `people` (staff included) None where it cannot be judged.
     `groups`: people at each of the room's benches, likewise."""
 
@@ -40,7 +40,7 @@ class RoomSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Minute:
+class MinuteFacts:
     """`block` is the five minutes whose estimate answers for the minute; its counts are None where nobody can tell.
 
     `gaps`, `missing` (their sum), `looks`, `judged`, `reasons` (why looks could not be judged) and `alerts` (of picture and
@@ -54,10 +54,10 @@ class Minute:
     expected: int
     until: datetime
     lessons: list[Lesson]
-    block: Block | None
-    rooms: list[RoomSeen]
+    block: CurveBlock | None
+    rooms: list[RoomMinute]
     gaps: list[Gap]
-    missing: Total
+    missing: RoomGapTotal
     looks: int
     judged: int
     reasons: Counter[str]
@@ -95,15 +95,15 @@ class Minute:
         return self.cls.lessons_of(self.day, self.session)[0].start
 
 
-def of(
+def collect_form11_facts(
     catalog: Catalog, classes: Sequence[TrainingClass], cls: TrainingClass, day: date, session: Session, at: datetime,
-    now: datetime, rules: Rules,
-) -> Minute:  # fmt: skip
+    now: datetime, rules: JudgementRules,
+) -> MinuteFacts:  # fmt: skip
     """`at` lies on the half-day, which has at least one lesson."""
     lessons = cls.lessons_of(day, session)
-    shown = figures.shown(catalog, cls, day, session, now, rules)
+    shown = figures.load_half_day_figures(catalog, cls, day, session, now, rules)
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
-    book = gaps.book(catalog, classes, cls.class_id, now, day, session)
+    book = class_gaps.load_gap_book(catalog, classes, cls.class_id, now, day, session)
     block = next((b for b in shown.half.curve if b.start <= at < b.end), None)
     on = [x for x in lessons if x.start <= at < x.end]
     until = min(now, lessons[-1].end)
@@ -114,7 +114,7 @@ def of(
         if a.kind.value.startswith(_MARKS)
         and ((a.date, a.session) == (day, session) or lessons[0].start <= a.since < lessons[-1].end)
     ]
-    return Minute(
+    return MinuteFacts(
         cls, at, day, session, cls.expected_on(day, session), until, on, block,
         [_room(room, on, looks, block, at, rules) for room in cls.rooms],
         book.gaps, book.total(), len(in_lessons),
@@ -123,17 +123,24 @@ def of(
 
 
 def _room(
-    room: Room, on: Sequence[Lesson], looks: Sequence[Look], block: Block | None, at: datetime, rules: Rules
-) -> RoomSeen:
+    room: Room,
+    on: Sequence[Lesson],
+    looks: Sequence[Look],
+    block: CurveBlock | None,
+    at: datetime,
+    rules: JudgementRules,
+) -> RoomMinute:
     start, end = (block.start, block.end) if block else (at, at + timedelta(minutes=1))
-    seen = room_estimate(room, looks, start, end, reach_s=rules.reach_s, share=rules.block_share)
+    seen = estimate_room(room, looks, start, end, reach_s=rules.reach_s, share=rules.block_share)
     lesson = next((x for x in on if x.room_id == room.room_id), None)
-    groups = tuple((bench, _group(bench, looks, start, end, rules)) for bench in room.benches)
-    return RoomSeen(room, lesson, seen.people if seen else None, groups)
+    groups = tuple((bench, _count_group(bench, looks, start, end, rules)) for bench in room.benches)
+    return RoomMinute(room, lesson, seen.people if seen else None, groups)
 
 
-def _group(bench: Bench, looks: Sequence[Look], start: datetime, end: datetime, rules: Rules) -> int | None:
+def _count_group(
+    bench: Bench, looks: Sequence[Look], start: datetime, end: datetime, rules: JudgementRules
+) -> int | None:
     mine = [x for x in looks if x.camera_id == bench.camera_id and x.judged and start <= x.at < end]
-    if not mine or covered(mine, start, end, rules.reach_s) < rules.block_share:
+    if not mine or compute_coverage(mine, start, end, rules.reach_s) < rules.block_share:
         return None
-    return median_up((at_bench(bench, x), 1.0) for x in mine)
+    return compute_upper_median((count_at_bench(bench, x), 1.0) for x in mine)

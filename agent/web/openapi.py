@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent import words
-from agent.web.calls import BASE, Argument, Operation
+from agent import i18n
+from agent.web.calls import BASE, CallArgument, Operation
 from agent.web.problems import MEDIA_TYPE
 from agent.web.schemas import SCHEMAS, Schema, ref
 
@@ -21,7 +21,7 @@ What the inspectors' page shows, for the bureau's programs. Times are RFC 3339 w
 `next`. Answers carry an ETag; errors are RFC 9457 and their `code` is stable. Fields may be added; none goes within v1."""
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
+def build_openapi(operations: Iterable[Operation]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for op in operations:
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op)
@@ -44,19 +44,19 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     }
 
 
-def text(operations: Iterable[Operation]) -> str:
+def render_openapi(operations: Iterable[Operation]) -> str:
     """As it is served and kept in docs/openapi.json."""
-    return json.dumps(document(operations), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(build_openapi(operations), ensure_ascii=False, indent=1) + "\n"
 
 
 def _problems() -> dict[str, Any]:
     """Every code that an error of the API may have."""
     found = {
         k: e
-        for k, e in sorted(words.catalogue().items())
+        for k, e in sorted(i18n.load_catalogue().items())
         if k.startswith(("api.", "clip.")) and not k.startswith("clip.help")
     }
-    return found | {"web.long_clip": words.catalogue()["web.long_clip"]}
+    return found | {"web.long_clip": i18n.load_catalogue()["web.long_clip"]}
 
 
 def _operation(op: Operation) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _operation(op: Operation) -> dict[str, Any]:
     return made
 
 
-def _parameter(a: Argument) -> dict[str, Any]:
+def _parameter(a: CallArgument) -> dict[str, Any]:
     made: dict[str, Any] = {
         "name": a.name,
         "in": a.where,
@@ -94,7 +94,7 @@ def _parameter(a: Argument) -> dict[str, Any]:
     return made | {"description": a.about} if a.about else made
 
 
-def _body(arguments: Iterable[Argument]) -> Schema:
+def _body(arguments: Iterable[CallArgument]) -> Schema:
     known = list(arguments)
     return {
         "type": "object", "additionalProperties": False, "required": [a.name for a in known if a.required],
@@ -116,9 +116,9 @@ def _answer(op: Operation, status: int) -> dict[str, Any]:
     return {"description": words_for[status], "headers": headers, "content": content}
 
 
-def route(operations: Iterable[Operation]) -> Route:
+def build_openapi_route(operations: Iterable[Operation]) -> Route:
     """Anybody may read it."""
-    body = text(operations)
+    body = render_openapi(operations)
 
     async def endpoint(request: Request) -> Response:
         return Response(body, media_type="application/json", headers={"Cache-Control": "max-age=3600"})

@@ -20,47 +20,47 @@ from agent.web.calls import (
     SECONDS,
     TEXT,
     TIME,
-    Argument,
+    CallArgument,
     Operation,
 )
-from agent.web.site import Visit
+from agent.web.site import PageVisit
 
 
-def _picture(now: watch.Now) -> Callable[[Visit, Given], Response]:
+def _picture(now: watch.LiveView) -> Callable[[PageVisit, Given], Response]:
     return lambda v, given: now.picture(v)
 
 
-_CLASS = Argument("class_id", ID, "path")
-_DATE = Argument("date", DAY, about="one day only")
-_SESSION = Argument("session", HALF, about="one half-day only")
-_CAMERA = Argument("camera_id", ID, about="one camera only")
-_LIMIT = Argument("limit", LIMIT, about="items a page, 200 unless given")
-_AFTER = Argument("after", NUMBER, about="`next` of the page before")
-_HALF_DAY = (Argument("date", DAY, "path"), Argument("session", HALF, "path"))
+_CLASS = CallArgument("class_id", ID, "path")
+_DATE = CallArgument("date", DAY, about="one day only")
+_SESSION = CallArgument("session", HALF, about="one half-day only")
+_CAMERA = CallArgument("camera_id", ID, about="one camera only")
+_LIMIT = CallArgument("limit", LIMIT, about="items a page, 200 unless given")
+_AFTER = CallArgument("after", NUMBER, about="`next` of the page before")
+_HALF_DAY = (CallArgument("date", DAY, "path"), CallArgument("session", HALF, "path"))
 
 
-def all_of(now: watch.Now) -> tuple[Operation, ...]:
+def list_operations(now: watch.LiveView) -> tuple[Operation, ...]:
     one, half = "/classes/{class_id}", "/classes/{class_id}/half-days/{date}/{session}"
     return (
         Operation(
             "classes",
             "GET",
             "/classes",
-            api.classes,
+            api.list_classes,
             "班级列表",
             "Classes by ID",
             "ClassList",
             (
-                Argument("q", TEXT, about="part of ID, project, occupation or place"),
+                CallArgument("q", TEXT, about="part of ID, project, occupation or place"),
                 _LIMIT,
-                Argument("after", ID, about="`next` of the page before"),
+                CallArgument("after", ID, about="`next` of the page before"),
             ),
         ),
         Operation(
             "class",
             "GET",
             one,
-            api.one_class,
+            api.get_class,
             "班级",
             "A class as approved, its half-days, heads of closed ones",
             "Class",
@@ -70,7 +70,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "attendance",
             "GET",
             one + "/attendance",
-            api.attendance,
+            api.list_attendance,
             "各半天到课人数（视频估计）",
             "Attendance of each half-day, as last published",
             "AttendanceList",
@@ -80,7 +80,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "half_day",
             "GET",
             half,
-            api.half_day,
+            api.get_half_day,
             "半天",
             "A half-day with lessons, curve and findings",
             "HalfDay",
@@ -90,7 +90,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "looks",
             "GET",
             half + "/looks",
-            api.looks,
+            api.list_looks,
             "抽帧",
             "Every look of a half-day",
             "LookList",
@@ -100,7 +100,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "gaps",
             "GET",
             one + "/gaps",
-            api.the_gaps,
+            api.list_gaps,
             "录像缺失",
             "Planned time without video, with reasons",
             "GapList",
@@ -110,7 +110,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "segments",
             "GET",
             one + "/segments",
-            api.segments,
+            api.list_segments,
             "录像段",
             "Recorded files with their hashes",
             "SegmentList",
@@ -120,7 +120,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "class_alerts",
             "GET",
             one + "/alerts",
-            api.class_alerts,
+            api.list_class_alerts,
             "班级告警",
             "Alerts of a class, cleared ones too",
             "AlertList",
@@ -130,7 +130,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "class_audit",
             "GET",
             one + "/audit",
-            api.class_audit,
+            api.list_class_audit,
             "班级审计记录",
             "The audit's entries about a class",
             "AuditList",
@@ -147,11 +147,11 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "Clip",
             (
                 _CLASS,
-                Argument("date", DAY, "body", True),
-                Argument("from", TIME, "body", True),
-                Argument("to", TIME, "body", True),
-                Argument("camera_id", ID, "body", about="all cameras unless given"),
-                Argument("why", TEXT, "body", about="goes into manifest and audit"),
+                CallArgument("date", DAY, "body", True),
+                CallArgument("from", TIME, "body", True),
+                CallArgument("to", TIME, "body", True),
+                CallArgument("camera_id", ID, "body", about="all cameras unless given"),
+                CallArgument("why", TEXT, "body", about="goes into manifest and audit"),
             ),
             success=(201,),
         ),
@@ -165,9 +165,9 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "Draw",
             (
                 _CLASS,
-                Argument("count", COUNT, "body", True),
-                Argument("seconds", SECONDS, "body", True),
-                Argument("seed", TEXT, "body"),
+                CallArgument("count", COUNT, "body", True),
+                CallArgument("seconds", SECONDS, "body", True),
+                CallArgument("seed", TEXT, "body"),
             ),
             success=(201,),
         ),
@@ -179,7 +179,7 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "视频片段",
             "A clip's files with their manifests",
             "Clip",
-            (Argument("clip_id", CLIP_ID, "path"),),
+            (CallArgument("clip_id", CLIP_ID, "path"),),
         ),
         Operation(
             "clip_file",
@@ -189,14 +189,14 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "下载片段",
             "Video (with ranges), manifest or signature",
             "video/mp4",
-            (Argument("clip_id", CLIP_ID, "path"), Argument("name", FILE, "path")),
+            (CallArgument("clip_id", CLIP_ID, "path"), CallArgument("name", FILE, "path")),
             success=(200, 206),
         ),
         Operation(
             "cameras",
             "GET",
             "/cameras",
-            api.cameras,
+            api.list_cameras,
             "现场机位",
             "Cameras as they are now, with the newest look",
             "CameraList",
@@ -209,16 +209,22 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "现场画面",
             "The newest picture out of what is being recorded",
             "image/jpeg",
-            (Argument("camera_id", ID, "path"),),
+            (CallArgument("camera_id", ID, "path"),),
         ),
         Operation(
-            "open_alerts", "GET", "/alerts", api.open_alerts, "未解除的告警", "Alerts that are not cleared", "AlertList"
+            "open_alerts",
+            "GET",
+            "/alerts",
+            api.list_open_alerts,
+            "未解除的告警",
+            "Alerts that are not cleared",
+            "AlertList",
         ),
         Operation(
             "health",
             "GET",
             "/health",
-            health.call,
+            health.get_health,
             "终端自检结果",
             "The box's last examination of itself, each finding with its mend",
             "Health",
@@ -227,11 +233,11 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "audit",
             "GET",
             "/audit",
-            api.audit,
+            api.list_audit,
             "审计记录",
             "The audit, newest first",
             "Audit",
-            (_LIMIT, Argument("before", NUMBER, about="`next` of the page before")),
+            (_LIMIT, CallArgument("before", NUMBER, about="`next` of the page before")),
             ("bureau",),
         ),
     )

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from agent import defaults
-from agent.attendance.judge import Rules
+from agent.attendance.judge import JudgementRules
+from agent.core import defaults
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WebOptions:
     """`folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to look under;
     `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on
     the loopback only; `port` 0 lets the system choose; `names` are more host names and addresses for its own certificate."""
@@ -28,4 +28,4 @@ class Options:
     certificate: Path | None = None
     key: Path | None = None
     names: tuple[str, ...] = ()
-    rules: Rules = field(default_factory=Rules)
+    rules: JudgementRules = field(default_factory=JudgementRules)

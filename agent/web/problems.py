@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from agent import words
+from agent import i18n
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "/api/v1/openapi.json#/components/x-problems/"
@@ -20,7 +20,7 @@ OF_STATUS = {
 }  # fmt: skip
 
 
-class Problem(Exception):
+class ApiProblem(Exception):
     """A handler's answer where it cannot give what was asked. `more` goes into the body beside the standard members."""
 
     def __init__(self, status: int, code: str, /, more: Mapping[str, Any] | None = None, **params: object) -> None:
@@ -31,7 +31,7 @@ class Problem(Exception):
         self.more = dict(more or {})
 
 
-def language(request: Request) -> words.Language:
+def choose_language(request: Request) -> i18n.Language:
     """What `Accept-Language` names first of the two that there are; Chinese else."""
     for part in request.headers.get("accept-language", "").lower().split(","):
         if part.strip().startswith("zh"):
@@ -41,13 +41,13 @@ def language(request: Request) -> words.Language:
     return "zh"
 
 
-def answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+def build_problem_response(request: Request, problem: ApiProblem, headers: Mapping[str, str] | None = None) -> Response:
     """`title` says the kind in words, `detail` this case; programs go by `code`."""
-    lang = language(request)
+    lang = choose_language(request)
     title = HTTPStatus(problem.status).phrase
     body = {
         "type": _TYPE + problem.code, "title": title, "status": problem.status,
-        "detail": " ".join(words.text_in(lang, problem.code, **problem.params).split()), "code": problem.code, **problem.more,
+        "detail": " ".join(i18n.translate_to(lang, problem.code, **problem.params).split()), "code": problem.code, **problem.more,
     }  # fmt: skip
     more = {"WWW-Authenticate": 'Bearer realm="site-agent"'} if problem.status == 401 else {}
     return Response(

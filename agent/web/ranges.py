@@ -20,14 +20,14 @@ _TELL_S = 10.0
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 
 
-class Ranged(Protocol):
+class RangedContent(Protocol):
     @property
     def size(self) -> int: ...
 
     def read(self, start: int = 0, stop: int | None = None) -> Generator[bytes]: ...
 
 
-class Sending:
+class ActiveTransfers:
     """The films on their way out of this process."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Sending:
 
 
 def respond(
-    request: Request, film: Ranged, etag: str, headers: dict[str, str], sent: Sent, sending: Sending
+    request: Request, film: RangedContent, etag: str, headers: dict[str, str], sent: Sent, sending: ActiveTransfers
 ) -> Response:
     """200, 206, 304 or 416. `etag` without quotes names the content: the same clip has the same for ever. What goes out is told
     to `sent`."""
@@ -61,7 +61,7 @@ def respond(
         return Response(status_code=304, headers=headers)
     asked = request.headers.get("range")
     if asked is not None and request.headers.get("if-range", tag) == tag:
-        span = _span(asked, film.size)
+        span = _parse_range(asked, film.size)
         if span is not None:
             start, stop = span
             if start >= stop:
@@ -77,7 +77,7 @@ def matches(request: Request, tag: str) -> bool:
     return tag in known or known == ["*"]
 
 
-def _span(asked: str, size: int) -> tuple[int, int] | None:
+def _parse_range(asked: str, size: int) -> tuple[int, int] | None:
     """[start, stop), empty where nothing of it exists; None for what is not one range: then the whole is sent."""
     match = _ONE_RANGE.match(asked.strip())
     if match is None or not (match[1] or match[2]):
@@ -90,13 +90,13 @@ def _span(asked: str, size: int) -> tuple[int, int] | None:
 
 def _send(
     request: Request,
-    film: Ranged,
+    film: RangedContent,
     start: int,
     stop: int,
     status: int,
     headers: dict[str, str],
     sent: Sent,
-    sending: Sending,
+    sending: ActiveTransfers,
 ) -> Response:
     headers["Content-Length"] = str(stop - start)
     if request.method == "HEAD":
@@ -109,14 +109,20 @@ class _Counted(Response):
     still there. It is told every few seconds and at the end, however that comes."""
 
     def __init__(
-        self, blocks: Generator[bytes], start: int, status: int, headers: dict[str, str], sent: Sent, sending: Sending
+        self,
+        blocks: Generator[bytes],
+        start: int,
+        status: int,
+        headers: dict[str, str],
+        sent: Sent,
+        sending: ActiveTransfers,
     ) -> None:
         super().__init__(None, status, headers, "video/mp4")
         self._blocks, self._at, self._told, self._sent, self._sending = blocks, start, start, sent, sending
         self._lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = asyncio.create_task(_left(receive))
+        left = asyncio.create_task(_wait_until_left(receive))
         self._sending.begin(self)
         try:
             await self._stream(send, left)
@@ -161,6 +167,6 @@ class _Counted(Response):
                 self._told = at
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_until_left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

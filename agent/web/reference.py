@@ -10,32 +10,34 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent.cameras import exchange
-from agent.catalog.views import Confirmation, State
-from agent.model import is_id
-from agent.model_cameras import Camera
-from agent.web.site import Visit
+from agent.cameras import replacement
+from agent.catalog.views import ViewConfirmation, ViewState
+from agent.core.camera_model import Camera
+from agent.core.model import is_id
+from agent.web.site import PageVisit
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReferenceRow:
     """`picture` is the newest one's file name, "" where none was taken yet."""
 
     camera: Camera
     picture: str
-    state: State
-    by: Confirmation | None
+    state: ViewState
+    by: ViewConfirmation | None
 
 
-def page(v: Visit) -> Response:
+def show_reference_pictures(v: PageVisit) -> Response:
     views, cameras = v.site.catalog.views, v.site.catalog.cameras.all()
     ids = {c.camera_id for c in cameras}
-    rows = [Row(c, _newest(v, c.camera_id, ids), views.state(c), views.confirmed(c.camera_id)) for c in cameras]
+    rows = [
+        ReferenceRow(c, _newest(v, c.camera_id, ids), views.state(c), views.confirmed(c.camera_id)) for c in cameras
+    ]
     v.note_once("view.reference")
     return v.page("reference.html", rows=rows)
 
 
-def picture(v: Visit) -> Response:
+def send_reference_picture(v: PageVisit) -> Response:
     """The newest reference picture of a camera."""
     camera_id = v.request.path_params["camera_id"]
     name = _newest(v, camera_id, {c.camera_id for c in v.site.catalog.cameras.all()}) if is_id(camera_id) else ""
@@ -45,7 +47,7 @@ def picture(v: Visit) -> Response:
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-def confirm(v: Visit) -> Response:
+def confirm_reference(v: PageVisit) -> Response:
     """The person has looked at that very picture: a newer one must be looked at again."""
     camera = v.site.catalog.cameras.get(v.request.path_params["camera_id"])
     if camera is None:
@@ -55,31 +57,33 @@ def confirm(v: Visit) -> Response:
         raise HTTPException(400)
     by = v.me.name if v.me else ""
     digest = sha256((_folder(v) / name).read_bytes()).hexdigest()
-    v.site.catalog.views.confirm(Confirmation(camera.camera_id, camera.serial, by, v.site.clock.now(), name, digest))
+    v.site.catalog.views.confirm(
+        ViewConfirmation(camera.camera_id, camera.serial, by, v.site.clock.now(), name, digest)
+    )
     v.note("reference.confirm", camera.camera_id, {"picture": name})
     return v.go("/reference")
 
 
-def accept(v: Visit) -> Response:
+def accept_exchanged_unit(v: PageVisit) -> Response:
     """The exchanged unit that was shown belongs here: one that came meanwhile must be looked at again."""
     camera = v.site.catalog.cameras.get(v.request.path_params["camera_id"])
     if camera is None:
         raise HTTPException(404)
     if not camera.exchanged or v.form.get("serial") != camera.identity:
         raise HTTPException(400)
-    exchange.accept(v.site.catalog, v.site.clock, camera.camera_id, v.me.name if v.me else "")
+    replacement.accept_unit(v.site.catalog, v.site.clock, camera.camera_id, v.me.name if v.me else "")
     return v.go("/reference")
 
 
-def _folder(v: Visit) -> Path:
+def _folder(v: PageVisit) -> Path:
     return v.site.options.folder.parent / "reference"
 
 
-def _newest(v: Visit, camera_id: str, ids: set[str]) -> str:
-    return newest(_folder(v), camera_id, ids)
+def _newest(v: PageVisit, camera_id: str, ids: set[str]) -> str:
+    return find_newest_picture(_folder(v), camera_id, ids)
 
 
-def newest(folder: Path, camera_id: str, ids: set[str]) -> str:
+def find_newest_picture(folder: Path, camera_id: str, ids: set[str]) -> str:
     """The name of a camera's newest reference picture in `folder`, "" where it has none: `cam1.jpg`, later `cam1-2.jpg` …
     (a camera that is itself called `cam1-2` keeps its own). `ids` are all cameras'."""
     own = re.compile(rf"{re.escape(camera_id)}(-\d+)?\.jpg\Z")

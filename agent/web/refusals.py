@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.catalog import Catalog
-from agent.clock import Clock, rfc3339
+from agent.core.clock import Clock, format_local
 
 HOUR_S = 3600.0
 FROM_ONE = 3
@@ -70,5 +70,5 @@ class Refusals:
             self._begin(None)
         if since is not None and held:
             zone, now = self._catalog.zone, self._clock.now()
-            told = {"from": rfc3339(since, zone), "to": rfc3339(now, zone), "held": held, "origins": origins}
+            told = {"from": format_local(since, zone), "to": format_local(now, zone), "held": held, "origins": origins}
             self._catalog.audit.add(now, "page", SUMMARY, "", told)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.model_alerts import AlertKind
-from agent.model_cameras import Verdict
+from agent.core.alert_model import AlertKind
+from agent.core.camera_model import Verdict
 
 Schema = dict[str, Any]
 ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9-]{0,31}$"}
@@ -229,7 +229,7 @@ SCHEMAS: Mapping[str, Schema] = {
         files=many(record(href=HREF, manifest_href=HREF, manifest=ref("Manifest"), signature_href=maybe(HREF))),
     ),
     "Draw": record(
-        "anybody draws the same moments again from the seed, see docs/page.md",
+        "anybody draws the same moments again from the seed, see docs/guide/page.md",
         seed=TEXT,
         seed_from={"type": "string", "enum": ["given", "chain"]},
         head=maybe(TEXT),

@@ -11,16 +11,16 @@ from collections.abc import Callable
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.clock import Clock
-from agent.errors import CatalogError, InputError, SiteAgentError
-from agent.model_classes import TrainingClass
+from agent.core.class_model import TrainingClass
+from agent.core.clock import Clock
+from agent.core.errors import CatalogError, InputError, SiteAgentError
 from agent.web.certificate_kept import Certificate
-from agent.web.gate import Gate
-from agent.web.guest import Guest
-from agent.web.options import Options
-from agent.web.routes import application
+from agent.web.gate import ConnectionGate
+from agent.web.guest import HttpConnection
+from agent.web.options import WebOptions
+from agent.web.routes import build_application
 from agent.web.site import Site
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,15 @@ class PageServer:
     """Listens from the moment it is made, so that a taken port or a bad certificate is told at once (InputError)."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], list[TrainingClass]]
+        self, catalog: Catalog, clock: Clock, options: WebOptions, classes: Callable[[], list[TrainingClass]]
     ) -> None:
         self.site = Site(catalog, clock, options, classes)
         self._options = options
         self._certificate = Certificate(options, clock) if options.tls else None
         pair = self._certificate.pair if self._certificate else None
         self._config = uvicorn.Config(
-            application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-            http=Guest, ws="none", log_level=logging.ERROR, timeout_graceful_shutdown=_STOP_S,
+            build_application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
+            http=HttpConnection, ws="none", log_level=logging.ERROR, timeout_graceful_shutdown=_STOP_S,
             ssl_certfile=pair[0] if pair else None, ssl_keyfile=pair[1] if pair else None,
         )  # fmt: skip
         if self._certificate:
@@ -59,7 +59,7 @@ class PageServer:
 
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop`. `alive` is called each few seconds, after a worker thread has read the catalog."""
-        server = _Server(self._config, self._socket, lambda: self._beat(alive))
+        server = _UvicornServer(self._config, self._socket, lambda: self._beat(alive))
         done = threading.Event()
 
         def watch() -> None:
@@ -72,7 +72,7 @@ class PageServer:
         watcher.start()
         keeper = threading.Thread(target=self._keep_certificate, args=(done,), name="page-certificate")
         keeper.start()
-        log.info("%s", words.text("web.serving", url=self.url))
+        log.info("%s", i18n.translate("web.serving", url=self.url))
         try:
             self._settle()  # what a process that was killed left
             # not in the main thread uvicorn leaves signals alone
@@ -115,7 +115,7 @@ class PageServer:
             log.warning("%s", error)
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """uvicorn behind the gate: it gets the connections that the gate lets in."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, beat: Callable[[], None]) -> None:
@@ -126,12 +126,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
         self.servers = []
-        self._gate = Gate(self._listener, self.config.ssl, self._guest)
+        self._gate = ConnectionGate(self._listener, self.config.ssl, self._guest)
         self._beating = asyncio.create_task(self._beats())
         self.started = True
 
-    def _guest(self) -> Guest:
-        return Guest(self.config, self.server_state, self.lifespan.state)
+    def _guest(self) -> HttpConnection:
+        return HttpConnection(self.config, self.server_state, self.lifespan.state)
 
     async def _beats(self) -> None:
         while True:

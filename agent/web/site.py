@@ -23,24 +23,24 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog
-from agent.catalog.accounts import Role, SignedIn
-from agent.clock import Clock
-from agent.drive import gaps
-from agent.errors import InputError, SiteAgentError
+from agent.catalog.accounts import Role, SignedInUser
+from agent.core.class_model import TrainingClass, find_class
+from agent.core.clock import Clock
+from agent.core.errors import InputError, SiteAgentError
+from agent.drive import class_gaps
 from agent.inspection import clip
-from agent.model_classes import TrainingClass, find_class
 from agent.web import cookies, problems
-from agent.web.access import Access
-from agent.web.options import Options
-from agent.web.problems import Problem
-from agent.web.ranges import Sending
+from agent.web.access import Authenticator
+from agent.web.options import WebOptions
+from agent.web.problems import ApiProblem
+from agent.web.ranges import ActiveTransfers
 from agent.web.refusals import Refusals
-from agent.web.throttle import origin
+from agent.web.throttle import identify_sender
 
 Form = Mapping[str, str]
-Handler = Callable[["Visit"], Response]
+Handler = Callable[["PageVisit"], Response]
 _LARGEST_FORM = 64 << 10
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
@@ -63,18 +63,20 @@ class Site:
     """What every handler shares. `classes` are all of the box."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], list[TrainingClass]]
+        self, catalog: Catalog, clock: Clock, options: WebOptions, classes: Callable[[], list[TrainingClass]]
     ) -> None:
         self.catalog = catalog
         self.clock = clock
         self.options = options
         self.classes = classes
-        self.access = Access(catalog, clock)
-        self.sending = Sending()
+        self.access = Authenticator(catalog, clock)
+        self.sending = ActiveTransfers()
         self.refusals = Refusals(catalog, clock)
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
-        self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
+        self.clips = clip.ClipService(
+            catalog, clock, clip.ClipOptions(options.drives, options.key_dir, options.box), classes
+        )
 
     def first(self, *key: str) -> bool:
         """True where this was not asked in the last AGAIN_S: one entry of the audit stands for what follows it."""
@@ -92,7 +94,7 @@ class Site:
     @cached_property
     def cookie(self) -> str:
         """The session cookie's name."""
-        return cookies.session_name(self.catalog, self.options)
+        return cookies.choose_cookie_name(self.catalog, self.options)
 
     @cached_property
     def templates(self) -> jinja2.Environment:
@@ -101,11 +103,11 @@ class Site:
             lstrip_blocks=True,
         )  # fmt: skip
         made.globals |= {
-            "length": gaps.length,
-            "clocks": gaps.clocks,
-            "rooms_said": gaps.rooms_said,
-            "none_said": gaps.none_said,
-            "cameras_said": gaps.cameras_said,
+            "length": class_gaps.format_duration,
+            "clocks": class_gaps.format_gap_times,
+            "rooms_said": class_gaps.describe_room_gaps,
+            "none_said": class_gaps.describe_no_gaps,
+            "cameras_said": class_gaps.describe_camera_gaps,
         }
         made.filters["json"] = lambda value: json.dumps(
             value, ensure_ascii=False
@@ -132,7 +134,7 @@ class Site:
 
     def _guarded(self, handler: Handler, roles: tuple[Role, ...] | None, request: Request, form: Form) -> Response:
         token = request.cookies.get(self.cookie, "")
-        visit = Visit(self, request, form, self.access.session(token) if token else None)
+        visit = PageVisit(self, request, form, self.access.session(token) if token else None)
         if request.method == "POST" and not _same_origin(request):
             return self._refuse(visit, "web.forged")
         if roles is None:
@@ -149,40 +151,40 @@ class Site:
             return self._refuse(visit, "web.not_yours")
         return handler(visit)
 
-    def _refuse(self, visit: Visit, key: str) -> Response:
+    def _refuse(self, visit: PageVisit, key: str) -> Response:
         visit.refused("refused", visit.request.url.path, {"reason": key, "method": visit.request.method})
         return visit.error(403, visit.t(key))
 
     async def _http_error(self, request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/api/"):
             code = problems.OF_STATUS.get(error.status_code, "api.bad_request")
-            return problems.answer(request, Problem(error.status_code, code), error.headers)
-        visit = Visit(self, request, {}, None)
+            return problems.build_problem_response(request, ApiProblem(error.status_code, code), error.headers)
+        visit = PageVisit(self, request, {}, None)
         key = "web.not_found" if error.status_code == 404 else "web.bad_request"
         return visit.error(error.status_code, visit.t(key))
 
     async def _own_error(self, request: Request, error: SiteAgentError) -> Response:
         if request.url.path.startswith("/api/"):
             status = 422 if isinstance(error, InputError) else 503
-            return problems.answer(request, Problem(status, error.key, None, **error.params))
-        visit = Visit(self, request, {}, None)
+            return problems.build_problem_response(request, ApiProblem(status, error.key, None, **error.params))
+        visit = PageVisit(self, request, {}, None)
         status = 400 if isinstance(error, InputError) else 503
-        return visit.error(status, words.text_in(visit.language, error.key, **error.params))
+        return visit.error(status, i18n.translate_to(visit.language, error.key, **error.params))
 
 
-class Visit:
+class PageVisit:
     """One request, and who makes it."""
 
     minute = timedelta(minutes=1)
 
-    def __init__(self, site: Site, request: Request, form: Form, me: SignedIn | None) -> None:
+    def __init__(self, site: Site, request: Request, form: Form, me: SignedInUser | None) -> None:
         self.site = site
         self.request = request
         self.form = form
         self.me = me
 
     @property
-    def language(self) -> words.Language:
+    def language(self) -> i18n.Language:
         given = self.request.cookies.get("language", "")
         return "en" if given == "en" else "zh" if given == "zh" else self.site.options.language
 
@@ -196,7 +198,7 @@ class Visit:
         return host.removeprefix("::ffff:")  # an IPv4 address, where the page listens on IPv6 as well
 
     def t(self, key: str, /, **params: object) -> str:
-        return words.text_in(self.language, key, **params)
+        return i18n.translate_to(self.language, key, **params)
 
     def query(self, name: str) -> str:
         return self.request.query_params.get(name, "")
@@ -253,7 +255,7 @@ class Visit:
     def refused(self, action: str, object_: str, detail: Mapping[str, Any]) -> None:
         """Into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
         inside = self.me is not None
-        self.site.refusals.add(self.who, origin(self.address), action, object_[:200], detail, signed_in=inside)
+        self.site.refusals.add(self.who, identify_sender(self.address), action, object_[:200], detail, signed_in=inside)
 
 
 async def _form(request: Request) -> Form:

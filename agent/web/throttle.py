@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent.clock import Clock
+from agent.core.clock import Clock
 
 FREE_TRIES = 5
 FIRST_WAIT_S = 30.0
@@ -32,7 +32,7 @@ _BUSY_S = 2.0
 _REMEMBERED = 10_000
 
 
-class Throttled(Exception):
+class SignInThrottled(Exception):
     """This try is not heard; `wait_s` seconds until one is."""
 
     def __init__(self, wait_s: float) -> None:
@@ -40,7 +40,7 @@ class Throttled(Exception):
         self.wait_s = wait_s
 
 
-def origin(address: str) -> str:
+def identify_sender(address: str) -> str:
     """What counts as one sender: an IPv4 address, or the 64 bits of an IPv6 network, in which a machine picks any address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -95,7 +95,7 @@ class _Counts:
             del self.by_key[key]
 
 
-class Throttle:
+class SignInThrottle:
     """`known(name, origin)` says whether that account signed in from there before. Threads may share it."""
 
     def __init__(self, clock: Clock, known: Callable[[str, str], bool]) -> None:
@@ -111,10 +111,10 @@ class Throttle:
     @contextmanager
     def turn(self, name: str, address: str) -> Iterator[Callable[[], None]]:
         """The turn in which one password may be checked; call what it gives where the password was right. Raises Throttled."""
-        where = origin(address)
+        where = identify_sender(address)
         known = self._known(name, where)
         if not known and not self._places.acquire(blocking=False):
-            raise Throttled(_BUSY_S)
+            raise SignInThrottled(_BUSY_S)
         try:
             self._take(name, where, known=known)
             with self._lanes[known]:  # each check takes 19 MiB: one after another, recording comes first
@@ -136,7 +136,7 @@ class Throttle:
                 waits += [self._origins.get((where,)).wait_s(now), self._names.get((name,)).rest_s(now)]
                 waits.append((1.0 - self._allowance) * PACE_S)
             if max(waits) > 0:
-                raise Throttled(max(waits))
+                raise SignInThrottled(max(waits))
             self._pairs.add((name, where), now)
             if not known:
                 self._origins.add((where,), now)

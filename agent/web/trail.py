@@ -12,19 +12,19 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import clock as clocks
-from agent import words
+from agent import i18n
 from agent.catalog import AuditEntry, Catalog, deliveries
-from agent.catalog.base import dump
-from agent.inspection import chance
-from agent.intervals import bridged, common, length, union
+from agent.catalog.base import dump_json
+from agent.core import clock as clocks
+from agent.core.intervals import bridge_pauses, intersect_intervals, merge_intervals, sum_seconds
+from agent.inspection import spot_check
 
 _JOIN = timedelta(milliseconds=100)
 Stretch = tuple[datetime, datetime]
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenTime:
     """What one person opened of one camera, and what was sent to him; both only where there is film."""
 
     opened: list[Stretch] = field(default_factory=list)
@@ -32,35 +32,35 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Trail:
+class AuditReport:
     """`seen` by (who, camera)."""
 
-    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    seen: dict[tuple[str, str], SeenTime] = field(default_factory=dict)
     draws: list[AuditEntry] = field(default_factory=list)
     clips: list[AuditEntry] = field(default_factory=list)
 
 
-def of_class(catalog: Catalog, class_id: str, who: str | None) -> Trail:
+def collect_audit_report(catalog: Catalog, class_id: str, who: str | None) -> AuditReport:
     """`who`: only what this account did (from whatever address); None: everybody."""
-    found = Trail()
-    film = _Film(catalog, class_id)
+    found = AuditReport()
+    film = _ClipAccess(catalog, class_id)
     for entry in catalog.audit.of_object(class_id):
         name = entry.who.rsplit("@", 1)[0]
         if who is not None and name != who:
             continue
         if entry.action == "watch":
-            found.seen.setdefault((name, str(entry.detail["camera_id"])), Seen()).opened += film.of(entry.detail)
-        elif entry.action == deliveries.ACTION:
-            seen = found.seen.setdefault((name, str(entry.detail["camera_id"])), Seen())
+            found.seen.setdefault((name, str(entry.detail["camera_id"])), SeenTime()).opened += film.of(entry.detail)
+        elif entry.action == deliveries.DELIVERY_ACTION:
+            seen = found.seen.setdefault((name, str(entry.detail["camera_id"])), SeenTime())
             seen.sent += _stretches(entry.detail["spans"])
-        elif entry.action == chance.ACTION:
+        elif entry.action == spot_check.DRAW_ACTION:
             found.draws.append(entry)
         elif entry.action == "clip":
             found.clips.append(entry)
     return found
 
 
-class _Film:
+class _ClipAccess:
     """The film that an entry is about. One of an older program names only what was asked for: the catalog's segments tell what
     there is of it."""
 
@@ -76,15 +76,17 @@ class _Film:
             for s in self._catalog.segments.of_class(self._class_id):
                 if s.end is not None:
                     rows.setdefault(s.camera_id, []).append((s.start, s.end))
-            self._known = {camera: union(found) for camera, found in rows.items()}
-        return common(self._known.get(str(detail["camera_id"]), []), _stretches([detail]))
+            self._known = {camera: merge_intervals(found) for camera, found in rows.items()}
+        return intersect_intervals(self._known.get(str(detail["camera_id"]), []), _stretches([detail]))
 
 
 def _stretches(rows: Iterable[Mapping[str, Any]]) -> list[Stretch]:
-    return union((datetime.fromisoformat(str(x["start"])), datetime.fromisoformat(str(x["end"]))) for x in rows)
+    return merge_intervals(
+        (datetime.fromisoformat(str(x["start"])), datetime.fromisoformat(str(x["end"]))) for x in rows
+    )
 
 
-def span_lines(catalog: Catalog, trail: Trail) -> list[str]:
+def describe_spans(catalog: Catalog, trail: AuditReport) -> list[str]:
     """What was opened, by person, camera and day, with what of it was sent; then the clips."""
     found = []
     for (who, camera), seen in trail.seen.items():
@@ -94,7 +96,7 @@ def span_lines(catalog: Catalog, trail: Trail) -> list[str]:
             lines = []
             if day in opened:
                 lines.append(_t("form.opened", spans=_clocks(opened[day], catalog.zone), **about))
-            total = length(sent.get(day, ()))
+            total = sum_seconds(sent.get(day, ()))
             key = "form.sent" if total >= 1 else "form.nothing_sent"
             lines.append(_t(key, spans=_clocks(sent.get(day, ()), catalog.zone), length=_length(total), **about))
             found.append((day, camera, who, lines))
@@ -114,7 +116,7 @@ def _clip_line(e: AuditEntry, zone: ZoneInfo) -> str:
 def _by_day(spans: Iterable[Stretch], zone: ZoneInfo) -> dict[date, list[Stretch]]:
     """By the day on which each begins; what joins without a visible pause is one."""
     found: dict[date, list[Stretch]] = {}
-    for start, end in bridged(union(spans), _JOIN):
+    for start, end in bridge_pauses(merge_intervals(spans), _JOIN):
         found.setdefault(start.astimezone(zone).date(), []).append((start, end))
     return found
 
@@ -131,10 +133,10 @@ def _length(seconds: float) -> str:
 
 
 def _t(key: str, /, **params: object) -> str:
-    return words.text_in("zh", key, **params)
+    return i18n.translate_to("zh", key, **params)
 
 
-def seed_lines(catalog: Catalog, seen: Trail) -> list[str]:
+def describe_seeds(catalog: Catalog, seen: AuditReport) -> list[str]:
     lines = []
     for entry in seen.draws:
         about = entry.detail
@@ -147,15 +149,16 @@ def seed_lines(catalog: Catalog, seen: Trail) -> list[str]:
     return lines
 
 
-def lines(catalog: Catalog, class_id: str) -> list[str]:
+def dump_entries(catalog: Catalog, class_id: str) -> list[str]:
     """The entries about a class, one JSON object each."""
     return [
-        json.dumps(as_row(entry), ensure_ascii=False, sort_keys=True) for entry in catalog.audit.of_object(class_id)
+        json.dumps(build_audit_row(entry), ensure_ascii=False, sort_keys=True)
+        for entry in catalog.audit.of_object(class_id)
     ]
 
 
-def as_row(entry: AuditEntry) -> dict[str, Any]:
+def build_audit_row(entry: AuditEntry) -> dict[str, Any]:
     """As the catalog keeps it: what the hash is made of."""
-    return {"id": entry.entry_id, "at": clocks.stamp(entry.at), "who": entry.who, "action": entry.action,
-            "object": entry.object, "detail": dump(dict(entry.detail)), "previous": entry.previous,
+    return {"id": entry.entry_id, "at": clocks.format_utc(entry.at), "who": entry.who, "action": entry.action,
+            "object": entry.object, "detail": dump_json(dict(entry.detail)), "previous": entry.previous,
             "hash": entry.hash}  # fmt: skip

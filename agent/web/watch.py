@@ -17,21 +17,21 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import clock as clocks
-from agent import words
+from agent import i18n
 from agent.catalog import Catalog, deliveries
+from agent.core import clock as clocks
+from agent.core.class_model import TrainingClass, find_class
+from agent.core.errors import CatalogError, InputError, MediaError, SiteAgentError
+from agent.core.model import is_id
 from agent.counting import calibrate
-from agent.errors import CatalogError, InputError, MediaError, SiteAgentError
-from agent.inspection import delivered, evidence, live
-from agent.inspection.clip import Plan, Request
-from agent.inspection.cut import Span
-from agent.inspection.live import Still
-from agent.model import is_id
-from agent.model_classes import TrainingClass, find_class
+from agent.inspection import delivered_time, evidence, live
+from agent.inspection.clip import ClipPlan, ClipRequest
+from agent.inspection.cut import ClipSpan
+from agent.inspection.live import LivePicture
 from agent.web import health
-from agent.web.pages import clock_on, moment_of, the_half_day
+from agent.web.pages import find_half_day, parse_clock_on_day, parse_half_day_time
 from agent.web.ranges import respond
-from agent.web.site import Site, Visit
+from agent.web.site import PageVisit, Site
 
 log = logging.getLogger(__name__)
 _SPAN = re.compile(r"(\d{6})-(\d{6})\Z")
@@ -41,7 +41,7 @@ _DAY = timedelta(days=1)
 FRESH_S = 2.0
 
 
-def play(v: Visit) -> Response:
+def play_recording(v: PageVisit) -> Response:
     """Recorded video of a camera, /play/{class}/{day}/{camera}/{HHMMSS}-{HHMMSS}.mp4, with ranges."""
     cls = v.the_class()
     match = _SPAN.match(v.request.path_params["span"])
@@ -50,65 +50,65 @@ def play(v: Visit) -> Response:
     except ValueError:
         raise HTTPException(404) from None
     camera = v.request.path_params["camera_id"]
-    start, end = (clock_on(day, x, v) for x in match.groups()) if match else (None, None)
+    start, end = (parse_clock_on_day(day, x, v) for x in match.groups()) if match else (None, None)
     if start is not None and end is not None and end < start and day < date.max:
         end += _DAY  # behind midnight
     if start is None or end is None or not is_id(camera) or not timedelta(0) < end - start <= LONGEST:
         raise HTTPException(404)
     zone = v.site.catalog.zone
-    plan = v.site.clips.plan(Request(cls, Span(start, end), v.who, cameras=(camera,)))[0]
-    asked = {"camera_id": camera, "start": clocks.rfc3339(start, zone), "end": clocks.rfc3339(end, zone)}
+    plan = v.site.clips.plan(ClipRequest(cls, ClipSpan(start, end), v.who, cameras=(camera,)))[0]
+    asked = {"camera_id": camera, "start": clocks.format_local(start, zone), "end": clocks.format_local(end, zone)}
     v.note_once("watch", cls.class_id, asked | {"film": v.site.clips.film(plan)})
-    return _respond(v, plan, _tag(plan), {})
+    return _send_video(v, plan, _make_etag(plan), {})
 
 
-def _respond(v: Visit, plan: Plan, tag: str, headers: dict[str, str]) -> Response:
+def _send_video(v: PageVisit, plan: ClipPlan, tag: str, headers: dict[str, str]) -> Response:
     """The film, or the range of it that was asked for; what goes out is noted for the audit."""
     site, who = v.site, v.who
 
     def sent(start: int, stop: int) -> None:
         try:
             now = site.clock.now()
-            shown = partial(delivered.spans, plan)
+            shown = partial(delivered_time.compute_delivered_spans, plan)
             site.catalog.deliveries.add(now, who, plan.request.cls.class_id, plan.camera_id, tag, (start, stop), shown)
-            site.catalog.deliveries.settle(now, waited=deliveries.WAIT)
+            site.catalog.deliveries.settle(now, waited=deliveries.SETTLE_DELAY)
         except CatalogError as error:
             log.warning("%s: %s", plan.camera_id, error)
 
     return respond(v.request, plan.film, tag, headers, sent, site.sending)
 
 
-def _tag(plan: Plan) -> str:
+def _make_etag(plan: ClipPlan) -> str:
     """Names the bytes: they follow from the sources and the span alone."""
     used = [plan.footage.segments[p.source].sha256 or "" for p in plan.cut.pieces]
     text = json.dumps([used, plan.film.size, plan.request.span.start.isoformat(), plan.request.span.end.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def cut(v: Visit) -> Response:
+def cut_half_day(v: PageVisit) -> Response:
     """Cut clips out of a half-day: manifests are written and signed now, the clips themselves stay where they lie."""
     cls = v.the_class()
-    day, session = the_half_day(v, cls)
-    start, end = (moment_of(cls, day, session, v.form.get(name, ""), v) for name in ("from", "to"))
+    day, session = find_half_day(v, cls)
+    start, end = (parse_half_day_time(cls, day, session, v.form.get(name, ""), v) for name in ("from", "to"))
     if start is None or end is None:
         raise InputError("clip.bad_time", value=f"{v.form.get('from', '')[:20]} – {v.form.get('to', '')[:20]}")
     camera = v.form.get("camera", "")
-    clip_id = make(v, cls, Span(start, end), (camera,) if camera else (), v.form.get("why", "")[:200])
+    clip_id = write_clip(v, cls, ClipSpan(start, end), (camera,) if camera else (), v.form.get("why", "")[:200])
     return v.go(f"/clips/{clip_id}")
 
 
-def make(v: Visit, cls: TrainingClass, span: Span, cameras: tuple[str, ...], why: str) -> str:
+def write_clip(v: PageVisit, cls: TrainingClass, span: ClipSpan, cameras: tuple[str, ...], why: str) -> str:
     """Write and sign the papers of a clip, return its ID. Raises InputError, MediaError, SiteAgentError where they cannot be
     written."""
     if span.end - span.start > LONGEST:
         raise InputError("web.long_clip")
-    plans = v.site.clips.plan(Request(cls, span, v.who, why, cameras))
+    plans = v.site.clips.plan(ClipRequest(cls, span, v.who, why, cameras))
     clip_id = secrets.token_hex(12)
     folder = _folder(v.site, clip_id)
     try:
         folder.mkdir(parents=True)
         for number, plan in enumerate(plans, 1):
-            _keep(v, plan, folder, number)
+            _write_manifest(v, plan, folder, number)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise SiteAgentError("clip.cannot_write", path=folder, detail=error.strerror or error) from error
@@ -118,7 +118,7 @@ def make(v: Visit, cls: TrainingClass, span: Span, cameras: tuple[str, ...], why
     return clip_id
 
 
-def _keep(v: Visit, plan: Plan, folder: Path, number: int) -> None:
+def _write_manifest(v: PageVisit, plan: ClipPlan, folder: Path, number: int) -> None:
     hasher, size = hashlib.sha256(), 0
     for block in plan.content():
         hasher.update(block)
@@ -136,7 +136,7 @@ def _folder(site: Site, clip_id: str) -> Path:
     return site.options.folder / "clips" / clip_id
 
 
-def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
+def read_manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
     """Those of a clip. Raises HTTPException 404, SiteAgentError where one cannot be read."""
     folder = _folder(site, clip_id)
     if not _CLIP_ID.match(clip_id) or not folder.is_dir():
@@ -152,18 +152,18 @@ def _manifest(path: Path) -> dict[str, Any]:
     return body
 
 
-def show(v: Visit) -> Response:
+def show_clip(v: PageVisit) -> Response:
     """What was cut, with its proof, to download, verify and print."""
     clip_id = v.request.path_params["clip_id"]
-    bodies = manifests(v.site, clip_id)
+    bodies = read_manifests(v.site, clip_id)
     cls = _class(v, bodies)
     v.note_once("view.clip", cls.class_id, {"clip": clip_id})
     return v.page("clip.html", bodies=bodies, clip_id=clip_id, checked=None, cls=cls)
 
 
-def verify(v: Visit) -> Response:
+def verify_clip(v: PageVisit) -> Response:
     """Cut again from the drive and compare with the manifest's sha256."""
-    bodies = manifests(v.site, v.request.path_params["clip_id"])
+    bodies = read_manifests(v.site, v.request.path_params["clip_id"])
     cls = _class(v, bodies)
     checked = {}
     for number, body in enumerate(bodies):
@@ -172,11 +172,11 @@ def verify(v: Visit) -> Response:
     return v.page("clip.html", bodies=bodies, clip_id=v.request.path_params["clip_id"], checked=checked, cls=cls)
 
 
-def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> str:
+def _sha256_again(v: PageVisit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> str:
     """Of the clip as the drive gives it now; "" where its files are gone or are others."""
     hasher = hashlib.sha256()
     try:
-        for block in _again(v, cls, bodies, number).content():
+        for block in _plan_again(v, cls, bodies, number).content():
             hasher.update(block)
     except MediaError as error:
         if error.key != "clip.damaged":
@@ -185,14 +185,16 @@ def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], nu
     return hasher.hexdigest()
 
 
-def download(v: Visit) -> Response:
+def download_clip_file(v: PageVisit) -> Response:
     """A file of a clip: the video, streamed while it is cut, or its papers."""
-    return send(v, v.request.path_params["clip_id"], v.request.path_params["name"], save=bool(v.query("save")))
+    return send_clip_file(
+        v, v.request.path_params["clip_id"], v.request.path_params["name"], save=bool(v.query("save"))
+    )
 
 
-def send(v: Visit, clip_id: str, name: str, *, save: bool) -> Response:
+def send_clip_file(v: PageVisit, clip_id: str, name: str, *, save: bool) -> Response:
     """A file of a clip. Raises HTTPException 404."""
-    bodies = manifests(v.site, clip_id)
+    bodies = read_manifests(v.site, clip_id)
     for number, body in enumerate(bodies):
         video = str(body["clip"]["file"])
         paper = Path(video).with_suffix(".json").name
@@ -203,8 +205,8 @@ def send(v: Visit, clip_id: str, name: str, *, save: bool) -> Response:
             return Response(path.read_bytes(), media_type="application/octet-stream", headers=_attachment(name))
         if name == video:
             v.note_once("clip.download", body["class_id"], {"file": video})
-            plan = _again(v, _class(v, bodies), bodies, number)
-            return _respond(v, plan, body["clip"]["sha256"][:32], _attachment(name) if save else {})
+            plan = _plan_again(v, _class(v, bodies), bodies, number)
+            return _send_video(v, plan, body["clip"]["sha256"][:32], _attachment(name) if save else {})
     raise HTTPException(404)
 
 
@@ -213,7 +215,7 @@ def _attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
+def _class(v: PageVisit, bodies: list[dict[str, Any]]) -> TrainingClass:
     wanted = bodies[0]["class_id"] if bodies else ""
     found = find_class(v.site.classes(), wanted)
     if found is None:
@@ -221,13 +223,13 @@ def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
     return found
 
 
-def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> Plan:
+def _plan_again(v: PageVisit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> ClipPlan:
     """The plan that a manifest came from: the same request of the same files gives the same bytes, also where a class was
     being recorded when it was cut, or a drive was away that is back."""
     body = bodies[number]
-    span = Span(datetime.fromisoformat(body["asked"]["start"]), datetime.fromisoformat(body["asked"]["end"]))
+    span = ClipSpan(datetime.fromisoformat(body["asked"]["start"]), datetime.fromisoformat(body["asked"]["end"]))
     files = frozenset((s["drive_id"], s["path"]) for s in body["sources"])
-    plans = v.site.clips.plan(Request(cls, span, v.who, cameras=(body["camera_id"],), files=files))
+    plans = v.site.clips.plan(ClipRequest(cls, span, v.who, cameras=(body["camera_id"],), files=files))
     begins = datetime.fromisoformat(body["given"]["start"])
     return min(plans, key=lambda p: abs(p.span.start - begins))
 
@@ -235,23 +237,25 @@ def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: i
 def calibrated(catalog: Catalog, camera_id: str, now: datetime) -> str:
     """Whether a camera's headcounts are corrected by hand counts, and how far, in words."""
     last = catalog.looks.last(camera_id, now)
-    found = calibrate.Calibration.of(catalog.facts.get(calibrate.fact(camera_id)), last.detector if last else "")
+    found = calibrate.Calibration.of(
+        catalog.facts.get(calibrate.make_calibration_key(camera_id)), last.detector if last else ""
+    )
     if found is None:
-        return words.text("web.uncalibrated")
-    return words.text("web.calibrated", recall=f"{found.recall:.2f}", error=f"{found.error:.2f}", n=found.counts)
+        return i18n.translate("web.uncalibrated")
+    return i18n.translate("web.calibrated", recall=f"{found.recall:.2f}", error=f"{found.error:.2f}", n=found.counts)
 
 
-class Now:
+class LiveView:
     """Live pictures, each decoded at most every FRESH_S whoever asks."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._kept: dict[str, tuple[float, Still | None]] = {}
+        self._kept: dict[str, tuple[float, LivePicture | None]] = {}
         self._lock = threading.Lock()
 
-    def page(self, v: Visit) -> Response:
+    def page(self, v: PageVisit) -> Response:
         site, catalog, now = v.site, v.site.catalog, v.site.clock.now()
-        drives = evidence.attached(site.options.drives)
+        drives = evidence.find_attached_drives(site.options.drives)
         cameras = []
         for camera in catalog.cameras.all():
             look = catalog.looks.last(camera.camera_id, now)
@@ -262,23 +266,25 @@ class Now:
         v.note_once("view.now")
         return v.page("now.html", now=now, cameras=cameras, drives=list(drives.values()), known=catalog.drives.all(),
                       lessons=rooms, waiting=catalog.outbox.size(), alerts=catalog.alerts.opened(),
-                      light=health.light(v))  # fmt: skip
+                      light=health.assess_health(v))  # fmt: skip
 
-    def picture(self, v: Visit) -> Response:
+    def picture(self, v: PageVisit) -> Response:
         camera_id = v.request.path_params["camera_id"]
         if not is_id(camera_id):
             raise HTTPException(404)
         found = self._still(v, camera_id)
         if found is None:
             raise HTTPException(404)
-        headers = {"Cache-Control": "no-store", "X-Picture-Time": clocks.rfc3339(found.at, self._catalog.zone)}
+        headers = {"Cache-Control": "no-store", "X-Picture-Time": clocks.format_local(found.at, self._catalog.zone)}
         return Response(found.jpeg, media_type="image/jpeg", headers=headers)
 
-    def _still(self, v: Visit, camera_id: str) -> Still | None:
+    def _still(self, v: PageVisit, camera_id: str) -> LivePicture | None:
         with self._lock:
             at, kept = self._kept.get(camera_id, (float("-inf"), None))
             if v.site.clock.monotonic() - at > FRESH_S:
-                kept = live.still(self._catalog, evidence.attached(v.site.options.drives), camera_id)
+                kept = live.read_latest_picture(
+                    self._catalog, evidence.find_attached_drives(v.site.options.drives), camera_id
+                )
                 self._kept[camera_id] = (v.site.clock.monotonic(), kept)
                 while len(self._kept) > 64:
                     self._kept.pop(next(iter(self._kept)))

@@ -1,0 +1,235 @@
+"""What the bureau's side may send: approved classes and requests. Everything else is refused, answered, logged once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from agent import i18n
+from agent.bureau import validation
+from agent.bureau.connection import ReceivedMessage
+from agent.bureau.envelope import IncomingEnvelope, unwrap, wrap
+from agent.bureau.options import ROOT, BureauOptions
+from agent.catalog import Catalog
+from agent.core.clock import Clock
+from agent.core.errors import BureauError, SiteAgentError
+from agent.core.model import is_id
+from agent.drive import keys
+
+log = logging.getLogger(__name__)
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+_MOST_REQUESTS = 8
+_LARGEST_ANSWER = 512 * 1024
+_PACKET_HEAD = 64
+_REMEMBERED = 1000
+_ERROR_KEPT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswer:
+    """To be published by the link."""
+
+    topic: str
+    payload: bytes
+    correlation: bytes | None
+
+
+class Dispatcher:
+    """`accept_class` checks a class's body and returns the one to store; it changes nothing. `requests` maps a request's
+    name to what answers it; a handler runs in a thread of the desk, raises the project's errors, returns plain JSON."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        options: BureauOptions,
+        *,
+        requests: Mapping[str, Handler],
+        accept_class: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._options = options
+        self._requests = requests
+        self._accept_class = accept_class
+        self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._told: deque[float] = deque()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="bureau-request")
+        self._places = threading.BoundedSemaphore(_MOST_REQUESTS)
+        self.answers: deque[RequestAnswer] = deque()
+        self.largest: int | None = None
+        """What the broker takes in one packet; it ends the connection where more is sent."""
+
+    def close(self) -> None:
+        """Forget requests that have not begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def take(self, message: ReceivedMessage) -> None:
+        """Handle one message; never raises for what a stranger sent."""
+        kind, _, name = message.topic.removeprefix(f"{self._options.prefix}/").partition("/")
+        try:
+            if kind == "classes":
+                self._take_class(name, message)
+            elif kind == "request":
+                self._take_request(name, message)
+        except SiteAgentError as error:
+            self._refuse(message, error)
+
+    def _take_class(self, class_id: str, message: ReceivedMessage) -> None:
+        if message.payload == b"":  # the bureau took its retained message back; what was approved stays approved
+            return
+        _check_size(message, self._options.max_class_bytes)
+        if not is_id(class_id):
+            raise BureauError("bureau.class_id", class_id=validation.shorten_for_log(class_id))
+        incoming = unwrap(message.payload)
+        self._check_signature(incoming)
+        found = incoming.body.get("class_id")
+        if found != class_id:
+            raise BureauError("bureau.other_class", class_id=class_id, found=validation.shorten_for_log(found))
+        validation.check_dates(incoming.body)
+        self._store_class(class_id, self._accepted(class_id, incoming.body))
+
+    def _accepted(self, class_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._accept_class(body)
+        except SiteAgentError:
+            raise
+        except Exception as error:  # retained, it would come again after each restart: no message may end the process
+            log.exception("class %s", class_id)
+            raise BureauError("bureau.internal", name=f"classes/{class_id}") from error
+
+    def _store_class(self, class_id: str, body: Mapping[str, Any]) -> None:
+        known = self._catalog.classes.get(class_id)
+        if known and known.source == "bureau" and known.body == body:
+            return
+        before = known.body if known else {}
+        changed = sorted(k for k in {*before, *body} if before.get(k) != body.get(k))
+        now = self._clock.now()
+        with self._catalog.store.write():
+            self._catalog.classes.put(class_id, body, "bureau", now)
+            self._catalog.events.add("class.approved", now, detail={"class_id": class_id, "changed": changed})
+        fields = ", ".join(changed) or "-"
+        log.info("%s", i18n.translate("bureau.class_taken", class_id=class_id, fields=fields))
+
+    def _check_signature(self, incoming: IncomingEnvelope) -> None:
+        if not self._options.signing_key:
+            return
+        if incoming.signed is None or incoming.signature is None:
+            raise BureauError("bureau.unsigned")
+        if not keys.verify_signature(incoming.signed, incoming.signature, self._options.signing_key):
+            raise BureauError("bureau.bad_signature")
+
+    def _take_request(self, name: str, message: ReceivedMessage) -> None:
+        _check_size(message, self._options.max_request_bytes)
+        if message.retained:  # it would be answered anew on every connection
+            raise BureauError("bureau.retained_request")
+        if name not in self._requests:
+            known = ", ".join(sorted(self._requests))
+            raise BureauError("bureau.unknown_request", name=validation.shorten_for_log(name), known=known)
+        self._answer_topic(message, name)
+        incoming = unwrap(message.payload or b"{}")
+        validation.check_request(name, incoming.body)
+        if not self._places.acquire(blocking=False):
+            raise BureauError("bureau.busy", most=_MOST_REQUESTS)
+        self._pool.submit(self._work, name, incoming, message)
+
+    def _work(self, name: str, incoming: IncomingEnvelope, message: ReceivedMessage) -> None:
+        try:
+            result = self._requests[name](incoming.body)
+            self._answer(message, name, incoming.event_id, {"ok": True, "result": dict(result)})
+        except SiteAgentError as error:
+            self._answer(message, name, incoming.event_id, _build_failure(error))
+        except Exception:  # a stranger's request must not end the recording of a class; the log has the trace
+            log.exception("request %s", name)
+            self._answer(message, name, incoming.event_id, _build_failure(BureauError("bureau.internal", name=name)))
+        finally:
+            self._places.release()
+
+    def _answer(self, message: ReceivedMessage, name: str, request_id: str | None, outcome: Mapping[str, Any]) -> None:
+        data = {"request": name, "request_id": request_id, **outcome}
+        payload = self._wrap("response", f"request/{name}", data)
+        topic = self._answer_topic(message, name)
+        if len(payload) > self._room(topic, message.correlation):
+            failure = _build_failure(BureauError("bureau.answer_too_large", name=name))
+            payload = self._wrap("response", f"request/{name}", {"request": name, "request_id": request_id, **failure})
+        self.answers.append(RequestAnswer(topic, payload, message.correlation))
+
+    def _room(self, topic: str, correlation: bytes | None) -> int:
+        if self.largest is None:
+            return _LARGEST_ANSWER
+        return min(_LARGEST_ANSWER, self.largest - len(topic.encode()) - len(correlation or b"") - _PACKET_HEAD)
+
+    def _answer_topic(self, message: ReceivedMessage, name: str) -> str:
+        """Where the asker wants it; where it names no topic (MQTT 3.1.1), `response/{name}` of the box. Raises BureauError
+        for a topic by which the box would speak in another voice: wildcards, `$`, a box's own topics; and for an empty
+        one, for which the broker would end the connection."""
+        own = f"{self._options.prefix}/response/"
+        topic = message.response_topic
+        if topic is None:
+            return own + name
+        reserved = topic.startswith((f"{ROOT}/", "$")) and not topic.startswith(own)
+        if reserved or not topic.isprintable() or not 0 < len(topic) <= 256 or set("+#") & set(topic):
+            raise BureauError("bureau.response_topic", topic=validation.shorten_for_log(topic), own=own)
+        return topic
+
+    def _refuse(self, message: ReceivedMessage, error: SiteAgentError) -> None:
+        suffix = message.topic.removeprefix(f"{self._options.prefix}/")
+        if suffix.startswith("request/"):
+            self._answer_refusal(suffix.removeprefix("request/"), message, error)
+        digest = hashlib.sha256(message.payload).hexdigest()
+        if (suffix, digest) in self._refused:
+            return
+        self._refused[suffix, digest] = None
+        if len(self._refused) > _REMEMBERED:
+            self._refused.popitem(last=False)
+        if not self._may_tell():
+            return
+        log.warning(
+            "%s", i18n.translate("bureau.refused_message", topic=validation.shorten_for_log(suffix), detail=str(error))
+        )
+        now = self._clock.now()
+        data = {
+            "topic": suffix[:200], "code": error.key, "message": str(error)[:500], "bytes": len(message.payload),
+            "sha256": digest,
+        }  # fmt: skip
+        self._catalog.outbox.put("error", "error", data, now, expires_at=now + _ERROR_KEPT)
+
+    def _answer_refusal(self, name: str, message: ReceivedMessage, error: SiteAgentError) -> None:
+        known = name if name in self._requests else "unknown"
+        try:
+            self._answer(message, known, None, _build_failure(error))
+        except BureauError:
+            return  # there is no topic to answer on; the error event says so
+
+    def _may_tell(self) -> bool:
+        """At most `errors_per_hour` log lines and error events: a flood must not fill the outbox."""
+        now = self._clock.monotonic()
+        while self._told and now - self._told[0] > 3600:
+            self._told.popleft()
+        if len(self._told) >= self._options.errors_per_hour:
+            return False
+        self._told.append(now)
+        return True
+
+    def _wrap(self, name: str, subject: str, data: Mapping[str, Any]) -> bytes:
+        return wrap(
+            event_id=str(uuid.uuid4()), source=self._options.source, name=name, subject=subject,
+            at=self._clock.now(), zone=self._catalog.zone, data=data,
+        )  # fmt: skip
+
+
+def _check_size(message: ReceivedMessage, most: int) -> None:
+    if len(message.payload) > most:
+        raise BureauError("bureau.too_long", size=len(message.payload), most=most)
+
+
+def _build_failure(error: SiteAgentError) -> dict[str, Any]:
+    return {"ok": False, "error": {"code": error.key, "message": str(error)[:500]}}

@@ -1,0 +1,68 @@
+"""Keeps the retained topics true to the catalog where no stage puts a message itself, and ends those that served their time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from agent.bureau.options import BureauOptions
+from agent.catalog import Catalog
+from agent.catalog.cameras import build_camera_object
+from agent.core import clock as clocks
+from agent.core.class_model import TrainingClass
+from agent.core.clock import Clock
+
+ATTENDANCE_KEPT = timedelta(days=30)
+_HOUR_S = 3600
+
+
+class RetainedReconciler:
+    def __init__(
+        self, catalog: Catalog, clock: Clock, options: BureauOptions, classes: Callable[[], list[TrainingClass]]
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._options = options
+        self._classes = classes
+        self._next = clock.monotonic()
+        self._next_ending = clock.monotonic()
+
+    def step(self) -> None:
+        """Compare, each `mirror_s`; look for attendance older than its class and 30 days, each hour."""
+        if self._clock.monotonic() < self._next:
+            return
+        self._next = self._clock.monotonic() + self._options.mirror_s
+        self._cameras()
+        if self._clock.monotonic() >= self._next_ending:
+            self._next_ending = self._clock.monotonic() + _HOUR_S
+            self._end_attendance()
+
+    def start(self) -> None:
+        """Before a connection's retained messages are sent."""
+        self._cameras()
+        known = self._catalog.outbox.remembered("alerts/open")
+        with self._catalog.store.write():
+            current = [self._catalog.alerts.as_data(a) for a in self._catalog.alerts.opened()]
+            if not known or known[0].data != current:
+                self._catalog.alerts.publish_open(self._clock.now())
+
+    def _cameras(self) -> None:
+        told = {m.topic: m.data for m in self._catalog.outbox.remembered("camera/")}
+        for camera in self._catalog.cameras.all():
+            topic, data = f"camera/{camera.camera_id}", build_camera_object(camera, self._catalog.zone)
+            if told.get(topic) != data:
+                self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
+
+    def _end_attendance(self) -> None:
+        today = clocks.get_local_day(self._clock.now(), self._catalog.zone)
+        last_days = {c.class_id: find_latest_last_day(c) for c in self._classes()}
+        for message in self._catalog.outbox.remembered("attendance/"):
+            _, class_id, day, _ = message.topic.split("/")
+            if today > last_days.get(class_id, date.fromisoformat(day)) + ATTENDANCE_KEPT:
+                self._catalog.outbox.forget(message.topic, self._clock.now())
+
+
+def find_latest_last_day(cls: TrainingClass) -> date:
+    """The latest last day that the class ever had, amendments included."""
+    moved = [date.fromisoformat(str(a.changes["last_day"])) for a in cls.amendments if "last_day" in a.changes]
+    return max([cls.last_day, *moved])

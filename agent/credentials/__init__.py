@@ -1,0 +1,1 @@
+"""How often the password of a camera may be tried."""

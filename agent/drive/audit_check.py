@@ -1,0 +1,62 @@
+"""Verifies the audit entries stored on a drive: in its journal and in the record of each sealed class.
+
+The hash of every entry is computed again. A drive that was not in use for a while lacks the entries of that time, so a
+missing entry is not a fault. The entries that it has must be consistent: consecutive entries must be chained, and one
+number must not stand for two entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent import i18n
+from agent.catalog.audit import GENESIS, compute_row_hash
+from agent.catalog.changes import RowChange
+from agent.drive import journal, layout
+
+
+@dataclass(slots=True)
+class AuditCheckResult:
+    """Result of the audit check.
+
+    `entries`: number of entries checked. `faults`: (path relative to the drive, detail). `unread`: files that could not be
+    read as journal files.
+    """
+
+    entries: int = 0
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    unread: journal.UnreadableFiles = field(default_factory=list)
+
+
+def check_audit(root: Path, folders: list[str]) -> AuditCheckResult:
+    """Check all audit entries on the drive; `folders` are the class folders. Raises OSError."""
+    known: dict[int, tuple[object, object]] = {}
+    found = AuditCheckResult()
+    for where, change in _audit_rows(root, folders, found.unread):
+        row = change.row
+        try:
+            good = row["hash"] == compute_row_hash(row)
+            number, link = int(row["id"]), (row["hash"], row["previous"])
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+            found.faults.append((where, i18n.translate("drive.detail.audit_none")))
+            continue
+        if not good:
+            found.faults.append((where, i18n.translate("drive.detail.audit_changed", number=number)))
+        elif known.setdefault(number, link)[0] != link[0]:
+            found.faults.append((where, i18n.translate("drive.detail.audit_twice", number=number)))
+    found.entries = len(known)
+    for number, (_, previous) in known.items():
+        before = GENESIS if number == 1 else known[number - 1][0] if number - 1 in known else previous
+        if previous != before:
+            found.faults.append((journal.JOURNAL_FOLDER, i18n.translate("drive.detail.audit_not_next", number=number)))
+    return found
+
+
+def _audit_rows(root: Path, folders: list[str], unread: journal.UnreadableFiles) -> Iterator[tuple[str, RowChange]]:
+    for path in [*journal.list_journal_files(root), *(root / folder / layout.RECORD for folder in folders)]:
+        where = path.relative_to(root).as_posix()
+        for change in journal.read_journal_file(path, root, unread):
+            if change.table == "audit":
+                yield where, change

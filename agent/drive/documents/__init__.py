@@ -1,0 +1,1 @@
+"""Documents on the drive that people open: tables, index, hand-over sheet."""

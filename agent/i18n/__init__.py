@@ -1,0 +1,63 @@
+"""The one catalogue of user-facing words: Chinese by default, English on request.
+
+Each `<stage>.toml` beside this file holds tables `["stage.key"]` with `zh` and `en` format strings. Together they are
+one flat catalogue.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Literal, cast
+
+Language = Literal["zh", "en"]
+_current: Language = "zh"
+
+
+def use_language(language: Language) -> None:
+    """Set the process's language. Called once, by the command line."""
+    global _current
+    _current = language
+
+
+def get_language() -> Language:
+    """The process's language."""
+    return _current
+
+
+@cache
+def _load_stage(name: str) -> dict[str, dict[str, str]]:
+    """What `<name>.toml` holds; nothing where there is no such file."""
+    file = resources.files(__name__) / f"{name}.toml"
+    return cast(dict[str, dict[str, str]], tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+
+@cache
+def load_catalogue() -> dict[str, dict[str, str]]:
+    """All entries: key -> {"zh": …, "en": …}. Raises ValueError where two files hold one key."""
+    entries: dict[str, dict[str, str]] = {}
+    for item in sorted(resources.files(__name__).iterdir(), key=lambda i: i.name):
+        name, _, ending = item.name.rpartition(".")
+        if ending != "toml":
+            continue
+        for key, entry in _load_stage(name).items():
+            if key in entries:
+                raise ValueError(f"{item.name}: {key} stands twice in the catalogue of words")
+            entries[key] = entry
+    return entries
+
+
+def _find_entry(key: str) -> dict[str, str]:
+    """A key is looked for in its stage's file first: reading all of them would be a tenth of a command's start."""
+    return _load_stage(key.partition(".")[0]).get(key) or load_catalogue()[key]
+
+
+def translate(key: str, /, **params: object) -> str:
+    """The words of `key` in the process's language, with `{name}` filled from `params`."""
+    return _find_entry(key)[_current].format(**params)
+
+
+def translate_to(lang: Language, key: str, /, **params: object) -> str:
+    """The words of `key` in a named language (a page or a document that fixes its own)."""
+    return _find_entry(key)[lang].format(**params)

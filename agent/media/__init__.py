@@ -1,0 +1,1 @@
+"""Opening streams and files with PyAV."""

@@ -1,0 +1,1 @@
+"""The running service: composition, threads, watchdog, page process."""

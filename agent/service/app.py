@@ -1,0 +1,211 @@
+"""The composition root: creates the workers from the settings, starts them, and stops them in reverse order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from agent import __version__, i18n
+from agent.attendance import approved
+from agent.attendance.worker import AttendanceWorker
+from agent.bureau.heartbeat import Heartbeat
+from agent.bureau.link import BureauLink
+from agent.cameras.worker import CameraWorker
+from agent.catalog import Catalog, copies
+from agent.catalog.disk_reserve import DiskReserve
+from agent.core.clock import Clock, SystemClock, get_local_day
+from agent.core.errors import CatalogError, InputError
+from agent.core.periodic import ErrorLog, run_every
+from agent.counting import regions, weights
+from agent.counting.detector import OpenVinoDetector
+from agent.counting.worker import CountingWorker
+from agent.credentials import attempts
+from agent.doctor.box import BoxFacts, build_box_facts
+from agent.doctor.rounds import ExaminationRounds
+from agent.drive.closer import HalfDayCloser
+from agent.drive.monitor import DriveMonitor
+from agent.inspection.clip import ClipService
+from agent.recording.memory import limit_heap
+from agent.service import sd_notify
+from agent.service.disk_space import DiskSpaceMonitor
+from agent.service.metrics import MetricsServer
+from agent.service.recorders import RecorderPool
+from agent.service.request_handlers import RequestHandlers
+from agent.service.run_history import RunHistory
+from agent.service.supervisor import Supervisor
+from agent.service.watchdog import Watchdog
+from agent.settings import wiring
+from agent.settings.config_file import DEFAULT_FILE
+from agent.settings.schema import Settings
+
+log = logging.getLogger(__name__)
+STOP_S = 14.0
+_COPY_CHECK_S = 3600.0
+_UNREPORTED_KEPT = timedelta(days=30)
+
+
+class App:
+    """The agent of one box.
+
+    `run` returns the exit status once `stop` is set or a worker failed. `file` is the settings file.
+    """
+
+    def __init__(
+        self, settings: Settings, catalog: Catalog, the_clock: Clock | None = None, file: Path = DEFAULT_FILE
+    ) -> None:
+        self._settings = settings
+        self._file = file
+        self._catalog = catalog
+        self._clock = the_clock or SystemClock()
+        self._book = wiring.ClassBook(catalog)
+        self._plans = wiring.CameraPlans(settings, catalog, self._clock, self._book)
+        self._life = RunHistory(catalog, self._clock)
+        self._budget = attempts.open_box_budget(catalog, self._clock)
+        self.late: list[str] = []
+        self._weights = weights.check_weights(settings.counting.model, settings.counting.sha256)
+        self._drives = DriveMonitor(catalog, self._clock, self._book.all, wiring.build_drive_options(settings))
+        self._clips = ClipService(catalog, self._clock, wiring.build_clip_options(settings), self._book.all)
+        self._link = self._make_link(str(uuid.uuid4())) if settings.bureau.enabled else None
+
+    def run(self, stop: threading.Event) -> int:
+        """Start every worker, wait for `stop`, join the workers in reverse order."""
+        crew = Supervisor(stop)
+        limit_heap()
+        self._life.begin(__version__)
+        self._clear_other_drives()
+        # check the drives once first, so that recorders do not start with a false alarm
+        self._drives.run_once()
+        self._start(crew)
+        log.info("%s", i18n.translate("run.started", version=__version__, file=self._file))
+        sd_notify.notify_systemd("READY=1")
+        stop.wait()
+        sd_notify.notify_systemd("STOPPING=1", f"STATUS={i18n.translate('run.stopping')}")
+        self.late = crew.join(STOP_S)
+        self._life.end()
+        if self.late:
+            log.error("%s", i18n.translate("run.slow", names=", ".join(self.late)))
+        if crew.failed.is_set():
+            log.error("%s", i18n.translate("run.broke"))
+        return 1 if crew.failed.is_set() or self.late else 0
+
+    def _clear_other_drives(self) -> None:
+        """Clear alerts for mount points removed from the settings; nothing else would."""
+        named = {str(root) for root in self._settings.recording.drives}
+        for alert in self._catalog.alerts.opened():
+            if alert.kind.value.startswith("drive.") and alert.subject.startswith("/") and alert.subject not in named:
+                self._catalog.alerts.clear(alert.kind, alert.subject, self._clock.now())
+
+    def _start(self, crew: Supervisor) -> None:
+        settings, catalog, now = self._settings, self._catalog, self._clock
+        crew.start("life", self._life.run)
+        crew.start("room", DiskSpaceMonitor(catalog, now, settings.state_dir).run)
+        crew.start("copies", self._copies)
+        crew.start("drives", self._drives.run)
+        if self._link:
+            crew.start("bureau", self._link.run)
+            crew.start("heartbeat", self._heartbeat.run)
+        else:
+            crew.start("unreported", self._unreported)
+        closer = HalfDayCloser(
+            catalog, now, self._book.all, self._drives.healthy, wiring.build_closer_options(settings)
+        )
+        crew.start("closer", closer.run)
+        crew.start(
+            "attendance", AttendanceWorker(catalog, self._book.all, now, wiring.build_attendance_options(settings)).run
+        )
+        crew.start("counting", self._counter().run)
+        cameras = CameraWorker(
+            catalog,
+            now,
+            wiring.build_camera_options(settings),
+            busy=self._plans.is_busy,
+            file_of=partial(wiring.find_segment_file, self._drives),
+            budget=self._budget,
+            planned=self._book.camera_ids,
+        )
+        crew.start("cameras", cameras.run)
+        self._metrics(crew)
+        crew.start("doctor", ExaminationRounds(catalog, now, self._box, self._plans.is_any_due).run)
+        recorders = RecorderPool(
+            settings, catalog, now, plans=self._plans, drives=self._drives, budget=self._budget, crew=crew
+        )
+        crew.start("recorders", recorders.run)
+        link = self._link
+        watchdog = Watchdog(
+            catalog,
+            now,
+            self._book,
+            self._drives,
+            plan=self._plans.plan,
+            link=lambda: link.status().connected if link else None,
+            replace=recorders.replace,
+            still_s=recorders.still_s,
+        )
+        crew.start("pulse", watchdog.run)
+
+    def _metrics(self, crew: Supervisor) -> None:
+        """Serve metrics on the loopback; a port in use is logged and does not stop the recording."""
+        port = self._settings.serve.metrics_port
+        try:
+            if port:
+                crew.start("metrics", MetricsServer(self._catalog, self._clock, self._drives.report, port).run)
+        except InputError as error:
+            log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all
+
+    def _counter(self) -> CountingWorker:
+        own = self._settings.counting
+        leave_out = regions.load_regions(own.regions) if own.regions else None
+        return CountingWorker(
+            self._catalog,
+            self._clock,
+            lambda: OpenVinoDetector(self._weights, own.threads),
+            own.interval,
+            leave_out,
+            own.limits,
+        )
+
+    def _copies(self, stop: threading.Event) -> None:
+        """Keep a copy of the catalog for each day; a missing one is made within the hour."""
+        run_every(self._clock, stop, _COPY_CHECK_S, self._copy, errors=ErrorLog(log, expected=(CatalogError,)))
+
+    def _copy(self) -> None:
+        """Make today's copy where there is none. Raises CatalogError."""
+        day = get_local_day(self._clock.now(), self._catalog.zone)
+        # while the disk is full a copy would take the space that the catalog needs
+        space = DiskReserve(self._settings.state_dir).keep()
+        # asked by day, not by the newest: a clock that was ahead has left a copy of a day that is yet to come
+        if space and not copies.build_copy_path(self._settings.copies_dir, day).exists():
+            copies.make_copy(self._catalog.store, self._settings.copies_dir, day)
+
+    def _unreported(self, stop: threading.Event) -> None:
+        """Delete messages that have waited too long for somebody to set the bureau up."""
+        run_every(self._clock, stop, _COPY_CHECK_S, self._drop_unreported)
+
+    def _drop_unreported(self) -> None:
+        self._catalog.outbox.drop(self._clock.now() - _UNREPORTED_KEPT)
+
+    def _box(self) -> BoxFacts:
+        """Return what the doctor examines, with the current state of the link to the bureau."""
+        box = build_box_facts(self._file, self._settings, self._catalog, self._clock, self._book.all())
+        return replace(box, link=self._link.status() if self._link else None)
+
+    def _make_link(self, boot_id: str) -> BureauLink:
+        options = wiring.build_bureau_options(self._settings)
+        self._heartbeat = Heartbeat(
+            self._catalog, self._clock, options, boot_id=boot_id, facts=lambda: {"drive": self._drives.report()}
+        )
+        return BureauLink(
+            self._catalog,
+            self._clock,
+            options,
+            boot_id=boot_id,
+            version=__version__,
+            classes=self._book.all,
+            accept_class=lambda body: approved.accept_approval(self._catalog, body, self._clock.now()),
+            requests=RequestHandlers(self._catalog, self._clock, self._book.all, self._clips).handlers(),
+        )

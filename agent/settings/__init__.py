@@ -1,0 +1,1 @@
+"""The settings file, and how its values become options of the stages."""

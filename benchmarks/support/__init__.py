@@ -1,0 +1,7 @@
+"""Parts that several benchmarks share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]

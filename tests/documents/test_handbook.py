@@ -1,0 +1,183 @@
+"""The handbooks: their pictures are made here, of pages that are really served, and what they say is held against the program.
+
+`scripts/screenshots` (HANDBOOK_SHOTS=DIR) writes the pictures anew, with a list of the words on each; without it the same walk
+only looks whether the pages still say what the pictures show.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from agent import i18n
+from agent.__main__ import build_parser
+from agent.core.alert_model import AlertKind
+from tests.support.handbook_box import ID, Office, draw_film, office
+from tests.support.paths import ROOT
+
+BOOKS = ROOT / "docs" / "guide" / "handbook"
+PICTURES = BOOKS / "img"
+NAMES = ("installer", "operator", "inspector", "bureau")
+LANGUAGES: tuple[i18n.Language, ...] = ("zh", "en")
+LARGEST = 150_000
+WIDTH = 1000
+HALF = f"/classes/{ID}/2025-03-10/am"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """`top` is the element that the picture begins at, `height` its pixels. The form is Chinese in both."""
+
+    role: str
+    path: str
+    height: int
+    top: str = "h1"
+    languages: tuple[i18n.Language, ...] = ("zh", "en")
+
+
+SHOTS = {
+    "now": Shot("operator", "/now", 810),
+    "health": Shot("operator", "/health", 780),
+    "half-day": Shot("inspector", HALF, 600),
+    "play": Shot("inspector", f"{HALF}?camera=cam1&at=09:12:00#play", 640, "#play"),
+    "form11": Shot("inspector", f"{HALF}/form11?at=09:12", 700, "article", ("zh",)),
+}
+ACCOUNTS = {"operator": "班主任", "inspector": "检查员"}
+CHROMIUM = Path("/usr/bin/chromium")
+# every word of the page that a person goes by; figures are left out
+SAID = """() => [...document.querySelectorAll('h1,h2,h3,th,dt,label,button,nav a,.light b')]
+    .map(e => e.textContent.replace(/[0-9.:%-]+/g, '').replace(/\\s+/g, ' ').trim()).filter(x => x)"""
+
+
+def pictures() -> list[str]:
+    return [f"{name}.{lang}" for name, shot in SHOTS.items() for lang in shot.languages]
+
+
+def seen() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads((PICTURES / "seen.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_film(tmp_path_factory.mktemp("film") / "film.mp4")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+def test_the_pages_are_those_of_the_pictures(tmp_path: Path, film: Path, language: i18n.Language) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+    target = os.environ.get("HANDBOOK_SHOTS")
+    with office(tmp_path, language, film) as found, api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        for name, said in walk(browser, found, language, Path(target) if target else None):
+            if target:
+                _note(Path(target), f"{name}.{language}", said)
+            else:
+                assert said == seen()[f"{name}.{language}"], f"{name}: the page has changed; run scripts/screenshots"
+        browser.close()
+
+
+def walk(browser: Any, found: Office, language: i18n.Language, target: Path | None) -> Iterator[tuple[str, list[str]]]:
+    """Every page, with the words on it; a picture of each where there is a folder for them."""
+    for role, account in ACCOUNTS.items():
+        context = browser.new_context(base_url=found.page.url, ignore_https_errors=True, locale="zh-CN")
+        page = context.new_page()
+        page.goto("/sign-in")
+        page.locator("#name").fill(account)
+        page.locator("#password").fill(found.account(account, role))
+        page.get_by_role("button").first.click()
+        page.wait_for_url("**/")
+        for name, shot in SHOTS.items():
+            if shot.role == role and language in shot.languages:
+                _open(page, shot)
+                if target:
+                    _save(page.screenshot(), target / f"{name}.{language}.png")
+                yield name, page.evaluate(SAID)
+        context.close()
+
+
+def _open(page: Any, shot: Shot) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": shot.height})
+    page.goto(shot.path, wait_until="load")
+    if shot.top == "article":
+        page.locator("form.sheet button").last.click()
+        page.wait_for_selector("article")
+    if page.locator("video").count():
+        # stopped in the middle, its buttons faded: what a person sees who watches
+        page.locator("video").evaluate(
+            "v => new Promise(y => { const begun = v.currentTime; v.muted = true; v.controls = false;"
+            " v.ontimeupdate = () => v.currentTime > begun + 1 && (v.pause(), y()); v.play() })"
+        )
+    page.locator(shot.top).first.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 6)")
+
+
+def _save(data: bytes, file: Path) -> None:
+    """In 128 colours: the file is a fifth, and nobody sees it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(io.BytesIO(data)) as picture:
+        small = picture.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        small.save(file, optimize=True)
+
+
+def _note(folder: Path, name: str, said: list[str]) -> None:
+    file = folder / "seen.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    text = json.dumps({**known, name: said}, ensure_ascii=False, indent=1, sort_keys=True)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", pictures())
+def test_each_picture_is_there_small_and_shown_in_a_handbook(name: str) -> None:
+    file = PICTURES / f"{name}.png"
+    assert file.stat().st_size <= LARGEST
+    with Image.open(file) as picture:
+        assert picture.size == (WIDTH, SHOTS[name.partition(".")[0]].height)
+    lang = name.rpartition(".")[2]
+    books = [BOOKS / f"{book}.{lang}.md" for book in NAMES]
+    assert any(f"(img/{name}.png)" in book.read_text(encoding="utf-8") for book in books), f"nobody shows {name}"
+
+
+@pytest.mark.parametrize("book", NAMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_handbook_links_to_is_there(book: str, language: str) -> None:
+    text = (BOOKS / f"{book}.{language}.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert any(link.startswith("img/") for link in links)
+    for link in links:
+        assert (BOOKS / link).exists(), link
+    for file in re.findall(r"`((?:docs|config)/[\w./-]+)`", text):
+        assert (BOOKS.parent.parent / file).exists(), file
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_operator_finds_every_alert_in_the_pages_own_words(language: i18n.Language) -> None:
+    """A row a kind: its words as the page shows them, its name in messages, what to do."""
+    text = (BOOKS / f"operator.{language}.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[2].strip(): line for line in text.splitlines() if line.startswith("|") and "`" in line}
+    for kind in AlertKind:
+        row = rows.get(f"`{kind.value}`")
+        assert row, kind.value
+        assert i18n.translate_to(language, f"web.alert.{kind.value}") in row
+        assert len(row.split("|")[3].strip()) > 4, f"{kind.value}: what is to be done?"
+
+
+@pytest.mark.parametrize("book", ["inspector", "installer"])
+def test_what_cannot_be_judged_is_called_as_the_page_calls_it(book: str) -> None:
+    assert f"“{i18n.translate_to('zh', 'web.unjudged')}”" in (BOOKS / f"{book}.zh.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("book", sorted(path.name for path in BOOKS.glob("*.md")))
+def test_every_command_of_a_handbook_can_be_typed_as_it_stands(book: str) -> None:
+    for line in re.findall(r"`(?:sudo )?site-agent ([^`]+)`", (BOOKS / book).read_text(encoding="utf-8")):
+        build_parser(shlex.split(line)).parse_args(shlex.split(line))

@@ -1,0 +1,218 @@
+"""What a file cannot take, and what the box has not got: neither is a fault of the drive."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from agent.core.errors import Shortage
+from agent.drive.identity import is_drive_errno, to_drive_error
+from agent.recording.options import RecordingOptions, StreamSource
+from agent.recording.sound import build_sound
+from agent.recording.stream import LiveStream
+from agent.recording.writer import SegmentFile, SegmentWriter, Tracks
+from tests.support.recording_bench import Rig, breaks, camera, clip, indexes, recording, sound_packets, wait_for
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clips")
+
+
+def tone(path: Path, codec: str, rate: int, seconds: float = 4.0) -> Path:
+    """A file with nothing but a tone in it."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=rate, layout="mono")
+        for at in range(0, round(seconds * rate), 1152):
+            wave = np.sin(np.arange(at, at + 1152) * 0.3)
+            form = stream.codec_context.format.name
+            samples = (wave * 9000).astype(np.int16) if form.startswith("s16") else wave.astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format=form, layout="mono")
+            frame.sample_rate, frame.pts = rate, at
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("codec", ["mp2", "ac3", "pcm_alaw"])
+@pytest.mark.parametrize("back_ms", [1, 10, 23, 24.5, 25.5, 27, 31, 38, 60, -20, -200])
+def test_stamps_of_sound_that_step_back_come_out_forward(codec: str, back_ms: float, tmp_path: Path) -> None:
+    """FFmpeg makes such steps itself when a camera reports its time."""
+    rate = 8000 if codec == "pcm_alaw" else 44100
+    with av.open(str(tone(tmp_path / f"a.{'mov' if codec == 'pcm_alaw' else 'mkv'}", codec, rate))) as container:
+        stream = container.streams.audio[0]
+        sound = build_sound(stream)
+        assert sound
+        made, shift, fed = [], 0.0, 0
+        for number, packet in enumerate(container.demux(stream)):
+            if not packet.size:
+                continue
+            if number % 40 == 39:
+                shift -= back_ms / 1000
+            fed += 1
+            made += sound.feed(packet, 1 + shift + float((packet.pts or 0) * (packet.time_base or 0)))
+        made += sound.flush()
+    stamps = [p.dts for p in made if p.dts is not None]
+    assert len(stamps) == len(made) and all(a < b for a, b in itertools.pairwise(stamps))
+    assert len(made) * 1024 / rate > 4.0 * 0.8, "most of it is there"
+
+
+@contextmanager
+def written(rig: Rig, stream: LiveStream) -> Iterator[SegmentWriter]:
+    from agent.recording.parameters import PictureFormat
+
+    context = stream.video.codec_context
+    folder = rig.drive.make_folder("x")
+    picture = PictureFormat(context.name, context.extradata or b"", context.width, context.height)
+    writer = SegmentWriter(
+        rig.drive,
+        SegmentFile(folder, "a.mp4", ".a.part"),
+        Tracks(stream.video, picture, build_sound(stream.audio)),
+        start=0.0,
+        fragment_seconds=0.3,
+    )
+    yield writer
+    writer.close()
+    writer.commit()
+
+
+def test_the_muxer_refuses_a_packet_and_takes_the_next(
+    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with camera(clip(clips, "h264", "aac")) as server, LiveStream(StreamSource(server.url("main")), 3.0) as stream:
+        rig = Rig(tmp_path, StreamSource(server.url("main")))
+        pictures = sounds = 0
+        with written(rig, stream) as writer:
+            assert writer.empty
+            while pictures < 50:
+                packet = stream.read()
+                if packet is None or packet.pts is None or packet.dts is None:
+                    continue
+                if packet.stream.type == "audio":
+                    if sounds in (5, 6):
+                        packet.pts = packet.dts = 0
+                    writer.audio(packet)
+                    sounds += 1
+                elif pictures == 20:
+                    packet.pts = packet.dts - 10
+                    assert not writer.video(packet)
+                    pictures += 1
+                else:
+                    assert writer.video(packet)
+                    pictures += 1
+            assert not writer.empty
+    file = rig.root / "x/a.mp4"
+    with av.open(str(file)) as container:
+        assert sum(1 for p in container.demux(video=0) if p.size) == 49
+    assert len(sound_packets(file)) == sounds - 2
+    assert caplog.text.count("a.mp4") == 1, "said once a file"
+
+
+def test_a_picture_that_no_file_takes_is_a_fault_of_the_stream(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, spoil = LiveStream.read, threading.Event()
+
+    def spoilt(self: LiveStream) -> av.Packet[Any] | None:
+        packet = read(self)
+        if spoil.is_set() and packet and packet.stream.type == "video" and packet.dts and not packet.is_keyframe:
+            spoil.clear()
+            packet.pts = packet.dts - 5
+        return packet
+
+    monkeypatch.setattr(LiveStream, "read", spoilt)
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1e7))
+        with recording(rig):
+            time.sleep(1.5)
+            spoil.set()
+            wait_for(lambda: rig.events("stream.stalled"), "not told")
+            wait_for(lambda: rig.segments() and rig.catalog.segments.opened(), "does not go on")
+            time.sleep(1.5)
+    assert rig.complaints == [] and not rig.events("camera.down")
+    (event,) = rig.events("stream.stalled")
+    assert event.until is not None
+    one, two = rig.segments()
+    assert breaks(indexes(rig.path(one))) == [] and breaks(indexes(rig.path(two))) == []
+    assert one.end and 0 < (two.start - one.end).total_seconds() < 1.5
+
+
+def test_key_frames_that_no_file_takes_leave_no_empty_files(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = LiveStream.read
+
+    def spoilt(self: LiveStream) -> av.Packet[Any] | None:
+        packet = read(self)
+        if packet and packet.stream.type == "video" and packet.dts:
+            packet.pts = packet.dts - 5
+        return packet
+
+    monkeypatch.setattr(LiveStream, "read", spoilt)
+    with camera(clip(clips, "h264", "aac")) as server:
+        rig = Rig(tmp_path, StreamSource(server.url("main")))
+        rig.start()
+        time.sleep(4)
+        rig.stop()
+    assert rig.complaints == []
+    assert all(indexes(rig.path(s)) for s in rig.segments())
+    assert not rig.catalog.segments.opened() and not rig.leftovers()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_a_box_without_handles_or_memory_blames_no_drive(number: int, tmp_path: Path) -> None:
+    error = to_drive_error(OSError(number, os.strerror(number)), tmp_path)
+    assert isinstance(error, Shortage) and is_drive_errno(number)
+
+
+def test_what_speaks_of_a_drive_and_what_does_not() -> None:
+    for number in (
+        errno.ENOSPC,
+        errno.EIO,
+        errno.EROFS,
+        errno.EDQUOT,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.EACCES,
+        errno.EPERM,
+    ):
+        assert is_drive_errno(number) and not isinstance(to_drive_error(OSError(number, "x"), Path("/")), Shortage)
+    for other in (errno.EINVAL, errno.ERANGE, errno.EDOM, 1094995529, None, 0):
+        assert not is_drive_errno(other)
+
+
+def test_without_file_handles_recording_waits_and_goes_on(clips: Path, tmp_path: Path) -> None:
+    """As where somebody holds a thousand connections to the box."""
+    with (
+        camera(clip(clips, "h264", "aac")) as server,
+        recording(Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))) as rig,
+    ):
+        time.sleep(1)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, limits[1]))
+        holes = []
+        try:
+            while True:
+                holes.append(os.dup(0))
+        except OSError:
+            time.sleep(4)
+        finally:
+            for hole in holes:
+                os.close(hole)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        count = len(rig.segments())
+        wait_for(lambda: len(rig.segments()) > count + 1, "does not go on")
+    assert rig.complaints == []
+    assert not rig.events("drive.error") and not rig.events("drive.missing") and not rig.events("camera.down")

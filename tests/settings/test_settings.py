@@ -1,0 +1,295 @@
+"""Settings: the example is the model, the environment wins, faults are one clear line without secrets."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from pydantic import BaseModel
+
+from agent.attendance import worker as attendance_watch
+from agent.bureau import options as bureau_options
+from agent.cameras import options as camera_options
+from agent.core.errors import SettingsError
+from agent.counting.limits import Limits
+from agent.recording import options as recording_options
+from agent.settings import schema, wiring
+from agent.settings.config_file import read_language
+from agent.setup import settings_writer
+from agent.web import options as page_options
+from tests.support.paths import ROOT
+
+EXAMPLE = ROOT / "config" / "agent.example.toml"
+LEAST = 'county = "wenshui"\nsite = "s1"\nbox = "b1"\ninstitution = "学校"\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "agent.toml"
+    path.write_text(LEAST, encoding="utf-8")
+    return path
+
+
+def _keys(model: type[BaseModel]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        nested = isinstance(kind, type) and issubclass(kind, BaseModel)
+        found[name] = _keys(kind) if nested else field.default  # type: ignore[arg-type]
+    return found
+
+
+def test_an_unknown_limit_is_refused_in_the_file_and_in_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(LEAST + "[counting.limits]\ndark_light = 50\n", encoding="utf-8")
+    assert schema.load_settings_file(file).counting.limits == Limits(dark_light=50)
+    file.write_text(LEAST + "[counting.limits]\ndark_lihgt = 50\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"counting\.limits\.dark_lihgt"):
+        schema.load_settings_file(file)
+    file.write_text(LEAST, encoding="utf-8")
+    monkeypatch.setenv("SITE_AGENT_COUNTING__LIMITS__DARK_LIHGT", "50")
+    with pytest.raises(SettingsError, match=r"counting\.limits\.dark_lihgt"):
+        schema.load_settings_file(file)
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    # commented-out keys are those whose default is "not set"; uncomment them for the comparison of names
+    shown = tomllib.loads("\n".join(_uncomment(line) for line in text.splitlines()))
+    model = _keys(schema.Settings)
+    assert shown.keys() == model.keys()
+    for section, keys in model.items():
+        if isinstance(keys, dict):
+            assert shown[section].keys() == keys.keys(), section
+    assert shown["counting"]["limits"] == asdict(Limits())
+
+
+def test_the_example_is_valid_and_its_values_are_the_defaults() -> None:
+    loaded = schema.load_settings_file(EXAMPLE)
+    for name, field in schema.Settings.model_fields.items():
+        if not field.is_required():
+            assert getattr(loaded, name) == field.default, name
+
+
+STAGES = {
+    schema.CameraSettings: camera_options, schema.RecordingSettings: recording_options,
+    schema.AttendanceSettings: attendance_watch, schema.BureauSettings: bureau_options,
+    schema.ServeSettings: page_options,
+}  # fmt: skip
+OTHER_NAMES = {"stall_seconds": "stall_s", "every_s": "interval_s"}
+
+
+@pytest.mark.parametrize("section", STAGES, ids=lambda s: s.__name__)
+def test_a_default_stands_in_one_place(section: type[schema.Section]) -> None:
+    """In `agent/core/defaults.py`. Written twice they had drifted: tests tried 12 alerts an hour, boxes ran with 30."""
+    module = STAGES[section]
+    ours = {name: field for name, field in section.model_fields.items() if name != "credentials"}
+    seen = 0
+    for field in dataclasses.fields(module.Options):
+        name = OTHER_NAMES.get(field.name, field.name)
+        if name not in ours or field.default is dataclasses.MISSING or name == "password":
+            continue
+        seen += 1
+        assert field.default == ours[name].default, name
+        if field.default not in ("", (), None, True, False) and name != "protocol":
+            for file, cls, key in ((module, "Options", field.name), (schema, section.__name__, name)):
+                assert _written(file, cls, key).startswith("defaults."), f"{cls}.{key}"
+    assert seen >= 1
+
+
+def _written(module: ModuleType, cls: str, name: str) -> str:
+    """What stands in the source as the default of a class's field."""
+    assert module.__file__
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls)
+    line = next(
+        n for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and n.target.id == name
+    )
+    return ast.unparse(line.value) if line.value else ""
+
+
+def test_the_environment_wins_and_leaves_its_neighbours(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(LEAST + '[bureau]\nhost = "broker"\nport = 1883\n', encoding="utf-8")
+    monkeypatch.setenv("SITE_AGENT_BUREAU__PORT", "2883")
+    loaded = schema.load_settings_file(file)
+    assert (loaded.bureau.host, loaded.bureau.port) == ("broker", 2883)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense = 1\n", ("agent.toml", "nonsense")),
+        ("[bureau]\nhots = 'x'\n", ("agent.toml", "bureau.hots")),
+        ("[recording]\nsegment_seconds = 'x'\n", ("agent.toml", "recording.segment_seconds")),
+        ("[retention]\nyears = 3\n", ("agent.toml", "retention.years")),
+        ("timezone = 'Mars/Base'\n", ("agent.toml", "timezone")),
+        ("[cameras]\nnetworks = ['10.0.0.0/99']\n", ("agent.toml", "cameras.networks.0")),
+        ("= broken", ("agent.toml",)),
+        ("timezone = 'Asia'\n", ("agent.toml", "timezone", "Asia/Shanghai")),
+        ("[recording]\nsegment_second = 60\n", ("recording.segment_second", "segment_seconds？")),
+        ("[camera]\nusername = 'x'\n", ("cameras？",)),
+        ("[counting.limits]\ndark_lihgt = 50\n", ("counting.limits.dark_lihgt", "dark_light？")),
+        ("[counting.limits]\nfrozen_s = nan\n", ("counting.limits", "frozen_s")),
+        ("[counting.limits]\ndark_light = -1\n", ("counting.limits", "dark_light")),
+        ("[[cameras.known]]\ncamera_id = 'a'\nserial = '1'\npasword = 'Geheim'\n", ("known.0.pasword", "password？")),
+        ("cameras = 'x'\n", ("cameras", "[cameras]")),
+        ("[recording]\ndrives = '/media/evidence'\n", ("recording.drives", "列表")),
+        ("[recording]\ndrives = []\n", ("recording.drives", "不能为空")),
+        ("[recording]\ndrives = ['media/evidence']\n", ("recording.drives.0", "完整路径")),
+        ("[recording]\ndrives = ['/media/a', '/media/a/']\n", ("recording.drives", "/media/a")),
+        ("state_dir = ''\n", ("state_dir", "完整路径")),
+        ("[bureau]\nheartbeat_s = inf\n", ("bureau.heartbeat_s", "86400")),
+        ("[bureau]\nhost = 'mqtt://x'\n", ("bureau.host", "port")),
+        ("[bureau]\ntls = 'maybe'\n", ("bureau.tls", "true")),
+        ("[bureau]\nsigning_key = 'bureau.pub'\n", ("bureau.signing_key", "公钥")),
+        ("language = 'de'\n", ("language", "'zh' / 'en'")),
+        ("[cameras]\npassword = ['Geheim']\n", ("cameras.password", "引号")),
+    ],
+)
+def test_a_fault_names_file_and_key(file: Path, text: str, words: tuple[str, ...]) -> None:
+    file.write_text(LEAST + text, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        schema.load_settings_file(file)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "Geheim" not in message
+    assert "should be" not in message, "the library's words are no Chinese"
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("key", ["camera_id", "serial", "address"])
+def test_a_camera_that_stands_there_twice_is_refused(file: Path, key: str) -> None:
+    """Only the first would count: the second camera would be recorded under another name, without a word."""
+    entries = [{"camera_id": "front", "serial": "1", "address": "10.0.0.1"}, {"camera_id": "back", "serial": "2"}]
+    entries[1]["address"] = "10.0.0.2"
+    entries[1][key] = entries[0][key].upper()
+    tables = ["".join(f'{k} = "{v}"\n' for k, v in entry.items()) for entry in entries]
+    file.write_text(LEAST + "".join(f"[[cameras.known]]\n{table}" for table in tables), encoding="utf-8")
+    with pytest.raises(SettingsError, match=f"cameras.known.*{key} {entries[0][key]}"):
+        schema.load_settings_file(file)
+
+
+def test_a_file_from_windows_is_read_and_one_in_another_encoding_says_so(file: Path) -> None:
+    text = LEAST.replace("学校", "文水县培训中心") + 'language = "en"\n'
+    file.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert schema.load_settings_file(file).institution == "文水县培训中心"
+    assert read_language(file) == "en"
+    assert settings_writer.change_settings(file, {"site": "s2"}).site == "s2"
+    file.write_bytes(text.encode("gbk"))
+    with pytest.raises(SettingsError, match="另存为 UTF-8"):
+        schema.load_settings_file(file)
+    file.write_bytes(text.replace("\n", "\r").encode())
+    with pytest.raises(SettingsError, match="TOML"):
+        schema.load_settings_file(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SITE_AGENT_BUREAU__PORT", "abc"),
+        ("SITE_AGENT_BUREAU", "abc"),
+        ("SITE_AGENT_RECORDING__DRIVES", "/media/evidence"),
+        ("SITE_AGENT_CAMERAS__NETWORKS", '["10.0.0.0/99"]'),
+        ("SITE_AGENT_COUNTING__LIMITS", "Geheim"),
+        ("SITE_AGENT_TIMEZONE", "Asia"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_not_the_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        schema.load_settings_file(file)
+    message = str(caught.value)
+    assert name in message and "agent.toml" not in message
+    assert "Geheim" not in message
+
+
+@pytest.mark.parametrize(
+    ("entry", "account"),
+    [
+        ("", ("admin", "common")),
+        ('password = "own"', ("admin", "own")),
+        ('username = "other"\npassword = "own"', ("other", "own")),
+    ],
+)
+def test_a_camera_has_its_own_password_with_or_without_a_user_name(
+    file: Path, entry: str, account: tuple[str, str]
+) -> None:
+    file.write_text(
+        LEAST + '[cameras]\npassword = "common"\n[[cameras.known]]\ncamera_id = "front"\nserial = "1"\n' + entry,
+        encoding="utf-8",
+    )
+    loaded = schema.load_settings_file(file)
+    found = wiring.choose_credentials(loaded, loaded.cameras.known[0])
+    assert found is not None and (found.username, found.password) == account
+    (known,) = wiring.build_camera_options(loaded).known
+    assert known.credentials == (found if entry else None), "the search uses the same"
+
+
+def test_a_missing_key_and_a_missing_file_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    with pytest.raises(SettingsError, match=r"agent\.toml"):
+        schema.load_settings_file(path)
+    path.write_text('county = "wenshui"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match="site"):
+        schema.load_settings_file(path)
+
+
+@pytest.mark.parametrize("name", ["SITE_AGENT_RECORDING__DRIVES", "SITE_AGENT_CAMERAS", "SITE_AGENT_COUNTING__LIMITS"])
+def test_a_variable_that_should_be_json_is_named_without_its_value(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, '{"password": "secret-word"')
+    with pytest.raises(SettingsError) as caught:
+        schema.load_settings_file(file)
+    assert name in str(caught.value)
+    assert "secret-word" not in str(caught.value)
+
+
+def test_an_unknown_variable_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_AGENT_BUREAU__PASWORD", "secret-word")
+    with pytest.raises(SettingsError) as caught:
+        schema.load_settings_file(file)
+    assert "PASWORD" in str(caught.value)
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_password_never_prints(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_AGENT_CAMERAS__PASSWORD", "secret-word")
+    loaded = schema.load_settings_file(file)
+    assert loaded.cameras.password.get_secret_value() == "secret-word"
+    assert "secret-word" not in repr(loaded) + str(loaded)
+
+
+def _uncomment(line: str) -> str:
+    """`# key = value` shows a key that is not set by default; `#>` lines are prose and examples."""
+    body = line.removeprefix("# ")
+    return body if body != line and body.split(" = ")[0].isidentifier() and " = " in body else line
+
+
+@pytest.mark.parametrize("handed", [True, False])
+def test_passwords_come_from_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed: bool) -> None:
+    """By systemd's LoadCredential for the service; from the folder beside the settings for root on the command line."""
+    file = tmp_path / "agent.toml"
+    file.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    folder = tmp_path / ("given" if handed else "credentials")
+    folder.mkdir()
+    prefix = "site-agent_" if handed else ""
+    (folder / f"{prefix}cameras.password").write_text("Example-1\n", encoding="utf-8")
+    (folder / f"{prefix}unrelated").write_text("x", encoding="utf-8")
+    if handed:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    else:
+        monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    loaded = schema.load_settings_file(file)
+    assert loaded.cameras.password.get_secret_value() == "Example-1"
+    assert loaded.cameras.username == "admin"
+    assert loaded.bureau.password.get_secret_value() == ""

@@ -1,0 +1,182 @@
+"""A Debian of its own, booted by systemd-nspawn, with a network that reaches this machine and nothing else.
+
+The tree comes from debootstrap and the stick from scripts/wheelhouse; both are kept in the user's cache folder, since they
+need the network and a minute each. Every test works on a copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import ROOT
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "site-agent-tests"
+PROGRAMS = ("debootstrap", "systemd-nspawn", "nsenter", "ip")
+PARTS = ("agent", "config", "docs", "models", "scripts", "systemd", "pyproject.toml", "requirements.lock", "README.md",
+         "LICENSE")  # fmt: skip
+HOST, BOX = "10.78.0.1", "10.78.0.2"
+
+
+def why_not() -> str:
+    """Why containers cannot be had here; empty where they can."""
+    if os.geteuid() != 0:
+        return "needs root for systemd-nspawn"
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"needs the programs {', '.join(missing)} (debootstrap, systemd-container, iproute2)" if missing else ""
+
+
+def base(release: str = "bookworm") -> Path:
+    """A small Debian with systemd."""
+    tree = CACHE / release
+    if not (tree / "complete").exists():
+        shutil.rmtree(tree, ignore_errors=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
+        include = "systemd,systemd-sysv,python3,python3-venv,dbus,udev"
+        run("debootstrap", "--variant=minbase", f"--include={include}", release, str(tree), seconds=900)
+        (tree / "complete").touch()
+    return tree
+
+
+def stick(release: str = "12") -> Path:
+    """A stick with wheels and packages; the program on it is always today's."""
+    lock = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + (ROOT / "scripts/install.sh").read_bytes())
+    folder = CACHE / f"stick-{release}-{lock.hexdigest()[:12]}"
+    if not (folder / "SHA256SUMS").exists():
+        run(str(ROOT / "scripts/wheelhouse"), str(folder), "--debian", release, seconds=900)
+    put_program(ROOT, folder / "site-agent")
+    sum_up(folder)
+    return folder
+
+
+def put_program(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for name in PARTS:
+        one = source / name
+        if one.is_dir():
+            shutil.copytree(one, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(one, target / name)
+
+
+def sum_up(folder: Path) -> None:
+    """Make the stick's list of sums again."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  ./{p.relative_to(folder)}\n" for p in files]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
+
+
+def run(*command: str, seconds: float = 300, status: int | None = 0) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+    assert status is None or done.returncode == status, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+class Container:
+    """One box in `tree`. `inside` runs a command in it, booted or not."""
+
+    def __init__(self, tree: Path, stick_folder: Path | None = None) -> None:
+        self.tree = tree
+        self._stick = stick_folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._leader = ""
+
+    @staticmethod
+    def fresh(tree: Path, stick_folder: Path | None = None, release: str = "bookworm") -> Container:
+        run("cp", "-a", "--reflink=auto", str(base(release)), str(tree))
+        return Container(tree, stick_folder)
+
+    def _nspawn(self) -> list[str]:
+        command = ["systemd-nspawn", "-q", "-D", str(self.tree), "--register=no", "--keep-unit", "--private-network",
+                   # what a real kernel offers, and nspawn's own list leaves out
+                   "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"]  # fmt: skip
+        return [*command, f"--bind-ro={self._stick}:/stick"] if self._stick else command
+
+    def inside(self, *command: str, seconds: float = 300, status: int | None = 0) -> str:
+        if self._leader:
+            return run("nsenter", "-t", self._leader, "-a", *command, seconds=seconds, status=status)
+        said = run(*self._nspawn(), *command, seconds=seconds, status=status)
+        # nspawn's own word about its scratch folder when it ends
+        return "".join(line for line in said.splitlines(keepends=True) if "Attempted to remove disk" not in line)
+
+    def boot(self) -> Container:
+        log = (self.tree.parent / "boot.log").open("ab")
+        command = [*self._nspawn(), "--boot", "--console=read-only"]
+        self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        self._leader = until(lambda: children.read_text().split(), 30)[0]
+        self._wire()
+        until(lambda: "running" in self.state() or "degraded" in self.state(), 90)
+        return self
+
+    def state(self) -> str:
+        return self.inside("systemctl", "is-system-running", status=None)
+
+    def _wire(self) -> None:
+        """A cable between this machine and the box."""
+        one, two = f"sa{os.getpid()}h", f"sa{os.getpid()}c"
+        run("ip", "link", "add", one, "type", "veth", "peer", "name", two)
+        run("ip", "link", "set", two, "netns", self._leader)
+        run("ip", "address", "add", f"{HOST}/24", "dev", one)
+        run("ip", "link", "set", one, "up")
+        network = ["nsenter", "-t", self._leader, "-n", "ip"]
+        run(*network, "address", "add", f"{BOX}/24", "dev", two)
+        run(*network, "link", "set", two, "up")
+
+    def put(self, path: str, text: str) -> None:
+        target = self.tree / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+
+    def doctor(self, *arguments: str) -> dict[str, dict[str, str]]:
+        """Findings by check."""
+        said = self.inside("site-agent", "doctor", "--json", "--language", "en", *arguments, status=None)
+        rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        return {row["check"]: row for row in rows}
+
+    def unit(self, *properties: str, name: str = "site-agent.service") -> dict[str, str]:
+        said = self.inside("systemctl", "show", name, "--property", ",".join(properties))
+        return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+    def journal(self, *arguments: str) -> str:
+        return self.inside("journalctl", "--no-pager", "-u", "site-agent", *arguments)
+
+    def close(self) -> None:
+        """Power off. The cable goes with the namespace at its other end."""
+        if self._process is None:
+            return
+        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+            self.inside("systemctl", "poweroff", seconds=10, status=None)
+        self._leader = ""
+        try:
+            self._process.wait(40)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+        self._process = None
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def until(found: Callable[[], Any], seconds: float, every: float = 0.5) -> Any:
+    """Wait for something true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError):
+            if result := found():
+                return result
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(every)
