@@ -127,7 +127,7 @@ system_user() {
 # the program's name: its version and a sum over its files, so that the same program is never installed twice
 name_of_source() {
   local version sum
-  version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$source/pyproject.toml" | head -1)
+  version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$source/agent/__init__.py")
   sum=$(cd "$source" && find agent config models scripts systemd pyproject.toml requirements.lock -type f \
         ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-10)
   echo "$version-$sum"

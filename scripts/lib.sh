@@ -41,13 +41,15 @@ make_venv() {
   python=$(find_python) || die "Python 3.11 is needed: apt-get install python3"
   # ensurepip is what Debian splits off into python3-venv
   "$python" -c 'import ensurepip, venv' 2>/dev/null || need_debian python3-venv
-  stamp=$(cat "$lock" pyproject.toml | sha256sum | cut -d' ' -f1)-$("$python" -V | tr ' ' -)
+  stamp=$(cat "$lock" pyproject.toml scripts/lib.sh | sha256sum | cut -d' ' -f1)-$("$python" -V | tr ' ' -)
   if [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp" ] && .venv/bin/python -c 'import agent' 2>/dev/null; then return 0; fi
   say "Making the virtual environment in .venv from $lock (a few minutes the first time)"
   rm -rf .venv
   "$python" -m venv .venv || { rm -rf .venv; need_debian python3-venv; "$python" -m venv .venv; }
   .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
   .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+  # simulator, benchmarks and training are not part of the installed program: the checkout itself is on the path
+  printf '%s\n' "$root" >"$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
   printf '%s' "$stamp" >.venv/stamp
 }
 
