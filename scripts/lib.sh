@@ -34,23 +34,38 @@ find_python() {
   return 1
 }
 
-# make_venv LOCK: the environment from a lock with hashes; done again only when the lock or the project's metadata changes
+# find_exact VERSION: a Python of just this version, also one that pyenv keeps out of the path
+find_exact() {
+  local candidate
+  for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python; do
+    if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then command -v "$candidate"; return 0; fi
+  done
+  return 1
+}
+
+# make_venv LOCK: .venv from a lock with hashes
 make_venv() {
-  local lock=$1 python stamp
+  local python
   find_python >/dev/null || need_debian python3
   python=$(find_python) || die "Python 3.11 is needed: apt-get install python3"
   # ensurepip is what Debian splits off into python3-venv
   "$python" -c 'import ensurepip, venv' 2>/dev/null || need_debian python3-venv
+  make_venv_of "$python" .venv "$1"
+}
+
+# make_venv_of PYTHON FOLDER LOCK: made again only when the lock, the project's metadata or the Python changes
+make_venv_of() {
+  local python=$1 folder=$2 lock=$3 stamp
   stamp=$(cat "$lock" pyproject.toml scripts/lib.sh | sha256sum | cut -d' ' -f1)-$("$python" -V | tr ' ' -)
-  if [ -f .venv/stamp ] && [ "$(cat .venv/stamp)" = "$stamp" ] && .venv/bin/python -c 'import agent' 2>/dev/null; then return 0; fi
-  say "Making the virtual environment in .venv from $lock (a few minutes the first time)"
-  rm -rf .venv
-  "$python" -m venv .venv || { rm -rf .venv; need_debian python3-venv; "$python" -m venv .venv; }
-  .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
-  .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+  if [ -f "$folder/stamp" ] && [ "$(cat "$folder/stamp")" = "$stamp" ] && "$folder/bin/python" -c 'import agent' 2>/dev/null; then return 0; fi
+  say "Making the virtual environment in $folder from $lock (a few minutes the first time)"
+  rm -rf "$folder"
+  "$python" -m venv "$folder" || { rm -rf "$folder"; need_debian python3-venv; "$python" -m venv "$folder"; }
+  "$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
+  "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
   # simulator, benchmarks and training are not part of the installed program: the checkout itself is on the path
-  printf '%s\n' "$root" >"$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
-  printf '%s' "$stamp" >.venv/stamp
+  printf '%s\n' "$root" >"$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
+  printf '%s' "$stamp" >"$folder/stamp"
 }
 
 # what the libraries load at run time: OpenCV's wheel wants libGL and glib; ssh-keygen makes keys and signatures, openssl the page's certificate
