@@ -1,6 +1,7 @@
 """Fit the parameters in `models/NAME.toml`: scoring weights of a candidate, input size, and parameters of the interval.
 
-`python training/fit_calibration.py --data FOLDER --model models/NAME.onnx [--sha256 …] [--sides 1024 1152] [--write NAME.toml]`.
+`python training/fit_calibration.py --data FOLDER --model models/NAME.onnx [--sha256 …] [--sides 1024 1152] [--write
+NAME.toml]`.
 FOLDER contains an `index.jsonl` as for `scripts/bench count`, with `boxes` and `box_type` (head or person). For each input
 size it prints errors and intervals by five-fold cross-validation; it writes the fit to all pictures with the last size of
 `--sides`.

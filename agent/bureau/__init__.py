@@ -8,4 +8,4 @@ from agent.bureau.heartbeat import Heartbeat
 from agent.bureau.link import BureauLink, LinkStatus, probe_broker
 from agent.bureau.options import BureauOptions
 
-__all__ = ["BureauLink", "Heartbeat", "LinkStatus", "BureauOptions", "probe_broker"]
+__all__ = ["BureauLink", "BureauOptions", "Heartbeat", "LinkStatus", "probe_broker"]

@@ -43,7 +43,8 @@ class LinkStatus:
 
 
 class BureauLink:
-    """See docs/reference/mqtt.md. `classes` and `accept_class` are the attendance stage's (the second checks a body and returns what
+    """See docs/reference/mqtt.md. `classes` and `accept_class` are the attendance stage's (the second checks a body
+    and returns what
     to store), `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used."""
 
     def __init__(

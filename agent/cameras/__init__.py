@@ -4,4 +4,4 @@ from agent.cameras.auth import Credentials
 from agent.cameras.options import CameraOptions, ConfiguredCamera
 from agent.cameras.worker import CameraWorker
 
-__all__ = ["CameraWorker", "Credentials", "ConfiguredCamera", "CameraOptions"]
+__all__ = ["CameraOptions", "CameraWorker", "ConfiguredCamera", "Credentials"]

@@ -1,7 +1,8 @@
 """WS-Discovery: probe for cameras from every interface address.
 
 An implementation of its own, because WSDiscovery 2.1.2 from PyPI always waits for its whole timeout, drops replies whose
-action is spelt differently, and parses with a parser that expands entities (measurements: docs/reference/cameras.md). Replies are
+action is spelt differently, and parses with a parser that expands entities (measurements:
+docs/reference/cameras.md). Replies are
 untrusted data from anybody on the network: only those from inside the camera networks are read, and nothing in them is
 trusted until the camera itself has been asked.
 """
@@ -82,8 +83,9 @@ def probe_networks(
         targets = [GROUP, *[host for host in known if networks.holds(host)]]
         # jitter: several boxes switched on together must not send at the same moment
         due = [
-            (start + at + random.uniform(0, _JITTER), types) for at, types in zip(_SEND_TIMES_S, _TYPES, strict=True)
-        ]  # noqa: S311
+            (start + at + random.uniform(0, _JITTER), types)  # noqa: S311 - not a secret
+            for at, types in zip(_SEND_TIMES_S, _TYPES, strict=True)
+        ]
         while (now := clock.monotonic()) < start + window and not stop.is_set():
             while due and due[0][0] <= now:
                 _send_probe(sockets, targets, due.pop(0)[1])

@@ -1,6 +1,7 @@
 """Detection of heads in a picture.
 
-OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (measurements: docs/reference/counting.md). The
+OpenVINO runs the network: on two cores it was faster than ONNX Runtime and OpenCV (measurements:
+docs/reference/counting.md). The
 network accepts any input size, so one large input replaces overlapping tiles, whose results would have to be merged.
 """
 

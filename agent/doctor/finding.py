@@ -14,12 +14,12 @@ __all__ = [
     "HEALTH_SEVERITIES",
     "HealthFinding",
     "HealthSeverity",
-    "report_problem",
     "compute_exit_status",
-    "report_ok",
+    "find_worst_severity",
     "report_error",
     "report_line",
-    "find_worst_severity",
+    "report_ok",
+    "report_problem",
 ]
 
 _LANGUAGES: tuple[i18n.Language, ...] = get_args(i18n.Language)

@@ -1,7 +1,7 @@
 """Writes that survive a power cut: sync the file, rename it without replacing another, sync the folder.
 
-The order matters (docs/reference/storage.md, invariants 3 and 4): first the bytes, then the name, then the folder, and only then the
-row in the catalog.
+The order matters (docs/reference/storage.md, invariants 3 and 4): first the bytes, then the name, then the folder,
+and only then the row in the catalog.
 """
 
 from __future__ import annotations

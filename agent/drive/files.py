@@ -1,8 +1,8 @@
 """The only access to the files of a drive, whose content is untrusted input.
 
 Only regular files are opened, without following symbolic links and without blocking (a pipe would never answer). At most
-the limit of the kind of file is read, and at most the size that the file had when it was opened. docs/reference/storage.md lists the
-limits.
+the limit of the kind of file is read, and at most the size that the file had when it was opened.
+docs/reference/storage.md lists the limits.
 """
 
 from __future__ import annotations

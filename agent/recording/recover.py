@@ -1,7 +1,8 @@
 """Recovery after a kill, a power cut or a pulled drive: what was left open is closed, named, hashed and catalogued.
 
 A segment that was cut off stays the fragmented MP4 that it was, up to its last whole fragment: no byte before that is
-changed. Half a fragment at the end is removed, because browsers stop there with an error. docs/reference/storage.md numbers the steps.
+changed. Half a fragment at the end is removed, because browsers stop there with an error. docs/reference/storage.md
+numbers the steps.
 """
 
 from __future__ import annotations

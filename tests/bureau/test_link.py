@@ -87,7 +87,7 @@ def test_birth_will_and_clean_stop(tmp_path: Path, protocol: str) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from tests.bureau_box import Box, options
+from tests.support.bureau_factory import Box, options
 with Box(Path(sys.argv[1]), options(int(sys.argv[2]))) as box:
     for number in range(1000):
         box.alarm(number)

@@ -93,7 +93,7 @@ def test_tries_of_a_process_that_was_killed_are_given_back(tmp_path: Path) -> No
         "import os, signal, sys; from pathlib import Path; from agent.credentials.attempts import *\n"
         "from agent.core.clock import SystemClock as C\n"
         "class A: username, password = 'u', 'pw'\n"
-        "with Budget(C(), InFile(Path(sys.argv[1]))).attempt('onvif', ('cam',), A()):"
+        "with AttemptBudget(C(), FileStore(Path(sys.argv[1]))).attempt('onvif', ('cam',), A()):"
         " os.kill(os.getpid(), signal.SIGKILL)"
     )
     for _ in range(MAX_ATTEMPTS + 1):

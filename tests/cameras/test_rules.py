@@ -438,7 +438,7 @@ def test_the_main_stream_where_sizes_are_not_told() -> None:
 def test_importing_the_stage_leaves_logging_and_environment_alone() -> None:
     program = (
         "import logging, os; before = dict(os.environ); import agent.cameras.worker; from agent.cameras import soap;"
-        "soap.request(soap.DEVICE, 'GetDeviceInformation');"
+        "soap.build_request(soap.DEVICE, 'GetDeviceInformation');"
         "assert not logging.getLogger().handlers and dict(os.environ) == before"
     )
     subprocess.run(

@@ -250,8 +250,8 @@ def test_no_word_is_unused() -> None:
 def test_no_used_word_is_missing_and_every_blank_is_filled() -> None:
     """Keys that stand in the source as constants; those made from a part that varies are the other tests' matter."""
     known, root = i18n.load_catalogue(), Path(i18n.__file__).parent.parent
-    errors = set(re.findall(r"class (\w+)\(", (root / "errors.py").read_text(encoding="utf-8")))
-    errors |= {"Stalled", "Problem", "SoapFault"}
+    errors = set(re.findall(r"class (\w+)\(", (root / "core" / "errors.py").read_text(encoding="utf-8")))
+    errors |= {"Stalled", "ApiProblem", "SoapFault"}
     seen, wrong = 0, []
     for file in root.rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -274,10 +274,10 @@ def test_no_used_word_is_missing_and_every_blank_is_filled() -> None:
 def _keys_of(call: ast.Call, errors: set[str], *, in_doctor: bool) -> list[str]:
     """The keys that a call asks the catalogue for."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    place = 2 if name == "bad" else 1 if name in ("good", "text_in", "Problem") else 0
-    doctor = in_doctor and name in ("good", "bad")
-    of_words = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "words"
-    asks = name in errors or doctor or (of_words and name in ("text", "text_in"))
+    place = 2 if name == "report_problem" else 1 if name in ("report_ok", "translate_to", "ApiProblem") else 0
+    doctor = in_doctor and name in ("report_ok", "report_problem")
+    of_words = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == "i18n"
+    asks = name in errors or doctor or (of_words and name in ("translate", "translate_to"))
     if not asks or len(call.args) <= place:
         return []
     given = call.args[place]

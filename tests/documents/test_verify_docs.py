@@ -90,6 +90,6 @@ def test_the_inspectors_handbook_names_both_and_ours(book: str) -> None:
         "sha256sum CLIP.mp4",
         "ssh-keygen -Y verify",
         "site-agent clip --verify CLIP.mp4 --key",
-        "docs/verify",
+        "docs/guide/verify",
     ):
         assert part in text

@@ -215,11 +215,12 @@ def test_a_wrong_password_is_told_and_does_not_lock_the_camera(tmp_path: Path, f
 HANGS = """
 import pathlib, time
 from dataclasses import replace
-from agent import pulse, wiring
+from agent.service import watchdog
+from agent.settings import wiring
 from agent.recording.stream import LiveStream
-pulse.EVERY_S, pulse.STALE_S = 1.0, 8.0
-options = wiring.for_recording
-wiring.for_recording = lambda settings: replace(options(settings), offline_seconds=5)
+watchdog.EVERY_S, watchdog.STALE_S = 1.0, 8.0
+options = wiring.build_recording_options
+wiring.build_recording_options = lambda settings: replace(options(settings), offline_seconds=5)
 mark, read = pathlib.Path(__file__).with_name("hang"), LiveStream.read
 def hangs(self):
     if mark.exists() and mark.read_text() == self._url:

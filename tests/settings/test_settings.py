@@ -91,16 +91,26 @@ def test_a_default_stands_in_one_place(section: type[schema.Section]) -> None:
     module = STAGES[section]
     ours = {name: field for name, field in section.model_fields.items() if name != "credentials"}
     seen = 0
-    for field in dataclasses.fields(module.Options):
+    for field in dataclasses.fields(_options_of(module)):
         name = OTHER_NAMES.get(field.name, field.name)
         if name not in ours or field.default is dataclasses.MISSING or name == "password":
             continue
         seen += 1
         assert field.default == ours[name].default, name
         if field.default not in ("", (), None, True, False) and name != "protocol":
-            for file, cls, key in ((module, "Options", field.name), (schema, section.__name__, name)):
+            for file, cls, key in (
+                (module, _options_of(module).__name__, field.name),
+                (schema, section.__name__, name),
+            ):
                 assert _written(file, cls, key).startswith("defaults."), f"{cls}.{key}"
     assert seen >= 1
+
+
+def _options_of(module: ModuleType) -> type:
+    """The module's own class whose name ends with Options."""
+    own = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    (found,) = (cls for cls in own if isinstance(cls, type) and cls.__name__.endswith("Options"))
+    return found
 
 
 def _written(module: ModuleType, cls: str, name: str) -> str:

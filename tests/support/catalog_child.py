@@ -1,4 +1,7 @@
-"""Commits rows to a catalog as fast as it can and says so after each: python -m tests.support.catalog_child CATALOG. To be cut off."""
+"""Commits rows to a catalog as fast as it can and says so after each: python -m tests.support.catalog_child CATALOG.
+
+To be cut off.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Mutated ONVIF and WS-Discovery replies, fed to the real readers: no crash, no hang, bounded memory.
 
-`python -m tests.support.fuzz_onvif [--replies N] [--seed S]` prints one JSON line with what happened; `scripts/fuzz-onvif` does it in
+`python -m tests.support.fuzz_onvif [--replies N] [--seed S]` prints one JSON line with what happened;
+`scripts/fuzz-onvif` does it in
 the project's own environment. A case that failed is repeated with the same seed and `--replies`.
 """
 

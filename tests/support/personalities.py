@@ -1,7 +1,8 @@
 """ONVIF devices that behave as firmware in the field does, and worse; each chosen by name.
 
 `python -m tests.support.personalities NAME [--address 127.0.0.9]` runs one until standard input closes (user admin, password
-camera-1), for whoever wants to try a client of their own. The table in docs/reference/cameras.md is held against `ALL` by a test.
+camera-1), for whoever wants to try a client of their own. The table in docs/reference/cameras.md is held against
+`ALL` by a test.
 """
 
 from __future__ import annotations

@@ -253,9 +253,9 @@ MOVE = """
 import socket, ssl, subprocess, sys, threading, time
 from pathlib import Path
 from agent.catalog import Catalog
-from agent.clock import SystemClock
+from agent.core.clock import SystemClock
 from agent.web import certificate_kept
-from agent.web.options import Options
+from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from zoneinfo import ZoneInfo
 folder = Path(sys.argv[1])
@@ -267,7 +267,7 @@ certificate_kept.EVERY_S = 0.5
 ip("link", "set", "lo", "up"); ip("link", "add", "dum0", "type", "veth", "peer", "name", "dum1")
 ip("link", "set", "dum0", "up"); ip("link", "set", "dum1", "up")
 ip("addr", "add", "10.77.0.1/24", "dev", "dum0")
-options = Options(folder / "page", (), host="::", port=0)
+options = WebOptions(folder / "page", (), host="::", port=0)
 page = PageServer(Catalog(folder / "c.db", ZoneInfo("UTC")), SystemClock(), options, lambda: [])
 (folder / "copy.pem").write_bytes((folder / "page/tls/page-ca.pem").read_bytes())
 port, stop = page._socket.getsockname()[1], threading.Event()

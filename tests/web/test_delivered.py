@@ -116,8 +116,12 @@ def box_spans(box: Box, plan: ClipPlan, ranges: list[tuple[int, int]]) -> list[t
     """What the catalog has of them."""
     found: list[list[tuple[datetime, datetime]]] = []
     for sent in ranges:
-        box.catalog.deliveries.add(SystemClock().now(), "zhang@::1", ID, "cam1", f"f{ranges}", sent,
-                                   lambda all_of_it: found.append(delivered_time.compute_delivered_spans(plan, all_of_it)) or found[-1])  # type: ignore[func-returns-value]  # fmt: skip
+
+        def compute(all_of_it: list[tuple[int, int]]) -> list[tuple[datetime, datetime]]:
+            found.append(delivered_time.compute_delivered_spans(plan, all_of_it))
+            return found[-1]
+
+        box.catalog.deliveries.add(SystemClock().now(), "zhang@::1", ID, "cam1", f"f{ranges}", sent, compute)
     return found[-1]
 
 

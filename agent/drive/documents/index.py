@@ -97,8 +97,8 @@ def _render_half_day(view: ClassView, key: HalfDayKey, looks: Sequence[Look]) ->
     )
     summary = f"{day:%Y-%m-%d} {session.folder}"
     return (
-        f"<details><summary>{escape(summary)} {_render_figures(view, key)} {state}</summary>{_render_curve(view, key, looks, span)}"
-        f"{parts}</details>"
+        f"<details><summary>{escape(summary)} {_render_figures(view, key)} {state}</summary>"
+        f"{_render_curve(view, key, looks, span)}{parts}</details>"
     )
 
 
