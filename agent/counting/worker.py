@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from agent.core.errors import MediaError
 from agent.core.model import Look, Segment
 from agent.core.periodic import run_every
 from agent.counting import calibrate, fault_alerts, quality, sound
+from agent.counting.camera_state import CameraState
 from agent.counting.detector import HeadDetector
 from agent.counting.estimate import Polygon
 from agent.counting.limits import LIMITS, Limits
@@ -36,26 +37,6 @@ ACCEPT_VIEW_AFTER = timedelta(minutes=30)
 SAVE_VIEW_LOOKS = 30
 NICENESS = 15
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class CameraState:
-    """What the worker keeps of a camera between looks.
-
-    `due`: instant of the next look, None before the first; `reference`: the camera's usual view; `before`: view of the
-    previous look; `still_since`, `moved_since`: begin of the present run of equal or moved views; `blended`: looks blended
-    into the reference; `complained`: files whose error was already logged.
-    """
-
-    pictures: fault_alerts.QualityWatch
-    sounds: fault_alerts.QualityWatch
-    due: datetime | None
-    reference: quality.ViewFingerprint | None
-    before: quality.ViewFingerprint | None = None
-    still_since: datetime | None = None
-    moved_since: datetime | None = None
-    blended: int = 0
-    complained: set[str] = field(default_factory=set)
 
 
 class CountingWorker:
