@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import cast
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.attendance import findings as curve_findings
-from agent.attendance.json_types import AttendanceObject
 from agent.attendance.judge import JudgedHalfDay, JudgementRules, build_attendance_object, judge_half_day
 from agent.attendance.worker import decide_status
 from agent.catalog import Catalog
@@ -16,16 +15,19 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import format_local
 from agent.core.model import Session
 
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody, HalfDayFiguresBody
+
 
 @dataclass(frozen=True, slots=True)
 class HalfDayFigures:
     """A half-day's figures. `body`: the contract's object as last published, else as judged now (revision 0)."""
 
     half: JudgedHalfDay
-    body: AttendanceObject
+    body: AttendanceBody
     findings: list[curve_findings.AttendanceFinding]
 
-    def as_object(self, zone: ZoneInfo) -> dict[str, object]:
+    def as_object(self, zone: ZoneInfo) -> HalfDayFiguresBody:
         """Build the contract's object with `lessons`, `curve` and `findings` added."""
         return {
             **self.body,
@@ -74,7 +76,7 @@ def load_half_day_figures(
     """Judge a half-day and combine it with what was published."""
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
     half = judge_half_day(cls, day, session, looks, now, rules)
-    published = cast("AttendanceObject | None", catalog.attendance.get(cls.class_id, day, session))
+    published = catalog.attendance.get(cls.class_id, day, session)
     return HalfDayFigures(
         half,
         published or build_attendance_object(half, decide_status(half, None), 0),

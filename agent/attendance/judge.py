@@ -16,9 +16,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from agent.attendance.estimate import compute_upper_median, estimate_room
-from agent.attendance.json_types import AttendanceCounts, AttendanceObject, AttendanceStatus
+from agent.attendance.json_types import AttendanceStatus
 from agent.attendance.lesson_time import (
     LessonPiece,
     is_shared,
@@ -30,6 +31,9 @@ from agent.attendance.lesson_time import (
 )
 from agent.core.class_model import Lesson, TrainingClass
 from agent.core.model import Look, Session
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody, CountsBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ def judge_half_day(
     )
 
 
-def build_attendance_object(half: JudgedHalfDay, status: AttendanceStatus, revision: int) -> AttendanceObject:
+def build_attendance_object(half: JudgedHalfDay, status: AttendanceStatus, revision: int) -> AttendanceBody:
     """Build the contract's attendance object."""
     return {
         "class_id": half.class_id,
@@ -178,7 +182,7 @@ def build_attendance_object(half: JudgedHalfDay, status: AttendanceStatus, revis
     }
 
 
-def _build_counts(figures: PresenceFigures, base: int | None) -> AttendanceCounts:
+def _build_counts(figures: PresenceFigures, base: int | None) -> CountsBody:
     present, absent, ratio = figures.present, None, None
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING
 
 from agent import i18n
 from agent.attendance import evidence
@@ -24,7 +24,7 @@ from agent.attendance.alerting import (
     build_alert_subject,
     evaluate_conditions,
 )
-from agent.attendance.json_types import AttendanceObject, AttendanceStatus
+from agent.attendance.json_types import AttendanceStatus
 from agent.attendance.judge import JudgedHalfDay, JudgementRules, build_attendance_object, judge_half_day
 from agent.catalog import Catalog
 from agent.core import defaults
@@ -33,6 +33,9 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import Clock, format_utc
 from agent.core.model import Look, Session
 from agent.core.periodic import ErrorLog, run_every
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 log = logging.getLogger(__name__)
 _JUDGED = "attendance.judged"
@@ -184,7 +187,7 @@ class AttendanceWorker:
     def _publish(self, half: JudgedHalfDay, now: datetime) -> None:
         """Store the half-day's object and queue its message, if it differs enough from the last one."""
         key = (half.class_id, half.date, half.session)
-        before = cast("AttendanceObject | None", self._catalog.attendance.get(*key))
+        before = self._catalog.attendance.get(*key)
         body = build_attendance_object(half, decide_status(half, before), (before["revision"] if before else 0) + 1)
         if before is not None and not self._is_news(key, body, before):
             return
@@ -194,7 +197,7 @@ class AttendanceWorker:
             self._catalog.outbox.put(topic, "attendance", body, now, retained=True)
         self._published[key] = self._clock.monotonic()
 
-    def _is_news(self, key: HalfDayRef, body: AttendanceObject, before: AttendanceObject) -> bool:
+    def _is_news(self, key: HalfDayRef, body: AttendanceBody, before: AttendanceBody) -> bool:
         if body["status"] != "provisional":
             return before["status"] == "provisional" or _select_compared(body, clock=True) != _select_compared(
                 before, clock=True
@@ -273,7 +276,7 @@ class AttendanceWorker:
                 self._holds.pending.pop((alert.kind, alert.subject), None)
 
 
-def decide_status(half: JudgedHalfDay, before: AttendanceObject | None) -> AttendanceStatus:
+def decide_status(half: JudgedHalfDay, before: AttendanceBody | None) -> AttendanceStatus:
     """Return the status of a half-day; `before` is the object last published.
 
     Provisional while it is under way; then unjudged if the count is unknown; revised if it was final before, or was
@@ -287,7 +290,7 @@ def decide_status(half: JudgedHalfDay, before: AttendanceObject | None) -> Atten
     return "revised" if settled else "final"
 
 
-def _select_compared(body: AttendanceObject, *, clock: bool) -> dict[str, object]:
+def _select_compared(body: AttendanceBody, *, clock: bool) -> dict[str, object]:
     """Return the fields that count as a change: without status and revision, with the growing times only if `clock`."""
     without = {"status", "revision"} | (set() if clock else {"lesson_s", "judged_s"})
     fields = {key: value for key, value in body.items() if key not in without}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from agent import i18n
 from agent.bureau.connection import BrokerConnection, ReceivedMessage
@@ -35,7 +35,7 @@ _REBIRTH_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """`since` is when `connected` last changed; `problem` the line that says why there is no connection."""
+    """State of the link. `since`: when `connected` last changed; `problem`: one line on why there is no connection."""
 
     connected: bool
     since: datetime
@@ -43,9 +43,11 @@ class LinkStatus:
 
 
 class BureauLink:
-    """See docs/reference/mqtt.md. `classes` and `accept_class` are the attendance stage's (the second checks a body
-    and returns what
-    to store), `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used."""
+    """The worker of the link; see docs/reference/mqtt.md.
+
+    `classes` and `accept_class` come from the attendance stage (the second checks a body and returns what to store),
+    `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used.
+    """
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class BureauLink:
         boot_id: str,
         version: str,
         classes: Callable[[], list[TrainingClass]],
-        accept_class: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
         requests: Mapping[str, Handler],
     ) -> None:
         options.check()
@@ -77,10 +79,11 @@ class BureauLink:
         self._explained: tuple[str, BureauError] | None = None
 
     def status(self) -> LinkStatus:
+        """Return the present state."""
         return self._status
 
     def run(self, stop: threading.Event) -> None:
-        """Stay connected until `stop`, then say `stopped` and leave."""
+        """Stay connected until `stop`, then publish `stopped` and disconnect."""
         waits = generate_reconnect_delays(self._options)
         try:
             while not stop.is_set():
@@ -90,8 +93,8 @@ class BureauLink:
                         self._run_once(stop)
                 except SiteAgentError as error:
                     self._lost(error)
-                    # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,
-                    # as two boxes of one name make it do
+                    # a CONNACK alone does not prove a working broker, nor does a connection that soon ends again,
+                    # as with two boxes of one name
                     if self._hunting or (self._acknowledged and time.monotonic() - begun > self._options.steady_s):
                         waits = generate_reconnect_delays(self._options)
                     self._clock.wait(stop, next(waits))
@@ -99,7 +102,7 @@ class BureauLink:
             self._desk.close()
 
     def _run_once(self, stop: threading.Event) -> None:
-        """One connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
+        """Hold one connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
         self._since = self._clock.now()
         will = self._own.message("offline", self._since)
         connection = BrokerConnection(
@@ -130,7 +133,7 @@ class BureauLink:
         self._explained = None
 
     def _serve(self, connection: BrokerConnection, pump: OutboxSender, stop: threading.Event) -> bool:
-        """Until `stop`; whether the broker then has `stopped`."""
+        """Work until `stop`; return whether the broker then has `stopped`."""
         try:
             while not stop.is_set():
                 self._turn(connection, pump, self._options.poll_s)
@@ -138,7 +141,7 @@ class BureauLink:
         except BureauError as error:
             if error.key == "bureau.taken_over":
                 self._own.other_box()
-            # where another box takes the connection away, it is not what is sent
+            # where another box takes the connection away, no message is to blame
             self._hunting = self._own.problem() is None and self._suspects.broke(pump.sent())
             raise
 
@@ -173,7 +176,7 @@ class BureauLink:
                 pump.track(*self._birth(connection))
 
     def _goodbye(self, connection: BrokerConnection, pump: OutboxSender) -> bool:
-        """Publish `stopped` and wait a little for what is under way; True where the broker has `stopped`."""
+        """Publish `stopped` and wait a little for messages in flight; True where the broker has `stopped`."""
         deadline = time.monotonic() + _GOODBYE_S
         while not pump.has_room() and time.monotonic() < deadline:
             connection.step(0.1)
@@ -190,7 +193,9 @@ class BureauLink:
     def _birth(self, connection: BrokerConnection) -> tuple[int, SentMessage]:
         return self._say(connection, "online", self._since)
 
-    def _say(self, connection: BrokerConnection, state: str, since: datetime) -> tuple[int, SentMessage]:
+    def _say(
+        self, connection: BrokerConnection, state: Literal["online", "stopped"], since: datetime
+    ) -> tuple[int, SentMessage]:
         payload = self._own.message(state, since)
         return connection.publish(self._topic("state"), payload, retain=True), SentMessage("state", len(payload))
 
@@ -204,7 +209,7 @@ class BureauLink:
 
     def _warn(self, refused: list[BureauError]) -> None:
         other = self._own.problem()
-        self._warnings.are([*([other] if other else []), *self._suspects.problems(), *refused])
+        self._warnings.set([*([other] if other else []), *self._suspects.problems(), *refused])
 
     def _lost(self, error: SiteAgentError) -> None:
         problem = str(error)
@@ -216,8 +221,11 @@ class BureauLink:
 
 
 def probe_broker(options: BureauOptions, name: str = "probe") -> None:
-    """Sign in once as the service does and leave, under a client ID of its own (it ends in `name`), so that the service's
-    session is left alone. Raises BureauError, SettingsError saying why it cannot be done."""
+    """Connect once as the service does and disconnect.
+
+    The client ID is its own (it ends in `name`), so that the service's session is left alone. Raises BureauError,
+    SettingsError saying why it cannot be done.
+    """
     options.check()
     once = replace(options, session_expiry_s=0)
     connection = BrokerConnection(once, client_id=f"{options.client_id}-{name}", will=None)
@@ -231,7 +239,7 @@ def probe_broker(options: BureauOptions, name: str = "probe") -> None:
 
 
 def generate_reconnect_delays(options: BureauOptions) -> Iterator[float]:
-    """Seconds between attempts, growing and spread wide, so that a county's boxes do not come back in step."""
+    """Yield seconds between attempts, growing and with wide jitter, so that a county's boxes do not reconnect in step."""
     dice, pause = random.SystemRandom(), options.pause_min_s
     yield dice.uniform(0, options.pause_min_s)
     while True:

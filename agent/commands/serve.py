@@ -18,7 +18,7 @@ from agent.core.clock import SystemClock, format_local
 from agent.core.errors import InputError
 from agent.service.page_process import PageProcess, exit_now
 from agent.settings.schema import Settings
-from agent.web.access import Authenticator, check_account_name, normalise_name
+from agent.web.auth.access import Authenticator, check_account_name, normalise_name
 
 _LONGEST_DAYS = 366
 

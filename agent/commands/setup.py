@@ -19,7 +19,7 @@ from agent.core.model import is_id
 from agent.drive import Drive
 from agent.settings.schema import Settings
 from agent.setup import arguments, dialogue, mount_check, mount_units, settings_writer, steps
-from agent.web.access import Authenticator
+from agent.web.auth.access import Authenticator
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from agent.core.class_model import Lesson
 from agent.core.gap_ledger import FRAME
 from agent.core.intervals import Interval, intersect_intervals, merge_intervals, subtract_intervals, sum_seconds
 from agent.core.model import Gap, Session
 from agent.core.schedule import Placement
+
+if TYPE_CHECKING:
+    from agent.contract.recordings import MissingBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class RoomGapTotal:
     rooms: tuple[tuple[str, float, float], ...]
     cameras: tuple[tuple[str, str, float], ...]
 
-    def as_object(self) -> dict[str, object]:
+    def as_object(self) -> MissingBody:
         """Return the total for JSON."""
         return {
             "seconds": round(self.seconds, 3),

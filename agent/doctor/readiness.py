@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agent.catalog import Catalog
 from agent.core import clock as clocks
@@ -15,6 +16,9 @@ from agent.doctor import drives, plan
 from agent.doctor.box import BoxFacts
 from agent.doctor.finding import HealthFinding, compute_exit_status, report_ok, report_problem
 from agent.drive import Drive
+
+if TYPE_CHECKING:
+    from agent.contract.health import ReadinessBody
 
 
 def check_readiness(box: BoxFacts, cls: TrainingClass) -> list[HealthFinding]:
@@ -85,7 +89,7 @@ def _check_space(box: BoxFacts, cls: TrainingClass) -> HealthFinding:
     return report_ok("class.space", "class.space_ok", **shown)
 
 
-def build_readiness_sheet(box: BoxFacts, cls: TrainingClass, findings: Sequence[HealthFinding]) -> dict[str, object]:
+def build_readiness_sheet(box: BoxFacts, cls: TrainingClass, findings: Sequence[HealthFinding]) -> ReadinessBody:
     """Return the message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
         "class_id": cls.class_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.catalog import Catalog
@@ -13,6 +14,9 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import format_local, parse_time
 from agent.core.model import Gap, Session
 from agent.core.schedule import Placement, list_planned_time
+
+if TYPE_CHECKING:
+    from agent.contract.recordings import GapBody
 
 # a camera or drive that failed before the class began still explains what is missing in it
 _BEFORE = timedelta(days=7)
@@ -90,7 +94,7 @@ def _find_down_since(catalog: Catalog, now: datetime) -> datetime | None:
     return parse_time(alive)
 
 
-def build_gap_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
+def build_gap_object(gap: Gap, zone: ZoneInfo) -> GapBody:
     """Return the contract's gap object."""
     return {
         "camera_id": gap.camera_id,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.catalog import Catalog
 from agent.core import schedule, shortage
@@ -19,12 +20,14 @@ from agent.core.alert_model import AlertKind
 from agent.core.class_model import TrainingClass
 from agent.core.clock import Clock
 from agent.core.errors import CatalogError, DriveError, Shortage
-from agent.core.model import DriveReport
 from agent.core.periodic import ErrorLog, run_every
 from agent.drive import admission, forecast
 from agent.drive.error_reports import ErrorReports
 from agent.drive.identity import Drive
 from agent.drive.outages import UNUSABLE_KINDS, OutageLog
+
+if TYPE_CHECKING:
+    from agent.contract.box import DriveBeat
 
 log = logging.getLogger(__name__)
 _GIGABYTE = 1e9
@@ -129,7 +132,7 @@ class DriveMonitor:
             slots = sorted(self._slots, key=lambda s: s is not first)
             return [s.drive for s in slots if s.drive and (s.error is None or s.error.kind == "drive.full")]
 
-    def report(self) -> DriveReport:
+    def report(self) -> DriveBeat:
         """Return the drive object of the heartbeat: the drive in use, else the first mount point."""
         with self._lock:
             slot = self._current or (self._slots[0] if self._slots else None)

@@ -21,7 +21,7 @@ from agent.drive import rebuild
 from agent.service import sd_notify
 from agent.settings.schema import Settings
 from agent.settings.wiring import ClassBook, build_page_options
-from agent.web import confine
+from agent.web.http import landlock
 from agent.web.server import PageServer
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class PageProcess:
         tempfile.tempdir = os.environ["TMPDIR"] = str(scratch)
         try:
             scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-            held = confine.confine_writes([self._settings.state_dir, Path("/dev")])
+            held = landlock.confine_writes([self._settings.state_dir, Path("/dev")])
         except OSError as error:
             log.warning("%s", i18n.translate("web.not_confined", detail=error.strerror or error))
         else:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from agent import i18n
 from agent.core.model import is_id
 from agent.counting.limits import Limits
-from agent.web.addresses import is_server_name
+from agent.web.http.addresses import is_server_name
 
 
 def _check_id(value: str) -> str:

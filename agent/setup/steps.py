@@ -29,8 +29,8 @@ from agent.recording.stream import connect
 from agent.settings import wiring
 from agent.settings.schema import Settings
 from agent.setup import mount_units
-from agent.web import certificate
-from agent.web.reference import find_newest_picture
+from agent.web.http import certificate
+from agent.web.pages.reference_pictures import find_newest_picture
 
 _PACKETS = 2000
 SERVICES = ("site-agent", "site-agent-page")

@@ -1,4 +1,4 @@
-"""The session's cookie: its name, how it is set, and where a signed-in person may be led on to."""
+"""The session cookie: its name and attributes, and to which page a sign-in may redirect."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import secrets
 from starlette.responses import RedirectResponse, Response
 
 from agent.catalog import Catalog
-from agent.web.options import WebOptions
+from agent.web.http.options import WebOptions
 
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z")
 
 
 def choose_cookie_name(catalog: Catalog, options: WebOptions) -> str:
-    """Cookies know no port: of two boxes behind one host name each needs a name of its own.
+    """Return the cookie's name. Cookies ignore the port: two boxes behind one host name need different names.
 
-    The prefix makes browsers refuse it from other paths and without TLS.
+    The prefix makes browsers reject it from other paths and without TLS.
     """
     own = catalog.facts.get("page_cookie")
     if own is None:
@@ -30,12 +30,12 @@ def choose_cookie_name(catalog: Catalog, options: WebOptions) -> str:
 
 
 def keep_own_path(target: str) -> str:
-    """Only a path of this site: `//host` and `/\\host` would lead elsewhere."""
+    """Accept only a path of this site: `//host` and `/\\host` would redirect elsewhere."""
     return target if _OWN_PATH.match(target) else "/"
 
 
 def redirect_with_session(name: str, token: str, target: str, *, tls: bool) -> Response:
-    """On to `target` with a session that has just begun."""
+    """Redirect to `target` with the cookie of a new session."""
     answer = RedirectResponse(keep_own_path(target), status_code=303)
     answer.set_cookie(name, token, httponly=True, secure=tls, samesite="strict", path="/")
     return answer

@@ -19,20 +19,8 @@ from agent.core.alert_model import AlertKind
 from agent.core.class_model import Bench, TrainingClass
 from agent.core.errors import ClassFileError
 from agent.core.model import Look, Session
-from tests.support.attendance_factory import (
-    DAY,
-    PRACTICE,
-    THEORY,
-    ZONE,
-    HandClock,
-    a_class,
-    at,
-    body,
-    lesson,
-    look,
-    looks,
-    steps,
-)
+from tests.support.attendance_factory import DAY, PRACTICE, THEORY, ZONE, a_class, at, body, lesson, look, looks, steps
+from tests.support.clocks import HandClock
 from tests.support.contract_check import validate
 
 MORNING = (lesson("08:30", "10:00"), lesson("10:20", "11:50"))

@@ -17,6 +17,7 @@ from agent import i18n
 from agent.__main__ import main
 from simulator.onvif_state import AudioEncoder, DeviceState, VideoEncoder
 from simulator.personality import Personality
+from tests.support import processes
 from tests.support.paths import ROOT
 from tests.support.personalities import PASSWORD, USERNAME, Simulated, fresh_net
 
@@ -203,7 +204,7 @@ def test_from_a_shell_the_password_is_in_no_argument(tmp_path: Path) -> None:
             "--models",
             MODELS,
         ]
-        process = subprocess.Popen(
+        process = processes.start(
             [*command, "--username", USERNAME], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True
         )
         seen = Path(f"/proc/{process.pid}/cmdline").read_bytes()

@@ -9,7 +9,6 @@ import logging
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -39,13 +38,13 @@ from agent.cameras.networks import Networks
 from agent.catalog import Catalog
 from agent.core import http_digest as digest_module
 from agent.core.camera_model import Camera, Stream, Verdict
-from agent.core.clock import Trust
 from agent.core.errors import CameraDenied, InputError, SettingsError
 from agent.core.http_digest import choose_strongest
 from agent.core.model import Segment, Session
 from agent.credentials.attempts import ATTEMPT_PAUSE_S, MAX_ATTEMPTS, AttemptBudget, MemoryStore, PasswordAttempt
 from simulator.clips import make_clip
 from tests.support import fuzz_onvif
+from tests.support.clocks import HandClock
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "config" / "camera-models.example.toml"
@@ -54,30 +53,6 @@ CAMERA = DeviceDescription(
     "http://10.0.0.9/onvif/device_service", "10.0.0.9", "Example", "VC-1", "V5.7.3 build 220112", "S1", "HW", (STREAM,),
     time_source="ntp",
 )  # fmt: skip
-
-
-class HandClock:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.at, self.ticks = datetime(2026, 11, 23, 1, 0, tzinfo=UTC), 1000.0
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.pass_(seconds)
-        return stop.is_set()
-
-    def trust(self) -> Trust:
-        return "trusted"
-
-    def pass_(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-        self.ticks += seconds
 
 
 def models(*lines: str) -> admission.ModelList:
@@ -488,10 +463,10 @@ def test_three_wrong_answers_then_an_hour() -> None:
     clock = HandClock()
     budget = AttemptBudget(clock)
     assert tries(budget, clock) == MAX_ATTEMPTS
-    clock.pass_(ATTEMPT_PAUSE_S - 1)
+    clock.go(ATTEMPT_PAUSE_S - 1)
     assert tries(budget, clock) == 0
     assert tries(budget, clock, "another") == MAX_ATTEMPTS, "changed settings are tried at once"
-    clock.pass_(ATTEMPT_PAUSE_S + 1)
+    clock.go(ATTEMPT_PAUSE_S + 1)
     assert tries(budget, clock, "another") == MAX_ATTEMPTS
 
 
@@ -500,7 +475,7 @@ def test_a_clock_step_does_not_shorten_the_hour_and_a_restart_keeps_the_count() 
     budget = AttemptBudget(clock, kept)
     assert tries(budget, clock) == MAX_ATTEMPTS
     for days in (3, -6, 3):
-        clock.at += timedelta(days=days)
+        clock.time += timedelta(days=days)
         assert tries(budget, clock) == 0
         assert tries(AttemptBudget(clock, kept), clock) == 0
     text = kept.read()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from tests.support.paths import ROOT
 from tests.support.recording_drives import cut_power, loop_drive, needs_mount
 
@@ -53,7 +54,7 @@ def test_no_committed_row_is_lost(cuts: int, tmp_path: Path) -> None:
         for number in range(cuts):
             told: list[str] = []
             after: dict[int, str] = {}
-            child = subprocess.Popen(
+            child = processes.start(
                 [sys.executable, "-m", "tests.support.catalog_child", str(path)],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,

@@ -18,7 +18,7 @@ import pytest
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
-from agent.core.clock import Clock, SystemClock, Trust
+from agent.core.clock import Clock, SystemClock
 from agent.core.model import Segment, Session
 from agent.counting import fault_alerts, weights
 from agent.counting.detector import OpenVinoDetector
@@ -26,32 +26,13 @@ from agent.counting.limits import Limits
 from agent.counting.worker import CountingWorker
 from simulator.clips import ClipWriter, make_yuv_frame
 from simulator.scene import Classroom, make_classroom
+from tests.support.clocks import HandClock
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
 GROWING = {
     "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1", "frag_duration": "500000",
     "max_interleave_delta": "500000",
 }  # fmt: skip
-
-
-class HandClock:
-    """A clock that the test sets."""
-
-    def __init__(self, now: datetime) -> None:
-        self.time = now
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.time += timedelta(seconds=seconds)
-        return stop.is_set()
-
-    def trust(self) -> Trust:
-        return "trusted"
 
 
 @pytest.fixture(scope="module")

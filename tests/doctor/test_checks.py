@@ -29,7 +29,7 @@ from agent.doctor.finding import HealthFinding
 from agent.drive import Drive, init_drive, keys
 from agent.service.run_history import RunHistory
 from tests.support.broker import Broker, needs_mosquitto
-from tests.support.drive_factory import ZONE, StillClock, at, training_class
+from tests.support.drive_factory import ZONE, HandClock, at, training_class
 from tests.support.paths import ROOT
 
 MODEL = ROOT / "models/head-yolo11n.onnx"
@@ -52,7 +52,7 @@ def box(tmp_path: Path, catalog: Catalog) -> BoxFacts:
     settings.chmod(0o640)
     models = tmp_path / "models.toml"
     models.write_text('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
-    still, state = StillClock(NOW), tmp_path / "state"
+    still, state = HandClock(NOW), tmp_path / "state"
     root = tmp_path / "drive"
     root.mkdir()
     init_drive(root, label="L", institution="I", clock=still, key_dir=state / "keys")

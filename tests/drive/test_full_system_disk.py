@@ -17,7 +17,7 @@ from agent.core.errors import CatalogBlocked
 from agent.drive import rebuild
 from agent.service.disk_space import DiskSpaceMonitor
 from simulator.clips import make_clip
-from tests.support.drive_factory import StillClock, at
+from tests.support.drive_factory import HandClock, at
 from tests.support.faults import box
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -53,14 +53,14 @@ def test_a_full_disk_does_not_make_the_database_look_damaged(disk: Path) -> None
     Catalog(path, ZONE).close()
     fill(disk)
     with pytest.raises(CatalogBlocked, match="已满"):
-        rebuild.open_or_rebuild(path, ZONE, [], StillClock(at("09:00")))
+        rebuild.open_or_rebuild(path, ZONE, [], HandClock(at("09:00")))
     assert not list(disk.glob("*damaged*"))
 
 
 @needs_root
 @pytest.mark.root
 def test_the_reserve_is_spent_told_and_set_aside_again(disk: Path) -> None:
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     with Catalog(disk / "catalog.db", ZONE) as catalog:
         watch = DiskSpaceMonitor(catalog, clock, disk)
         watch.run_once()

@@ -22,8 +22,9 @@ from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recover import recover
 from agent.service import sd_notify
 from agent.service.run_history import RunHistory
-from tests.support.attendance_factory import HandClock
-from tests.support.drive_factory import Site, StillClock, at, site, video
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import HandClock as StillClock
+from tests.support.drive_factory import Site, at, site, video
 from tests.support.recording_bench import CAMERA, Rig, wait_for
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -123,7 +124,7 @@ def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_
     life = RunHistory(box.catalog, clock, machine_boot="a")
     life.begin("1")
     life.run_once()
-    clock.moment += timedelta(hours=1)
+    clock.time += timedelta(hours=1)
     life.run_once()
     assert [a.kind for a in box.catalog.alerts.opened()] == [AlertKind.CLOCK_STEPPED]
     life = RunHistory(box.catalog, clock, machine_boot="a")

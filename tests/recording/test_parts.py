@@ -29,6 +29,7 @@ from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
 from agent.recording.writer import SegmentWriter
 from simulator.clips import make_clip
+from tests.support import processes
 from tests.support.paths import ROOT
 from tests.support.recording_bench import Rig, breaks, camera, clip, indexes
 
@@ -297,7 +298,7 @@ class TestRecordCommand:
                 "--seconds",
                 "600",
             ]
-            child = subprocess.Popen([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            child = processes.start([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
             time.sleep(3)
             child.send_signal(2)
             out, _ = child.communicate(timeout=15)

@@ -32,6 +32,7 @@ from simulator.personality import Personality
 from simulator.scene import Classroom, make_classroom, make_murmur
 from simulator.source import load_source
 from simulator.wsd import GROUP, PORT
+from tests.support import processes
 from tests.support.paths import ROOT
 
 OPTIONS = {"rtsp_transport": "tcp", "timeout": "3000000", "probesize": "32768", "analyzeduration": "0"}
@@ -507,7 +508,7 @@ def test_any_video_is_made_playable(tmp_path: Path, clips: dict[str, Path]) -> N
 
 def test_runner_prints_urls_and_ends_with_its_input(clips: dict[str, Path]) -> None:
     command = [sys.executable, "-m", "simulator.camera", "--media", str(clips["h264-aac"]), "--count", "2"]
-    with subprocess.Popen(
+    with processes.start(
         [*command, "--no-discovery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin and process.stdout

@@ -20,11 +20,11 @@ from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Stream, Verdict
 from agent.core.model import Look, Segment, Session
 from agent.doctor.finding import report_ok, report_problem
-from agent.web.options import WebOptions
+from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
 from simulator.scene import make_classroom
 from tests.support.clip_factory import CLASS, DAY, ZONE, Box, make_box
-from tests.support.drive_factory import StillClock
+from tests.support.drive_factory import HandClock
 from tests.support.web_client import own_password
 
 ID = str(CLASS["class_id"])
@@ -71,7 +71,7 @@ def office(root: Path, language: i18n.Language, film: Path) -> Iterator[Office]:
     _morning(box, film, lost)
     _afternoon(box, film, lost)
     box.catalog.health.put(Examination(at("14:23:12"), tuple(findings())))
-    clock = StillClock(NOW)
+    clock = HandClock(NOW)
     page = PageServer(
         box.catalog, clock, WebOptions(root / "state/page", (box.drive.root,), root / "state/keys", "box-1",
                                     "示例职业培训学校", language, host="127.0.0.1", port=0), lambda: [cls],

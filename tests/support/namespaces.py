@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
+from tests.support import processes
 from tests.support.paths import ROOT
 
 
@@ -81,7 +82,7 @@ class Nets:
 
     def start(self, namespace: str, *arguments: str) -> subprocess.Popen[str]:
         """Run a Python module in a namespace until the end; returns when it has printed its first line."""
-        process = subprocess.Popen(
+        process = processes.start(
             ["ip", "netns", "exec", namespace, sys.executable, *arguments],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip

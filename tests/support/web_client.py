@@ -17,8 +17,8 @@ from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Segment, Session
-from agent.web.access import generate_password
-from agent.web.options import WebOptions
+from agent.web.auth.access import generate_password
+from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
 from simulator.clips import make_clip
 from tests.support.clip_factory import CLASS, DAY, START, Box, copy_span, make_box

@@ -15,7 +15,7 @@ import pytest
 from agent.catalog import Catalog, copies
 from agent.core.alert_model import AlertKind
 from agent.core.clock import SystemClock
-from agent.web.access import SHORTEST_PASSWORD, TOUCH, Authenticator, generate_password
+from agent.web.auth.access import SHORTEST_PASSWORD, TOUCH, Authenticator, generate_password
 from tests.service.test_app import data
 from tests.support.broker import Broker, Listener, needs_mosquitto
 from tests.support.clip_factory import ZONE, Box, make_box

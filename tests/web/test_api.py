@@ -15,8 +15,8 @@ import requests
 
 from agent.core.clock import SystemClock
 from agent.inspection import manifest
-from agent.web import openapi, operations
-from agent.web.watch import LiveView
+from agent.web.api import openapi, operations
+from agent.web.pages.live_view import LiveView
 from tests.support.clip_factory import make_box
 from tests.support.paths import ROOT
 from tests.support.web_client import HALF, ID, Browser, Served, serving
@@ -74,7 +74,7 @@ def is_problem(answer: requests.Response, status: int, code: str) -> bool:
 def test_the_document_in_the_repository_is_the_one_served(served: Served, document: dict[str, Any]) -> None:
     kept = (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")
     made = openapi.render_openapi(operations.list_operations(LiveView(served.box.catalog)))
-    assert kept == made, "make it anew: see docs/reference/api.md"
+    assert kept == made, "run scripts/contract"
     assert document == json.loads(made)
 
 

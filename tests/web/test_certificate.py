@@ -17,9 +17,9 @@ import pytest
 
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError, SiteAgentError
-from agent.web.certificate import ensure_certificate, list_page_names
-from agent.web.certificate_kept import Certificate
-from agent.web.options import WebOptions
+from agent.web.http.certificate import ensure_certificate, list_page_names
+from agent.web.http.certificate_renewal import Certificate
+from agent.web.http.options import WebOptions
 from tests.support.web_client import Served, serving
 
 NOW = datetime.now(UTC)
@@ -299,7 +299,7 @@ ip link set lo up; ip addr add 10.78.0.3/32 dev lo; ip link add v0 type veth pee
 ip addr add 10.0.0.0/31 dev v0; ip addr add 172.16.5.9/12 dev v0; ip addr add 169.254.7.7/16 dev v1
 ip addr add fd00:1::5/64 dev v0 nodad; ip addr add 192.168.1.2/24 dev v1; ip addr add 192.168.1.3/24 dev v1
 mount -t proc -o subset=pid proc /proc
-exec "$0" -c "from agent.web.addresses import own_addresses; print(*own_addresses())"
+exec "$0" -c "from agent.web.http.addresses import own_addresses; print(*own_addresses())"
 """
 
 

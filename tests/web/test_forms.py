@@ -23,8 +23,9 @@ from agent.core.class_model import Bench, Lesson, Room
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Session
 from agent.inspection import table
-from agent.web import minute
-from agent.web.forms import group_lines, t
+from agent.web.pages import form11_facts
+from agent.web.pages.document_pages import t
+from agent.web.pages.form11_pages import describe_groups
 from tests.support.clip_factory import CLASS, DAY, START, ZONE, Box, make_box
 from tests.support.web_client import EVIL, HALF, ID, Browser, Served, serving
 
@@ -252,9 +253,13 @@ def box(tmp_path: Path) -> Iterator[Box]:
     made.catalog.close()
 
 
-def seen_at(box: Box, at: datetime = START + timedelta(minutes=2), now: datetime | None = None) -> minute.MinuteFacts:
+def seen_at(
+    box: Box, at: datetime = START + timedelta(minutes=2), now: datetime | None = None
+) -> form11_facts.MinuteFacts:
     now = now or START + timedelta(hours=4)
-    return minute.collect_form11_facts(box.catalog, [box.cls], box.cls, DAY, Session.AM, at, now, JudgementRules())
+    return form11_facts.collect_form11_facts(
+        box.catalog, [box.cls], box.cls, DAY, Session.AM, at, now, JudgementRules()
+    )
 
 
 def look(
@@ -307,7 +312,7 @@ def with_practice(box: Box, *benches: Bench) -> None:
 
 
 def said_of_groups(box: Box) -> list[str]:
-    return [line for one in seen_at(box).rooms for line in group_lines(one, t)]
+    return [line for one in seen_at(box).rooms for line in describe_groups(one, t)]
 
 
 def test_practice_groups_of_a_room_without_benches_cannot_be_judged(box: Box) -> None:

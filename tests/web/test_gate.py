@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from agent.web import gate, server
-from agent.web.guest import HttpConnection
+from agent.web import server
+from agent.web.http import connection_gate
+from agent.web.http.http_connection import HttpConnection
 
 BODY = 64 << 20
 
@@ -100,9 +101,9 @@ def cut_off(sock: socket.socket, count: int = 0) -> bool:
 
 
 def test_who_takes_nothing_is_cut_off_and_who_is_slow_is_not(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "STALL_S", 3.0)
+    monkeypatch.setattr(connection_gate, "STALL_S", 3.0)
     before = resident()
-    stuck = [much(host, "127.0.0.66") for _ in range(gate.FROM_ONE)]
+    stuck = [much(host, "127.0.0.66") for _ in range(connection_gate.FROM_ONE)]
     slow, drip = much(host, "127.0.0.67"), much(host, "127.0.0.67")
     begun, read = time.monotonic(), 0
     while time.monotonic() - begun < 9:
@@ -118,7 +119,7 @@ def test_who_takes_nothing_is_cut_off_and_who_is_slow_is_not(host: Host, monkeyp
 
 
 def test_one_address_is_served_so_many_at_a_time_and_the_rest_in_turn(host: Host) -> None:
-    held = [host.wire("127.0.0.66") for _ in range(gate.FROM_ONE)]
+    held = [host.wire("127.0.0.66") for _ in range(connection_gate.FROM_ONE)]
     got: list[bool] = []
     threads = [threading.Thread(target=lambda: got.append(host.answers("127.0.0.66"))) for _ in range(40)]
     for thread in threads:
@@ -134,32 +135,32 @@ def test_one_address_is_served_so_many_at_a_time_and_the_rest_in_turn(host: Host
 
 
 def test_browsers_behind_one_address_do_not_wait_for_each_others_idle_connections(host: Host) -> None:
-    kept = [host.wire("127.0.0.66") for _ in range(gate.FROM_ONE)]
+    kept = [host.wire("127.0.0.66") for _ in range(connection_gate.FROM_ONE)]
     for sock in kept:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert sock.recv(4096).startswith(b"HTTP/1.1 200")
     busy = much(host, "127.0.0.66")
     begun = time.monotonic()
-    assert all(host.answers("127.0.0.66") for _ in range(gate.FROM_ONE))
-    assert time.monotonic() - begun < gate.HEAD_S / 2
+    assert all(host.answers("127.0.0.66") for _ in range(connection_gate.FROM_ONE))
+    assert time.monotonic() - begun < connection_gate.HEAD_S / 2
     assert not cut_off(busy), "who is sent something keeps its place"
     for sock in kept:
         sock.close()
 
 
 def test_the_line_is_bounded_and_does_not_last(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "LINE_S", 2.0)
-    monkeypatch.setattr(gate, "HEAD_S", 30.0)
-    held = [host.wire("127.0.0.66") for _ in range(gate.FROM_ONE + gate.IN_LINE + 10)]
+    monkeypatch.setattr(connection_gate, "LINE_S", 2.0)
+    monkeypatch.setattr(connection_gate, "HEAD_S", 30.0)
+    held = [host.wire("127.0.0.66") for _ in range(connection_gate.FROM_ONE + connection_gate.IN_LINE + 10)]
     time.sleep(4)
     seats, lines = host.server._gate._seats, host.server._gate._lines
-    assert (len(seats), lines) == (gate.FROM_ONE, {})
+    assert (len(seats), lines) == (connection_gate.FROM_ONE, {})
     for sock in held:
         sock.close()
 
 
 def test_a_busy_connection_gives_up_its_place_to_nobody(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "MOST", 3)
+    monkeypatch.setattr(connection_gate, "MOST", 3)
     busy = [much(host, f"127.0.0.{60 + number}") for number in range(3)]
     time.sleep(0.3)
     with pytest.raises((ConnectionError, AssertionError)):
@@ -177,7 +178,7 @@ def test_a_busy_connection_gives_up_its_place_to_nobody(host: Host, monkeypatch:
 def test_under_attack_it_says_one_line_a_minute(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            held = [host.wire("127.0.0.66") for _ in range(gate.FROM_ONE + gate.IN_LINE + 20)]
+            held = [host.wire("127.0.0.66") for _ in range(connection_gate.FROM_ONE + connection_gate.IN_LINE + 20)]
             time.sleep(1.2)
             for sock in held:
                 sock.close()

@@ -23,6 +23,7 @@ from agent.counting import calibrate
 from agent.demo.broker import find_free_port
 from agent.inspection import manifest
 from agent.web.server import PageServer
+from tests.support import processes
 from tests.support.clip_factory import DAY, START, frames, make_box
 from tests.support.web_client import HALF, ID, Browser, Served, own_password, serving
 
@@ -443,7 +444,7 @@ def test_serve_by_the_command_line(tmp_path: Path) -> None:
         assert (taken.returncode, len(taken.stderr.splitlines())) == (2, 1)
     text = box.config.read_text(encoding="utf-8").replace("port = 1\n", f"port = {find_free_port()}\n")
     box.config.write_text(text, encoding="utf-8")
-    process = subprocess.Popen(
+    process = processes.start(
         [sys.executable, "-m", "agent", "serve", "--config", str(box.config)], stderr=subprocess.PIPE, text=True
     )
     try:

@@ -19,7 +19,8 @@ from agent.catalog import Catalog
 from agent.core.clock import SystemClock
 from agent.drive import Drive
 from agent.drive.journal import Journal, read_drive_journal
-from agent.web.gate import FROM_ONE
+from agent.web.http.connection_gate import FROM_ONE
+from tests.support import processes
 from tests.support.daemon import Daemon, PageDaemon
 from tests.support.web_client import Browser
 
@@ -162,7 +163,7 @@ def test_two_processes_that_open_a_new_database_at_once_do_not_trip_over_each_ot
     )
     for turn in range(3):
         command = [sys.executable, "-c", code, str(tmp_path / f"{turn}.db")]
-        both = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        both = [processes.start(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
         time.sleep(1)
         for one in both:
             assert one.stdin

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.web import refusals, throttle
-from agent.web.throttle import BURST, FREE_TRIES, NAME_TRIES, SignInThrottle, SignInThrottled, identify_sender
-from tests.support.drive_factory import StillClock, at
+from agent.web.auth import refusal_log
+from agent.web.http import throttle
+from agent.web.http.throttle import BURST, FREE_TRIES, NAME_TRIES, SignInThrottle, SignInThrottled, identify_sender
+from tests.support.drive_factory import HandClock, at
 from tests.support.web_client import Served, serving
 
 
@@ -71,7 +72,7 @@ def tries(slow: SignInThrottle, name: str, address: str, *, right: bool = False)
 
 
 def test_many_machines_together_guess_a_name_slowly() -> None:
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     slow = SignInThrottle(clock, lambda name, where: False)
     heard = 0
     for number in range(3600):  # an hour in which a new machine tries each second
@@ -84,7 +85,7 @@ def test_many_machines_together_guess_a_name_slowly() -> None:
 
 
 def test_waits_double_to_a_quarter_of_an_hour_and_a_right_password_ends_them() -> None:
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     slow = SignInThrottle(clock, lambda name, where: False)
     waits = []
     for _ in range(14):
@@ -103,7 +104,7 @@ def test_waits_double_to_a_quarter_of_an_hour_and_a_right_password_ends_them() -
 
 
 def test_an_account_of_ones_own_buys_no_guesses_at_others() -> None:
-    slow = SignInThrottle(StillClock(at("09:00")), lambda name, where: False)
+    slow = SignInThrottle(HandClock(at("09:00")), lambda name, where: False)
     heard = 0
     for _ in range(50):
         tries(slow, "mine", "10.0.0.1", right=True)
@@ -120,7 +121,7 @@ def test_an_ipv6_network_is_one_sender() -> None:
 
 def test_what_is_remembered_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_REMEMBERED", 50)
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     slow = SignInThrottle(clock, lambda name, where: False)
     for number in range(500):
         tries(slow, f"n{number}", f"10.0.{number // 250}.{number % 250}")
@@ -152,7 +153,7 @@ def test_thousands_of_forged_requests_make_few_rows(served: Served, addresses: i
     rows = audit.recent(10_000)
     assert len(rows) - before < 50
     told = rows[0]
-    assert told.action == refusals.SUMMARY
+    assert told.action == refusal_log.SUMMARY
     written = Counter(e.action for e in rows)
     assert sum(told.detail["held"].values()) + written["refused"] + written["sign-in.refused"] == 5000
     assert told.detail["origins"] == addresses
@@ -178,22 +179,22 @@ def test_a_header_that_is_no_url_is_another_site_and_no_fault_of_the_page(
 
 def test_an_hour_that_is_over_tells_what_it_held_back_and_the_next_has_rows_again(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        clock, catalog = StillClock(at("09:00")), served.box.catalog
-        limits = refusals.Refusals(catalog, clock)
+        clock, catalog = HandClock(at("09:00")), served.box.catalog
+        limits = refusal_log.Refusals(catalog, clock)
         before = len(catalog.audit.recent(10_000))
         for number in itertools.count():
             if number == 500:
                 break
             limits.add("@x", f"10.0.0.{number}", "refused", f"/{number}", {"reason": "web.forged"}, signed_in=False)
-        assert len(catalog.audit.recent(10_000)) - before == refusals.MOST
-        clock.go(refusals.HOUR_S)
+        assert len(catalog.audit.recent(10_000)) - before == refusal_log.MOST
+        clock.go(refusal_log.HOUR_S)
         limits.tick()
         limits.tick()
         told = catalog.audit.recent(1)[0]
-        assert told.detail["held"] == {"refused web.forged": 500 - refusals.MOST}
+        assert told.detail["held"] == {"refused web.forged": 500 - refusal_log.MOST}
         limits.add("@x", "10.0.0.1", "refused", "/", {"reason": "web.forged"}, signed_in=False)
         assert catalog.audit.recent(1)[0].object == "/"
-        assert len(catalog.audit.recent(10_000)) - before == refusals.MOST + 2
+        assert len(catalog.audit.recent(10_000)) - before == refusal_log.MOST + 2
 
 
 def test_sign_ins_wait_their_turn_without_taking_the_pages_threads(served: Served) -> None:

@@ -1,0 +1,279 @@
+"""The pages: list of classes, class, half-day, now, audit; signing in and out."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from agent.attendance import figures
+from agent.contract.attendance import AttendanceBody
+from agent.core import clock as clocks
+from agent.core import schedule
+from agent.core.class_model import TrainingClass
+from agent.core.errors import InputError, SiteAgentError
+from agent.core.model import Gap, Segment, Session
+from agent.core.room_gaps import RoomGapTotal
+from agent.drive import class_gaps
+from agent.inspection.clip import ClipRequest
+from agent.inspection.cut import ClipSpan
+from agent.web import cookies
+from agent.web.auth.access import LONGEST_PASSWORD, normalise_name
+from agent.web.http.throttle import SignInThrottled
+from agent.web.pages import charts
+from agent.web.site import PageVisit
+
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
+PLAY = timedelta(minutes=10)
+_LISTED = 200
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassListRow:
+    cls: TrainingClass
+    state: str
+    expected: int
+
+
+def show_classes(v: PageVisit) -> Response:
+    """List all classes, the newest first; `q` searches ID, project, occupation and place. A single hit by ID is opened."""
+    query = v.query("q").strip()
+    found = sorted(v.site.classes(), key=lambda c: (c.first_day, c.class_id), reverse=True)
+    exact = next((c for c in found if c.class_id.lower() == query.lower()), None)
+    if exact is not None:
+        return v.go(f"/classes/{exact.class_id}")
+    if query:
+        found = [c for c in found if query.lower() in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
+    today = clocks.get_local_day(v.site.clock.now(), v.site.catalog.zone)
+    rows = [
+        ClassListRow(c, get_class_state(c, today), c.expected_on(min(today, c.last_day), Session.EV))
+        for c in found[:_LISTED]
+    ]
+    v.note("view.classes", "", {"q": query[:80]} if query else None)
+    return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
+
+
+def get_class_state(cls: TrainingClass, today: date) -> Literal["ahead", "open", "over"]:
+    last = max([cls.last_day, *(x.date for x in cls.lessons if not x.cancelled)])
+    return "ahead" if today < cls.first_day else "over" if today > last else "open"
+
+
+@dataclass(frozen=True, slots=True)
+class HalfDayRow:
+    day: date
+    session: Session
+    figures: AttendanceBody | None
+    missing: RoomGapTotal
+    marks: list[str]
+    begun: bool
+
+
+def show_class(v: PageVisit) -> Response:
+    """Show a class: its half-days with attendance, gaps and alerts."""
+    cls, now = v.the_class(), v.site.clock.now()
+    catalog = v.site.catalog
+    published = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
+    book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now)
+    marks: dict[tuple[date, Session], list[str]] = {}
+    for alert in catalog.alerts.of_class(cls.class_id):
+        if alert.date and alert.session and alert.kind.value not in marks.setdefault((alert.date, alert.session), []):
+            marks[alert.date, alert.session].append(alert.kind.value)
+    rows = [
+        HalfDayRow(
+            day,
+            session,
+            published.get((day.isoformat(), session.value)),
+            book.total(day, session),
+            marks.get((day, session), []),
+            cls.lessons_of(day, session)[0].start <= now,
+        )
+        for day, session in cls.half_days()
+    ]
+    v.note("view.class", cls.class_id)
+    return v.page("class.html", cls=cls, rows=rows, links=catalog.chain.of_class(cls.class_id))
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerState:
+    """What the half-day's page plays.
+
+    `url` is empty where there is nothing to play; `fault` says why. `later` and `earlier` may lead beyond the half-day's own
+    hours. `h265`: many browsers cannot play it.
+    """
+
+    camera_id: str
+    at: datetime
+    url: str
+    later: str
+    earlier: str
+    fault: str
+    h265: bool = False
+
+
+def show_half_day(v: PageVisit) -> Response:
+    """Show a half-day: curve, time lines, gaps; `camera` and `at` (HH:MM[:SS]) play video from that instant."""
+    cls, now = v.the_class(), v.site.clock.now()
+    day, session = find_half_day(v, cls)
+    catalog, zone = v.site.catalog, v.site.catalog.zone
+    lessons = cls.lessons_of(day, session)
+    axis = charts.build_axis(lessons, schedule.RECORDING_MARGIN)
+    shown = figures.load_half_day_figures(catalog, cls, day, session, now, v.site.options.rules)
+    rows = catalog.segments.of_class(cls.class_id, day, session)
+    rows += [s for s in catalog.segments.opened() if (s.class_id, s.date, s.session) == (cls.class_id, day, session)]
+    book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now, day, session)
+    lines = _lines(v, cls, rows, book.gaps, axis, now)
+    v.note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
+    return v.page(
+        "half_day.html",
+        cls=cls,
+        day=day,
+        session=session,
+        lessons=lessons,
+        axis=axis,
+        shown=shown,
+        a=shown.body,
+        expected=cls.expected_on(day, session),
+        lines=lines,
+        gaps=book.gaps,
+        missing=book.total(),
+        charts=charts,
+        curve=charts.build_curve(shown.half.curve, lessons, cls.expected_on(day, session), axis),
+        alerts=[a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)],
+        playing=_playing(v, cls, day, session),
+        first=lessons[0].start.astimezone(zone),
+        last=lessons[-1].end.astimezone(zone),
+        unknown_camera=bool(v.query("camera")) and v.query("camera") not in lines,
+    )
+
+
+def find_half_day(v: PageVisit, cls: TrainingClass) -> tuple[date, Session]:
+    """Return the half-day that the path names. Raises HTTPException 404."""
+    try:
+        found = date.fromisoformat(v.request.path_params["day"]), Session(v.request.path_params["session"])
+    except ValueError:
+        raise HTTPException(404) from None
+    if found not in cls.half_days():
+        raise HTTPException(404)
+    return found
+
+
+def _lines(
+    v: PageVisit, cls: TrainingClass, rows: list[Segment], missing: list[Gap], axis: charts.Axis, now: datetime
+) -> dict[str, list[charts.ChartBar]]:
+    """Make a time line for each camera: those of the half-day's rooms, and any other that has video."""
+    planned = {c for room in cls.rooms for c in room.cameras if any(x.room_id == room.room_id for x in cls.lessons)}
+    cameras = sorted({g.camera_id for g in missing} | {s.camera_id for s in rows} | planned)
+    return {
+        camera: charts.build_time_line(
+            [s for s in rows if s.camera_id == camera],
+            [(g, v.t(f"gap.{g.reason}")) for g in missing if g.camera_id == camera],
+            axis,
+            v.site.catalog.zone,
+            now,
+        )
+        for camera in cameras
+    }
+
+
+def parse_clock_on_day(day: date, text: str, v: PageVisit) -> datetime | None:
+    """Parse HH:MM[:SS] of a day; None where it is not a time."""
+    match = _CLOCK.match(text.strip())
+    if match is None:
+        return None
+    hour, minute, second = (int(x or 0) for x in match.groups())
+    return datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=v.site.catalog.zone)
+
+
+def parse_half_day_time(cls: TrainingClass, day: date, session: Session, text: str, v: PageVisit) -> datetime | None:
+    """Parse HH:MM[:SS] of a half-day, whose margins may lie beyond midnight; None where it is not a time."""
+    at = parse_clock_on_day(day, text, v)
+    if at is None:
+        return None
+    span = charts.build_axis(cls.lessons_of(day, session), schedule.RECORDING_MARGIN)
+    near = (at, at + _DAY, at - _DAY)
+    return next((x for x in near if span.start <= x <= span.end), at)
+
+
+def _playing(v: PageVisit, cls: TrainingClass, day: date, session: Session) -> PlayerState | None:
+    camera, at = v.query("camera"), parse_half_day_time(cls, day, session, v.query("at"), v)
+    if not camera or at is None:
+        return None
+    try:
+        plans = v.site.clips.plan(ClipRequest(cls, ClipSpan(at, at + PLAY), v.who, cameras=(camera,)))
+    except SiteAgentError as error:
+        earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, at + PLAY))
+        return PlayerState(camera, at, "", later, earlier, v.t(error.key, **error.params))
+    # where picture or sound change their format, the rest is another video
+    end = min(at + PLAY, _next_second(plans[1].span.start.astimezone(at.tzinfo))) if len(plans) > 1 else at + PLAY
+    earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, end))
+    # the clip begins at the key frame before: the browser seeks to the instant
+    skip = max(0.0, (at - plans[0].span.start).total_seconds())
+    url = f"/play/{cls.class_id}/{at:%Y-%m-%d}/{camera}/{at:%H%M%S}-{end:%H%M%S}.mp4#t={skip:.2f}"
+    return PlayerState(camera, at, url, later, earlier, "", plans[0].cut.video.codec not in ("avc1", "avc3"))
+
+
+def _link(v: PageVisit, cls: TrainingClass, day: date, session: Session, camera: str, at: datetime) -> str:
+    """Return the half-day page's URL, playing from `at`; "" where the page would take the time of day for another day's."""
+    text = f"{at:%H:%M:%S}"
+    if parse_half_day_time(cls, day, session, text, v) != at:
+        return ""
+    return f"/classes/{cls.class_id}/{day}/{session.value}?camera={quote(camera)}&at={text}#play"
+
+
+def _next_second(at: datetime) -> datetime:
+    return at + timedelta(microseconds=-at.microsecond % 1_000_000)
+
+
+def show_audit(v: PageVisit) -> Response:
+    """Show who did what, the newest first."""
+    before = v.query("before")
+    trail = v.site.catalog.audit
+    v.note_once("view.audit")
+    v.settle()
+    entries = trail.recent(100, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None)
+    # verify the whole chain once at the start and when asked; else what is new
+    broken = trail.verify() if v.query("whole") else trail.verify_new()
+    return v.page("audit.html", entries=entries, broken=broken, head=trail.head())
+
+
+def show_sign_in_form(v: PageVisit) -> Response:
+    return v.page("sign_in.html", next=v.query("next"), fault="", none=not v.site.catalog.accounts.any())
+
+
+def sign_in(v: PageVisit) -> Response:
+    name, target = normalise_name(v.form.get("name", "")), v.form.get("next", "")
+    fault, status, token = v.t("web.wrong_password"), 401, None
+    try:
+        token = v.site.access.sign_in(name, v.form.get("password", "")[:LONGEST_PASSWORD], v.address)
+    except SignInThrottled as held:
+        fault, status = v.t("web.wait", seconds=math.ceil(held.wait_s)), 429
+    except InputError as error:
+        fault, status = v.t(error.key, **error.params), 403
+    if token is None:
+        v.refused("sign-in.refused", name, {"throttled": status == 429})
+        return v.page("sign_in.html", status, next=target, fault=fault, none=False)
+    v.site.catalog.audit.add(v.site.clock.now(), f"{name}@{v.address}", "sign-in")
+    return cookies.redirect_with_session(v.site.cookie, token, target, tls=v.site.options.tls)
+
+
+def sign_out(v: PageVisit) -> Response:
+    v.site.catalog.accounts.sign_out(v.request.cookies.get(v.site.cookie, ""))
+    v.note("sign-out")
+    answer = v.go("/sign-in")
+    answer.delete_cookie(v.site.cookie, path="/", secure=v.site.options.tls, httponly=True, samesite="strict")
+    return answer
+
+
+def switch_language(v: PageVisit) -> Response:
+    """Switch the language and return to the page that asked."""
+    answer = v.go(cookies.keep_own_path(v.query("back")))
+    chosen = "en" if v.request.path_params["lang"] == "en" else "zh"
+    answer.set_cookie("language", chosen, max_age=10**7, secure=v.site.options.tls, samesite="lax", path="/")
+    return answer
