@@ -114,9 +114,21 @@ def test_every_word_stands_in_both_languages_with_the_same_blanks() -> None:
 # who reads a drive, and the calls that would bypass agent/drive/files.py: a pipe or a link on the drive answers them
 DRIVE_READERS = sorted(path for name in ("drive", "inspection", "mp4") for path in (AGENT / name).rglob("*.py"))
 BYPASSING_CALLS = {
-    "open", "read_text", "read_bytes", "is_file", "is_dir", "exists", "glob", "rglob", "iterdir", "listdir", "scandir", "walk",
-    "write_text", "write_bytes",
-}  # fmt: skip
+    "open",
+    "read_text",
+    "read_bytes",
+    "is_file",
+    "is_dir",
+    "exists",
+    "glob",
+    "rglob",
+    "iterdir",
+    "listdir",
+    "scandir",
+    "walk",
+    "write_text",
+    "write_bytes",
+}
 # calls whose subject is no file of a drive that somebody could have put there
 HARMLESS_CALLS = {
     "files.walk",

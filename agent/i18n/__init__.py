@@ -22,13 +22,13 @@ def use_language(language: Language) -> None:
 
 
 def get_language() -> Language:
-    """The process's language."""
+    """Return the language of the process."""
     return _current
 
 
 @cache
 def _load_stage(name: str) -> dict[str, dict[str, str]]:
-    """What `<name>.toml` holds; nothing where there is no such file."""
+    """Return the content of `<name>.toml`; empty where there is no such file."""
     file = resources.files(__name__) / f"{name}.toml"
     return cast(dict[str, dict[str, str]], tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
@@ -49,15 +49,18 @@ def load_catalogue() -> dict[str, dict[str, str]]:
 
 
 def _find_entry(key: str) -> dict[str, str]:
-    """A key is looked for in its stage's file first: reading all of them would be a tenth of a command's start."""
+    """Return the entry of a key.
+
+    Its stage's file is read first: reading all files would take a tenth of the start of a command.
+    """
     return _load_stage(key.partition(".")[0]).get(key) or load_catalogue()[key]
 
 
 def translate(key: str, /, **params: object) -> str:
-    """The words of `key` in the process's language, with `{name}` filled from `params`."""
+    """Return the words of `key` in the language of the process, with `{name}` filled from `params`."""
     return _find_entry(key)[_current].format(**params)
 
 
 def translate_to(lang: Language, key: str, /, **params: object) -> str:
-    """The words of `key` in a named language (a page or a document that fixes its own)."""
+    """Return the words of `key` in a given language (a page or a document that fixes its own)."""
     return _find_entry(key)[lang].format(**params)

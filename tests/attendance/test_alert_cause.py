@@ -38,8 +38,10 @@ def test_the_cleared_alert_names_the_first_cause(catalog: Catalog) -> None:
     assert cleared and (cleared.message, cleared.first_message, cleared.latest_message) == (GONE, GONE, NO_KEY)
     assert alerts.get(cleared.alert_id) == cleared
     assert told(catalog) == [
-        ("raised", GONE, GONE, GONE), ("updated", NO_KEY, GONE, NO_KEY), ("cleared", GONE, GONE, NO_KEY),
-    ]  # fmt: skip
+        ("raised", GONE, GONE, GONE),
+        ("updated", NO_KEY, GONE, NO_KEY),
+        ("cleared", GONE, GONE, NO_KEY),
+    ]
 
 
 def test_a_message_that_comes_back_is_told_again_and_the_same_one_is_not(catalog: Catalog) -> None:

@@ -73,8 +73,14 @@ def test_a_moved_lesson_keeps_its_content_teacher_kind_room_and_staff() -> None:
     cls = a_class(*PLAN, amendments=[amendment(move=[{**MOVE, "to_date": "2026-11-24"}])])
     new = next(x for x in cls.lessons if x.session is Session.EV)
     assert (new.date, new.content, new.teacher, new.kind, new.room_id, new.staff_in_room, new.cancelled) == (
-        TUESDAY, "安全", "李", "theory", "R1", 3, False,
-    )  # fmt: skip
+        TUESDAY,
+        "安全",
+        "李",
+        "theory",
+        "R1",
+        3,
+        False,
+    )
     assert [(x.date, x.room_id) for x in cls.lessons if x.cancelled] == [(DAY, "R1")]
 
 
@@ -134,15 +140,22 @@ def test_a_wrong_amendment_is_refused_with_its_complaint(name: str, change: dict
 def test_an_amendment_may_change_its_own_first_half_day() -> None:
     change = amendment(session="pm", cancel=[{"date": "2026-11-23", "session": "pm"}], add=[lesson("18:00", "19:00")])
     assert amended(change) == [
-        *UNCHANGED[:3], "23 14:00-17:00 R1 ×", "23 18:00-19:00 R1", "24 08:30-10:00 R1",
-    ]  # fmt: skip
+        *UNCHANGED[:3],
+        "23 14:00-17:00 R1 ×",
+        "23 18:00-19:00 R1",
+        "24 08:30-10:00 R1",
+    ]
 
 
 def test_every_field_of_the_class_that_an_amendment_names_rules_from_then_on() -> None:
     new = {
-        "expected": 25, "first_day": "2026-11-20", "last_day": "2026-11-28", "place": "西街", "head_teacher": "王",
+        "expected": 25,
+        "first_day": "2026-11-20",
+        "last_day": "2026-11-28",
+        "place": "西街",
+        "head_teacher": "王",
         "staff": ["赵", "钱"],
-    }  # fmt: skip
+    }
     cls = a_class(*PLAN, head_teacher="孙", staff=["周"], amendments=[amendment(session="pm", **new)])
     assert dict(cls.amendments[0].changes) == new
     assert {key: resolve_field(cls, key, DAY, Session.PM) for key in new} == new

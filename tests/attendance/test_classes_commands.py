@@ -71,9 +71,10 @@ def test_import_list_show(run: Run) -> None:
 def test_the_same_for_people(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("classes", "import", str(CONFIG / "class.example.toml"))
     for arguments, wanted in (
-        (["classes", "list"], "WS2026-DG-003  电工"), (["classes", "show", "WS2026-DG-003"], "已取消"),
+        (["classes", "list"], "WS2026-DG-003  电工"),
+        (["classes", "show", "WS2026-DG-003"], "已取消"),
         (["attendance", "WS2026-DG-003", "--on", "2026-11-23"], "到课（视频估计）"),
-    ):  # fmt: skip
+    ):
         assert main([*arguments, "--config", str(tmp_path / "agent.toml")]) == 0
         assert wanted in capsys.readouterr().out
 
@@ -87,8 +88,9 @@ def test_a_wrong_file_tells_each_fault_on_a_line_and_stores_nothing(run: Run, tm
     status, lines, err = run("classes", "import", str(wrong))
     assert (status, lines) == (2, [])
     assert [re.sub(r"^site-agent: wrong.toml: ([^:]*):.*", r"\1", line) for line in err.splitlines()] == [
-        "expected", "lessons[2].start",
-    ]  # fmt: skip
+        "expected",
+        "lessons[2].start",
+    ]
     assert run("classes", "list")[1] == []
 
 
@@ -146,8 +148,14 @@ def test_an_opened_class_changes_only_by_an_amendment(catalog: Catalog) -> None:
     assert caught.value.problems == [
         "c.toml: expected: 开班后不能由“31”直接改为“28”；请写一项 [[amendments]]（批准日期、生效半天、理由）"
     ]
-    change = {"approved": "2026-11-23", "first_date": "2026-11-23", "first_session": "pm", "reason": "退班", "expected": 28,
-              "cancel": [{"date": "2026-11-23", "session": "pm"}]}  # fmt: skip
+    change = {
+        "approved": "2026-11-23",
+        "first_date": "2026-11-23",
+        "first_session": "pm",
+        "reason": "退班",
+        "expected": 28,
+        "cancel": [{"date": "2026-11-23", "session": "pm"}],
+    }
     importing({**first, "expected": 31, "amendments": [change]}, open_day)
     importing({**first, "expected": 31, "amendments": [change]}, open_day)  # again: nothing new
     stored = catalog.classes.get("C1")

@@ -31,12 +31,16 @@ def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 PATHS = paths(EXAMPLE)[1:]
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=20),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=20),
     st.sampled_from(["../..", "2026-11-24", "0001-01-01", "9999-12-31", "23:59", "am", "R101", "cam2", "a" * 500]),
     st.sampled_from(["\x1b[2J", "{x}", "00:00"]),
     st.lists(st.one_of(st.integers(), st.text(max_size=3), st.none()), max_size=3),
     st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=3)), max_size=3),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -62,9 +66,15 @@ def test_any_body_is_a_class_or_a_list_of_faults(changes: list[tuple[tuple[Any, 
 
 
 CLOCKS = [
-    "{h}:{m:02}", "{h:02}:{m:02}", "{h}：{m:02}", "{h}时{m:02}分", "{h} 时 {m} 分", "{h}点{m:02}", "{h}点{m:02}分",
+    "{h}:{m:02}",
+    "{h:02}:{m:02}",
+    "{h}：{m:02}",
+    "{h}时{m:02}分",
+    "{h} 时 {m} 分",
+    "{h}点{m:02}",
+    "{h}点{m:02}分",
     "{h:02}:{m:02}:00",
-]  # fmt: skip
+]
 DASHES = ["-", "－", "—", "——", "–", "~", "～", "〜", "至", "到", " - ", "‐", "−", "一"]
 SIGNS = ["、", "，", ",", "；", ";", "/", "\n", " ", "和", " 、 "]
 REMARKS = ["", "第1-4节", "（第1-4节）", "共4学时", "（4课时）", "(分组)", "【带工具】", "星期一", " 2学时 "]
@@ -135,9 +145,20 @@ def test_a_span_is_read_only_where_two_clocks_stand_beside_a_dash(text: str) -> 
 
 
 DAYS = [
-    "{m}月{d}日", "{m} 月 {d} 日", "第一天 {m}月{d}日", "{m}月{d}号", "{y}-{m:02}-{d:02}", "{y}年{m}月{d}日", "{y}/{m}/{d}",
-    "{m}/{d}", "{m}月{d}日（星期{w}）", "第十二天 {m}月{d}日 周{w}", "星期{w} {m}月{d}日", "{y}.{m}.{d}", "第3天（{m}月{d}日）",
-]  # fmt: skip
+    "{m}月{d}日",
+    "{m} 月 {d} 日",
+    "第一天 {m}月{d}日",
+    "{m}月{d}号",
+    "{y}-{m:02}-{d:02}",
+    "{y}年{m}月{d}日",
+    "{y}/{m}/{d}",
+    "{m}/{d}",
+    "{m}月{d}日（星期{w}）",
+    "第十二天 {m}月{d}日 周{w}",
+    "星期{w} {m}月{d}日",
+    "{y}.{m}.{d}",
+    "第3天（{m}月{d}日）",
+]
 
 
 @settings(max_examples=300, deadline=None)

@@ -143,9 +143,15 @@ class Terminal(io.StringIO):
     ("typed", "arguments", "status"), [("n\n", (), 1), ("", (), 1), ("y\n", (), 0), ("n\n", ("--yes",), 0)]
 )
 def test_a_person_is_asked_before_anything_is_taken(
-    tmp_path: Path, plan: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, typed: str, arguments: tuple[str, ...],
-    status: int, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    plan: Path,
+    catalog: Catalog,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    arguments: tuple[str, ...],
+    status: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     later = lesson("19:00", "20:00", day=date(2090, 11, 24))
     import_class(catalog, a_class(later, **AHEAD), "file", at("08:00"), name="a")
     monkeypatch.setattr("sys.stdin", Terminal(typed))

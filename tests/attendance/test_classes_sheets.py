@@ -96,8 +96,10 @@ def test_a_table_of_a_school(tmp_path: Path) -> None:
         ["合计", None, None, None, None, 8],
     ]
     assert read(made(tmp_path / "c.xlsx", plan)) == [
-        "11-23 am 08:30-11:50 甲", "11-24 am 08:30-10:00 乙", "11-24 am 10:20-11:50 乙",
-    ]  # fmt: skip
+        "11-23 am 08:30-11:50 甲",
+        "11-24 am 08:30-10:00 乙",
+        "11-24 am 10:20-11:50 乙",
+    ]
     plan[1][-1] = "指导"
     assert faults(made(tmp_path / "c.xlsx", plan)) == [
         "课程计划 第 2 行 K 列: 不认识“指导”这一列，请删去或改成模板中的列名（site-agent classes template）"
@@ -124,8 +126,12 @@ def test_a_row_that_contradicts_itself_is_refused(tmp_path: Path, half: str, tex
 def test_start_and_end_in_columns_as_spreadsheets_keep_them(tmp_path: Path) -> None:
     head: list[Any] = ["日期", "半天", "开始", "结束", "课程内容", "理论/实操"]
     days = [date(2026, 11, 23) + timedelta(days=n) for n in range(3)]
-    plan: list[list[Any]] = [head, [days[0], None, 0.354166666666667, 0.5, "甲", "理论"], [days[1], "下午", time(14), "17点半", "乙", "理论"],
-            [days[2], None, "8:30 AM", 11, "丙", "理论"]]  # fmt: skip
+    plan: list[list[Any]] = [
+        head,
+        [days[0], None, 0.354166666666667, 0.5, "甲", "理论"],
+        [days[1], "下午", time(14), "17点半", "乙", "理论"],
+        [days[2], None, "8:30 AM", 11, "丙", "理论"],
+    ]
     assert [line[9:20] for line in read(made(tmp_path / "c.xlsx", plan))] == [
         "08:30-12:00",
         "14:00-17:30",

@@ -126,13 +126,18 @@ def test_a_lesson_shorter_than_the_edges() -> None:
 
 def test_rooms_one_after_another_are_not_added() -> None:
     plan = lesson("08:30", "10:00"), lesson("10:00", "11:30", kind="practice")
-    seen = flat([looks(at("08:30"), at("11:30"), steps(("08:30", 29), ("10:00", 0))),
-                 looks(at("08:30"), at("11:30"), steps(("08:30", 0), ("10:00", 27)), "cam2")])  # fmt: skip
+    seen = flat(
+        [
+            looks(at("08:30"), at("11:30"), steps(("08:30", 29), ("10:00", 0))),
+            looks(at("08:30"), at("11:30"), steps(("08:30", 0), ("10:00", 27)), "cam2"),
+        ]
+    )
     body = figures(seen, *plan)
     assert body["present"] == 28
     assert [(r["room_id"], r["expected"], r["present"], r["lesson_s"]) for r in body["rooms"]] == [
-        ("R1", 30, 28, 5400), ("W1", 30, 26, 5400),
-    ]  # fmt: skip
+        ("R1", 30, 28, 5400),
+        ("W1", 30, 26, 5400),
+    ]
 
 
 def test_rooms_at_the_same_time_are_added_and_have_no_base_of_their_own() -> None:
@@ -141,8 +146,9 @@ def test_rooms_at_the_same_time_are_added_and_have_no_base_of_their_own() -> Non
     body = figures(seen, *plan)
     assert (body["present"], body["absent"], body["high"], body["lesson_s"]) == (27, 3, 34, 5400)
     assert [(r["expected"], r["present"], r["absent"], r["ratio"]) for r in body["rooms"]] == [
-        (None, 15, None, None), (None, 12, None, None),
-    ]  # fmt: skip
+        (None, 15, None, None),
+        (None, 12, None, None),
+    ]
     blind = figures(looks(at("08:30"), at("10:00"), 16), *plan)
     assert (blind["present"], blind["rooms"][0]["present"], blind["rooms"][1]["present"]) == (None, 15, None)
 
@@ -167,10 +173,19 @@ def test_several_cameras_of_one_room(view: str, one: int, two: int | None, prese
 def test_an_amended_headcount_rules_from_its_half_day_on() -> None:
     tuesday = date(2026, 11, 24)
     cls = a_class(
-        lesson("08:30", "10:00"), lesson("14:00", "15:00"), lesson("08:30", "10:00", day=tuesday),
-        amendments=[{"approved": "2026-11-23", "first_date": "2026-11-23", "first_session": "pm", "reason": "退班",
-                     "expected": 20}],
-    )  # fmt: skip
+        lesson("08:30", "10:00"),
+        lesson("14:00", "15:00"),
+        lesson("08:30", "10:00", day=tuesday),
+        amendments=[
+            {
+                "approved": "2026-11-23",
+                "first_date": "2026-11-23",
+                "first_session": "pm",
+                "reason": "退班",
+                "expected": 20,
+            }
+        ],
+    )
     bases = [judge_half_day(cls, day, session, [], LATER, RULES).expected for day, session in cls.half_days()]
     assert bases == [30, 20, 20]
 
@@ -202,9 +217,11 @@ PLAN = [
     lesson(start, end, day=day, kind=kind, staff_in_room=staff)
     for day in DAYS
     for start, end, kind, staff in (
-        ("08:30", "10:00", "theory", 1), ("10:20", "11:50", "theory", 1), ("14:00", "17:00", "practice", 2),
+        ("08:30", "10:00", "theory", 1),
+        ("10:20", "11:50", "theory", 1),
+        ("14:00", "17:00", "practice", 2),
     )
-]  # fmt: skip
+]
 
 
 def test_three_days_cell_by_cell() -> None:
@@ -265,8 +282,10 @@ def test_three_days_cell_by_cell() -> None:
 
     total = summarize_class(cls, list(halves.values()), LATER, RULES)
     assert {d: (r.present, r.expected, r.half_days, r.unjudged) for d, r in total.by_day.items()} == {
-        one: (56, 60, 2, 0), two: (24, 56, 2, 0), three: (0, 0, 0, 2),
-    }  # fmt: skip
+        one: (56, 60, 2, 0),
+        two: (24, 56, 2, 0),
+        three: (0, 0, 0, 2),
+    }
     assert (total.overall.ratio, total.by_day[three].ratio) == (round(80 / 116, 4), None)
     hours = total.hours
     assert [h / 3600 for h in (hours.planned, hours.due, hours.taught, hours.not_taught, hours.unknown, hours.cancelled)] == [

@@ -169,5 +169,7 @@ def test_a_half_day_is_over_at_the_end_of_its_last_lesson() -> None:
 def test_the_curve_ends_with_the_lesson() -> None:
     curve = judge_half_day(a_class(lesson("08:30", "08:42")), DAY, Session.AM, [], at("12:00"), JudgementRules()).curve
     assert [(b.start, b.end) for b in curve] == [
-        (at("08:30"), at("08:35")), (at("08:35"), at("08:40")), (at("08:40"), at("08:42")),
-    ]  # fmt: skip
+        (at("08:30"), at("08:35")),
+        (at("08:35"), at("08:40")),
+        (at("08:40"), at("08:42")),
+    ]

@@ -275,9 +275,11 @@ def test_an_empty_room_a_late_start_an_early_end(site: Callable[..., Site]) -> N
 def test_too_many_and_practice_groups(site: Callable[..., Site]) -> None:
     bench = {"name": "1号", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
     box = site(
-        lesson("08:30", "11:30", kind="practice"), options=AttendanceOptions(window_s=120, hold_s=60, settle_s=0),
-        rooms=[THEORY, {**PRACTICE, "benches": [bench]}], expected=7,
-    )  # fmt: skip
+        lesson("08:30", "11:30", kind="practice"),
+        options=AttendanceOptions(window_s=120, hold_s=60, settle_s=0),
+        rooms=[THEORY, {**PRACTICE, "benches": [bench]}],
+        expected=7,
+    )
 
     def heads(left: int, right: int) -> tuple[tuple[float, float, float, float, float], ...]:
         return tuple((100.0 + i, 10, 110 + i, 20, 0.9) for i in range(left)) + tuple(
@@ -314,12 +316,19 @@ def test_more_alerts_than_the_hour_allows_are_counted(site: Callable[..., Site])
     box.until("10:00", lambda moment: 31 if moment.minute % 10 < 5 else 20)
     raised = [d for d in box.alerts() if d["state"] == "raised"]
     assert [(d["at"][11:16], d["evidence"].get("held_back")) for d in raised] == [
-        ("08:36", None), ("08:46", None), ("08:56", None), ("09:36", 3), ("09:46", None), ("09:56", None),
-    ]  # fmt: skip
+        ("08:36", None),
+        ("08:46", None),
+        ("08:56", None),
+        ("09:36", 3),
+        ("09:46", None),
+        ("09:56", None),
+    ]
     counted = [e for e in box.catalog.events.between(at("08:00"), at("12:00")) if e.kind == "attendance.held_back"]
     assert [(e.detail["subject"], e.detail["count"]) for e in counted] == [
-        ("C1/2026-11-23/am", 1), ("C1/2026-11-23/am", 2), ("C1/2026-11-23/am", 3),
-    ]  # fmt: skip
+        ("C1/2026-11-23/am", 1),
+        ("C1/2026-11-23/am", 2),
+        ("C1/2026-11-23/am", 3),
+    ]
 
 
 def test_an_open_alert_tells_its_new_figure_now_and_then(site: Callable[..., Site]) -> None:

@@ -22,8 +22,10 @@ from tests.support.contract_check import validate
 @contextmanager
 def amqtt_broker() -> Iterator[int]:
     port, loop, ready = find_free_port(), asyncio.new_event_loop(), threading.Event()
-    settings = {"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
-                "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}}  # fmt: skip
+    settings = {
+        "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
+        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+    }
 
     async def serve() -> Amqtt:
         broker = Amqtt(settings)

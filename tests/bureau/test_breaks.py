@@ -286,9 +286,28 @@ def test_a_certificate_of_tomorrow_leads_to_the_clock(tmp_path: Path, certificat
         f"[ca]\ndefault_ca=d\n[d]\ndatabase={tmp_path}/ca/index.txt\nnew_certs_dir={tmp_path}/ca\nrand_serial=yes\n"
         "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n"
     )
-    openssl(certificates, "ca", "-batch", "-config", str(config), "-cert", "county.crt", "-keyfile", "county.key",
-            "-in", "server.csr", "-extfile", "server.ext", "-startdate", begin, "-enddate", end,
-            "-out", str(tmp_path / "soon.crt"), "-notext")  # fmt: skip
+    openssl(
+        certificates,
+        "ca",
+        "-batch",
+        "-config",
+        str(config),
+        "-cert",
+        "county.crt",
+        "-keyfile",
+        "county.key",
+        "-in",
+        "server.csr",
+        "-extfile",
+        "server.ext",
+        "-startdate",
+        begin,
+        "-enddate",
+        end,
+        "-out",
+        str(tmp_path / "soon.crt"),
+        "-notext",
+    )
     for name in ("county.crt", "server.key"):
         (tmp_path / ("soon.key" if name == "server.key" else name)).write_bytes((certificates / name).read_bytes())
     with (

@@ -150,8 +150,14 @@ def test_only_the_pinned_key_approves(tmp_path: Path) -> None:
         return json.dumps({k: v for k, v in given.items() if v is not None}).encode()
 
     good = sign("bureau", body())
-    bad = [body(), event(None), event(sign("stranger", body())), event(good, body(expected=1)), event("no signature"),
-           event(sign("bureau", body(), "file"))]  # fmt: skip
+    bad = [
+        body(),
+        event(None),
+        event(sign("stranger", body())),
+        event(good, body(expected=1)),
+        event("no signature"),
+        event(sign("bureau", body(), "file")),
+    ]
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port, signing_key=(tmp_path / "bureau.pub").read_text())
         with Box(tmp_path, given) as box:
@@ -190,10 +196,13 @@ def test_requests_are_answered_where_the_asker_wants(tmp_path: Path) -> None:
             _, data = bureau.wait(lambda: answers(bureau, f"{PREFIX}/response/gaps"))[0]
             assert data["request_id"] == "q1"
             bad = {
-                b'{"class_id": "../x"}': "bureau.bad_value", b'{"shell": "rm"}': "bureau.unknown_key",
-                b"{}": "bureau.missing_key", b'{"class_id":"C-1","date":"1970-01-01"}': "bureau.bad_value",
-                b"x" * 1_000_000: "bureau.too_long", b'{"class_id": "C-1", "session": "noon"}': "bureau.bad_value",
-            }  # fmt: skip
+                b'{"class_id": "../x"}': "bureau.bad_value",
+                b'{"shell": "rm"}': "bureau.unknown_key",
+                b"{}": "bureau.missing_key",
+                b'{"class_id":"C-1","date":"1970-01-01"}': "bureau.bad_value",
+                b"x" * 1_000_000: "bureau.too_long",
+                b'{"class_id": "C-1", "session": "noon"}': "bureau.bad_value",
+            }
             for number, (payload, code) in enumerate(bad.items()):
                 say(bureau, "request/gaps", payload, to=f"reply/{number}")
                 _, data = bureau.wait(lambda n=number: answers(bureau, f"reply/{n}"))[0]

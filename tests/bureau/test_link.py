@@ -259,8 +259,10 @@ def test_what_is_sent_at_once_is_no_replay_though_the_clock_was_put_back(tmp_pat
 def test_a_camera_s_change_is_told_once_whoever_notices_it_first(tmp_path: Path) -> None:
     """The camera watch tells it with each search, the link looks every two seconds."""
     box = Box(tmp_path, options(1))
-    tellers = [CameraReporter(box.catalog, SystemClock(), clock_bound_s=5).publish,
-               RetainedReconciler(box.catalog, SystemClock(), options(1), list).start]  # fmt: skip
+    tellers = [
+        CameraReporter(box.catalog, SystemClock(), clock_bound_s=5).publish,
+        RetainedReconciler(box.catalog, SystemClock(), options(1), list).start,
+    ]
     for up in (True, False, True):
         box.camera(up=up)
         for tell in tellers:
@@ -296,8 +298,13 @@ def test_heartbeat_is_as_the_contract_has_it_and_dropped_when_late(tmp_path: Pat
         drive = {"drive_id": "d1", "state": "attached", "free_bytes": 10**12, "days_left": 41.5}
         with Box(tmp_path, given) as box:
             box.camera()
-            heart = Heartbeat(box.catalog, SystemClock(), given, boot_id="boot-1",
-                              facts=lambda: {"drive": drive, "recorded_s": {"cam1": 59.96}})  # fmt: skip
+            heart = Heartbeat(
+                box.catalog,
+                SystemClock(),
+                given,
+                boot_id="boot-1",
+                facts=lambda: {"drive": drive, "recorded_s": {"cam1": 59.96}},
+            )
             heart.beat()
             heart.beat()
             bureau.wait(lambda: len(bureau.on("/heartbeat")) == 2)
@@ -319,9 +326,20 @@ def test_seconds_recorded_in_the_last_minute() -> None:
     moment = now()
 
     def segment(start: float, end: float | None) -> Segment:
-        return Segment(1, "d1", "a.mp4", "a.part", "finished" if end is not None else "open", "C-1", moment.date(), Session.AM,
-                       "r1", "cam1", moment - timedelta(seconds=start),
-                       moment - timedelta(seconds=end) if end is not None else None)  # fmt: skip
+        return Segment(
+            1,
+            "d1",
+            "a.mp4",
+            "a.part",
+            "finished" if end is not None else "open",
+            "C-1",
+            moment.date(),
+            Session.AM,
+            "r1",
+            "cam1",
+            moment - timedelta(seconds=start),
+            moment - timedelta(seconds=end) if end is not None else None,
+        )
 
     assert sum_recorded_seconds([], moment, open_until=moment) == 0
     assert sum_recorded_seconds([segment(300, 40), segment(30, None)], moment, open_until=moment) == 50

@@ -29,16 +29,61 @@ def openssl(folder: Path, *words: str) -> None:
 
 
 def make_ca(folder: Path, name: str) -> None:
-    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-            f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt")  # fmt: skip
+    openssl(
+        folder,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        f"/CN={name}",
+        "-keyout",
+        f"{name}.key",
+        "-out",
+        f"{name}.crt",
+    )
 
 
 def make_certificate(folder: Path, ca: str, name: str, address: str = "IP:127.0.0.1") -> None:
-    openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", f"{name}.key", "-out", f"{name}.csr")  # fmt: skip
+    openssl(
+        folder,
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        f"/CN={name}",
+        "-keyout",
+        f"{name}.key",
+        "-out",
+        f"{name}.csr",
+    )
     (folder / f"{name}.ext").write_text(f"subjectAltName={address}\n")
-    openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial",
-            "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.crt")  # fmt: skip
+    openssl(
+        folder,
+        "x509",
+        "-req",
+        "-in",
+        f"{name}.csr",
+        "-CA",
+        f"{ca}.crt",
+        "-CAkey",
+        f"{ca}.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        f"{name}.ext",
+        "-out",
+        f"{name}.crt",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +171,10 @@ def test_client_certificates_and_the_example_of_access_control(tmp_path: Path, c
     make_certificate(certificates, "county", "dashboard")
     more = f"require_certificate true\nuse_identity_as_username true\nacl_file {acl}"
     with Broker(tmp_path / "broker", settings=tls_settings(certificates, more=more)) as broker:
-        mine = {"certificate_file": certificates / "wenshui-site1-box1.crt",
-                "key_file": certificates / "wenshui-site1-box1.key"}  # fmt: skip
+        mine = {
+            "certificate_file": certificates / "wenshui-site1-box1.crt",
+            "key_file": certificates / "wenshui-site1-box1.key",
+        }
         with Listener(broker, "training/v1/#", tls=bureau_tls(certificates, "dashboard")) as bureau:
             with Box(
                 tmp_path, secure(broker, certificates, **mine), requests={"count": lambda _: {"people": 1}}
@@ -174,9 +221,10 @@ def test_the_example_configuration_starts(tmp_path: Path, certificates: Path) ->
 def test_settings_that_cannot_work_are_refused_at_once(tmp_path: Path) -> None:
     good = {"county": "a", "site": "b", "box": "c"}
     for wrong, word in (
-        ({"county": "a/b"}, "county"), ({"ca_file": tmp_path / "none.pem"}, "none.pem"),
+        ({"county": "a/b"}, "county"),
+        ({"ca_file": tmp_path / "none.pem"}, "none.pem"),
         ({"key_file": tmp_path / "k"}, "bureau.certificate_file"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(SettingsError) as caught:
             BureauOptions(**{**good, **wrong}).check()
         assert word in str(caught.value)

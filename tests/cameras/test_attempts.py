@@ -159,9 +159,14 @@ class Box:
         environment = {**os.environ, "SITE_AGENT_CAMERAS__PASSWORD": password}
         arguments += ("--timeout", "0.5") if arguments[0] == "discover" else ()
         return processes.start(
-            [sys.executable, "-m", "agent", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "agent", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, *arguments: str, password: str = "wrong") -> tuple[int, str, str]:
         process = self.command(*arguments, password=password)

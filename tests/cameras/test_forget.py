@@ -55,9 +55,13 @@ class Box:
         self.write()
         self.catalog = Catalog(folder / "catalog.db", ZONE)
         options = CameraOptions(
-            networks=(f"{self.net}.0/24",), credentials=Credentials(USERNAME, PASSWORD), window_s=0.3, timeout_s=2.0,
-            model_list=folder / "models.toml", retry_s=0.5,
-        )  # fmt: skip
+            networks=(f"{self.net}.0/24",),
+            credentials=Credentials(USERNAME, PASSWORD),
+            window_s=0.3,
+            timeout_s=2.0,
+            model_list=folder / "models.toml",
+            retry_s=0.5,
+        )
         self.watch = CameraWorker(self.catalog, SystemClock(), options)
 
     def write(self, cameras: str = "") -> None:
@@ -84,9 +88,18 @@ class Box:
     def segment(self, class_id: str, camera_id: str) -> Segment:
         now = datetime.now(UTC)
         return Segment(
-            0, "D1", f"{class_id}-{camera_id}.mp4", f"{class_id}-{camera_id}.part", "open", class_id,
-            now.astimezone(ZONE).date(), Session.of(now.astimezone(ZONE)), "R1", camera_id, now,
-        )  # fmt: skip
+            0,
+            "D1",
+            f"{class_id}-{camera_id}.mp4",
+            f"{class_id}-{camera_id}.part",
+            "open",
+            class_id,
+            now.astimezone(ZONE).date(),
+            Session.of(now.astimezone(ZONE)),
+            "R1",
+            camera_id,
+            now,
+        )
 
 
 @pytest.fixture

@@ -50,9 +50,16 @@ from tests.support.paths import ROOT
 EXAMPLE = ROOT / "config" / "camera-models.example.toml"
 STREAM = Stream("main", "rtsp://10.0.0.9/main", "h264", 1920, 1080, 25.0, 50, 4096, "aac")
 CAMERA = DeviceDescription(
-    "http://10.0.0.9/onvif/device_service", "10.0.0.9", "Example", "VC-1", "V5.7.3 build 220112", "S1", "HW", (STREAM,),
+    "http://10.0.0.9/onvif/device_service",
+    "10.0.0.9",
+    "Example",
+    "VC-1",
+    "V5.7.3 build 220112",
+    "S1",
+    "HW",
+    (STREAM,),
     time_source="ntp",
-)  # fmt: skip
+)
 
 
 def models(*lines: str) -> admission.ModelList:
@@ -542,9 +549,18 @@ def test_health_measures_the_recording(catalog: Catalog, tmp_path: Path) -> None
     file = make_clip(tmp_path / "clip.mp4")
     now = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
     segment = Segment(
-        0, "d", "a/clip.mp4", "a/.clip.mp4.part", "open", "C", date(2026, 11, 23), Session.AM, "r", "cam1",
+        0,
+        "d",
+        "a/clip.mp4",
+        "a/.clip.mp4.part",
+        "open",
+        "C",
+        date(2026, 11, 23),
+        Session.AM,
+        "r",
+        "cam1",
         now - timedelta(seconds=40),
-    )  # fmt: skip
+    )
     known = catalog.segments.open(segment)
     catalog.segments.finish(known, end=now - timedelta(seconds=10), size=1, sha256="0" * 64)
     camera = Camera("cam1", "10.0.0.9", verdict=Verdict.ADMITTED, streams=(replace(STREAM, fps=60.0),), up=True)

@@ -50,9 +50,13 @@ def options(tmp_path: Path) -> CameraOptions:
     models = tmp_path / "models.toml"
     models.write_text(LIST, encoding="utf-8")
     return CameraOptions(
-        networks=(f"{Net.at}.0/24",), credentials=Credentials(USERNAME, PASSWORD), window_s=0.3, timeout_s=2.0,
-        model_list=models, retry_s=0.5,
-    )  # fmt: skip
+        networks=(f"{Net.at}.0/24",),
+        credentials=Credentials(USERNAME, PASSWORD),
+        window_s=0.3,
+        timeout_s=2.0,
+        model_list=models,
+        retry_s=0.5,
+    )
 
 
 def camera(last: int, serial: str = "", personality: Personality | None = None, **fields: str) -> Simulated:
@@ -142,8 +146,10 @@ def test_names_stay_across_moves_and_restarts(catalog: Catalog, options: CameraO
     with camera(13, "A"), camera(11, "B"), camera(10, "C"):
         watch(catalog, options).search()
     assert {c.serial: (c.camera_id, c.address.split(":")[0]) for c in catalog.cameras.all()} == {
-        "A": ("cam1", f"{Net.at}.13"), "B": ("cam2", f"{Net.at}.11"), "C": ("cam3", f"{Net.at}.10"),
-    }  # fmt: skip
+        "A": ("cam1", f"{Net.at}.13"),
+        "B": ("cam2", f"{Net.at}.11"),
+        "C": ("cam3", f"{Net.at}.10"),
+    }
     assert catalog.events.last("camera.moved", "cam2")
 
 
@@ -479,8 +485,9 @@ def test_a_camera_that_the_settings_name_later_leaves_no_second_row(
         first = replace(options, credentials=Credentials(USERNAME, "nope")) if by == "endpoint" else options
         watch(catalog, first).search()
         assert (the(catalog, "cam1").serial, the(catalog, "cam1").endpoint) == (
-            "" if by == "endpoint" else "S", device.state.endpoint,
-        )  # fmt: skip
+            "" if by == "endpoint" else "S",
+            device.state.endpoint,
+        )
         catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam1", "off", SystemClock().now(), camera_id="cam1")
         at = f"{Net.at}.53:{device.device.port}"
         known = ConfiguredCamera("front", address=at) if by == "address" else ConfiguredCamera("front", serial="S")

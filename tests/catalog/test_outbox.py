@@ -59,9 +59,11 @@ def test_of_attendance_every_message_waits_though_only_the_last_one_is_the_newes
     catalog.outbox.put("alert/x", "alert", {}, at("09:01"))
     found = catalog.outbox.waiting()
     assert [(m.topic, m.data, m.latest) for m in found] == [
-        ("attendance/A/d/am", {"n": 20}, False), ("attendance/A/d/am", {"n": 21}, False),
-        ("attendance/A/d/am", {"n": 21}, True), ("alert/x", {}, True),
-    ]  # fmt: skip
+        ("attendance/A/d/am", {"n": 20}, False),
+        ("attendance/A/d/am", {"n": 21}, False),
+        ("attendance/A/d/am", {"n": 21}, True),
+        ("alert/x", {}, True),
+    ]
     assert [m.data for m in catalog.outbox.remembered()] == [{"n": 21}]
 
 

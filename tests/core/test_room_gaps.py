@@ -122,8 +122,16 @@ def test_interval_arithmetic_agrees_with_sets_of_minutes(
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0"), (0.04, "不到 1 秒"), (1, "1 秒"), (59.4, "59 秒"), (59.7, "1 分钟"), (435 * 60, "435 分钟"), (99, "1.6 分钟")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (0.04, "不到 1 秒"),
+        (1, "1 秒"),
+        (59.4, "59 秒"),
+        (59.7, "1 分钟"),
+        (435 * 60, "435 分钟"),
+        (99, "1.6 分钟"),
+    ],
+)
 def test_lengths_in_words(seconds: float, said: str) -> None:
     assert book.format_duration(seconds, lambda k, **p: translate_to("zh", k, **p)) == said
 

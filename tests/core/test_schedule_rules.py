@@ -60,8 +60,9 @@ def test_what_a_camera_gives_away_on_a_later_day_is_left_out_of_the_plan() -> No
     two = make("B", later(lesson("09:10", "09:50"), 5))
     day = timedelta(days=5)
     assert time_of("cam1", one, two)[1:] == [
-        (at("08:00") + day, at("09:05") + day), (at("09:55") + day, at("11:00") + day),
-    ]  # fmt: skip
+        (at("08:00") + day, at("09:05") + day),
+        (at("09:55") + day, at("11:00") + day),
+    ]
 
 
 def test_another_classs_margin_before_the_first_lesson_takes_no_planned_time() -> None:

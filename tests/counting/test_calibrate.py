@@ -24,8 +24,19 @@ def look(seconds: float, people: int, *, judged: bool = True, detector: str = "w
     boxes = tuple((float(10 * i), 0.0, float(10 * i + 8), 8.0, 0.9) for i in range(people))
     at = START + timedelta(seconds=seconds)
     return Look(
-        "cam1", "r1", "C1", date(2026, 9, 1), Session.AM, at, people, people, people, judged, boxes=boxes, detector=detector
-    )  # fmt: skip
+        "cam1",
+        "r1",
+        "C1",
+        date(2026, 9, 1),
+        Session.AM,
+        at,
+        people,
+        people,
+        people,
+        judged,
+        boxes=boxes,
+        detector=detector,
+    )
 
 
 def test_recall_is_sums_over_sums() -> None:

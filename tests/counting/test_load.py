@@ -64,8 +64,15 @@ def test_recording_loses_nothing_while_looks_are_late(tmp_path: Path) -> None:
     with camera(clip(tmp_path, "h264", "aac")) as server:
         rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=5))
         drive = rig.drive
-        rig.catalog.drives.put(drive.drive_id, label=drive.label, institution=drive.institution, path=str(drive.root),
-                               created=drive.created, public_key=drive.public_key, seen_at=drive.created)  # fmt: skip
+        rig.catalog.drives.put(
+            drive.drive_id,
+            label=drive.label,
+            institution=drive.institution,
+            path=str(drive.root),
+            created=drive.created,
+            public_key=drive.public_key,
+            seen_at=drive.created,
+        )
         with recording(rig), counting(rig):
             wait_for(lambda: len(looks(rig)) >= 3, "no looks without load", 60)
             with no_time_left():

@@ -68,12 +68,15 @@ def test_each_fault_is_named(clean: BgrImage, make, reason: str) -> None:  # typ
 @pytest.mark.parametrize(
     "make",
     [
-        lambda p: scaled(p, 0.6, 0), lambda p: scaled(p, 1.2, 10), lambda p: soft(p, 1.5), lambda p: turned(p, 0.01),
+        lambda p: scaled(p, 0.6, 0),
+        lambda p: scaled(p, 1.2, 10),
+        lambda p: soft(p, 1.5),
+        lambda p: turned(p, 0.01),
         lambda p: cv2.resize(p, (320, 180), interpolation=cv2.INTER_AREA),
         lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, 30])[1], cv2.IMREAD_COLOR),
     ],
     ids=["dimmer", "brighter", "a little soft", "trembling", "small", "compressed"],
-)  # fmt: skip
+)
 def test_what_still_shows_people_is_no_fault(clean: BgrImage, make) -> None:  # type: ignore[no-untyped-def]
     assert quality.judge_picture(make(clean), quality.make_view_fingerprint(clean)).reason is None
 

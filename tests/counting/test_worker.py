@@ -30,9 +30,11 @@ from tests.support.clocks import HandClock
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
 GROWING = {
-    "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1", "frag_duration": "500000",
+    "movflags": "hybrid_fragmented+empty_moov+default_base_moof",
+    "flush_packets": "1",
+    "frag_duration": "500000",
     "max_interleave_delta": "500000",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +61,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def segment(name: str, start: datetime = START, **changes: object) -> Segment:
     base = Segment(
-        0, "D1", name, f".{name}.part", "open", "C1", date(2026, 9, 1), Session.AM, "room1", "cam1", start,
-        video_codec="h264", width=960, height=540, audio_codec="aac",
-    )  # fmt: skip
+        0,
+        "D1",
+        name,
+        f".{name}.part",
+        "open",
+        "C1",
+        date(2026, 9, 1),
+        Session.AM,
+        "room1",
+        "cam1",
+        start,
+        video_codec="h264",
+        width=960,
+        height=540,
+        audio_codec="aac",
+    )
     return dataclasses.replace(base, **changes)
 
 

@@ -61,16 +61,34 @@ def box(tmp_path: Path, catalog: Catalog) -> BoxFacts:
         catalog.cameras.put(camera(camera_id), NOW)
     RunHistory(catalog, still, machine_boot="b").begin(__version__)
     return BoxFacts(
-        clock=still, now=NOW, zone=ZONE, version=__version__, settings_file=settings, state_dir=state,
-        key_dir=state / "keys", drives=(root,), model=MODEL, model_sha256="", model_list=models, catalog=catalog,
-        classes=(cls,), smart_file=tmp_path / "health.json",
-    )  # fmt: skip
+        clock=still,
+        now=NOW,
+        zone=ZONE,
+        version=__version__,
+        settings_file=settings,
+        state_dir=state,
+        key_dir=state / "keys",
+        drives=(root,),
+        model=MODEL,
+        model_sha256="",
+        model_list=models,
+        catalog=catalog,
+        classes=(cls,),
+        smart_file=tmp_path / "health.json",
+    )
 
 
 def camera(camera_id: str, **changes: object) -> Camera:
     stream = Stream("main", "rtsp://10.0.0.9/1", "h264", 1920, 1080, 25.0, audio="aac")
-    one = Camera(camera_id, "10.0.0.9", model="VC-1", serial=f"S-{camera_id}", verdict=Verdict.ADMITTED,
-                 streams=(stream,), up=True)  # fmt: skip
+    one = Camera(
+        camera_id,
+        "10.0.0.9",
+        model="VC-1",
+        serial=f"S-{camera_id}",
+        verdict=Verdict.ADMITTED,
+        streams=(stream,),
+        up=True,
+    )
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
@@ -170,8 +188,15 @@ def test_drive_missing_and_of_another_box(box: BoxFacts, tmp_path: Path) -> None
 def test_drive_handed_over(box: BoxFacts) -> None:
     assert box.catalog
     drive = Drive.open(box.drives[0])
-    box.catalog.drives.put(drive.drive_id, label="L", institution="I", path=str(drive.root), created=drive.created,
-                           public_key=drive.public_key, seen_at=NOW)  # fmt: skip
+    box.catalog.drives.put(
+        drive.drive_id,
+        label="L",
+        institution="I",
+        path=str(drive.root),
+        created=drive.created,
+        public_key=drive.public_key,
+        seen_at=NOW,
+    )
     box.catalog.drives.set(drive.drive_id, handed_over_at=NOW, handed_over_to="bureau")
     assert severity(drives.check_drives(box), f"drive.{drive.root}") == "critical"
 
@@ -260,9 +285,20 @@ def recording(box: BoxFacts, *camera_ids: str) -> None:
     assert box.catalog is not None
     for camera_id in camera_ids:
         box.catalog.segments.open(
-            Segment(0, "D", f"{camera_id}.mp4", f"{camera_id}.part", "open", "C1", NOW.date(), Session.AM, "R1", camera_id,
-                    NOW)
-        )  # fmt: skip
+            Segment(
+                0,
+                "D",
+                f"{camera_id}.mp4",
+                f"{camera_id}.part",
+                "open",
+                "C1",
+                NOW.date(),
+                Session.AM,
+                "R1",
+                camera_id,
+                NOW,
+            )
+        )
 
 
 def test_only_what_is_recorded_is_said_to_be(box: BoxFacts) -> None:
@@ -362,9 +398,28 @@ def test_a_wrong_password_is_told_and_not_shown(box: BoxFacts, tmp_path: Path) -
 @pytest.mark.parametrize(("days", "expected"), [(400, "ok"), (10, "warning")])
 def test_certificate_dates(box: BoxFacts, tmp_path: Path, days: int, expected: str) -> None:
     file = tmp_path / "page.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                    str(days), "-subj", "/CN=x", "-keyout", str(tmp_path / "key"), "-out", str(file)],
-                   check=True, capture_output=True)  # fmt: skip
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            str(days),
+            "-subj",
+            "/CN=x",
+            "-keyout",
+            str(tmp_path / "key"),
+            "-out",
+            str(file),
+        ],
+        check=True,
+        capture_output=True,
+    )
     today = replace(box, certificates=(("page", file),), now=clocks.SystemClock().now())
     assert severity(link.check_link(today), "certificate.page") == expected
     over = replace(today, now=today.now + timedelta(days=days + 1))

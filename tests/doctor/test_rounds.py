@@ -133,9 +133,10 @@ def test_a_drive_that_is_pulled_under_a_check_is_a_finding(tmp_path: Path) -> No
 def test_the_link_is_told_as_it_stands_without_a_call_to_the_broker(box: BoxFacts) -> None:  # noqa: F811
     mine = replace(box, bureau=BureauOptions("c", "s", "b", port=find_free_port(), tls=False), deep=False)
     for status, expected in (
-        (LinkStatus(True, NOW, None), "ok"), (LinkStatus(False, NOW, None), "info"),
+        (LinkStatus(True, NOW, None), "ok"),
+        (LinkStatus(False, NOW, None), "info"),
         (LinkStatus(False, NOW, "密码不对；请改 [bureau]"), "critical"),
-    ):  # fmt: skip
+    ):
         first = link.check_link(replace(mine, link=status))[0]
         assert (first.check, first.severity) == ("bureau", expected)
     assert first.mend == "请改 [bureau]"
@@ -191,8 +192,11 @@ def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> Non
     with Broker(tmp_path / "broker") as broker, Listener(broker) as ears, Daemon(tmp_path, broker.port) as daemon:
         page_of_its_own = daemon.serve()
         # a network of its own: other tests' cameras may be about
-        daemon.environment |= {"SITE_AGENT_SERVE__ENABLED": "true", "SITE_AGENT_SERVE__PORT": str(page_of_its_own.port),
-                               "SITE_AGENT_CAMERAS__NETWORKS": '["127.0.0.99/32"]'}  # fmt: skip
+        daemon.environment |= {
+            "SITE_AGENT_SERVE__ENABLED": "true",
+            "SITE_AGENT_SERVE__PORT": str(page_of_its_own.port),
+            "SITE_AGENT_CAMERAS__NETWORKS": '["127.0.0.99/32"]',
+        }
         daemon.start()
         told = ears.wait(lambda: [h for h in ears.on("/heartbeat") if data(h)["doctor"]], 40)
         for heard in ears.on("/heartbeat"):

@@ -184,8 +184,9 @@ def test_the_api_and_the_answer_to_the_bureau(made: Made) -> None:
     gaps = api.open(f"{base}/gaps").json()
     assert gaps["missing"] == WHOLE
     assert [(g["camera_id"], g["room_id"], g["seconds"]) for g in gaps["items"]][:2] == [
-        ("cam1", "R1", 3600.0), ("cam1", "R1", 7200.0),
-    ]  # fmt: skip
+        ("cam1", "R1", 3600.0),
+        ("cam1", "R1", 7200.0),
+    ]
     halves = {h["session"]: h["missing"] for h in api.open(base).json()["half_days"]}
     assert {k: halves["am"][k] for k in MORNING} == MORNING
     assert {k: halves["pm"][k] for k in AFTERNOON} == AFTERNOON

@@ -57,10 +57,13 @@ def test_a_class_from_first_paper_to_hand_over(disk: FuseDrive, tmp_path: Path) 
     lessons = tuple(replace(lesson, room_id="R" * 32) for lesson in box.classes[0].lessons)
     box.classes[:] = [
         training_class(
-            "A" * 32, project="超长的培训项目？" * 20, place="很远的:实训楼*" * 30, lessons=lessons,
+            "A" * 32,
+            project="超长的培训项目？" * 20,
+            place="很远的:实训楼*" * 30,
+            lessons=lessons,
             rooms=(Room("R" * 32, "教室", "theory", cameras),),
         )
-    ]  # fmt: skip
+    ]
     cls = box.classes[0]
     box.catalog.classes.put(cls.class_id, {"class_id": cls.class_id}, "file", box.clock.now())
     for session, end in ((Session.AM, "09:30"), (Session.PM, "14:30")):
@@ -108,9 +111,16 @@ def test_a_dead_driver_is_a_missing_drive(disk: FuseDrive, clock: HandClock) -> 
         list(disk.root.iterdir())
     assert raw.value.errno == errno.ENOTCONN
     for act in (
-        drive.check, drive.probe, drive.space, drive.is_sealed, drive.class_folders, lambda: drive.make_folder("x/y"),
-        lambda: drive.is_sealed(folder), lambda: drive.class_folder(training_class()), lambda: Drive.open(disk.root),
-    ):  # fmt: skip
+        drive.check,
+        drive.probe,
+        drive.space,
+        drive.is_sealed,
+        drive.class_folders,
+        lambda: drive.make_folder("x/y"),
+        lambda: drive.is_sealed(folder),
+        lambda: drive.class_folder(training_class()),
+        lambda: Drive.open(disk.root),
+    ):
         with pytest.raises(DriveError) as error:
             act()
         assert error.value.kind == "drive.missing"

@@ -90,10 +90,14 @@ def endless(path: Path) -> None:
 
 
 MAKERS = [
-    pytest.param(os.mkfifo, id="pipe"), pytest.param(zero_link, id="link"), pytest.param(endless, id="endless"),
-    pytest.param(dangling, id="dangling"), pytest.param(listening, id="socket"), pytest.param(os.mkdir, id="folder"),
+    pytest.param(os.mkfifo, id="pipe"),
+    pytest.param(zero_link, id="link"),
+    pytest.param(endless, id="endless"),
+    pytest.param(dangling, id="dangling"),
+    pytest.param(listening, id="socket"),
+    pytest.param(os.mkdir, id="folder"),
     pytest.param(device, id="device", marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root")),
-]  # fmt: skip
+]
 PLACES = [
     "标签.txt", ".site-agent/drive.json", ".site-agent/probe", ".site-agent/journal/*.jsonl",
     ".site-agent/journal/2026-11-01.jsonl",
@@ -109,15 +113,31 @@ PLACES = [
 
 # the rarer things in one place of each kind of reading
 FEW = [
-    ".site-agent/drive.json", ".site-agent/sealed.json", ".site-agent/journal/*.jsonl", "*_第*/清单.csv",
-    "*_第*/*/上午/SHA256SUMS", "*_第*/*/上午/CHAIN", "*_第*/*/上午/R1_cam1/090000.mp4", "*_第*/*/上午/R1_cam1/235959.mp4",
-]  # fmt: skip
-CASES = [pytest.param(place, *make.values, id=f"{place}-{make.id}", marks=make.marks)
-         for number, make in enumerate(MAKERS) for place in (PLACES if number < 3 else FEW)]  # fmt: skip
+    ".site-agent/drive.json",
+    ".site-agent/sealed.json",
+    ".site-agent/journal/*.jsonl",
+    "*_第*/清单.csv",
+    "*_第*/*/上午/SHA256SUMS",
+    "*_第*/*/上午/CHAIN",
+    "*_第*/*/上午/R1_cam1/090000.mp4",
+    "*_第*/*/上午/R1_cam1/235959.mp4",
+]
+CASES = [
+    pytest.param(place, *make.values, id=f"{place}-{make.id}", marks=make.marks)
+    for number, make in enumerate(MAKERS)
+    for place in (PLACES if number < 3 else FEW)
+]
 # an empty folder is no file
 _EMPTY_FOLDERS = (
-    "更正", "2026-11-24", "晚上", "R9_cam9", "235959.mp4", ".235959.mp4.part", "Thumbs.db", "x_第1班",
-)  # fmt: skip
+    "更正",
+    "2026-11-24",
+    "晚上",
+    "R9_cam9",
+    "235959.mp4",
+    ".235959.mp4.part",
+    "Thumbs.db",
+    "x_第1班",
+)
 
 
 def put(root: Path, place: str, make: Callable[[Path], None]) -> str:
@@ -148,9 +168,12 @@ def test_no_thing_in_no_place_holds_a_command_up(
     else:
         assert code == 1 and where in err and len(err.splitlines()) == 1
     for arguments in (
-        ("status", away), ("rebuild", away, "--catalog", tmp_path / "r.db"), ("seal", away, *keys), ("verify", away),
+        ("status", away),
+        ("rebuild", away, "--catalog", tmp_path / "r.db"),
+        ("seal", away, *keys),
+        ("verify", away),
         ("init", away, "--label", "x"),
-    ):  # fmt: skip
+    ):
         code, _, err = run("drive", *arguments)
         allowed = {"init": (2,), "seal": (0, 1, 2)}.get(str(arguments[0]), (0, 1))
         assert code in allowed, (arguments, err)
@@ -310,13 +333,27 @@ def test_a_list_of_sums_that_names_odd_paths(away: Path, run: Run) -> None:
 
 
 SYSTEM_FILES = [
-    "Thumbs.db", "desktop.ini", ".DS_Store", "._标签.txt", "~$清单.csv", ".~清单.csv", ".~lock.清单.csv#", "~WRL0001.tmp",
+    "Thumbs.db",
+    "desktop.ini",
+    ".DS_Store",
+    "._标签.txt",
+    "~$清单.csv",
+    ".~清单.csv",
+    ".~lock.清单.csv#",
+    "~WRL0001.tmp",
     ".nomedia",
-]  # fmt: skip
+]
 SYSTEM_FOLDERS = [
-    ".Trash-1000", ".Spotlight-V100", ".fseventsd", ".TemporaryItems", "LOST.DIR", "Android", "FOUND.000",
-    "System Volume Information", "$RECYCLE.BIN",
-]  # fmt: skip
+    ".Trash-1000",
+    ".Spotlight-V100",
+    ".fseventsd",
+    ".TemporaryItems",
+    "LOST.DIR",
+    "Android",
+    "FOUND.000",
+    "System Volume Information",
+    "$RECYCLE.BIN",
+]
 FOLDERS = [
     "",
     ".site-agent",

@@ -225,10 +225,17 @@ class TestRealDisk:
             try:
                 _until(lambda: watcher.current() is not None)
                 for kind, hurt, mend in (
-                    ("drive.read_only", ["mount", "-o", "remount,ro", str(mount)], ["mount", "-o", "remount,rw", str(mount)]),
-                    ("drive.missing", ["umount", "-l", str(mount)],
-                     ["mount", "-o", "loop", str(tmp_path / "disk-24-ext4.img"), str(mount)]),
-                ):  # fmt: skip
+                    (
+                        "drive.read_only",
+                        ["mount", "-o", "remount,ro", str(mount)],
+                        ["mount", "-o", "remount,rw", str(mount)],
+                    ),
+                    (
+                        "drive.missing",
+                        ["umount", "-l", str(mount)],
+                        ["mount", "-o", "loop", str(tmp_path / "disk-24-ext4.img"), str(mount)],
+                    ),
+                ):
                     subprocess.run(hurt, check=True)
                     alarm = _until(lambda k=kind: any(a.kind == k for a in catalog.alerts.opened()))  # type: ignore[misc]
                     subprocess.run(mend, check=True)

@@ -21,16 +21,22 @@ def inside(script: str) -> subprocess.CompletedProcess[str]:
     """A shell with mounts of its own: nothing of this machine's /media and /etc is touched."""
     return subprocess.run(
         ["unshare", "-m", "sh", "-ec", "mount -t tmpfs none /media; mkdir /media/evidence\n" + script],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def test_a_scratch_folder_is_taken_without_a_question(tmp_path: Path) -> None:
     """What outside checkers do: `drive init DIR --label TEXT`, with no terminal."""
     done = subprocess.run(
         [*INIT.split(), str(tmp_path), "--label", "x", "--json", "--language", "en"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 1
     system = tmp_path.stat().st_dev == Path("/").stat().st_dev
     assert ("lies on the system disk" in done.stderr) == system

@@ -76,9 +76,24 @@ def test_any_pc_checks_it_with_two_commands(closed: Site, tmp_path: Path) -> Non
         assert done.returncode == 0 and done.stdout.count(": OK") == 4
         with (folder / "SHA256SUMS").open("rb") as data:
             done = subprocess.run(
-                ["ssh-keygen", "-Y", "verify", "-f", str(allowed), "-I", "box", "-n", "site-agent", "-s", "SHA256SUMS.sig"],
-                cwd=folder, stdin=data, capture_output=True, text=True,
-            )  # fmt: skip
+                [
+                    "ssh-keygen",
+                    "-Y",
+                    "verify",
+                    "-f",
+                    str(allowed),
+                    "-I",
+                    "box",
+                    "-n",
+                    "site-agent",
+                    "-s",
+                    "SHA256SUMS.sig",
+                ],
+                cwd=folder,
+                stdin=data,
+                capture_output=True,
+                text=True,
+            )
         assert done.returncode == 0, done.stderr
 
 
@@ -220,9 +235,10 @@ def test_names_neither_steer_the_terminal_nor_break_the_json(closed: Site) -> No
     for name in ("录像.mp4".encode("gbk"), b"x\x1b[2K\r.mp4", "y\n完好.mp4".encode()):
         Path(os.fsdecode(folder + b"/" + name)).write_bytes(b"x")
     done = subprocess.run(
-        [sys.executable, "-m", "agent", "drive", "verify", str(closed.drive.root), "--json"], capture_output=True,
+        [sys.executable, "-m", "agent", "drive", "verify", str(closed.drive.root), "--json"],
+        capture_output=True,
         env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     names = [p["path"].rpartition("/")[2] for p in json.loads(done.stdout.decode("utf-8"))["problems"]]
     assert sorted(map(os.fsencode, names)) == sorted(

@@ -203,9 +203,10 @@ def test_a_half_day_or_class_put_there_after_the_seal_is_found(over: Site) -> No
         (place / "090000.mp4").write_bytes(video(1, over.folder))
     report = verify.verify_drive(over.drive)
     assert {(p.kind, p.path) for p in report.problems} == {
-        ("added", f"{folder(over).name}/2026-11-24/上午"), ("added", f"{later.parents[2].name}/2026-11-23/上午"),
+        ("added", f"{folder(over).name}/2026-11-24/上午"),
+        ("added", f"{later.parents[2].name}/2026-11-23/上午"),
         ("added", later.parents[2].name),
-    } and not report.unclosed  # fmt: skip
+    } and not report.unclosed
 
 
 def snapshot(root: Path) -> dict[str, int]:
@@ -435,10 +436,14 @@ def test_the_commands(over: Site, tmp_path: Path, capsys: pytest.CaptureFixture[
     body = json.loads(bad[1])
     assert bad[0] == 1 and not body["ok"] and set(body["problems"][0]) == {"kind", "path", "detail"}
     for arguments in (
-        ("verify", tmp_path / "none"), ("verify", away, "--head", "xyz"), ("verify", away, "--key", path),
-        ("verify", away, "--class", "C9"), ("seal", away, "--class", "C9"), ("rebuild", tmp_path),
+        ("verify", tmp_path / "none"),
+        ("verify", away, "--head", "xyz"),
+        ("verify", away, "--key", path),
+        ("verify", away, "--class", "C9"),
+        ("seal", away, "--class", "C9"),
+        ("rebuild", tmp_path),
         ("rebuild", away, "--catalog", tmp_path / "no" / "c.db"),
-    ):  # fmt: skip
+    ):
         refused = run("drive", *arguments)
         assert refused[0] == 2 and len(refused[2].splitlines()) == 1, (arguments, refused)
     rebuilt = run("drive", "rebuild", away, "--catalog", tmp_path / "r.db", "--json")

@@ -87,9 +87,18 @@ def test_gaps_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     code, found, _ = run("C1", "--session", "am", "--json")
     assert code == 0 and found == [
-        {"camera_id": "cam1", "date": "2024-11-25", "session": "am", "start": "2024-11-25T09:08:00.000+08:00",
-         "end": "2024-11-25T09:10:00.000+08:00", "seconds": 120.0, "reason": "camera_offline", "event": event, "room_id": "R1"}
-    ]  # fmt: skip
+        {
+            "camera_id": "cam1",
+            "date": "2024-11-25",
+            "session": "am",
+            "start": "2024-11-25T09:08:00.000+08:00",
+            "end": "2024-11-25T09:10:00.000+08:00",
+            "seconds": 120.0,
+            "reason": "camera_offline",
+            "event": event,
+            "room_id": "R1",
+        }
+    ]
     code, found, said = run("C1", "--on", "2024-11-25")
     assert code == 0 and found == [] and "摄像机离线" in said
     assert run("C1", "--on", "2024-11-26", "--json")[:2] == (0, [])

@@ -313,8 +313,11 @@ def test_half_days_and_closings_are_read_in_order_of_time(tmp_path: Path) -> Non
     (tmp_path / "2026-11-25").write_text("x")
     (tmp_path / "2026-11-24/下午").write_text("x")
     assert list(map(str, chain.list_half_day_folders(tmp_path))) == [
-        "2026-11-23/上午", "2026-11-23/下午", "2026-11-23/晚上", "2026-11-24/上午",
-    ]  # fmt: skip
+        "2026-11-23/上午",
+        "2026-11-23/下午",
+        "2026-11-23/晚上",
+        "2026-11-24/上午",
+    ]
     path = tmp_path / AM
     for name in ("SHA256SUMS-10", "SHA256SUMS-2", "SHA256SUMS", "SHA256SUMS.sig"):
         (path / name).write_bytes(b"")

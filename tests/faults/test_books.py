@@ -76,7 +76,7 @@ def test_time_after_an_orderly_stop_is_the_agents(class_site: Site) -> None:
 @pytest.mark.parametrize(("boot", "reason"), [("a", "agent_down"), ("b", "power_loss")])
 def test_a_rebuilt_catalog_knows_how_the_last_run_ended(
     boot: str, reason: str, class_site: Site, tmp_path: Path
-) -> None:  # fmt: skip
+) -> None:
     """The facts (sign of life, boot) went with the database; events, segments and looks tell the same."""
     box = class_site
     box.clock.time = at("08:50")
@@ -115,8 +115,9 @@ def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Site)
     life.run_once()
     box.record(box.classes[0], "cam1", Session.AM, at("09:08"), at("09:10"))
     assert reasons(box.catalog, box, "09:10") == [
-        ("09:02:00", "09:05:00", "camera_offline"), ("09:06:00", "09:08:00", "clock_step")
-    ]  # fmt: skip
+        ("09:02:00", "09:05:00", "camera_offline"),
+        ("09:06:00", "09:08:00", "clock_step"),
+    ]
 
 
 def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_after_it(class_site: Site) -> None:
@@ -241,9 +242,15 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_finished(class_sit
         # (made: nothing here has a bad sector; a folder gives an error of the operating system as well)
         part.mkdir() if minute == "01" else part.write_bytes(video(3, tmp_path))
         row = replace(
-            done, path=str(Path(done.path).with_name(f"09{minute}00.mp4")), temporary=box.drive.relative(part), state="open",
-            start=at(f"09:{minute}"), end=None, bytes=None, sha256=None,
-        )  # fmt: skip
+            done,
+            path=str(Path(done.path).with_name(f"09{minute}00.mp4")),
+            temporary=box.drive.relative(part),
+            state="open",
+            start=at(f"09:{minute}"),
+            end=None,
+            bytes=None,
+            sha256=None,
+        )
         box.catalog.segments.open(row)
     with pytest.raises(DriveError):
         recover(box.catalog, [box.drive], box.clock)

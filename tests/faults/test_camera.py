@@ -62,8 +62,13 @@ def test_rebooted(films: dict[str, Path], tmp_path: Path) -> None:
         back = well(site)
         cleared = site.alert("camera.offline", "cleared", 10)
         account = close(site)
-    tell("camera rebooted (40 s)", alarm=round(alarm, 1), recovery=round(back, 1), cleared=round(cleared, 1),
-         reasons=account.reasons)  # fmt: skip
+    tell(
+        "camera rebooted (40 s)",
+        alarm=round(alarm, 1),
+        recovery=round(back, 1),
+        cleared=round(cleared, 1),
+        reasons=account.reasons,
+    )
     assert alarm <= 35 and back <= 15
     assert 38 < account.reasons["camera_offline"] < 60
 
@@ -102,8 +107,15 @@ def test_password_changed(films: dict[str, Path], tmp_path: Path) -> None:
         site.start()
         site.camera.set_password("another")
         begun = time.monotonic()
-        site.ears.wait(lambda: [m for k in ("camera.offline", "camera.faulty", "camera.refused") for m in told(site, k)
-                                if "密码" in m or "拒绝" in m], 60)  # fmt: skip
+        site.ears.wait(
+            lambda: [
+                m
+                for k in ("camera.offline", "camera.faulty", "camera.refused")
+                for m in told(site, k)
+                if "密码" in m or "拒绝" in m
+            ],
+            60,
+        )
         alarm = time.monotonic() - begun
         time.sleep(max(0.0, 40 - alarm))
         time.sleep(30)
@@ -115,8 +127,13 @@ def test_password_changed(films: dict[str, Path], tmp_path: Path) -> None:
         site.start()
         back = time.monotonic() - begun
         account = close(site)
-    tell("password changed (70 s)", alarm=round(alarm, 1), recovery=round(back, 1), refused_tries=tries,
-         reasons=account.reasons)  # fmt: skip
+    tell(
+        "password changed (70 s)",
+        alarm=round(alarm, 1),
+        recovery=round(back, 1),
+        refused_tries=tries,
+        reasons=account.reasons,
+    )
     assert tries == 3
     assert back <= 20
 
@@ -135,8 +152,12 @@ def test_clock_an_hour_off(films: dict[str, Path], tmp_path: Path) -> None:
         with site.catalog() as catalog:
             rows = [s for s in catalog.segments.of_class("T-1") if s.sender_time]
             off = [(s.sender_time - s.start).total_seconds() for s in rows if s.sender_time]
-    tell("camera's clock an hour off", alarm_after_start=round(alarm, 1), sender_off=[round(o) for o in off],
-         reasons=account.reasons)  # fmt: skip
+    tell(
+        "camera's clock an hour off",
+        alarm_after_start=round(alarm, 1),
+        sender_off=[round(o) for o in off],
+        reasons=account.reasons,
+    )
     assert off and all(abs(o - 3600) < 2 for o in off)
 
 

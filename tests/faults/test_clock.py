@@ -53,9 +53,12 @@ def test_an_hour_back_and_forth_hides_nothing(film: Path, tmp_path: Path) -> Non
     with box(tmp_path, film, ("127.0.11.1",)) as site:
         longer_class(site)
         site.daemon.environment |= {
-            "LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1",
-        }  # fmt: skip
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
         site.start()
         time.sleep(12)
         first = sums(site.daemon)
@@ -79,11 +82,20 @@ def test_an_hour_back_and_forth_hides_nothing(film: Path, tmp_path: Path) -> Non
         assert sorted(paths) == sorted(last) and all(s.sha256 == last[p] for s, p in zip(rows, paths, strict=True))
         film_goes_on = [n for p in paths for n in indexes(p)]
         assert breaks(film_goes_on, round(FILM_S * 25)) == [], "pictures are missing"
-        assert all(abs((s.end - s.start).total_seconds() - (containers.measure_video_seconds(p) or 0)) < 0.5
-                   for s, p in zip(rows, paths, strict=True) if s.end)  # fmt: skip
+        assert all(
+            abs((s.end - s.start).total_seconds() - (containers.measure_video_seconds(p) or 0)) < 0.5
+            for s, p in zip(rows, paths, strict=True)
+            if s.end
+        )
         told = [h for h in holes if h.reason == "clock_step"]
         assert told, holes
         assert any(h.start < forth_at and h.end > back_at for h in told)
         assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
-    tell("clock an hour back and forth", alarm=round(alarm, 1), segments=len(rows), pictures=len(film_goes_on),
-         pictures_lost=0, clock_step=round(sum(h.seconds for h in told), 1))  # fmt: skip
+    tell(
+        "clock an hour back and forth",
+        alarm=round(alarm, 1),
+        segments=len(rows),
+        pictures=len(film_goes_on),
+        pictures_lost=0,
+        clock_step=round(sum(h.seconds for h in told), 1),
+    )

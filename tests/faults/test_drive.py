@@ -78,8 +78,14 @@ def test_pulled_and_put_back(kind: str, film: Path, tmp_path: Path) -> None:
         time.sleep(5)
         reasons = close(site)
         assert before.items() <= sums(site.daemon).items()
-    tell("drive pulled and put back", kind=kind, alarm=round(alarm, 1), recovery=round(back, 1), cleared=round(cleared, 1),
-         lost=reasons.get("drive_missing"))  # fmt: skip
+    tell(
+        "drive pulled and put back",
+        kind=kind,
+        alarm=round(alarm, 1),
+        recovery=round(back, 1),
+        cleared=round(cleared, 1),
+        lost=reasons.get("drive_missing"),
+    )
     assert back <= RETURN_S
 
 

@@ -44,9 +44,18 @@ def site_behind_a_switch(tmp_path: Path, film: Path) -> Iterator[tuple[Box, str]
     with namespaces.Nets() as net, pytest.MonkeyPatch.context() as patch:
         name, address = net.camera(1, 20)
         net.start(
-            name, "-m", "simulator.camera", "--media", str(film), "--address", address, "--username", "admin",
-            "--password", PASSWORD,
-        )  # fmt: skip
+            name,
+            "-m",
+            "simulator.camera",
+            "--media",
+            str(film),
+            "--address",
+            address,
+            "--username",
+            "admin",
+            "--password",
+            PASSWORD,
+        )
         patch.setenv("SITE_AGENT_CAMERAS__NETWORKS", '["10.77.1.0/24"]')
         with Daemon(tmp_path, None) as daemon:
             daemon.prefix = ["ip", "netns", "exec", net.box]
@@ -91,16 +100,24 @@ def test_packets_lost(percent: int, film: Path, tmp_path: Path) -> None:
         lose(name, percent)
         time.sleep(60)
         with site.catalog() as catalog:
-            stalls = [e for e in catalog.events.between(datetime.min.replace(tzinfo=UTC, year=2000), datetime.now(UTC))
-                      if e.kind in ("camera.down", "stream.stalled") and e.until]  # fmt: skip
+            stalls = [
+                e
+                for e in catalog.events.between(datetime.min.replace(tzinfo=UTC, year=2000), datetime.now(UTC))
+                if e.kind in ("camera.down", "stream.stalled") and e.until
+            ]
         account = close(site)
         with site.catalog() as catalog:
             rows = catalog.segments.of_class("T-1")
         missing = breaks([n for s in rows for n in indexes(site.daemon.drive / s.path)], FILM_S * 25)
     lost = account.reasons.get("camera_offline", 0) + account.reasons.get("stream_stalled", 0)
     assert missing == [] or lost > 0, "pictures are missing and no gap says so"
-    tell(f"{percent} % of packets lost for 60 s", lost=round(lost, 2), interruptions=len(stalls),
-         jumps_in_pictures=len(missing), reasons=account.reasons)  # fmt: skip
+    tell(
+        f"{percent} % of packets lost for 60 s",
+        lost=round(lost, 2),
+        interruptions=len(stalls),
+        jumps_in_pictures=len(missing),
+        reasons=account.reasons,
+    )
     assert lost < 6
 
 

@@ -58,8 +58,11 @@ def test_what_a_killed_test_run_started_ends_with_it(number: int) -> None:
 def test_a_whole_process_group_killed_takes_them_along_too() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT.replace("start(SLEEP)]", "start(SLEEP, start_new_session=True)]")],
-        cwd=TESTS.parent, stdout=subprocess.PIPE, text=True, start_new_session=True,
-    ) as parent:  # fmt: skip
+        cwd=TESTS.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
         assert parent.stdout
         started = [int(pid) for pid in parent.stdout.readline().split()]
         os.killpg(parent.pid, signal.SIGKILL)

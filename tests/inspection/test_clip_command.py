@@ -74,8 +74,12 @@ def test_the_manifest_says_where_it_comes_from(box: Box) -> None:
     first, second = body["sources"]
     assert first["sha256"] == hashlib.sha256((box.drive.root / first["path"]).read_bytes()).hexdigest()
     assert first["chain"] == {
-        "date": "2025-03-10", "session": "am", "sequence": 1, "head": "ab" * 32, "key": box.drive.public_key,
-    }  # fmt: skip
+        "date": "2025-03-10",
+        "session": "am",
+        "sequence": 1,
+        "head": "ab" * 32,
+        "key": box.drive.public_key,
+    }
     assert second["start"] == "2025-03-10T09:00:10.000+08:00"
     assert [(p["source"], p["at_s"]) for p in body["pieces"]] == [(0, 0.0), (1, 8.0)]
     assert body["why"] == "随机检查"
@@ -92,8 +96,21 @@ def test_a_clip_over_midnight(tmp_path: Path, material: Path, end: str) -> None:
     """What is recorded in the margin of a late lesson; written as of the next day, or as going on."""
     late = make_box(tmp_path)
     late.record(material, [0, 10, 20], START.replace(hour=23, minute=59, second=50))
-    done = late.command("clip", ID, "--on", "2025-03-10", "--from", "23:59:55", "--to", end, "--camera", "cam1",
-                        "--out", str(late.out), "--json")  # fmt: skip
+    done = late.command(
+        "clip",
+        ID,
+        "--on",
+        "2025-03-10",
+        "--from",
+        "23:59:55",
+        "--to",
+        end,
+        "--camera",
+        "cam1",
+        "--out",
+        str(late.out),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     assert (made["asked_start"], made["asked_end"]) == (
@@ -203,9 +220,20 @@ def test_what_is_missing_or_damaged_is_a_gap_with_its_reason(box: Box) -> None:
 
 def test_a_segment_being_written_is_a_gap_that_says_so(box: Box) -> None:
     box.catalog.segments.open(
-        Segment(0, box.drive.drive_id, "x.mp4", ".x.mp4.part", "open", ID, START.date(), Session.AM, "R101", "cam1",
-                START + timedelta(seconds=20))
-    )  # fmt: skip
+        Segment(
+            0,
+            box.drive.drive_id,
+            "x.mp4",
+            ".x.mp4.part",
+            "open",
+            ID,
+            START.date(),
+            Session.AM,
+            "R101",
+            "cam1",
+            START + timedelta(seconds=20),
+        )
+    )
     (made,) = box.cut(3, 35, cameras=("cam1",))
     assert [(g["seconds"], g["reason"]) for g in made["gaps"]] == [(15.0, "being_recorded")]
     code, line = refused(box, ID, "--on", "2025-03-10", "--from", "09:00:21", "--to", "09:00:30", "--out", str(box.out))
@@ -258,8 +286,9 @@ def test_verify_needs_no_settings_and_finds_every_change(box: Box, tmp_path: Pat
     for text in ("", "ssh-ed25519 AAAA\n", "county = 1\n", f"{box.drive.public_key}\n{box.drive.public_key}\n"):
         key.write_text(text, encoding="utf-8")
         assert refused(box, "--verify", str(clip), "--key", str(key)) == (
-            2, f"site-agent: {key} is no OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)"
-        )  # fmt: skip
+            2,
+            f"site-agent: {key} is no OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)",
+        )
     data = clip.read_bytes()
     clip.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert verify() == (1, False, ["clip_changed"])
@@ -440,8 +469,23 @@ def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(bo
 def test_the_default_seed_is_the_published_head_and_a_counter(box: Box) -> None:
     day = date(2025, 3, 10)
     box.catalog.chain.add(ChainLink(ID, day, Session.AM, 1, box.drive.drive_id, "cd" * 32, "", START))
-    arguments = ("clip", ID, "--on", "2025-03-10", "--from", "09:00", "--to", "09:00:20", "--random", "1", "--seconds", "5",
-                 "--out", str(box.out), "--json")  # fmt: skip
+    arguments = (
+        "clip",
+        ID,
+        "--on",
+        "2025-03-10",
+        "--from",
+        "09:00",
+        "--to",
+        "09:00:20",
+        "--random",
+        "1",
+        "--seconds",
+        "5",
+        "--out",
+        str(box.out),
+        "--json",
+    )
     first, second = box.command(*arguments), box.command(*arguments)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
     draws = [entry.detail for entry in box.catalog.audit.of_object(ID, "clip.draw")]

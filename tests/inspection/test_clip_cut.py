@@ -122,8 +122,19 @@ def test_the_margin_behind_midnight_is_asked_for_by_its_own_day(box: Box, materi
     """The half-day's folder and date are those of the evening; the inspector asks by what the wall clock showed."""
     midnight = datetime.combine(DAY + timedelta(days=1), time(), ZONE)
     box.record(material, [0, 10, 20], at=midnight - timedelta(seconds=10))
-    done = box.command("clip", box.cls.class_id, "--on", f"{midnight:%Y-%m-%d}", "--from", "00:00:02", "--to", "00:00:08",
-                       "--out", str(box.out), "--json")  # fmt: skip
+    done = box.command(
+        "clip",
+        box.cls.class_id,
+        "--on",
+        f"{midnight:%Y-%m-%d}",
+        "--from",
+        "00:00:02",
+        "--to",
+        "00:00:08",
+        "--out",
+        str(box.out),
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     shows(json.loads(done.stdout)["path"], 12 * FPS, 18 * FPS - 1)
     (before,) = box.clips().plan(

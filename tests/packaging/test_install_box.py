@@ -68,7 +68,9 @@ def settle(box: Container, camera: VirtualCamera) -> None:
     begin = (datetime.now(UTC) - timedelta(minutes=1)).astimezone(zone)
     box.put("/root/password", PASSWORD)
     box.put("/root/models.toml", '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
-    box.put("/root/class.toml", f"""class_id = "T-1"
+    box.put(
+        "/root/class.toml",
+        f"""class_id = "T-1"
 project = "项目"
 occupation = "工种"
 class_number = 1
@@ -87,11 +89,23 @@ date = {begin:%Y-%m-%d}
 start = "{begin:%H:%M}"
 end = "{begin + timedelta(minutes=40):%H:%M}"
 kind = "theory"
-""")  # fmt: skip
+""",
+    )
     box.inside(
-        "site-agent", "setup", "--site", "s1", "--timezone", zone.key, "--network", "10.78.0.0/24", "--no-bureau",
-        "--camera-password-file", "/root/password", "--models", "/root/models.toml",
-    )  # fmt: skip
+        "site-agent",
+        "setup",
+        "--site",
+        "s1",
+        "--timezone",
+        zone.key,
+        "--network",
+        "10.78.0.0/24",
+        "--no-bureau",
+        "--camera-password-file",
+        "/root/password",
+        "--models",
+        "/root/models.toml",
+    )
     file = box.tree / "etc/site-agent/agent.toml"
     known = f'known = [{{camera_id = "front", address = "{camera.address}"}}]'
     text = file.read_text(encoding="utf-8").replace("known = []", known)
@@ -127,13 +141,28 @@ def test_installs_with_no_network_and_the_doctor_runs(box: Container) -> None:
     assert found["model"]["severity"] == "ok"
     assert found["service"]["severity"] == "critical"
     assert all(row["mend"] for row in found.values() if row["severity"] != "ok")
-    assert box.inside("systemd-analyze", "verify", "site-agent.service", "site-agent-page.service",
-                      "site-agent-maintenance.timer", "site-agent-smart.service").strip() == ""  # fmt: skip
+    assert (
+        box.inside(
+            "systemd-analyze",
+            "verify",
+            "site-agent.service",
+            "site-agent-page.service",
+            "site-agent-maintenance.timer",
+            "site-agent-smart.service",
+        ).strip()
+        == ""
+    )
     units = ("site-agent", "site-agent-page", "site-agent-maintenance.timer")
     assert box.inside("systemctl", "is-enabled", *units).split() == ["enabled"] * 3
-    modes = box.inside("stat", "-c", "%a %U", "/etc/site-agent/credentials", "/var/lib/site-agent",
-                       "/var/lib/site-agent/keys/box_ed25519",
-                       "/var/lib/site-agent/page/tls/page.key").splitlines()  # fmt: skip
+    modes = box.inside(
+        "stat",
+        "-c",
+        "%a %U",
+        "/etc/site-agent/credentials",
+        "/var/lib/site-agent",
+        "/var/lib/site-agent/keys/box_ed25519",
+        "/var/lib/site-agent/page/tls/page.key",
+    ).splitlines()
     assert modes == ["700 root", "700 site-agent", "600 site-agent", "600 site-agent"]
     # again: nothing is done twice, nothing of the owner's is touched
     box.inside("sh", "-c", "echo '# mine' >>/etc/site-agent/agent.toml")
@@ -230,8 +259,17 @@ def test_agent_and_page_do_not_need_one_another(box: Container, film: Path) -> N
     with VirtualCamera(film, address=HOST, serial="BOX1", model="VC-1", password=PASSWORD) as camera:
         settle(box, camera)
         plug_in(box)
-        box.inside("site-agent", "setup", "--drive", "/media/evidence", "--label", "试验盘", "--class", "/root/class.toml",
-                   "--start")  # fmt: skip
+        box.inside(
+            "site-agent",
+            "setup",
+            "--drive",
+            "/media/evidence",
+            "--label",
+            "试验盘",
+            "--class",
+            "/root/class.toml",
+            "--start",
+        )
         agent, page = "site-agent.service", "site-agent-page.service"
         for unit in (agent, page):
             assert box.unit("ActiveState", name=unit)["ActiveState"] == "active"
@@ -243,8 +281,17 @@ def test_agent_and_page_do_not_need_one_another(box: Container, film: Path) -> N
         drive = Path("/proc", box._leader, "root/media/evidence")
         until(lambda: list(drive.rglob("*.mp4")), 90)
         pid = {unit: box.unit("MainPID", name=unit)["MainPID"] for unit in (agent, page)}
-        write = ("nsenter", "-t", pid[page], "-m", "setpriv", "--reuid=site-agent", "--regid=site-agent", "--clear-groups",
-                 "touch")  # fmt: skip
+        write = (
+            "nsenter",
+            "-t",
+            pid[page],
+            "-m",
+            "setpriv",
+            "--reuid=site-agent",
+            "--regid=site-agent",
+            "--clear-groups",
+            "touch",
+        )
         assert "Read-only file system" in box.inside(*write, "/var/lib/site-agent/keys/x", status=1)
         assert "Read-only file system" in box.inside(*write, "/media/x", status=1)
         assert "Landlock" not in box.inside("journalctl", "--no-pager", "-u", "site-agent-page")
@@ -280,8 +327,17 @@ def test_a_hung_recorder_is_killed_and_started_again(box: Container, film: Path)
     with VirtualCamera(film, address=HOST, serial="BOX1", model="VC-1", password=PASSWORD) as camera:
         settle(box, camera)
         plug_in(box)
-        box.inside("site-agent", "setup", "--drive", "/media/evidence", "--label", "试验盘", "--class", "/root/class.toml",
-                   "--start")  # fmt: skip
+        box.inside(
+            "site-agent",
+            "setup",
+            "--drive",
+            "/media/evidence",
+            "--label",
+            "试验盘",
+            "--class",
+            "/root/class.toml",
+            "--start",
+        )
         drive = Path("/proc", box._leader, "root/media/evidence")
         until(lambda: list(drive.rglob("*.mp4")), 90)
         before = box.unit("MainPID", "NRestarts")
@@ -303,8 +359,18 @@ def test_a_broken_upgrade_goes_back_by_itself(box: Container, tmp_path: Path) ->
     container.put_program(ROOT, broken)
     app = broken / "agent/service/app.py"
     app.write_text(app.read_text(encoding="utf-8") + '\nraise RuntimeError("a release that cannot start")\n')
-    said = box.inside("bash", "/root/broken/scripts/install.sh", "--upgrade", "--yes", "--language", "en", "--wheels",
-                      "/stick", seconds=600, status=1)  # fmt: skip
+    said = box.inside(
+        "bash",
+        "/root/broken/scripts/install.sh",
+        "--upgrade",
+        "--yes",
+        "--language",
+        "en",
+        "--wheels",
+        "/stick",
+        seconds=600,
+        status=1,
+    )
     assert "going back" in said
     assert box.unit("ActiveState", name="site-agent-page.service")["ActiveState"] == "active"
     assert current.readlink() == old

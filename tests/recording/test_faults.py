@@ -170,7 +170,7 @@ def test_hung_camera_is_told_on_time(clips: Path, tmp_path: Path) -> None:
 
 def test_wrong_password_is_told_stays_secret_and_is_tried_three_times(
     clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:  # fmt: skip
+) -> None:
     with (
         caplog.at_level(logging.DEBUG),
         camera(clip(clips, "h264", "aac"), username="admin", password="right") as server,
@@ -389,9 +389,10 @@ def stand_still(server: RtspServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [shift(-5), shift(-100_000), shift(40), shift(3600 * 12), stand_still],
+    "fault",
+    [shift(-5), shift(-100_000), shift(40), shift(3600 * 12), stand_still],
     ids=["back 5 s", "back a day", "on 40 s", "on 12 h", "stands still"],
-)  # fmt: skip
+)
 def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -> None:
     """A new segment, not an end; the pictures go on, all of them, and lie where they arrived."""
     with camera(clip(clips, "h264", "aac")) as server:

@@ -121,9 +121,13 @@ def test_parameter_sets_come_back_out_of_a_key_frame(codec: str, clips: Path) ->
 def cut_off(tmp_path: Path, clips: Path) -> tuple[Path, Path]:
     """(file as a kill leaves it, the same file finished)"""
     growing, killed = tmp_path / "growing.mp4", tmp_path / "killed.mp4"
-    options = {"movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1",
-               "frag_duration": "500000", "max_interleave_delta": "500000",
-               "avoid_negative_ts": "disabled"}  # fmt: skip
+    options = {
+        "movflags": "hybrid_fragmented+empty_moov+default_base_moof",
+        "flush_packets": "1",
+        "frag_duration": "500000",
+        "max_interleave_delta": "500000",
+        "avoid_negative_ts": "disabled",
+    }
     with av.open(str(clip(clips, "h264", "aac"))) as source, av.open(str(growing), "w", options=options) as target:
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
         for packet in source.demux():
@@ -184,15 +188,22 @@ class TestRecover:
         if content is not None:
             (folder / ("090203.mp4" if named else ".090203.mp4.part")).write_bytes(content)
         segment = Segment(
-            0, rig.drive.drive_id, "K1_x/090203.mp4", "K1_x/.090203.mp4.part", "open", "K1", self.START.date(), Session.AM,
-            "R1", "C1", self.START,
-        )  # fmt: skip
+            0,
+            rig.drive.drive_id,
+            "K1_x/090203.mp4",
+            "K1_x/.090203.mp4.part",
+            "open",
+            "K1",
+            self.START.date(),
+            Session.AM,
+            "R1",
+            "C1",
+            self.START,
+        )
         return rig.catalog.segments.open(segment)
 
     @pytest.mark.parametrize("named", [False, True], ids=["temporary", "already named"])
-    def test_cut_off_segment_is_named_and_catalogued(
-        self, named: bool, rig: Rig, cut_off: tuple[Path, Path]
-    ) -> None:  # fmt: skip
+    def test_cut_off_segment_is_named_and_catalogued(self, named: bool, rig: Rig, cut_off: tuple[Path, Path]) -> None:
         content = cut_off[0].read_bytes()
         self.row(rig, content, named=named)
         (segment,) = recover(rig.catalog, [rig.drive], rig.clock)

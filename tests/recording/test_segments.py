@@ -14,7 +14,7 @@ from agent.core.alert_model import AlertKind
 from agent.media import containers
 from agent.mp4.repair import list_top_boxes
 from agent.recording.options import RecordingOptions, StreamSource
-from tests.support.recording_bench import (  # fmt: skip
+from tests.support.recording_bench import (
     UNCUT,
     Rig,
     SteppedClock,

@@ -40,9 +40,15 @@ class Rig:
         self.can_replace = False
         self.still: dict[str, float] = {}
         self.pulse = Watchdog(
-            made.catalog, made.clock, self.book, self.drives, plan=self.plan, link=lambda: True, replace=self.replace,
+            made.catalog,
+            made.clock,
+            self.book,
+            self.drives,
+            plan=self.plan,
+            link=lambda: True,
+            replace=self.replace,
             still_s=lambda camera_id: self.still.get(camera_id, 0.0),
-        )  # fmt: skip
+        )
 
     def replace(self, camera_id: str) -> bool:
         if self.can_replace:
@@ -56,9 +62,20 @@ class Rig:
         file = self.made.drive.root / f"{camera_id}.part"
         file.write_bytes(b"x")
         self.made.catalog.segments.open(
-            Segment(0, self.made.drive.drive_id, f"{camera_id}.mp4", file.name, "open", "C1", DAY, Session.AM, "R1",
-                    camera_id, self.made.clock.now())
-        )  # fmt: skip
+            Segment(
+                0,
+                self.made.drive.drive_id,
+                f"{camera_id}.mp4",
+                file.name,
+                "open",
+                "C1",
+                DAY,
+                Session.AM,
+                "R1",
+                camera_id,
+                self.made.clock.now(),
+            )
+        )
         return file
 
     def after(self, seconds: float) -> bool:

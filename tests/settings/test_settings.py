@@ -78,10 +78,12 @@ def test_the_example_is_valid_and_its_values_are_the_defaults() -> None:
 
 
 STAGES = {
-    schema.CameraSettings: camera_options, schema.RecordingSettings: recording_options,
-    schema.AttendanceSettings: attendance_watch, schema.BureauSettings: bureau_options,
+    schema.CameraSettings: camera_options,
+    schema.RecordingSettings: recording_options,
+    schema.AttendanceSettings: attendance_watch,
+    schema.BureauSettings: bureau_options,
     schema.ServeSettings: page_options,
-}  # fmt: skip
+}
 OTHER_NAMES = {"stall_seconds": "stall_s", "every_s": "interval_s"}
 
 

@@ -79,9 +79,24 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualCamera]:
 
 
 def test_the_settings_file_keeps_every_comment(fresh: Fresh) -> None:
-    fresh.setup("--county", "wenshui", "--box", "box-7", "--institution", "某校", "--broker", "mqtt.example:8884",
-                "--broker-user", "box7", "--network", "10.1.0.0/24", "--network", "10.2.0.0/24", "--no-tls",
-                status=1)  # fmt: skip
+    fresh.setup(
+        "--county",
+        "wenshui",
+        "--box",
+        "box-7",
+        "--institution",
+        "某校",
+        "--broker",
+        "mqtt.example:8884",
+        "--broker-user",
+        "box7",
+        "--network",
+        "10.1.0.0/24",
+        "--network",
+        "10.2.0.0/24",
+        "--no-tls",
+        status=1,
+    )
     text = fresh.config.read_text(encoding="utf-8")
     comments = [line.partition("#")[2] for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if "#" in line]
     assert all(comment.replace("/etc/site-agent", str(fresh.folder / "etc")) in text for comment in comments)

@@ -49,9 +49,16 @@ def look(moment: datetime, people: Seen, camera: str = "cam1", **more: Any) -> L
     local = moment.astimezone(ZONE)
     count = people or 0
     given: dict[str, Any] = {
-        "room_id": room, "class_id": "C1", "date": local.date(), "session": Session.of(local), "low": max(0, count - 1),
-        "high": count + 2, "judged": people is not None, "reason": None if people is not None else "covered", **more,
-    }  # fmt: skip
+        "room_id": room,
+        "class_id": "C1",
+        "date": local.date(),
+        "session": Session.of(local),
+        "low": max(0, count - 1),
+        "high": count + 2,
+        "judged": people is not None,
+        "reason": None if people is not None else "covered",
+        **more,
+    }
     return Look(camera_id=camera, at=moment, people=count, **given)
 
 

@@ -43,8 +43,12 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"listener {self.port} {self.host}", self._settings, "user root", "set_tcp_nodelay true"]
         if self._persistent:
-            lines += ["persistence true", f"persistence_location {self.folder}/", "autosave_interval 1",
-                      "autosave_on_changes true"]  # fmt: skip
+            lines += [
+                "persistence true",
+                f"persistence_location {self.folder}/",
+                "autosave_interval 1",
+                "autosave_on_changes true",
+            ]
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         log = (self.folder / "mosquitto.log").open("ab")
@@ -98,9 +102,15 @@ class Listener:
     """The bureau's side: hears everything, keeps it in order, may speak. With a client ID its session is kept."""
 
     def __init__(
-        self, broker: Broker, topics: str = "#", *, client_id: str = "", tls: Callable[[mqtt.Client], None] | None = None,
-        user: tuple[str, str] | None = None, retain_as_published: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        broker: Broker,
+        topics: str = "#",
+        *,
+        client_id: str = "",
+        tls: Callable[[mqtt.Client], None] | None = None,
+        user: tuple[str, str] | None = None,
+        retain_as_published: bool = False,
+    ) -> None:
         self.heard: list[Heard] = []
         self._topics = topics
         self._ready = threading.Event()

@@ -23,9 +23,19 @@ PREFIX = "training/v1/wenshui/site1/box1"
 def options(port: int, **more: Any) -> BureauOptions:
     """Anonymous, unencrypted, quick to come back; the rest as in service."""
     given: dict[str, Any] = {
-        "county": "wenshui", "site": "site1", "box": "box1", "host": "127.0.0.1", "port": port, "tls": False,
-        "pause_min_s": 0.1, "pause_max_s": 0.5, "steady_s": 1, "poll_s": 0.02, "mirror_s": 0.1, "connect_timeout_s": 3,
-    }  # fmt: skip
+        "county": "wenshui",
+        "site": "site1",
+        "box": "box1",
+        "host": "127.0.0.1",
+        "port": port,
+        "tls": False,
+        "pause_min_s": 0.1,
+        "pause_max_s": 0.5,
+        "steady_s": 1,
+        "poll_s": 0.02,
+        "mirror_s": 0.1,
+        "connect_timeout_s": 3,
+    }
     return BureauOptions(**{**given, **more})
 
 
@@ -53,9 +63,15 @@ class Box:
     ) -> None:
         self.catalog = Catalog(folder / "catalog.db", ZONE)
         self.link = BureauLink(
-            self.catalog, clock or SystemClock(), given, boot_id=boot_id, version="0.1.0", classes=classes,
-            accept_class=accept_class, requests=requests or {},
-        )  # fmt: skip
+            self.catalog,
+            clock or SystemClock(),
+            given,
+            boot_id=boot_id,
+            version="0.1.0",
+            classes=classes,
+            accept_class=accept_class,
+            requests=requests or {},
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.link.run, args=(self._stop,))
 
@@ -91,16 +107,32 @@ class Box:
             self.catalog.outbox.put(topic, "attendance", body, now(), retained=True)
 
     def camera(self, camera_id: str = "cam1", *, up: bool = True) -> None:
-        camera = Camera(camera_id, "192.168.1.10", manufacturer="某厂", model="IPC-1", serial="S-1",
-                        verdict=Verdict.ADMITTED, up=up)  # fmt: skip
+        camera = Camera(
+            camera_id, "192.168.1.10", manufacturer="某厂", model="IPC-1", serial="S-1", verdict=Verdict.ADMITTED, up=up
+        )
         self.catalog.cameras.put(camera, now())
         self.catalog.cameras.set_up(camera_id, up)
 
 
 def attendance(revision: int, class_id: str = "C-1", day: date | None = None) -> dict[str, Any]:
-    figures = {"expected": 30, "present": 28, "absent": 2, "low": 27, "high": 29, "ratio": 0.933, "at_start": 27,
-               "at_end": None, "lesson_s": 2700, "judged_s": 2400}  # fmt: skip
+    figures = {
+        "expected": 30,
+        "present": 28,
+        "absent": 2,
+        "low": 27,
+        "high": 29,
+        "ratio": 0.933,
+        "at_start": 27,
+        "at_end": None,
+        "lesson_s": 2700,
+        "judged_s": 2400,
+    }
     return {
-        "class_id": class_id, "date": (day or now().astimezone(ZONE).date()).isoformat(), "session": "am", **figures,
-        "status": "provisional", "revision": revision, "rooms": [{"room_id": "r1", **figures}],
-    }  # fmt: skip
+        "class_id": class_id,
+        "date": (day or now().astimezone(ZONE).date()).isoformat(),
+        "session": "am",
+        **figures,
+        "status": "provisional",
+        "revision": revision,
+        "rooms": [{"room_id": "r1", **figures}],
+    }

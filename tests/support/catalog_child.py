@@ -25,9 +25,18 @@ _said = threading.Lock()
 def row(camera: str, number: int) -> Segment:
     path = f"K1/{os.getpid()}/{camera}/{number}.mp4"
     return Segment(
-        segment_id=0, drive_id="D1", path=path, temporary=f"{path}.part", state="open", class_id="K1", date=date(2026, 11, 23),
-        session=Session.AM, room_id="R1", camera_id=camera, start=datetime.now(UTC),
-    )  # fmt: skip
+        segment_id=0,
+        drive_id="D1",
+        path=path,
+        temporary=f"{path}.part",
+        state="open",
+        class_id="K1",
+        date=date(2026, 11, 23),
+        session=Session.AM,
+        room_id="R1",
+        camera_id=camera,
+        start=datetime.now(UTC),
+    )
 
 
 def work(catalog: Catalog, camera: str) -> None:

@@ -43,9 +43,13 @@ CLASS = {
     ],
 }  # fmt: skip
 HYBRID = {
-    "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1", "frag_duration": "500000",
-    "max_interleave_delta": "500000", "movie_timescale": "48000", "avoid_negative_ts": "disabled",
-}  # fmt: skip
+    "movflags": "hybrid_fragmented+empty_moov+default_base_moof",
+    "flush_packets": "1",
+    "frag_duration": "500000",
+    "max_interleave_delta": "500000",
+    "movie_timescale": "48000",
+    "avoid_negative_ts": "disabled",
+}
 
 
 def copy_span(
@@ -109,9 +113,23 @@ class Box:
             context = container.streams.video[0].codec_context
             codec, width, height = to_codec_name(context.name), context.width, context.height
         row = self.catalog.segments.open(
-            Segment(0, self.drive.drive_id, relative or self.drive.relative(path), "", "open", self.cls.class_id, DAY,
-                    Session.AM, "R101", camera_id, start, video_codec=codec, width=width, height=height)
-        )  # fmt: skip
+            Segment(
+                0,
+                self.drive.drive_id,
+                relative or self.drive.relative(path),
+                "",
+                "open",
+                self.cls.class_id,
+                DAY,
+                Session.AM,
+                "R101",
+                camera_id,
+                start,
+                video_codec=codec,
+                width=width,
+                height=height,
+            )
+        )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         self.catalog.segments.finish(row, end=end, size=path.stat().st_size, sha256=digest)
         return row
@@ -134,8 +152,12 @@ class Box:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SITE_AGENT_")}
         return subprocess.run(
             [sys.executable, "-m", "agent", *arguments, "--config", str(self.config)],
-            capture_output=True, text=True, timeout=60, env=environment, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment,
+            check=False,
+        )
 
 
 def make_box(root: Path) -> Box:
@@ -154,8 +176,15 @@ def make_box(root: Path) -> Box:
     drive = init_drive(mount, label="第1号盘", institution="学校", clock=clock, key_dir=state / "keys")
     catalog = Catalog(state / "catalog.db", ZONE)
     catalog.classes.put(str(CLASS["class_id"]), CLASS, "file", clock.now())
-    catalog.drives.put(drive.drive_id, label=drive.label, institution=drive.institution, path=str(mount),
-                       created=drive.created, public_key=drive.public_key, seen_at=clock.now())  # fmt: skip
+    catalog.drives.put(
+        drive.drive_id,
+        label=drive.label,
+        institution=drive.institution,
+        path=str(mount),
+        created=drive.created,
+        public_key=drive.public_key,
+        seen_at=clock.now(),
+    )
     return Box(root, catalog, drive, parse_class(CLASS, ZONE, "test"), config)
 
 

@@ -22,8 +22,18 @@ from tests.support.paths import ROOT
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "site-agent-tests"
 PROGRAMS = ("debootstrap", "systemd-nspawn", "nsenter", "ip")
-PARTS = ("agent", "config", "docs", "models", "scripts", "systemd", "pyproject.toml", "requirements.lock", "README.md",
-         "LICENSE")  # fmt: skip
+PARTS = (
+    "agent",
+    "config",
+    "docs",
+    "models",
+    "scripts",
+    "systemd",
+    "pyproject.toml",
+    "requirements.lock",
+    "README.md",
+    "LICENSE",
+)
 HOST, BOX = "10.78.0.1", "10.78.0.2"
 
 
@@ -97,9 +107,17 @@ class Container:
         return Container(tree, stick_folder)
 
     def _nspawn(self) -> list[str]:
-        command = ["systemd-nspawn", "-q", "-D", str(self.tree), "--register=no", "--keep-unit", "--private-network",
-                   # what a real kernel offers, and nspawn's own list leaves out
-                   "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"]  # fmt: skip
+        command = [
+            "systemd-nspawn",
+            "-q",
+            "-D",
+            str(self.tree),
+            "--register=no",
+            "--keep-unit",
+            "--private-network",
+            # what a real kernel offers, and nspawn's own list leaves out
+            "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+        ]
         return [*command, f"--bind-ro={self._stick}:/stick"] if self._stick else command
 
     def inside(self, *command: str, seconds: float = 300, status: int | None = 0) -> str:

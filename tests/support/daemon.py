@@ -27,9 +27,14 @@ class Daemon:
     without `planned` it comes by `plan`."""
 
     def __init__(
-        self, folder: Path, port: int | None, *, camera_ids: tuple[str, ...] = ("cam1",), more: str = "",
+        self,
+        folder: Path,
+        port: int | None,
+        *,
+        camera_ids: tuple[str, ...] = ("cam1",),
+        more: str = "",
         planned: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder = folder
         self.drive = folder / "drive"
         self.config = folder / "agent.toml"

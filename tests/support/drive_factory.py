@@ -98,9 +98,22 @@ class Site:
         path, temporary = folder / name, folder / layout.build_temporary_name(name)
         temporary.write_bytes(video(len(camera) + start.minute, self.folder))
         segment = Segment(
-            0, drive.drive_id, drive.relative(path), drive.relative(temporary), "open", cls.class_id, place.date, session,
-            place.room_id, camera, start, video_codec="h264", width=64, height=48, trust="trusted",
-        )  # fmt: skip
+            0,
+            drive.drive_id,
+            drive.relative(path),
+            drive.relative(temporary),
+            "open",
+            cls.class_id,
+            place.date,
+            session,
+            place.room_id,
+            camera,
+            start,
+            video_codec="h264",
+            width=64,
+            height=48,
+            trust="trusted",
+        )
         number = self.catalog.segments.open(segment)
         durable.commit_file(temporary, path)
         self.catalog.segments.finish(number, end=end, size=path.stat().st_size, sha256=sums.hash_file(path))

@@ -132,7 +132,7 @@ def last_kept(folder: Path) -> int:
 @contextmanager
 def box(
     folder: Path, film: Path, addresses: Sequence[str], *, broker: bool = True, more: str = "", planned: bool = True
-) -> Iterator[Box]:  # fmt: skip
+) -> Iterator[Box]:
     """A box whose cameras play `film`; nothing else on the machine is taken for a camera of it."""
     with ExitStack() as stack:
         net = addresses[0].rsplit(".", 1)[0]
@@ -251,10 +251,15 @@ def accounts(catalog: Catalog, drive: Path, now: datetime | None = None) -> list
                 reasons[hole.reason] += hole.seconds
         found.append(
             Account(
-                place.camera_id, (end - place.start).total_seconds(), _union(spans), sum(reasons.values()), len(rows),
-                {k: round(v, 2) for k, v in reasons.items()}, over,
+                place.camera_id,
+                (end - place.start).total_seconds(),
+                _union(spans),
+                sum(reasons.values()),
+                len(rows),
+                {k: round(v, 2) for k, v in reasons.items()},
+                over,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -275,7 +280,14 @@ def _union(spans: Sequence[tuple[float, float]]) -> float:
 
 def balanced(found: Sequence[Account]) -> None:
     for account in found:
-        tell("account", camera=account.camera_id, planned=round(account.planned_s, 2),
-             recorded=round(account.recorded_s, 2), gaps=round(account.gaps_s, 2), off=round(account.off_s, 3),
-             segments=account.segments, reasons=account.reasons)  # fmt: skip
+        tell(
+            "account",
+            camera=account.camera_id,
+            planned=round(account.planned_s, 2),
+            recorded=round(account.recorded_s, 2),
+            gaps=round(account.gaps_s, 2),
+            off=round(account.off_s, 3),
+            segments=account.segments,
+            reasons=account.reasons,
+        )
     assert all(a.balanced for a in found), found

@@ -57,9 +57,18 @@ class FuseDrive(LoopDrive):
     def mount(self, *options: str) -> None:
         self._loop = _said("losetup", "--find", "--show", str(self.image))
         subprocess.run(
-            ["mount", "-t", KINDS[self.kind][1], *(["-o", ",".join(options)] if options else []), self._loop, str(self.root)],
-            check=True, capture_output=True, timeout=60,
-        )  # fmt: skip
+            [
+                "mount",
+                "-t",
+                KINDS[self.kind][1],
+                *(["-o", ",".join(options)] if options else []),
+                self._loop,
+                str(self.root),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
 
     def unmount(self, *, lazily: bool = False) -> None:
         super().unmount(lazily=lazily)

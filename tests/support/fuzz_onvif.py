@@ -235,9 +235,15 @@ def run(replies: int, seed: int) -> dict[str, Any]:
         if first == 0.0 and fed > replies // 10:
             first = memory_mb()
     return {
-        "replies": fed, "seed": seed, "crashes": len(crashes), "first": crashes[:3], "slowest_s": round(slowest, 2),
-        "memory_mb_after_a_tenth": round(first, 1), "memory_mb_at_the_end": round(memory_mb(), 1), "outcomes": dict(outcomes),
-    }  # fmt: skip
+        "replies": fed,
+        "seed": seed,
+        "crashes": len(crashes),
+        "first": crashes[:3],
+        "slowest_s": round(slowest, 2),
+        "memory_mb_after_a_tenth": round(first, 1),
+        "memory_mb_at_the_end": round(memory_mb(), 1),
+        "outcomes": dict(outcomes),
+    }
 
 
 def main() -> int:

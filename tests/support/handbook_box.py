@@ -31,9 +31,11 @@ ID = str(CLASS["class_id"])
 LESSONS = [
     {"date": "2025-03-10", "start": start, "end": end, "room_id": "R101", "kind": "theory", "content": content}
     for start, end, content in (
-        ("08:30", "10:00", "安全用电"), ("10:20", "11:50", "电工基础"), ("14:00", "15:30", "电工仪表"),
+        ("08:30", "10:00", "安全用电"),
+        ("10:20", "11:50", "电工基础"),
+        ("14:00", "15:30", "电工仪表"),
     )
-]  # fmt: skip
+]
 PIECE = timedelta(minutes=5)
 
 
@@ -73,9 +75,20 @@ def office(root: Path, language: i18n.Language, film: Path) -> Iterator[Office]:
     box.catalog.health.put(Examination(at("14:23:12"), tuple(findings())))
     clock = HandClock(NOW)
     page = PageServer(
-        box.catalog, clock, WebOptions(root / "state/page", (box.drive.root,), root / "state/keys", "box-1",
-                                    "示例职业培训学校", language, host="127.0.0.1", port=0), lambda: [cls],
-    )  # fmt: skip
+        box.catalog,
+        clock,
+        WebOptions(
+            root / "state/page",
+            (box.drive.root,),
+            root / "state/keys",
+            "box-1",
+            "示例职业培训学校",
+            language,
+            host="127.0.0.1",
+            port=0,
+        ),
+        lambda: [cls],
+    )
     stop = threading.Event()
     thread = threading.Thread(target=page.run, args=(stop,))
     thread.start()
@@ -105,8 +118,9 @@ def _morning(box: Box, film: Path, lost: str) -> None:
             moment += PIECE
     event = box.catalog.events.add("camera.down", away[0], camera_id="cam2")
     box.catalog.events.end(event, away[1])
-    box.catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam2", lost, away[0], camera_id="cam2", class_id=ID,
-                              day=DAY, session=Session.AM)  # fmt: skip
+    box.catalog.alerts.raise_(
+        AlertKind.CAMERA_OFFLINE, "cam2", lost, away[0], camera_id="cam2", class_id=ID, day=DAY, session=Session.AM
+    )
     box.catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, "cam2", away[1])
     moment = at("08:20")
     while moment < at("12:00"):
@@ -138,9 +152,11 @@ def _afternoon(box: Box, film: Path, lost: str) -> None:
     """The class is on: one camera records, the other has just been lost."""
     stream = Stream("main", "rtsp://192.168.1.11/1", "h264", 1920, 1080, 25.0, audio="aac")
     box.catalog.cameras.put(
-        Camera("cam1", "192.168.1.11", manufacturer="Example", model="VC-2", verdict=Verdict.ADMITTED, streams=(stream,)),
+        Camera(
+            "cam1", "192.168.1.11", manufacturer="Example", model="VC-2", verdict=Verdict.ADMITTED, streams=(stream,)
+        ),
         NOW,
-    )  # fmt: skip
+    )
     box.catalog.cameras.set_up("cam1", True)
     box.catalog.cameras.put(Camera("cam2", "192.168.1.12", verdict=Verdict.UNREACHABLE, reasons=(lost,)), NOW)
     shutil.copy(film, box.drive.root / "live.part")
@@ -157,7 +173,9 @@ def findings() -> list[HealthFinding]:
     root = "/media/evidence"
     return [
         report_ok("service", "service.ok", version="0.1.0"),
-        report_ok("cameras.cam1", "cameras.ok", camera_id="cam1", address="192.168.1.11", model="VC-2", size="1920×1080 h264"),
+        report_ok(
+            "cameras.cam1", "cameras.ok", camera_id="cam1", address="192.168.1.11", model="VC-2", size="1920×1080 h264"
+        ),
         report_problem("cameras.cam2", "critical", "cameras.not_recording", camera_id="cam2", address="192.168.1.12"),
         report_ok("clock", "clock.ok", local="2025-03-10 14:23:12", source="chrony"),
         report_ok(f"drive.{root}", "drive.ok", root=root, drive_id="D-7F3A", label="第1号盘"),
@@ -167,4 +185,4 @@ def findings() -> list[HealthFinding]:
         report_ok("certificate.page", "certificate.ok", file="page.pem", end="2035-03-08"),
         report_ok("database.space", "disk.ok", path="/var/lib/site-agent", free="41.2"),
         report_ok("rights", "rights.ok"),
-    ]  # fmt: skip
+    ]

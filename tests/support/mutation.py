@@ -46,8 +46,16 @@ class Run:
 
     def as_row(self) -> dict[str, Any]:
         one = self.mutant
-        return {"module": one.module, "line": one.line, "source": one.source, "change": one.change, "result": self.result,
-                "by": self.by, "equivalent": one.equivalent, "seconds": round(self.seconds, 1)}  # fmt: skip
+        return {
+            "module": one.module,
+            "line": one.line,
+            "source": one.source,
+            "change": one.change,
+            "result": self.result,
+            "by": self.by,
+            "equivalent": one.equivalent,
+            "seconds": round(self.seconds, 1),
+        }
 
 
 class Copy:
@@ -78,9 +86,15 @@ class Copy:
     def _run(self, command: Sequence[str], seconds: float) -> tuple[int, str]:
         """Exit status (124 where it took too long) and what it wrote."""
         process = processes.start(
-            command, cwd=self.root, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=self.root,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         try:
             told = process.communicate(timeout=seconds)[0]
             return process.returncode, told

@@ -84,8 +84,11 @@ class Nets:
         """Run a Python module in a namespace until the end; returns when it has printed its first line."""
         process = processes.start(
             ["ip", "netns", "exec", namespace, sys.executable, *arguments],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self._processes.callback(_end, process)
         assert process.stdout
         if not process.stdout.readline():

@@ -50,9 +50,17 @@ class SteppedClock(SystemClock):
 def training_class(class_id: str = "K1") -> TrainingClass:
     today = datetime.now(ZONE).date()
     return TrainingClass(
-        class_id=class_id, project="电工", occupation="电工", class_number=1, institution="某校", place="一楼",
-        first_day=today, last_day=today, expected=30, rooms=(Room("R1", "一号教室", "theory", (CAMERA,)),),
-    )  # fmt: skip
+        class_id=class_id,
+        project="电工",
+        occupation="电工",
+        class_number=1,
+        institution="某校",
+        place="一楼",
+        first_day=today,
+        last_day=today,
+        expected=30,
+        rooms=(Room("R1", "一号教室", "theory", (CAMERA,)),),
+    )
 
 
 def placement(cls: TrainingClass, start: datetime, seconds: float = 3600) -> Placement:

@@ -55,8 +55,12 @@ def told_of(served: Served, name: str) -> list[str]:
 
 
 def change(browser: Browser, old: str, new: str, again: str | None = None) -> int:
-    fields = {"old": old, "new": new, "again": new if again is None else again,
-              "csrf": csrf_of(browser.open("/password").text)}  # fmt: skip
+    fields = {
+        "old": old,
+        "new": new,
+        "again": new if again is None else again,
+        "csrf": csrf_of(browser.open("/password").text),
+    }
     return browser.submit("/password", fields, allow_redirects=False).status_code
 
 
@@ -79,8 +83,12 @@ def test_a_handed_over_password_must_be_changed_before_anything_else(served: Ser
     for path in ("/", HALF, "/now", "/audit", "/accounts", "/health", f"/classes/{ID}/review"):
         answer = browser.open(path, allow_redirects=False)
         assert (answer.status_code, answer.headers["Location"].split("?")[0]) == (303, "/password"), path
-    files = (f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4", f"/classes/{ID}/attendance.xlsx", f"/classes/{ID}/audit.jsonl",
-             "/now/cam1.jpg")  # fmt: skip
+    files = (
+        f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4",
+        f"/classes/{ID}/attendance.xlsx",
+        f"/classes/{ID}/audit.jsonl",
+        "/now/cam1.jpg",
+    )
     for path in files:
         answer = browser.open(path, allow_redirects=False)
         assert answer.status_code == 403 and "自己的密码" in answer.text, path
@@ -325,9 +333,9 @@ def test_the_list_by_the_command_line(box: Box) -> None:
     box.command("serve", "--token", "prog")
     box.command("serve", "--disable", "li")
     lines = [json.loads(line) for line in box.command("serve", "--accounts", "--json").stdout.splitlines()]
-    assert [(x["account"], x["role"], x["created_by"], x["last_use"], x["disabled"], x["must_change"]) for x in lines[:2]] == [
-        ("li", "inspector", "shell", None, True, True), ("局长", "bureau", "shell", None, False, True)
-    ]  # fmt: skip
+    assert [
+        (x["account"], x["role"], x["created_by"], x["last_use"], x["disabled"], x["must_change"]) for x in lines[:2]
+    ] == [("li", "inspector", "shell", None, True, True), ("局长", "bureau", "shell", None, False, True)]
     assert lines[2]["token_name"] == "prog" and lines[2]["until"] > lines[2]["created"]
     text = box.command("serve", "--accounts").stdout
     assert "局长" in text and "已停用" in text and "prog" in text
@@ -400,7 +408,9 @@ def test_the_bureau_hears_of_it_from_the_running_agent_and_from_the_next_start(t
         ears.wait(lambda: len(ears.on("/alert/account.changed")) == 4, 20)
         for heard in ears.on("/alert/account.changed"):
             validate(heard.topic, heard.payload)
-        seen = [(data(h)["state"], data(h)["evidence"]["act"], data(h)["evidence"]["by"]) for h in
-                ears.on("/alert/account.changed")]  # fmt: skip
+        seen = [
+            (data(h)["state"], data(h)["evidence"]["act"], data(h)["evidence"]["by"])
+            for h in ears.on("/alert/account.changed")
+        ]
         assert seen == [(state, act, "shell") for act in ("made", "reset") for state in ("raised", "cleared")]
         assert daemon.stop() == 0

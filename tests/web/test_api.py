@@ -24,9 +24,20 @@ from tests.support.web_client import HALF, ID, Browser, Served, serving
 CLIP = {"date": "2025-03-10", "from": "09:00:03", "to": "09:00:14"}
 HALF_DAY = f"/classes/{ID}/half-days/2025-03-10/am"
 LISTS = [
-    "/classes", f"/classes/{ID}", f"/classes/{ID}/attendance", HALF_DAY, HALF_DAY + "/looks", f"/classes/{ID}/gaps",
-    f"/classes/{ID}/segments", f"/classes/{ID}/alerts", f"/classes/{ID}/audit", "/cameras", "/alerts", "/audit", "/health",
-]  # fmt: skip
+    "/classes",
+    f"/classes/{ID}",
+    f"/classes/{ID}/attendance",
+    HALF_DAY,
+    HALF_DAY + "/looks",
+    f"/classes/{ID}/gaps",
+    f"/classes/{ID}/segments",
+    f"/classes/{ID}/alerts",
+    f"/classes/{ID}/audit",
+    "/cameras",
+    "/alerts",
+    "/audit",
+    "/health",
+]
 
 
 class Program(Browser):

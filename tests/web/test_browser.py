@@ -80,8 +80,10 @@ def test_from_class_id_to_evidence(page: sync_api.Page, served: Served, tmp_path
     player.get_by_label("时刻").fill("09:00:05")
     player.get_by_role("button").click()
     video = page.locator("video")
-    video.evaluate("v => new Promise((y, n) => { v.onerror = () => n(v.error.message); v.currentTime > 1.4 ? y() :"
-                   " v.ontimeupdate = () => v.currentTime > 1.4 && y() })")  # fmt: skip
+    video.evaluate(
+        "v => new Promise((y, n) => { v.onerror = () => n(v.error.message); v.currentTime > 1.4 ? y() :"
+        " v.ontimeupdate = () => v.currentTime > 1.4 && y() })"
+    )
     assert video.evaluate("v => v.videoWidth") == 320
     assert video.evaluate("v => v.error") is None
 
@@ -163,9 +165,13 @@ def test_every_page_fits_its_screen(page: sync_api.Page, served: Served, tmp_pat
         page.goto(path, wait_until="load")
         _shoot(page, shots / f"{name}-{width}.png")
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, name
-        assert page.evaluate(
-            "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(e => !e.labels.length).length"
-        ) == 0, name  # fmt: skip
+        assert (
+            page.evaluate(
+                "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')]"
+                ".filter(e => !e.labels.length).length"
+            )
+            == 0
+        ), name
     page.goto(PAGES["form11"])
     page.get_by_role("button", name="生成打印页").click()
     _shoot(page, shots / f"form11-print-{width}.png")

@@ -44,8 +44,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def curl(url: str, trusted: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["curl", "-sS", "--noproxy", "*", "-o", os.devnull, "-w", "%{http_code}", "--cacert", trusted, *more, url],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("trusted", ["page.pem", "page-ca.pem"])
@@ -93,11 +96,30 @@ def test_the_authority_is_of_no_use_against_other_names(tmp_path: Path) -> None:
     (tmp_path / "ext").write_text("subjectAltName=DNS:www.gov.example\n", encoding="ascii")
     subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=x", "-out", tmp_path / "req"], check=True)
     subprocess.run(
-        ["openssl", "x509", "-req", "-in", tmp_path / "req", "-CA", folder / "page-ca.pem", "-CAkey", folder / "page-ca.key",
-         "-CAcreateserial", "-extfile", tmp_path / "ext", "-out", tmp_path / "forged.pem"], check=True, capture_output=True,
-    )  # fmt: skip
-    done = subprocess.run(["openssl", "verify", "-CAfile", folder / "page-ca.pem", tmp_path / "forged.pem"],
-                          capture_output=True, text=True)  # fmt: skip
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            tmp_path / "req",
+            "-CA",
+            folder / "page-ca.pem",
+            "-CAkey",
+            folder / "page-ca.key",
+            "-CAcreateserial",
+            "-extfile",
+            tmp_path / "ext",
+            "-out",
+            tmp_path / "forged.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    done = subprocess.run(
+        ["openssl", "verify", "-CAfile", folder / "page-ca.pem", tmp_path / "forged.pem"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode != 0
     assert "permitted subtree violation" in done.stderr
 
@@ -147,10 +169,29 @@ def test_one_of_an_earlier_version_keeps_its_key(tmp_path: Path) -> None:
     folder = tmp_path / "tls"
     folder.mkdir()
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj",
-         "/CN=boxa", "-addext", "subjectAltName=DNS:boxa,DNS:localhost,IP:127.0.0.1", "-keyout", folder / "page.key", "-out",
-         folder / "page.pem"], check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "3650",
+            "-subj",
+            "/CN=boxa",
+            "-addext",
+            "subjectAltName=DNS:boxa,DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            folder / "page.key",
+            "-out",
+            folder / "page.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
     key = (folder / "page.key").read_bytes()
     pem, _ = ensure_certificate(options(tmp_path), NOW)
     assert (folder / "page.key").read_bytes() == key
@@ -192,12 +233,39 @@ def test_given_files_are_used_untouched_and_read_again(tmp_path: Path) -> None:
 def test_a_given_key_with_a_pass_phrase_is_told_and_asked_for_nowhere(tmp_path: Path) -> None:
     """In a child with a terminal: OpenSSL would ask there, and wait for ever."""
     key, pem = tmp_path / "own.key", tmp_path / "own.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-passout", "pass:x",
-                    "-keyout", str(key), "-out", str(pem), "-subj", "/CN=x"], check=True, capture_output=True)  # fmt: skip
-    code = "import sys; from agent.web import certificate_kept; certificate_kept._context(sys.argv[1:])"
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-passout",
+            "pass:x",
+            "-keyout",
+            str(key),
+            "-out",
+            str(pem),
+            "-subj",
+            "/CN=x",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    code = "import sys; from agent.web.http import certificate_renewal; certificate_renewal._context(sys.argv[1:])"
     ours, theirs = os.openpty()
-    child = subprocess.run([sys.executable, "-c", code, pem, key], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
-                           timeout=30, start_new_session=True, text=True, check=False)  # fmt: skip
+    child = subprocess.run(
+        [sys.executable, "-c", code, pem, key],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        start_new_session=True,
+        text=True,
+        check=False,
+    )
     os.close(ours)
     os.close(theirs)
     assert "Enter" not in child.stderr
@@ -254,8 +322,8 @@ import socket, ssl, subprocess, sys, threading, time
 from pathlib import Path
 from agent.catalog import Catalog
 from agent.core.clock import SystemClock
-from agent.web import certificate_kept
-from agent.web.options import WebOptions
+from agent.web.http import certificate_renewal
+from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
 from zoneinfo import ZoneInfo
 folder = Path(sys.argv[1])
@@ -263,7 +331,7 @@ def ip(*a): subprocess.run(["ip", *a], check=True)
 def curl(url):
     return subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", folder / "copy.pem", url],
                           capture_output=True, text=True, timeout=30).stdout
-certificate_kept.EVERY_S = 0.5
+certificate_renewal.EVERY_S = 0.5
 ip("link", "set", "lo", "up"); ip("link", "add", "dum0", "type", "veth", "peer", "name", "dum1")
 ip("link", "set", "dum0", "up"); ip("link", "set", "dum1", "up")
 ip("addr", "add", "10.77.0.1/24", "dev", "dum0")
@@ -299,7 +367,7 @@ ip link set lo up; ip addr add 10.78.0.3/32 dev lo; ip link add v0 type veth pee
 ip addr add 10.0.0.0/31 dev v0; ip addr add 172.16.5.9/12 dev v0; ip addr add 169.254.7.7/16 dev v1
 ip addr add fd00:1::5/64 dev v0 nodad; ip addr add 192.168.1.2/24 dev v1; ip addr add 192.168.1.3/24 dev v1
 mount -t proc -o subset=pid proc /proc
-exec "$0" -c "from agent.web.http.addresses import own_addresses; print(*own_addresses())"
+exec "$0" -c "from agent.web.http.addresses import list_page_addresses; print(*list_page_addresses())"
 """
 
 

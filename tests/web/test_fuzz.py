@@ -57,10 +57,27 @@ def test_whatever_is_asked(served: Served, tmp_path: Path, caplog: pytest.LogCap
         CONFIG.format(class_id=ID) if known else CONFIG.split("[checks]")[1].join(["[checks]", ""]), encoding="utf-8"
     )
     command = [
-        str(PROGRAM), "--config-file", str(config), "run", served.page.url + "api/v1/openapi.json", "--header",
-        f"Authorization: Bearer {token}", "--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--seed", "6",
-        "--generation-database", "none", "--no-color", "--suppress-health-check", "all", "--request-timeout", "20",
-    ]  # fmt: skip
+        str(PROGRAM),
+        "--config-file",
+        str(config),
+        "run",
+        served.page.url + "api/v1/openapi.json",
+        "--header",
+        f"Authorization: Bearer {token}",
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--max-examples",
+        "60",
+        "--seed",
+        "6",
+        "--generation-database",
+        "none",
+        "--no-color",
+        "--suppress-health-check",
+        "all",
+        "--request-timeout",
+        "20",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=850, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert fingerprints(served.box.drive.root) == drive, "nothing on the drive was written"

@@ -282,10 +282,24 @@ def test_a_state_disk_that_takes_nothing_is_said_in_words(served: Served) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/", f"/classes/{ID}", HALF, f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4", "/now", "/now/cam1.jpg", "/audit",
-             "/clips/" + "0" * 24, HALF + "/form11?at=09:00", f"/classes/{ID}/review", f"/classes/{ID}/archive",
-     f"/classes/{ID}/attendance.xlsx", f"/classes/{ID}/audit.jsonl", f"/classes/{ID}/at"],
-)  # fmt: skip
+    "path",
+    [
+        "/",
+        f"/classes/{ID}",
+        HALF,
+        f"/play/{ID}/2025-03-10/cam1/090000-090010.mp4",
+        "/now",
+        "/now/cam1.jpg",
+        "/audit",
+        "/clips/" + "0" * 24,
+        HALF + "/form11?at=09:00",
+        f"/classes/{ID}/review",
+        f"/classes/{ID}/archive",
+        f"/classes/{ID}/attendance.xlsx",
+        f"/classes/{ID}/audit.jsonl",
+        f"/classes/{ID}/at",
+    ],
+)
 def test_nothing_is_shown_to_who_is_not_signed_in(served: Served, path: str) -> None:
     browser = served.browser()
     answer = browser.open(path, allow_redirects=False)

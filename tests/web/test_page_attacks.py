@@ -159,9 +159,21 @@ def test_the_recording_notices_nothing_and_others_get_their_pages(tmp_path: Path
                 seen.append(state(daemon.pid() or 0))
                 page_seen.append(state(page.process.pid))
                 time.sleep(0.5)
-        print(attack.counts, "page descriptors", page_before[0], max(s[0] for s in page_seen),
-              "MB", page_before[1], max(s[1] for s in page_seen), "agent", before, max(seen),
-              "seconds for two pages", sorted(took)[len(took) // 2], max(took))  # fmt: skip
+        print(
+            attack.counts,
+            "page descriptors",
+            page_before[0],
+            max(s[0] for s in page_seen),
+            "MB",
+            page_before[1],
+            max(s[1] for s in page_seen),
+            "agent",
+            before,
+            max(seen),
+            "seconds for two pages",
+            sorted(took)[len(took) // 2],
+            max(took),
+        )
         assert {"bare", "half", "reader", "head", "body"} <= attack.counts.keys()
         assert attack.counts["bare"] >= 1100 and attack.counts["half"] >= 200
         assert max(s[0] for s in seen) <= before[0] + 15

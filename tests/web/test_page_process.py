@@ -112,9 +112,9 @@ def test_what_it_enters_into_the_audit_reaches_the_drive_by_the_agents_journal(d
 CONFINED = """
 import os, subprocess, sys, threading
 from pathlib import Path
-from agent.web import confine
+from agent.web.http import landlock
 allowed, drive = Path(sys.argv[1]), Path(sys.argv[2])
-if not confine.to([allowed, Path("/dev")]):
+if not landlock.confine_writes([allowed, Path("/dev")]):
     sys.exit(3)
 (allowed / "new").write_text("x")
 (allowed / "new").rename(allowed / "other")
