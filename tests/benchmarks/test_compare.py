@@ -12,8 +12,6 @@ import pytest
 
 from tests.support.paths import ROOT
 
-SCRIPT = ROOT / "scripts" / "bench.d" / "compare.py"
-
 
 def result(folder: Path, name: str, metrics: dict[str, float], **other: Any) -> Path:
     body = {
@@ -32,7 +30,13 @@ def result(folder: Path, name: str, metrics: dict[str, float], **other: Any) -> 
 
 
 def compare(*files: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(SCRIPT), *map(str, files)], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.compare", *map(str, files)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.counting import estimate
+from agent.core import headcounts
 from agent.counting.estimate import IntervalParameters, estimate_look
 
 SQUARE = [(0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6)]
@@ -37,12 +37,12 @@ def test_a_candidate_just_as_sure_as_asked_is_a_person() -> None:
 
 
 def test_several_looks_stand_at_their_sixth_of_ten_the_lower_bound_at_its_middle() -> None:
-    assert estimate.summarize_looks([(100 + n, n, 200 + n) for n in range(10)]) == (106, 5, 206)
-    assert estimate.summarize_looks([(100 + n, n, 200 + n) for n in reversed(range(10))]) == (106, 5, 206)
+    assert headcounts.combine_looks([(100 + n, n, 200 + n) for n in range(10)]) == (106, 5, 206)
+    assert headcounts.combine_looks([(100 + n, n, 200 + n) for n in reversed(range(10))]) == (106, 5, 206)
 
 
 def test_the_summarys_interval_holds_its_figure() -> None:
-    assert estimate.summarize_looks([(5, 9, 2)]) == (5, 5, 5)
+    assert headcounts.combine_looks([(5, 9, 2)]) == (5, 5, 5)
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from agent.doctor.rounds import DEEP_S, ExaminationRounds
 from tests.doctor.test_checks import NOW, box, camera, catalog  # noqa: F401 - fixtures
 from tests.service.test_app import data
 from tests.support.broker import Broker, Listener, needs_mosquitto
+from tests.support.clocks import HandClock
 from tests.support.contract_check import validate
 from tests.support.daemon import Daemon
-from tests.support.drive_factory import HandClock
 from tests.support.web_client import EVIL, Browser, Served, serving
 
 

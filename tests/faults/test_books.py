@@ -23,7 +23,7 @@ from agent.recording.recover import recover
 from agent.service import sd_notify
 from agent.service.run_history import RunHistory
 from tests.support.clocks import HandClock
-from tests.support.drive_factory import HandClock as StillClock
+from tests.support.clocks import HandClock as StillClock
 from tests.support.drive_factory import Site, at, site, video
 from tests.support.recording_bench import CAMERA, Rig, wait_for
 

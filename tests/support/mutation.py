@@ -29,7 +29,6 @@ from tests.support import processes
 from tests.support.mutators import Mutant, made, written
 from tests.support.paths import ROOT
 
-ROOT = ROOT.parent
 HERE = Path(__file__).parent
 NOTICED, SURVIVED, EQUIVALENT = "noticed", "survived", "equivalent"
 WANTED = 0.9
