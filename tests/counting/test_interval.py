@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.core import headcounts
+from agent.counting import estimate
 from agent.counting.estimate import IntervalParameters, estimate_look
 
 SQUARE = [(0.2, 0.2), (0.6, 0.2), (0.6, 0.6), (0.2, 0.6)]
