@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.support import ROOT
 
-KEPT = ROOT / "benchmarks" / "results"
+KEPT = ROOT / "docs" / "reports" / "benchmarks"
 Number = float | int
 
 
