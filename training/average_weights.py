@@ -1,8 +1,7 @@
-"""Average two `.pt` of the same network with weights: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5` (see
-docs/reference/counting.md).
+"""Average two `.pt` of the same network with weights: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5`.
 
 NEW comes from a short training that started at OLD; the average is often better on unfamiliar pictures than either of them.
-If only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is taken from NEW.
+If only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is taken from NEW. See docs/reference/counting.md.
 """
 
 from __future__ import annotations

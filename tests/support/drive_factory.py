@@ -65,7 +65,7 @@ def video(seed: int = 0, folder: Path | None = None) -> bytes:
 
 
 @dataclass
-class Site:
+class DriveSite:
     """A box with one drive."""
 
     folder: Path
@@ -176,7 +176,7 @@ def new_drive(folder: Path, clock: StillClock, key_dir: Path | None, label: str 
     return init_drive(folder, label=label, institution="某培训学校", clock=clock, key_dir=key_dir)
 
 
-def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> Site:
+def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> DriveSite:
     """`root` is the drive's mount point where it is not a folder beside the rest."""
     clock = StillClock(at("09:00"))
     key_dir = folder / "keys" if signed else None
@@ -184,7 +184,7 @@ def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> Site
         keys.ensure_key(key_dir)
     drive = new_drive(root or folder / "drive", clock, key_dir)
     catalog = Catalog(folder / "catalog.db", ZONE)
-    made = Site(folder, drive, catalog, clock, [training_class()], key_dir)
+    made = DriveSite(folder, drive, catalog, clock, [training_class()], key_dir)
     made.know(drive)
     catalog.classes.put("C1", {"class_id": "C1"}, "file", clock.now())
     return made

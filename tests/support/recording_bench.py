@@ -67,7 +67,7 @@ def placement(cls: TrainingClass, start: datetime, seconds: float = 3600) -> Pla
     return Placement(cls.class_id, cls.first_day, Session.AM, "R1", CAMERA, start, start + timedelta(seconds=seconds))
 
 
-class Rig:
+class RecordingBench:
     """One camera, one drive, one catalog. `plan` and `source` may be replaced while it runs."""
 
     def __init__(
@@ -128,7 +128,7 @@ class Rig:
 
 
 @contextmanager
-def recording(rig: Rig) -> Iterator[Rig]:
+def recording(rig: RecordingBench) -> Iterator[RecordingBench]:
     """Records from the first picture until the end of the block."""
     rig.start()
     try:
