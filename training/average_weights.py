@@ -1,7 +1,8 @@
 """Average two `.pt` of the same network with weights: `scripts/mix OLD.pt NEW.pt OUT.pt --new 0.5`.
 
 NEW comes from a short training that started at OLD; the average is often better on unfamiliar pictures than either of them.
-If only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is taken from NEW. See docs/reference/counting.md.
+If only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is taken from NEW.
+See docs/reference/counting.md.
 """
 
 from __future__ import annotations

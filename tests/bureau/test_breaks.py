@@ -18,11 +18,11 @@ from agent.bureau.own_state import StateTopic
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
-from agent.core.clock import SystemClock
 from agent.core.errors import BureauError
 from tests.bureau.test_tls import certificates, openssl, secure, tls_settings
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
 from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, now, options
+from tests.support.clocks import SteppedClock
 
 __all__ = ["certificates"]
 pytestmark = needs_mosquitto
@@ -219,13 +219,7 @@ def test_what_an_earlier_run_left_behind_is_no_second_box(tmp_path: Path, protoc
 
 
 def test_the_alert_of_a_second_box_ends_an_hour_after_its_last_sign(tmp_path: Path) -> None:
-    class Later(SystemClock):
-        ahead = 0.0
-
-        def monotonic(self) -> float:  # type: ignore[override]
-            return time.monotonic() + self.ahead
-
-    clock = Later()
+    clock = SteppedClock()
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
         own = StateTopic(catalog, clock, options(1), boot_id="a", version="1")
         own.other_box()

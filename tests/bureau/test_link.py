@@ -30,9 +30,9 @@ from agent.core.model import Segment, Session
 from tests.support import processes
 from tests.support.broker import Broker, Heard, Listener, eventually, needs_mosquitto
 from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, attendance, now, options
+from tests.support.clocks import SteppedClock
 from tests.support.contract_check import channel_of, retained, validate
 from tests.support.paths import ROOT
-from tests.support.recording_bench import SteppedClock
 
 pytestmark = needs_mosquitto
 PROTOCOLS = ["5", "3.1.1"]

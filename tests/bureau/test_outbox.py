@@ -20,9 +20,10 @@ from agent.catalog import Catalog
 from agent.core.errors import BureauError
 from tests.bureau.test_link import join_now
 from tests.support import attendance_factory as made
-from tests.support.attendance_factory import HandClock, at
+from tests.support.attendance_factory import at
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
 from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, attendance, now, options
+from tests.support.clocks import HandClock
 
 BEGIN = at("09:00")
 LATE_S = 30

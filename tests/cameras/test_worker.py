@@ -25,6 +25,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import InputError
 from simulator.onvif_state import DeviceState, VideoEncoder
 from simulator.personality import Personality
+from tests.support.clocks import SteppedClock, TrustedClock
 from tests.support.personalities import ALL, PASSWORD, USERNAME, CameraNetwork, Simulated, fresh_net
 
 LIST = '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n'
@@ -407,25 +408,19 @@ def test_what_is_recorded_and_cannot_be_asked_is_an_alert_after_minutes(
 ) -> None:
     """Its stream plays and its ONVIF service is silent: nobody knows which unit it is, until it answers again."""
 
-    class Moved(SystemClock):
-        by = timedelta()
-
-        def now(self) -> datetime:
-            return super().now() + self.by
-
-    clock = Moved()
+    clock = SteppedClock()
     watcher = CameraWorker(catalog, clock, options)
     device = camera(66)
     with device:
         watcher.search()
     checked = the(catalog, "cam1").checked_at
     assert checked and the(catalog, "cam1").unverified_since is None
-    clock.by = timedelta(seconds=5)
+    clock.moved = timedelta(seconds=5)
     catalog.cameras.connected("cam1", clock.now())
     catalog.cameras.set_up("cam1", True)
     watcher.search()
     assert the(catalog, "cam1").unverified_since == checked and open_alerts(catalog) == [], "a reboot takes a minute"
-    clock.by = timedelta(minutes=4)
+    clock.moved = timedelta(minutes=4)
     watcher.search()
     assert open_alerts(catalog) == [(AlertKind.CAMERA_UNVERIFIED, "cam1")]
     told = [m for m in catalog.outbox.waiting() if m.topic == "camera/cam1"]
@@ -530,16 +525,12 @@ def test_a_camera_of_the_settings_that_never_answered_is_offline(catalog: Catalo
 
 
 def test_clock_alert_and_setting_the_clock(catalog: Catalog, options: CameraOptions) -> None:
-    class Trusted(SystemClock):
-        def trust(self) -> str:  # type: ignore[override]
-            return "trusted"
-
     with camera(71, personality=Personality(clock_offset=timedelta(hours=-8))) as wrong:
         watch(catalog, options).search()
         assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
         assert "-29000" in catalog.alerts.opened()[0].message
         assert wrong.device.changes == [], "nothing is set unless the bureau allows it"
-        allowed = CameraWorker(catalog, Trusted(), replace(options, set_clock=True))
+        allowed = CameraWorker(catalog, TrustedClock(), replace(options, set_clock=True))
         allowed.search()
         allowed.search()
         assert abs(wrong.device.personality.clock_offset) < timedelta(seconds=2)
@@ -554,20 +545,14 @@ def test_local_time_told_as_utc_is_told_as_such(catalog: Catalog, options: Camer
 
 
 def test_a_box_without_a_time_accuses_no_camera(catalog: Catalog, options: CameraOptions) -> None:
-    class Unset(SystemClock):
-        """A machine without a battery, before its time server answered."""
-
-        now_ = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
-
-        def now(self) -> datetime:
-            return self.now_
-
-    clock = Unset()
+    """A machine without a battery, before its time server answered, and afterwards."""
+    clock = SteppedClock()
+    clock.moved = datetime(1970, 1, 1, 0, 5, tzinfo=UTC) - datetime.now(UTC)
     with camera(73):
         unset = CameraWorker(catalog, clock, options)
         assert [c.verdict for c in unset.search()] == [Verdict.ADMITTED]
         assert open_alerts(catalog) == [] and the(catalog, "cam1").clock_offset_s is None
-        clock.now_ = datetime.now(UTC) - timedelta(hours=2)
+        clock.moved = timedelta(hours=-2)
         unset.search()
     assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
 

@@ -29,7 +29,8 @@ from agent.doctor.finding import HealthFinding
 from agent.drive import Drive, init_drive, keys
 from agent.service.run_history import RunHistory
 from tests.support.broker import Broker, needs_mosquitto
-from tests.support.drive_factory import ZONE, HandClock, at, training_class
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import ZONE, at, training_class
 from tests.support.paths import ROOT
 
 MODEL = ROOT / "models/head-yolo11n.onnx"

@@ -19,7 +19,7 @@ from agent.core.model import Session
 from agent.drive import Drive, verify
 from agent.drive.closer import CloserOptions, HalfDayCloser
 from agent.drive.seal import Sealer
-from tests.support.clocks import HandClock
+from tests.support.clocks import CountedClock
 from tests.support.drive_factory import DAY, DriveSite, at, new_drive, site, training_class
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
@@ -268,22 +268,6 @@ def test_sums_of_another_drives_file_of_the_same_name_are_not_taken_for_this_one
 # The loop
 
 
-class Rounds(HandClock):
-    """Stops the loop after so many waits; `each` is called in each."""
-
-    def __init__(self, box: DriveSite, waits: int, each: Callable[[int], None] = lambda number: None) -> None:
-        super().__init__(box.clock.time)
-        self.waits, self.done, self.each = waits, 0, each
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        super().wait(stop, seconds)
-        self.done += 1
-        self.each(self.done)
-        if self.done == self.waits:
-            stop.set()
-        return stop.is_set()
-
-
 def run(
     box: DriveSite,
     waits: int,
@@ -291,7 +275,7 @@ def run(
     drives: Callable[[], list[Drive]] | None = None,
 ) -> None:
     """The loop of one closer until that many waits are over; `each` is called in each wait."""
-    box.clock = Rounds(box, waits, each)
+    box.clock = CountedClock(waits, box.clock.time, each)
     closer = HalfDayCloser(
         box.catalog, box.clock, lambda: box.classes, drives or (lambda: [box.drive]), CloserOptions(box.key_dir)
     )
@@ -302,10 +286,10 @@ def test_the_loop_looks_for_half_days_every_twenty_seconds_and_flushes_in_betwee
     box.half_day(box.classes[0], Session.AM)
     box.clock.go_to(at("09:30"))
     looked: list[int] = []
-    clock = Rounds(box, 9)
+    clock = CountedClock(9, box.clock.time)
 
     def classes() -> list[object]:
-        looked.append(clock.done)
+        looked.append(len(clock.asked))
         return list(box.classes)
 
     closer = HalfDayCloser(box.catalog, clock, classes, lambda: [box.drive], CloserOptions(box.key_dir))  # type: ignore[arg-type]

@@ -17,7 +17,8 @@ from agent.core.errors import CatalogBlocked
 from agent.drive import rebuild
 from agent.service.disk_space import DiskSpaceMonitor
 from simulator.clips import make_clip
-from tests.support.drive_factory import HandClock, at
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import at
 from tests.support.faults import box
 
 ZONE = ZoneInfo("Asia/Shanghai")

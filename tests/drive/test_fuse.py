@@ -18,7 +18,8 @@ from agent.core.model import Session
 from agent.drive import Drive, durable, layout, rebuild, verify
 from agent.drive.monitor import DriveMonitor, DriveMonitorOptions
 from agent.drive.seal import Sealer
-from tests.support.drive_factory import ZONE, HandClock, at, new_drive, site, training_class
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import ZONE, at, new_drive, site, training_class
 from tests.support.fuse_drives import KINDS, FuseDrive, fuse_drive, needs_fuse
 
 pytestmark = [needs_fuse, pytest.mark.root]

@@ -22,7 +22,8 @@ from agent.drive import Drive, chain, durable, files, journal, layout, rebuild, 
 from agent.drive.seal import Sealer
 from agent.inspection import evidence
 from agent.recording.recover import recover
-from tests.support.drive_factory import ZONE, DriveSite, HandClock, at, new_drive, site, training_class, video
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import ZONE, DriveSite, at, new_drive, site, training_class, video
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client"),

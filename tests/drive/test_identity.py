@@ -20,7 +20,8 @@ from agent.core.model import Session
 from agent.core.schedule import Placement
 from agent.drive import Drive, durable, identity, init_drive, keys, layout
 from agent.drive.identity import to_drive_error
-from tests.support.drive_factory import DAY, HandClock, at, loop_drive, new_drive, training_class
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import DAY, at, loop_drive, new_drive, training_class
 
 CAN_MOUNT = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None and Path("/dev/loop-control").exists()
 root_only = [pytest.mark.root, pytest.mark.skipif(not CAN_MOUNT, reason="needs root, mkfs.ext4 and loop devices")]

@@ -22,7 +22,8 @@ from agent.core.errors import DriveError
 from agent.core.model import Session
 from agent.drive import Drive, chain, closing, durable, init_drive, keys, layout, verify
 from agent.drive.identity import FORCE_WORD
-from tests.support.drive_factory import DriveSite, HandClock, at, new_drive, site, training_class
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import DriveSite, at, new_drive, site, training_class
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 pytestmark = needs_ssh

@@ -24,7 +24,6 @@ from agent.service import sd_notify
 from agent.service.run_history import RunHistory
 from tests.support.clocks import HandClock
 from tests.support.drive_factory import DriveSite, at, site, video
-from tests.support.drive_factory import HandClock as StillClock
 from tests.support.recording_bench import CAMERA, RecordingBench, wait_for
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -107,7 +106,7 @@ def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Drive
     box.record(box.classes[0], "cam1", Session.AM, at("09:05"), at("09:06"))
     box.clock.time = at("09:06")
     RunHistory(box.catalog, box.clock, machine_boot="a").end()
-    clock = StillClock(datetime(1970, 1, 1, tzinfo=UTC))
+    clock = HandClock(datetime(1970, 1, 1, tzinfo=UTC))
     life = RunHistory(box.catalog, clock, machine_boot="b")
     life.begin("1")
     life.run_once()

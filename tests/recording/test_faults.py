@@ -27,11 +27,11 @@ from simulator import rtp, rtsp
 from simulator.rtsp import RtspServer
 from simulator.source import SourceSample, SourceTrack
 from simulator.stream import RtpStream
+from tests.support.clocks import SteppedClock
 from tests.support.recording_bench import (
     CAMERA,
     UNCUT,
     RecordingBench,
-    SteppedClock,
     breaks,
     camera,
     clip,

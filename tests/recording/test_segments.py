@@ -14,10 +14,10 @@ from agent.core.alert_model import AlertKind
 from agent.media import containers
 from agent.mp4.repair import list_top_boxes
 from agent.recording.options import RecordingOptions, StreamSource
+from tests.support.clocks import SteppedClock
 from tests.support.recording_bench import (
     UNCUT,
     RecordingBench,
-    SteppedClock,
     beeps,
     breaks,
     camera,

@@ -20,7 +20,8 @@ from agent.core.camera_model import Camera, Verdict
 from agent.core.errors import InputError
 from agent.doctor.finding import report_line
 from agent.service.metrics import MetricsServer
-from tests.support.drive_factory import ZONE, HandClock, at
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import ZONE, at
 
 NOW = at("10:00")
 

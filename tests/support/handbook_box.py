@@ -24,7 +24,7 @@ from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
 from simulator.scene import make_classroom
 from tests.support.clip_factory import CLASS, DAY, ZONE, ClipBox, make_box
-from tests.support.drive_factory import HandClock
+from tests.support.clocks import HandClock
 from tests.support.web_client import own_password
 
 ID = str(CLASS["class_id"])

@@ -14,7 +14,8 @@ from agent.core.errors import InputError
 from agent.web.auth.access import Authenticator
 from agent.web.http import throttle as throttling
 from agent.web.http.throttle import SignInThrottle, SignInThrottled, identify_sender
-from tests.support.attendance_factory import ZONE, HandClock, at
+from tests.support.attendance_factory import ZONE, at
+from tests.support.clocks import HandClock
 
 HOUR = 3600.0
 ADDRESS = "10.0.0.1"

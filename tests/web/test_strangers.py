@@ -15,7 +15,8 @@ import pytest
 from agent.web.auth import refusal_log
 from agent.web.http import throttle
 from agent.web.http.throttle import BURST, FREE_TRIES, NAME_TRIES, SignInThrottle, SignInThrottled, identify_sender
-from tests.support.drive_factory import HandClock, at
+from tests.support.clocks import HandClock
+from tests.support.drive_factory import at
 from tests.support.web_client import Served, serving
 
 
