@@ -25,14 +25,14 @@ import av
 
 from benchmarks.support.results import add_json_option, write_result
 from simulator.clips import make_clip
-from tests.support.clip_factory import HYBRID, START, ZONE, Box, make_box
+from tests.support.clip_factory import HYBRID, START, ZONE, ClipBox, make_box
 
 SEGMENT_S = 300
 LOOP_S = 8
 """A whole number of AAC frames, so that the loop repeats without a gap."""
 
 
-def make_segments(box: Box, loop: Path, minutes: float) -> list[Path]:
+def make_segments(box: ClipBox, loop: Path, minutes: float) -> list[Path]:
     """Write segments of five minutes that repeat the loop."""
     made = []
     with av.open(str(loop)) as source:
@@ -64,7 +64,7 @@ def _write_loop(target: av.container.OutputContainer, copies: dict, packets: lis
             target.mux(packet)
 
 
-def time_cut(box: Box, begin_s: float, minutes: float) -> float:
+def time_cut(box: ClipBox, begin_s: float, minutes: float) -> float:
     """Return the seconds of a cut by the service."""
     shutil.rmtree(box.out, ignore_errors=True)
     begin = time.perf_counter()
@@ -72,7 +72,7 @@ def time_cut(box: Box, begin_s: float, minutes: float) -> float:
     return time.perf_counter() - begin
 
 
-def time_command(box: Box, span: tuple[str, str]) -> float:
+def time_command(box: ClipBox, span: tuple[str, str]) -> float:
     """Return the seconds of a cut by the command."""
     shutil.rmtree(box.out, ignore_errors=True)
     begin = time.perf_counter()
@@ -118,7 +118,7 @@ def time_ffmpeg(folder: Path, segments: list[Path], begin_s: float, minutes: flo
     return time.perf_counter() - begin
 
 
-def time_stream(box: Box, begin_s: float, minutes: float) -> tuple[float, float]:
+def time_stream(box: ClipBox, begin_s: float, minutes: float) -> tuple[float, float]:
     """Return the seconds from the request to the first and to the last block of a streamed clip."""
     begin = time.perf_counter()
     (plan,) = box.clips().plan(box.request(begin_s, begin_s + minutes * 60))

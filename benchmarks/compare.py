@@ -1,8 +1,8 @@
 """Compare two results of one benchmark.
 
 `scripts/bench compare OLD.json NEW.json`, or `scripts/bench compare NEW.json` against the newest one of that benchmark in
-`docs/reports/benchmarks/`. Results are written by `scripts/bench NAME --json FILE`. Prints the change of every metric; exit status 1
-if one got worse by more than 20 % (`--limit`), 2 if the results cannot be compared.
+`docs/reports/benchmarks/`. Results are written by `scripts/bench NAME --json FILE`. Prints the change of every metric.
+Exit status 1 if one got worse by more than 20 % (`--limit`), 2 if the results cannot be compared.
 
 Times and memory of two different machines cannot be compared: then only metrics without such a unit decide, that is ratios
 against the rival, errors and counts.

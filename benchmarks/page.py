@@ -26,7 +26,7 @@ from agent.web.server import PageServer
 from benchmarks.support.large_catalog import make_large_box
 from benchmarks.support.results import add_json_option, write_result
 from simulator.clips import make_clip
-from tests.support.clip_factory import DAY, Box
+from tests.support.clip_factory import DAY, ClipBox
 from tests.support.web_client import Browser
 
 BOUND = 1.5
@@ -36,7 +36,7 @@ BOUND_PAGES = ("class", "half-day", "form 11", "cut", "clip")
 class SignedInBrowser:
     """A page server of one box and a browser that is signed in there."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: ClipBox) -> None:
         self.box = box
         options = WebOptions(
             box.root / "state" / "page",

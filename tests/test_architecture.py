@@ -100,6 +100,19 @@ def test_modules_stay_readable(path: Path) -> None:
     assert lines <= 300, f"{path.name} has {lines} lines"
 
 
+CODE = ("agent", "simulator", "benchmarks", "training", "scripts", "tests")
+
+
+def test_a_class_name_is_defined_once() -> None:
+    """A search for a class finds its one definition, classes inside of functions and classes included."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_every_word_stands_in_both_languages_with_the_same_blanks() -> None:
     import string
 

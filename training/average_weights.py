@@ -2,6 +2,7 @@
 
 NEW comes from a short training that started at OLD; the average is often better on unfamiliar pictures than either of them.
 If only NEW has the lighter box branch (`scripts/train --light-boxes`), that branch is taken from NEW.
+See docs/reference/counting.md.
 """
 
 from __future__ import annotations

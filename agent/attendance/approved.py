@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from agent import i18n
 from agent.attendance.classes import format_clock_time, parse_class, serialize_class
 from agent.attendance.fields import ClassFileProblems, sanitize_value
-from agent.attendance.json_types import ClassBody
+from agent.attendance.json_types import ClassFileBody
 from agent.catalog import Catalog
 from agent.core.class_model import Room, TrainingClass
 
@@ -76,7 +76,7 @@ def import_class(catalog: Catalog, cls: TrainingClass, source: ClassSource, at: 
     return taken
 
 
-def accept_approval(catalog: Catalog, body: Mapping[str, object], at: datetime) -> ClassBody:
+def accept_approval(catalog: Catalog, body: Mapping[str, object], at: datetime) -> ClassFileBody:
     """Check a class sent by the bureau and return the body to store, with this box's cameras.
 
     Differences from a local file are logged. Raises ClassFileProblems.

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from agent.attendance import amend, rooms, source
 from agent.attendance.fields import FieldPath, ImportReport
-from agent.attendance.json_types import ClassBody, LessonBody
+from agent.attendance.json_types import ClassFileBody, LessonBody
 from agent.attendance.table_reader import TableReader
 from agent.core.class_model import Amendment, Lesson, LessonKind, TrainingClass
 from agent.core.errors import ClassFileError
@@ -84,9 +84,9 @@ def resolve_last_day(cls: TrainingClass) -> date:
     return date.fromisoformat(str(resolve_field(cls, "last_day", date.max, Session.EV)))
 
 
-def serialize_class(cls: TrainingClass, zone: ZoneInfo) -> ClassBody:
+def serialize_class(cls: TrainingClass, zone: ZoneInfo) -> ClassFileBody:
     """Write the class as JSON for the catalog and for `--json`; equal classes have equal bodies."""
-    body: ClassBody = {
+    body: ClassFileBody = {
         "class_id": cls.class_id,
         "project": cls.project,
         "occupation": cls.occupation,

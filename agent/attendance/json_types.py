@@ -44,7 +44,7 @@ class LessonBody(TypedDict):
     cancelled: NotRequired[bool]
 
 
-class ClassBody(TypedDict):
+class ClassFileBody(TypedDict):
     """A class as JSON: the content of a class file, dates and times as text.
 
     An amendment has `approved`, `first_date`, `first_session`, `reason` and the class fields that it changes; what it did

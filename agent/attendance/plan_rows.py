@@ -46,9 +46,9 @@ def _normalize_remark(value: object) -> str:
 
 def _is_off(values: Mapping[str, Cell]) -> bool:
     """Return whether a row has 休息, 停课 or the like instead of time or content, and nothing else that makes a lesson."""
-    told = [_normalize_remark(value) for key, value in values.items() if key in ("time", "session", "content")]
-    return any(map(_OFF.fullmatch, told)) and all(
-        _OFF.fullmatch(x) or x in ("上午", "下午", "晚上", "全天") for x in told
+    stated = [_normalize_remark(value) for key, value in values.items() if key in ("time", "session", "content")]
+    return any(map(_OFF.fullmatch, stated)) and all(
+        _OFF.fullmatch(x) or x in ("上午", "下午", "晚上", "全天") for x in stated
     )
 
 
@@ -119,8 +119,8 @@ class PlanRows:
             printed = strip_whitespace(values.get("time", ""))
             if printed:
                 raise UnreadableCell("classes.not_span", value=sanitize_value(printed))
-            told = next((values[key] for key in _LESSON if key in values), "")
-            raise UnreadableCell("classes.row_without_time", value=sanitize_value(strip_whitespace(told)), at="row")
+            stated = next((values[key] for key in _LESSON if key in values), "")
+            raise UnreadableCell("classes.row_without_time", value=sanitize_value(strip_whitespace(stated)), at="row")
         if _OFF.fullmatch(_normalize_remark(values.get("content"))):
             raise UnreadableCell(
                 "classes.off_with_time", value=sanitize_value(strip_whitespace(values["content"])), at="content"
@@ -195,18 +195,18 @@ class PlanRows:
 
     def _read_half_day(self, values: Mapping[str, Cell], read: Mapping[str, TimeCell]) -> Session | None:
         """Return the half-day named by the row's own column, else by a time cell without spans."""
-        told = [x.half for x in read.values() if x.half]
-        if len(set(told)) > 1:
+        stated = [x.half for x in read.values() if x.half]
+        if len(set(stated)) > 1:
             raise UnreadableCell("classes.words_for_times", value=sanitize_value(strip_whitespace(values["time"])))
         inside = {s.half for x in read.values() for s in x.spans if s.half}
-        if told and inside - {told[0]}:
+        if stated and inside - {stated[0]}:
             raise UnreadableCell(
                 "classes.two_halves",
                 value=sanitize_value(strip_whitespace(values["time"])),
-                session=told[0].folder,
+                session=stated[0].folder,
                 at="time",
             )
-        return told[0] if told else None
+        return stated[0] if stated else None
 
     def _read_columns(self, values: Mapping[str, Cell], half: Session | None, spans: list[CellSpan]) -> CellSpan:
         """Return the span given by the columns 开始 and 结束."""

@@ -49,10 +49,10 @@ class RetainedReconciler:
                 self._catalog.alerts.publish_open(self._clock.now())
 
     def _cameras(self) -> None:
-        told = {m.topic: m.data for m in self._catalog.outbox.remembered("camera/")}
+        remembered = {m.topic: m.data for m in self._catalog.outbox.remembered("camera/")}
         for camera in self._catalog.cameras.all():
             topic, data = f"camera/{camera.camera_id}", build_camera_object(camera, self._catalog.zone)
-            if told.get(topic) != data:
+            if remembered.get(topic) != data:
                 self._catalog.outbox.put(topic, "camera", data, self._clock.now(), retained=True)
 
     def _end_attendance(self) -> None:

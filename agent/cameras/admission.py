@@ -124,9 +124,9 @@ def _find_faults(camera: DeviceDescription, require: Requirement) -> Iterator[st
 def _find_picture_faults(stream: Stream, require: Requirement) -> Iterator[str]:
     if require.codecs and stream.codec not in require.codecs:
         yield _describe_difference("codec", stream.codec, " / ".join(require.codecs), fixable=True)
-    told = f"{stream.width}×{stream.height}" if stream.width and stream.height else None
+    resolution = f"{stream.width}×{stream.height}" if stream.width and stream.height else None
     if (stream.width or 0) < (require.width or 0) or (stream.height or 0) < (require.height or 0):
-        yield _describe_difference("size", told, f"≥ {require.width or '…'}×{require.height or '…'}")
+        yield _describe_difference("size", resolution, f"≥ {require.width or '…'}×{require.height or '…'}")
     if require.fps and (stream.fps or 0) < require.fps:
         yield _describe_difference("fps", _format_number(stream.fps), f"≥ {_format_number(require.fps)}")
     if require.keyframe_interval_s:

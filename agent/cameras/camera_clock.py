@@ -33,18 +33,18 @@ class CameraClock:
         return (self.now(clock) - clock.now()).total_seconds() + 0.5
 
 
-def read_system_time(told: Element | None) -> datetime | None:
+def read_system_time(reported: Element | None) -> datetime | None:
     """Return the UTC time in a SystemDateAndTime element; None if it contains no date.
 
     Where UTCDateTime is missing, LocalDateTime and the time zone are used; without a zone the local time is taken as UTC, as
     the camera itself does when it checks a token.
     """
-    utc = _read_date_time(soap.find_child(told, "UTCDateTime"))
+    utc = _read_date_time(soap.find_child(reported, "UTCDateTime"))
     if utc is not None:
         return utc
-    local = _read_date_time(soap.find_child(told, "LocalDateTime"))
+    local = _read_date_time(soap.find_child(reported, "LocalDateTime"))
     return (
-        _keep_plausible(local - _parse_utc_offset(soap.read_element_text(told, "TimeZone", "TZ")))
+        _keep_plausible(local - _parse_utc_offset(soap.read_element_text(reported, "TimeZone", "TZ")))
         if local is not None
         else None
     )
@@ -93,8 +93,8 @@ def _parse_utc_offset(text: str) -> timedelta:
     return behind if found[1] == "-" else -behind
 
 
-def _read_date_time(told: Element | None) -> datetime | None:
-    parts = [soap.read_number(told, *path) for path in _PARTS]
+def _read_date_time(reported: Element | None) -> datetime | None:
+    parts = [soap.read_number(reported, *path) for path in _PARTS]
     if any(part is None for part in parts):
         return None
     try:

@@ -51,12 +51,12 @@ def describe_device(session: OnvifSession, transport: Transport) -> DeviceDescri
     Raises CameraUnreachable, CameraDenied or CameraError if the identity cannot be read. Any other question that fails only
     leaves its own answer out; admission judges that later.
     """
-    description, told = identify_device(session)
+    description, reported = identify_device(session)
     try:
         streams, problem = read_streams(session, transport), ""
     except CameraError as error:
         streams, problem = (), str(error)
-    time_source = _read_time_source(session, told)
+    time_source = _read_time_source(session, reported)
     return replace(
         description, time_source=time_source, streams=streams, ntp=_ask_ntp_servers(session), stream_problem=problem
     )
@@ -64,7 +64,7 @@ def describe_device(session: OnvifSession, transport: Transport) -> DeviceDescri
 
 def identify_device(session: OnvifSession) -> tuple[DeviceDescription, Element | None]:
     """Ask for manufacturer, model and serial only; return them with SystemDateAndTime, if reported. Raises as `describe`."""
-    told = session.read_clock()
+    reported = session.read_clock()
     found = session.call(soap.DEVICE, "GetDeviceInformation")
     description = DeviceDescription(
         url=session.url,
@@ -76,7 +76,7 @@ def identify_device(session: OnvifSession) -> tuple[DeviceDescription, Element |
         hardware_id=soap.read_element_text(found, "HardwareId", limit=64),
         clock=session.camera_clock,
     )
-    return description, told
+    return description, reported
 
 
 def list_services(session: OnvifSession, transport: Transport) -> dict[str, str]:
@@ -139,8 +139,8 @@ def _ask_streams(session: OnvifSession, transport: Transport, namespace: str, ur
     else:
         request = soap.build_request(namespace, "GetProfiles")
     answer = session.send(request, f"{namespace}/GetProfiles", url=url)
-    told = sort_main_first(p for p in answer if get_local_name(p) == "Profiles")
-    for number, profile in enumerate(told[:_PROFILE_LIMIT]):
+    reported = sort_main_first(p for p in answer if get_local_name(p) == "Profiles")
+    for number, profile in enumerate(reported[:_PROFILE_LIMIT]):
         try:
             uri = _ask_stream_uri(session, transport, namespace, url, soap.clean_exact(profile.get("token")))
         except CameraError as error:
@@ -162,8 +162,8 @@ def _ask_stream_uri(session: OnvifSession, transport: Transport, namespace: str,
         setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
         message = soap.build_request(namespace, "GetStreamUri", StreamSetup=setup, ProfileToken=token)
     answer = session.send(message, f"{namespace}/GetStreamUri", url=url)
-    told = next((soap.read_url(e, limit=1024) for e in soap.find_all_named(answer, "Uri")), "")
-    return _choose_reachable_uri(told, session, transport)
+    reported = next((soap.read_url(e, limit=1024) for e in soap.find_all_named(answer, "Uri")), "")
+    return _choose_reachable_uri(reported, session, transport)
 
 
 def _choose_reachable_uri(uri: str, session: OnvifSession, transport: Transport) -> str:
@@ -179,9 +179,9 @@ def _choose_reachable_uri(uri: str, session: OnvifSession, transport: Transport)
     if parts.scheme != "rtsp" or not parts.hostname:
         raise CameraError("cameras.bad_stream")
     answering = str(urlsplit(session.url).hostname)
-    told = replace_host(uri, str(parts.hostname))
+    reported = replace_host(uri, str(parts.hostname))
     if parts.hostname == answering or transport.opens(parts.hostname, port):
-        return told
+        return reported
     return replace_host(uri, answering)
 
 
@@ -207,14 +207,14 @@ def _move_to_answering_host(url: str, session: OnvifSession, transport: Transpor
     return moved if transport.networks.allows(moved) else session.url
 
 
-def _read_time_source(session: OnvifSession, told: Element | None) -> str | None:
-    """Return `ntp` or `manual`; `told`: SystemDateAndTime as reported without a password, if it was."""
-    if told is None and session.time_refused:
+def _read_time_source(session: OnvifSession, reported: Element | None) -> str | None:
+    """Return `ntp` or `manual`; `reported`: SystemDateAndTime as read without a password, if it was."""
+    if reported is None and session.time_refused:
         try:
-            told = soap.find_child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
+            reported = soap.find_child(session.call(soap.DEVICE, "GetSystemDateAndTime"), "SystemDateAndTime")
         except CameraError:
             return None
-    return {"NTP": "ntp", "Manual": "manual"}.get(soap.read_element_text(told, "DateTimeType"))
+    return {"NTP": "ntp", "Manual": "manual"}.get(soap.read_element_text(reported, "DateTimeType"))
 
 
 def _ask_ntp_servers(session: OnvifSession) -> tuple[str, ...]:

@@ -167,8 +167,8 @@ def parse_matches(data: bytes, address: str, networks: Networks) -> list[ProbeMa
 
 
 def _parse_match(element: Element, address: str, networks: Networks, *, whole: bool = True) -> ProbeMatch:
-    told = soap.find_child(element, "XAddrs")
-    named = soap.clean_exact(told.text, 2048).split()[:8] if whole and told is not None else []
+    reported = soap.find_child(element, "XAddrs")
+    named = soap.clean_exact(reported.text, 2048).split()[:8] if whole and reported is not None else []
     usable = [_strip_credentials(url) for url in named if networks.allows(url)]
     endpoint = soap.read_element_text(element, "EndpointReference", "Address") if whole else ""
     # after a change of address, or behind NAT, the reported address is wrong and costs a timeout; the sender's is right

@@ -100,12 +100,12 @@ class _MediaService:
     def _set_keyframes(self, frames: int) -> None:
         video = self._video
         assert video is not None
-        told = list(soap.find_all_named(video, "GovLength"))
-        for element in told:
+        reported = list(soap.find_all_named(video, "GovLength"))
+        for element in reported:
             element.text = str(frames)
         if self._namespace == soap.MEDIA2:
             video.set("GovLength", str(frames))
-        elif not told:
+        elif not reported:
             raise CameraError("cameras.cannot_set", name=i18n.translate("cameras.parameter.keyframes"))
         self._send("SetVideoEncoderConfiguration", video)
 
@@ -114,9 +114,9 @@ class _MediaService:
         self._send("SetAudioEncoderConfiguration", self._audio)
 
     def _send(self, operation: str, configuration: Element) -> None:
-        told = copy.deepcopy(configuration)
-        told.tag = f"{{{self._namespace}}}Configuration"
-        children = [told]
+        sent = copy.deepcopy(configuration)
+        sent.tag = f"{{{self._namespace}}}Configuration"
+        children = [sent]
         if self._namespace == soap.MEDIA:
             children.append(soap.build_element(self._namespace, "ForcePersistence", "true"))
         message = soap.build_plain_request(self._namespace, operation, *children)

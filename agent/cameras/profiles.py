@@ -29,19 +29,19 @@ def sort_main_first(profiles: Iterable[Element]) -> list[Element]:
     A size that is not reported is not zero: the first profile is then taken to be as large as the camera's picture (Bounds),
     or as the largest of the others.
     """
-    told = [profile for profile in profiles if find_video_encoder(profile) is not None]
-    sizes = [_count_pixels(soap.find_child(find_video_encoder(profile), "Resolution")) for profile in told]
-    if told and not sizes[0]:
-        source = soap.find_child(told[0], "VideoSourceConfiguration")
+    reported = [profile for profile in profiles if find_video_encoder(profile) is not None]
+    sizes = [_count_pixels(soap.find_child(find_video_encoder(profile), "Resolution")) for profile in reported]
+    if reported and not sizes[0]:
+        source = soap.find_child(reported[0], "VideoSourceConfiguration")
         if source is None:
-            source = soap.find_child(told[0], "Configurations", "VideoSource")
+            source = soap.find_child(reported[0], "Configurations", "VideoSource")
         sizes[0] = _read_bounds(source) or max(sizes)
     order = sorted(
-        range(len(told)),
-        key=lambda n: (sizes[n], read_codec(find_video_encoder(told[n])) not in _NOT_RECORDED),
+        range(len(reported)),
+        key=lambda n: (sizes[n], read_codec(find_video_encoder(reported[n])) not in _NOT_RECORDED),
         reverse=True,
     )
-    return [told[n] for n in order]
+    return [reported[n] for n in order]
 
 
 def _count_pixels(size: Element | None) -> float:

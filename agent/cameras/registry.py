@@ -160,10 +160,10 @@ def _match_by_place(sighting: Sighting, known: Sequence[ConfiguredCamera], camer
 def find_successor(camera: Camera, found: Iterable[NamedSighting]) -> NamedSighting | None:
     """Return the unit that answers in the place of a camera that was not found itself; None if there is none."""
     for named in found:
-        told = named.sighting.description
-        if told is None or named.camera_id == camera.camera_id or told.identity == camera.identity:
+        reported = named.sighting.description
+        if reported is None or named.camera_id == camera.camera_id or reported.identity == camera.identity:
             continue
-        if replacement.is_in_place_of(camera, named.sighting.address, told):
+        if replacement.is_in_place_of(camera, named.sighting.address, reported):
             return named
     return None
 

@@ -78,7 +78,7 @@ class CameraReporter:
             self._set_alert(AlertKind.CAMERA_OFFLINE, camera, False)
         offset = camera.clock_offset_s
         wrong = offset is not None and abs(offset) > self._clock_bound_s
-        # a box whose own clock is not set cannot tell which of the two is wrong
+        # a box whose own clock is not set cannot determine which of the two is wrong
         if is_set(self._clock):
             self._set_alert(
                 AlertKind.CAMERA_CLOCK, camera, wrong, describe_clock_error(camera.camera_id, offset or 0.0)

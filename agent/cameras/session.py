@@ -71,11 +71,11 @@ class OnvifSession:
             self.time_refused = True
         except CameraError:
             pass
-        told = soap.find_child(answer, "SystemDateAndTime")
-        at = read_system_time(told) or self._date
+        reported = soap.find_child(answer, "SystemDateAndTime")
+        at = read_system_time(reported) or self._date
         if at is not None:
             self.camera_clock = CameraClock(at, self._clock.monotonic())
-        return told
+        return reported
 
     def call(
         self, namespace: str, operation: str, *, url: str | None = None, anonymous: bool = False, **parameters: object
@@ -225,11 +225,11 @@ class OnvifSession:
             return False
         location = str(reply.headers.get("Location", "")).strip()
         try:
-            told = urlsplit(location)
-            origin = f"https://{told.hostname}:{told.port or 443}"
+            target = urlsplit(location)
+            origin = f"https://{target.hostname}:{target.port or 443}"
         except ValueError:
             return False
-        if told.scheme != "https" or told.hostname != parts.hostname or not self._transport.networks.allows(origin):
+        if target.scheme != "https" or target.hostname != parts.hostname or not self._transport.networks.allows(origin):
             return False
         self._moved[parts.netloc] = origin
         self.url = self._apply_redirects(self.url)

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json
+from agent.catalog.base import CatalogStore, Row, dump_json
 from agent.core import clock as clocks
+from agent.core.model import JsonObject
 
 GENESIS = "0" * 64
 _PAGE = 1000

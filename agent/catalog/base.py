@@ -20,8 +20,6 @@ from agent.core.errors import CatalogBlocked, CatalogError
 
 Row = Mapping[str, Any]
 """A table row: column name to SQLite value, typed as in schema.py."""
-JsonObject = Mapping[str, Any]
-"""A parsed JSON object whose keys depend on its kind (event details, alert evidence, class bodies)."""
 # SQLite errors caused by the disk, by permissions or by other processes, not by a damaged database
 _BLOCKED = {
     sqlite3.SQLITE_FULL: "catalog.full",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json
+from agent.catalog.base import CatalogStore, Row, dump_json
 from agent.core import clock as clocks
-from agent.core.model import Session
+from agent.core.model import JsonObject, Session
 
 if TYPE_CHECKING:
     from agent.contract.attendance import AttendanceBody

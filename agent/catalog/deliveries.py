@@ -29,7 +29,7 @@ TimeRange = tuple[datetime, datetime]
 
 
 class Deliveries:
-    """Table `deliveries`. `film` names the virtual MP4; `spans` is what was sent, `told` what the audit has, as JSON."""
+    """Table `deliveries`. `film` names the virtual MP4; `spans` is what was sent, `told` what the audit has; both are JSON."""
 
     def __init__(self, store: CatalogStore, audit: Audit, zone: ZoneInfo) -> None:
         self._store, self._audit, self._zone = store, audit, zone

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.catalog.base import CatalogStore, JsonObject, Row, dump_json, parse_moment
+from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
 from agent.core import clock as clocks
+from agent.core.model import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

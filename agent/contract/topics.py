@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from agent.contract.alerts import AlertBody
 from agent.contract.attendance import AttendanceMessage
@@ -29,7 +29,7 @@ class Topic:
     channel: str
     address: str
     title: str
-    body: Any
+    body: object
     operation: str | None
     retained: bool = False
     direction: Literal["send", "receive"] = "send"

@@ -73,7 +73,7 @@ class SecretMaskingFormatter(logging.Formatter):
 class RepeatLimit(logging.Filter):
     """Filter that passes each message LIMIT times a window, then reports how many it held back.
 
-    Messages are told apart by where they are logged and by thread.
+    Messages are counted for each line that logs and each thread.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from agent.core.clock import Trust
 
 JsonObject = Mapping[str, Any]
-"""A JSON object whose fields are not known in advance."""
+"""A parsed JSON object whose keys depend on its kind (event details, alert evidence, class bodies)."""
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}\Z")
 
 

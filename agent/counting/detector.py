@@ -81,16 +81,16 @@ class OpenVinoDetector:
         openvino = load_openvino()
         self.version = weights.version
         self.tuning = weights.tuning
-        told = weights.tuning
+        tuning = weights.tuning
         self.belief = scoring.ScoringWeights(
-            told.believe_base,
-            told.believe_score,
-            told.believe_overlap,
-            told.believe_size,
-            told.believe_larger,
-            told.believe_smaller,
+            tuning.believe_base,
+            tuning.believe_score,
+            tuning.believe_overlap,
+            tuning.believe_size,
+            tuning.believe_larger,
+            tuning.believe_smaller,
         )
-        self.doubt = IntervalParameters(told.sure, told.unseen, told.width)
+        self.doubt = IntervalParameters(tuning.sure, tuning.unseen, tuning.width)
         self._lock = threading.Lock()
         try:
             core = openvino.Core()
@@ -137,8 +137,8 @@ def add_preprocessing(model: object) -> object:
     """
     openvino, process = load_openvino(), importlib.import_module("openvino.preprocess")
     steps = process.PrePostProcessor(model)
-    told = steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    told.set_color_format(process.ColorFormat.BGR)
+    picture = steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    picture.set_color_format(process.ColorFormat.BGR)
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     planes = steps.input().preprocess().convert_element_type(openvino.Type.f32)
     planes.convert_color(process.ColorFormat.RGB).scale(255.0)

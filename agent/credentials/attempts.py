@@ -33,7 +33,7 @@ from agent.credentials.attempts_entries import (
     load_attempts,
     read_boot_id,
 )
-from agent.credentials.attempts_store import AttemptStore, CatalogStore, FileStore, MemoryStore
+from agent.credentials.attempts_store import AttemptStore, CatalogAttemptStore, FileAttemptStore, MemoryAttemptStore
 
 MAX_ATTEMPTS = 3
 ATTEMPTS_PAUSED = "cameras.resting"
@@ -63,7 +63,7 @@ class AttemptBudget:
 
     def __init__(self, clock: Clock, store: AttemptStore | None = None) -> None:
         self._clock = clock
-        self._store = store or MemoryStore()
+        self._store = store or MemoryAttemptStore()
         self._lock = threading.Lock()
         self._boot = read_boot_id()
         self._process = describe_process(os.getpid()) or f"{os.getpid()}."
@@ -224,7 +224,7 @@ class AttemptBudget:
 
 def open_box_budget(catalog: Catalog, clock: Clock) -> AttemptBudget:
     """Return the box's budget, kept in its catalog, which the service and the commands share."""
-    return AttemptBudget(clock, CatalogStore(catalog))
+    return AttemptBudget(clock, CatalogAttemptStore(catalog))
 
 
 def make_private_budget(clock: Clock) -> AttemptBudget:
@@ -237,7 +237,7 @@ def open_user_budget(clock: Clock) -> AttemptBudget:
 
     Its use raises InputError where there is no place for the file.
     """
-    return AttemptBudget(clock, FileStore())
+    return AttemptBudget(clock, FileAttemptStore())
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class AttemptStore(Protocol):
         """Open a transaction: other threads and processes wait until it is over."""
 
 
-class MemoryStore:
+class MemoryAttemptStore:
     """Counts of this process alone."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class MemoryStore:
         yield self._state
 
 
-class CatalogStore:
+class CatalogAttemptStore:
     """Counts in the box's catalog, which the service and the commands share."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -71,7 +71,7 @@ class CatalogStore:
                 self._catalog.facts.put(_FACT, state.text)
 
 
-class FileStore:
+class FileAttemptStore:
     """Counts in a file of the user, for commands that need no settings file and therefore have no catalog."""
 
     def __init__(self, path: Path | None = None) -> None:

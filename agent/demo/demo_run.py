@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo
 
 from agent import i18n
 from agent.core.errors import SiteAgentError
+from agent.core.model import JsonObject
 from agent.demo import check
 from agent.demo.broker import EmbeddedBroker
 from agent.demo.demo_files import DEMO_CLASS_ID, DEMO_EXPECTED, build_demo_files
-from agent.demo.mqtt_listener import JsonObject, MqttListener
+from agent.demo.mqtt_listener import MqttListener
 from simulator import convert, scene
 from simulator.camera import VirtualCamera
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-JsonObject: TypeAlias = dict[str, Any]
+from agent.core.model import JsonObject
+
 EventHandler: TypeAlias = Callable[[str, JsonObject], None]
 log = logging.getLogger(__name__)
 

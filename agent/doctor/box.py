@@ -91,4 +91,4 @@ def build_box_facts(
 
 def _resolve_local_address(host: str) -> str:
     """Return an address of this machine for one that may mean all of them."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told from, not listened on
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only, never bound

@@ -34,19 +34,19 @@ def examine(
     box: BoxFacts, only: frozenset[str] = frozenset(), patience_s: float = PATIENCE_S
 ) -> Iterator[HealthFinding]:
     """Yield findings as they come. `only` names checks; empty: all. No check is waited for longer than `patience_s`."""
-    told: dict[str, HealthSeverity] = {}
+    severities: dict[str, HealthSeverity] = {}
     for name, check in CHECKS.items():
         if not only or name in only:
             for found in run_bounded(name, lambda check=check: check(box), patience_s):  # type: ignore[misc]
-                if not _is_repeated(found, told):
+                if not _is_repeated(found, severities):
                     yield found
-                told[found.check] = found.severity
+                severities[found.check] = found.severity
 
 
-def _is_repeated(found: HealthFinding, told: Mapping[str, HealthSeverity]) -> bool:
+def _is_repeated(found: HealthFinding, severities: Mapping[str, HealthSeverity]) -> bool:
     """Return whether an alert repeats the camera's own finding at the same or lower severity: one fault is one line."""
     of_camera = re.fullmatch(r"alert\.camera\.(?:offline|refused|faulty|clock)\.(.+)", found.check)
-    line = told.get(f"cameras.{of_camera[1]}", "ok") if of_camera else "ok"
+    line = severities.get(f"cameras.{of_camera[1]}", "ok") if of_camera else "ok"
     return of_camera is not None and HEALTH_SEVERITIES.index(line) >= HEALTH_SEVERITIES.index(found.severity)
 
 

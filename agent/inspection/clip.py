@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.catalog import Catalog
+from agent.contract.clips import SpanBody
 from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass
 from agent.core.clock import Clock
@@ -21,7 +22,7 @@ from agent.inspection.causes import GapCause, find_causes
 from agent.inspection.cut import ClipSpan, Cut, cut_sources
 from agent.inspection.evidence import Footage, LostSegment
 from agent.inspection.gaps import VideoHole
-from agent.inspection.manifest_body import ManifestBody, SavedClip, SpanBody
+from agent.inspection.manifest_body import ManifestFileBody, SavedClip
 from agent.mp4.virtual_mp4 import VirtualMp4
 
 
@@ -235,7 +236,7 @@ class ClipService:
             "sha256": digest,
         }
 
-    def write_papers(self, clip: Path, body: ManifestBody) -> None:
+    def write_papers(self, clip: Path, body: ManifestFileBody) -> None:
         """Write the manifest of `clip` beside it, signed where the box has a key. Raises OSError, DriveError."""
         clip_file.write_manifest(
             clip, manifest.encode_manifest(body), self._options.key_dir if self._public_key() else None
@@ -244,7 +245,7 @@ class ClipService:
     def _public_key(self) -> str:
         return keys.load_public_key(self._options.key_dir) if self._options.key_dir else ""
 
-    def manifest(self, plan: ClipPlan, name: str, digest: str | None, size: int | None) -> ManifestBody:
+    def manifest(self, plan: ClipPlan, name: str, digest: str | None, size: int | None) -> ManifestFileBody:
         """Return the manifest's content. `digest` None: not yet known (a clip being streamed)."""
         request, one, zone, segments = plan.request, plan.cut, self._catalog.zone, plan.footage.segments
         used = sorted({piece.source for piece in one.pieces})

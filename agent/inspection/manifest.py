@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agent.core.errors import InputError
+from agent.core.model import JsonObject
 from agent.drive import Drive, files, keys
 from agent.inspection.sources import SOURCE_FOUND, SourceLookup, look_up_sources
 
@@ -21,7 +21,6 @@ MANIFEST_FORMAT = 1
 MANIFEST_KIND = "site-agent.clip"
 CHECK_NAMES = ("clip", "signature", "key", "sources")
 _MAX_MANIFEST = 16 << 20
-_Json = Mapping[str, Any]  # a manifest may come from anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def check_clip(clip: Path, key: str | None = None, drives: Iterable[Drive] | Non
     return CheckedManifest(clip, ok, anchored and ok, tuple(problems), tuple(done), left, tuple(looked))
 
 
-def _read_manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, _Json]:
+def _read_manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, JsonObject]:
     """(bytes, content) of the manifest; both empty where it cannot be used."""
     try:
         raw = files.read_small_file(path, _MAX_MANIFEST)
@@ -108,7 +107,7 @@ def _read_manifest(path: Path, problems: list[tuple[str, str]]) -> tuple[bytes, 
     return b"", {}
 
 
-def _check_clip(clip: Path, digest: str, size: int, body: _Json, problems: list[tuple[str, str]]) -> None:
+def _check_clip(clip: Path, digest: str, size: int, body: JsonObject, problems: list[tuple[str, str]]) -> None:
     manifest = manifest_path(clip)
     try:
         stated = body["clip"]

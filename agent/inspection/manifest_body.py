@@ -1,38 +1,38 @@
-"""The content of a clip's manifest, as types; docs/guide/page.md and the contract give the meaning of the fields."""
+"""The content of a clip's manifest, as types; docs/guide/page.md and the contract give the meaning of the fields.
+
+The contract's `ManifestBody` has what the API promises of a manifest; `ManifestFileBody` has all that the file holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypedDict
 from zoneinfo import ZoneInfo
 
+from typing_extensions import TypedDict
+
 from agent.catalog import Catalog
+from agent.contract.clips import SpanBody
 from agent.core import clock as clocks
 from agent.core.model import Segment
 from agent.inspection.cut import ClipPiece, ClipSpan
 from agent.inspection.gaps import VideoHole
 
 
-class SpanBody(TypedDict):
-    start: str
-    end: str
+class ManifestGapBody(SpanBody):
+    """Time of the clip without video."""
 
-
-class GapBody(SpanBody):
     seconds: float
     reason: str
 
 
-class PieceBody(TypedDict):
+class PieceBody(SpanBody):
     """`source` is an index into the manifest's `sources`."""
 
     source: int
-    start: str
-    end: str
     at_s: float
 
 
-class ClipBody(TypedDict):
+class ManifestClipBody(TypedDict):
     """`bytes` and `sha256` are None where they are not yet known (a clip that is being streamed)."""
 
     file: str
@@ -44,7 +44,9 @@ class ClipBody(TypedDict):
     encoded_anew: str
 
 
-class ChainBody(TypedDict):
+class SourceChainBody(TypedDict):
+    """The half-day of a source in the chain of sums; `sequence`, `head` and `key` are None until it is closed."""
+
     date: str
     session: str
     sequence: int | None
@@ -61,12 +63,12 @@ class SourceBody(TypedDict):
     end: str | None
     clock: str
     serial: str | None
-    chain: ChainBody
+    chain: SourceChainBody
     unchecked_since: str | None
 
 
-class ManifestBody(TypedDict):
-    clip: ClipBody
+class ManifestFileBody(TypedDict):
+    clip: ManifestClipBody
     class_id: str
     project: str
     institution: str
@@ -77,7 +79,7 @@ class ManifestBody(TypedDict):
     given: SpanBody
     pieces: list[PieceBody]
     sources: list[SourceBody]
-    gaps: list[GapBody]
+    gaps: list[ManifestGapBody]
     who: str
     why: str
     made_at: str
@@ -98,7 +100,7 @@ class SavedClip(TypedDict):
     asked_end: str
     start: str
     end: str
-    gaps: list[GapBody]
+    gaps: list[ManifestGapBody]
     sha256: str
 
 
@@ -107,7 +109,7 @@ def describe_span(span: ClipSpan, zone: ZoneInfo) -> SpanBody:
     return {"start": clocks.format_local(span.start, zone), "end": clocks.format_local(span.end, zone)}
 
 
-def describe_gap(hole: VideoHole, zone: ZoneInfo) -> GapBody:
+def describe_gap(hole: VideoHole, zone: ZoneInfo) -> ManifestGapBody:
     """Return a hole as the manifest states it."""
     return {**describe_span(hole.span, zone), "seconds": round(hole.span.seconds, 3), "reason": hole.reason}
 

@@ -102,14 +102,14 @@ class Watchdog:
             return []
         root = self._drives.current().root
         sizes = {s.camera_id: _read_size(root / s.temporary) for s in self._catalog.segments.opened()}
-        told = {a.camera_id for a in self._catalog.alerts.opened() if a.kind in _AWAY}
+        alerted = {a.camera_id for a in self._catalog.alerts.opened() if a.kind in _AWAY}
         late, self._due = [], 0
         for camera in self._catalog.cameras.all():
             name = camera.camera_id
             due = camera.recordable and self._plan(name, self._clock.now())
             self._due += bool(due)
             seen = (camera.up, sizes.get(name, -1))
-            if not due or seen != self._seen.get(name) or (not camera.up and name in told):
+            if not due or seen != self._seen.get(name) or (not camera.up and name in alerted):
                 self._grown[name] = now
             self._seen[name] = seen
             hangs = bool(due) and self._still_s(name) > STALE_S

@@ -204,7 +204,7 @@ class PageVisit:
             raise HTTPException(404)
         return found
 
-    def page(self, template: str, /, status: int = 200, **values: Any) -> Response:
+    def page(self, template: str, /, status: int = 200, **values: object) -> Response:
         values |= {"v": self, "t": self.t, "me": self.me, "lang": self.language, "zone": self.site.catalog.zone}
         text = self.site.templates.get_template(template).render(values)
         return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
@@ -230,7 +230,7 @@ class PageVisit:
             return self.go("/password?next=" + quote(self.here))
         return self.error(403, self.t("web.own_password_first"))
 
-    def note(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
+    def note(self, action: str, object_: str = "", detail: Mapping[str, object] | None = None) -> None:
         """Write into the audit."""
         self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
 
@@ -239,7 +239,7 @@ class PageVisit:
         self.site.sending.tell()
         self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
-    def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
+    def note_once(self, action: str, object_: str = "", detail: Mapping[str, object] | None = None) -> None:
         """Write as `note` does, but what a browser repeats (ranges, refreshes) only once in AGAIN_S.
 
         For callers that were admitted; refused requests go through `refused`.
@@ -247,7 +247,7 @@ class PageVisit:
         if self.site.first(self.who, action, object_[:200], repr(detail)):
             self.note(action, object_, detail)
 
-    def refused(self, action: str, object_: str, detail: Mapping[str, Any]) -> None:
+    def refused(self, action: str, object_: str, detail: Mapping[str, object]) -> None:
         """Write a refusal into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
         inside = self.me is not None
         self.site.refusals.add(self.who, identify_sender(self.address), action, object_[:200], detail, signed_in=inside)

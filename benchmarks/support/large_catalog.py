@@ -16,7 +16,7 @@ from agent.catalog.audit import GENESIS, compute_entry_hash
 from agent.core import clock as clocks
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Session
-from tests.support.clip_factory import CLASS, DAY, START, ZONE, Box, make_box
+from tests.support.clip_factory import CLASS, DAY, START, ZONE, ClipBox, make_box
 
 JsonObject: TypeAlias = dict[str, Any]
 DAYS = 10
@@ -155,7 +155,7 @@ def write_audits(catalog: Catalog, count: int) -> None:
     catalog.changes.forget_all()
 
 
-def make_large_box(root: Path, segments: int, material: Path) -> tuple[Box, int]:
+def make_large_box(root: Path, segments: int, material: Path) -> tuple[ClipBox, int]:
     """Make a box with real video of the first minutes of its class of DAY; add classes until there are so many segments."""
     root.mkdir()
     box = make_box(root)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.faults import Box
+from tests.support.faults import FaultBox
 from tests.support.recording_drives import LoopDrive
 
 
 class RandomFaults:
     """Causes random faults of `site`; `log`: (seconds since the start, name) of each."""
 
-    def __init__(self, site: Box, disk: LoopDrive | None, films: dict[str, Path], chance: random.Random) -> None:
+    def __init__(self, site: FaultBox, disk: LoopDrive | None, films: dict[str, Path], chance: random.Random) -> None:
         self._site, self._disk, self._films, self._chance = site, disk, films, chance
         self._codec: dict[str, str] = {}
         self._begun = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from agent.catalog import Catalog
 from agent.core.errors import ClassFileError
 from tests.attendance.test_classes_files import workbook
 from tests.support.attendance_factory import ZONE, a_class, at, body, lesson
+from tests.support.terminal import Terminal
 
 FORM5: list[list[Any]] = [
     ["某学校全民技能提升工程课程计划表"],
@@ -132,11 +132,6 @@ def test_an_opened_class_keeps_its_plan(catalog: Catalog, plan: Path) -> None:
     given = load_class_with_notes(plan, ZONE, a_class(lesson("07:00", "08:00"))).cls
     with pytest.raises(ClassFileProblems, match=r"开班后不能由“.+”直接改为“.+”"):
         import_class(catalog, given, "file", at("07:30"), name="表5.xlsx")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tests.support.contract_check import validate
 MORNING = (lesson("08:30", "10:00"), lesson("10:20", "11:50"))
 
 
-class Site:
+class AttendanceBox:
     """One box: a catalog, a clock, and a camera that is looked at while time passes."""
 
     def __init__(
@@ -64,11 +64,11 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    made: list[Site] = []
+def site(tmp_path: Path) -> Iterator[Callable[..., AttendanceBox]]:
+    made: list[AttendanceBox] = []
 
-    def make(*lessons: dict[str, Any], **more: Any) -> Site:
-        made.append(Site(tmp_path, *lessons, **more))
+    def make(*lessons: dict[str, Any], **more: Any) -> AttendanceBox:
+        made.append(AttendanceBox(tmp_path, *lessons, **more))
         return made[-1]
 
     yield make
@@ -93,7 +93,7 @@ def _check_against_the_contract(catalog: Catalog) -> None:
         validate(f"training/v1/c/s/b/{m.topic}", payload)
 
 
-def test_a_morning_from_provisional_to_final(site: Callable[..., Site]) -> None:
+def test_a_morning_from_provisional_to_final(site: Callable[..., AttendanceBox]) -> None:
     box = site()
     box.until("08:29", steps(("08:00", 5)))
     assert box.catalog.attendance.of_class("C1") == []
@@ -120,7 +120,7 @@ def test_a_morning_from_provisional_to_final(site: Callable[..., Site]) -> None:
     assert box.told() == []
 
 
-def test_revisions_rise_with_what_changes(site: Callable[..., Site]) -> None:
+def test_revisions_rise_with_what_changes(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(publish_s=60, refresh_s=600))
     told = []
     while box.clock.now() < at("09:06"):
@@ -139,7 +139,7 @@ def test_revisions_rise_with_what_changes(site: Callable[..., Site]) -> None:
     ]
 
 
-def test_looks_that_come_late_revise_it(site: Callable[..., Site]) -> None:
+def test_looks_that_come_late_revise_it(site: Callable[..., AttendanceBox]) -> None:
     box = site()
     box.clock.go_to(at("11:55"))
     box.watch.run_once()
@@ -157,7 +157,7 @@ def test_looks_that_come_late_revise_it(site: Callable[..., Site]) -> None:
 
 
 def test_a_restart_leaves_half_days_that_lie_far_back_unless_their_class_was_imported_meanwhile(
-    site: Callable[..., Site],
+    site: Callable[..., AttendanceBox],
 ) -> None:
     """A year of them takes minutes to judge, in which nobody would watch the class under way."""
     box = site()
@@ -176,7 +176,7 @@ def test_a_restart_leaves_half_days_that_lie_far_back_unless_their_class_was_imp
     assert (box.figures()["status"], box.figures()["revision"]) == ("revised", before + 1)
 
 
-def test_an_amendment_revises_and_a_cancelled_half_day_is_withdrawn(site: Callable[..., Site]) -> None:
+def test_an_amendment_revises_and_a_cancelled_half_day_is_withdrawn(site: Callable[..., AttendanceBox]) -> None:
     box = site()
     box.until("11:55", steps(("08:00", 26)), every=60)
     change = {"approved": "2026-11-23", "first_date": "2026-11-23", "reason": "退班"}
@@ -193,7 +193,7 @@ def test_an_amendment_revises_and_a_cancelled_half_day_is_withdrawn(site: Callab
     assert box.figures()["revision"] == gone["revision"]
 
 
-def test_a_shortfall_is_raised_after_its_hold_time_and_cleared(site: Callable[..., Site]) -> None:
+def test_a_shortfall_is_raised_after_its_hold_time_and_cleared(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=120, hold_s=120))
     box.until("09:00", steps(("08:00", 30)))
     box.until("09:10", steps(("09:00", 18)))
@@ -214,20 +214,20 @@ def test_a_shortfall_is_raised_after_its_hold_time_and_cleared(site: Callable[..
     assert box.told() == [("shortfall", "raised", "09:01"), ("shortfall", "cleared", "09:01")]
 
 
-def test_flapping_raises_nothing(site: Callable[..., Site]) -> None:
+def test_flapping_raises_nothing(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=60, hold_s=300))
     box.until("09:40", lambda moment: 30 if moment.minute % 6 < 3 else 15)
     assert box.told() == []
 
 
-def test_what_cannot_be_seen_raises_and_clears_nothing(site: Callable[..., Site]) -> None:
+def test_what_cannot_be_seen_raises_and_clears_nothing(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=120, hold_s=120))
     box.until("09:30", steps(("08:00", 15), ("09:10", None)))
     assert [t[:2] for t in box.told()] == [("shortfall", "raised"), ("late_start", "raised")]
     assert len(box.catalog.alerts.opened()) == 2
 
 
-def test_breaks_raise_nothing_and_the_end_closes_everything(site: Callable[..., Site]) -> None:
+def test_breaks_raise_nothing_and_the_end_closes_everything(site: Callable[..., AttendanceBox]) -> None:
     box = site()
     box.until("10:20", steps(("08:00", 30), ("10:00", 0)), every=60)
     assert box.told() == []
@@ -237,7 +237,9 @@ def test_breaks_raise_nothing_and_the_end_closes_everything(site: Callable[..., 
     assert [t[:2] for t in box.told()] == [("shortfall", "raised"), ("shortfall", "cleared")]
 
 
-def test_what_was_seen_before_a_break_does_not_count_for_the_hold_time_after_it(site: Callable[..., Site]) -> None:
+def test_what_was_seen_before_a_break_does_not_count_for_the_hold_time_after_it(
+    site: Callable[..., AttendanceBox],
+) -> None:
     box = site(lesson("08:30", "10:00"), lesson("10:20:10", "11:50"))
     people = steps(("08:00", 31), ("09:57", 40), ("10:22", 31))
     box.until("10:20", people)
@@ -246,7 +248,7 @@ def test_what_was_seen_before_a_break_does_not_count_for_the_hold_time_after_it(
     assert box.told() == []
 
 
-def test_alerts_of_a_clock_that_was_ahead_mute_none_of_today(site: Callable[..., Site]) -> None:
+def test_alerts_of_a_clock_that_was_ahead_mute_none_of_today(site: Callable[..., AttendanceBox]) -> None:
     box, ahead = (
         site(options=AttendanceOptions(window_s=60, hold_s=60, alerts_per_hour=1)),
         at("09:00") + timedelta(days=1),
@@ -261,7 +263,7 @@ def test_alerts_of_a_clock_that_was_ahead_mute_none_of_today(site: Callable[...,
     assert shortfall == ["raised", "updated", "updated"], "the second one is today's"
 
 
-def test_an_empty_room_a_late_start_an_early_end(site: Callable[..., Site]) -> None:
+def test_an_empty_room_a_late_start_an_early_end(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=120, hold_s=120))
     box.until("11:55", steps(("08:00", 1), ("09:00", 31), ("11:00", 2)), every=60)
     assert box.told() == [
@@ -272,7 +274,7 @@ def test_an_empty_room_a_late_start_an_early_end(site: Callable[..., Site]) -> N
     ]  # fmt: skip
 
 
-def test_too_many_and_practice_groups(site: Callable[..., Site]) -> None:
+def test_too_many_and_practice_groups(site: Callable[..., AttendanceBox]) -> None:
     bench = {"name": "1号", "polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
     box = site(
         lesson("08:30", "11:30", kind="practice"),
@@ -311,7 +313,7 @@ def test_heads_inside_a_polygon() -> None:
     assert count_at_bench(bench, look(at("09:00"), 3, boxes=tuple(seen))) == 0
 
 
-def test_more_alerts_than_the_hour_allows_are_counted(site: Callable[..., Site]) -> None:
+def test_more_alerts_than_the_hour_allows_are_counted(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=60, hold_s=0, settle_s=0, alerts_per_hour=3))
     box.until("10:00", lambda moment: 31 if moment.minute % 10 < 5 else 20)
     raised = [d for d in box.alerts() if d["state"] == "raised"]
@@ -331,13 +333,13 @@ def test_more_alerts_than_the_hour_allows_are_counted(site: Callable[..., Site])
     ]
 
 
-def test_an_open_alert_tells_its_new_figure_now_and_then(site: Callable[..., Site]) -> None:
+def test_an_open_alert_tells_its_new_figure_now_and_then(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=60, hold_s=60, update_s=600))
     box.until("09:40", steps(("08:00", 30), ("09:00", 19), ("09:15", 17)))
     assert [t[1] for t in box.told()] == ["raised", "updated"]
 
 
-def test_a_restart_keeps_the_open_alert(site: Callable[..., Site]) -> None:
+def test_a_restart_keeps_the_open_alert(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=60, hold_s=60))
     box.until("09:10", steps(("08:00", 30), ("09:00", 19)))
     box.restart()
@@ -348,7 +350,7 @@ def test_a_restart_keeps_the_open_alert(site: Callable[..., Site]) -> None:
     assert len({d["alert_id"] for d in box.alerts()}) == 1
 
 
-def test_the_demos_pace(site: Callable[..., Site]) -> None:
+def test_the_demos_pace(site: Callable[..., AttendanceBox]) -> None:
     """Looks every 2 s, a lesson of one minute: raised and cleared within seconds, final soon after."""
     options = AttendanceOptions(window_s=8, hold_s=3, settle_s=0, every_s=1, grace_s=3, publish_s=1, refresh_s=10)
     box = site(lesson("09:00", "09:01"), options=options, expected=6)
@@ -360,7 +362,7 @@ def test_the_demos_pace(site: Callable[..., Site]) -> None:
     assert (body["status"], body["present"], body["lesson_s"]) == ("final", 6, 60)
 
 
-def test_a_class_body_that_cannot_be_read_does_not_end_the_worker(site: Callable[..., Site]) -> None:
+def test_a_class_body_that_cannot_be_read_does_not_end_the_worker(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(every_s=5, back_off_s=60))
     stop, rounds = threading.Event(), []
 
@@ -396,7 +398,7 @@ def test_hold_times(holding: list[bool | None], open_at_first: bool, steps_expec
     assert found == steps_expected
 
 
-def test_stale_looks_say_nothing_of_now(site: Callable[..., Site]) -> None:
+def test_stale_looks_say_nothing_of_now(site: Callable[..., AttendanceBox]) -> None:
     box = site(options=AttendanceOptions(window_s=60, hold_s=300, stale_s=120))
     box.until("09:00", steps(("08:00", 30)))
     seen: list[Look] = box.catalog.looks.of_half_day("C1", DAY, Session.AM)

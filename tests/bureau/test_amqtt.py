@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from agent.demo.broker import find_free_port
 from tests.support.broker import eventually
-from tests.support.bureau_factory import PREFIX, Box, options
+from tests.support.bureau_factory import PREFIX, BureauBox, options
 from tests.support.contract_check import validate
 
 
@@ -59,7 +59,7 @@ def test_link_on_amqtt(tmp_path: Path) -> None:
             return [json.loads(m.payload)["data"]["state"] for m in own]
 
         given = options(port, protocol="3.1.1")
-        with Box(tmp_path, given, requests={"count": lambda _: {"people": 3}}) as box:
+        with BureauBox(tmp_path, given, requests={"count": lambda _: {"people": 3}}) as box:
             for number in range(30):
                 box.alarm(number)
             box.attend(1)

@@ -18,11 +18,11 @@ from agent.bureau.own_state import StateTopic
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
-from agent.core.clock import SystemClock
 from agent.core.errors import BureauError
 from tests.bureau.test_tls import certificates, openssl, secure, tls_settings
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
-from tests.support.bureau_factory import PREFIX, ZONE, Box, now, options
+from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, now, options
+from tests.support.clocks import SteppedClock
 
 __all__ = ["certificates"]
 pytestmark = needs_mosquitto
@@ -82,7 +82,7 @@ def test_a_message_that_is_too_large_for_the_broker_holds_nothing_up(
     with (
         Broker(tmp_path / "broker", settings=SMALL) as broker,
         Listener(broker, f"{PREFIX}/#") as bureau,
-        Box(tmp_path, options(broker.port, protocol="3.1.1")) as box,
+        BureauBox(tmp_path, options(broker.port, protocol="3.1.1")) as box,
     ):
         for number in range(5):  # of five the list has some 2 kB
             box.alarm(number)
@@ -109,7 +109,7 @@ def test_whatever_message_ends_the_link_the_others_get_through(tmp_path: Path, p
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         topics = {"/alert/camera.offline", "/camera/cam1", "/am", "/heartbeat", "/state"}
         forbidden = {"attendance/": "/am", '"online"': "/state"}.get(victim, f"/{victim}")
-        with Censor(broker, victim.encode()) as door, Box(tmp_path, options(door.port, protocol=protocol)) as box:
+        with Censor(broker, victim.encode()) as door, BureauBox(tmp_path, options(door.port, protocol=protocol)) as box:
             box.camera()
             box.attend(1)
             box.alarm(1)
@@ -131,7 +131,7 @@ def test_a_topic_that_was_set_aside_is_tried_again_and_delivered(tmp_path: Path)
         Broker(tmp_path / "broker") as broker,
         Listener(broker, f"{PREFIX}/#") as bureau,
         Censor(broker, b"camera.offline") as door,
-        Box(tmp_path, options(door.port, aside_pause_s=2)) as box,
+        BureauBox(tmp_path, options(door.port, aside_pause_s=2)) as box,
     ):
         box.alarm(1)
         eventually(lambda: warnings.load_warnings(box.catalog), 30)
@@ -176,8 +176,8 @@ def test_two_boxes_of_one_name_are_told_once_by_each(tmp_path: Path, protocol: s
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port, protocol=protocol)
         with (
-            Box(tmp_path / "one", given, boot_id="boot-a") as one,
-            Box(tmp_path / "two", given, boot_id="boot-b") as two,
+            BureauBox(tmp_path / "one", given, boot_id="boot-a") as one,
+            BureauBox(tmp_path / "two", given, boot_id="boot-b") as two,
         ):
             for box in (one, two):
                 eventually(lambda b=box: b.catalog.alerts.open_one(AlertKind.BOX_DUPLICATE, "box"), 40)
@@ -195,11 +195,11 @@ def test_what_an_earlier_run_left_behind_is_no_second_box(tmp_path: Path, protoc
     """Its retained `online`, its will, its own birth queued for the session."""
     with Broker(tmp_path / "broker", persistent=True) as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port, protocol=protocol)
-        with Box(tmp_path, given, boot_id="boot-1"):
+        with BureauBox(tmp_path, given, boot_id="boot-1"):
             birth = bureau.wait(lambda: bureau.on("/state"))[0].payload
         # as after a crash: the state of before stands, and is queued for the session
         bureau.client.publish(f"{PREFIX}/state", birth, qos=1, retain=True).wait_for_publish(5)
-        with Box(tmp_path, given, boot_id="boot-2") as box:
+        with BureauBox(tmp_path, given, boot_id="boot-2") as box:
             bureau.wait(lambda: b"boot-2" in bureau.on("/state")[-1].payload)
             late_will = birth.replace(b'"online"', b'"offline"')
             bureau.client.publish(f"{PREFIX}/state", late_will, qos=1, retain=True)
@@ -219,13 +219,7 @@ def test_what_an_earlier_run_left_behind_is_no_second_box(tmp_path: Path, protoc
 
 
 def test_the_alert_of_a_second_box_ends_an_hour_after_its_last_sign(tmp_path: Path) -> None:
-    class Later(SystemClock):
-        ahead = 0.0
-
-        def monotonic(self) -> float:  # type: ignore[override]
-            return time.monotonic() + self.ahead
-
-    clock = Later()
+    clock = SteppedClock()
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
         own = StateTopic(catalog, clock, options(1), boot_id="a", version="1")
         own.other_box()
@@ -252,7 +246,7 @@ def test_the_alert_of_a_second_box_ends_an_hour_after_its_last_sign(tmp_path: Pa
 )
 def test_a_broker_that_lacks_retain_or_qos_is_told_as_such(tmp_path: Path, lack: str, protocol: str, word: str) -> None:
     with Broker(tmp_path / "broker", settings=f"allow_anonymous true\n{lack}") as broker:
-        with Box(tmp_path, options(broker.port, protocol=protocol)) as box:
+        with BureauBox(tmp_path, options(broker.port, protocol=protocol)) as box:
             problem = eventually(lambda: box.link.status().problem)
             where = {"host": "127.0.0.1", "port": broker.port}
             size = len(box.link._own.message("offline", now()))

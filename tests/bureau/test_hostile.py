@@ -27,7 +27,7 @@ from agent.contract.requests import NAMES
 from agent.contract.values import is_day
 from agent.core.errors import BureauError
 from tests.support.broker import Broker, Heard, Listener, eventually, needs_mosquitto
-from tests.support.bureau_factory import PREFIX, ZONE, Box, options
+from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, options
 from tests.support.contract_check import registry, validate, validate_response, validator
 
 CLASS: dict[str, Any] = {
@@ -93,7 +93,7 @@ def test_bad_classes_change_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
     caplog.set_level(logging.INFO, "agent.bureau")
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port)
-        with Box(tmp_path, given, accept_class=accept) as box:
+        with BureauBox(tmp_path, given, accept_class=accept) as box:
             bureau.wait(lambda: bureau.on("/state"))
             for _ in range(2):  # the second time there is nothing new to say
                 for suffix, payload in BAD_CLASSES.values():
@@ -115,7 +115,7 @@ def test_bad_classes_change_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_what_the_bureau_approved_wins_over_the_file(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         say(bureau, "classes/C-1", body(expected=28), retain=True)  # before the box was ever there
-        with Box(tmp_path, options(broker.port)) as box:
+        with BureauBox(tmp_path, options(broker.port)) as box:
             box.catalog.classes.put("C-1", CLASS, "file", box.link.status().since)
             eventually(lambda: box.catalog.classes.get("C-1").source == "bureau")  # type: ignore[union-attr]
             event = box.catalog.events.last("class.approved")
@@ -160,7 +160,7 @@ def test_only_the_pinned_key_approves(tmp_path: Path) -> None:
     ]
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port, signing_key=(tmp_path / "bureau.pub").read_text())
-        with Box(tmp_path, given) as box:
+        with BureauBox(tmp_path, given) as box:
             bureau.wait(lambda: bureau.on("/state"))
             for payload in bad:
                 say(bureau, "classes/C-1", payload)
@@ -183,7 +183,7 @@ def count_now(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
 @needs_mosquitto
 def test_requests_are_answered_where_the_asker_wants(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as bureau:
-        box = Box(tmp_path, options(broker.port), requests={"count": count_now, "gaps": count_now})
+        box = BureauBox(tmp_path, options(broker.port), requests={"count": count_now, "gaps": count_now})
         with box:
             bureau.wait(lambda: bureau.on("/state"))
             say(bureau, "request/count", b'{"room_id": "r1"}', to="dashboard/reply/1")
@@ -224,7 +224,7 @@ def test_requests_are_answered_where_the_asker_wants(tmp_path: Path) -> None:
 @needs_mosquitto
 def test_no_answer_in_another_voice(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, "#") as bureau:
-        with Box(tmp_path, options(broker.port), requests={"count": count_now}):
+        with BureauBox(tmp_path, options(broker.port), requests={"count": count_now}):
             bureau.wait(lambda: bureau.on("/state"))
             topics = [f"{PREFIX}/state", "training/v1/other/site/box/alert/drive.full", "$SYS/x"]
             for topic in topics:
@@ -242,7 +242,7 @@ def test_a_question_that_cannot_be_answered_ends_no_connection(tmp_path: Path) -
     """An empty response topic, an ID that is no text, an answer larger than the broker takes."""
     small = Broker(tmp_path / "broker", settings="allow_anonymous true\nmax_packet_size 3000")
     with small as broker, Listener(broker, "#") as bureau:
-        box = Box(tmp_path, options(broker.port), requests={"count": lambda _: {"people": "9" * 6000}})
+        box = BureauBox(tmp_path, options(broker.port), requests={"count": lambda _: {"people": "9" * 6000}})
         with box:
             bureau.wait(lambda: bureau.on("/state"))
             say(bureau, "request/count", b"{}", to="")
@@ -262,7 +262,7 @@ def test_two_boxes_of_one_name_do_not_chase_each_other(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port, pause_min_s=0.05, pause_max_s=10, steady_s=10)
         (tmp_path / "other").mkdir()
-        with Box(tmp_path, given), Box(tmp_path / "other", given, boot_id="boot-2"):
+        with BureauBox(tmp_path, given), BureauBox(tmp_path / "other", given, boot_id="boot-2"):
             time.sleep(3)
         births = [h for h in bureau.on("/state") if b'"online"' in h.payload]
         assert 2 <= len(births) < 20
@@ -334,7 +334,7 @@ def serve_web(sock: socket.socket) -> None:
 def test_bad_broker_costs_nothing_but_time(tmp_path: Path, behave: Behave, word: str) -> None:
     with bad_broker(behave) as port:
         given = options(port, ack_timeout_s=1, connect_timeout_s=1)
-        with Box(tmp_path, given) as box:
+        with BureauBox(tmp_path, given) as box:
             box.alarm(1)
             box.attend(1)
             problem = eventually(lambda: box.link.status().problem, 8)
@@ -394,7 +394,7 @@ def cut(data: bytes) -> tuple[int, bytes, bytes] | None:
 def test_no_more_is_under_way_than_the_broker_takes(tmp_path: Path, most: int) -> None:
     worst: list[int] = []
     with bad_broker(strict_broker(most, worst, [])) as port:
-        box = Box(tmp_path, options(port))
+        box = BureauBox(tmp_path, options(port))
         for number in range(4):
             box.alarm(number)
         with box:
@@ -407,7 +407,7 @@ def test_a_refused_state_keeps_the_box_from_no_birth(tmp_path: Path) -> None:
     """The pause after a refusal is over before all retained messages are brought."""
     topics: list[str] = []
     with bad_broker(strict_broker(1, [], topics, full=True)) as port:
-        box = Box(tmp_path, options(port, refused_pause_s=0.2))
+        box = BureauBox(tmp_path, options(port, refused_pause_s=0.2))
         for number in range(10):
             box.attend(1, f"C-{number}")
         with box:

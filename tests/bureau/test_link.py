@@ -29,10 +29,10 @@ from agent.core.clock import SystemClock, parse_time
 from agent.core.model import Segment, Session
 from tests.support import processes
 from tests.support.broker import Broker, Heard, Listener, eventually, needs_mosquitto
-from tests.support.bureau_factory import PREFIX, ZONE, Box, attendance, now, options
+from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, attendance, now, options
+from tests.support.clocks import SteppedClock
 from tests.support.contract_check import channel_of, retained, validate
 from tests.support.paths import ROOT
-from tests.support.recording_bench import SteppedClock
 
 pytestmark = needs_mosquitto
 PROTOCOLS = ["5", "3.1.1"]
@@ -68,7 +68,7 @@ def join_now(broker: Broker) -> dict[str, Heard]:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_birth_will_and_clean_stop(tmp_path: Path, protocol: str) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker) as bureau:
-        with Box(tmp_path, options(broker.port, protocol=protocol)) as box:
+        with BureauBox(tmp_path, options(broker.port, protocol=protocol)) as box:
             box.camera()
             box.alarm(1)
             bureau.wait(lambda: bureau.on("/alerts/open") and bureau.on("/camera/cam1") and bureau.on("/state"))
@@ -88,8 +88,8 @@ def test_birth_will_and_clean_stop(tmp_path: Path, protocol: str) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from tests.support.bureau_factory import Box, options
-with Box(Path(sys.argv[1]), options(int(sys.argv[2]))) as box:
+from tests.support.bureau_factory import BureauBox, options
+with BureauBox(Path(sys.argv[1]), options(int(sys.argv[2]))) as box:
     for number in range(1000):
         box.alarm(number)
     box._thread.join()
@@ -105,7 +105,7 @@ def test_kill_9_of_the_agent_sets_off_the_will_and_loses_nothing(tmp_path: Path)
         bureau.wait(lambda: states(bureau)[-1:] == ["offline"])
         birth, will = (e["data"] for e in events(bureau.on("/state"))[-2:])
         assert {**birth, "state": ""} == {**will, "state": ""}, "the will mirrors the birth"
-        with Box(tmp_path, options(broker.port), boot_id="boot-2") as box:
+        with BureauBox(tmp_path, options(broker.port), boot_id="boot-2") as box:
             bureau.wait(lambda: states(bureau)[-1:] == ["online"])
             written = [a.alert_id for a in box.catalog.alerts.recent(2000)]
             bureau.wait(lambda: box.catalog.outbox.size() == 0)
@@ -124,7 +124,7 @@ def test_broker_dead_for_long_across_two_restarts_of_the_agent(tmp_path: Path, p
     with Broker(tmp_path / "broker", persistent=True) as broker:
         given = options(broker.port, protocol=protocol)
         with Listener(broker, f"{PREFIX}/#", client_id="bureau") as bureau:
-            with Box(tmp_path, given, boot_id="boot-1") as box:
+            with BureauBox(tmp_path, given, boot_id="boot-1") as box:
                 bureau.wait(lambda: states(bureau) == ["online"])
                 box.alarm(0)
                 box.attend(1)
@@ -135,13 +135,13 @@ def test_broker_dead_for_long_across_two_restarts_of_the_agent(tmp_path: Path, p
                     box.alarm(number)
                     box.attend(1 + number)
                 eventually(lambda: not box.link.status().connected)
-            with Box(tmp_path, given, boot_id="boot-2") as box:
+            with BureauBox(tmp_path, given, boot_id="boot-2") as box:
                 for number in range(30, 60):
                     box.alarm(number)
                     box.attend(1 + number)
                 problem = eventually(lambda: box.link.status().problem)
                 assert str(broker.port) in problem
-            with Box(tmp_path, given, boot_id="boot-3") as box:
+            with BureauBox(tmp_path, given, boot_id="boot-3") as box:
                 box.catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, "cam0", now())
                 before = len(bureau.heard)
                 broker.start()
@@ -167,7 +167,7 @@ def test_retained_is_never_old_and_online_means_right(tmp_path: Path) -> None:
     """While a backlog of revisions is replayed, a subscriber that joins meets the newest or an offline box."""
     with Broker(tmp_path / "broker", persistent=True) as broker:
         given = options(broker.port)
-        with Box(tmp_path, given) as box:
+        with BureauBox(tmp_path, given) as box:
             box.attend(1)
             eventually(lambda: box.link.status().connected and box.catalog.outbox.size() == 0)
             broker.kill()
@@ -192,7 +192,7 @@ def test_retained_is_never_old_and_online_means_right(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_broker_that_comes_back_empty_is_filled_again(tmp_path: Path, protocol: str) -> None:
-    with Broker(tmp_path / "broker") as broker, Box(tmp_path, options(broker.port, protocol=protocol)) as box:
+    with Broker(tmp_path / "broker") as broker, BureauBox(tmp_path, options(broker.port, protocol=protocol)) as box:
         box.camera()
         box.alarm(1)
         box.attend(1)
@@ -211,7 +211,7 @@ def test_broker_that_comes_back_empty_is_filled_again(tmp_path: Path, protocol: 
 
 def test_kill_9_of_the_broker_in_the_middle_of_a_flood(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", persistent=True) as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        with Box(tmp_path, options(broker.port)) as box:
+        with BureauBox(tmp_path, options(broker.port)) as box:
             for number in range(400):
                 box.alarm(number)
                 if number in (100, 250):
@@ -231,7 +231,7 @@ def test_an_old_will_does_not_stand_nor_does_a_second_soon_after(tmp_path: Path,
     with (
         Broker(tmp_path / "broker") as broker,
         Listener(broker, f"{PREFIX}/#") as bureau,
-        Box(tmp_path, options(broker.port)),
+        BureauBox(tmp_path, options(broker.port)),
     ):
         birth = bureau.wait(lambda: bureau.on("/state"))[0]
         will = birth.payload.replace(b'"online"', b'"offline"')
@@ -245,7 +245,7 @@ def test_an_old_will_does_not_stand_nor_does_a_second_soon_after(tmp_path: Path,
 def test_what_is_sent_at_once_is_no_replay_though_the_clock_was_put_back(tmp_path: Path) -> None:
     clock = SteppedClock()
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        box = Box(tmp_path, options(broker.port), clock=clock)
+        box = BureauBox(tmp_path, options(broker.port), clock=clock)
         box.alarm(1)
         with box:
             bureau.wait(lambda: bureau.on("/alert/camera.offline"))
@@ -258,7 +258,7 @@ def test_what_is_sent_at_once_is_no_replay_though_the_clock_was_put_back(tmp_pat
 
 def test_a_camera_s_change_is_told_once_whoever_notices_it_first(tmp_path: Path) -> None:
     """The camera watch tells it with each search, the link looks every two seconds."""
-    box = Box(tmp_path, options(1))
+    box = BureauBox(tmp_path, options(1))
     tellers = [
         CameraReporter(box.catalog, SystemClock(), clock_bound_s=5).publish,
         RetainedReconciler(box.catalog, SystemClock(), options(1), list).start,
@@ -283,7 +283,7 @@ def test_attendance_is_retained_until_30_days_after_the_class(tmp_path: Path) ->
         old = attendance(1, "OLD", day=now().date().replace(year=now().year - 1))
         catalog.outbox.put(f"attendance/OLD/{old['date']}/am", "attendance", old, now(), retained=True)
         catalog.close()
-        with Box(tmp_path, options(broker.port)) as box:
+        with BureauBox(tmp_path, options(broker.port)) as box:
             box.attend(1)
             bureau.wait(lambda: any(h.payload == b"" for h in bureau.on(f"attendance/OLD/{old['date']}/am")))
             eventually(lambda: box.catalog.outbox.size() == 0)
@@ -296,7 +296,7 @@ def test_heartbeat_is_as_the_contract_has_it_and_dropped_when_late(tmp_path: Pat
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         given = options(broker.port, heartbeat_keep_s=60)
         drive = {"drive_id": "d1", "state": "attached", "free_bytes": 10**12, "days_left": 41.5}
-        with Box(tmp_path, given) as box:
+        with BureauBox(tmp_path, given) as box:
             box.camera()
             heart = Heartbeat(
                 box.catalog,
@@ -385,7 +385,7 @@ def test_subscriber_of_the_docs(tmp_path: Path) -> None:
     """It hears what the same page documents: the boxes' messages, the bureau's own, cleared topics; again after a restart."""
     examples = (ROOT / "docs" / "reference" / "mqtt.md").read_text(encoding="utf-8")
     signed = {"specversion": "1.0", "id": "class-C-1-3", "data_base64": "e30=", "signature": "-"}
-    with Broker(tmp_path / "broker") as broker, Box(tmp_path, options(broker.port)) as box:
+    with Broker(tmp_path / "broker") as broker, BureauBox(tmp_path, options(broker.port)) as box:
         eventually(lambda: box.link.status().connected and box.catalog.outbox.size() == 0)
         program = program_of_the_docs(broker.port)
 

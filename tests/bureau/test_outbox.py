@@ -22,7 +22,7 @@ from tests.bureau.test_link import join_now
 from tests.support import attendance_factory as made
 from tests.support.attendance_factory import at
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
-from tests.support.bureau_factory import PREFIX, ZONE, Box, attendance, now, options
+from tests.support.bureau_factory import PREFIX, ZONE, BureauBox, attendance, now, options
 from tests.support.clocks import HandClock
 
 BEGIN = at("09:00")
@@ -102,7 +102,7 @@ def test_a_topic_that_is_forgotten_is_gone_at_the_broker(tmp_path: Path) -> None
     old = attendance(1, "OLD")
     topic = f"attendance/OLD/{old['date']}/am"
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        with Box(tmp_path, options(broker.port)) as box:
+        with BureauBox(tmp_path, options(broker.port)) as box:
             box.attend(1, "OLD")
             box.attend(1)
             eventually(lambda: box.catalog.outbox.size() == 0)
@@ -111,7 +111,7 @@ def test_a_topic_that_is_forgotten_is_gone_at_the_broker(tmp_path: Path) -> None
             bureau.wait(lambda: any(h.payload == b"" for h in bureau.on(topic)))
             eventually(lambda: box.catalog.outbox.size() == 0)
             assert [t for t in join_now(broker) if "/attendance/" in t] == [f"{PREFIX}/attendance/C-1/{old['date']}/am"]
-        with Box(tmp_path, options(broker.port)) as box:  # it sends again what it remembers
+        with BureauBox(tmp_path, options(broker.port)) as box:  # it sends again what it remembers
             eventually(lambda: box.link.status().connected)
             bureau.wait(lambda: len(bureau.on(f"attendance/C-1/{old['date']}/am")) >= 2)
             assert f"{PREFIX}/{topic}" not in join_now(broker)

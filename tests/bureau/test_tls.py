@@ -15,7 +15,7 @@ import pytest
 from agent.bureau import BureauOptions, probe_broker
 from agent.core.errors import BureauError, SettingsError
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
-from tests.support.bureau_factory import PREFIX, Box, options
+from tests.support.bureau_factory import PREFIX, BureauBox, options
 from tests.support.paths import ROOT
 
 pytestmark = [
@@ -115,14 +115,14 @@ def secure(broker: Broker, folder: Path, **more: Any) -> BureauOptions:
 def test_tls_with_the_pinned_ca(tmp_path: Path, certificates: Path, protocol: str) -> None:
     with Broker(tmp_path / "broker", settings=tls_settings(certificates)) as broker:
         given = secure(broker, certificates, protocol=protocol)
-        with Listener(broker, tls=bureau_tls(certificates)) as bureau, Box(tmp_path, given) as box:
+        with Listener(broker, tls=bureau_tls(certificates)) as bureau, BureauBox(tmp_path, given) as box:
             for number in range(100):
                 box.alarm(number)
             bureau.wait(lambda: len(bureau.on("/alert/camera.offline")) == 100)
 
 
 def problem_of(tmp_path: Path, given: BureauOptions) -> str:
-    with Box(tmp_path, given) as box:
+    with BureauBox(tmp_path, given) as box:
         box.alarm(1)
         problem: str = eventually(lambda: box.link.status().problem)
         assert box.catalog.outbox.size() == 2, "nothing was sent"
@@ -176,7 +176,7 @@ def test_client_certificates_and_the_example_of_access_control(tmp_path: Path, c
             "key_file": certificates / "wenshui-site1-box1.key",
         }
         with Listener(broker, "training/v1/#", tls=bureau_tls(certificates, "dashboard")) as bureau:
-            with Box(
+            with BureauBox(
                 tmp_path, secure(broker, certificates, **mine), requests={"count": lambda _: {"people": 1}}
             ) as box:
                 box.alarm(1)
@@ -185,7 +185,7 @@ def test_client_certificates_and_the_example_of_access_control(tmp_path: Path, c
                 bureau.wait(lambda: bureau.on("/response/count"))
             other = secure(broker, certificates, box="box2", **mine)
             (tmp_path / "2").mkdir()
-            with Box(tmp_path / "2", other) as box:
+            with BureauBox(tmp_path / "2", other) as box:
                 box.alarm(2)
                 eventually(lambda: box.link.status().connected)
                 eventually(lambda: box.catalog.outbox.size() == 2)
@@ -213,7 +213,7 @@ def test_the_example_configuration_starts(tmp_path: Path, certificates: Path) ->
     lines = [x for x in text.splitlines() if not x.startswith(("listener ", "user "))]
     with Broker(tmp_path / "broker", settings="\n".join(lines)) as broker:
         given = secure(broker, certificates, username="wenshui-site1-box1", password="pw")
-        with Box(tmp_path, given) as box:
+        with BureauBox(tmp_path, given) as box:
             box.alarm(1)
             eventually(lambda: box.link.status().connected and box.catalog.outbox.size() == 0)
 

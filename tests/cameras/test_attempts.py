@@ -27,9 +27,9 @@ from agent.credentials.attempts import (
     ATTEMPT_PAUSE_S,
     MAX_ATTEMPTS,
     AttemptBudget,
-    CatalogStore,
-    FileStore,
-    MemoryStore,
+    CatalogAttemptStore,
+    FileAttemptStore,
+    MemoryAttemptStore,
 )
 from agent.settings import schema, wiring
 from simulator.camera import VirtualCamera
@@ -46,7 +46,7 @@ LOCKS_AFTER = 5
 
 
 def test_after_a_boot_the_rest_of_the_hour_is_told_by_the_wall_clock() -> None:
-    clock, kept = HandClock(), MemoryStore()
+    clock, kept = HandClock(), MemoryAttemptStore()
     assert tries(AttemptBudget(clock, kept), clock) == MAX_ATTEMPTS
     with kept.change() as state:
         assert state.text
@@ -60,7 +60,7 @@ def test_after_a_boot_the_rest_of_the_hour_is_told_by_the_wall_clock() -> None:
 
 def test_two_accounts_at_one_camera_are_counted_apart_and_for_good() -> None:
     """By turns they had given each other new tries: the service with its password, a person with another."""
-    clock, kept = HandClock(), MemoryStore()
+    clock, kept = HandClock(), MemoryAttemptStore()
     service, person = AttemptBudget(clock, kept), AttemptBudget(clock, kept)
     given = Counter[str]()
     for _ in range(6):
@@ -77,7 +77,11 @@ def test_objects_with_one_store_share_the_tries(tmp_path: Path) -> None:
         Catalog(tmp_path / "a.db", ZoneInfo("Asia/Shanghai")) as one,
         Catalog(tmp_path / "a.db", ZoneInfo("Asia/Shanghai")) as two,
     ):
-        stores = [MemoryStore()] * 2, [FileStore(tmp_path / "f")] * 2, [CatalogStore(one), CatalogStore(two)]
+        stores = (
+            [MemoryAttemptStore()] * 2,
+            [FileAttemptStore(tmp_path / "f")] * 2,
+            [CatalogAttemptStore(one), CatalogAttemptStore(two)],
+        )
         for pair in stores:
             budgets = [AttemptBudget(clock, store) for store in pair]
             with budgets[0].attempt("onvif", ("cam",), account) as first:
@@ -95,7 +99,7 @@ def test_tries_of_a_process_that_was_killed_are_given_back(tmp_path: Path) -> No
         "import os, signal, sys; from pathlib import Path; from agent.credentials.attempts import *\n"
         "from agent.core.clock import SystemClock as C\n"
         "class A: username, password = 'u', 'pw'\n"
-        "with AttemptBudget(C(), FileStore(Path(sys.argv[1]))).attempt('onvif', ('cam',), A()):"
+        "with AttemptBudget(C(), FileAttemptStore(Path(sys.argv[1]))).attempt('onvif', ('cam',), A()):"
         " os.kill(os.getpid(), signal.SIGKILL)"
     )
     for _ in range(MAX_ATTEMPTS + 1):
@@ -103,7 +107,7 @@ def test_tries_of_a_process_that_was_killed_are_given_back(tmp_path: Path) -> No
         assert done.returncode == -signal.SIGKILL
     assert "open" in (tmp_path / "f").read_text(encoding="utf-8")
     began = time.monotonic()
-    with AttemptBudget(SystemClock(), FileStore(tmp_path / "f")).attempt(
+    with AttemptBudget(SystemClock(), FileAttemptStore(tmp_path / "f")).attempt(
         "onvif", ("cam",), Credentials("u", "pw")
     ) as attempt:
         attempt.right()
@@ -111,7 +115,7 @@ def test_tries_of_a_process_that_was_killed_are_given_back(tmp_path: Path) -> No
 
 
 def test_counts_of_the_first_release_and_a_file_that_was_cut_off(tmp_path: Path) -> None:
-    clock, budget = HandClock(), MemoryStore()
+    clock, budget = HandClock(), MemoryAttemptStore()
     assert tries(AttemptBudget(clock, budget), clock) == MAX_ATTEMPTS
     with budget.change() as state:
         new = json.loads(state.text or "")
@@ -120,13 +124,13 @@ def test_counts_of_the_first_release_and_a_file_that_was_cut_off(tmp_path: Path)
     assert tries(AttemptBudget(clock, budget), clock) == 0
     file = tmp_path / "f"
     file.write_text(json.dumps(new)[:50], encoding="utf-8")
-    assert tries(AttemptBudget(clock, FileStore(file)), clock) == MAX_ATTEMPTS
+    assert tries(AttemptBudget(clock, FileAttemptStore(file)), clock) == MAX_ATTEMPTS
 
 
 # The commands, against a camera that locks itself after five wrong passwords
 
 
-class Box:
+class AttemptBox:
     """A box with settings, a bureau's list that takes every model, and no catalog yet."""
 
     def __init__(self, folder: Path) -> None:
@@ -180,12 +184,12 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    yield Box(tmp_path)
+def box(tmp_path: Path) -> Iterator[AttemptBox]:
+    yield AttemptBox(tmp_path)
 
 
 @pytest.mark.parametrize("how", ["with settings", "without settings"])
-def test_discover_again_and_again_locks_no_camera(box: Box, how: str) -> None:
+def test_discover_again_and_again_locks_no_camera(box: AttemptBox, how: str) -> None:
     known = ["--config", str(box.config)] if how == "with settings" else ["--network", f"{box.net}.0/24"]
     with box.camera(2) as camera:
         said = [box.run("discover", *known, "--language", "en")[1] for _ in range(LOCKS_AFTER + 1)]
@@ -195,7 +199,7 @@ def test_discover_again_and_again_locks_no_camera(box: Box, how: str) -> None:
         assert "L2" in out, "changed settings are tried at once"
 
 
-def test_discovers_at_the_same_time_lock_no_camera(box: Box) -> None:
+def test_discovers_at_the_same_time_lock_no_camera(box: AttemptBox) -> None:
     with box.camera(3) as camera:
         runs = [box.command("discover", "--config", str(box.config)) for _ in range(LOCKS_AFTER + 1)]
         for run in runs:
@@ -209,7 +213,7 @@ def test_discovers_at_the_same_time_lock_no_camera(box: Box) -> None:
         assert [line["serial"] for line in said] == ["L3"] * len(runs)
 
 
-def test_service_and_commands_have_the_same_tries(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_and_commands_have_the_same_tries(box: AttemptBox, monkeypatch: pytest.MonkeyPatch) -> None:
     """By turns, with the service's object kept as in a process that runs for weeks."""
     monkeypatch.setenv("SITE_AGENT_CAMERAS__PASSWORD", "wrong")
     with box.camera(4) as camera:
@@ -224,7 +228,7 @@ def test_service_and_commands_have_the_same_tries(box: Box, monkeypatch: pytest.
         assert camera.device.refused == MAX_ATTEMPTS and not camera.device.locked_until
 
 
-def test_a_picture_for_setup_and_the_recorder_for_trials_count_too(box: Box) -> None:
+def test_a_picture_for_setup_and_the_recorder_for_trials_count_too(box: AttemptBox) -> None:
     """Both give the password to the stream, past the web service."""
     box.run("drive", "init", str(box.folder / "drive"), "--label", "T")
     with box.camera(5) as camera:
@@ -243,7 +247,7 @@ def test_a_picture_for_setup_and_the_recorder_for_trials_count_too(box: Box) -> 
 # One door: what discover says is what the service does
 
 
-def test_discover_asks_a_camera_as_the_service_does(box: Box) -> None:
+def test_discover_asks_a_camera_as_the_service_does(box: AttemptBox) -> None:
     """With the camera's own password and the common user name; by the address it was met at; under names that are free."""
     with box.camera(6, password="own-secret") as camera:
         address = camera.address
@@ -256,7 +260,7 @@ def test_discover_asks_a_camera_as_the_service_does(box: Box) -> None:
         assert camera.device.refused == 0
 
 
-def test_two_devices_of_one_serial_are_both_told(box: Box) -> None:
+def test_two_devices_of_one_serial_are_both_told(box: AttemptBox) -> None:
     with box.camera(7, serial="SAME") as one, box.camera(8, serial="SAME") as two:
         found = box.discovered(password="right")
         told = " ".join([str(c["address"]) for c in found] + [str(c["reasons"]) for c in found])

@@ -19,22 +19,16 @@ from simulator.onvif_state import AudioEncoder, DeviceState, VideoEncoder
 from simulator.personality import Personality
 from tests.support import processes
 from tests.support.paths import ROOT
-from tests.support.personalities import PASSWORD, USERNAME, Simulated, fresh_net
+from tests.support.personalities import PASSWORD, USERNAME, CameraNetwork, Simulated, fresh_net
 
 MODELS = str(ROOT / "config" / "camera-models.example.toml")
 FIELDS = ["camera_id", "address", "manufacturer", "model", "firmware", "serial", "verdict", "reasons", "streams"]
 
 
-class Net:
-    """Each test's own network, `Net.at` its first three numbers."""
-
-    at = ""
-
-
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = i18n.get_language()
-    Net.at = fresh_net()
+    CameraNetwork.at = fresh_net()
     monkeypatch.setenv("SITE_AGENT_CAMERAS__PASSWORD", PASSWORD)
     yield
     i18n.use_language(before)
@@ -42,13 +36,22 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def discover(*more: str, network: str = "") -> int:
     return main(
-        ["discover", "--network", network or f"{Net.at}.0/24", "--username", USERNAME, "--timeout", "0.4", *more]
+        [
+            "discover",
+            "--network",
+            network or f"{CameraNetwork.at}.0/24",
+            "--username",
+            USERNAME,
+            "--timeout",
+            "0.4",
+            *more,
+        ]
     )
 
 
 def device(last: int, personality: Personality | None = None, **fields: Any) -> Simulated:
     state = DeviceState(**{"serial": f"D{last}", **fields})
-    return Simulated(f"{Net.at}.{last}", personality or Personality(), state)
+    return Simulated(f"{CameraNetwork.at}.{last}", personality or Personality(), state)
 
 
 def test_json_is_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +63,7 @@ def test_json_is_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
         ("cam1", "D1", "admitted"),
         ("cam2", "D2", "refused"),
     ]
-    assert lines[0]["streams"][0]["uri"] == f"rtsp://{Net.at}.1:554/main"
+    assert lines[0]["streams"][0]["uri"] == f"rtsp://{CameraNetwork.at}.1:554/main"
 
 
 def test_table_for_the_installer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,8 +131,8 @@ def test_settings_give_names_networks_and_passwords(tmp_path: Path, capsys: pyte
         file = tmp_path / "agent.toml"
         file.write_text(
             f'county = "c"\nsite = "s"\nbox = "b"\ninstitution = "i"\nstate_dir = "{tmp_path}"\n[cameras]\n'
-            f'networks = ["{Net.at}.0/24"]\nmodel_list = "{MODELS}"\n[[cameras.known]]\ncamera_id = "rear"\n'
-            f'address = "{Net.at}.8:{hidden.device.port}"\n',
+            f'networks = ["{CameraNetwork.at}.0/24"]\nmodel_list = "{MODELS}"\n[[cameras.known]]\ncamera_id = "rear"\n'
+            f'address = "{CameraNetwork.at}.8:{hidden.device.port}"\n',
             encoding="utf-8",
         )
         assert main(["discover", "--json", "--timeout", "0.3", "--config", str(file)]) == 0
@@ -199,7 +202,7 @@ def test_from_a_shell_the_password_is_in_no_argument(tmp_path: Path) -> None:
             "agent",
             "discover",
             "--network",
-            f"{Net.at}.10/32",
+            f"{CameraNetwork.at}.10/32",
             "--json",
             "--models",
             MODELS,

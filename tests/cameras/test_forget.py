@@ -47,7 +47,7 @@ teacher = "T"
 """
 
 
-class Box:
+class ForgetBox:
     def __init__(self, folder: Path) -> None:
         self.folder, self.net = folder, fresh_net()
         (folder / "models.toml").write_text('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n', encoding="utf-8")
@@ -103,13 +103,13 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    made = Box(tmp_path)
+def box(tmp_path: Path) -> Iterator[ForgetBox]:
+    made = ForgetBox(tmp_path)
     with made.catalog:
         yield made
 
 
-def test_a_camera_that_is_gone_is_forgotten(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_camera_that_is_gone_is_forgotten(box: ForgetBox, capsys: pytest.CaptureFixture[str]) -> None:
     with box.camera(1):
         with box.camera(2):
             box.watch.search()
@@ -139,7 +139,7 @@ def test_a_camera_that_is_gone_is_forgotten(box: Box, capsys: pytest.CaptureFixt
     assert "cam2" not in capsys.readouterr().out
 
 
-def test_forgetting_during_a_search_is_not_undone_by_it(box: Box) -> None:
+def test_forgetting_during_a_search_is_not_undone_by_it(box: ForgetBox) -> None:
     with box.camera(3, Personality(delay_s=0.3)):
         box.watch.search()
         search = threading.Thread(target=box.watch.search)
@@ -151,7 +151,7 @@ def test_forgetting_during_a_search_is_not_undone_by_it(box: Box) -> None:
     assert {m.topic for m in box.catalog.outbox.remembered("camera/")} == {"camera/cam2"}
 
 
-def test_what_is_counted_on_is_not_forgotten(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_counted_on_is_not_forgotten(box: ForgetBox, capsys: pytest.CaptureFixture[str]) -> None:
     with box.camera(4):
         box.watch.search()
     today, yesterday = datetime.now(ZONE).date(), datetime.now(ZONE).date() - timedelta(days=1)
@@ -180,7 +180,7 @@ def test_what_is_counted_on_is_not_forgotten(box: Box, capsys: pytest.CaptureFix
     assert box.cameras("forget", "cam1") == 0 and box.ids() == []
 
 
-def test_the_list(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list(box: ForgetBox, capsys: pytest.CaptureFixture[str]) -> None:
     assert box.cameras("list") == 0 and "discover" in capsys.readouterr().err
     with box.camera(5):
         box.watch.search()

@@ -192,7 +192,7 @@ def test_a_user_with_few_rights_is_no_wrong_password() -> None:
 def test_an_optional_question_may_fail_in_any_way(how: str) -> None:
     """Time, services, capabilities and NTP together; what needs them is judged as not told."""
 
-    class Failing(_Handler):
+    class PartlyFailingHandler(_Handler):
         def _respond(self, version: str, request: ET.Element, header: ET.Element | None) -> None:
             if request.tag.rpartition("}")[2] not in (
                 "GetSystemDateAndTime",
@@ -209,7 +209,7 @@ def test_an_optional_question_may_fail_in_any_way(how: str) -> None:
 
     with Simulated(address := next(_addresses), Personality()) as camera:
         assert camera.device._server
-        camera.device._server.RequestHandlerClass = Failing
+        camera.device._server.RequestHandlerClass = PartlyFailingHandler
         (found,) = finder(address, window=0.35, timeout=0.5 if how == "silence" else 2.0).find()
     assert pattern("cameras.not_told").fullmatch("".join(judged(found).reasons)), judged(found)
     assert found.description and len(found.description.streams) == 2

@@ -41,7 +41,7 @@ from agent.core.camera_model import Camera, Stream, Verdict
 from agent.core.errors import CameraDenied, InputError, SettingsError
 from agent.core.http_digest import choose_strongest
 from agent.core.model import Segment, Session
-from agent.credentials.attempts import ATTEMPT_PAUSE_S, MAX_ATTEMPTS, AttemptBudget, MemoryStore, PasswordAttempt
+from agent.credentials.attempts import ATTEMPT_PAUSE_S, MAX_ATTEMPTS, AttemptBudget, MemoryAttemptStore, PasswordAttempt
 from simulator.clips import make_clip
 from tests.support import fuzz_onvif
 from tests.support.clocks import HandClock
@@ -478,7 +478,7 @@ def test_three_wrong_answers_then_an_hour() -> None:
 
 
 def test_a_clock_step_does_not_shorten_the_hour_and_a_restart_keeps_the_count() -> None:
-    clock, kept = HandClock(), MemoryStore()
+    clock, kept = HandClock(), MemoryAttemptStore()
     budget = AttemptBudget(clock, kept)
     assert tries(budget, clock) == MAX_ATTEMPTS
     for days in (3, -6, 3):
@@ -501,7 +501,7 @@ def test_a_right_answer_clears_the_count() -> None:
 
 def test_a_right_answer_at_one_door_leaves_the_other_counted() -> None:
     """Else a stream that refuses what the web service takes would be tried for ever."""
-    clock, kept = HandClock(), MemoryStore()
+    clock, kept = HandClock(), MemoryAttemptStore()
     budget, account = AttemptBudget(clock, kept), Credentials("u", "pw")
     for _ in range(MAX_ATTEMPTS):
         with budget.attempt("onvif", ("cam",), account) as attempt:

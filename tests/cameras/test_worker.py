@@ -25,7 +25,8 @@ from agent.core.clock import SystemClock
 from agent.core.errors import InputError
 from simulator.onvif_state import DeviceState, VideoEncoder
 from simulator.personality import Personality
-from tests.support.personalities import ALL, PASSWORD, USERNAME, Simulated, fresh_net
+from tests.support.clocks import SteppedClock, TrustedClock
+from tests.support.personalities import ALL, PASSWORD, USERNAME, CameraNetwork, Simulated, fresh_net
 
 LIST = '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n'
 STRICT = LIST + "require = { width = 3840, height = 2160 }\n"
@@ -38,19 +39,13 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield opened
 
 
-class Net:
-    """Each test's own network, `Net.at` its first three numbers."""
-
-    at = ""
-
-
 @pytest.fixture
 def options(tmp_path: Path) -> CameraOptions:
-    Net.at = fresh_net()
+    CameraNetwork.at = fresh_net()
     models = tmp_path / "models.toml"
     models.write_text(LIST, encoding="utf-8")
     return CameraOptions(
-        networks=(f"{Net.at}.0/24",),
+        networks=(f"{CameraNetwork.at}.0/24",),
         credentials=Credentials(USERNAME, PASSWORD),
         window_s=0.3,
         timeout_s=2.0,
@@ -61,7 +56,7 @@ def options(tmp_path: Path) -> CameraOptions:
 
 def camera(last: int, serial: str = "", personality: Personality | None = None, **fields: str) -> Simulated:
     return Simulated(
-        f"{Net.at}.{last}", personality or Personality(), DeviceState(serial=serial or f"W{last}", **fields)
+        f"{CameraNetwork.at}.{last}", personality or Personality(), DeviceState(serial=serial or f"W{last}", **fields)
     )
 
 
@@ -93,7 +88,7 @@ def test_rows_alerts_and_messages(catalog: Catalog, options: CameraOptions) -> N
         watch(catalog, options).search()
     good, bad = catalog.cameras.all()
     assert (good.camera_id, good.serial, good.verdict, good.reasons) == ("cam1", "W1", Verdict.ADMITTED, ())
-    assert good.main_stream and good.main_stream.uri == f"rtsp://{Net.at}.1:554/main"
+    assert good.main_stream and good.main_stream.uri == f"rtsp://{CameraNetwork.at}.1:554/main"
     assert good.clock_offset_s is not None and abs(good.clock_offset_s) < 2
     assert (bad.verdict, len(bad.reasons)) == (Verdict.REFUSED, 1)
     assert open_alerts(catalog) == [(AlertKind.CAMERA_REFUSED, "cam2")]
@@ -146,9 +141,9 @@ def test_names_stay_across_moves_and_restarts(catalog: Catalog, options: CameraO
     with camera(13, "A"), camera(11, "B"), camera(10, "C"):
         watch(catalog, options).search()
     assert {c.serial: (c.camera_id, c.address.split(":")[0]) for c in catalog.cameras.all()} == {
-        "A": ("cam1", f"{Net.at}.13"),
-        "B": ("cam2", f"{Net.at}.11"),
-        "C": ("cam3", f"{Net.at}.10"),
+        "A": ("cam1", f"{CameraNetwork.at}.13"),
+        "B": ("cam2", f"{CameraNetwork.at}.11"),
+        "C": ("cam3", f"{CameraNetwork.at}.10"),
     }
     assert catalog.events.last("camera.moved", "cam2")
 
@@ -164,10 +159,10 @@ def test_a_moved_camera_is_found_within_seconds_of_being_asked_for(catalog: Cata
             catalog.cameras.set_up("cam1", False)
             catalog.cameras.ask("cam1", SystemClock().now())
             begun = time.monotonic()
-            assert until(lambda: the(catalog, "cam1").address.startswith(f"{Net.at}.22"), 8)
+            assert until(lambda: the(catalog, "cam1").address.startswith(f"{CameraNetwork.at}.22"), 8)
             assert time.monotonic() - begun < 6
             main = the(catalog, "cam1").main_stream
-            assert main and f"{Net.at}.22" in main.uri
+            assert main and f"{CameraNetwork.at}.22" in main.uri
             assert catalog.cameras.asked() == []
     finally:
         stop.set()
@@ -248,10 +243,12 @@ def test_a_broken_list_leaves_the_last_good_one(
 
 
 def test_an_exchanged_camera_is_named_as_such(catalog: Catalog, options: CameraOptions) -> None:
-    by_address = replace(options, known=(ConfiguredCamera("front", address=f"{Net.at}.51"),))
-    fixed = Simulated(f"{Net.at}.51", Personality(), DeviceState(serial="OLD"))
+    by_address = replace(options, known=(ConfiguredCamera("front", address=f"{CameraNetwork.at}.51"),))
+    fixed = Simulated(f"{CameraNetwork.at}.51", Personality(), DeviceState(serial="OLD"))
     with fixed:
-        known = replace(by_address, known=(ConfiguredCamera("front", address=f"{Net.at}.51:{fixed.device.port}"),))
+        known = replace(
+            by_address, known=(ConfiguredCamera("front", address=f"{CameraNetwork.at}.51:{fixed.device.port}"),)
+        )
         watch(catalog, known).search()
         fixed.state.serial = "NEW"
         for _ in range(2):
@@ -307,7 +304,7 @@ def test_a_unit_that_was_met_before_it_was_hung_up_takes_the_place_where_nobody_
     with camera(67, "OLD"), new:
         watcher.search()
         assert {c.camera_id: c.serial for c in catalog.cameras.all()} == {"cam1": "OLD", "cam2": "NEW"}
-    new.address = new.device.address = new.discovery.address = f"{Net.at}.67"
+    new.address = new.device.address = new.discovery.address = f"{CameraNetwork.at}.67"
     with new:
         for _ in range(2):
             watcher.search()
@@ -393,7 +390,7 @@ def test_another_model_that_comes_after_the_camera_was_given_up_is_told_too(
 
 def test_a_serial_in_the_settings_means_that_unit_and_no_other(catalog: Catalog, options: CameraOptions) -> None:
     with camera(58, "OLD") as device:
-        at = f"{Net.at}.58:{device.device.port}"
+        at = f"{CameraNetwork.at}.58:{device.device.port}"
         for known in (ConfiguredCamera("front", serial="OLD"), ConfiguredCamera("front", serial="OLD", address=at)):
             watcher = watch(catalog, replace(options, known=(known,)))
             device.state.serial = "OLD"
@@ -411,25 +408,19 @@ def test_what_is_recorded_and_cannot_be_asked_is_an_alert_after_minutes(
 ) -> None:
     """Its stream plays and its ONVIF service is silent: nobody knows which unit it is, until it answers again."""
 
-    class Moved(SystemClock):
-        by = timedelta()
-
-        def now(self) -> datetime:
-            return super().now() + self.by
-
-    clock = Moved()
+    clock = SteppedClock()
     watcher = CameraWorker(catalog, clock, options)
     device = camera(66)
     with device:
         watcher.search()
     checked = the(catalog, "cam1").checked_at
     assert checked and the(catalog, "cam1").unverified_since is None
-    clock.by = timedelta(seconds=5)
+    clock.moved = timedelta(seconds=5)
     catalog.cameras.connected("cam1", clock.now())
     catalog.cameras.set_up("cam1", True)
     watcher.search()
     assert the(catalog, "cam1").unverified_since == checked and open_alerts(catalog) == [], "a reboot takes a minute"
-    clock.by = timedelta(minutes=4)
+    clock.moved = timedelta(minutes=4)
     watcher.search()
     assert open_alerts(catalog) == [(AlertKind.CAMERA_UNVERIFIED, "cam1")]
     told = [m for m in catalog.outbox.waiting() if m.topic == "camera/cam1"]
@@ -489,7 +480,7 @@ def test_a_camera_that_the_settings_name_later_leaves_no_second_row(
             device.state.endpoint,
         )
         catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam1", "off", SystemClock().now(), camera_id="cam1")
-        at = f"{Net.at}.53:{device.device.port}"
+        at = f"{CameraNetwork.at}.53:{device.device.port}"
         known = ConfiguredCamera("front", address=at) if by == "address" else ConfiguredCamera("front", serial="S")
         watcher = watch(catalog, replace(options, known=(known,)))
         if by == "serial":
@@ -515,7 +506,7 @@ def test_settings_name_cameras_and_reach_them_without_discovery(catalog: Catalog
     hidden.device.start()
     try:
         known = (
-            ConfiguredCamera("rear", address=f"{Net.at}.61:{hidden.device.port}"),
+            ConfiguredCamera("rear", address=f"{CameraNetwork.at}.61:{hidden.device.port}"),
             ConfiguredCamera("front", serial="F"),
         )
         with camera(62, "F"):
@@ -526,7 +517,7 @@ def test_settings_name_cameras_and_reach_them_without_discovery(catalog: Catalog
 
 
 def test_a_camera_of_the_settings_that_never_answered_is_offline(catalog: Catalog, options: CameraOptions) -> None:
-    watcher = watch(catalog, replace(options, known=(ConfiguredCamera("rear", address=f"{Net.at}.63"),)))
+    watcher = watch(catalog, replace(options, known=(ConfiguredCamera("rear", address=f"{CameraNetwork.at}.63"),)))
     for _ in range(2):
         watcher.search()
     assert the(catalog, "rear").verdict is Verdict.UNREACHABLE
@@ -534,16 +525,12 @@ def test_a_camera_of_the_settings_that_never_answered_is_offline(catalog: Catalo
 
 
 def test_clock_alert_and_setting_the_clock(catalog: Catalog, options: CameraOptions) -> None:
-    class Trusted(SystemClock):
-        def trust(self) -> str:  # type: ignore[override]
-            return "trusted"
-
     with camera(71, personality=Personality(clock_offset=timedelta(hours=-8))) as wrong:
         watch(catalog, options).search()
         assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
         assert "-29000" in catalog.alerts.opened()[0].message
         assert wrong.device.changes == [], "nothing is set unless the bureau allows it"
-        allowed = CameraWorker(catalog, Trusted(), replace(options, set_clock=True))
+        allowed = CameraWorker(catalog, TrustedClock(), replace(options, set_clock=True))
         allowed.search()
         allowed.search()
         assert abs(wrong.device.personality.clock_offset) < timedelta(seconds=2)
@@ -551,27 +538,21 @@ def test_clock_alert_and_setting_the_clock(catalog: Catalog, options: CameraOpti
 
 
 def test_local_time_told_as_utc_is_told_as_such(catalog: Catalog, options: CameraOptions) -> None:
-    with ALL["local-as-utc"].make(f"{Net.at}.72"):
+    with ALL["local-as-utc"].make(f"{CameraNetwork.at}.72"):
         watch(catalog, options).search()
     (alert,) = catalog.alerts.opened()
     assert alert.kind is AlertKind.CAMERA_CLOCK and "+08:00" not in alert.message and "+10:00" in alert.message
 
 
 def test_a_box_without_a_time_accuses_no_camera(catalog: Catalog, options: CameraOptions) -> None:
-    class Unset(SystemClock):
-        """A machine without a battery, before its time server answered."""
-
-        now_ = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
-
-        def now(self) -> datetime:
-            return self.now_
-
-    clock = Unset()
+    """A machine without a battery, before its time server answered, and afterwards."""
+    clock = SteppedClock()
+    clock.moved = datetime(1970, 1, 1, 0, 5, tzinfo=UTC) - datetime.now(UTC)
     with camera(73):
         unset = CameraWorker(catalog, clock, options)
         assert [c.verdict for c in unset.search()] == [Verdict.ADMITTED]
         assert open_alerts(catalog) == [] and the(catalog, "cam1").clock_offset_s is None
-        clock.now_ = datetime.now(UTC) - timedelta(hours=2)
+        clock.moved = timedelta(hours=-2)
         unset.search()
     assert open_alerts(catalog) == [(AlertKind.CAMERA_CLOCK, "cam1")]
 
@@ -579,7 +560,7 @@ def test_a_box_without_a_time_accuses_no_camera(catalog: Catalog, options: Camer
 def test_a_stranger_that_answers_with_faults_is_listed_and_a_camera_of_ours_is_not_refused_for_one(
     catalog: Catalog, options: CameraOptions
 ) -> None:
-    with ALL["faults-only"].make(f"{Net.at}.74"):
+    with ALL["faults-only"].make(f"{CameraNetwork.at}.74"):
         (found,) = watch(catalog, options).search()
     assert found.verdict is Verdict.REFUSED and "not implemented" in found.reasons[0]
     assert open_alerts(catalog) == [(AlertKind.CAMERA_REFUSED, "cam1")]
@@ -587,7 +568,7 @@ def test_a_stranger_that_answers_with_faults_is_listed_and_a_camera_of_ours_is_n
         watch(catalog, options).search()
         state = ours.state
     with type("Restarting", (Simulated,), {"kind": ALL["faults-only"].make("127.0.0.9").kind})(
-        f"{Net.at}.75", Personality(), state
+        f"{CameraNetwork.at}.75", Personality(), state
     ):
         watch(catalog, options).search()
     assert the(catalog, "cam2").verdict is Verdict.ADMITTED
@@ -631,9 +612,9 @@ def test_stops_within_seconds_among_hostile_devices(catalog: Catalog, options: C
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
         for last in range(100, 128):
-            stack.enter_context(ALL[kinds[last % len(kinds)]].make(f"{Net.at}.{last}"))
-        mute = stack.enter_context(socket.create_server((f"{Net.at}.98", 0), backlog=16))
-        full = stack.enter_context(socket.create_server((f"{Net.at}.99", 0), backlog=0))
+            stack.enter_context(ALL[kinds[last % len(kinds)]].make(f"{CameraNetwork.at}.{last}"))
+        mute = stack.enter_context(socket.create_server((f"{CameraNetwork.at}.98", 0), backlog=16))
+        full = stack.enter_context(socket.create_server((f"{CameraNetwork.at}.99", 0), backlog=0))
         # the queue is full now: further connections are not answered at all
         stack.enter_context(socket.create_connection(full.getsockname(), 1))
         known = tuple(

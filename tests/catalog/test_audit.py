@@ -16,7 +16,7 @@ from agent.catalog.changes import RowChange
 from agent.core.model import Session
 from agent.drive import journal, layout, verify
 from agent.drive.seal import Sealer
-from tests.support.drive_factory import Site, at, site
+from tests.support.drive_factory import DriveSite, at, site
 
 NOW = datetime(2025, 3, 10, 1, 0, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ def test_a_new_entry_on_a_broken_end_shows(catalog: Catalog) -> None:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Site:
+def box(tmp_path: Path) -> DriveSite:
     """A class over and sealed, looked at before and after a journal was written."""
     made = site(tmp_path)
     made.half_day(made.classes[0], Session.AM)
@@ -125,17 +125,17 @@ def box(tmp_path: Path) -> Site:
     return made
 
 
-def problems(box: Site) -> set[tuple[str, str]]:
+def problems(box: DriveSite) -> set[tuple[str, str]]:
     return {(p.kind, p.path) for p in verify.verify_drive(box.drive).problems}
 
 
-def test_a_drive_carries_the_audit_and_verify_checks_it(box: Site) -> None:
+def test_a_drive_carries_the_audit_and_verify_checks_it(box: DriveSite) -> None:
     report = verify.verify_drive(box.drive)
     assert report.ok, report.problems
     assert report.audited == len(box.catalog.audit.recent(1000)) >= 5
 
 
-def test_the_class_takes_its_part_of_the_audit_along(box: Site) -> None:
+def test_the_class_takes_its_part_of_the_audit_along(box: DriveSite) -> None:
     folder = box.drive.find_class("C1")
     assert folder
     rows = [
@@ -153,7 +153,7 @@ def test_the_class_takes_its_part_of_the_audit_along(box: Site) -> None:
         (b'"previous":"', b'"previous":"0'),
     ],
 )
-def test_verify_shows_a_changed_entry_on_the_drive(box: Site, old: bytes, new: bytes) -> None:
+def test_verify_shows_a_changed_entry_on_the_drive(box: DriveSite, old: bytes, new: bytes) -> None:
     (file,) = (box.drive.root / journal.JOURNAL_FOLDER).glob("*.jsonl")
     lines = file.read_bytes().split(b"\n")
     number = next(i for i, line in enumerate(lines) if b'"table":"audit"' in line and b"watch" in line)
@@ -163,7 +163,7 @@ def test_verify_shows_a_changed_entry_on_the_drive(box: Site, old: bytes, new: b
     assert {kind for kind, _ in problems(box)} == {"audit_broken"}
 
 
-def test_verify_shows_an_entry_that_was_made_up(box: Site) -> None:
+def test_verify_shows_an_entry_that_was_made_up(box: DriveSite) -> None:
     """With a right hash of its own, it still does not fit between its neighbours."""
     row = {
         "id": 2,
@@ -180,7 +180,7 @@ def test_verify_shows_an_entry_that_was_made_up(box: Site) -> None:
     assert ("audit_broken", f"{journal.JOURNAL_FOLDER}/2026-11-23.jsonl") in problems(box)
 
 
-def test_a_drive_that_was_away_has_a_hole_and_is_well(box: Site) -> None:
+def test_a_drive_that_was_away_has_a_hole_and_is_well(box: DriveSite) -> None:
     (file,) = (box.drive.root / journal.JOURNAL_FOLDER).glob("*.jsonl")
     kept = [line for line in file.read_bytes().split(b"\n") if b'"table":"audit"' not in line or b'"id":3,' not in line]
     file.write_bytes(b"\n".join(kept))

@@ -22,6 +22,7 @@ from agent.core.intervals import (
     sum_seconds,
 )
 from agent.core.periodic import ErrorLog, run_every
+from tests.support.clocks import CountedClock
 
 START = datetime(2026, 11, 23, 1, tzinfo=UTC)
 
@@ -71,24 +72,8 @@ def test_slivers_join_the_piece_before_them_and_equal_causes_become_one() -> Non
     assert join_pieces(pieces, timedelta(seconds=1), same) == [(s(0, 9), "a"), (s(9, 20), "b")]
 
 
-class Waits(SystemClock):
-    """Keeps what it was asked to wait for, and stops after so many waits."""
-
-    def __init__(self, waits: int) -> None:
-        super().__init__()
-        self.left = waits
-        self.asked: list[float] = []
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.asked.append(seconds)
-        self.left -= 1
-        if not self.left:
-            stop.set()
-        return stop.is_set()
-
-
 def test_a_job_is_repeated_until_stop_and_waits_longer_after_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    clock, outcomes = Waits(6), [None, "web.off", "web.off", None, "web.off"]
+    clock, outcomes = CountedClock(6), [None, "web.off", "web.off", None, "web.off"]
     done: list[str | None] = []
 
     def job() -> None:
@@ -110,9 +95,9 @@ def test_an_error_that_is_not_expected_ends_the_loop() -> None:
 
     errors = ErrorLog(logging.getLogger("agent.test"), expected=(CatalogError,))
     with pytest.raises(DriveError):
-        run_every(Waits(3), threading.Event(), 1.0, job, errors=errors)
+        run_every(CountedClock(3), threading.Event(), 1.0, job, errors=errors)
     with pytest.raises(DriveError):
-        run_every(Waits(3), threading.Event(), 1.0, job)
+        run_every(CountedClock(3), threading.Event(), 1.0, job)
 
 
 def test_nothing_runs_once_stop_is_set() -> None:

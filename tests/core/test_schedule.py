@@ -16,6 +16,7 @@ from agent.core.schedule import (
     list_planned_spans,
     list_planned_time,
 )
+from tests.support.training_classes import make_training_class
 
 DAY = date(2026, 11, 23)
 
@@ -31,19 +32,8 @@ def lesson(start: str, end: str, room: str = "r1", session: Session = Session.AM
 
 def make(class_id: str, *lessons: Lesson, expected: int = 30, amendments: tuple[Amendment, ...] = ()) -> TrainingClass:
     rooms = (Room("r1", "一号", "theory", ("cam1", "cam2")), Room("r2", "实操", "practice", ("cam3",)))
-    return TrainingClass(
-        class_id,
-        "项目",
-        "工种",
-        1,
-        "学校",
-        "地点",
-        DAY,
-        DAY,
-        expected,
-        rooms=rooms,
-        lessons=lessons,
-        amendments=amendments,
+    return make_training_class(
+        class_id, first_day=DAY, last_day=DAY, expected=expected, rooms=rooms, lessons=lessons, amendments=amendments
     )
 
 

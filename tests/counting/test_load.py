@@ -21,7 +21,17 @@ from agent.counting.detector import OpenVinoDetector
 from agent.counting.worker import CountingWorker
 from agent.recording.options import RecordingOptions, StreamSource
 from tests.support import processes
-from tests.support.recording_bench import CAMERA, Rig, breaks, camera, clip, indexes, recording, sound_packets, wait_for
+from tests.support.recording_bench import (
+    CAMERA,
+    RecordingBench,
+    breaks,
+    camera,
+    clip,
+    indexes,
+    recording,
+    sound_packets,
+    wait_for,
+)
 
 LOADED_S = 20
 LOOK_S = 1.0
@@ -40,7 +50,7 @@ def no_time_left() -> Iterator[None]:
 
 
 @contextmanager
-def counting(rig: Rig) -> Iterator[None]:
+def counting(rig: RecordingBench) -> Iterator[None]:
     """The daemon's worker beside the recorder, in a thread of its own, a look each LOOK_S."""
     stop = threading.Event()
     made = CountingWorker(rig.catalog, SystemClock(), lambda: OpenVinoDetector(weights.check_weights()), LOOK_S)
@@ -54,7 +64,7 @@ def counting(rig: Rig) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def looks(rig: Rig) -> list[Look]:
+def looks(rig: RecordingBench) -> list[Look]:
     return rig.catalog.looks.since(CAMERA, datetime.now(UTC) - timedelta(hours=1))
 
 
@@ -62,7 +72,7 @@ def looks(rig: Rig) -> list[Look]:
 @pytest.mark.minutes(3)
 def test_recording_loses_nothing_while_looks_are_late(tmp_path: Path) -> None:
     with camera(clip(tmp_path, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=5))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=5))
         drive = rig.drive
         rig.catalog.drives.put(
             drive.drive_id,

@@ -22,7 +22,7 @@ from tests.support.paths import ROOT
 SECRET = "Example-9-nowhere"
 
 
-class Box:
+class DoctorBox:
     """Settings in a folder, and the command line over them."""
 
     def __init__(self, folder: Path) -> None:
@@ -59,11 +59,11 @@ password = "{SECRET}"
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    return Box(tmp_path)
+def box(tmp_path: Path) -> DoctorBox:
+    return DoctorBox(tmp_path)
 
 
-def test_a_line_a_finding_and_status_1_for_a_fault(box: Box) -> None:
+def test_a_line_a_finding_and_status_1_for_a_fault(box: DoctorBox) -> None:
     done = box.run("doctor", "--json")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(row.keys() == {"check", "severity", "finding", "mend"} for row in rows)
@@ -76,7 +76,7 @@ def test_a_line_a_finding_and_status_1_for_a_fault(box: Box) -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_a_baseline_leaves_only_what_got_worse(box: Box) -> None:
+def test_a_baseline_leaves_only_what_got_worse(box: DoctorBox) -> None:
     before = box.folder / "before.json"
     before.write_text(box.run("doctor", "--json").stdout)
     assert box.run("doctor", "--baseline", str(before)).returncode == 0
@@ -88,26 +88,26 @@ def test_a_baseline_leaves_only_what_got_worse(box: Box) -> None:
     assert box.run("doctor", "--baseline", str(before)).returncode == 2
 
 
-def test_only_and_language(box: Box) -> None:
+def test_only_and_language(box: DoctorBox) -> None:
     said = box.run("doctor", "--only", "clock", "--language", "en").stdout
     assert "the time" in said
     assert "drive" not in said
 
 
-def test_bad_settings_are_a_finding_with_the_mend(box: Box) -> None:
+def test_bad_settings_are_a_finding_with_the_mend(box: DoctorBox) -> None:
     box.config.write_text("county = \n")
     done = box.run("doctor", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["check"] == "settings"
 
 
-def test_readiness_of_a_class_that_is_not_there_is_the_users_fault(box: Box) -> None:
+def test_readiness_of_a_class_that_is_not_there_is_the_users_fault(box: DoctorBox) -> None:
     done = box.run("doctor", "--class", "NO")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_database_that_cannot_be_opened_is_told_before_what_stands_in_it(box: Box) -> None:
+def test_a_database_that_cannot_be_opened_is_told_before_what_stands_in_it(box: DoctorBox) -> None:
     """Neither that there is no such class nor that nothing is wrong: nobody can say."""
     (box.folder / "state").mkdir(exist_ok=True)
     (box.folder / "state/catalog.db").write_bytes(b"no database" * 1000)
@@ -118,7 +118,7 @@ def test_a_database_that_cannot_be_opened_is_told_before_what_stands_in_it(box: 
     assert "database" in [f["check"] for f in found] and "alert" not in [f["check"] for f in found]
 
 
-def test_the_readiness_sheet_goes_to_the_bureau(box: Box) -> None:
+def test_the_readiness_sheet_goes_to_the_bureau(box: DoctorBox) -> None:
     root = ROOT
     imported = box.run("classes", "import", str(root / "config/class.example.toml"), "--json")
     class_id = json.loads(imported.stdout)["class_id"]
@@ -133,7 +133,7 @@ def test_the_readiness_sheet_goes_to_the_bureau(box: Box) -> None:
     assert told[0].data["findings"] == rows  # type: ignore[call-overload]
 
 
-def test_the_bundle_holds_no_secret_and_no_picture(box: Box) -> None:
+def test_the_bundle_holds_no_secret_and_no_picture(box: DoctorBox) -> None:
     box.run("classes", "list")
     with Catalog(box.folder / "state/catalog.db", ZONE) as catalog:
         catalog.events.add(
@@ -209,7 +209,7 @@ def test_a_drive_that_is_away_is_no_damage(tmp_path: Path) -> None:
     assert made.catalog.alerts.opened() == []
 
 
-def test_maintain_needs_a_database_and_checks_it(box: Box) -> None:
+def test_maintain_needs_a_database_and_checks_it(box: DoctorBox) -> None:
     assert box.run("maintain").returncode == 2
     box.run("classes", "list")
     done = box.run("maintain", "--json")
@@ -221,6 +221,6 @@ def test_maintain_needs_a_database_and_checks_it(box: Box) -> None:
 def test_smart_is_left_for_the_doctor(tmp_path: Path) -> None:
     pytest.importorskip("shutil").which("smartctl") or pytest.skip("needs smartctl (smartmontools)")
     file = tmp_path / "health.json"
-    done = Box(tmp_path).run("maintain", "--smart", str(file))
+    done = DoctorBox(tmp_path).run("maintain", "--smart", str(file))
     assert done.returncode == 0
     assert json.loads(file.read_text()).keys() == {"at", "disks"}

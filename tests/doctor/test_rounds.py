@@ -37,15 +37,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
-class Walker(HandClock):
-    """Its monotonic time is what the test says."""
-
-    at = 0.0
-
-    def monotonic(self) -> float:
-        return self.at
-
-
 def checks(catalog: Catalog) -> dict[str, str]:  # noqa: F811
     last = catalog.health.last()
     assert last is not None
@@ -53,8 +44,8 @@ def checks(catalog: Catalog) -> dict[str, str]:  # noqa: F811
 
 
 def test_what_costs_is_done_once_a_day_and_never_during_a_class(box: BoxFacts, catalog: Catalog) -> None:  # noqa: F811
-    walker, busy, stop = Walker(NOW), [True], threading.Event()
-    rounds = ExaminationRounds(catalog, walker, lambda: box, lambda: busy[0])
+    clock, busy, stop = HandClock(NOW), [True], threading.Event()
+    rounds = ExaminationRounds(catalog, clock, lambda: box, lambda: busy[0])
     speed = f"drive.{box.drives[0]}.speed"
     system = box.drives[0] / ".site-agent"
     written = system.stat().st_mtime_ns
@@ -67,15 +58,15 @@ def test_what_costs_is_done_once_a_day_and_never_during_a_class(box: BoxFacts, c
     assert {speed, "database"} <= checks(catalog).keys()
     measured = system.stat().st_mtime_ns
     assert measured > written
-    walker.at = DEEP_S - 1
+    clock.ticks += DEEP_S - 1
     rounds.run_once(stop)
     assert {speed, "database"} <= checks(catalog).keys(), "what was found in the morning stands"
     assert system.stat().st_mtime_ns == measured, "and is not measured again"
-    walker.at = DEEP_S + 1
+    clock.ticks += 2
     rounds.run_once(stop)
     assert system.stat().st_mtime_ns > measured
     shutil.rmtree(box.drives[0])
-    walker.at += 1
+    clock.ticks += 1
     rounds.run_once(stop)
     assert checks(catalog)[f"drive.{box.drives[0]}"] == "critical"
     assert speed not in checks(catalog), "of a drive that is away nothing of before holds"

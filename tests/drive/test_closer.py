@@ -19,20 +19,20 @@ from agent.core.model import Session
 from agent.drive import Drive, verify
 from agent.drive.closer import CloserOptions, HalfDayCloser
 from agent.drive.seal import Sealer
-from tests.support.clocks import HandClock
-from tests.support.drive_factory import DAY, Site, at, new_drive, site, training_class
+from tests.support.clocks import CountedClock
+from tests.support.drive_factory import DAY, DriveSite, at, new_drive, site, training_class
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 MONTH_S = 30 * 86400
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Site:
+def box(tmp_path: Path) -> DriveSite:
     return site(tmp_path)
 
 
 @pytest.fixture
-def over(box: Site) -> Site:
+def over(box: DriveSite) -> DriveSite:
     """A class whose two half-days are closed."""
     for session, end in ((Session.AM, "09:30"), (Session.PM, "14:30")):
         box.half_day(box.classes[0], session)
@@ -41,15 +41,15 @@ def over(box: Site) -> Site:
     return box
 
 
-def folder(box: Site) -> Path:
+def folder(box: DriveSite) -> Path:
     return box.drive.root / (box.drive.find_class("C1") or "")
 
 
-def label(box: Site) -> Path:
+def label(box: DriveSite) -> Path:
     return folder(box) / "标签.txt"
 
 
-def later_figures(box: Site, revision: int = 2) -> None:
+def later_figures(box: DriveSite, revision: int = 2) -> None:
     figures = box.catalog.attendance.get("C1", DAY, Session.AM)
     assert figures is not None
     box.catalog.attendance.put(
@@ -64,7 +64,7 @@ def journal(drive: Drive) -> str:
 # Late video
 
 
-def test_a_closer_that_has_seen_all_closed_looks_again_where_video_came_late(over: Site) -> None:
+def test_a_closer_that_has_seen_all_closed_looks_again_where_video_came_late(over: DriveSite) -> None:
     closer = over.closer()
     assert closer.run_once() == []
     over.clock.go(MONTH_S)  # beyond the week in which a class is looked at in any case
@@ -77,7 +77,7 @@ def test_a_closer_that_has_seen_all_closed_looks_again_where_video_came_late(ove
     assert verify.verify_drive(over.drive, heads=[x.head for x in over.catalog.chain.of_class("C1")]).ok
 
 
-def test_one_closer_closes_each_half_day_as_it_ends(box: Site) -> None:
+def test_one_closer_closes_each_half_day_as_it_ends(box: DriveSite) -> None:
     closer, closed = box.closer(), []
     for session, times in ((Session.AM, ("09:10", "09:24:59", "09:25")), (Session.PM, ("14:10", "14:24:59", "14:25"))):
         box.half_day(box.classes[0], session)
@@ -87,7 +87,7 @@ def test_one_closer_closes_each_half_day_as_it_ends(box: Site) -> None:
     assert closed == [("09:25", 1), ("14:25", 2)]
 
 
-def test_video_without_a_plan_is_closed_a_quarter_of_an_hour_after_its_end_by_the_same_closer(box: Site) -> None:
+def test_video_without_a_plan_is_closed_a_quarter_of_an_hour_after_its_end_by_the_same_closer(box: DriveSite) -> None:
     box.record(box.classes[0], "cam1", Session.AM, at("09:00"), at("09:10"))
     box.classes.clear()
     closer = box.closer()
@@ -100,7 +100,7 @@ def test_video_without_a_plan_is_closed_a_quarter_of_an_hour_after_its_end_by_th
     assert closer.run_once() == []
 
 
-def test_what_a_kill_left_untold_is_told_once(over: Site) -> None:
+def test_what_a_kill_left_untold_is_told_once(over: DriveSite) -> None:
     def told() -> int:
         return len([m for m in over.catalog.outbox.waiting(limit=1000) if m.topic == "chain/C1"])
 
@@ -117,7 +117,7 @@ def test_what_a_kill_left_untold_is_told_once(over: Site) -> None:
 # Corrections
 
 
-def test_a_correction_is_written_once_though_time_goes_on(over: Site) -> None:
+def test_a_correction_is_written_once_though_time_goes_on(over: DriveSite) -> None:
     Sealer(over.drive, over.clock, over.catalog, over.classes, over.key_dir).one_class("C1")
     closer = over.closer()
     later_figures(over)
@@ -140,7 +140,7 @@ def test_a_correction_is_written_once_though_time_goes_on(over: Site) -> None:
     assert verify.verify_drive(over.drive).ok
 
 
-def test_other_rows_than_figures_make_no_correction(over: Site) -> None:
+def test_other_rows_than_figures_make_no_correction(over: DriveSite) -> None:
     Sealer(over.drive, over.clock, over.catalog, over.classes, over.key_dir).one_class("C1")
     over.catalog.audit.add(at("16:00"), "wang", "clip", "C1")
     over.clock.go_to(at("16:00"))
@@ -151,7 +151,7 @@ def test_other_rows_than_figures_make_no_correction(over: Site) -> None:
 # Papers
 
 
-def test_papers_are_brought_up_to_date_every_ten_minutes_around_the_class(over: Site) -> None:
+def test_papers_are_brought_up_to_date_every_ten_minutes_around_the_class(over: DriveSite) -> None:
     closer = over.closer()
     closer.run_once()
     label(over).unlink()
@@ -163,7 +163,7 @@ def test_papers_are_brought_up_to_date_every_ten_minutes_around_the_class(over: 
     assert label(over).exists()
 
 
-def test_a_closer_leaves_papers_alone_a_week_after_the_class_until_something_changes(over: Site) -> None:
+def test_a_closer_leaves_papers_alone_a_week_after_the_class_until_something_changes(over: DriveSite) -> None:
     closer = over.closer()
     closer.run_once()
     over.clock.go_to(at("23:59") + timedelta(days=7))
@@ -186,7 +186,7 @@ def test_a_closer_leaves_papers_alone_a_week_after_the_class_until_something_cha
     assert not label(over).exists(), "once for each change"
 
 
-def test_papers_are_kept_up_from_the_day_before_the_class(box: Site) -> None:
+def test_papers_are_kept_up_from_the_day_before_the_class(box: DriveSite) -> None:
     closer = box.closer()
     box.clock.go_to(at("12:00") - timedelta(days=2))
     place = box.place(box.classes[0], "cam1", Session.AM)
@@ -198,7 +198,7 @@ def test_papers_are_kept_up_from_the_day_before_the_class(box: Site) -> None:
     assert label(box).exists()
 
 
-def test_papers_are_fresh_after_a_closing_however_new_the_last_ones_are(box: Site) -> None:
+def test_papers_are_fresh_after_a_closing_however_new_the_last_ones_are(box: DriveSite) -> None:
     closer = box.closer()
     box.half_day(box.classes[0], Session.AM)
     box.clock.go_to(at("09:24"))
@@ -209,7 +209,7 @@ def test_papers_are_fresh_after_a_closing_however_new_the_last_ones_are(box: Sit
     assert label(box).exists()
 
 
-def test_no_paper_is_written_into_a_sealed_class_or_drive(over: Site) -> None:
+def test_no_paper_is_written_into_a_sealed_class_or_drive(over: DriveSite) -> None:
     closer = over.closer()
     Sealer(over.drive, over.clock, over.catalog, over.classes, over.key_dir).one_class("C1")
     before = {p: p.read_bytes() for p in folder(over).iterdir() if p.is_file()}
@@ -222,14 +222,14 @@ def test_no_paper_is_written_into_a_sealed_class_or_drive(over: Site) -> None:
 # The journal
 
 
-def test_a_closing_stands_in_the_journal_at_once(box: Site) -> None:
+def test_a_closing_stands_in_the_journal_at_once(box: DriveSite) -> None:
     box.half_day(box.classes[0], Session.AM)
     box.clock.go_to(at("09:25"))
     (link,) = box.closer().run_once()
     assert link.head in journal(box.drive)
 
 
-def test_the_journal_goes_to_the_drive_in_use_alone(box: Site, tmp_path: Path) -> None:
+def test_the_journal_goes_to_the_drive_in_use_alone(box: DriveSite, tmp_path: Path) -> None:
     second = new_drive(tmp_path / "second", box.clock, box.key_dir, "二号盘")
     box.know(second)
     box.half_day(box.classes[0], Session.AM)
@@ -238,7 +238,7 @@ def test_the_journal_goes_to_the_drive_in_use_alone(box: Site, tmp_path: Path) -
     assert journal(second) == ""
 
 
-def test_a_sealed_drive_gets_no_journal(over: Site) -> None:
+def test_a_sealed_drive_gets_no_journal(over: DriveSite) -> None:
     Sealer(over.drive, over.clock, over.catalog, over.classes, over.key_dir, "李四").whole()
     before = journal(over.drive)
     later_figures(over)
@@ -246,7 +246,9 @@ def test_a_sealed_drive_gets_no_journal(over: Site) -> None:
     assert journal(over.drive) == before and verify.verify_drive(over.drive).ok
 
 
-def test_sums_of_another_drives_file_of_the_same_name_are_not_taken_for_this_ones(box: Site, tmp_path: Path) -> None:
+def test_sums_of_another_drives_file_of_the_same_name_are_not_taken_for_this_ones(
+    box: DriveSite, tmp_path: Path
+) -> None:
     second = new_drive(tmp_path / "second", box.clock, box.key_dir, "二号盘")
     box.know(second)
     cls = box.classes[0]
@@ -266,44 +268,28 @@ def test_sums_of_another_drives_file_of_the_same_name_are_not_taken_for_this_one
 # The loop
 
 
-class Rounds(HandClock):
-    """Stops the loop after so many waits; `each` is called in each."""
-
-    def __init__(self, box: Site, waits: int, each: Callable[[int], None] = lambda number: None) -> None:
-        super().__init__(box.clock.time)
-        self.waits, self.done, self.each = waits, 0, each
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        super().wait(stop, seconds)
-        self.done += 1
-        self.each(self.done)
-        if self.done == self.waits:
-            stop.set()
-        return stop.is_set()
-
-
 def run(
-    box: Site,
+    box: DriveSite,
     waits: int,
     each: Callable[[int], None] = lambda number: None,
     drives: Callable[[], list[Drive]] | None = None,
 ) -> None:
     """The loop of one closer until that many waits are over; `each` is called in each wait."""
-    box.clock = Rounds(box, waits, each)
+    box.clock = CountedClock(waits, box.clock.time, each)
     closer = HalfDayCloser(
         box.catalog, box.clock, lambda: box.classes, drives or (lambda: [box.drive]), CloserOptions(box.key_dir)
     )
     closer.run(threading.Event())
 
 
-def test_the_loop_looks_for_half_days_every_twenty_seconds_and_flushes_in_between(box: Site) -> None:
+def test_the_loop_looks_for_half_days_every_twenty_seconds_and_flushes_in_between(box: DriveSite) -> None:
     box.half_day(box.classes[0], Session.AM)
     box.clock.go_to(at("09:30"))
     looked: list[int] = []
-    clock = Rounds(box, 9)
+    clock = CountedClock(9, box.clock.time)
 
     def classes() -> list[object]:
-        looked.append(clock.done)
+        looked.append(len(clock.asked))
         return list(box.classes)
 
     closer = HalfDayCloser(box.catalog, clock, classes, lambda: [box.drive], CloserOptions(box.key_dir))  # type: ignore[arg-type]
@@ -320,14 +306,14 @@ def test_the_loop_looks_for_half_days_every_twenty_seconds_and_flushes_in_betwee
     assert [x.sequence for x in box.catalog.chain.of_class("C1")] == [1]
 
 
-def test_the_last_rows_reach_the_drive_when_the_loop_stops(box: Site) -> None:
+def test_the_last_rows_reach_the_drive_when_the_loop_stops(box: DriveSite) -> None:
     box.half_day(box.classes[0], Session.AM)
     run(box, 2, lambda number: later_figures(box) if number == 2 else None)
     assert '"revision":2' in journal(box.drive).replace(" ", "")
 
 
 def test_an_error_ends_no_loop_and_is_logged_once_until_it_has_passed(
-    box: Site, caplog: pytest.LogCaptureFixture
+    box: DriveSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     box.half_day(box.classes[0], Session.AM)
     box.clock.go_to(at("09:30"))
@@ -348,7 +334,7 @@ def test_an_error_ends_no_loop_and_is_logged_once_until_it_has_passed(
     assert [x.sequence for x in box.catalog.chain.of_class("C1")] == [1]
 
 
-def test_a_class_with_lessons_on_two_days_is_closed_day_by_day(box: Site) -> None:
+def test_a_class_with_lessons_on_two_days_is_closed_day_by_day(box: DriveSite) -> None:
     lesson = box.classes[0].lessons[0]
     day = timedelta(days=1)
     tomorrow = replace(lesson, date=DAY + day, start=lesson.start + day, end=lesson.end + day)
@@ -358,7 +344,7 @@ def test_a_class_with_lessons_on_two_days_is_closed_day_by_day(box: Site) -> Non
     assert [x.date for x in box.closer().run_once()] == [DAY]
 
 
-def test_first_figures_and_lower_revisions_after_the_seal_are_corrections_too(box: Site) -> None:
+def test_first_figures_and_lower_revisions_after_the_seal_are_corrections_too(box: DriveSite) -> None:
     """A half-day may be judged for the first time after the seal, and a catalog made anew may count from 1 again."""
     box.half_day(box.classes[0], Session.AM)
     box.record(box.classes[0], "cam1", Session.PM, at("14:00"), at("14:10"))

@@ -28,7 +28,7 @@ from agent.drive.documents import class_documents, class_view
 from agent.service.request_handlers import RequestHandlers
 from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
-from tests.support.clip_factory import CLASS, DAY, ZONE, Box, make_box
+from tests.support.clip_factory import CLASS, DAY, ZONE, ClipBox, make_box
 from tests.support.web_client import ID, Browser, own_password
 
 MORNING = {
@@ -64,7 +64,7 @@ def clock(text: str) -> datetime:
 
 @dataclass
 class Made:
-    box: Box
+    box: ClipBox
     page: PageServer
 
     def browser(self, role: str = "bureau") -> Browser:

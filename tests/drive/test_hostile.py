@@ -23,7 +23,7 @@ from agent.drive.seal import Sealer
 from agent.inspection import evidence
 from agent.recording.recover import recover
 from tests.support.clocks import HandClock
-from tests.support.drive_factory import ZONE, Site, at, new_drive, site, training_class, video
+from tests.support.drive_factory import ZONE, DriveSite, at, new_drive, site, training_class, video
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client"),
@@ -196,10 +196,10 @@ def test_init_on_a_folder_with_such_a_thing(tmp_path: Path, run: Run, make: Call
         assert code == (2 if name == ".site-agent" else 0), err
 
 
-def box_on(away: Path, tmp_path: Path) -> Site:
+def box_on(away: Path, tmp_path: Path) -> DriveSite:
     """A box to which this drive comes back."""
     drive = Drive.open(away)
-    box = Site(
+    box = DriveSite(
         tmp_path,
         drive,
         Catalog(tmp_path / "c.db", ZONE),

@@ -170,7 +170,7 @@ def test_append_mends_a_torn_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ext4"])
-class TestRealDisk:
+class TestIdentityOnRealDisk:
     pytestmark = root_only
 
     def test_nothing_is_written_under_an_empty_mount_point(self, tmp_path: Path, clock: HandClock, kind: str) -> None:

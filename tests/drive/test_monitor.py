@@ -20,28 +20,28 @@ from agent.core.model import Segment, Session
 from agent.core.schedule import Placement
 from agent.drive import Drive, forecast, init_drive, keys
 from agent.drive.monitor import DriveMonitor, DriveMonitorOptions
-from tests.support.drive_factory import DAY, ZONE, Site, at, loop_drive, new_drive, site
+from tests.support.drive_factory import DAY, ZONE, DriveSite, at, loop_drive, new_drive, site
 
 CAN_MOUNT = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None and Path("/dev/loop-control").exists()
 root_only = pytest.mark.skipif(not CAN_MOUNT, reason="needs root, mkfs.ext4 and loop devices")
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Site:
+def box(tmp_path: Path) -> DriveSite:
     made = site(tmp_path)
     with made.catalog.store.write() as db:
         db.execute("delete from drives")
     return made
 
 
-def watch(box: Site, *roots: Path, key: str | None = None) -> DriveMonitor:
+def watch(box: DriveSite, *roots: Path, key: str | None = None) -> DriveMonitor:
     public = box.drive.public_key if key is None else key
     return DriveMonitor(
         box.catalog, box.clock, lambda: box.classes, DriveMonitorOptions(roots or (box.drive.root,), public)
     )
 
 
-def open_kinds(box: Site) -> set[str]:
+def open_kinds(box: DriveSite) -> set[str]:
     return {a.kind.value for a in box.catalog.alerts.opened()}
 
 
@@ -51,7 +51,7 @@ def kind_of(watcher: DriveMonitor) -> str:
     return error.value.kind
 
 
-def test_a_drive_of_this_box_is_taken_and_remembered(box: Site) -> None:
+def test_a_drive_of_this_box_is_taken_and_remembered(box: DriveSite) -> None:
     watcher = watch(box)
     watcher.run_once()
     assert watcher.current().drive_id == box.drive.drive_id and watcher.healthy() == [watcher.current()]
@@ -64,7 +64,7 @@ def test_a_drive_of_this_box_is_taken_and_remembered(box: Site) -> None:
     )
 
 
-def test_missing_and_back(box: Site) -> None:
+def test_missing_and_back(box: DriveSite) -> None:
     watcher = watch(box)
     watcher.run_once()
     away = box.drive.root.with_name("away")
@@ -90,7 +90,7 @@ def test_missing_and_back(box: Site) -> None:
     assert box.catalog.events.last("drive.returned") is not None
 
 
-def test_drives_that_are_not_ours(box: Site, tmp_path: Path) -> None:
+def test_drives_that_are_not_ours(box: DriveSite, tmp_path: Path) -> None:
     keys.ensure_key(tmp_path / "other")
     foreign = new_drive(tmp_path / "foreign", box.clock, tmp_path / "other")
     unsigned = new_drive(tmp_path / "unsigned", box.clock, None)
@@ -108,7 +108,7 @@ def test_drives_that_are_not_ours(box: Site, tmp_path: Path) -> None:
     assert kind_of(watcher) == "drive.wrong", "an unsigned drive cannot replace another"
 
 
-def test_handed_over_and_sealed_drives_are_refused(box: Site) -> None:
+def test_handed_over_and_sealed_drives_are_refused(box: DriveSite) -> None:
     box.know(box.drive)
     box.catalog.drives.set(box.drive.drive_id, handed_over_at=box.clock.now(), handed_over_to="人社局")
     watcher = watch(box)
@@ -122,7 +122,7 @@ def test_handed_over_and_sealed_drives_are_refused(box: Site) -> None:
     assert kind_of(watcher) == "drive.wrong" and not watcher.healthy()
 
 
-def test_standby_takes_over_and_stays(box: Site, tmp_path: Path) -> None:
+def test_standby_takes_over_and_stays(box: DriveSite, tmp_path: Path) -> None:
     second = new_drive(tmp_path / "second", box.clock, box.key_dir)
     watcher = watch(box, box.drive.root, second.root)
     watcher.run_once()
@@ -140,7 +140,7 @@ def test_standby_takes_over_and_stays(box: Site, tmp_path: Path) -> None:
 BROKEN = DriveError("drive.error", "drive.error", root="-", detail="Input/output error")
 
 
-def test_what_recorders_say_is_told_and_ends_when_they_are_quiet(box: Site) -> None:
+def test_what_recorders_say_is_told_and_ends_when_they_are_quiet(box: DriveSite) -> None:
     """The watch's own few bytes get through, the video does not."""
     watcher = watch(box)
     watcher.run_once()
@@ -159,7 +159,7 @@ def test_what_recorders_say_is_told_and_ends_when_they_are_quiet(box: Site) -> N
     assert open_kinds(box) == set() and watcher.report()["state"] == "ok"
 
 
-def test_standby_takes_over_from_a_drive_that_recorders_cannot_write_to(box: Site, tmp_path: Path) -> None:
+def test_standby_takes_over_from_a_drive_that_recorders_cannot_write_to(box: DriveSite, tmp_path: Path) -> None:
     second = new_drive(tmp_path / "second", box.clock, box.key_dir)
     watcher = watch(box, box.drive.root, second.root)
     watcher.run_once()
@@ -177,7 +177,7 @@ def test_standby_takes_over_from_a_drive_that_recorders_cannot_write_to(box: Sit
     assert open_kinds(box) == set() and watcher.current().drive_id == second.drive_id
 
 
-def test_what_a_killed_run_left_open_is_ended(box: Site) -> None:
+def test_what_a_killed_run_left_open_is_ended(box: DriveSite) -> None:
     number = box.catalog.events.add("drive.full", box.clock.now())
     box.clock.go(60)
     watch(box).run_once()
@@ -185,11 +185,11 @@ def test_what_a_killed_run_left_open_is_ended(box: Site) -> None:
     assert event and event.event_id == number and event.until == box.clock.now()
 
 
-def test_an_app_that_never_looked_has_no_drive(box: Site) -> None:
+def test_an_app_that_never_looked_has_no_drive(box: DriveSite) -> None:
     assert kind_of(watch(box)) == "drive.missing"
 
 
-def test_hanging_disk_does_not_hang_the_watch(box: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_disk_does_not_hang_the_watch(box: DriveSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """(A made fault: no device here hangs on demand.)"""
     release = threading.Event()
     monkeypatch.setattr(Drive, "probe", lambda self: release.wait(20))
@@ -208,7 +208,7 @@ def test_hanging_disk_does_not_hang_the_watch(box: Site, monkeypatch: pytest.Mon
 
 @root_only
 @pytest.mark.root
-class TestRealDisk:
+class TestMonitorOnRealDisk:
     def make(self, tmp_path: Path, mount: Path) -> tuple[Catalog, Drive, DriveMonitor, Path]:
         clock = SystemClock()
         key = keys.ensure_key(tmp_path / "keys")
@@ -297,7 +297,7 @@ def test_forecast_walks_the_plan_at_the_real_rate() -> None:
     assert forecast.estimate_days_left(36 * 10**8, past, [], now) == pytest.approx(1.0)
 
 
-def test_filling_is_told_once_a_mark(box: Site) -> None:
+def test_filling_is_told_once_a_mark(box: DriveSite) -> None:
     total = box.drive.space()[1]
     marks = ((2.0, 0.0), (0.0, 0.0))  # any drive is below twice its size
     options = DriveMonitorOptions((box.drive.root,), box.drive.public_key, marks=marks, reserve_bytes=1, forecast_s=0)

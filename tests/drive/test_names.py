@@ -19,7 +19,7 @@ from agent.core.errors import DriveError
 from agent.core.model import Session
 from agent.drive import Drive, closing, files, identity, rebuild, sums, verify
 from agent.drive.report import VerifyReport
-from tests.support.drive_factory import ZONE, Site, at, site, video
+from tests.support.drive_factory import ZONE, DriveSite, at, site, video
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client"),
@@ -30,18 +30,18 @@ LISTABLE = ["\u2028.txt", "\x85", "a\x0bb", "a\x1cb", "back\\slash", "全角　�
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Site:
+def box(tmp_path: Path) -> DriveSite:
     made = site(tmp_path)
     made.half_day(made.classes[0], Session.AM)
     made.clock.time = at("09:30")
     return made
 
 
-def half_day(box: Site) -> Path:
+def half_day(box: DriveSite) -> Path:
     return next(box.drive.root.glob("*_第*/*/上午"))
 
 
-def half_day_of(box: Site) -> PurePosixPath:
+def half_day_of(box: DriveSite) -> PurePosixPath:
     return PurePosixPath(*half_day(box).parts[-2:])
 
 
@@ -57,7 +57,7 @@ def sha256sum(folder: Path) -> int:
 
 @pytest.mark.parametrize("name", UNLISTABLE)
 def test_the_agent_closes_a_half_day_in_spite_of_such_a_name(
-    box: Site, name: bytes, caplog: pytest.LogCaptureFixture
+    box: DriveSite, name: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(half_day(box) / "R1_cam1", name)
     put(half_day(box), name)
@@ -70,7 +70,7 @@ def test_the_agent_closes_a_half_day_in_spite_of_such_a_name(
 
 
 @pytest.mark.parametrize("name", LISTABLE)
-def test_other_line_breaks_are_characters_of_a_name(box: Site, name: str) -> None:
+def test_other_line_breaks_are_characters_of_a_name(box: DriveSite, name: str) -> None:
     put(half_day(box) / "R1_cam1", name)
     assert len(box.closer().run_once()) == 1
     assert sha256sum(half_day(box)) == 0
@@ -81,7 +81,7 @@ def test_other_line_breaks_are_characters_of_a_name(box: Site, name: str) -> Non
 
 @pytest.mark.parametrize("name", [*UNLISTABLE, b"note.txt"])
 def test_what_seal_leaves_out_is_what_verify_calls_added(
-    box: Site, name: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    box: DriveSite, name: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     box.closer().run_once()
     box.catalog.close()
@@ -97,7 +97,7 @@ def test_what_seal_leaves_out_is_what_verify_calls_added(
     assert {p.kind for p in problems} == {"added"} and len(problems) == 2
 
 
-def test_a_folder_of_such_a_name_is_not_looked_into(box: Site, tmp_path: Path) -> None:
+def test_a_folder_of_such_a_name_is_not_looked_into(box: DriveSite, tmp_path: Path) -> None:
     inner = half_day(box) / "R9\n_cam9"
     inner.mkdir()
     (inner / "090000.mp4").write_bytes(video(folder=tmp_path))
@@ -116,7 +116,7 @@ def test_a_drive_is_made_beside_such_files(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("name", ["photos.zip", "235959.mp4"])
-def test_a_file_larger_than_any_of_ours_keeps_no_half_day_open(box: Site, name: str) -> None:
+def test_a_file_larger_than_any_of_ours_keeps_no_half_day_open(box: DriveSite, name: str) -> None:
     stranger = half_day(box) / "R1_cam1" / name
     stranger.touch()
     os.truncate(stranger, files.MAX_SEGMENT + 1)
@@ -145,7 +145,7 @@ def test_a_right_to_read_is_wanted_of_evidence_alone() -> None:
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-def test_a_day_that_no_calendar_can_add_to_is_no_half_day(box: Site, day: str, tmp_path: Path) -> None:
+def test_a_day_that_no_calendar_can_add_to_is_no_half_day(box: DriveSite, day: str, tmp_path: Path) -> None:
     folder = half_day(box).parents[1]
     for session in Session:
         place = folder / day / session.folder / "R1_cam1"
@@ -157,7 +157,7 @@ def test_a_day_that_no_calendar_can_add_to_is_no_half_day(box: Site, day: str, t
 
 
 @pytest.mark.parametrize("field", ["drive_id", "label", "institution", "public_key"])
-def test_an_identity_with_half_a_character_is_damaged(box: Site, field: str) -> None:
+def test_an_identity_with_half_a_character_is_damaged(box: DriveSite, field: str) -> None:
     file = box.drive.root / ".site-agent/drive.json"
     body = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**body, field: "\ud800"}), encoding="utf-8")
@@ -200,7 +200,7 @@ def test_lists_are_read_by_line_feeds_alone() -> None:
     ],
 )  # fmt: skip
 def test_a_row_that_nobody_could_read_again_is_not_put_back(
-    box: Site, tmp_path: Path, table: str, column: str, value: object
+    box: DriveSite, tmp_path: Path, table: str, column: str, value: object
 ) -> None:
     """SQLite takes any text for a time: one row from elsewhere would end every command of the box."""
     box.closer().run_once()

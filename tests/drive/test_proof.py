@@ -23,19 +23,19 @@ from agent.core.model import Session
 from agent.drive import Drive, chain, closing, durable, init_drive, keys, layout, verify
 from agent.drive.identity import FORCE_WORD
 from tests.support.clocks import HandClock
-from tests.support.drive_factory import Site, at, new_drive, site, training_class
+from tests.support.drive_factory import DriveSite, at, new_drive, site, training_class
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 pytestmark = needs_ssh
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Site:
+def box(tmp_path: Path) -> DriveSite:
     return site(tmp_path)
 
 
 @pytest.fixture
-def closed(box: Site) -> Site:
+def closed(box: DriveSite) -> DriveSite:
     """A class whose two half-days are closed."""
     for session, end in ((Session.AM, "09:30"), (Session.PM, "14:30")):
         box.half_day(box.classes[0], session)
@@ -44,13 +44,13 @@ def closed(box: Site) -> Site:
     return box
 
 
-def class_path(box: Site) -> Path:
+def class_path(box: DriveSite) -> Path:
     folder = box.drive.find_class("C1")
     assert folder is not None
     return box.drive.root / folder
 
 
-def test_nothing_is_closed_before_its_time(box: Site) -> None:
+def test_nothing_is_closed_before_its_time(box: DriveSite) -> None:
     cls = box.classes[0]
     box.half_day(cls, Session.AM)
     box.clock.time = at("09:24:59")
@@ -67,7 +67,7 @@ def test_nothing_is_closed_before_its_time(box: Site) -> None:
     assert box.closer().run_once() == []
 
 
-def test_any_pc_checks_it_with_two_commands(closed: Site, tmp_path: Path) -> None:
+def test_any_pc_checks_it_with_two_commands(closed: DriveSite, tmp_path: Path) -> None:
     public = keys.load_public_key(closed.key_dir or tmp_path)
     allowed = tmp_path / "allowed_signers"
     allowed.write_text(f'box namespaces="site-agent" {public}\n')
@@ -98,7 +98,7 @@ def test_any_pc_checks_it_with_two_commands(closed: Site, tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
 
 
-def test_the_chain_is_told_to_catalog_and_bureau(closed: Site) -> None:
+def test_the_chain_is_told_to_catalog_and_bureau(closed: DriveSite) -> None:
     links = closed.catalog.chain.of_class("C1")
     assert [(x.sequence, x.session) for x in links] == [(1, Session.AM), (2, Session.PM)]
     sums_file = class_path(closed) / "2026-11-23/下午/SHA256SUMS"
@@ -112,7 +112,7 @@ def test_the_chain_is_told_to_catalog_and_bureau(closed: Site) -> None:
     assert link.previous == links[0].head and link.sequence == 2
 
 
-def test_a_whole_drive_verifies(closed: Site) -> None:
+def test_a_whole_drive_verifies(closed: DriveSite) -> None:
     report = verify.verify_drive(closed.drive)
     assert (report.ok, report.anchored, report.half_days, report.checked) == (True, False, 2, 8)
     head = closed.catalog.chain.of_class("C1")[-1].head
@@ -121,7 +121,7 @@ def test_a_whole_drive_verifies(closed: Site) -> None:
     assert verify.count_drive_bytes(closed.drive) > report.bytes > 0
 
 
-def one(box: Site, pattern: str) -> Path:
+def one(box: DriveSite, pattern: str) -> Path:
     return sorted(class_path(box).glob(pattern))[0]
 
 
@@ -131,20 +131,20 @@ def flip(path: Path) -> None:
     path.write_bytes(raw)
 
 
-def beside(box: Site, name: str) -> Path:
+def beside(box: DriveSite, name: str) -> Path:
     """A new folder in the class's folder."""
     folder = class_path(box) / name
     folder.mkdir()
     return folder
 
 
-def elsewhere(box: Site, path: Path) -> None:
+def elsewhere(box: DriveSite, path: Path) -> None:
     """Moved off the drive, a link in its place."""
     path.rename(box.folder / "elsewhere")
     path.symlink_to(box.folder / "elsewhere")
 
 
-def resign(box: Site, folder: Path, key_dir: Path | None) -> None:
+def resign(box: DriveSite, folder: Path, key_dir: Path | None) -> None:
     """What a forger does: new sums over what lies there now, signed with a key at hand."""
     entries = {name: chain.compute_head(folder / name) for name in chain.list_files_to_hash(folder)}
     chain.write_sums(folder, "SHA256SUMS", entries, key_dir)
@@ -179,7 +179,7 @@ def resign(box: Site, folder: Path, key_dir: Path | None) -> None:
         ("added", lambda b: elsewhere(b, class_path(b))),
     ],
 )
-def test_one_change_is_found(closed: Site, kind: str, act: Callable[[Site], None]) -> None:
+def test_one_change_is_found(closed: DriveSite, kind: str, act: Callable[[DriveSite], None]) -> None:
     act(closed)
     report = verify.verify_drive(closed.drive)
     assert kind in {p.kind for p in report.problems}, report.problems
@@ -194,7 +194,9 @@ def instead(path: Path, make: Callable[[Path], None]) -> None:
 @pytest.mark.parametrize(
     "name", ["上午/SHA256SUMS", "上午/SHA256SUMS.sig", "上午/CHAIN", "上午/RECORD.jsonl", "上午/R1_cam1/090000.mp4"]
 )
-def test_what_is_no_file_is_told_and_the_rest_still_read(closed: Site, name: str, make: Callable[[Path], None]) -> None:
+def test_what_is_no_file_is_told_and_the_rest_still_read(
+    closed: DriveSite, name: str, make: Callable[[Path], None]
+) -> None:
     """A folder cannot be read and a pipe never ends: neither may keep the inspector from the other faults."""
     instead(one(closed, f"*/{name}"), make)
     flip(one(closed, "*/下午/*/*.mp4"))
@@ -217,7 +219,7 @@ def test_without_a_signature_the_journal_shows_a_rewritten_list(tmp_path: Path) 
     assert (problem.kind, problem.path.rpartition("/")[2]) == ("changed", "SHA256SUMS") and "日志" in problem.detail
 
 
-def test_a_signed_drive_does_not_pass_for_an_unsigned_one(closed: Site) -> None:
+def test_a_signed_drive_does_not_pass_for_an_unsigned_one(closed: DriveSite) -> None:
     file = closed.drive.root / ".site-agent" / "drive.json"
     body = json.loads(file.read_bytes())
     assert body["public_key"]
@@ -226,12 +228,12 @@ def test_a_signed_drive_does_not_pass_for_an_unsigned_one(closed: Site) -> None:
     assert {p.kind for p in report.problems} == {"signature_bad"}
 
 
-def test_the_journal_says_nothing_of_a_class_that_a_person_deleted(closed: Site) -> None:
+def test_the_journal_says_nothing_of_a_class_that_a_person_deleted(closed: DriveSite) -> None:
     shutil.rmtree(class_path(closed))
     assert verify.verify_drive(closed.drive).ok
 
 
-def test_names_neither_steer_the_terminal_nor_break_the_json(closed: Site) -> None:
+def test_names_neither_steer_the_terminal_nor_break_the_json(closed: DriveSite) -> None:
     folder = os.fsencode(one(closed, "*/上午"))
     for name in ("录像.mp4".encode("gbk"), b"x\x1b[2K\r.mp4", "y\n完好.mp4".encode()):
         Path(os.fsdecode(folder + b"/" + name)).write_bytes(b"x")
@@ -259,7 +261,7 @@ def test_what_lay_there_before_and_what_systems_put_there_is_no_addition(tmp_pat
     assert [(p.kind, p.path) for p in verify.verify_drive(drive).problems] == [("added", "新照片")]
 
 
-def test_a_link_made_to_another_file_is_no_evidence(closed: Site, tmp_path: Path) -> None:
+def test_a_link_made_to_another_file_is_no_evidence(closed: DriveSite, tmp_path: Path) -> None:
     path = one(closed, "*/上午/*/*.mp4")
     (tmp_path / "elsewhere.mp4").write_bytes(path.read_bytes())
     path.unlink()
@@ -267,7 +269,7 @@ def test_a_link_made_to_another_file_is_no_evidence(closed: Site, tmp_path: Path
     assert {p.kind for p in verify.verify_drive(closed.drive).problems} == {"missing"}
 
 
-def test_a_forger_with_the_same_key_breaks_the_chain(closed: Site) -> None:
+def test_a_forger_with_the_same_key_breaks_the_chain(closed: DriveSite) -> None:
     folder = one(closed, "*/上午")
     one(closed, "*/上午/*/*.mp4").write_bytes(b"forged")
     resign(closed, folder, closed.key_dir)
@@ -276,7 +278,7 @@ def test_a_forger_with_the_same_key_breaks_the_chain(closed: Site) -> None:
     assert {p.kind for p in verify.verify_drive(closed.drive).problems} == {"chain_broken"}
 
 
-def test_only_an_anchor_shows_a_cut_end_and_another_key(closed: Site, tmp_path: Path) -> None:
+def test_only_an_anchor_shows_a_cut_end_and_another_key(closed: DriveSite, tmp_path: Path) -> None:
     head = closed.catalog.chain.of_class("C1")[-1].head
     own = closed.drive.public_key
     shutil.rmtree(one(closed, "*/下午"))
@@ -298,7 +300,7 @@ def test_only_an_anchor_shows_a_cut_end_and_another_key(closed: Site, tmp_path: 
     assert {p.kind for p in verify.verify_drive(drive, key=own).problems} == {"other_key", "signature_bad"}
 
 
-def test_a_kill_between_any_two_steps_costs_nothing(box: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_any_two_steps_costs_nothing(box: DriveSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop after each durable write of the closing, in turn; the next pass ends with one whole chain."""
     box.half_day(box.classes[0], Session.AM)
     box.clock.time = at("09:30")
@@ -322,14 +324,14 @@ def test_a_kill_between_any_two_steps_costs_nothing(box: Site, monkeypatch: pyte
     assert verify.verify_drive(box.drive, heads=[box.catalog.chain.of_class("C1")[0].head]).ok
 
 
-def test_a_kill_before_the_catalog_knew(closed: Site) -> None:
+def test_a_kill_before_the_catalog_knew(closed: DriveSite) -> None:
     with closed.catalog.store.write() as db:
         db.execute("delete from chain where session = 'pm'")
     closed.closer().run_once()
     assert [x.sequence for x in closed.catalog.chain.of_class("C1")] == [1, 2]
 
 
-def test_video_that_comes_late_gets_sums_of_its_own(closed: Site) -> None:
+def test_video_that_comes_late_gets_sums_of_its_own(closed: DriveSite) -> None:
     first = closed.catalog.chain.of_class("C1")
     closed.record(closed.classes[0], "cam1", Session.AM, at("09:20"), at("09:22"))
     links = closed.closer().run_once()
@@ -345,7 +347,7 @@ def test_video_that_comes_late_gets_sums_of_its_own(closed: Site) -> None:
     assert closed.closer().run_once() == []
 
 
-def test_the_chain_goes_on_on_another_drive(closed: Site, tmp_path: Path) -> None:
+def test_the_chain_goes_on_on_another_drive(closed: DriveSite, tmp_path: Path) -> None:
     first = closed.classes[0].lessons
     evening = replace(first[0], session=Session.EV, start=at("19:00"), end=at("19:10"))
     cls = training_class(lessons=(*first, evening))
@@ -364,7 +366,7 @@ def test_the_chain_goes_on_on_another_drive(closed: Site, tmp_path: Path) -> Non
         assert "共 2 块" in label and other.drive_id in label and other.label in label
 
 
-def test_a_drive_of_another_key_is_not_left_unsigned(closed: Site, tmp_path: Path) -> None:
+def test_a_drive_of_another_key_is_not_left_unsigned(closed: DriveSite, tmp_path: Path) -> None:
     keys.ensure_key(tmp_path / "other")
     with pytest.raises(DriveError, match="密钥"):
         closing.find_signing_key(closed.drive, tmp_path / "other")
@@ -403,7 +405,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_papers_for_excel_and_browser(closed: Site) -> None:
+def test_papers_for_excel_and_browser(closed: DriveSite) -> None:
     listing = rows(class_path(closed) / "清单.csv")
     assert listing[0][:2] == ["类别", "日期"] and len(listing) == 5
     assert all((class_path(closed) / row[9]).is_file() and len(row[11]) == 64 for row in listing[1:])
@@ -419,7 +421,7 @@ def test_papers_for_excel_and_browser(closed: Site) -> None:
         assert word in label
 
 
-def test_gaps_stand_in_the_papers_with_reasons(box: Site) -> None:
+def test_gaps_stand_in_the_papers_with_reasons(box: DriveSite) -> None:
     cls = box.classes[0]
     box.record(cls, "cam1", Session.AM, at("09:00"), at("09:04"))
     box.record(cls, "cam2", Session.AM, at("09:00"), at("09:10"))
@@ -449,7 +451,7 @@ def test_hostile_words_do_no_harm(tmp_path: Path) -> None:
     assert verify.verify_drive(box.drive).ok
 
 
-def test_papers_are_not_rewritten_for_nothing(closed: Site) -> None:
+def test_papers_are_not_rewritten_for_nothing(closed: DriveSite) -> None:
     before = {p: p.stat().st_mtime_ns for p in class_path(closed).iterdir() if p.is_file()}
     closer = closed.closer()
     for _ in range(3):  # a new closer writes what differs; one that is kept must hold back too
@@ -458,7 +460,7 @@ def test_papers_are_not_rewritten_for_nothing(closed: Site) -> None:
     assert len(before) == 4 and {p: p.stat().st_mtime_ns for p in before} == before
 
 
-def test_sums_at_segment_time_show_a_bit_that_flipped_before_the_close(box: Site) -> None:
+def test_sums_at_segment_time_show_a_bit_that_flipped_before_the_close(box: DriveSite) -> None:
     box.half_day(box.classes[0], Session.AM)
     flip(one(box, "*/上午/*/*.mp4"))
     box.clock.time = at("09:30")

@@ -24,13 +24,13 @@ from agent.core.model import Session
 from agent.drive import Drive, class_gaps, layout, rebuild, verify
 from agent.drive.seal import Sealer
 from agent.recording.recover import recover
-from tests.support.drive_factory import DAY, ZONE, Site, at, new_drive, site, training_class, video
+from tests.support.drive_factory import DAY, ZONE, DriveSite, at, new_drive, site, training_class, video
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 
 
 @pytest.fixture
-def over(tmp_path: Path) -> Site:
+def over(tmp_path: Path) -> DriveSite:
     """A class that is over: two half-days recorded and closed, with an alert and a gap's event."""
     box = site(tmp_path)
     cls = box.classes[0]
@@ -50,15 +50,15 @@ def over(tmp_path: Path) -> Site:
     return box
 
 
-def sealer(box: Site, to: str = "") -> Sealer:
+def sealer(box: DriveSite, to: str = "") -> Sealer:
     return Sealer(box.drive, box.clock, box.catalog, box.classes, box.key_dir, to)
 
 
-def folder(box: Site) -> Path:
+def folder(box: DriveSite) -> Path:
     return box.drive.root / (box.drive.find_class("C1") or "")
 
 
-def test_a_sealed_class_is_whole_signed_and_closed_to_writers(over: Site) -> None:
+def test_a_sealed_class_is_whole_signed_and_closed_to_writers(over: DriveSite) -> None:
     sealed = sealer(over).one_class("C1")
     path = folder(over)
     report = verify.verify_drive(over.drive, heads=[sealed.head])
@@ -85,7 +85,7 @@ def test_a_sealed_class_is_whole_signed_and_closed_to_writers(over: Site) -> Non
     assert over.catalog.audit.of_object("C1", "seal")
 
 
-def test_a_paper_changed_after_the_seal_is_found(over: Site) -> None:
+def test_a_paper_changed_after_the_seal_is_found(over: DriveSite) -> None:
     sealer(over).one_class("C1")
     path = folder(over) / "到课人数.csv"
     path.chmod(0o644)
@@ -103,7 +103,7 @@ def test_a_paper_changed_after_the_seal_is_found(over: Site) -> None:
         ("missing", ".site-agent/sealed.json"),
     ],
 )
-def test_a_sealed_drives_own_papers_are_held_by_its_seal(over: Site, kind: str, name: str) -> None:
+def test_a_sealed_drives_own_papers_are_held_by_its_seal(over: DriveSite, kind: str, name: str) -> None:
     sealer(over, "李四").whole()
     assert verify.verify_drive(over.drive).ok
     path = over.drive.root / name
@@ -114,13 +114,13 @@ def test_a_sealed_drives_own_papers_are_held_by_its_seal(over: Site, kind: str, 
     assert [(p.kind, p.path) for p in verify.verify_drive(over.drive).problems] == [(kind, name)]
 
 
-def test_a_deleted_seal_of_a_class_is_told(over: Site) -> None:
+def test_a_deleted_seal_of_a_class_is_told(over: DriveSite) -> None:
     sealer(over).one_class("C1")
     (folder(over) / "SHA256SUMS").unlink()
     assert [p.kind for p in verify.verify_drive(over.drive).problems] == ["missing"]
 
 
-def test_a_later_correction_goes_to_a_new_signed_file(over: Site) -> None:
+def test_a_later_correction_goes_to_a_new_signed_file(over: DriveSite) -> None:
     sealer(over).one_class("C1")
     figures = over.catalog.attendance.get("C1", DAY, Session.AM)
     assert figures is not None
@@ -138,7 +138,7 @@ def test_a_later_correction_goes_to_a_new_signed_file(over: Site) -> None:
     assert {p.kind for p in verify.verify_drive(over.drive).problems} == {"signature_bad"}
 
 
-def test_sealing_waits_for_what_is_not_final(over: Site) -> None:
+def test_sealing_waits_for_what_is_not_final(over: DriveSite) -> None:
     figures = over.catalog.attendance.get("C1", DAY, Session.PM)
     assert figures is not None
     over.catalog.attendance.put({**figures, "status": "provisional"}, at("14:30"))
@@ -159,7 +159,7 @@ def test_sealing_waits_for_what_is_not_final(over: Site) -> None:
     assert not (folder(over) / "SHA256SUMS").exists()
 
 
-def test_the_whole_drive(over: Site) -> None:
+def test_the_whole_drive(over: DriveSite) -> None:
     done = sealer(over, "文水县人社局").whole()
     assert [x.class_id for x in done] == ["C1"] and over.drive.is_sealed()
     sheet = (over.drive.root / "移交单.html").read_text("utf-8")
@@ -186,7 +186,7 @@ def test_the_whole_drive(over: Site) -> None:
     assert {p.kind for p in verify.verify_drive(over.drive).problems} == {"missing", "signature_bad"}
 
 
-def test_a_half_day_or_class_put_there_after_the_seal_is_found(over: Site) -> None:
+def test_a_half_day_or_class_put_there_after_the_seal_is_found(over: DriveSite) -> None:
     """Before the seal such video is a half-day under way; after it nothing is."""
     later = over.drive.root / "C9_x_第1班_20261123_20261123_x/2026-11-23/上午/R1_cam1"
     for place in (folder(over) / "2026-11-24/上午/R1_cam1", later):
@@ -228,7 +228,7 @@ def dump(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
     return {t: [dict(r) for r in catalog.store.rows(f"select * from {t} order by 1, 2, 3")] for t in TABLES}
 
 
-def test_a_deleted_database_answers_as_before(over: Site, tmp_path: Path) -> None:
+def test_a_deleted_database_answers_as_before(over: DriveSite, tmp_path: Path) -> None:
     cls = over.classes[0]
     # a half-day under way: rows that only the journal has, and one open segment
     evening = replace(cls.lessons[0], session=Session.EV, start=at("19:00"), end=at("19:10"))
@@ -260,7 +260,7 @@ def test_a_deleted_database_answers_as_before(over: Site, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "text", "empty pages"])
-def test_a_damaged_database_is_set_aside(over: Site, tmp_path: Path, harm: str) -> None:
+def test_a_damaged_database_is_set_aside(over: DriveSite, tmp_path: Path, harm: str) -> None:
     before = dump(over.catalog)
     over.catalog.close()
     file = tmp_path / "catalog.db"
@@ -280,7 +280,7 @@ def test_a_damaged_database_is_set_aside(over: Site, tmp_path: Path, harm: str) 
     catalog.close()
 
 
-def test_a_rebuild_that_was_killed_goes_on_at_the_next_start(over: Site, tmp_path: Path) -> None:
+def test_a_rebuild_that_was_killed_goes_on_at_the_next_start(over: DriveSite, tmp_path: Path) -> None:
     """Whatever lies there then is a sound database of which half is missing."""
     over.catalog.close()
     (tmp_path / "catalog.db").unlink()
@@ -301,18 +301,18 @@ def test_a_rebuild_that_was_killed_goes_on_at_the_next_start(over: Site, tmp_pat
         catalog.close()
 
 
-def first_path(over: Site) -> str:
+def first_path(over: DriveSite) -> str:
     return over.drive.relative(min(over.drive.root.glob("*/*/*/*/[!.]*.mp4")))
 
 
-def test_a_sound_database_is_left_alone(over: Site, tmp_path: Path) -> None:
+def test_a_sound_database_is_left_alone(over: DriveSite, tmp_path: Path) -> None:
     over.catalog.close()
     catalog, report = rebuild.open_or_rebuild(tmp_path / "catalog.db", ZONE, [over.drive], over.clock)
     assert report is None
     catalog.close()
 
 
-def test_without_a_journal_the_records_do(over: Site, tmp_path: Path) -> None:
+def test_without_a_journal_the_records_do(over: DriveSite, tmp_path: Path) -> None:
     before = dump(over.catalog)
     shutil.rmtree(over.drive.root / ".site-agent/journal")
     catalog = Catalog(tmp_path / "new.db", ZONE)
@@ -324,7 +324,7 @@ def test_without_a_journal_the_records_do(over: Site, tmp_path: Path) -> None:
     assert sorted((x["sequence"], x["head"]) for x in after["chain"]) == sorted(heads)
 
 
-def test_from_the_files_alone(over: Site, tmp_path: Path) -> None:
+def test_from_the_files_alone(over: DriveSite, tmp_path: Path) -> None:
     shutil.rmtree(over.drive.root / ".site-agent/journal")
     for record in over.drive.root.rglob("RECORD.jsonl"):
         record.unlink()
@@ -343,7 +343,7 @@ def test_from_the_files_alone(over: Site, tmp_path: Path) -> None:
     assert (found[0].end - found[0].start).total_seconds() == pytest.approx(2, abs=0.2)  # type: ignore[operator]
 
 
-def test_a_segment_begun_just_before_the_crash_is_found(over: Site, tmp_path: Path) -> None:
+def test_a_segment_begun_just_before_the_crash_is_found(over: DriveSite, tmp_path: Path) -> None:
     """Neither journal nor record knows it: recovery gets an open row to finish."""
     first = next(over.drive.root.glob("*/*/下午/R1_cam1/*.mp4"))
     part = first.with_name(".141000.mp4.part")
@@ -359,7 +359,7 @@ def test_a_segment_begun_just_before_the_crash_is_found(over: Site, tmp_path: Pa
     catalog.close()
 
 
-def test_a_lost_file_is_told_and_becomes_a_gap(over: Site, tmp_path: Path) -> None:
+def test_a_lost_file_is_told_and_becomes_a_gap(over: DriveSite, tmp_path: Path) -> None:
     lost = next(over.drive.root.glob("*/*/上午/R1_cam1/*.mp4"))
     lost.unlink()
     catalog = Catalog(tmp_path / "new.db", ZONE)
@@ -369,7 +369,7 @@ def test_a_lost_file_is_told_and_becomes_a_gap(over: Site, tmp_path: Path) -> No
     assert [(g.camera_id, g.session) for g in found] == [("cam1", Session.AM)]
 
 
-def test_two_drives_make_one_catalog(over: Site, tmp_path: Path) -> None:
+def test_two_drives_make_one_catalog(over: DriveSite, tmp_path: Path) -> None:
     second = new_drive(tmp_path / "second", over.clock, over.key_dir, "二号盘")
     over.know(second)
     over.half_day_of(Session.EV, second)
@@ -385,7 +385,7 @@ def test_two_drives_make_one_catalog(over: Site, tmp_path: Path) -> None:
         catalog.close()
 
 
-def test_hostile_journal_lines_do_no_harm(over: Site, tmp_path: Path) -> None:
+def test_hostile_journal_lines_do_no_harm(over: DriveSite, tmp_path: Path) -> None:
     """What lies on a drive is data: tables that are not journaled, paths that leave the drive, wrong types."""
     lines = [
         {"table": "facts", "row": {"name": "boot", "value": "x"}},
@@ -404,14 +404,14 @@ def test_hostile_journal_lines_do_no_harm(over: Site, tmp_path: Path) -> None:
     assert after == before and catalog.facts.get("boot") is None
 
 
-def test_rebuild_needs_no_write_to_the_drive(over: Site, tmp_path: Path) -> None:
+def test_rebuild_needs_no_write_to_the_drive(over: DriveSite, tmp_path: Path) -> None:
     before = snapshot(over.drive.root)
     catalog = Catalog(tmp_path / "new.db", ZONE)
     rebuild.restore_from_drive(catalog, over.drive, over.clock)
     assert snapshot(over.drive.root) == before
 
 
-def test_the_commands(over: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands(over: DriveSite, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: object) -> tuple[int, str, str]:
         status = main([str(a) for a in arguments])
         out = capsys.readouterr()
@@ -455,7 +455,7 @@ def test_the_commands(over: Site, tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
-def test_a_database_that_may_not_be_read_is_not_set_aside(over: Site) -> None:
+def test_a_database_that_may_not_be_read_is_not_set_aside(over: DriveSite) -> None:
     """One that root put back from a copy: the agent says so and does not take it for damaged."""
     with tempfile.TemporaryDirectory() as name:
         folder_of_state = Path(name)

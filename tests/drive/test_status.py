@@ -17,6 +17,7 @@ from agent.core.model import Session
 from agent.drive import status
 from agent.drive.progress import ProgressBar
 from tests.support.drive_factory import ZONE, at, site, training_class
+from tests.support.terminal import Terminal
 
 
 @pytest.mark.parametrize(
@@ -41,11 +42,6 @@ def test_what_a_drive_holds_and_what_may_go(tmp_path: Path) -> None:
     assert status.filter_expired(found, date(2031, 11, 23), 5) == found
     empty = replace(found[0], last=None)
     assert status.filter_expired([empty], date(2099, 1, 1), 5) == []
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_progress_bar() -> None:

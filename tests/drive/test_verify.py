@@ -14,14 +14,14 @@ import pytest
 from agent.core.model import Session
 from agent.drive import chain, keys, layout, verify
 from agent.drive.seal import Sealer
-from tests.support.drive_factory import DAY, Site, at, site, training_class
+from tests.support.drive_factory import DAY, DriveSite, at, site, training_class
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 AM, PM = "2026-11-23/上午", "2026-11-23/下午"
 
 
 @pytest.fixture
-def over(tmp_path: Path) -> Site:
+def over(tmp_path: Path) -> DriveSite:
     """A class whose two half-days are closed."""
     box = site(tmp_path)
     for session, end in ((Session.AM, "09:30"), (Session.PM, "14:30")):
@@ -32,7 +32,7 @@ def over(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def sealed(over: Site) -> Site:
+def sealed(over: DriveSite) -> DriveSite:
     """The class sealed, and with write permission again, as for whoever owns the drive."""
     sealer(over).one_class("C1")
     for path in [folder(over), *folder(over).rglob("*")]:
@@ -40,15 +40,15 @@ def sealed(over: Site) -> Site:
     return over
 
 
-def sealer(box: Site) -> Sealer:
+def sealer(box: DriveSite) -> Sealer:
     return Sealer(box.drive, box.clock, box.catalog, box.classes, box.key_dir, "李四")
 
 
-def folder(box: Site) -> Path:
+def folder(box: DriveSite) -> Path:
     return box.drive.root / (box.drive.find_class("C1") or "")
 
 
-def problems(box: Site, **asked: object) -> set[tuple[str, str]]:
+def problems(box: DriveSite, **asked: object) -> set[tuple[str, str]]:
     """(kind, path below the class folder) of all that is wrong."""
     found = verify.verify_drive(box.drive, **asked).problems  # type: ignore[arg-type]
     return {(p.kind, p.path.removeprefix(f"{folder(box).name}/")) for p in found}
@@ -62,7 +62,7 @@ def spoil(path: Path) -> None:
 # Seals
 
 
-def test_the_seal_of_a_class_must_be_signed(sealed: Site) -> None:
+def test_the_seal_of_a_class_must_be_signed(sealed: DriveSite) -> None:
     signature = folder(sealed) / "SHA256SUMS.sig"
     spoil(signature)
     assert problems(sealed) == {("signature_bad", "SHA256SUMS.sig")}
@@ -70,7 +70,7 @@ def test_the_seal_of_a_class_must_be_signed(sealed: Site) -> None:
     assert problems(sealed) == {("signature_missing", "SHA256SUMS.sig")}
 
 
-def test_a_correction_must_be_signed(sealed: Site) -> None:
+def test_a_correction_must_be_signed(sealed: DriveSite) -> None:
     figures = sealed.catalog.attendance.get("C1", DAY, Session.AM)
     sealed.catalog.attendance.put({**(figures or {}), "revision": 2, "status": "revised"}, at("16:00"))
     sealed.clock.time = at("16:00")
@@ -82,7 +82,7 @@ def test_a_correction_must_be_signed(sealed: Site) -> None:
     assert problems(sealed) == {("signature_missing", f"更正/{signature.name}")}
 
 
-def test_the_seal_of_the_whole_drive_must_be_signed(over: Site) -> None:
+def test_the_seal_of_the_whole_drive_must_be_signed(over: DriveSite) -> None:
     sealer(over).whole()
     signature = over.drive.root / ".site-agent/sealed.json.sig"
     spoil(signature)
@@ -91,7 +91,7 @@ def test_the_seal_of_the_whole_drive_must_be_signed(over: Site) -> None:
     assert problems(over) == {("signature_missing", ".site-agent/sealed.json.sig")}
 
 
-def test_a_class_sealed_anew_after_the_whole_drive_was_sealed_is_seen(over: Site) -> None:
+def test_a_class_sealed_anew_after_the_whole_drive_was_sealed_is_seen(over: DriveSite) -> None:
     """The forger has the box's key: every signature is good, only the drive's seal names the head before."""
     sealer(over).whole()
     sums = folder(over) / "SHA256SUMS"
@@ -105,24 +105,24 @@ def test_a_class_sealed_anew_after_the_whole_drive_was_sealed_is_seen(over: Site
 
 
 @pytest.mark.parametrize("name", ["补.txt", ".hidden"])
-def test_a_file_put_into_a_sealed_class_is_an_addition(sealed: Site, name: str) -> None:
+def test_a_file_put_into_a_sealed_class_is_an_addition(sealed: DriveSite, name: str) -> None:
     (folder(sealed) / name).write_text("x")
     assert problems(sealed) == {("added", name)}
 
 
-def test_what_a_sealed_class_lists_may_not_change_or_go(sealed: Site) -> None:
+def test_what_a_sealed_class_lists_may_not_change_or_go(sealed: DriveSite) -> None:
     (folder(sealed) / "清单.csv").write_text("x")
     (folder(sealed) / "目录.html").unlink()
     assert problems(sealed) == {("changed", "清单.csv"), ("missing", "目录.html")}
 
 
-def test_half_days_of_a_sealed_class_are_still_read(sealed: Site) -> None:
+def test_half_days_of_a_sealed_class_are_still_read(sealed: DriveSite) -> None:
     video = next(folder(sealed).glob(f"{AM}/R1_cam1/*.mp4"))
     video.write_bytes(video.read_bytes()[:-1] + b"x")
     assert problems(sealed) == {("changed", f"{AM}/R1_cam1/{video.name}")}
 
 
-def test_a_half_day_whose_sums_are_gone_is_under_way_before_the_seal_alone(over: Site) -> None:
+def test_a_half_day_whose_sums_are_gone_is_under_way_before_the_seal_alone(over: DriveSite) -> None:
     for name in ("SHA256SUMS", "SHA256SUMS.sig"):
         (folder(over) / PM / name).unlink()
     shutil.rmtree(over.drive.root / ".site-agent/journal")
@@ -130,7 +130,7 @@ def test_a_half_day_whose_sums_are_gone_is_under_way_before_the_seal_alone(over:
     assert report.ok and report.unclosed == [f"{folder(over).name}/{PM}"]
 
 
-def test_what_the_journal_closed_is_missing_and_not_under_way(over: Site) -> None:
+def test_what_the_journal_closed_is_missing_and_not_under_way(over: DriveSite) -> None:
     for name in ("SHA256SUMS", "SHA256SUMS.sig"):
         (folder(over) / PM / name).unlink()
     report = verify.verify_drive(over.drive)
@@ -141,7 +141,7 @@ def test_what_the_journal_closed_is_missing_and_not_under_way(over: Site) -> Non
 # The chain
 
 
-def rewrite(box: Site, half_day: str, change: Callable[[chain.HalfDayLink], bytes]) -> None:
+def rewrite(box: DriveSite, half_day: str, change: Callable[[chain.HalfDayLink], bytes]) -> None:
     """What a forger with the box's key does to a half-day's link; the journal is gone too, so that the chain alone speaks."""
     shutil.rmtree(box.drive.root / ".site-agent/journal", ignore_errors=True)
     path = folder(box) / half_day
@@ -164,30 +164,30 @@ LINKS: list[tuple[str, str, Callable[[chain.HalfDayLink], chain.HalfDayLink]]] =
 
 @pytest.mark.parametrize(("name", "half_day", "change"), LINKS, ids=[row[0] for row in LINKS])
 def test_a_link_out_of_its_place_breaks_the_chain(
-    over: Site, name: str, half_day: str, change: Callable[[chain.HalfDayLink], chain.HalfDayLink]
+    over: DriveSite, name: str, half_day: str, change: Callable[[chain.HalfDayLink], chain.HalfDayLink]
 ) -> None:
     rewrite(over, half_day, lambda link: change(link).write())
     assert ("chain_broken", f"{half_day}/CHAIN") in problems(over)
 
 
-def test_a_link_signed_anew_as_it_was_breaks_nothing(over: Site) -> None:
+def test_a_link_signed_anew_as_it_was_breaks_nothing(over: DriveSite) -> None:
     """The counterpart of the table above: it is the change that is seen, not the signing anew."""
     rewrite(over, PM, lambda link: link.write())
     assert problems(over) == set()
 
 
-def test_a_link_of_another_format_is_none(over: Site) -> None:
+def test_a_link_of_another_format_is_none(over: DriveSite) -> None:
     rewrite(over, PM, lambda link: link.write().replace(b"chain 1", b"chain 2"))
     assert problems(over) == {("chain_broken", f"{PM}/CHAIN")}
 
 
-def test_a_number_left_out_whose_head_is_here_is_the_gap_of_another_drive(over: Site) -> None:
+def test_a_number_left_out_whose_head_is_here_is_the_gap_of_another_drive(over: DriveSite) -> None:
     """Sequence 2 may lie on another drive; what this one shows must be in order."""
     rewrite(over, PM, lambda link: replace(link, sequence=3, previous="0" * 64, previous_drive="D-other").write())
     assert problems(over) == set()
 
 
-def test_every_link_is_compared_with_the_one_before_it(over: Site) -> None:
+def test_every_link_is_compared_with_the_one_before_it(over: DriveSite) -> None:
     """Three closings: the third must name the second's head, not the first's."""
     first = over.catalog.chain.of_class("C1")[0].head
     over.record(over.classes[0], "cam1", Session.AM, at("09:20"), at("09:22"))
@@ -206,7 +206,7 @@ def test_every_link_is_compared_with_the_one_before_it(over: Site) -> None:
 # Anchors, keys, other problems of one path
 
 
-def test_heads_may_be_given_in_capitals_and_of_a_seal_too(sealed: Site) -> None:
+def test_heads_may_be_given_in_capitals_and_of_a_seal_too(sealed: DriveSite) -> None:
     heads = [x.head.upper() for x in sealed.catalog.chain.of_class("C1")]
     heads.append(chain.compute_head(folder(sealed) / "SHA256SUMS"))
     report = verify.verify_drive(sealed.drive, heads=heads)
@@ -214,7 +214,7 @@ def test_heads_may_be_given_in_capitals_and_of_a_seal_too(sealed: Site) -> None:
     assert {p.kind for p in verify.verify_drive(sealed.drive, heads=["0" * 64]).problems} == {"head_unknown"}
 
 
-def test_a_key_alone_is_no_anchor_and_a_head_under_another_key_neither(over: Site, tmp_path: Path) -> None:
+def test_a_key_alone_is_no_anchor_and_a_head_under_another_key_neither(over: DriveSite, tmp_path: Path) -> None:
     head = over.catalog.chain.of_class("C1")[-1].head
     assert not verify.verify_drive(over.drive, key=over.drive.public_key).anchored
     keys.ensure_key(tmp_path / "other")
@@ -223,7 +223,7 @@ def test_a_key_alone_is_no_anchor_and_a_head_under_another_key_neither(over: Sit
     assert not verify.verify_drive(over.drive).anchored
 
 
-def test_one_path_may_have_two_kinds_of_problems_and_each_is_told_once(over: Site) -> None:
+def test_one_path_may_have_two_kinds_of_problems_and_each_is_told_once(over: DriveSite) -> None:
     path = folder(over) / PM / "CHAIN"
     path.write_bytes(b"x")
     report = verify.verify_drive(over.drive)
@@ -231,7 +231,7 @@ def test_one_path_may_have_two_kinds_of_problems_and_each_is_told_once(over: Sit
     assert sorted(found) == [("chain_broken", f"{PM}/CHAIN"), ("changed", f"{PM}/CHAIN")]
 
 
-def test_only_the_class_that_was_asked_for_is_read(over: Site) -> None:
+def test_only_the_class_that_was_asked_for_is_read(over: DriveSite) -> None:
     other = training_class("C2")
     over.classes.append(other)
     video = over.record(other, "cam1", Session.PM, at("14:00"), at("14:05"))
@@ -245,7 +245,7 @@ def test_only_the_class_that_was_asked_for_is_read(over: Site) -> None:
     assert {p.kind for p in verify.verify_drive(over.drive).problems} == {"changed", "added"}
 
 
-def test_a_row_of_the_journal_about_another_drive_says_nothing_of_this_one(over: Site) -> None:
+def test_a_row_of_the_journal_about_another_drive_says_nothing_of_this_one(over: DriveSite) -> None:
     row = {
         "class_id": "C1",
         "date": "2026-11-23",
@@ -263,7 +263,7 @@ def test_a_row_of_the_journal_about_another_drive_says_nothing_of_this_one(over:
     assert problems(over) == {("missing", "2026-11-23/晚上/SHA256SUMS")}
 
 
-def test_a_fault_of_the_audit_on_the_drive_is_told(over: Site) -> None:
+def test_a_fault_of_the_audit_on_the_drive_is_told(over: DriveSite) -> None:
     over.catalog.audit.add(at("14:31"), "wang", "clip", "C1")
     over.catalog.audit.add(at("14:32"), "wang", "view", "C1")
     over.closer().run_once()
@@ -291,14 +291,18 @@ STRAYS: list[tuple[str, Callable[[Path], object]]] = [
 
 
 @pytest.mark.parametrize(("name", "make"), STRAYS, ids=[row[0] for row in STRAYS])
-def test_a_thing_that_no_list_can_name_is_an_addition(over: Site, name: str, make: Callable[[Path], object]) -> None:
+def test_a_thing_that_no_list_can_name_is_an_addition(
+    over: DriveSite, name: str, make: Callable[[Path], object]
+) -> None:
     make(folder(over) / name)
     found = problems(over)
     assert {kind for kind, _ in found} == {"added"} and any(name.startswith(path) for _, path in found), found
 
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.part"])
-def test_a_strange_file_in_the_system_folder_is_an_addition_unless_it_is_half_written(over: Site, name: str) -> None:
+def test_a_strange_file_in_the_system_folder_is_an_addition_unless_it_is_half_written(
+    over: DriveSite, name: str
+) -> None:
     (over.drive.root / ".site-agent" / name).write_bytes(b"x")
     assert problems(over) == (set() if name.endswith(".part") else {("added", f".site-agent/{name}")})
 
@@ -351,7 +355,9 @@ def test_the_files_below_a_folder_are_named_in_order_without_its_own_lists(tmp_p
     assert [str(x.path) for x in chain.scan_half_day(tmp_path).odd] == ["link"]
 
 
-def test_whoever_finds_the_sums_finds_them_signed(over: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_finds_the_sums_finds_them_signed(
+    over: DriveSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A kill between the two writes must not leave a list without its signature."""
     written: list[str] = []
     real = chain.durable.write_file
@@ -365,13 +371,13 @@ def test_whoever_finds_the_sums_finds_them_signed(over: Site, tmp_path: Path, mo
     assert written == ["SHA256SUMS.sig", "SHA256SUMS"]
 
 
-def test_a_folder_too_deep_to_look_into_is_an_addition(over: Site) -> None:
+def test_a_folder_too_deep_to_look_into_is_an_addition(over: DriveSite) -> None:
     path = folder(over) / AM / "/".join("abcdefghijklmnopq")
     path.mkdir(parents=True)
     assert {kind for kind, _ in problems(over)} == {"added"}
 
 
-def test_what_systems_leave_is_named_once_and_makes_no_drive_wrong(over: Site) -> None:
+def test_what_systems_leave_is_named_once_and_makes_no_drive_wrong(over: DriveSite) -> None:
     (folder(over) / AM / "Thumbs.db").write_bytes(b"x" * 10)
     report = verify.verify_drive(over.drive)
     assert report.ok and report.faults() == []
@@ -385,13 +391,13 @@ def test_a_problem_that_is_found_twice_is_told_once() -> None:
     assert [(p.kind, p.path) for p in report.problems] == [("added", "a"), ("changed", "a"), ("added", "b")]
 
 
-def test_an_empty_half_day_is_not_under_way(over: Site) -> None:
+def test_an_empty_half_day_is_not_under_way(over: DriveSite) -> None:
     (folder(over) / "2026-11-24/上午/R1_cam1").mkdir(parents=True)
     report = verify.verify_drive(over.drive)
     assert report.ok and report.unclosed == []
 
 
-def test_a_strange_file_among_the_journal_is_an_addition(over: Site) -> None:
+def test_a_strange_file_among_the_journal_is_an_addition(over: DriveSite) -> None:
     (over.drive.root / ".site-agent/journal/notes.txt").write_bytes(b"x")
     assert problems(over) == {("added", ".site-agent/journal/notes.txt")}
 

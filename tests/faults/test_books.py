@@ -23,19 +23,18 @@ from agent.recording.recover import recover
 from agent.service import sd_notify
 from agent.service.run_history import RunHistory
 from tests.support.clocks import HandClock
-from tests.support.clocks import HandClock as StillClock
-from tests.support.drive_factory import Site, at, site, video
-from tests.support.recording_bench import CAMERA, Rig, wait_for
+from tests.support.drive_factory import DriveSite, at, site, video
+from tests.support.recording_bench import CAMERA, RecordingBench, wait_for
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @pytest.fixture
-def class_site(tmp_path: Path) -> Site:
+def class_site(tmp_path: Path) -> DriveSite:
     return site(tmp_path, signed=False)
 
 
-def reasons(catalog: Catalog, over: Site, now: str, *, alive: bool = True) -> list[tuple[str, str, str]]:
+def reasons(catalog: Catalog, over: DriveSite, now: str, *, alive: bool = True) -> list[tuple[str, str, str]]:
     if alive:
         over.clock.time = at(now)
         RunHistory(catalog, over.clock, machine_boot="a").run_once()
@@ -47,7 +46,7 @@ def reasons(catalog: Catalog, over: Site, now: str, *, alive: bool = True) -> li
     ]
 
 
-def test_time_before_the_first_start_is_the_agents(class_site: Site) -> None:
+def test_time_before_the_first_start_is_the_agents(class_site: DriveSite) -> None:
     """The class was imported the day before; the agent was first started in its middle."""
     box = class_site
     box.catalog.events.add("class.imported", at("08:00") - timedelta(days=1), detail={"class_id": "C1"})
@@ -58,7 +57,7 @@ def test_time_before_the_first_start_is_the_agents(class_site: Site) -> None:
     assert box.catalog.alerts.recent() == []
 
 
-def test_time_after_an_orderly_stop_is_the_agents(class_site: Site) -> None:
+def test_time_after_an_orderly_stop_is_the_agents(class_site: DriveSite) -> None:
     box = class_site
     box.clock.time = at("08:50")
     RunHistory(box.catalog, box.clock, machine_boot="a").begin("1")
@@ -75,7 +74,7 @@ def test_time_after_an_orderly_stop_is_the_agents(class_site: Site) -> None:
 
 @pytest.mark.parametrize(("boot", "reason"), [("a", "agent_down"), ("b", "power_loss")])
 def test_a_rebuilt_catalog_knows_how_the_last_run_ended(
-    boot: str, reason: str, class_site: Site, tmp_path: Path
+    boot: str, reason: str, class_site: DriveSite, tmp_path: Path
 ) -> None:
     """The facts (sign of life, boot) went with the database; events, segments and looks tell the same."""
     box = class_site
@@ -96,7 +95,7 @@ def test_a_rebuilt_catalog_knows_how_the_last_run_ended(
     catalog.close()
 
 
-def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Site) -> None:
+def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: DriveSite) -> None:
     """Without a clock of its own each start steps over all the years; only the time since its last run was skipped."""
     box = class_site
     box.clock.time = at("08:50")
@@ -107,7 +106,7 @@ def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Site)
     box.record(box.classes[0], "cam1", Session.AM, at("09:05"), at("09:06"))
     box.clock.time = at("09:06")
     RunHistory(box.catalog, box.clock, machine_boot="a").end()
-    clock = StillClock(datetime(1970, 1, 1, tzinfo=UTC))
+    clock = HandClock(datetime(1970, 1, 1, tzinfo=UTC))
     life = RunHistory(box.catalog, clock, machine_boot="b")
     life.begin("1")
     life.run_once()
@@ -120,7 +119,7 @@ def test_a_box_that_began_in_1970_says_nothing_of_earlier_gaps(class_site: Site)
     ]
 
 
-def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_after_it(class_site: Site) -> None:
+def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_after_it(class_site: DriveSite) -> None:
     box, clock = class_site, HandClock(at("08:50"))
     life = RunHistory(box.catalog, clock, machine_boot="a")
     life.begin("1")
@@ -136,7 +135,7 @@ def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_
     assert box.catalog.alerts.opened() == []
 
 
-def test_a_matter_that_comes_back_is_another_alert(class_site: Site) -> None:
+def test_a_matter_that_comes_back_is_another_alert(class_site: DriveSite) -> None:
     """Camera away since the lesson began, met by a search, and still not recorded: the beginning is the same."""
     alerts, told = class_site.catalog.alerts, []
     for minute in ("09:01", "09:03"):
@@ -147,8 +146,8 @@ def test_a_matter_that_comes_back_is_another_alert(class_site: Site) -> None:
     assert len(alerts.recent()) == 2
 
 
-def without_source(tmp_path: Path) -> Rig:
-    rig = Rig(tmp_path, StreamSource("rtsp://127.0.5.9:1/main"), RecordingOptions(offline_seconds=1.5))
+def without_source(tmp_path: Path) -> RecordingBench:
+    rig = RecordingBench(tmp_path, StreamSource("rtsp://127.0.5.9:1/main"), RecordingOptions(offline_seconds=1.5))
     rig.source = None  # type: ignore[assignment]
     return rig
 
@@ -216,7 +215,7 @@ HEADER = piece(b"ftyp", 28) + piece(b"free", 8) + piece(b"moov", 600)
         "a fragment and a half",
     ],
 )  # fmt: skip
-def test_only_what_holds_no_whole_fragment_is_thrown_away(content: bytes, kept: bool, class_site: Site) -> None:
+def test_only_what_holds_no_whole_fragment_is_thrown_away(content: bytes, kept: bool, class_site: DriveSite) -> None:
     box = class_site
     done = box.record(box.classes[0], "cam1", Session.AM, at("09:00"), at("09:01"))
     part = (box.drive.root / done.path).with_name(".090100.mp4.part")
@@ -234,7 +233,7 @@ def test_only_what_holds_no_whole_fragment_is_thrown_away(content: bytes, kept: 
     assert box.catalog.events.last("segment.lost")
 
 
-def test_a_file_that_cannot_be_read_keeps_no_other_from_being_finished(class_site: Site, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_finished(class_site: DriveSite, tmp_path: Path) -> None:
     box = class_site
     done = box.record(box.classes[0], "cam1", Session.AM, at("09:00"), at("09:01"))
     for minute in ("01", "02"):
@@ -266,7 +265,7 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_finished(class_sit
     assert (box.drive.root / done.path).with_name(".090100.mp4.part").exists()
 
 
-def test_facts_of_an_old_copy_say_nothing_of_the_last_run(class_site: Site) -> None:
+def test_facts_of_an_old_copy_say_nothing_of_the_last_run(class_site: DriveSite) -> None:
     """The daily copy brought back a sign of life; segments of the drive are younger."""
     box = class_site
     box.clock.time = at("08:50")

@@ -10,7 +10,7 @@ import pytest
 
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
-from tests.support.faults import Account, Box, accounts, balanced, box, data, tell
+from tests.support.faults import Account, FaultBox, accounts, balanced, box, data, tell
 
 pytestmark = [needs_mosquitto, pytest.mark.long]
 ADDRESS = "127.0.7."
@@ -25,7 +25,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def well(site: Box, seconds: float = 60) -> float:
+def well(site: FaultBox, seconds: float = 60) -> float:
     """Wait until the camera is recorded again; the seconds it took."""
     with site.catalog() as catalog:
         begun = time.monotonic()
@@ -38,7 +38,7 @@ def well(site: Box, seconds: float = 60) -> float:
     return time.monotonic() - begun
 
 
-def close(site: Box) -> Account:
+def close(site: FaultBox) -> Account:
     time.sleep(3)
     assert site.daemon.stop() == 0
     assert site.daemon.parts() == []
@@ -48,7 +48,7 @@ def close(site: Box) -> Account:
     return books[0]
 
 
-def told(site: Box, kind: str) -> list[str]:
+def told(site: FaultBox, kind: str) -> list[str]:
     return [data(h)["message"] for h in site.ears.on(f"alert/{kind}")]
 
 

@@ -15,7 +15,7 @@ from agent.settings.wiring import ClassBook
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
 from tests.support.daemon import CLASS_ID
-from tests.support.faults import Box, box, sums, tell, zone_of
+from tests.support.faults import FaultBox, box, sums, tell, zone_of
 from tests.support.recording_bench import breaks, indexes
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -33,7 +33,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", FILM_S, (640, 360), 25, key_seconds=1)
 
 
-def longer_class(site: Box) -> None:
+def longer_class(site: FaultBox) -> None:
     """The lesson began 75 minutes ago, so that an hour back is in it."""
     zone = zone_of(site.daemon)
     now = datetime.now(zone)

@@ -15,7 +15,7 @@ import pytest
 
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
-from tests.support.faults import Box, accounts, balanced, box, data, sums, tell
+from tests.support.faults import FaultBox, accounts, balanced, box, data, sums, tell
 from tests.support.fuse_drives import FuseDrive, fuse_drive, needs_fuse
 from tests.support.recording_drives import LoopDrive, loop_drive, needs_mount
 
@@ -37,7 +37,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def site_on(
     tmp_path: Path, film: Path, last: int, megabytes: int = 1024, kind: str = "ext4"
-) -> Iterator[tuple[Box, LoopDrive]]:
+) -> Iterator[tuple[FaultBox, LoopDrive]]:
     """`last` is the last number of the camera's address."""
     drive = loop_drive(tmp_path, megabytes) if kind == "ext4" else fuse_drive(tmp_path, kind, megabytes)
     with drive as disk, box(tmp_path, film, (f"127.0.6.{KINDS[kind] + last}",)) as site:
@@ -46,14 +46,14 @@ def site_on(
         yield site, disk
 
 
-def goes_on(site: Box, seconds: float = 5) -> None:
+def goes_on(site: FaultBox, seconds: float = 5) -> None:
     """Heartbeats come, and counting is not dead, while the drive is away."""
     before = site.beats()
     time.sleep(seconds)
     assert site.beats() - before >= seconds - 2, "the heartbeat stopped"
 
 
-def close(site: Box) -> dict[str, float]:
+def close(site: FaultBox) -> dict[str, float]:
     """Stop and balance the books; seconds of each reason."""
     assert site.daemon.stop() == 0
     assert site.daemon.parts() == []

@@ -16,7 +16,7 @@ import pytest
 from simulator.clips import make_clip
 from tests.support import namespaces
 from tests.support.daemon import PASSWORD, Daemon
-from tests.support.faults import Account, Box, accounts, balanced, tell
+from tests.support.faults import Account, FaultBox, accounts, balanced, tell
 from tests.support.recording_bench import breaks, indexes
 
 WHY_NOT = namespaces.why_not()
@@ -39,7 +39,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def site_behind_a_switch(tmp_path: Path, film: Path) -> Iterator[tuple[Box, str]]:
+def site_behind_a_switch(tmp_path: Path, film: Path) -> Iterator[tuple[FaultBox, str]]:
     """A box with one camera on the network; gives the camera's namespace."""
     with namespaces.Nets() as net, pytest.MonkeyPatch.context() as patch:
         name, address = net.camera(1, 20)
@@ -59,12 +59,12 @@ def site_behind_a_switch(tmp_path: Path, film: Path) -> Iterator[tuple[Box, str]
         patch.setenv("SITE_AGENT_CAMERAS__NETWORKS", '["10.77.1.0/24"]')
         with Daemon(tmp_path, None) as daemon:
             daemon.prefix = ["ip", "netns", "exec", net.box]
-            site = Box(daemon, {"cam1": None}, None)  # type: ignore[dict-item]
+            site = FaultBox(daemon, {"cam1": None}, None)  # type: ignore[dict-item]
             site.start()
             yield site, name
 
 
-def close(site: Box) -> Account:
+def close(site: FaultBox) -> Account:
     assert site.daemon.stop() == 0
     assert site.daemon.parts() == []
     with site.catalog() as catalog:

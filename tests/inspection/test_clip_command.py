@@ -22,7 +22,7 @@ from agent.core.model import Segment, Session
 from agent.drive import chain, keys, layout, sums
 from agent.inspection import manifest, sources
 from simulator.clips import make_clip
-from tests.support.clip_factory import CLASS, START, Box, frames, make_box
+from tests.support.clip_factory import CLASS, START, ClipBox, frames, make_box
 
 ID = str(CLASS["class_id"])
 SPAN = ("--on", "2025-03-10", "--from", "09:00:03", "--to", "9:00:15")
@@ -34,14 +34,14 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def box(tmp_path: Path, material: Path) -> Box:
+def box(tmp_path: Path, material: Path) -> ClipBox:
     made = make_box(tmp_path)
     made.record(material, [0, 10, 20])
     made.record(material, [0, 10], camera_id="cam2")
     return made
 
 
-def refused(box: Box, *arguments: str) -> tuple[int, str]:
+def refused(box: ClipBox, *arguments: str) -> tuple[int, str]:
     done = box.command("clip", *arguments, "--language", "en")
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -49,7 +49,7 @@ def refused(box: Box, *arguments: str) -> tuple[int, str]:
     return done.returncode, lines[0]
 
 
-def test_a_line_a_clip_with_the_contracts_fields(box: Box) -> None:
+def test_a_line_a_clip_with_the_contracts_fields(box: ClipBox) -> None:
     done = box.command("clip", ID, *SPAN, "--out", str(box.out), "--json")
     assert done.returncode == 0, done.stderr
     one, two = (json.loads(line) for line in done.stdout.splitlines())
@@ -66,7 +66,7 @@ def test_a_line_a_clip_with_the_contracts_fields(box: Box) -> None:
     assert sorted(p.suffix for p in box.out.iterdir()) == [".json", ".json", ".mp4", ".mp4", ".sig", ".sig"]
 
 
-def test_the_manifest_says_where_it_comes_from(box: Box) -> None:
+def test_the_manifest_says_where_it_comes_from(box: ClipBox) -> None:
     day = date(2025, 3, 10)
     box.catalog.chain.add(ChainLink(ID, day, Session.AM, 1, box.drive.drive_id, "ab" * 32, box.drive.public_key, START))
     done = box.command("clip", ID, *SPAN, "--camera", "cam1", "--out", str(box.out), "--json", "--why", "随机检查")
@@ -122,7 +122,7 @@ def test_a_clip_over_midnight(tmp_path: Path, material: Path, end: str) -> None:
     assert status == 2 and "24:00" in line, "rather a slip than a clip of hours"
 
 
-def test_a_second_clip_of_the_same_span_replaces_nothing(box: Box) -> None:
+def test_a_second_clip_of_the_same_span_replaces_nothing(box: ClipBox) -> None:
     names = set()
     for _ in range(2):
         done = box.command("clip", ID, *SPAN, "--camera", "cam1", "--out", str(box.out), "--json")
@@ -158,14 +158,14 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: Box) -> None:
         ((ID, "--random", "1", "--seed", os.fsdecode("种子".encode("gbk"))), 2, "no UTF-8 text"),
     ],
 )
-def test_wrong_input_is_one_clear_line(box: Box, arguments: tuple[str, ...], status: int, word: str) -> None:
+def test_wrong_input_is_one_clear_line(box: ClipBox, arguments: tuple[str, ...], status: int, word: str) -> None:
     code, line = refused(box, *arguments, "--out", str(box.out))
     assert code == status
     assert word in line
     assert not box.out.exists()
 
 
-def test_out_must_be_a_folder_off_the_drive(box: Box, tmp_path: Path) -> None:
+def test_out_must_be_a_folder_off_the_drive(box: ClipBox, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     code, line = refused(box, ID, *SPAN, "--out", str(file))
@@ -176,7 +176,7 @@ def test_out_must_be_a_folder_off_the_drive(box: Box, tmp_path: Path) -> None:
     assert "evidence drive" in line
 
 
-def test_a_full_disk_leaves_nothing_behind(box: Box) -> None:
+def test_a_full_disk_leaves_nothing_behind(box: ClipBox) -> None:
     box.out.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(box.out)], check=False)
     if not os.path.ismount(box.out):
@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_nothing_behind(box: Box) -> None:
         subprocess.run(["umount", str(box.out)], check=True)
 
 
-def test_a_drive_that_is_away_is_named(box: Box) -> None:
+def test_a_drive_that_is_away_is_named(box: ClipBox) -> None:
     moved = box.drive.root.rename(box.root / "elsewhere")
     code, line = refused(box, ID, *SPAN, "--out", str(box.out))
     assert code == 1
@@ -204,7 +204,7 @@ def test_a_drive_that_is_away_is_named(box: Box) -> None:
     assert done.returncode == 0
 
 
-def test_what_is_missing_or_damaged_is_a_gap_with_its_reason(box: Box) -> None:
+def test_what_is_missing_or_damaged_is_a_gap_with_its_reason(box: ClipBox) -> None:
     first, second = sorted(box.drive.root.rglob("R101_cam1/*.mp4"))
     second.write_bytes(b"\0" * 1000)
     (made,) = box.cut(3, 15, cameras=("cam1",))
@@ -218,7 +218,7 @@ def test_what_is_missing_or_damaged_is_a_gap_with_its_reason(box: Box) -> None:
     assert "missing or damaged" in line
 
 
-def test_a_segment_being_written_is_a_gap_that_says_so(box: Box) -> None:
+def test_a_segment_being_written_is_a_gap_that_says_so(box: ClipBox) -> None:
     box.catalog.segments.open(
         Segment(
             0,
@@ -246,7 +246,7 @@ def test_a_segment_being_written_is_a_gap_that_says_so(box: Box) -> None:
 
 
 @pytest.mark.parametrize("name", ["../secret.mp4", "/etc/passwd", "a/../../secret.mp4", "link/secret.mp4", "hard.mp4"])
-def test_a_forged_row_does_not_lead_out_of_the_drive(box: Box, tmp_path: Path, name: str) -> None:
+def test_a_forged_row_does_not_lead_out_of_the_drive(box: ClipBox, tmp_path: Path, name: str) -> None:
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(next(box.drive.root.rglob("*.mp4")).read_bytes())
     (box.drive.root / "link").symlink_to(tmp_path)
@@ -257,7 +257,7 @@ def test_a_forged_row_does_not_lead_out_of_the_drive(box: Box, tmp_path: Path, n
     assert code == 1
 
 
-def test_verify_needs_no_settings_and_finds_every_change(box: Box, tmp_path: Path) -> None:
+def test_verify_needs_no_settings_and_finds_every_change(box: ClipBox, tmp_path: Path) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     clip, paper = Path(made["path"]), Path(made["manifest"])
     key = tmp_path / "box.pub"
@@ -317,14 +317,14 @@ def test_verify_needs_no_settings_and_finds_every_change(box: Box, tmp_path: Pat
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
-def close_by_hand(box: Box) -> None:
+def close_by_hand(box: ClipBox) -> None:
     """Sums and signature of the half-day, as the closer writes them."""
     for folder in {Path(box.drive.root / s.path).parents[1] for s in box.catalog.segments.of_class(ID)}:
         entries = {name: sums.hash_file(folder / name) for name in chain.list_files_to_hash(folder)}
         chain.write_sums(folder, layout.SUMS, entries, box.root / "state/keys")
 
 
-def test_verify_says_what_nobody_checked(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_says_what_nobody_checked(box: ClipBox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     clip, paper = Path(made["path"]), Path(made["manifest"])
     key = tmp_path / "box.pub"
@@ -372,7 +372,7 @@ def test_verify_says_what_nobody_checked(box: Box, tmp_path: Path, capsys: pytes
     paper.write_bytes(whole)
 
 
-def test_sources_that_the_drive_does_not_answer_for(box: Box, tmp_path: Path) -> None:
+def test_sources_that_the_drive_does_not_answer_for(box: ClipBox, tmp_path: Path) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     close_by_hand(box)
     body = json.loads(Path(made["manifest"]).read_bytes())
@@ -412,7 +412,7 @@ def test_sources_that_the_drive_does_not_answer_for(box: Box, tmp_path: Path) ->
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
-def test_verify_is_not_held_up(box: Box, make: Callable[[Path], None]) -> None:
+def test_verify_is_not_held_up(box: ClipBox, make: Callable[[Path], None]) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     clip, paper = Path(made["path"]), Path(made["manifest"])
     for path, kind in ((paper.with_name(paper.name + ".sig"), "signature_bad"), (paper, "manifest_bad")):
@@ -425,7 +425,7 @@ def test_verify_is_not_held_up(box: Box, make: Callable[[Path], None]) -> None:
         manifest.check_clip(clip)
 
 
-def test_the_signature_is_checked_by_ssh_keygen_alone(box: Box, tmp_path: Path) -> None:
+def test_the_signature_is_checked_by_ssh_keygen_alone(box: ClipBox, tmp_path: Path) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     allowed = tmp_path / "allowed"
     allowed.write_text(f"box {box.drive.public_key}\n")
@@ -434,7 +434,7 @@ def test_the_signature_is_checked_by_ssh_keygen_alone(box: Box, tmp_path: Path) 
         subprocess.run([*command, "-s", made["manifest"] + ".sig"], stdin=paper, check=True, capture_output=True)
 
 
-def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(box: Box) -> None:
+def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(box: ClipBox) -> None:
     drive = (
         "clip",
         ID,
@@ -466,7 +466,7 @@ def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(bo
     assert box.catalog.audit.verify() is None
 
 
-def test_the_default_seed_is_the_published_head_and_a_counter(box: Box) -> None:
+def test_the_default_seed_is_the_published_head_and_a_counter(box: ClipBox) -> None:
     day = date(2025, 3, 10)
     box.catalog.chain.add(ChainLink(ID, day, Session.AM, 1, box.drive.drive_id, "cd" * 32, "", START))
     arguments = (
@@ -495,6 +495,6 @@ def test_the_default_seed_is_the_published_head_and_a_counter(box: Box) -> None:
     assert body["asked"]["start"] == draws[0]["moments"][0]["start"]
 
 
-def test_time_outside_the_plan_says_so(box: Box) -> None:
+def test_time_outside_the_plan_says_so(box: ClipBox) -> None:
     (made,) = box.cut(-31 * 60, 5, cameras=("cam1",))
     assert [(g["seconds"], g["reason"]) for g in made["gaps"]] == [(60.0, "not_planned"), (1800.0, "camera_offline")]

@@ -17,7 +17,7 @@ from agent.inspection.cut import ClipSource, ClipSpan, cut_sources
 from agent.mp4.reader import read_tracks
 from agent.mp4.virtual_mp4 import VirtualMp4
 from simulator.clips import make_clip
-from tests.support.clip_factory import DAY, START, ZONE, Box, beeps, copy_span, frames, make_box
+from tests.support.clip_factory import DAY, START, ZONE, ClipBox, beeps, copy_span, frames, make_box
 
 FPS = 25
 
@@ -34,7 +34,7 @@ def hevc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
+def box(tmp_path: Path) -> ClipBox:
     return make_box(tmp_path)
 
 
@@ -57,7 +57,7 @@ def in_step(path: str, seam: float = -1) -> None:
             assert min(abs(at - second) for second in seconds) < 0.012, f"beep at {at}"
 
 
-def test_across_segments_from_the_key_frame_to_the_asked_end(box: Box, material: Path) -> None:
+def test_across_segments_from_the_key_frame_to_the_asked_end(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10, 20, 30, 40])
     (made,) = box.cut(13, 33.0)
     assert made["start"].endswith("09:00:12.000+08:00")
@@ -67,7 +67,7 @@ def test_across_segments_from_the_key_frame_to_the_asked_end(box: Box, material:
     in_step(made["path"])
 
 
-def test_no_sound_is_lost_or_doubled_at_a_join(box: Box, material: Path) -> None:
+def test_no_sound_is_lost_or_doubled_at_a_join(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10, 20])
     (made,) = box.cut(0, 20)
     with av.open(made["path"]) as clip, av.open(str(material)) as whole:
@@ -78,7 +78,7 @@ def test_no_sound_is_lost_or_doubled_at_a_join(box: Box, material: Path) -> None
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_span_begins_at_the_key_frame_before_it(box: Box, material: Path, seed: int) -> None:
+def test_any_span_begins_at_the_key_frame_before_it(box: ClipBox, material: Path, seed: int) -> None:
     box.record(material, [0, 14, 26, 40])
     chance = random.Random(seed)
     begin = round(chance.uniform(0, 36), 2)
@@ -89,7 +89,7 @@ def test_any_span_begins_at_the_key_frame_before_it(box: Box, material: Path, se
     shows(made["path"], first, last)
 
 
-def test_a_gap_is_closed_up_and_named(box: Box, material: Path) -> None:
+def test_a_gap_is_closed_up_and_named(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10])
     box.record(material, [16, 30])
     (made,) = box.cut(4, 20)
@@ -100,7 +100,7 @@ def test_a_gap_is_closed_up_and_named(box: Box, material: Path) -> None:
     in_step(made["path"])
 
 
-def test_a_span_that_begins_and_ends_outside_the_video(box: Box, material: Path) -> None:
+def test_a_span_that_begins_and_ends_outside_the_video(box: ClipBox, material: Path) -> None:
     box.record(material, [4, 10])
     (made,) = box.cut(0, 15)
     assert [round(g["seconds"]) for g in made["gaps"]] == [4, 5]
@@ -108,7 +108,7 @@ def test_a_span_that_begins_and_ends_outside_the_video(box: Box, material: Path)
     shows(made["path"], 4 * FPS, 10 * FPS - 1)
 
 
-def test_a_file_cut_off_by_a_kill_is_used_as_far_as_it_goes(box: Box, material: Path) -> None:
+def test_a_file_cut_off_by_a_kill_is_used_as_far_as_it_goes(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10], kill=True)
     box.record(material, [12, 20])
     (made,) = box.cut(0, 20)
@@ -118,7 +118,7 @@ def test_a_file_cut_off_by_a_kill_is_used_as_far_as_it_goes(box: Box, material: 
     assert 2 <= made["gaps"][0]["seconds"] < 3
 
 
-def test_the_margin_behind_midnight_is_asked_for_by_its_own_day(box: Box, material: Path) -> None:
+def test_the_margin_behind_midnight_is_asked_for_by_its_own_day(box: ClipBox, material: Path) -> None:
     """The half-day's folder and date are those of the evening; the inspector asks by what the wall clock showed."""
     midnight = datetime.combine(DAY + timedelta(days=1), time(), ZONE)
     box.record(material, [0, 10, 20], at=midnight - timedelta(seconds=10))
@@ -143,7 +143,7 @@ def test_the_margin_behind_midnight_is_asked_for_by_its_own_day(box: Box, materi
     assert before.holes == [] and len(before.cut.pieces) == 2
 
 
-def test_files_that_were_swapped_or_cut_short_show_nothing(box: Box, material: Path) -> None:
+def test_files_that_were_swapped_or_cut_short_show_nothing(box: ClipBox, material: Path) -> None:
     """They would play, under instants that they do not show; what is left is cut and the rest named."""
     first, second, third, fourth = box.record(material, [0, 4, 10, 14, 20])
     contents = first.read_bytes(), second.read_bytes()
@@ -158,7 +158,7 @@ def test_files_that_were_swapped_or_cut_short_show_nothing(box: Box, material: P
         box.cut(0, 20)
 
 
-def test_a_change_of_codec_gives_a_file_each(box: Box, material: Path, hevc: Path) -> None:
+def test_a_change_of_codec_gives_a_file_each(box: ClipBox, material: Path, hevc: Path) -> None:
     box.record(material, [0, 10])
     box.record(hevc, [0, 10], at=START + timedelta(seconds=10))
     box.record(material, [0, 10], at=START + timedelta(seconds=20))
@@ -172,7 +172,7 @@ def test_a_change_of_codec_gives_a_file_each(box: Box, material: Path, hevc: Pat
         assert clip.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
-def test_sound_that_stops_in_one_segment_gives_a_file_of_its_own(box: Box, material: Path) -> None:
+def test_sound_that_stops_in_one_segment_gives_a_file_of_its_own(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10])
     box.record(material, [10, 20], sound=False)
     with_sound, silent = box.cut(2, 18)
@@ -180,7 +180,7 @@ def test_sound_that_stops_in_one_segment_gives_a_file_of_its_own(box: Box, mater
     shows(silent["path"], 10 * FPS, 18 * FPS - 1)
 
 
-def test_rounded_times_and_a_camera_whose_clock_drifts_join_without_a_seam(box: Box, material: Path) -> None:
+def test_rounded_times_and_a_camera_whose_clock_drifts_join_without_a_seam(box: ClipBox, material: Path) -> None:
     for number, (begin, drift) in enumerate([(0, 0.0), (10, 0.0013), (20, 0.03)]):
         box.record(material, [begin, begin + 10], at=START + timedelta(seconds=drift * (number > 0)))
     (made,) = box.cut(0, 30)
@@ -191,7 +191,7 @@ def test_rounded_times_and_a_camera_whose_clock_drifts_join_without_a_seam(box: 
     in_step(made["path"], seam=20)
 
 
-def test_segments_that_overlap_lose_nothing(box: Box, material: Path) -> None:
+def test_segments_that_overlap_lose_nothing(box: ClipBox, material: Path) -> None:
     """The box's clock was set back by three seconds between two segments."""
     box.record(material, [0, 10])
     box.record(material, [10, 20], at=START - timedelta(seconds=3))
@@ -200,7 +200,7 @@ def test_segments_that_overlap_lose_nothing(box: Box, material: Path) -> None:
     in_step(made["path"])
 
 
-def test_exact_begins_at_the_very_frame(box: Box, material: Path) -> None:
+def test_exact_begins_at_the_very_frame(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10, 20])
     (made,) = box.cut(5.0, 14.52, exact=True)
     assert made["start"].endswith("09:00:05.000+08:00")
@@ -214,13 +214,13 @@ def test_exact_begins_at_the_very_frame(box: Box, material: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", [4.0, 4.04, 5.96, 9.96])
-def test_exact_near_key_frames(box: Box, material: Path, begin: float) -> None:
+def test_exact_near_key_frames(box: ClipBox, material: Path, begin: float) -> None:
     box.record(material, [0, 10, 20])
     (made,) = box.cut(begin, 12, exact=True)
     shows(made["path"], round(begin * FPS), 12 * FPS - 1)
 
 
-def test_h264_for_players_without_h265(box: Box, hevc: Path) -> None:
+def test_h264_for_players_without_h265(box: ClipBox, hevc: Path) -> None:
     box.record(hevc, [0, 6, 12])
     (made,) = box.cut(3, 8, h264=True)
     with av.open(made["path"]) as clip:
@@ -232,7 +232,7 @@ def test_h264_for_players_without_h265(box: Box, hevc: Path) -> None:
     in_step(made["path"])
 
 
-def test_the_same_request_gives_the_same_bytes_and_any_range(box: Box, material: Path) -> None:
+def test_the_same_request_gives_the_same_bytes_and_any_range(box: ClipBox, material: Path) -> None:
     box.record(material, [0, 10, 20])
     (plan,) = box.clips().plan(box.request(3, 18))
     whole = b"".join(plan.film.read())

@@ -14,7 +14,7 @@ from agent.inspection.clip import ClipOptions, ClipRequest, ClipService
 from agent.inspection.cut import ClipSpan
 from agent.recording.options import StreamSource
 from tests.support.clip_factory import beeps, frames
-from tests.support.recording_bench import FRAMES, Rig, camera, clip, recording
+from tests.support.recording_bench import FRAMES, RecordingBench, camera, clip, recording
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
@@ -22,7 +22,7 @@ def test_a_clip_across_recorded_segments_is_whole_and_in_step(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, codec: str
 ) -> None:
     with camera(clip(tmp_path_factory.getbasetemp(), codec, "aac", (320, 192))) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")))
         with recording(rig):
             time.sleep(9)
     rows = rig.catalog.segments.of_class("K1")

@@ -9,7 +9,7 @@ import pytest
 
 from agent.media import containers
 from agent.recording.options import RecordingOptions, StreamSource
-from tests.support.recording_bench import UNCUT, Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.support.recording_bench import UNCUT, RecordingBench, breaks, camera, clip, indexes, recording, wait_for
 from tests.support.recording_drives import fill, loop_drive, needs_mount
 
 OPTIONS = RecordingOptions(segment_seconds=2, max_loss=1, reserve_bytes=1 << 20)
@@ -28,7 +28,7 @@ def all_files(root: Path) -> list[Path]:
 
 def test_drive_pulled_under_the_open_file(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         with recording(rig):
             wait_for(lambda: rig.segments(), "nothing finished")
             mounted.unmount(lazily=True)
@@ -48,7 +48,7 @@ def test_drive_pulled_under_the_open_file(clips: Path, tmp_path: Path) -> None:
 
 def test_folder_deleted_under_the_open_file(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path):
-        rig = Rig(
+        rig = RecordingBench(
             tmp_path,
             StreamSource(server.url("main")),
             RecordingOptions(segment_seconds=UNCUT, max_loss=1, reserve_bytes=1 << 20),
@@ -65,7 +65,7 @@ def test_folder_deleted_under_the_open_file(clips: Path, tmp_path: Path) -> None
 
 def test_full_drive_keeps_what_it_has(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path, 16) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         with recording(rig):
             wait_for(lambda: rig.segments(), "nothing finished")
             kept = {s.path: s.sha256 for s in rig.segments()}
@@ -84,7 +84,7 @@ def test_full_drive_keeps_what_it_has(clips: Path, tmp_path: Path) -> None:
 
 def test_nearly_full_drive_is_left_in_good_order(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path, 16) as mounted:
-        rig = Rig(
+        rig = RecordingBench(
             tmp_path,
             StreamSource(server.url("main")),
             RecordingOptions(segment_seconds=UNCUT, max_loss=1, reserve_bytes=4 << 20),
@@ -99,7 +99,7 @@ def test_nearly_full_drive_is_left_in_good_order(clips: Path, tmp_path: Path) ->
 
 def test_read_only_drive(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         mounted.unmount()
         mounted.mount("ro")
         rig.start()
@@ -115,7 +115,7 @@ def test_read_only_drive(clips: Path, tmp_path: Path) -> None:
 def test_a_class_sealed_on_the_drive_is_complained_about(clips: Path, tmp_path: Path) -> None:
     """Nothing is wrong with the drive, yet no video of that class can be written to it: somebody must be told."""
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path):
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         assert rig.plan
         folder = rig.drive.make_folder(rig.drive.class_folder(rig.plan[0]))
         (folder / "SHA256SUMS").touch()

@@ -27,11 +27,11 @@ from simulator import rtp, rtsp
 from simulator.rtsp import RtspServer
 from simulator.source import SourceSample, SourceTrack
 from simulator.stream import RtpStream
+from tests.support.clocks import SteppedClock
 from tests.support.recording_bench import (
     CAMERA,
     UNCUT,
-    Rig,
-    SteppedClock,
+    RecordingBench,
     breaks,
     camera,
     clip,
@@ -50,20 +50,20 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
 
 
-def gap(rig: Rig) -> float:
+def gap(rig: RecordingBench) -> float:
     """Seconds without video between the first segment and the last."""
     rows = rig.segments()
     return sum((b.start - a.end).total_seconds() for a, b in itertools.pairwise(rows) if a.end)
 
 
-def all_indexes(rig: Rig) -> list[int | None]:
+def all_indexes(rig: RecordingBench) -> list[int | None]:
     return [n for s in rig.segments() for n in indexes(rig.path(s))]
 
 
 def test_frozen_camera_is_a_stall(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
     ):
         time.sleep(1)
         server.faults("main").frozen = True
@@ -88,7 +88,7 @@ def test_frozen_camera_is_a_stall(clips: Path, tmp_path: Path) -> None:
 def test_camera_that_sends_only_sound_is_a_stall(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
     ):
         time.sleep(1)
         server.faults("main").send_video = False
@@ -107,7 +107,7 @@ def test_camera_that_sends_only_sound_is_a_stall(clips: Path, tmp_path: Path) ->
 def test_rebooted_camera_comes_back(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "hevc", "alaw")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
     ):
         time.sleep(1)
         server.unlisten()
@@ -125,7 +125,7 @@ def test_rebooted_camera_comes_back(clips: Path, tmp_path: Path) -> None:
 def test_dropped_connection_costs_little(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
     ):
         time.sleep(1)
         server.drop()
@@ -138,7 +138,7 @@ def test_dropped_connection_costs_little(clips: Path, tmp_path: Path) -> None:
 def test_hung_camera_does_not_keep_the_recorder_from_stopping(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         server.hung = True
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(timeout=2))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(timeout=2))
         rig.start()
         try:
             time.sleep(0.5)
@@ -152,7 +152,7 @@ def test_hung_camera_is_told_on_time(clips: Path, tmp_path: Path) -> None:
     options = RecordingOptions(segment_seconds=2, stall_seconds=10, offline_seconds=3, timeout=5)
     with (
         camera(clip(clips, "h264", "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), options)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), options)) as rig,
     ):
         time.sleep(1)
         server.hung = True
@@ -175,7 +175,7 @@ def test_wrong_password_is_told_stays_secret_and_is_tried_three_times(
         caplog.at_level(logging.DEBUG),
         camera(clip(clips, "h264", "aac"), username="admin", password="right") as server,
     ):
-        rig = Rig(tmp_path, StreamSource(server.url("main"), "admin", "s3cr3t:word"), QUICK)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main"), "admin", "s3cr3t:word"), QUICK)
         rig.start()
         try:
             wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
@@ -205,7 +205,7 @@ def test_a_digest_that_cannot_be_answered_is_no_wrong_password(
 
     monkeypatch.setattr(RtspServer, "challenge", challenge)
     with camera(clip(clips, "h264", "aac"), username="admin", password="right") as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main"), "admin", "right"), QUICK)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main"), "admin", "right"), QUICK)
         rig.start()
         try:
             wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
@@ -231,7 +231,9 @@ def test_a_camera_with_too_many_viewers_is_no_wrong_password(tmp_path: Path) -> 
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Full) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        rig = Rig(tmp_path, StreamSource(f"rtsp://127.0.0.1:{server.server_address[1]}/", "admin", "right"), QUICK)
+        rig = RecordingBench(
+            tmp_path, StreamSource(f"rtsp://127.0.0.1:{server.server_address[1]}/", "admin", "right"), QUICK
+        )
         rig.start()
         try:
             wait_for(lambda: len(asked) > 2 * MAX_ATTEMPTS, "not asked again")
@@ -266,7 +268,7 @@ def test_a_codec_that_cannot_be_recorded_is_told(
         rtsp._RtspConnection, "send", lambda self, data: send(self, data.replace(b"H264/", told + b"/"))
     )
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), QUICK)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)
         rig.start()
         try:
             wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
@@ -289,7 +291,7 @@ def test_pictures_without_a_key_frame_are_told(clips: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(RtpStream, "_send", without_keys)
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), QUICK)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)
         rig.start()
         try:
             wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
@@ -319,7 +321,9 @@ def test_parameter_sets_of_which_some_come_once_are_enough(
     monkeypatch.setattr(rtp, "split_payloads", payloads)
     with (
         camera(clip(clips, codec, "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))) as rig,
+        recording(
+            RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))
+        ) as rig,
     ):
         wait_for(lambda: len(rig.segments()) > 1, "no second segment")
     assert breaks(all_indexes(rig)) == []
@@ -335,7 +339,7 @@ def test_stamps_that_run_fast_or_slow_do_not_run_away_from_the_clock(
     picture was named a wrong time."""
     with camera(clip(clips, "h264", None)) as server:
         server.faults("main").pace = pace
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
         with recording(rig):
             time.sleep(seconds)
         ended = datetime.now(UTC)
@@ -350,7 +354,7 @@ def test_stamps_that_run_fast_or_slow_do_not_run_away_from_the_clock(
 
 def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
         with recording(rig):
             time.sleep(1.5)
             server.swap("main", clip(clips, "h264", "aac", (800, 448)))
@@ -366,7 +370,7 @@ def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> N
 def test_new_codec_goes_on_in_a_new_segment(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
     ):
         time.sleep(1)
         server.swap("main", clip(clips, "hevc", "alaw"))
@@ -396,7 +400,7 @@ def stand_still(server: RtspServer) -> None:
 def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -> None:
     """A new segment, not an end; the pictures go on, all of them, and lie where they arrived."""
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
         with recording(rig):
             begun = rig.clock.now()
             time.sleep(1.5)
@@ -417,7 +421,9 @@ def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -
 
 def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT, timeout=1))
+        rig = RecordingBench(
+            tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT, timeout=1)
+        )
         with recording(rig):
             time.sleep(1.2)
             server.faults("main").frozen = True
@@ -434,7 +440,7 @@ def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: P
         assert breaks(indexes(rig.path(segment))) == []
 
 
-def claims(rig: Rig) -> list[float]:
+def claims(rig: RecordingBench) -> list[float]:
     """By how many seconds each segment's row says more than its file holds."""
     rows = [(s, s.end) for s in rig.segments() if s.end]
     return [(end - s.start).total_seconds() - (containers.measure_video_seconds(rig.path(s)) or 0.0) for s, end in rows]
@@ -443,7 +449,9 @@ def claims(rig: Rig) -> list[float]:
 @pytest.mark.parametrize("jump", [-3600.0, -5.0, 5.0], ids=str)
 def test_stamps_that_jump_in_a_silence_hide_no_gap(jump: float, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT, timeout=1))
+        rig = RecordingBench(
+            tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT, timeout=1)
+        )
         with recording(rig):
             time.sleep(1.2)
             server.faults("main").frozen = True
@@ -460,7 +468,7 @@ def test_stamps_that_jump_in_a_silence_hide_no_gap(jump: float, clips: Path, tmp
 def test_short_hole_at_a_cut_is_in_no_row(clips: Path, tmp_path: Path) -> None:
     """Shorter than what ends a segment; but no file holds it, so no row may say so."""
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))
         stream = server.streams["main"]
         with recording(rig):
             time.sleep(1.5)
@@ -483,7 +491,9 @@ def test_short_hole_at_a_cut_is_in_no_row(clips: Path, tmp_path: Path) -> None:
 
 def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT, timeout=1))
+        rig = RecordingBench(
+            tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT, timeout=1)
+        )
         with recording(rig):
             time.sleep(1.2)
             server.faults("main").held = True
@@ -498,7 +508,9 @@ def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
 def test_a_held_catalog_leaves_no_row_open_and_ends_no_recorder(clips: Path, tmp_path: Path) -> None:
     """An open row counts as video up to now and keeps its half-day from being closed: it must not wait for a restart."""
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=2, first_pause=0.2))
+        rig = RecordingBench(
+            tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=2, first_pause=0.2)
+        )
         rig.catalog.store.db.execute("pragma busy_timeout = 50")
         with recording(rig):
             wait_for(rig.segments, "no segment was finished")
@@ -536,7 +548,7 @@ def test_a_clock_put_back_does_not_put_the_alert_off(tmp_path: Path) -> None:
     """A box whose clock was 8 h ahead until the network told it the time, with a camera that is not there."""
     clock = SteppedClock()
     clock.moved = timedelta(hours=8)
-    rig = Rig(tmp_path, StreamSource("rtsp://127.0.0.1:9/main"), QUICK, clock)
+    rig = RecordingBench(tmp_path, StreamSource("rtsp://127.0.0.1:9/main"), QUICK, clock)
     cls = training_class()
     rig.plan = cls, placement(cls, SystemClock().now() - timedelta(hours=1), 12 * 3600)
     rig.start()

@@ -11,7 +11,7 @@ import pytest
 from agent.media import containers
 from agent.recording.options import RecordingOptions, StreamSource
 from tests.support.fuse_drives import KINDS, fuse_drive, needs_fuse
-from tests.support.recording_bench import Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.support.recording_bench import RecordingBench, breaks, camera, clip, indexes, recording, wait_for
 from tests.support.recording_drives import fill
 
 OPTIONS = RecordingOptions(segment_seconds=2, max_loss=1, reserve_bytes=1 << 20)
@@ -25,7 +25,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
 
 
-def whole(rig: Rig) -> None:
+def whole(rig: RecordingBench) -> None:
     """Nothing is left open, and no picture is missing inside a file."""
     assert not rig.catalog.segments.opened() and not rig.leftovers()
     for segment in rig.segments():
@@ -35,7 +35,7 @@ def whole(rig: Rig) -> None:
 
 def test_segments_follow_one_another(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         with recording(rig):
             wait_for(lambda: len(rig.segments()) >= 3, "no three segments")
         whole(rig)
@@ -51,7 +51,7 @@ def test_segments_follow_one_another(kind: str, clips: Path, tmp_path: Path) -> 
 @pytest.mark.long
 def test_pulled_under_the_open_file(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         with recording(rig):
             wait_for(lambda: rig.segments(), "nothing finished")
             mounted.unmount(lazily=True)
@@ -69,7 +69,7 @@ def test_pulled_under_the_open_file(kind: str, clips: Path, tmp_path: Path) -> N
 def test_its_driver_dies_under_the_open_file(kind: str, clips: Path, tmp_path: Path) -> None:
     """Every call on the drive then says ENOTCONN, also the one that closes the file."""
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         with recording(rig):
             wait_for(lambda: rig.segments(), "nothing finished")
             kept = {s.path: s.sha256 for s in rig.segments()}
@@ -89,7 +89,7 @@ def test_its_driver_dies_under_the_open_file(kind: str, clips: Path, tmp_path: P
 @pytest.mark.long
 def test_full(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         with recording(rig):
             wait_for(lambda: rig.segments(), "nothing finished")
             kept = {s.path: s.sha256 for s in rig.segments()}
@@ -107,7 +107,7 @@ def test_full(kind: str, clips: Path, tmp_path: Path) -> None:
 @pytest.mark.long
 def test_read_only(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), OPTIONS)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
         mounted.unmount()
         mounted.mount("ro")
         rig.start()

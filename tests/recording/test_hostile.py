@@ -28,7 +28,7 @@ from agent.recording.stream import LiveStream
 from simulator.rtsp import RtspServer, _RtspConnection
 from tests.support import hostile_rtsp as rogue
 from tests.support.hostile_rtsp import PASSWORD, USER, hostile
-from tests.support.recording_bench import CAMERA, Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.support.recording_bench import CAMERA, RecordingBench, breaks, camera, clip, indexes, recording, wait_for
 
 QUICK = RecordingOptions(segment_seconds=2, stall_seconds=2.5, offline_seconds=2, timeout=1.25, refused_pause=0.5)
 TIMEOUT = 0.7
@@ -128,7 +128,7 @@ def test_a_camera_that_verifies_sha_256_is_recorded(
     )
     with (
         camera(clip(clips, "h264", "aac"), username=USER) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main"), USER, PASSWORD), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main"), USER, PASSWORD), QUICK)) as rig,
     ):
         time.sleep(1)
     assert rig.segments() and server.wrong == 0
@@ -282,7 +282,7 @@ def test_what_is_no_rtsp_is_told_as_that(text: bytes, key: str) -> None:
 def test_a_camera_that_drips_is_told_on_time_and_does_not_keep_the_recorder(tmp_path: Path) -> None:
     options = RecordingOptions(timeout=1.0, offline_seconds=4.0, stall_seconds=2.0)
     with hostile(rogue.drips_head) as server:
-        rig = Rig(tmp_path, StreamSource(server.url, USER, PASSWORD), options)
+        rig = RecordingBench(tmp_path, StreamSource(server.url, USER, PASSWORD), options)
         rig.start()
         begun = time.monotonic()
         try:
@@ -346,7 +346,7 @@ def test_data_that_is_no_picture_does_not_hide_that_none_comes(
     with (
         camera(clip(clips, "h264", "aac")) as server,
         busy_connection(server, data, pause) as busy,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")), QUICK)) as rig,
     ):
         busy.set()
         time.sleep(1)
@@ -366,7 +366,7 @@ def test_pictures_between_other_data_are_all_recorded(clips: Path, tmp_path: Pat
         camera(clip(clips, "h264", "aac")) as server,
         busy_connection(server, frame(8, b"x" * 700) + b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", 0.02) as busy,
     ):
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1e7))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1e7))
         with recording(rig):
             busy.set()
             time.sleep(3)
@@ -527,7 +527,7 @@ def test_rtsps_is_recorded_too(clips: Path, tmp_path: Path) -> None:
 
         threading.Thread(target=carry, daemon=True).start()
         url = f"rtsps://127.0.0.1:{listener.getsockname()[1]}/main"
-        rig = Rig(tmp_path, StreamSource(url, USER, PASSWORD), RecordingOptions(segment_seconds=1e7))
+        rig = RecordingBench(tmp_path, StreamSource(url, USER, PASSWORD), RecordingOptions(segment_seconds=1e7))
         try:
             with recording(rig):
                 time.sleep(3)

@@ -6,9 +6,7 @@ The clip's white square and its beep begin every second together, so each file s
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,7 +15,6 @@ import av
 import pytest
 
 from agent.catalog import Catalog
-from agent.core.clock import Trust
 from agent.core.model import Segment
 from agent.drive import init_drive
 from agent.recording.context import Connection, Storage
@@ -28,29 +25,11 @@ from agent.recording.segmenter import Segmenter
 from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
 from simulator.clips import make_clip
+from tests.support.clocks import PacketClock
 from tests.support.recording_bench import CAMERA, ZONE, beeps, flashes, placement, training_class
 
 ROUND_S = 8
 STEP_S = 0.04
-
-
-class FastClock:
-    """Goes on as the packets say."""
-
-    def __init__(self) -> None:
-        self.begun, self.passed = datetime(2026, 11, 23, 1, tzinfo=UTC), 0.0
-
-    def now(self) -> datetime:
-        return self.begun + timedelta(seconds=self.passed)
-
-    def monotonic(self) -> float:
-        return 1000.0 + self.passed
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return stop.wait(seconds)
-
-    def trust(self) -> Trust:
-        return "trusted"
 
 
 def packets(container: av.container.InputContainer, seconds: float) -> Iterator[tuple[float, av.Packet[Any]]]:
@@ -74,7 +53,7 @@ def packets(container: av.container.InputContainer, seconds: float) -> Iterator[
 def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[Path, list[Segment]]:
     """The drive's folder and its segments; of sound packets the share `lost` does not come."""
     film = make_clip(tmp_path / f"film.{'mp4' if audio == 'aac' else 'mov'}", ROUND_S, (320, 180), audio=audio)  # type: ignore[arg-type]
-    clock, chance = FastClock(), random.Random(1)
+    clock, chance = PacketClock(), random.Random(1)
     (tmp_path / "drive").mkdir()
     drive = init_drive(tmp_path / "drive", label="测试盘", institution="某校", clock=clock)
     cls = training_class()

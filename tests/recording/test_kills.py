@@ -18,7 +18,7 @@ from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recover import recover
 from tests.support import processes
 from tests.support.paths import ROOT
-from tests.support.recording_bench import Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.support.recording_bench import RecordingBench, breaks, camera, clip, indexes, recording, wait_for
 from tests.support.recording_drives import cut_power, loop_drive, needs_mount
 
 SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
@@ -29,7 +29,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
 
 
-def kill_once(rig: Rig, url: str, folder: Path, after: float) -> float:
+def kill_once(rig: RecordingBench, url: str, folder: Path, after: float) -> float:
     """Record in a child for `after` seconds from its first segment, kill it; returns the seconds of video lost."""
     before = {s.segment_id for s in rig.segments()}
     child = processes.start([sys.executable, "-m", "tests.support.recording_child", url, str(folder), "2"], cwd=ROOT)
@@ -60,7 +60,7 @@ def test_kill_costs_less_than_a_second(times: int, clips: Path, tmp_path: Path) 
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")))
         lost = [kill_once(rig, server.url("main"), tmp_path, chance.uniform(0.7, 4)) for _ in range(times)]
     print(f"lost at SIGKILL, {times} runs: median {statistics.median(lost):.2f} s, worst {max(lost):.2f} s")
     assert max(lost) <= 1.0
@@ -81,7 +81,7 @@ def test_power_cut_costs_the_stated_bound(times: int, clips: Path, tmp_path: Pat
             folder = tmp_path / str(number)
             folder.mkdir()
             with loop_drive(folder) as mounted:
-                rig = Rig(folder, StreamSource(server.url("main")), options)
+                rig = RecordingBench(folder, StreamSource(server.url("main")), options)
                 with recording(rig):
                     time.sleep(chance.uniform(3, 8))
                     cut = datetime.now(UTC)

@@ -31,7 +31,7 @@ from agent.recording.writer import SegmentWriter
 from simulator.clips import make_clip
 from tests.support import processes
 from tests.support.paths import ROOT
-from tests.support.recording_bench import Rig, breaks, camera, clip, indexes
+from tests.support.recording_bench import RecordingBench, breaks, camera, clip, indexes
 
 STEP = 0.04
 
@@ -179,10 +179,10 @@ class TestRecover:
     START = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 
     @pytest.fixture
-    def rig(self, tmp_path: Path) -> Rig:
-        return Rig(tmp_path, StreamSource("rtsp://127.0.0.1/main"))
+    def rig(self, tmp_path: Path) -> RecordingBench:
+        return RecordingBench(tmp_path, StreamSource("rtsp://127.0.0.1/main"))
 
-    def row(self, rig: Rig, content: bytes | None, *, named: bool = False) -> int:
+    def row(self, rig: RecordingBench, content: bytes | None, *, named: bool = False) -> int:
         folder = rig.root / "K1_x"
         folder.mkdir(exist_ok=True)
         if content is not None:
@@ -203,7 +203,9 @@ class TestRecover:
         return rig.catalog.segments.open(segment)
 
     @pytest.mark.parametrize("named", [False, True], ids=["temporary", "already named"])
-    def test_cut_off_segment_is_named_and_catalogued(self, named: bool, rig: Rig, cut_off: tuple[Path, Path]) -> None:
+    def test_cut_off_segment_is_named_and_catalogued(
+        self, named: bool, rig: RecordingBench, cut_off: tuple[Path, Path]
+    ) -> None:
         content = cut_off[0].read_bytes()
         self.row(rig, content, named=named)
         (segment,) = recover(rig.catalog, [rig.drive], rig.clock)
@@ -214,7 +216,7 @@ class TestRecover:
         assert breaks(indexes(rig.path(segment))) == []
         assert recover(rig.catalog, [rig.drive], rig.clock) == []
 
-    def test_half_a_fragment_goes_the_rest_stays(self, rig: Rig, cut_off: tuple[Path, Path]) -> None:
+    def test_half_a_fragment_goes_the_rest_stays(self, rig: RecordingBench, cut_off: tuple[Path, Path]) -> None:
         """Browsers play up to half a fragment and stop there with an error."""
         content = cut_off[0].read_bytes()
         self.row(rig, content[:-1000])
@@ -223,13 +225,17 @@ class TestRecover:
         assert content.startswith(kept) and len(content) - 1000 > len(kept) > len(content) - 200_000
         assert find_whole_end(rig.path(segment)) == len(kept)
 
-    def test_finished_file_without_its_row_stays_as_it_is(self, rig: Rig, cut_off: tuple[Path, Path]) -> None:
+    def test_finished_file_without_its_row_stays_as_it_is(
+        self, rig: RecordingBench, cut_off: tuple[Path, Path]
+    ) -> None:
         content = cut_off[1].read_bytes()
         self.row(rig, content)
         (segment,) = recover(rig.catalog, [rig.drive], rig.clock)
         assert rig.path(segment).read_bytes() == content
 
-    def test_name_that_was_taken_meanwhile_is_not_replaced(self, rig: Rig, cut_off: tuple[Path, Path]) -> None:
+    def test_name_that_was_taken_meanwhile_is_not_replaced(
+        self, rig: RecordingBench, cut_off: tuple[Path, Path]
+    ) -> None:
         self.row(rig, cut_off[0].read_bytes())
         other = rig.root / "K1_x" / "090203.mp4"
         other.write_bytes(b"somebody else's")
@@ -237,13 +243,13 @@ class TestRecover:
         assert other.read_bytes() == b"somebody else's"
         assert segment.path == "K1_x/090203-2.mp4" and rig.path(segment).read_bytes() == cut_off[0].read_bytes()
 
-    def test_empty_file_is_removed(self, rig: Rig, cut_off: tuple[Path, Path]) -> None:
+    def test_empty_file_is_removed(self, rig: RecordingBench, cut_off: tuple[Path, Path]) -> None:
         for header in (b"", cut_off[0].read_bytes()[:1000]):
             self.row(rig, header)
             assert recover(rig.catalog, [rig.drive], rig.clock) == []
             assert not rig.leftovers() and not rig.catalog.segments.opened()
 
-    def test_unreadable_file_that_may_hold_video_stays(self, rig: Rig, cut_off: tuple[Path, Path]) -> None:
+    def test_unreadable_file_that_may_hold_video_stays(self, rig: RecordingBench, cut_off: tuple[Path, Path]) -> None:
         content = b"\x00" * 1200 + cut_off[0].read_bytes()[1200:]
         self.row(rig, content)
         assert recover(rig.catalog, [rig.drive], rig.clock) == []
@@ -252,7 +258,7 @@ class TestRecover:
         (event,) = rig.events("segment.lost")
         assert event.detail["why"] == "unreadable"
 
-    def test_rows_of_other_drives_wait(self, rig: Rig, tmp_path: Path, cut_off: tuple[Path, Path]) -> None:
+    def test_rows_of_other_drives_wait(self, rig: RecordingBench, tmp_path: Path, cut_off: tuple[Path, Path]) -> None:
         self.row(rig, cut_off[0].read_bytes())
         (tmp_path / "other").mkdir()
         other = init_drive(tmp_path / "other", label="x", institution="y", clock=SystemClock())

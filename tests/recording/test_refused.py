@@ -23,7 +23,16 @@ from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.sound import build_sound
 from agent.recording.stream import LiveStream
 from agent.recording.writer import SegmentFile, SegmentWriter, Tracks
-from tests.support.recording_bench import Rig, breaks, camera, clip, indexes, recording, sound_packets, wait_for
+from tests.support.recording_bench import (
+    RecordingBench,
+    breaks,
+    camera,
+    clip,
+    indexes,
+    recording,
+    sound_packets,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +79,7 @@ def test_stamps_of_sound_that_step_back_come_out_forward(codec: str, back_ms: fl
 
 
 @contextmanager
-def written(rig: Rig, stream: LiveStream) -> Iterator[SegmentWriter]:
+def written(rig: RecordingBench, stream: LiveStream) -> Iterator[SegmentWriter]:
     from agent.recording.parameters import PictureFormat
 
     context = stream.video.codec_context
@@ -92,7 +101,7 @@ def test_the_muxer_refuses_a_packet_and_takes_the_next(
     clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with camera(clip(clips, "h264", "aac")) as server, LiveStream(StreamSource(server.url("main")), 3.0) as stream:
-        rig = Rig(tmp_path, StreamSource(server.url("main")))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")))
         pictures = sounds = 0
         with written(rig, stream) as writer:
             assert writer.empty
@@ -134,7 +143,7 @@ def test_a_picture_that_no_file_takes_is_a_fault_of_the_stream(
 
     monkeypatch.setattr(LiveStream, "read", spoilt)
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1e7))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1e7))
         with recording(rig):
             time.sleep(1.5)
             spoil.set()
@@ -162,7 +171,7 @@ def test_key_frames_that_no_file_takes_leave_no_empty_files(
 
     monkeypatch.setattr(LiveStream, "read", spoilt)
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")))
         rig.start()
         time.sleep(4)
         rig.stop()
@@ -197,7 +206,9 @@ def test_without_file_handles_recording_waits_and_goes_on(clips: Path, tmp_path:
     """As where somebody holds a thousand connections to the box."""
     with (
         camera(clip(clips, "h264", "aac")) as server,
-        recording(Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))) as rig,
+        recording(
+            RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1))
+        ) as rig,
     ):
         time.sleep(1)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)

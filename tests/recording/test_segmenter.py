@@ -23,7 +23,7 @@ from tests.support.recording_bench import (
     sound_packets,
     training_class,
 )
-from tests.support.segmenter_feed import BEGUN, Fed, clip_with_b_frames, seconds, spans
+from tests.support.segmenter_feed import BEGUN, SegmenterFeed, clip_with_b_frames, seconds, spans
 
 FRAME = 0.04
 
@@ -49,12 +49,12 @@ def options(segment_seconds: float = UNCUT, max_loss: float = 1e9) -> RecordingO
 
 
 @pytest.fixture
-def feed(tmp_path: Path) -> Iterator[Callable[..., Fed]]:
+def feed(tmp_path: Path) -> Iterator[Callable[..., SegmenterFeed]]:
     """Begins a connection; its threads end with the test."""
-    made: list[Fed] = []
+    made: list[SegmenterFeed] = []
 
-    def begin(clip: Path, *more: object, **settings: object) -> Fed:
-        made.append(Fed(tmp_path, clip, *more, **settings))  # type: ignore[arg-type]
+    def begin(clip: Path, *more: object, **settings: object) -> SegmenterFeed:
+        made.append(SegmenterFeed(tmp_path, clip, *more, **settings))  # type: ignore[arg-type]
         return made[-1]
 
     yield begin
@@ -64,7 +64,7 @@ def feed(tmp_path: Path) -> Iterator[Callable[..., Fed]]:
 
 
 @pytest.fixture
-def fed(feed: Callable[..., Fed], silent: Path) -> Fed:
+def fed(feed: Callable[..., SegmenterFeed], silent: Path) -> SegmenterFeed:
     return feed(silent)
 
 
@@ -77,7 +77,7 @@ def fed(feed: Callable[..., Fed], silent: Path) -> Fed:
     ids=["on a slot", "between", "a second before", "a picture before"],
 )
 def test_cuts_lie_at_the_first_key_frame_of_a_slot(
-    begun: float, starts: list[float], feed: Callable[..., Fed], silent: Path
+    begun: float, starts: list[float], feed: Callable[..., SegmenterFeed], silent: Path
 ) -> None:
     at = BEGUN + timedelta(seconds=begun)
     fed = feed(silent, options(segment_seconds=2), begun=at)
@@ -88,7 +88,7 @@ def test_cuts_lie_at_the_first_key_frame_of_a_slot(
     assert breaks([n for s in found for n in indexes(fed.path(s))]) == []
 
 
-def test_a_slot_without_a_key_frame_is_cut_at_the_next(feed: Callable[..., Fed], silent: Path) -> None:
+def test_a_slot_without_a_key_frame_is_cut_at_the_next(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent, options(segment_seconds=2))
 
     def plain(at: float, packet: MediaPacket) -> float:
@@ -99,7 +99,7 @@ def test_a_slot_without_a_key_frame_is_cut_at_the_next(feed: Callable[..., Fed],
     assert [start for start, _ in spans(fed.close())] == [0, 3, 4]
 
 
-def test_nothing_is_recorded_before_the_first_key_frame(feed: Callable[..., Fed], silent: Path) -> None:
+def test_nothing_is_recorded_before_the_first_key_frame(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent)
     fed.play(0.96, lambda at, _: at if at > 0.5 else None)
     assert not fed.segmenter.recording and fed.segmenter.end_of_video() is None
@@ -109,7 +109,9 @@ def test_nothing_is_recorded_before_the_first_key_frame(feed: Callable[..., Fed]
     assert spans(fed.close())[0][0] == 1
 
 
-def test_the_next_class_begins_at_a_key_frame_and_the_plan_ends_at_once(feed: Callable[..., Fed], silent: Path) -> None:
+def test_the_next_class_begins_at_a_key_frame_and_the_plan_ends_at_once(
+    feed: Callable[..., SegmenterFeed], silent: Path
+) -> None:
     one, two = training_class(), training_class("K2")
 
     def plan(moment: datetime) -> Assignment | None:
@@ -127,7 +129,7 @@ def test_the_next_class_begins_at_a_key_frame_and_the_plan_ends_at_once(feed: Ca
     assert len(indexes(fed.path(found[1]))) == 38, "the picture at 3.52 is not planned any more"
 
 
-def test_the_plan_may_end_inside_a_picture(feed: Callable[..., Fed], silent: Path) -> None:
+def test_the_plan_may_end_inside_a_picture(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     cls = training_class()
     planned = cls, placement(cls, BEGUN, 1.5)
     fed = feed(silent, plan=lambda moment: planned if moment < planned[1].end else None)
@@ -142,7 +144,7 @@ def test_the_plan_may_end_inside_a_picture(feed: Callable[..., Fed], silent: Pat
     ("lost", "length", "end"), [(True, FRAME, 1.24), (False, 0.1, 1.52)], ids=["hole", "long picture"]
 )
 def test_a_row_ends_with_its_last_picture_or_the_plan(
-    lost: bool, length: float, end: float, feed: Callable[..., Fed], silent: Path
+    lost: bool, length: float, end: float, feed: Callable[..., SegmenterFeed], silent: Path
 ) -> None:
     cls = training_class()
     planned = cls, placement(cls, BEGUN, 1.5)
@@ -157,7 +159,9 @@ def test_a_row_ends_with_its_last_picture_or_the_plan(
     assert spans(fed.close()) == [(0, end)]
 
 
-def test_the_same_class_goes_on_in_the_same_file_in_a_new_placement(feed: Callable[..., Fed], silent: Path) -> None:
+def test_the_same_class_goes_on_in_the_same_file_in_a_new_placement(
+    feed: Callable[..., SegmenterFeed], silent: Path
+) -> None:
     cls = training_class()
     before, after = placement(cls, BEGUN, 2.5), placement(cls, BEGUN + timedelta(seconds=2.5), 60)
     fed = feed(silent, plan=lambda moment: (cls, before if moment < before.end else after))
@@ -165,7 +169,7 @@ def test_the_same_class_goes_on_in_the_same_file_in_a_new_placement(feed: Callab
     assert spans(fed.close()) == [(0, 5)]
 
 
-def test_a_key_frame_outside_the_plan_begins_nothing(feed: Callable[..., Fed], silent: Path) -> None:
+def test_a_key_frame_outside_the_plan_begins_nothing(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent, plan=lambda _: None)
     fed.play(2)
     assert fed.segmenter.over
@@ -176,7 +180,7 @@ def test_a_key_frame_outside_the_plan_begins_nothing(feed: Callable[..., Fed], s
 
 
 @pytest.mark.parametrize("moved", [-0.75, 0.75, 3600.0])
-def test_a_clock_that_was_set_begins_a_segment_and_moves_no_end(moved: float, fed: Fed) -> None:
+def test_a_clock_that_was_set_begins_a_segment_and_moves_no_end(moved: float, fed: SegmenterFeed) -> None:
     fed.play(1.5)
     fed.clock.moved = moved
     fed.play(2)
@@ -186,7 +190,7 @@ def test_a_clock_that_was_set_begins_a_segment_and_moves_no_end(moved: float, fe
     assert (seconds(two.start), seconds(two.end)) == (2 + moved, 3.52 + moved)
 
 
-def test_a_clock_that_moves_a_little_is_followed_slowly(feed: Callable[..., Fed], silent: Path) -> None:
+def test_a_clock_that_moves_a_little_is_followed_slowly(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent, options(segment_seconds=2))
     fed.play(1.5)
     fed.clock.moved = 0.25
@@ -196,7 +200,7 @@ def test_a_clock_that_moves_a_little_is_followed_slowly(feed: Callable[..., Fed]
 
 
 @pytest.mark.parametrize(("gains", "cuts"), [(0.05, 0), (0.3, 1), (-0.3, 1)])
-def test_stamps_that_drift_by_more_than_a_second_begin_a_segment(gains: float, cuts: int, fed: Fed) -> None:
+def test_stamps_that_drift_by_more_than_a_second_begin_a_segment(gains: float, cuts: int, fed: SegmenterFeed) -> None:
     def drift(at: float, packet: MediaPacket) -> float:
         fed.shift(packet, at * gains)
         return at
@@ -214,7 +218,7 @@ def test_stamps_that_drift_by_more_than_a_second_begin_a_segment(gains: float, c
 # stamps
 
 
-def test_first_pictures_without_stamps_are_kept(feed: Callable[..., Fed], silent: Path) -> None:
+def test_first_pictures_without_stamps_are_kept(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent)
 
     def bare(at: float, packet: MediaPacket) -> float:
@@ -230,7 +234,7 @@ def test_first_pictures_without_stamps_are_kept(feed: Callable[..., Fed], silent
 
 
 @pytest.mark.parametrize("jump", [-1000.0, 1000.0])
-def test_pictures_whose_stamps_jump_go_on_and_are_cut_at_the_next_key_frame(jump: float, fed: Fed) -> None:
+def test_pictures_whose_stamps_jump_go_on_and_are_cut_at_the_next_key_frame(jump: float, fed: SegmenterFeed) -> None:
     def jumped(at: float, packet: MediaPacket) -> float:
         if at > 1.5:
             fed.shift(packet, jump)
@@ -243,7 +247,7 @@ def test_pictures_whose_stamps_jump_go_on_and_are_cut_at_the_next_key_frame(jump
     assert breaks([n for s in found for n in indexes(fed.path(s))]) == []
 
 
-def test_a_jump_whose_first_picture_was_late_is_put_right_at_the_cut(fed: Fed) -> None:
+def test_a_jump_whose_first_picture_was_late_is_put_right_at_the_cut(fed: SegmenterFeed) -> None:
     def jumped(at: float, packet: MediaPacket) -> float:
         if at > 1.5:
             fed.shift(packet, 1000)
@@ -254,7 +258,7 @@ def test_a_jump_whose_first_picture_was_late_is_put_right_at_the_cut(fed: Fed) -
     assert spans(fed.close()) == [(0, 1.98), (1.98, 3.98)]
 
 
-def test_pictures_stored_in_another_order_than_shown(feed: Callable[..., Fed], clips: Path) -> None:
+def test_pictures_stored_in_another_order_than_shown(feed: Callable[..., SegmenterFeed], clips: Path) -> None:
     fed = feed(clip_with_b_frames(clips), options(segment_seconds=2))
     fed.play(5.92)
     found = fed.close()
@@ -269,7 +273,7 @@ def test_pictures_stored_in_another_order_than_shown(feed: Callable[..., Fed], c
 
 
 @pytest.mark.parametrize(("lost", "ends"), [(1.96, False), (2.0, True)])
-def test_a_hole_longer_than_told_ends_the_segment(lost: float, ends: bool, fed: Fed) -> None:
+def test_a_hole_longer_than_told_ends_the_segment(lost: float, ends: bool, fed: SegmenterFeed) -> None:
     """A picture more or less: the step over a hole is as long as what is lost, and one picture."""
     fed.play(5, lambda at, _: None if 1.02 < at < 1.02 + lost else at)
     assert len(fed.holes) == ends
@@ -280,7 +284,7 @@ def test_a_hole_longer_than_told_ends_the_segment(lost: float, ends: bool, fed: 
     assert found == ([(0, 1.04), (4, 5)] if ends else [(0, 5)])
 
 
-def test_a_hole_that_ends_with_a_key_frame_costs_nothing_more(fed: Fed) -> None:
+def test_a_hole_that_ends_with_a_key_frame_costs_nothing_more(fed: SegmenterFeed) -> None:
     fed.play(6, lambda at, _: None if 1.5 < at < 3.98 else at)
     (hole,) = fed.holes
     assert seconds(hole.start) == 1.52 and seconds(hole.end) == pytest.approx(4, abs=0.002)
@@ -289,7 +293,7 @@ def test_a_hole_that_ends_with_a_key_frame_costs_nothing_more(fed: Fed) -> None:
 
 @pytest.mark.parametrize(("lost", "joined"), [(0.2, True), (0.24, False)])
 def test_a_short_hole_before_a_cut_is_in_no_row(
-    lost: float, joined: bool, feed: Callable[..., Fed], silent: Path
+    lost: float, joined: bool, feed: Callable[..., SegmenterFeed], silent: Path
 ) -> None:
     fed = feed(silent, options(segment_seconds=2))
     fed.play(4, lambda at, _: None if 2 - lost - 0.01 < at < 1.98 else at)
@@ -297,7 +301,7 @@ def test_a_short_hole_before_a_cut_is_in_no_row(
     assert [(seconds(h.start), seconds(h.end)) for h in fed.holes] == ([] if joined else [(round(2 - lost, 2), 2)])
 
 
-def test_a_picture_that_no_file_takes_ends_the_segment(fed: Fed) -> None:
+def test_a_picture_that_no_file_takes_ends_the_segment(fed: SegmenterFeed) -> None:
     def spoilt(at: float, packet: MediaPacket) -> float:
         if 1.5 < at < 1.54:
             assert packet.dts is not None
@@ -326,7 +330,7 @@ def places(clip: Path, found: list[Path]) -> list[int]:
 
 @pytest.mark.parametrize("late", [0.0, 0.9])
 def test_sound_that_comes_late_is_in_the_file_it_belongs_to(
-    late: float, feed: Callable[..., Fed], sounding: Path
+    late: float, feed: Callable[..., SegmenterFeed], sounding: Path
 ) -> None:
     fed = feed(sounding, options(segment_seconds=2))
     waiting: list[MediaPacket] = []
@@ -349,7 +353,7 @@ def test_sound_that_comes_late_is_in_the_file_it_belongs_to(
         assert max(abs(min((b - f for b in beeps(path)), key=abs)) for f in flashes(path)) <= FRAME
 
 
-def test_sound_is_waited_for_a_second_after_a_cut(feed: Callable[..., Fed], sounding: Path) -> None:
+def test_sound_is_waited_for_a_second_after_a_cut(feed: Callable[..., SegmenterFeed], sounding: Path) -> None:
     fed = feed(sounding, options(segment_seconds=2))
     fed.play(2.02, lambda at, packet: at if fed.is_video(packet) or at < 1.5 else None)
     assert fed.clock.passed == pytest.approx(2)
@@ -361,7 +365,7 @@ def test_sound_is_waited_for_a_second_after_a_cut(feed: Callable[..., Fed], soun
     fed.close()
 
 
-def test_without_sound_nothing_is_waited_for(feed: Callable[..., Fed], silent: Path) -> None:
+def test_without_sound_nothing_is_waited_for(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent, options(segment_seconds=2))
     fed.play(2.02)
     assert not fed.segmenter.has_sound
@@ -371,7 +375,7 @@ def test_without_sound_nothing_is_waited_for(feed: Callable[..., Fed], silent: P
 
 @pytest.mark.parametrize("jump", [-3.0, 3.0, 1000.0])
 def test_sound_out_of_step_begins_a_segment_and_is_in_step_there(
-    jump: float, feed: Callable[..., Fed], sounding: Path
+    jump: float, feed: Callable[..., SegmenterFeed], sounding: Path
 ) -> None:
     fed = feed(sounding)
 
@@ -389,7 +393,7 @@ def test_sound_out_of_step_begins_a_segment_and_is_in_step_there(
     assert breaks([n for s in found for n in indexes(fed.path(s))]) == []
 
 
-def test_sound_before_the_first_picture_is_in_no_file(feed: Callable[..., Fed], sounding: Path) -> None:
+def test_sound_before_the_first_picture_is_in_no_file(feed: Callable[..., SegmenterFeed], sounding: Path) -> None:
     fed = feed(sounding)
     fed.play(3, lambda at, packet: at if at > 0.5 or not fed.is_video(packet) else None)
     (found,) = fed.close()
@@ -398,7 +402,7 @@ def test_sound_before_the_first_picture_is_in_no_file(feed: Callable[..., Fed], 
     assert 1 <= first < 1 + AAC_S
 
 
-def test_arrivals_are_kept_apart(feed: Callable[..., Fed], sounding: Path) -> None:
+def test_arrivals_are_kept_apart(feed: Callable[..., SegmenterFeed], sounding: Path) -> None:
     fed = feed(sounding)
     assert fed.segmenter.began == fed.segmenter.last_video == fed.segmenter.last_sound == 1000
     fed.play(1, lambda at, packet: at if fed.is_video(packet) else None)
@@ -411,7 +415,7 @@ def test_arrivals_are_kept_apart(feed: Callable[..., Fed], sounding: Path) -> No
 # syncing
 
 
-def test_files_are_synced_when_it_is_time_and_not_before(feed: Callable[..., Fed], sounding: Path) -> None:
+def test_files_are_synced_when_it_is_time_and_not_before(feed: Callable[..., SegmenterFeed], sounding: Path) -> None:
     fed = feed(sounding, options(segment_seconds=2, max_loss=3))
     fed.play(2.02)
     segmenter, asked = fed.segmenter, fed.syncer.asked
@@ -425,7 +429,7 @@ def test_files_are_synced_when_it_is_time_and_not_before(feed: Callable[..., Fed
     fed.close()
 
 
-def test_a_segment_without_a_picture_leaves_nothing(feed: Callable[..., Fed], silent: Path) -> None:
+def test_a_segment_without_a_picture_leaves_nothing(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent)
 
     def spoilt(_: float, packet: MediaPacket) -> float:

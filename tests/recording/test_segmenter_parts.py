@@ -15,7 +15,7 @@ from agent.recording.sound_queue import SoundQueue, SoundStep
 from agent.recording.stamp_repair import MAX_PENDING, StampRepair
 from agent.recording.timeline import WINDOW, PlacedPacket, Timeline
 from agent.recording.wall_clock import DRIFT, STEP, WallClock, to_instant
-from tests.support.segmenter_feed import FastClock
+from tests.support.clocks import PacketClock
 
 FRAME = 0.04
 TICK = 1 / 90000
@@ -102,7 +102,7 @@ class TestTimelineOverTime:
 
 class TestWallClock:
     def test_it_begins_where_the_clock_and_the_fastest_packet_say(self) -> None:
-        clock = FastClock()
+        clock = PacketClock()
         clock.passed = 7.0
         zero = clock.now().timestamp() - 1007.0
         assert WallClock(clock).read(993.0, None) == (zero + 993.0, False, False)
@@ -112,7 +112,7 @@ class TestWallClock:
         [(0.0, 0.0), (0.015625, 0.015625), (0.5, 0.02), (1.0, 0.02), (-0.5, -0.02), (-1.0, -0.02)],
     )
     def test_it_follows_the_camera_by_small_steps(self, behind: float, followed: float) -> None:
-        clock = FastClock()
+        clock = PacketClock()
         wall = WallClock(clock)
         begun = wall.read(0.0, None).zero
         reading = wall.read(behind, begun)
@@ -121,7 +121,7 @@ class TestWallClock:
 
     @pytest.mark.parametrize("behind", [DRIFT + 0.125, -DRIFT - 0.125])
     def test_beyond_the_drift_it_starts_afresh(self, behind: float) -> None:
-        wall = WallClock(FastClock())
+        wall = WallClock(PacketClock())
         begun = wall.read(0.0, None).zero
         assert wall.read(behind, begun) == (begun + behind, False, True)
 
@@ -129,7 +129,7 @@ class TestWallClock:
         ("moved", "stepped"), [(STEP, False), (STEP + 0.125, True), (-STEP, False), (-STEP - 0.125, True)]
     )
     def test_a_clock_that_is_set_is_seen_once(self, moved: float, stepped: bool) -> None:
-        clock = FastClock()
+        clock = PacketClock()
         wall = WallClock(clock)
         begun = wall.read(0.0, None).zero
         clock.moved = moved
@@ -140,7 +140,7 @@ class TestWallClock:
             assert not wall.read(0.0, reading.zero).stepped
 
     def test_a_clock_that_creeps_is_never_set(self) -> None:
-        clock = FastClock()
+        clock = PacketClock()
         wall = WallClock(clock)
         zero = wall.read(0.0, None).zero
         for _ in range(10):

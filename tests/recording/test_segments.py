@@ -14,10 +14,10 @@ from agent.core.alert_model import AlertKind
 from agent.media import containers
 from agent.mp4.repair import list_top_boxes
 from agent.recording.options import RecordingOptions, StreamSource
+from tests.support.clocks import SteppedClock
 from tests.support.recording_bench import (
     UNCUT,
-    Rig,
-    SteppedClock,
+    RecordingBench,
     beeps,
     breaks,
     camera,
@@ -42,7 +42,10 @@ CASES = [("h264", "aac"), ("hevc", "alaw"), ("h264", "ulaw"), ("h264", None)]
 
 @pytest.mark.parametrize(("codec", "audio"), CASES, ids=[f"{c}-{a}" for c, a in CASES])
 def test_segments_follow_one_another(codec: str, audio: str | None, clips: Path, tmp_path: Path) -> None:
-    with camera(clip(clips, codec, audio)) as server, recording(Rig(tmp_path, StreamSource(server.url("main")))) as rig:
+    with (
+        camera(clip(clips, codec, audio)) as server,
+        recording(RecordingBench(tmp_path, StreamSource(server.url("main")))) as rig,
+    ):
         wait_for(lambda: len(rig.segments()) >= 3, "no three segments")
         assert rig.stop() < 5
     segments = rig.segments()
@@ -95,7 +98,7 @@ def test_sound_whose_clock_drifts_stays_in_step(audio: str, clips: Path, tmp_pat
     would be 0.18 s at the end."""
     with camera(clip(clips, "h264", audio)) as server:
         server.faults("main").sound_gains = 0.004
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=15))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=15))
         with recording(rig):
             time.sleep(45)
     last = [s for s in rig.segments() if len(flashes(rig.path(s))) > 8][-1]
@@ -108,7 +111,7 @@ def test_sound_whose_clock_drifts_stays_in_step(audio: str, clips: Path, tmp_pat
 
 def test_growing_segment_can_be_looked_at(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
         with recording(rig):
             time.sleep(3)
             row = rig.catalog.segments.opened(CAMERA_ID)[0]
@@ -124,7 +127,7 @@ CAMERA_ID = "C1"
 
 def test_no_sound_is_told_where_it_is_required(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", None)) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main"), audio_required=True))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main"), audio_required=True))
         with recording(rig):
             wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.SOUND_MISSING, CAMERA_ID), "no alert")
             assert rig.catalog.segments.opened()[0].audio_codec is None
@@ -133,7 +136,7 @@ def test_no_sound_is_told_where_it_is_required(clips: Path, tmp_path: Path) -> N
 def test_sound_that_falls_silent_does_not_hold_the_picture(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         options = RecordingOptions(segment_seconds=2, silent_seconds=1.5)
-        rig = Rig(tmp_path, StreamSource(server.url("main"), audio_required=True), options)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main"), audio_required=True), options)
         with recording(rig):
             time.sleep(1)
             server.faults("main").send_audio = False
@@ -149,7 +152,7 @@ def test_sound_that_falls_silent_does_not_hold_the_picture(clips: Path, tmp_path
 def test_stepped_clock_hides_no_video(hours: int, clips: Path, tmp_path: Path) -> None:
     clock = SteppedClock()
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT), clock)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT), clock)
         cls = training_class()
         rig.plan = cls, placement(cls, clock.now(), 3 * 3600)
         with recording(rig):
@@ -166,7 +169,7 @@ def test_stepped_clock_hides_no_video(hours: int, clips: Path, tmp_path: Path) -
 def test_second_that_comes_twice_gets_a_name_of_its_own(clips: Path, tmp_path: Path) -> None:
     clock = SteppedClock()
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT), clock)
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT), clock)
         for _ in range(2):
             begun = clock.now()
             with recording(rig):
@@ -180,7 +183,7 @@ def test_second_that_comes_twice_gets_a_name_of_its_own(clips: Path, tmp_path: P
 
 def test_plan_decides_where_and_until_when(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
-        rig = Rig(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
+        rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
         cls, two = training_class(), training_class("K2")
         now = rig.clock.now()
         rig.plan = cls, placement(cls, now, 3)

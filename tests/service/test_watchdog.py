@@ -20,13 +20,13 @@ from agent.drive import keys
 from agent.drive.monitor import DriveMonitor, DriveMonitorOptions
 from agent.service.watchdog import SILENT_S, STALE_S, Watchdog
 from agent.settings.wiring import ClassBook, RecordingPlan
-from tests.support.drive_factory import DAY, Site, at, site
+from tests.support.drive_factory import DAY, DriveSite, at, site
 
 
-class Rig:
+class WatchdogBench:
     """A box with a drive and one admitted camera whose stream is up; `grow` is what its recorder does."""
 
-    def __init__(self, made: Site, *, always: bool = False) -> None:
+    def __init__(self, made: DriveSite, *, always: bool = False) -> None:
         self.made, self.always = made, always
         assert made.key_dir
         made.catalog.classes.put("C1", serialize_class(made.classes[0], made.catalog.zone), "file", made.clock.now())
@@ -85,13 +85,13 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def rig(tmp_path: Path) -> Iterator[WatchdogBench]:
     made = site(tmp_path)
-    yield Rig(made)
+    yield WatchdogBench(made)
     made.catalog.close()
 
 
-def test_a_file_that_grows_feeds_the_watchdog_and_one_that_does_not_starves_it(rig: Rig) -> None:
+def test_a_file_that_grows_feeds_the_watchdog_and_one_that_does_not_starves_it(rig: WatchdogBench) -> None:
     file = rig.begin()
     for _ in range(4):
         file.write_bytes(file.read_bytes() + b"x")
@@ -102,12 +102,12 @@ def test_a_file_that_grows_feeds_the_watchdog_and_one_that_does_not_starves_it(r
     assert rig.after(5)
 
 
-def test_a_recorder_that_never_begins_starves_it_too(rig: Rig) -> None:
+def test_a_recorder_that_never_begins_starves_it_too(rig: WatchdogBench) -> None:
     assert rig.after(1)
     assert not rig.after(STALE_S + 1)
 
 
-def test_a_recorder_that_hangs_while_it_connects_starves_it_as_well(rig: Rig) -> None:
+def test_a_recorder_that_hangs_while_it_connects_starves_it_as_well(rig: WatchdogBench) -> None:
     rig.made.catalog.cameras.set_up("cam1", False)
     assert rig.after(1)
     assert rig.after(SILENT_S - 10)
@@ -118,7 +118,7 @@ def test_a_recorder_that_hangs_while_it_connects_starves_it_as_well(rig: Rig) ->
 
 def test_one_recorder_that_hangs_is_replaced_and_does_not_end_the_others(tmp_path: Path) -> None:
     made = site(tmp_path)
-    rig = Rig(made, always=True)
+    rig = WatchdogBench(made, always=True)
     made.catalog.cameras.put(Camera("cam2", "10.0.0.2", verdict=Verdict.ADMITTED), made.clock.now())
     made.catalog.cameras.set_up("cam2", True)
     rig.begin()
@@ -140,7 +140,7 @@ def test_one_recorder_that_hangs_is_replaced_and_does_not_end_the_others(tmp_pat
     made.catalog.close()
 
 
-def test_a_recorder_that_hangs_again_after_it_was_replaced_is_found_too(rig: Rig) -> None:
+def test_a_recorder_that_hangs_again_after_it_was_replaced_is_found_too(rig: WatchdogBench) -> None:
     """The one before was told as `camera.offline`, and the new one hung before its first picture: an excuse for ever."""
     rig.begin()
     rig.after(1)
@@ -157,7 +157,7 @@ def test_a_recorder_that_hangs_again_after_it_was_replaced_is_found_too(rig: Rig
     assert rig.after(1), "no class is on"
 
 
-def test_each_stated_reason_feeds_it(rig: Rig) -> None:
+def test_each_stated_reason_feeds_it(rig: WatchdogBench) -> None:
     rig.begin()
     rig.after(1)
     rig.made.catalog.cameras.set_up("cam1", False)
@@ -187,14 +187,14 @@ def test_each_stated_reason_feeds_it(rig: Rig) -> None:
 def test_what_is_recorded_outside_the_plan_is_watched_as_well(tmp_path: Path) -> None:
     made = site(tmp_path)
     made.clock.time = at("12:30")
-    rig = Rig(made, always=True)
+    rig = WatchdogBench(made, always=True)
     rig.begin()
     assert rig.after(1)
     assert not rig.after(STALE_S + 1)
     made.catalog.close()
 
 
-def test_the_line_says_cameras_drive_schedule_link_and_health(rig: Rig) -> None:
+def test_the_line_says_cameras_drive_schedule_link_and_health(rig: WatchdogBench) -> None:
     assert rig.pulse.status() == "摄像机 1/1 路有画面；硬盘正常，可用 — 天；正在上课：C1；人社局服务器已连接"
     rig.made.clock.time = at("12:30")
     assert "下次录像 2026-11-23 13:45" in rig.pulse.status()

@@ -47,8 +47,8 @@ def accept_any(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return body
 
 
-class Box:
-    """`with Box(folder, options): …` runs the link until the end, then stops it cleanly."""
+class BureauBox:
+    """`with BureauBox(folder, options): …` runs the link until the end, then stops it cleanly."""
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ def copy_span(
 
 
 @dataclass
-class Box:
+class ClipBox:
     """A site's box: settings file, catalog, one drive."""
 
     root: Path
@@ -160,7 +160,7 @@ class Box:
         )
 
 
-def make_box(root: Path) -> Box:
+def make_box(root: Path) -> ClipBox:
     """Made by hand rather than as a fixture, so that the bench uses it too."""
     state, mount = root / "state", root / "drive"
     state.mkdir()
@@ -185,7 +185,7 @@ def make_box(root: Path) -> Box:
         public_key=drive.public_key,
         seen_at=clock.now(),
     )
-    return Box(root, catalog, drive, parse_class(CLASS, ZONE, "test"), config)
+    return ClipBox(root, catalog, drive, parse_class(CLASS, ZONE, "test"), config)
 
 
 def frames(path: Path | str) -> list[tuple[float, int | None]]:

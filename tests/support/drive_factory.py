@@ -14,12 +14,13 @@ import av
 import numpy as np
 
 from agent.catalog import Catalog
-from agent.core.class_model import Lesson, Room, TrainingClass
+from agent.core.class_model import Lesson, TrainingClass
 from agent.core.model import Look, Segment, Session
 from agent.core.schedule import Placement, list_placements
 from agent.drive import Drive, durable, init_drive, keys, layout, sums
 from agent.drive.closer import CloserOptions, HalfDayCloser
-from tests.support.clocks import HandClock as StillClock
+from tests.support.clocks import HandClock
+from tests.support.training_classes import make_training_class
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 11, 23)
@@ -36,12 +37,7 @@ def training_class(class_id: str = "C1", **changes: object) -> TrainingClass:
         Lesson(DAY, session, at(start), at(end), "R1", "theory")
         for session, start, end in ((Session.AM, "09:00", "09:10"), (Session.PM, "14:00", "14:10"))
     )
-    values: dict[str, object] = {
-        "class_id": class_id, "project": "电工培训", "occupation": "电工", "class_number": 3, "institution": "某培训学校",
-        "place": "文水县实训楼", "first_day": DAY, "last_day": date(2026, 12, 4), "expected": 30,
-        "rooms": (Room("R1", "一号教室", "theory", ("cam1", "cam2")),), "lessons": lessons,
-    }  # fmt: skip
-    return TrainingClass(**{**values, **changes})  # type: ignore[arg-type]
+    return make_training_class(class_id, **{"lessons": lessons, **changes})
 
 
 _VIDEOS: dict[int, bytes] = {}
@@ -65,13 +61,13 @@ def video(seed: int = 0, folder: Path | None = None) -> bytes:
 
 
 @dataclass
-class Site:
+class DriveSite:
     """A box with one drive."""
 
     folder: Path
     drive: Drive
     catalog: Catalog
-    clock: StillClock
+    clock: HandClock
     classes: list[TrainingClass]
     key_dir: Path | None
 
@@ -171,20 +167,20 @@ class Site:
         )  # fmt: skip
 
 
-def new_drive(folder: Path, clock: StillClock, key_dir: Path | None, label: str = "一号盘") -> Drive:
+def new_drive(folder: Path, clock: HandClock, key_dir: Path | None, label: str = "一号盘") -> Drive:
     folder.mkdir(parents=True, exist_ok=True)
     return init_drive(folder, label=label, institution="某培训学校", clock=clock, key_dir=key_dir)
 
 
-def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> Site:
+def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> DriveSite:
     """`root` is the drive's mount point where it is not a folder beside the rest."""
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     key_dir = folder / "keys" if signed else None
     if key_dir:
         keys.ensure_key(key_dir)
     drive = new_drive(root or folder / "drive", clock, key_dir)
     catalog = Catalog(folder / "catalog.db", ZONE)
-    made = Site(folder, drive, catalog, clock, [training_class()], key_dir)
+    made = DriveSite(folder, drive, catalog, clock, [training_class()], key_dir)
     made.know(drive)
     catalog.classes.put("C1", {"class_id": "C1"}, "file", clock.now())
     return made

@@ -48,7 +48,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"runs": len(values), "median": round(statistics.median(values), 2), "worst": round(max(values), 2)}
 
 
-class Box:
+class FaultBox:
     """An agent with cameras cam1 …, each at an address and with a serial of its own, and the bureau listening."""
 
     def __init__(self, daemon: Daemon, cameras: dict[str, VirtualCamera], ears: Listener | None) -> None:
@@ -132,7 +132,7 @@ def last_kept(folder: Path) -> int:
 @contextmanager
 def box(
     folder: Path, film: Path, addresses: Sequence[str], *, broker: bool = True, more: str = "", planned: bool = True
-) -> Iterator[Box]:
+) -> Iterator[FaultBox]:
     """A box whose cameras play `film`; nothing else on the machine is taken for a camera of it."""
     with ExitStack() as stack:
         net = addresses[0].rsplit(".", 1)[0]
@@ -152,7 +152,7 @@ def box(
         daemon = Daemon(
             folder, bureau.port if bureau else None, camera_ids=tuple(cameras), more=known + more, planned=planned
         )
-        yield Box(stack.enter_context(daemon), cameras, ears)
+        yield FaultBox(stack.enter_context(daemon), cameras, ears)
 
 
 # what is in the files

@@ -113,7 +113,7 @@ def mutate(data: bytes, dice: random.Random, others: list[bytes]) -> bytes:
     return data
 
 
-class Recorder(Transport):
+class ReplyKeepingTransport(Transport):
     """Keeps each reply, as the bytes that would have made it, by operation."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -128,7 +128,7 @@ class Recorder(Transport):
         return reply
 
 
-class Fed(Transport):
+class MutatedReplyTransport(Transport):
     """The real transport, whose peer is a socket filled with the next mutated reply to `asked`."""
 
     feed: Callable[[str], bytes]
@@ -172,7 +172,7 @@ def originals() -> tuple[list[tuple[str, bytes]], list[bytes]]:
     for name in ("decent", "media2", "token-only", "soap-1.1"):
         with wanted[name](HOME) as camera:
             where = networks.choose_networks([f"{HOME}/32"])
-            transport = Recorder(where, clock, 5.0)
+            transport = ReplyKeepingTransport(where, clock, 5.0)
             describe_device(_session(camera.device.xaddr(), transport, clock), transport)
             http += transport.replies
             datagrams += camera.discovery.personality.probe_match(camera.discovery._match("urn:uuid:1"))
@@ -192,7 +192,7 @@ def run(replies: int, seed: int) -> dict[str, Any]:
     dice, clock = random.Random(seed), SystemClock()
     http, datagrams = originals()
     where = networks.choose_networks([f"{HOME}/32"])
-    transport = Fed(where, clock, 2.0)
+    transport = MutatedReplyTransport(where, clock, 2.0)
     fed, outcomes, crashes, slowest = 0, Counter[str](), list[str](), 0.0
     approved = admission.parse_model_list(
         '[[camera]]\nmanufacturer = "*"\nmodel = "*"\nrequire = { fps = 5, sound = true }\n', "fuzz"

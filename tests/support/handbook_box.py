@@ -23,7 +23,7 @@ from agent.doctor.finding import report_ok, report_problem
 from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
 from simulator.scene import make_classroom
-from tests.support.clip_factory import CLASS, DAY, ZONE, Box, make_box
+from tests.support.clip_factory import CLASS, DAY, ZONE, ClipBox, make_box
 from tests.support.clocks import HandClock
 from tests.support.web_client import own_password
 
@@ -107,7 +107,7 @@ def _lost(language: i18n.Language) -> str:
     return i18n.translate_to(language, "recording.offline", camera_id="cam2", detail=detail)
 
 
-def _morning(box: Box, film: Path, lost: str) -> None:
+def _morning(box: ClipBox, film: Path, lost: str) -> None:
     """Whole but for a quarter of an hour in which the second camera had lost its cable."""
     away = at("09:20"), at("09:35")
     for camera_id in ("cam1", "cam2"):
@@ -140,7 +140,7 @@ def _people(moment: datetime) -> int:
     return 8 if moment < at("11:20") else 7
 
 
-def _segment(box: Box, film: Path, camera_id: str, moment: datetime) -> None:
+def _segment(box: ClipBox, film: Path, camera_id: str, moment: datetime) -> None:
     folder = box.drive.root / camera_id
     folder.mkdir(exist_ok=True)
     path = folder / f"{moment:%H%M%S}.mp4"
@@ -148,7 +148,7 @@ def _segment(box: Box, film: Path, camera_id: str, moment: datetime) -> None:
     box.enter(path, moment, moment + PIECE, camera_id, box.drive.relative(path))
 
 
-def _afternoon(box: Box, film: Path, lost: str) -> None:
+def _afternoon(box: ClipBox, film: Path, lost: str) -> None:
     """The class is on: one camera records, the other has just been lost."""
     stream = Stream("main", "rtsp://192.168.1.11/1", "h264", 1920, 1080, 25.0, audio="aac")
     box.catalog.cameras.put(

@@ -48,6 +48,12 @@ def fresh_net() -> str:
     return f"127.{64 + pid % 128}.{(pid // 128 * 41 + next(_nets)) % 250 + 1}"
 
 
+class CameraNetwork:
+    """Each test's own network, `CameraNetwork.at` its first three numbers."""
+
+    at = ""
+
+
 @dataclass
 class Bent(Personality):
     """Replies pass through `bend(operation, envelope)`; probes are answered in the form of `match`."""
@@ -193,7 +199,7 @@ def _bare_match(envelope: bytes) -> list[bytes]:
 def _fails(*operations: str, how: Callable[[], Exception] | None = None) -> type[OnvifDevice]:
     """Some operations end in a fault, or in what `how` raises: a connection that is closed without an answer."""
 
-    class Failing(OnvifDevice):
+    class FaultingDevice(OnvifDevice):
         def answer(self, operation: str, request: ET.Element) -> str:
             if operation in operations or not operations:
                 raise (
@@ -203,7 +209,7 @@ def _fails(*operations: str, how: Callable[[], Exception] | None = None) -> type
                 )
             return super().answer(operation, request)
 
-    return Failing
+    return FaultingDevice
 
 
 class _LocalAsUtc(OnvifDevice):

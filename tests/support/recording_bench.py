@@ -29,6 +29,7 @@ from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recorder import Recorder
 from simulator.clips import make_clip, read_index
 from simulator.rtsp import RtspServer
+from tests.support.training_classes import make_training_class
 
 ZONE = ZoneInfo("Asia/Shanghai")
 CAMERA = "C1"
@@ -38,36 +39,17 @@ UNCUT = 1e7
 """Length of segments where the clock shall cut none: with 300 s each test that meets a twelfth of an hour had one too many."""
 
 
-class SteppedClock(SystemClock):
-    """The machine's clock, and somebody who moves it."""
-
-    moved = timedelta()
-
-    def now(self) -> datetime:
-        return super().now() + self.moved
-
-
 def training_class(class_id: str = "K1") -> TrainingClass:
     today = datetime.now(ZONE).date()
-    return TrainingClass(
-        class_id=class_id,
-        project="电工",
-        occupation="电工",
-        class_number=1,
-        institution="某校",
-        place="一楼",
-        first_day=today,
-        last_day=today,
-        expected=30,
-        rooms=(Room("R1", "一号教室", "theory", (CAMERA,)),),
-    )
+    rooms = (Room("R1", "一号教室", "theory", (CAMERA,)),)
+    return make_training_class(class_id, first_day=today, last_day=today, rooms=rooms)
 
 
 def placement(cls: TrainingClass, start: datetime, seconds: float = 3600) -> Placement:
     return Placement(cls.class_id, cls.first_day, Session.AM, "R1", CAMERA, start, start + timedelta(seconds=seconds))
 
 
-class Rig:
+class RecordingBench:
     """One camera, one drive, one catalog. `plan` and `source` may be replaced while it runs."""
 
     def __init__(
@@ -128,7 +110,7 @@ class Rig:
 
 
 @contextmanager
-def recording(rig: Rig) -> Iterator[Rig]:
+def recording(rig: RecordingBench) -> Iterator[RecordingBench]:
     """Records from the first picture until the end of the block."""
     rig.start()
     try:

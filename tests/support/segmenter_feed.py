@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,6 @@ from typing import cast
 import av
 
 from agent.catalog import Catalog
-from agent.core.clock import Trust
 from agent.core.model import Segment
 from agent.drive import init_drive
 from agent.media.containers import MediaPacket
@@ -27,29 +25,11 @@ from agent.recording.segmenter import Segmenter
 from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
 from simulator.clips import make_clip
+from tests.support.clocks import PacketClock
 from tests.support.recording_bench import CAMERA, UNCUT, ZONE, placement, training_class
 
 ROUND_S = 8.0
 BEGUN = datetime(2026, 11, 23, 1, tzinfo=UTC)
-
-
-class FastClock:
-    """Goes on as the packets say; `moved` is by how many seconds somebody has set the wall clock."""
-
-    def __init__(self, begun: datetime = BEGUN) -> None:
-        self.begun, self.passed, self.moved = begun, 0.0, 0.0
-
-    def now(self) -> datetime:
-        return self.begun + timedelta(seconds=self.passed + self.moved)
-
-    def monotonic(self) -> float:
-        return 1000.0 + self.passed
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return stop.wait(seconds)
-
-    def trust(self) -> Trust:
-        return "trusted"
 
 
 class CountingSyncer:
@@ -64,7 +44,7 @@ class CountingSyncer:
         return not self.busy
 
 
-class Fed:
+class SegmenterFeed:
     """One connection. `play` feeds the clip; afterwards `close` ends it, and `segments` are its rows."""
 
     def __init__(
@@ -75,7 +55,7 @@ class Fed:
         plan: Callable[[datetime], Assignment | None] | None = None,
         begun: datetime = BEGUN,
     ) -> None:
-        self.clock = FastClock(begun)
+        self.clock = PacketClock(begun)
         (tmp / "drive").mkdir()
         self.drive = init_drive(tmp / "drive", label="测试盘", institution="某校", clock=self.clock)
         self.catalog = Catalog(tmp / "catalog.db", ZONE)

@@ -21,7 +21,7 @@ from agent.web.auth.access import generate_password
 from agent.web.http.options import WebOptions
 from agent.web.server import PageServer
 from simulator.clips import make_clip
-from tests.support.clip_factory import CLASS, DAY, START, Box, copy_span, make_box
+from tests.support.clip_factory import CLASS, DAY, START, ClipBox, copy_span, make_box
 
 ID = str(CLASS["class_id"])
 HALF = f"/classes/{ID}/2025-03-10/am"
@@ -75,7 +75,7 @@ class _From(requests.adapters.HTTPAdapter):
 
 
 class Served:
-    def __init__(self, box: Box, page: PageServer) -> None:
+    def __init__(self, box: ClipBox, page: PageServer) -> None:
         self.box, self.page = box, page
         self.certificate = page.site.options.folder / "tls" / "page.pem"
 

@@ -18,7 +18,7 @@ from agent.core.clock import SystemClock
 from agent.web.auth.access import SHORTEST_PASSWORD, TOUCH, Authenticator, generate_password
 from tests.service.test_app import data
 from tests.support.broker import Broker, Listener, needs_mosquitto
-from tests.support.clip_factory import ZONE, Box, make_box
+from tests.support.clip_factory import ZONE, ClipBox, make_box
 from tests.support.contract_check import validate
 from tests.support.daemon import Daemon
 from tests.support.web_client import HALF, ID, Browser, Served, csrf_of, own_password, serving
@@ -33,7 +33,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
+def box(tmp_path: Path) -> Iterator[ClipBox]:
     made = make_box(tmp_path)
     yield made
     made.catalog.close()
@@ -276,7 +276,7 @@ def test_two_boxes_behind_one_name_do_not_sign_each_other_out(served: Served, tm
         assert one.open("/", allow_redirects=False).status_code == 200
 
 
-def test_by_the_command_line_each_act_waits_for_the_bureau(box: Box) -> None:
+def test_by_the_command_line_each_act_waits_for_the_bureau(box: ClipBox) -> None:
     """Nothing runs: what a command has changed is told as soon as the agent does."""
 
     def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -327,7 +327,7 @@ def test_by_the_command_line_each_act_waits_for_the_bureau(box: Box) -> None:
     assert kinds == ["account.changed"] * 10
 
 
-def test_the_list_by_the_command_line(box: Box) -> None:
+def test_the_list_by_the_command_line(box: ClipBox) -> None:
     box.command("serve", "--account", "局长", "--role", "bureau")
     box.command("serve", "--account", "li")
     box.command("serve", "--token", "prog")
@@ -342,7 +342,7 @@ def test_the_list_by_the_command_line(box: Box) -> None:
     assert len(box.command("serve", "--accounts", "--json").stderr) == 0
 
 
-def test_the_last_that_manages_stays(box: Box) -> None:
+def test_the_last_that_manages_stays(box: ClipBox) -> None:
     for name, role in (("admin", "operator"), ("admin2", "operator")):
         assert box.command("serve", "--account", name, "--role", role).returncode == 0
     assert box.command("serve", "--disable", "admin").returncode == 0
@@ -353,7 +353,7 @@ def test_the_last_that_manages_stays(box: Box) -> None:
     assert box.command("serve", "--disable", "chief").returncode == 2
 
 
-def test_a_command_while_the_agent_does_not_run_is_no_sign_of_its_life(box: Box) -> None:
+def test_a_command_while_the_agent_does_not_run_is_no_sign_of_its_life(box: ClipBox) -> None:
     box.catalog.events.add("agent.stopped", SystemClock().now() - timedelta(hours=1))
     before = box.catalog.events.traces()
     box.command("serve", "--account", "late")
@@ -387,7 +387,7 @@ def test_accounts_of_an_earlier_version(tmp_path: Path) -> None:
         assert [t.name for t in found.accounts.tokens(SystemClock().now())] == ["prog"]
 
 
-def test_a_password_that_was_replaced_while_it_was_checked_begins_no_session(box: Box) -> None:
+def test_a_password_that_was_replaced_while_it_was_checked_begins_no_session(box: ClipBox) -> None:
     access, accounts = Authenticator(box.catalog, SystemClock()), box.catalog.accounts
     access.make("raced", "inspector")
     stale, now = accounts.the("raced"), SystemClock().now()

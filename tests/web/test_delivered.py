@@ -26,7 +26,7 @@ from agent.inspection import delivered_time
 from agent.inspection.clip import ClipPlan
 from agent.web.server import PageServer
 from simulator.clips import make_clip
-from tests.support.clip_factory import DAY, START, Box, make_box
+from tests.support.clip_factory import DAY, START, ClipBox, make_box
 from tests.support.web_client import HALF, ID, Browser, Served, own_password, serving
 
 REVIEW = f"/classes/{ID}/review"
@@ -38,7 +38,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gappy(tmp_path_factory: pytest.TempPathFactory, material: Path) -> Iterator[Box]:
+def gappy(tmp_path_factory: pytest.TempPathFactory, material: Path) -> Iterator[ClipBox]:
     """cam1: 09:00:00 to :10 and :10 to :16, then nothing, then 09:00:40 to :52."""
     box = make_box(tmp_path_factory.mktemp("gappy"))
     box.record(material, [0, 10, 16])
@@ -47,7 +47,7 @@ def gappy(tmp_path_factory: pytest.TempPathFactory, material: Path) -> Iterator[
     box.catalog.close()
 
 
-def plan_of(box: Box, begin: float, end: float) -> ClipPlan:
+def plan_of(box: ClipBox, begin: float, end: float) -> ClipPlan:
     return box.clips().plan(box.request(begin, end, cameras=("cam1",)))[0]
 
 
@@ -58,13 +58,13 @@ def seconds(spans: list[tuple[datetime, datetime]]) -> list[tuple[float, float]]
 # ------------------------------------------------------------------ from bytes to time
 
 
-def test_all_bytes_are_all_film_and_a_hole_is_none(gappy: Box) -> None:
+def test_all_bytes_are_all_film_and_a_hole_is_none(gappy: ClipBox) -> None:
     plan = plan_of(gappy, 5, 60)
     assert seconds(delivered_time.compute_delivered_spans(plan, [(0, plan.film.size)])) == [(5, 16), (40, 52)]
     assert seconds(plan.existing) == [(5, 16), (40, 52)]
 
 
-def test_the_index_is_no_film(gappy: Box) -> None:
+def test_the_index_is_no_film(gappy: ClipBox) -> None:
     plan = plan_of(gappy, 5, 60)
     assert delivered_time.compute_delivered_spans(plan, []) == []
     first = int(plan.film.pictures.place.min())
@@ -72,7 +72,7 @@ def test_the_index_is_no_film(gappy: Box) -> None:
 
 
 @pytest.mark.parametrize("part", [0.2, 0.35, 0.5, 0.77, 0.9])
-def test_a_beginning_of_the_film_shows_what_a_decoder_gets_of_it(gappy: Box, tmp_path: Path, part: float) -> None:
+def test_a_beginning_of_the_film_shows_what_a_decoder_gets_of_it(gappy: ClipBox, tmp_path: Path, part: float) -> None:
     """ffmpeg is the judge: it decodes the file cut off at that byte."""
     plan = plan_of(gappy, 0, 60)
     stop = int(plan.film.size * part)
@@ -95,7 +95,7 @@ def decoded(path: Path) -> int:
     return count
 
 
-def test_pictures_without_their_key_picture_cannot_be_seen(gappy: Box) -> None:
+def test_pictures_without_their_key_picture_cannot_be_seen(gappy: ClipBox) -> None:
     plan = plan_of(gappy, 0, 16)
     place, key = plan.film.pictures.place, plan.film.pictures.samples.key
     second = int(place[key.nonzero()[0][1]])
@@ -105,14 +105,14 @@ def test_pictures_without_their_key_picture_cannot_be_seen(gappy: Box) -> None:
     assert delivered_time.compute_delivered_spans(plan, [(second + 1, second + 2)]) == []
 
 
-def test_ranges_of_one_film_count_together(gappy: Box) -> None:
+def test_ranges_of_one_film_count_together(gappy: ClipBox) -> None:
     plan = plan_of(gappy, 0, 16)
     half = plan.film.size // 2 + 17
     both = box_spans(gappy, plan, [(half, plan.film.size), (0, half)])
     assert seconds(both) == [(0, 16)]
 
 
-def box_spans(box: Box, plan: ClipPlan, ranges: list[tuple[int, int]]) -> list[tuple[datetime, datetime]]:
+def box_spans(box: ClipBox, plan: ClipPlan, ranges: list[tuple[int, int]]) -> list[tuple[datetime, datetime]]:
     """What the catalog has of them."""
     found: list[list[tuple[datetime, datetime]]] = []
     for sent in ranges:
@@ -128,7 +128,7 @@ def box_spans(box: Box, plan: ClipPlan, ranges: list[tuple[int, int]]) -> list[t
 # ------------------------------------------------------------------ the audit
 
 
-def test_a_thousand_ranges_are_one_entry_and_nothing_new_is_none(gappy: Box) -> None:
+def test_a_thousand_ranges_are_one_entry_and_nothing_new_is_none(gappy: ClipBox) -> None:
     plan, catalog, now = plan_of(gappy, 0, 16), gappy.catalog, SystemClock().now()
     step = plan.film.size // 1000 + 1
     before = len(catalog.audit.of_object(ID, "watch.sent"))
@@ -154,7 +154,7 @@ def test_a_thousand_ranges_are_one_entry_and_nothing_new_is_none(gappy: Box) -> 
     assert catalog.audit.verify() is None
 
 
-def test_a_second_playback_later_is_another_entry(gappy: Box) -> None:
+def test_a_second_playback_later_is_another_entry(gappy: ClipBox) -> None:
     plan, catalog, now = plan_of(gappy, 0, 16), gappy.catalog, SystemClock().now()
     for hours in (0, 2):
         at = now + timedelta(hours=hours)

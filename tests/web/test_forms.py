@@ -26,7 +26,7 @@ from agent.inspection import table
 from agent.web.pages import form11_facts
 from agent.web.pages.document_pages import t
 from agent.web.pages.form11_pages import describe_groups
-from tests.support.clip_factory import CLASS, DAY, START, ZONE, Box, make_box
+from tests.support.clip_factory import CLASS, DAY, START, ZONE, ClipBox, make_box
 from tests.support.web_client import EVIL, HALF, ID, Browser, Served, serving
 
 FORM = HALF + "/form11"
@@ -247,14 +247,14 @@ def test_the_audit_page_reads_what_is_new(served: Served, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
+def box(tmp_path: Path) -> Iterator[ClipBox]:
     made = make_box(tmp_path)
     yield made
     made.catalog.close()
 
 
 def seen_at(
-    box: Box, at: datetime = START + timedelta(minutes=2), now: datetime | None = None
+    box: ClipBox, at: datetime = START + timedelta(minutes=2), now: datetime | None = None
 ) -> form11_facts.MinuteFacts:
     now = now or START + timedelta(hours=4)
     return form11_facts.collect_form11_facts(
@@ -263,7 +263,13 @@ def seen_at(
 
 
 def look(
-    box: Box, people: int, room: str = "R101", camera: str = "cam1", *, judged: bool = True, reason: str | None = None
+    box: ClipBox,
+    people: int,
+    room: str = "R101",
+    camera: str = "cam1",
+    *,
+    judged: bool = True,
+    reason: str | None = None,
 ) -> None:
     for i in range(20):
         at = START + timedelta(seconds=20 * i)
@@ -272,7 +278,7 @@ def look(
         )
 
 
-def with_workshop(box: Box) -> None:
+def with_workshop(box: ClipBox) -> None:
     """A second room for practice, in which nothing is planned at 09:00."""
     rooms = (*box.cls.rooms, Room("W1", "车间", "practice", ("cam3",)))
     later = Lesson(DAY, Session.AM, START + timedelta(hours=2), START + timedelta(hours=3), "W1", "practice")
@@ -294,7 +300,7 @@ def with_workshop(box: Box) -> None:
     ],
 )
 def test_as_planned_is_what_rooms_held(
-    box: Box, theory: int | None, workshop: int | None, expected: bool | None
+    box: ClipBox, theory: int | None, workshop: int | None, expected: bool | None
 ) -> None:
     with_workshop(box)
     if theory is not None:
@@ -304,25 +310,25 @@ def test_as_planned_is_what_rooms_held(
     assert seen_at(box).as_planned is expected
 
 
-def with_practice(box: Box, *benches: Bench) -> None:
+def with_practice(box: ClipBox, *benches: Bench) -> None:
     """All of the morning is practice in a room with these benches."""
     room = replace(box.cls.rooms[0], kind="practice", benches=benches)
     lessons = tuple(replace(x, kind="practice") if x.room_id == room.room_id else x for x in box.cls.lessons)
     box.cls = replace(box.cls, rooms=(room, *box.cls.rooms[1:]), lessons=lessons)
 
 
-def said_of_groups(box: Box) -> list[str]:
+def said_of_groups(box: ClipBox) -> list[str]:
     return [line for one in seen_at(box).rooms for line in describe_groups(one, t)]
 
 
-def test_practice_groups_of_a_room_without_benches_cannot_be_judged(box: Box) -> None:
+def test_practice_groups_of_a_room_without_benches_cannot_be_judged(box: ClipBox) -> None:
     look(box, 18)
     assert said_of_groups(box) == []
     with_practice(box)
     assert said_of_groups(box) == ["教室：未划分工位，无法判断"]
 
 
-def test_practice_groups_are_counted_at_the_benches(box: Box) -> None:
+def test_practice_groups_are_counted_at_the_benches(box: ClipBox) -> None:
     left = Bench("1号工位", "cam1", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
     with_practice(box, left, replace(left, name="2号工位", camera_id="cam2"))
     heads = [(100.0 * i, 300.0, 100.0 * i + 40, 340.0, 0.9) for i in range(9)]  # six in the left half of 1200
@@ -334,7 +340,7 @@ def test_practice_groups_are_counted_at_the_benches(box: Box) -> None:
     assert said_of_groups(box) == ["教室 1号工位：6 人（每组最多 5 人）", "教室 2号工位：无法判断"]
 
 
-def test_clear_and_complete(box: Box) -> None:
+def test_clear_and_complete(box: ClipBox) -> None:
     assert (seen_at(box).clear, seen_at(box).complete) == (None, False)
     assert seen_at(box, now=START - timedelta(hours=2)).complete is None
     look(box, 18)
@@ -344,7 +350,7 @@ def test_clear_and_complete(box: Box) -> None:
     assert (found.clear, found.reasons["covered"], found.looks, found.judged) == (False, 20, 40, 20)
 
 
-def test_an_alert_of_picture_or_sound_makes_it_unclear(box: Box) -> None:
+def test_an_alert_of_picture_or_sound_makes_it_unclear(box: ClipBox) -> None:
     look(box, 18)
     box.catalog.alerts.raise_(
         AlertKind.SOUND_SILENT, "cam1", "无声", START, class_id=box.cls.class_id, day=DAY, session=Session.AM
@@ -352,7 +358,7 @@ def test_an_alert_of_picture_or_sound_makes_it_unclear(box: Box) -> None:
     assert seen_at(box).clear is False
 
 
-def test_outside_lessons_there_is_no_estimate(box: Box) -> None:
+def test_outside_lessons_there_is_no_estimate(box: ClipBox) -> None:
     look(box, 18)
     found = seen_at(box, at=START.replace(hour=10, minute=10, tzinfo=ZONE))
     assert (found.block, found.lessons, found.as_planned) == (None, [], None)

@@ -14,7 +14,7 @@ import requests
 
 from agent.recording.options import RecordingOptions, StreamSource
 from tests.support.clip_factory import CLASS
-from tests.support.recording_bench import Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.support.recording_bench import RecordingBench, breaks, camera, clip, indexes, recording, wait_for
 from tests.support.web_client import Served, serving
 
 pytestmark = [pytest.mark.long, pytest.mark.minutes(1.5)]
@@ -57,7 +57,9 @@ def test_fifty_readers_cost_the_recording_nothing(tmp_path: Path) -> None:
     (tmp_path / "recording").mkdir()
     material = clip(tmp_path / "clips", "h264", "aac")
     with serving(tmp_path / "page") as served, camera(material) as server:
-        rig = Rig(tmp_path / "recording", StreamSource(server.url("main")), RecordingOptions(segment_seconds=5))
+        rig = RecordingBench(
+            tmp_path / "recording", StreamSource(server.url("main")), RecordingOptions(segment_seconds=5)
+        )
         rig.catalog.close()
         rig.catalog = served.box.catalog  # one catalog, one lock, as in a box
         with recording(rig):

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -56,7 +56,10 @@ class Operation(Generic[A]):
         return {name: "path" if f"{{{name}}}" in self.path else rest for name in names}
 
 
-def build_api_routes(site: Site, operations: tuple[Operation[Any], ...]) -> list[Route]:
+AnyOperation: TypeAlias = Operation[Any]
+
+
+def build_api_routes(site: Site, operations: tuple[AnyOperation, ...]) -> list[Route]:
     """Return a route for each operation."""
     return [Route(BASE + op.path, _make_endpoint(site, op), methods=[op.method]) for op in operations]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from agent import i18n
 from agent.contract import json_schema
 from agent.contract.audit import ProblemBody
 from agent.contract.json_schema import Schema
-from agent.web.api.endpoint import BASE, Operation
+from agent.web.api.endpoint import BASE, AnyOperation
 from agent.web.http.problems import MEDIA_TYPE
 
 _ABOUT = """班级、录像、到课人数（视频估计）、片段与审计，供人社局的程序读取。令牌由 `site-agent serve --token 名称` 发放。
@@ -23,7 +22,7 @@ What the inspectors' page shows, for the bureau's programs. Times are RFC 3339 w
 `next`. Answers carry an ETag; errors are RFC 9457 and their `code` is stable. Fields may be added; none goes within v1."""
 
 
-Table = Sequence[Operation[Any]]
+Table = Sequence[AnyOperation]
 
 
 def build_openapi(operations: Table) -> Schema:
@@ -66,7 +65,7 @@ def _problems() -> Schema:
     return found | {"web.long_clip": i18n.load_catalogue()["web.long_clip"]}
 
 
-def _operation(op: Operation[Any]) -> Schema:
+def _operation(op: AnyOperation) -> Schema:
     made: Schema = {"operationId": op.name, "summary": op.summary, "description": op.about}
     if op.roles:
         made["description"] += f". For tokens of the role {', '.join(op.roles)}"
@@ -113,7 +112,7 @@ def _body(names: Iterable[str], asked: Schema) -> Schema:
     }
 
 
-def _answer(op: Operation[Any], status: int) -> Schema:
+def _answer(op: AnyOperation, status: int) -> Schema:
     headers: Schema = {"ETag": {"schema": {"type": "string"}}}
     if status == 201:
         headers["Location"] = {"schema": {"type": "string"}}

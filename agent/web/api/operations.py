@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from starlette.responses import Response
 
 from agent.contract import alerts, arguments, attendance, audit, cameras, classes, clips, recordings
 from agent.contract.health import HealthBody
 from agent.web.api import clip_resources, resources
-from agent.web.api.endpoint import Operation
+from agent.web.api.endpoint import AnyOperation, Operation
 from agent.web.pages import health_page
 from agent.web.pages.live_view import LiveView
 from agent.web.site import PageVisit
@@ -27,7 +26,7 @@ def _picture(now: LiveView | None) -> Callable[[PageVisit, arguments.CameraArgum
     return answer
 
 
-def list_operations(now: LiveView | None = None) -> tuple[Operation[Any], ...]:
+def list_operations(now: LiveView | None = None) -> tuple[AnyOperation, ...]:
     """Return every operation; `now` takes live pictures (None: for the document alone)."""
     return (
         Operation(

@@ -69,5 +69,10 @@ class Refusals:
             self._begin(None)
         if since is not None and held:
             zone, now = self._catalog.zone, self._clock.now()
-            told = {"from": format_local(since, zone), "to": format_local(now, zone), "held": held, "origins": origins}
-            self._catalog.audit.add(now, "page", SUMMARY, "", told)
+            summary = {
+                "from": format_local(since, zone),
+                "to": format_local(now, zone),
+                "held": held,
+                "origins": origins,
+            }
+            self._catalog.audit.add(now, "page", SUMMARY, "", summary)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from starlette.responses import Response
 
@@ -119,7 +118,7 @@ def _refused(v: PageVisit, error: InputError) -> Response:
     return _list(v, status, fault=v.t(error.key, **error.params))
 
 
-def _list(v: PageVisit, status: int = 200, **more: Any) -> Response:
+def _list(v: PageVisit, status: int = 200, **more: object) -> Response:
     catalog, role = v.site.catalog, _me(v).role
     values = {
         "fault": "",

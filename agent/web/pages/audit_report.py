@@ -6,10 +6,9 @@ What a person looked at cannot be known. The sheet states what was opened and wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import i18n
@@ -18,6 +17,7 @@ from agent.catalog.base import dump_json
 from agent.contract.audit import AuditEntryBody
 from agent.core import clock as clocks
 from agent.core.intervals import bridge_pauses, intersect_intervals, merge_intervals, sum_seconds
+from agent.core.model import JsonObject
 from agent.inspection import spot_check
 
 _JOIN = timedelta(milliseconds=100)
@@ -71,7 +71,7 @@ class _ClipAccess:
         self._catalog, self._class_id = catalog, class_id
         self._known: dict[str, list[Stretch]] | None = None
 
-    def of(self, detail: Mapping[str, Any]) -> list[Stretch]:
+    def of(self, detail: JsonObject) -> list[Stretch]:
         if "film" in detail:
             return _stretches(detail["film"])
         if self._known is None:
@@ -83,7 +83,7 @@ class _ClipAccess:
         return intersect_intervals(self._known.get(str(detail["camera_id"]), []), _stretches([detail]))
 
 
-def _stretches(rows: Iterable[Mapping[str, Any]]) -> list[Stretch]:
+def _stretches(rows: Iterable[JsonObject]) -> list[Stretch]:
     return merge_intervals(
         (datetime.fromisoformat(str(x["start"])), datetime.fromisoformat(str(x["end"]))) for x in rows
     )

@@ -6,9 +6,8 @@ the audit records, and long answers are not cut off by an input field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -18,7 +17,7 @@ from agent import i18n
 from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError
-from agent.core.model import Session
+from agent.core.model import JsonObject, Session
 from agent.drive import class_gaps
 from agent.inspection import spot_check, table
 from agent.web.pages import audit_report
@@ -172,9 +171,7 @@ def send_attendance_sheet(v: PageVisit) -> Response:
     )
 
 
-def _attendance_row(
-    cls: TrainingClass, day: date, session: Session, a: Mapping[str, Any] | None
-) -> list[table.XlsxCell]:
+def _attendance_row(cls: TrainingClass, day: date, session: Session, a: JsonObject | None) -> list[table.XlsxCell]:
     if a is None:
         return [day, session.folder, cls.expected_on(day, session), *[None] * 9, t("form.no_figures"), None]
     ratio = None if a["ratio"] is None else float(a["ratio"])

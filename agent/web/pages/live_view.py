@@ -47,8 +47,8 @@ class LiveView:
         for camera in catalog.cameras.all():
             look = catalog.looks.last(camera.camera_id, now)
             writing = catalog.segments.opened(camera.camera_id)
-            told = describe_calibration(catalog, camera.camera_id, now)
-            cameras.append((camera, look, writing[-1] if writing else None, told))
+            calibration = describe_calibration(catalog, camera.camera_id, now)
+            cameras.append((camera, look, writing[-1] if writing else None, calibration))
         rooms = [x for c in site.classes() for x in c.lessons if not x.cancelled and x.start <= now < x.end]
         v.note_once("view.now")
         return v.page(
