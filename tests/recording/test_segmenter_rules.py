@@ -136,9 +136,18 @@ def test_a_name_that_the_catalog_knows_is_not_taken_again(feed: Callable[..., Fe
     place = placement(cls, BEGUN, 36000)
     path = f"{fed.drive.segment_folder(cls, place)}/090000.mp4"
     row = Segment(
-        0, fed.drive.drive_id, path, layout.build_temporary_name("090000.mp4"), "open", place.class_id, place.date, place.session,
-        place.room_id, CAMERA, BEGUN,
-    )  # fmt: skip
+        0,
+        fed.drive.drive_id,
+        path,
+        layout.build_temporary_name("090000.mp4"),
+        "open",
+        place.class_id,
+        place.date,
+        place.session,
+        place.room_id,
+        CAMERA,
+        BEGUN,
+    )
     number = fed.catalog.segments.open(row)
     fed.catalog.segments.finish(number, end=BEGUN + timedelta(seconds=1), size=1, sha256="0" * 64)
     fed.play(1)
