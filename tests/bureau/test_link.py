@@ -209,6 +209,7 @@ def test_broker_that_comes_back_empty_is_filled_again(tmp_path: Path, protocol: 
         assert [json.loads(after[t].payload)["id"] for t in same] == [json.loads(before[t].payload)["id"] for t in same]
 
 
+@pytest.mark.long
 def test_kill_9_of_the_broker_in_the_middle_of_a_flood(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker", persistent=True) as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         with BureauBox(tmp_path, options(broker.port)) as box:

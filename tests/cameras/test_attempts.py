@@ -188,6 +188,7 @@ def box(tmp_path: Path) -> Iterator[AttemptBox]:
     yield AttemptBox(tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["with settings", "without settings"])
 def test_discover_again_and_again_locks_no_camera(box: AttemptBox, how: str) -> None:
     known = ["--config", str(box.config)] if how == "with settings" else ["--network", f"{box.net}.0/24"]
@@ -199,6 +200,7 @@ def test_discover_again_and_again_locks_no_camera(box: AttemptBox, how: str) -> 
         assert "L2" in out, "changed settings are tried at once"
 
 
+@pytest.mark.long
 def test_discovers_at_the_same_time_lock_no_camera(box: AttemptBox) -> None:
     with box.camera(3) as camera:
         runs = [box.command("discover", "--config", str(box.config)) for _ in range(LOCKS_AFTER + 1)]
@@ -213,6 +215,7 @@ def test_discovers_at_the_same_time_lock_no_camera(box: AttemptBox) -> None:
         assert [line["serial"] for line in said] == ["L3"] * len(runs)
 
 
+@pytest.mark.long
 def test_service_and_commands_have_the_same_tries(box: AttemptBox, monkeypatch: pytest.MonkeyPatch) -> None:
     """By turns, with the service's object kept as in a process that runs for weeks."""
     monkeypatch.setenv("SITE_AGENT_CAMERAS__PASSWORD", "wrong")
@@ -228,6 +231,7 @@ def test_service_and_commands_have_the_same_tries(box: AttemptBox, monkeypatch: 
         assert camera.device.refused == MAX_ATTEMPTS and not camera.device.locked_until
 
 
+@pytest.mark.long
 def test_a_picture_for_setup_and_the_recorder_for_trials_count_too(box: AttemptBox) -> None:
     """Both give the password to the stream, past the web service."""
     box.run("drive", "init", str(box.folder / "drive"), "--label", "T")

@@ -41,6 +41,7 @@ def found(kinds: list[str], *more: str) -> tuple[dict[str, dict[str, object]], l
     return {str(line["address"]).split(":")[0]: line for line in lines}, addresses, took
 
 
+@pytest.mark.long
 def test_personalities_on_two_interfaces() -> None:
     lines, addresses, _ = found(["decent", "digest-sha256", "clock-8h", "odd-action"])
     assert sorted(lines) == sorted(addresses)
@@ -54,6 +55,7 @@ def test_four_cameras_are_told_within_five_seconds() -> None:
     assert took < 5, f"{took:.1f} s"
 
 
+@pytest.mark.long
 def test_ipycam() -> None:
     """A device that others wrote: its ProbeMatch stands bare in the body, it takes WS-UsernameToken alone and tells no
     key-frame interval."""

@@ -107,6 +107,7 @@ def classroom(folder: Path, film: Path, known: str = "") -> Iterator[Place]:
         assert PASSWORD not in daemon.log()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "known", ["", pytest.param('[[cameras.known]]\ncamera_id = "cam1"\nserial = "FIRST"\n', marks=pytest.mark.long)]
 )
@@ -137,6 +138,7 @@ def test_a_refused_model_is_not_recorded_under_the_old_name(tmp_path: Path, film
         assert {s.serial for s in place.segments()} == {"FIRST"} and place.daemon.parts() == []
 
 
+@pytest.mark.long
 def test_a_refused_model_that_says_the_same_serial_is_not_recorded_either(tmp_path: Path, film: Path) -> None:
     """Cheap makers give all their units one serial; that a lesson is on does not make another unit the same."""
     with classroom(tmp_path, film) as place:
@@ -155,6 +157,7 @@ def test_a_refused_model_that_says_the_same_serial_is_not_recorded_either(tmp_pa
             assert catalog.events.last("camera.unit_changed", "cam1"), "no earlier confirmation of the view counts"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["command", pytest.param("page", marks=pytest.mark.long)])
 def test_a_unit_of_the_same_model_is_recorded_at_once_and_told(tmp_path: Path, film: Path, by: str) -> None:
     with classroom(tmp_path, film) as place:
@@ -219,6 +222,7 @@ def test_a_unit_that_comes_with_another_password_leaves_no_name_behind(tmp_path:
         assert "cameras.cam2" not in place.doctor()
 
 
+@pytest.mark.long
 def test_where_only_the_stream_answers_it_is_recorded_and_marked(tmp_path: Path, film: Path) -> None:
     """The evidence comes first; that nobody could ask which unit it is stands in each row."""
     with classroom(tmp_path, film) as place:

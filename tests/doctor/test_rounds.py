@@ -177,6 +177,7 @@ def test_many_faults_stay_short_in_the_heartbeat() -> None:
     assert (len(short["checks"]), short["checks"][0], short["warnings"]) == (20, "clock", 40)
 
 
+@pytest.mark.long
 @needs_mosquitto
 def test_from_the_running_agent_to_heartbeat_page_and_api(tmp_path: Path) -> None:
     """No camera is there: the class's camera was never found, and everybody hears of it."""

@@ -104,6 +104,7 @@ def test_without_a_reserve_the_older_copies_make_room(disk: Path) -> None:
     Catalog(disk / "catalog.db", ZONE).close()
 
 
+@pytest.mark.long
 @needs_root
 @pytest.mark.root
 @pytest.mark.timeout(180)

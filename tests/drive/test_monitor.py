@@ -216,6 +216,7 @@ class TestMonitorOnRealDisk:
         catalog = Catalog(tmp_path / "c.db", ZONE)
         return catalog, drive, DriveMonitor(catalog, clock, list, DriveMonitorOptions((mount,), key)), mount
 
+    @pytest.mark.long
     def test_pulled_read_only_full_and_back_within_ten_seconds(self, tmp_path: Path) -> None:
         with loop_drive(tmp_path, 24) as mount:
             catalog, drive, watcher, _ = self.make(tmp_path, mount)

@@ -42,6 +42,7 @@ def test_a_scratch_folder_is_taken_without_a_question(tmp_path: Path) -> None:
     assert ("lies on the system disk" in done.stderr) == system
 
 
+@pytest.mark.long
 @needs_root
 def test_a_folder_where_disks_are_mounted_is_refused_until_one_is() -> None:
     done = inside(f"{INIT} /media/evidence --label x --language en")

@@ -257,6 +257,7 @@ def test_a_forged_row_does_not_lead_out_of_the_drive(box: ClipBox, tmp_path: Pat
     assert code == 1
 
 
+@pytest.mark.long
 def test_verify_needs_no_settings_and_finds_every_change(box: ClipBox, tmp_path: Path) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     clip, paper = Path(made["path"]), Path(made["manifest"])

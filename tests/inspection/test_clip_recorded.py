@@ -17,6 +17,7 @@ from tests.support.clip_factory import beeps, frames
 from tests.support.recording_bench import FRAMES, RecordingBench, camera, clip, recording
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_a_clip_across_recorded_segments_is_whole_and_in_step(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, codec: str

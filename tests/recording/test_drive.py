@@ -26,6 +26,7 @@ def all_files(root: Path) -> list[Path]:
     return [p for p in root.rglob("*") if p.is_file()]
 
 
+@pytest.mark.long
 def test_drive_pulled_under_the_open_file(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path) as mounted:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
@@ -63,6 +64,7 @@ def test_folder_deleted_under_the_open_file(clips: Path, tmp_path: Path) -> None
             assert opened and all((rig.root / r.temporary).exists() for r in opened)
 
 
+@pytest.mark.long
 def test_full_drive_keeps_what_it_has(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, loop_drive(tmp_path, 16) as mounted:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)

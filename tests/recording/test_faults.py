@@ -104,6 +104,7 @@ def test_camera_that_sends_only_sound_is_a_stall(clips: Path, tmp_path: Path) ->
     assert event.until and abs(event.until - first) < timedelta(seconds=1), "a new segment ended it"
 
 
+@pytest.mark.long
 def test_rebooted_camera_comes_back(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "hevc", "alaw")) as server,
@@ -147,6 +148,7 @@ def test_hung_camera_does_not_keep_the_recorder_from_stopping(clips: Path, tmp_p
     assert not rig.segments()
 
 
+@pytest.mark.long
 def test_hung_camera_is_told_on_time(clips: Path, tmp_path: Path) -> None:
     """The recorder sits in a call that is not answered; the alert does not wait for its end."""
     options = RecordingOptions(segment_seconds=2, stall_seconds=10, offline_seconds=3, timeout=5)
@@ -329,6 +331,7 @@ def test_parameter_sets_of_which_some_come_once_are_enough(
     assert breaks(all_indexes(rig)) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("pace", "seconds"), [(1.3, 8), pytest.param(0.8, 45, marks=[pytest.mark.long, pytest.mark.minutes(1)])]
 )
@@ -446,6 +449,7 @@ def claims(rig: RecordingBench) -> list[float]:
     return [(end - s.start).total_seconds() - (containers.measure_video_seconds(rig.path(s)) or 0.0) for s, end in rows]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jump", [-3600.0, -5.0, 5.0], ids=str)
 def test_stamps_that_jump_in_a_silence_hide_no_gap(jump: float, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
@@ -465,6 +469,7 @@ def test_stamps_that_jump_in_a_silence_hide_no_gap(jump: float, clips: Path, tmp
     assert rig.events("stream.stalled")
 
 
+@pytest.mark.long
 def test_short_hole_at_a_cut_is_in_no_row(clips: Path, tmp_path: Path) -> None:
     """Shorter than what ends a segment; but no file holds it, so no row may say so."""
     with camera(clip(clips, "h264", "aac")) as server:

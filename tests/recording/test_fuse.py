@@ -33,6 +33,7 @@ def whole(rig: RecordingBench) -> None:
         assert containers.probe_media(rig.path(segment)).audio == "aac"
 
 
+@pytest.mark.long
 def test_segments_follow_one_another(kind: str, clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")), OPTIONS)
@@ -66,6 +67,7 @@ def test_pulled_under_the_open_file(kind: str, clips: Path, tmp_path: Path) -> N
         whole(rig)
 
 
+@pytest.mark.long
 def test_its_driver_dies_under_the_open_file(kind: str, clips: Path, tmp_path: Path) -> None:
     """Every call on the drive then says ENOTCONN, also the one that closes the file."""
     with camera(clip(clips, "h264", "aac")) as server, fuse_drive(tmp_path, kind, SIZE) as mounted:

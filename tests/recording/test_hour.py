@@ -95,6 +95,7 @@ def apart(path: Path) -> list[float]:
     return [min((b - f for f in seen), key=abs) for b in beeps(path) if seen[0] - 0.5 < b < seen[-1] + 0.5]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("seconds", "lost"),
     [(330, 0.0), *(pytest.param(3600, x, marks=[pytest.mark.long, pytest.mark.minutes(3)]) for x in (0.0, 0.02))],

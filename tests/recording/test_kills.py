@@ -53,6 +53,7 @@ def kill_once(rig: RecordingBench, url: str, folder: Path, after: float) -> floa
     return (killed - end).total_seconds()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "times", [3, pytest.param(50, marks=[pytest.mark.long, pytest.mark.minutes(8), pytest.mark.timeout(900)])]
 )
@@ -66,6 +67,7 @@ def test_kill_costs_less_than_a_second(times: int, clips: Path, tmp_path: Path) 
     assert max(lost) <= 1.0
 
 
+@pytest.mark.long
 @needs_mount
 @pytest.mark.root
 @pytest.mark.parametrize(

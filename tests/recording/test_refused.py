@@ -202,6 +202,7 @@ def test_what_speaks_of_a_drive_and_what_does_not() -> None:
         assert not is_drive_errno(other)
 
 
+@pytest.mark.long
 def test_without_file_handles_recording_waits_and_goes_on(clips: Path, tmp_path: Path) -> None:
     """As where somebody holds a thousand connections to the box."""
     with (

@@ -133,6 +133,7 @@ def test_no_sound_is_told_where_it_is_required(clips: Path, tmp_path: Path) -> N
             assert rig.catalog.segments.opened()[0].audio_codec is None
 
 
+@pytest.mark.long
 def test_sound_that_falls_silent_does_not_hold_the_picture(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         options = RecordingOptions(segment_seconds=2, silent_seconds=1.5)
@@ -181,6 +182,7 @@ def test_second_that_comes_twice_gets_a_name_of_its_own(clips: Path, tmp_path: P
     assert begun < clock.now() + timedelta(hours=1)
 
 
+@pytest.mark.long
 def test_plan_decides_where_and_until_when(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))

@@ -120,6 +120,7 @@ def test_a_value_that_will_not_do_changes_nothing(fresh: Fresh) -> None:
     assert fresh.config.read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_file_that_is_not_there_or_not_what_it_should_be_changes_nothing(fresh: Fresh) -> None:
     """The service would not start with such a CA certificate, nor admit a camera by such a list."""
     before, empty = fresh.config.read_bytes(), fresh.folder / "empty"
@@ -146,6 +147,7 @@ def test_passwords_go_to_the_credentials_alone(fresh: Fresh) -> None:
     assert fresh.settings().bureau.password.get_secret_value() == "Example-5"
 
 
+@pytest.mark.long
 def test_a_drive_is_made_and_taken_again_but_foreign_files_stop_it(fresh: Fresh) -> None:
     (fresh.drive / "照片.jpg").write_bytes(b"x")
     fresh.setup("--drive", str(fresh.drive), status=2)
@@ -237,6 +239,7 @@ def test_without_flags_and_terminal_it_says_so(fresh: Fresh) -> None:
     assert "--help" in done.stderr
 
 
+@pytest.mark.long
 def test_the_guide_asks_and_writes(fresh: Fresh, camera: VirtualCamera) -> None:
     """A person at a terminal: the same result as by flags."""
     prepare(fresh, camera)

@@ -276,6 +276,7 @@ def test_two_boxes_behind_one_name_do_not_sign_each_other_out(served: Served, tm
         assert one.open("/", allow_redirects=False).status_code == 200
 
 
+@pytest.mark.long
 def test_by_the_command_line_each_act_waits_for_the_bureau(box: ClipBox) -> None:
     """Nothing runs: what a command has changed is told as soon as the agent does."""
 
@@ -327,6 +328,7 @@ def test_by_the_command_line_each_act_waits_for_the_bureau(box: ClipBox) -> None
     assert kinds == ["account.changed"] * 10
 
 
+@pytest.mark.long
 def test_the_list_by_the_command_line(box: ClipBox) -> None:
     box.command("serve", "--account", "局长", "--role", "bureau")
     box.command("serve", "--account", "li")
@@ -342,6 +344,7 @@ def test_the_list_by_the_command_line(box: ClipBox) -> None:
     assert len(box.command("serve", "--accounts", "--json").stderr) == 0
 
 
+@pytest.mark.long
 def test_the_last_that_manages_stays(box: ClipBox) -> None:
     for name, role in (("admin", "operator"), ("admin2", "operator")):
         assert box.command("serve", "--account", name, "--role", role).returncode == 0
@@ -397,6 +400,7 @@ def test_a_password_that_was_replaced_while_it_was_checked_begins_no_session(box
     assert not accounts.sign_in(generate_password(), accounts.the("raced"), "c", now, now + timedelta(hours=1))
 
 
+@pytest.mark.long
 @needs_mosquitto
 def test_the_bureau_hears_of_it_from_the_running_agent_and_from_the_next_start(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker) as ears, Daemon(tmp_path, broker.port) as daemon:

@@ -202,6 +202,7 @@ def test_tokens_end(served: Served) -> None:
     assert token not in served.box.catalog.store.path.read_bytes().decode("latin-1")
 
 
+@pytest.mark.long
 def test_tokens_by_the_command_line(tmp_path: Path) -> None:
     box = make_box(tmp_path)
     made = box.command("serve", "--token", "局平台", "--days", "30", "--role", "bureau", "--json")

@@ -100,6 +100,7 @@ def cut_off(sock: socket.socket, count: int = 0) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_who_takes_nothing_is_cut_off_and_who_is_slow_is_not(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_gate, "STALL_S", 3.0)
     before = resident()
@@ -175,6 +176,7 @@ def test_a_busy_connection_gives_up_its_place_to_nobody(host: Host, monkeypatch:
     busy[2].close()
 
 
+@pytest.mark.long
 def test_under_attack_it_says_one_line_a_minute(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         for _ in range(3):

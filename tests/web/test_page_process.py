@@ -173,6 +173,7 @@ def test_two_processes_that_open_a_new_database_at_once_do_not_trip_over_each_ot
             assert one.wait(20) == 0, one.stderr and one.stderr.read()
 
 
+@pytest.mark.long
 def test_a_killed_page_leaves_the_agent_alone_and_the_other_way_round(daemon: Daemon) -> None:
     daemon.start()
     page = daemon.serve()
@@ -204,6 +205,7 @@ def closed(sock: socket.socket, seconds: float) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_bare_connections_cost_their_sender_alone(daemon: Daemon) -> None:
     page = daemon.serve()
     before = descriptors(page)
@@ -219,6 +221,7 @@ def test_bare_connections_cost_their_sender_alone(daemon: Daemon) -> None:
     page.until(lambda: "同一地址连接过多" in page.log(), 5)
 
 
+@pytest.mark.long
 def test_many_addresses_that_fill_all_places_make_room_for_others(daemon: Daemon) -> None:
     page = daemon.serve()
     before = descriptors(page)
@@ -231,6 +234,7 @@ def test_many_addresses_that_fill_all_places_make_room_for_others(daemon: Daemon
     page.until(lambda: descriptors(page) - before < 20, 30)
 
 
+@pytest.mark.long
 def test_half_requests_endless_heads_and_dripping_bodies_end(daemon: Daemon) -> None:
     page = daemon.serve()
     half = [wire(page, "127.0.0.66") for _ in range(FROM_ONE)]

@@ -140,6 +140,7 @@ def flood(served: Served, count: int, addresses: int, one: object) -> None:
         list(pool.map(work, range(8)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("addresses", [1, 8])
 @pytest.mark.timeout(180)
 def test_thousands_of_forged_requests_make_few_rows(served: Served, addresses: int) -> None:
