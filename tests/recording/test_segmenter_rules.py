@@ -19,7 +19,7 @@ from agent.media.containers import MediaPacket
 from agent.recording import segment_opener
 from agent.recording.options import RecordingOptions
 from tests.support.recording_bench import CAMERA, UNCUT, placement, sound_packets, training_class
-from tests.support.segmenter_feed import BEGUN, Fed, seconds, spans
+from tests.support.segmenter_feed import BEGUN, SegmenterFeed, seconds, spans
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def feed(tmp_path: Path, silent: Path) -> Iterator[Callable[..., Fed]]:
-    made: list[Fed] = []
+def feed(tmp_path: Path, silent: Path) -> Iterator[Callable[..., SegmenterFeed]]:
+    made: list[SegmenterFeed] = []
 
-    def begin(clip: Path = silent, **settings: object) -> Fed:
-        made.append(Fed(tmp_path, clip, **settings))  # type: ignore[arg-type]
+    def begin(clip: Path = silent, **settings: object) -> SegmenterFeed:
+        made.append(SegmenterFeed(tmp_path, clip, **settings))  # type: ignore[arg-type]
         return made[-1]
 
     yield begin
@@ -42,7 +42,7 @@ def feed(tmp_path: Path, silent: Path) -> Iterator[Callable[..., Fed]]:
 
 
 def test_a_drive_without_its_reserve_ends_the_recording(
-    feed: Callable[..., Fed], monkeypatch: pytest.MonkeyPatch
+    feed: Callable[..., SegmenterFeed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed = feed(options=RecordingOptions(segment_seconds=UNCUT, max_loss=1, reserve_bytes=1000))
     fed.play(2)
@@ -54,7 +54,7 @@ def test_a_drive_without_its_reserve_ends_the_recording(
     assert caught.value.key == "drive.full"
 
 
-def test_the_end_of_the_plan_is_known_at_the_first_picture_behind_it(feed: Callable[..., Fed]) -> None:
+def test_the_end_of_the_plan_is_known_at_the_first_picture_behind_it(feed: Callable[..., SegmenterFeed]) -> None:
     cls = training_class()
 
     def plan(moment: datetime) -> object:
@@ -66,7 +66,7 @@ def test_the_end_of_the_plan_is_known_at_the_first_picture_behind_it(feed: Calla
     assert spans(fed.close()) == [(0, 1.52)], "with its last picture"
 
 
-def test_a_jump_just_before_a_key_frame_is_put_right_at_no_later_one(feed: Callable[..., Fed]) -> None:
+def test_a_jump_just_before_a_key_frame_is_put_right_at_no_later_one(feed: Callable[..., SegmenterFeed]) -> None:
     """What has not settled by the cut stays as it is: moved inside a file, its pictures would run backwards."""
     fed = feed()
 
@@ -81,7 +81,7 @@ def test_a_jump_just_before_a_key_frame_is_put_right_at_no_later_one(feed: Calla
     assert seconds(second.end) - seconds(second.start) == pytest.approx(3, abs=0.001) and first.end == second.start
 
 
-def test_stamps_that_jump_at_a_key_frame_that_came_late_are_no_hole(feed: Callable[..., Fed]) -> None:
+def test_stamps_that_jump_at_a_key_frame_that_came_late_are_no_hole(feed: Callable[..., SegmenterFeed]) -> None:
     fed = feed()
 
     def jumped(at: float, packet: MediaPacket) -> float:
@@ -97,7 +97,7 @@ def test_stamps_that_jump_at_a_key_frame_that_came_late_are_no_hole(feed: Callab
 
 
 def test_sound_that_the_encoder_holds_is_in_the_last_file(
-    feed: Callable[..., Fed], tmp_path_factory: pytest.TempPathFactory
+    feed: Callable[..., SegmenterFeed], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     clip = make_clip(tmp_path_factory.mktemp("g711") / "g711.mov", 8, (320, 180), audio="alaw", key_seconds=1)
     fed = feed(clip)
@@ -109,7 +109,7 @@ def test_sound_that_the_encoder_holds_is_in_the_last_file(
 # Opening a segment
 
 
-def test_no_segment_is_opened_on_a_drive_that_is_not_there(feed: Callable[..., Fed]) -> None:
+def test_no_segment_is_opened_on_a_drive_that_is_not_there(feed: Callable[..., SegmenterFeed]) -> None:
     fed = feed()
     (fed.drive.root / ".site-agent").rename(fed.drive.root.parent / "away")
     with pytest.raises(DriveError):
@@ -117,7 +117,9 @@ def test_no_segment_is_opened_on_a_drive_that_is_not_there(feed: Callable[..., F
     assert fed.catalog.segments.opened() == []
 
 
-def test_a_file_that_cannot_be_made_leaves_no_row(feed: Callable[..., Fed], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_made_leaves_no_row(
+    feed: Callable[..., SegmenterFeed], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fed = feed()
 
     def refused(*_: object, **__: object) -> None:
@@ -129,7 +131,7 @@ def test_a_file_that_cannot_be_made_leaves_no_row(feed: Callable[..., Fed], monk
     assert fed.catalog.segments.opened() == []
 
 
-def test_a_name_that_the_catalog_knows_is_not_taken_again(feed: Callable[..., Fed]) -> None:
+def test_a_name_that_the_catalog_knows_is_not_taken_again(feed: Callable[..., SegmenterFeed]) -> None:
     """The file of a segment may be gone from the drive; its row still means that one."""
     fed = feed()
     cls = training_class()
