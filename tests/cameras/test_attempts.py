@@ -251,6 +251,7 @@ def test_a_picture_for_setup_and_the_recorder_for_trials_count_too(box: AttemptB
 # One door: what discover says is what the service does
 
 
+@pytest.mark.long
 def test_discover_asks_a_camera_as_the_service_does(box: AttemptBox) -> None:
     """With the camera's own password and the common user name; by the address it was met at; under names that are free."""
     with box.camera(6, password="own-secret") as camera:
@@ -264,6 +265,7 @@ def test_discover_asks_a_camera_as_the_service_does(box: AttemptBox) -> None:
         assert camera.device.refused == 0
 
 
+@pytest.mark.long
 def test_two_devices_of_one_serial_are_both_told(box: AttemptBox) -> None:
     with box.camera(7, serial="SAME") as one, box.camera(8, serial="SAME") as two:
         found = box.discovered(password="right")

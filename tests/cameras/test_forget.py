@@ -139,6 +139,7 @@ def test_a_camera_that_is_gone_is_forgotten(box: ForgetBox, capsys: pytest.Captu
     assert "cam2" not in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_forgetting_during_a_search_is_not_undone_by_it(box: ForgetBox) -> None:
     with box.camera(3, Personality(delay_s=0.3)):
         box.watch.search()

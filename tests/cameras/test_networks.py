@@ -91,6 +91,7 @@ def test_two_devices_that_others_wrote(tmp_path: Path) -> None:
     assert took < 5, f"{took:.1f} s"
 
 
+@pytest.mark.long
 def test_one_interface_only() -> None:
     lines, addresses, _ = found(["decent"] * 4, "--interface", "10.77.1.1")
     assert sorted(lines) == [a for a in addresses if a.startswith("10.77.1.")]

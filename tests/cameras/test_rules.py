@@ -587,6 +587,7 @@ def _fuzz(replies: int, seed: int) -> None:
     assert result["memory_mb_at_the_end"] < result["memory_mb_after_a_tenth"] + 40
 
 
+@pytest.mark.long
 def test_mutated_replies() -> None:
     _fuzz(1000, 20261123)
 

@@ -605,6 +605,7 @@ def test_the_watch_outlives_settings_that_cannot_be_used(
     assert len([r for r in caplog.records if "203.0.113.9" in r.getMessage()]) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [0.5, 2.5, 6.0])
 def test_stops_within_seconds_among_hostile_devices(catalog: Catalog, options: CameraOptions, after: float) -> None:
     """Some drip, one takes connections and says nothing, one drops what is sent to it; nothing false is written down."""

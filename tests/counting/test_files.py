@@ -89,6 +89,7 @@ def test_faulty_files_are_named_and_the_others_counted(material: Path) -> None:
     assert not any("Traceback" in line for line in errors)
 
 
+@pytest.mark.long
 def test_words_for_people(material: Path) -> None:
     status, lines, _ = count(material / "教室 5人.png", material / "dark.jpg")
     assert status == 0

@@ -246,6 +246,7 @@ def watched(catalog: Catalog, path: Path, seconds: int, detector: OpenVinoDetect
     worker(catalog, HandClock(START + timedelta(seconds=seconds)), detector, interval=20).run_once()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["dark", "washed_out", "covered", "blurred", "frozen", "moved"])
 def test_a_picture_fault_is_raised_and_cleared(
     catalog: Catalog, tmp_path: Path, detector: OpenVinoDetector, fault: str

@@ -73,6 +73,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_film(tmp_path_factory.mktemp("film") / "film.mp4")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
 def test_the_pages_are_those_of_the_pictures(tmp_path: Path, film: Path, language: i18n.Language) -> None:

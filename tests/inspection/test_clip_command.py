@@ -91,6 +91,7 @@ def test_the_manifest_says_where_it_comes_from(box: ClipBox) -> None:
     assert entry.detail["why"] == "随机检查"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["00:00:05", "24:00:05"])
 def test_a_clip_over_midnight(tmp_path: Path, material: Path, end: str) -> None:
     """What is recorded in the margin of a late lesson; written as of the next day, or as going on."""

@@ -60,6 +60,7 @@ def all_indexes(rig: RecordingBench) -> list[int | None]:
     return [n for s in rig.segments() for n in indexes(rig.path(s))]
 
 
+@pytest.mark.long
 def test_frozen_camera_is_a_stall(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
@@ -85,6 +86,7 @@ def test_frozen_camera_is_a_stall(clips: Path, tmp_path: Path) -> None:
     assert min(abs(event.at - e) for e in ends if e) < timedelta(seconds=0.1)
 
 
+@pytest.mark.long
 def test_camera_that_sends_only_sound_is_a_stall(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
@@ -170,6 +172,7 @@ def test_hung_camera_is_told_on_time(clips: Path, tmp_path: Path) -> None:
         assert not rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
 
 
+@pytest.mark.long
 def test_wrong_password_is_told_stays_secret_and_is_tried_three_times(
     clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -370,6 +373,7 @@ def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> N
     assert breaks(indexes(rig.path(one))) == [] and breaks(indexes(rig.path(two))) == []
 
 
+@pytest.mark.long
 def test_new_codec_goes_on_in_a_new_segment(clips: Path, tmp_path: Path) -> None:
     with (
         camera(clip(clips, "h264", "aac")) as server,
@@ -422,6 +426,7 @@ def test_wrong_time_stamps_cost_no_picture(fault, clips: Path, tmp_path: Path) -
     assert total == pytest.approx(len(all_indexes(rig)) * 0.04, abs=0.5)
 
 
+@pytest.mark.long
 def test_hole_in_the_stream_is_a_gap_not_a_long_segment(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         rig = RecordingBench(
@@ -494,6 +499,7 @@ def test_short_hole_at_a_cut_is_in_no_row(clips: Path, tmp_path: Path) -> None:
     assert all(event.until for event in rig.events("stream.stalled")), "there may be none: the hole is short"
 
 
+@pytest.mark.long
 def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         rig = RecordingBench(
@@ -510,6 +516,7 @@ def test_late_burst_is_no_gap(clips: Path, tmp_path: Path) -> None:
     assert not rig.events("stream.stalled")
 
 
+@pytest.mark.long
 def test_a_held_catalog_leaves_no_row_open_and_ends_no_recorder(clips: Path, tmp_path: Path) -> None:
     """An open row counts as video up to now and keeps its half-day from being closed: it must not wait for a restart."""
     with camera(clip(clips, "h264", "aac")) as server:

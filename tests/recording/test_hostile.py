@@ -326,6 +326,7 @@ def frame(channel: int, payload: bytes) -> bytes:
 RTP = b"\x80\x60\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("data", "pause"),
     [

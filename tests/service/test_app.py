@@ -105,6 +105,7 @@ def test_a_morning_in_short(tmp_path: Path, classroom: Path, broker: Broker) -> 
         assert sum(seconds(path) for path in daemon.videos()) > 4
 
 
+@pytest.mark.long
 def test_a_camera_that_is_not_on_the_list_is_not_recorded(tmp_path: Path, film: Path, broker: Broker) -> None:
     with (
         VirtualCamera(film, address="127.0.0.32", serial="APP2", model="OTHER", password=PASSWORD),
@@ -120,6 +121,7 @@ def test_a_camera_that_is_not_on_the_list_is_not_recorded(tmp_path: Path, film: 
         assert gaps[-1]["reason"] == "not_admitted"
 
 
+@pytest.mark.long
 def test_killed_at_random_it_loses_a_second_at_most_and_catalogues_the_rest(
     tmp_path: Path, camera: VirtualCamera
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_camera_that_moves_is_recorded_again(tmp_path: Path, camera: VirtualCa
         assert [g for g in daemon.json("gaps", CLASS_ID) if g["reason"] in ("camera_offline", "stream_stalled")]
 
 
+@pytest.mark.long
 def test_without_its_drive_it_says_so_and_goes_on_when_it_returns(
     tmp_path: Path, camera: VirtualCamera, broker: Broker
 ) -> None:

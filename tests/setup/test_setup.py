@@ -193,6 +193,7 @@ def test_cameras_are_found_judged_and_pictured(fresh: Fresh, camera: VirtualCame
     fresh.setup("--reference", "nobody", status=2)
 
 
+@pytest.mark.long
 def test_a_picture_that_nobody_saw_is_not_confirmed(fresh: Fresh, camera: VirtualCamera) -> None:
     prepare(fresh, camera)
     fresh.setup("--find", "--reference", "front", "--confirm", "张老师", status=2)

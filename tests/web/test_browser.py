@@ -147,6 +147,7 @@ PAGES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_fits_its_screen(page: sync_api.Page, served: Served, tmp_path: Path, width: str) -> None:
     """Nothing sticks out at the side, every field has a label, the keyboard comes everywhere; pictures for a person."""

@@ -128,6 +128,7 @@ def box_spans(box: ClipBox, plan: ClipPlan, ranges: list[tuple[int, int]]) -> li
 # ------------------------------------------------------------------ the audit
 
 
+@pytest.mark.long
 def test_a_thousand_ranges_are_one_entry_and_nothing_new_is_none(gappy: ClipBox) -> None:
     plan, catalog, now = plan_of(gappy, 0, 16), gappy.catalog, SystemClock().now()
     step = plan.film.size // 1000 + 1

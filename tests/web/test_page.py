@@ -444,6 +444,7 @@ def test_bodies_that_are_no_form(served: Served) -> None:
     assert browser.post(url, data=b"&".join(b"a=1" for _ in range(99)), headers=form, timeout=20).status_code == 400
 
 
+@pytest.mark.long
 def test_serve_by_the_command_line(tmp_path: Path) -> None:
     box = make_box(tmp_path)
     made = box.command("serve", "--account", "检查员", "--json")

@@ -87,6 +87,7 @@ def test_it_makes_no_database_and_waits_for_the_agents(daemon: Daemon) -> None:
     page.close()
 
 
+@pytest.mark.long
 def test_it_begins_anew_where_the_database_was_exchanged(daemon: Daemon) -> None:
     page = daemon.serve()
     catalog = daemon.folder / "state/catalog.db"
