@@ -58,6 +58,11 @@ def test_an_empty_list_admits_nobody() -> None:
     assert "VC-2" in reason, "another reason for a model that is not on the list"
 
 
+def test_the_model_of_a_listed_maker_is_refused_under_another_makers_name() -> None:
+    (reason,) = admission.judge_camera(replace(CAMERA, manufacturer="Other"), models()).reasons
+    assert reason == i18n.translate("cameras.not_on_list", manufacturer="Other", model=CAMERA.model)
+
+
 def test_firmware_picks_the_line_and_with_it_the_parameters() -> None:
     approved = listed("firmware_max = '0.1'\nrequire = { width = 640 }", "require = { width = 320 }")
     asked = admission.find_requirement(CAMERA, approved)
