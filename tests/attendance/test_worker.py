@@ -156,6 +156,7 @@ def test_looks_that_come_late_revise_it(site: Callable[..., AttendanceBox]) -> N
     assert box.figures()["revision"] == 2
 
 
+@pytest.mark.long
 def test_a_restart_leaves_half_days_that_lie_far_back_unless_their_class_was_imported_meanwhile(
     site: Callable[..., AttendanceBox],
 ) -> None:

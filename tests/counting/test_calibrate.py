@@ -83,6 +83,7 @@ def test_nearest_is_judged_and_near() -> None:
     assert calibrate.find_nearest_look(looks, START + timedelta(seconds=200)) is None
 
 
+@pytest.mark.long
 def test_the_command_stores_it(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()

@@ -98,6 +98,7 @@ def test_words_for_people(material: Path) -> None:
     assert "too dark" in count("--language", "en", material / "dark.jpg")[1][0]["text"]
 
 
+@pytest.mark.long
 def test_drawings_never_overwrite(material: Path, tmp_path: Path) -> None:
     out = tmp_path / "drawn"
     for _ in range(2):
@@ -207,6 +208,7 @@ def test_what_cannot_even_be_opened_does_not_keep_the_others_from_being_counted(
     assert len([line for line in errors if line.startswith("site-agent: ")]) == 2
 
 
+@pytest.mark.long
 def test_a_name_in_gbk_is_given_back_in_any_locale(
     material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

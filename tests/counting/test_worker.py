@@ -266,6 +266,7 @@ def test_a_picture_fault_is_raised_and_cleared(
     assert all(x.judged is (x.reason is None) for x in looks)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sound", "kind"), [(0.0, "sound.silent"), (4.0, "sound.clipped"), (None, "sound.missing")])
 def test_a_sound_fault_is_raised(
     catalog: Catalog, tmp_path: Path, detector: OpenVinoDetector, sound: float | None, kind: str
@@ -276,6 +277,7 @@ def test_a_sound_fault_is_raised(
     assert all(x.judged for x in catalog.looks.since("cam1", START)), "sound says nothing about the picture"
 
 
+@pytest.mark.long
 def test_a_short_fault_and_a_clean_film_raise_nothing(
     catalog: Catalog, tmp_path: Path, detector: OpenVinoDetector
 ) -> None:
@@ -284,6 +286,7 @@ def test_a_short_fault_and_a_clean_film_raise_nothing(
     assert {x.reason for x in catalog.looks.since("cam1", START)} == {None, "dark"}
 
 
+@pytest.mark.long
 def test_an_open_alert_outlives_a_restart(catalog: Catalog, tmp_path: Path, detector: OpenVinoDetector) -> None:
     watched(catalog, film(tmp_path / "a.mp4", [(60, "clean"), (100, "dark")]), 160, detector)
     assert catalog.alerts.open_one(AlertKind.PICTURE_DARK, "cam1")

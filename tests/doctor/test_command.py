@@ -76,6 +76,7 @@ def test_a_line_a_finding_and_status_1_for_a_fault(box: DoctorBox) -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_baseline_leaves_only_what_got_worse(box: DoctorBox) -> None:
     before = box.folder / "before.json"
     before.write_text(box.run("doctor", "--json").stdout)

@@ -191,6 +191,7 @@ def test_a_full_disk_leaves_nothing_behind(box: ClipBox) -> None:
         subprocess.run(["umount", str(box.out)], check=True)
 
 
+@pytest.mark.long
 def test_a_drive_that_is_away_is_named(box: ClipBox) -> None:
     moved = box.drive.root.rename(box.root / "elsewhere")
     code, line = refused(box, ID, *SPAN, "--out", str(box.out))

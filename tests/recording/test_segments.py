@@ -40,6 +40,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 CASES = [("h264", "aac"), ("hevc", "alaw"), ("h264", "ulaw"), ("h264", None)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("codec", "audio"), CASES, ids=[f"{c}-{a}" for c, a in CASES])
 def test_segments_follow_one_another(codec: str, audio: str | None, clips: Path, tmp_path: Path) -> None:
     with (

@@ -197,6 +197,7 @@ def test_a_taken_port_for_figures_costs_no_recording(tmp_path: Path, camera: Vir
         assert str(port) in daemon.log() and "Traceback" not in daemon.log()
 
 
+@pytest.mark.long
 def test_a_second_agent_on_the_same_state_is_refused(tmp_path: Path, camera: VirtualCamera) -> None:
     with Daemon(tmp_path, None) as daemon:
         daemon.start()

@@ -172,6 +172,7 @@ def test_another_mount_point_joins_the_settings(fresh: Fresh) -> None:
     assert fresh.settings().recording.drives == (fresh.drive, second)
 
 
+@pytest.mark.long
 def test_cameras_are_found_judged_and_pictured(fresh: Fresh, camera: VirtualCamera) -> None:
     prepare(fresh, camera)
     done = fresh.setup("--find", "--json")

@@ -85,6 +85,7 @@ def steps(packets: list[av.Packet]) -> set[float]:
     return {round(b - a, 3) for a, b in pairwise(times)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "codecs", "step"),
     [
@@ -243,6 +244,7 @@ def _report_clock(camera: VirtualCamera) -> float:
     return float(struct.unpack("q", bytes(packet.get_sidedata("prft"))[:8])[0]) / 1e6
 
 
+@pytest.mark.long
 def test_reboot_drop_and_move(camera: VirtualCamera) -> None:
     port = camera.rtsp.port
     for cut in (camera.drop, lambda: camera.drop(reset=True), camera.power_off):

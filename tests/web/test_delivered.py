@@ -236,6 +236,7 @@ def wait_for(found: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_who_leaves_early_was_sent_little(served: Served) -> None:
     browser = served.signed_in()
     path = source(browser, "cam2", "09:19:30")
@@ -335,6 +336,7 @@ def test_the_printed_sheet_tells_what_was_changed_by_hand(served: Served) -> Non
     assert served.box.catalog.audit.of_object(ID, "print.review")[-1].detail["changed"] == ["spans", "findings"]
 
 
+@pytest.mark.long
 def test_a_long_trail_says_how_much_of_it_does_not_stand_on_the_sheet(served: Served) -> None:
     browser, audit = served.signed_in("bureau"), served.box.catalog.audit
     for n in range(80):
