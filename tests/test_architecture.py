@@ -16,6 +16,7 @@ FILES = sorted(AGENT.rglob("*.py"))
 LAYERS = [
     {"words"},
     {"errors", "clock", "model", "intervals", "notify", "crew", "digest", "shortage", "resources", "defaults"},
+    {"contract"},
     {"schedule", "catalog"},
     {"media", "drive", "ledger", "missing", "life", "attempts", "attempts_store"},
     {"cameras", "recording", "counting", "attendance", "bureau", "inspection"},
@@ -25,7 +26,7 @@ LAYERS = [
     {"app", "page", "demo"},
     {"commands", "__main__"},
 ]
-STAGES = LAYERS[4]
+STAGES = LAYERS[5]
 PURE_GROUND = {
     "words", "errors", "clock", "model", "schedule", "notify", "ledger", "missing", "intervals", "digest", "resources",
     "defaults",
@@ -35,7 +36,7 @@ DOORS = {
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
     "paho": {"bureau", "demo"}, "amqtt": {"demo"}, "cv2": {"counting"}, "openvino": {"counting"}, "onnxruntime": {"counting"},
     "sqlite3": {"catalog"}, "sqlite_utils": {"catalog"},
-    "pydantic": {"settings", "settings_faults", "settings_values"}, "pydantic_settings": {"settings"},
+    "pydantic": {"contract", "settings", "settings_faults", "settings_values"}, "pydantic_settings": {"settings"},
     "prometheus_client": {"metrics"}, "tomlkit": {"setup"},
     "starlette": {"web"}, "uvicorn": {"web"}, "jinja2": {"web"}, "argon2": {"web"}, "openpyxl": {"attendance", "inspection"},
 }  # fmt: skip
