@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent.intervals import common, length, union, without
 from agent.ledger import FRAME
 from agent.model import Gap, Lesson, Session
 from agent.schedule import Placement
+
+if TYPE_CHECKING:
+    from agent.contract.recordings import MissingBody
 
 Stretch = tuple[datetime, datetime]
 
@@ -45,7 +48,7 @@ class Total:
     rooms: tuple[tuple[str, float, float], ...]
     cameras: tuple[tuple[str, str, float], ...]
 
-    def as_object(self) -> dict[str, Any]:
+    def as_object(self) -> MissingBody:
         """For JSON."""
         return {
             "seconds": round(self.seconds, 3),

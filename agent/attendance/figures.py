@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.attendance.findings import Finding, findings
@@ -14,18 +14,22 @@ from agent.catalog import Catalog
 from agent.clock import rfc3339
 from agent.model import Session, TrainingClass
 
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody, HalfDayFiguresBody
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """`body` is the contract's object as last published, or as judged now (revision 0) where nothing was."""
 
     half: HalfDay
-    body: dict[str, Any]
+    body: AttendanceBody
     findings: list[Finding]
 
-    def as_object(self, zone: ZoneInfo) -> dict[str, Any]:
+    def as_object(self, zone: ZoneInfo) -> HalfDayFiguresBody:
         """The contract's object with `lessons`, `curve` and `findings` added."""
-        return self.body | {
+        return {
+            **self.body,
             "lessons": [
                 {"start": rfc3339(x.lesson.start, zone), "end": rfc3339(x.lesson.end, zone),
                  "room_id": x.lesson.room_id, "kind": x.lesson.kind, "content": x.lesson.content,

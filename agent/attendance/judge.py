@@ -17,10 +17,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent.attendance.estimate import median_up, room_estimate
 from agent.model import Lesson, Look, Session, TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody, CountsBody
 
 Status = Literal["provisional", "final", "revised", "unjudged"]
 
@@ -140,7 +143,7 @@ def judge(
     )  # fmt: skip
 
 
-def as_object(half: HalfDay, status: Status, revision: int) -> dict[str, Any]:
+def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceBody:
     """The contract's attendance object."""
     return {
         "class_id": half.class_id, "date": half.date.isoformat(), "session": half.session.value,
@@ -151,7 +154,7 @@ def as_object(half: HalfDay, status: Status, revision: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _against(figures: Figures, base: int | None) -> dict[str, Any]:
+def _against(figures: Figures, base: int | None) -> CountsBody:
     present, absent, ratio = figures.present, None, None
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import defaults, words
 from agent.attendance import evidence
@@ -22,6 +22,9 @@ from agent.catalog import Catalog
 from agent.clock import Clock, stamp
 from agent.errors import SiteAgentError
 from agent.model import Alert, AlertKind, Look, Session, TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 log = logging.getLogger(__name__)
 _JUDGED = "attendance.judged"
@@ -182,7 +185,7 @@ class AttendanceWatch:
             self._catalog.outbox.put(topic, "attendance", body, now, retained=True)
         self._published[key] = self._clock.monotonic()
 
-    def _is_news(self, key: Key, body: dict[str, Any], before: dict[str, Any]) -> bool:
+    def _is_news(self, key: Key, body: AttendanceBody, before: AttendanceBody) -> bool:
         if body["status"] != "provisional":
             return before["status"] == "provisional" or _figures(body, clock=True) != _figures(before, clock=True)
         last = self._published.get(key)
@@ -238,7 +241,7 @@ class AttendanceWatch:
                 self._holds.pending.pop((alert.kind, alert.subject), None)
 
 
-def status_of(half: HalfDay, before: dict[str, Any] | None) -> Status:
+def status_of(half: HalfDay, before: AttendanceBody | None) -> Status:
     """provisional while it runs; then final, or revised where it was final before; unjudged where nobody can tell."""
     if not half.over:
         return "provisional"
@@ -248,7 +251,7 @@ def status_of(half: HalfDay, before: dict[str, Any] | None) -> Status:
     return "revised" if settled else "final"
 
 
-def _figures(body: dict[str, Any], *, clock: bool) -> dict[str, Any]:
+def _figures(body: AttendanceBody, *, clock: bool) -> dict[str, object]:
     """What counts as a change: without the counters, and without the seconds that grow by themselves unless `clock`."""
     without = {"status", "revision"} | (set() if clock else {"lesson_s", "judged_s"})
     plain = {key: value for key, value in body.items() if key not in without}

@@ -81,16 +81,7 @@ class Heartbeat:
     def _doctor(self) -> ExaminationBody | None:
         """Return the last examination in short; None before the first."""
         last = self._catalog.health.last()
-        if last is None:
-            return None
-        short = last.short()
-        return {
-            "at": rfc3339(last.at, self._catalog.zone),
-            "worst": short["worst"],
-            "errors": short["errors"],
-            "warnings": short["warnings"],
-            "checks": short["checks"],
-        }
+        return {"at": rfc3339(last.at, self._catalog.zone), **last.short()} if last else None
 
     def _recorded(self, camera: Camera, now: datetime) -> float:
         segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)

@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from agent import clock
 from agent.catalog.base import Row, Store, dump
 from agent.catalog.outbox import Outbox
 from agent.model import Alert, AlertKind, Session, Severity
+
+if TYPE_CHECKING:
+    from agent.contract.alerts import AlertBody
 
 SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
@@ -125,7 +128,7 @@ class Alerts:
         data = [self.as_data(a) for a in self.opened()]
         self._outbox.put("alerts/open", "alerts.open", data, at, retained=True)
 
-    def as_data(self, alert: Alert) -> dict[str, Any]:
+    def as_data(self, alert: Alert) -> AlertBody:
         """The contract's alert object; `replayed` is set by the bureau link where it delivers late."""
         return {
             "alert_id": alert.alert_id, "kind": alert.kind.value, "state": alert.state, "severity": alert.severity,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent import clock
 from agent.catalog.base import Row, Store, dump, moment
 from agent.model import Camera, Stream, Verdict
+
+if TYPE_CHECKING:
+    from agent.contract.cameras import CameraMessage
 
 
 class Cameras:
@@ -122,7 +125,7 @@ class Cameras:
         return moment(row["seen_at"]) if row else None
 
 
-def camera_data(camera: Camera, zone: ZoneInfo) -> dict[str, Any]:
+def camera_data(camera: Camera, zone: ZoneInfo) -> CameraMessage:
     """The contract's camera object (docs/schemas/camera.json), times in `zone`."""
     since = camera.unverified_since
     return {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import clock
 from agent.catalog.base import Row, Store, moment
 from agent.catalog.outbox import Outbox
 from agent.model import Session
+
+if TYPE_CHECKING:
+    from agent.contract.box import ChainBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Chain:
 
     def add(self, link: ChainLink) -> None:
         """Record a closed half-day and tell the bureau, in one transaction: a head told is a head that cannot change."""
-        data = {
+        data: ChainBody = {
             "class_id": link.class_id, "date": link.date.isoformat(), "session": link.session.value,
             "sequence": link.sequence, "head": link.head, "key": link.public_key,
         }  # fmt: skip

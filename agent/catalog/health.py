@@ -7,12 +7,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent import clock
 from agent.catalog.base import dump
 from agent.catalog.drives import Facts
 from agent.words import Language
+
+if TYPE_CHECKING:
+    from agent.contract.health import FindingBody, SummaryBody
 
 Severity = Literal["ok", "info", "warning", "critical"]
 ORDER: tuple[Severity, ...] = ("ok", "info", "warning", "critical")
@@ -31,7 +34,7 @@ class Finding:
     mend: str = ""
     said: Mapping[Language, tuple[str, str]] = field(default_factory=dict, compare=False, hash=False)
 
-    def as_data(self) -> dict[str, str]:
+    def as_data(self) -> FindingBody:
         """The contract's object."""
         return {"check": self.check, "severity": self.severity, "finding": self.finding, "mend": self.mend}
 
@@ -59,7 +62,7 @@ class Examination:
     def count(self, severity: Severity) -> int:
         return sum(f.severity == severity for f in self.findings)
 
-    def short(self) -> dict[str, Any]:
+    def short(self) -> SummaryBody:
         """The heartbeat's `doctor` but for `at`: checks that want something, by name, the worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {

@@ -11,10 +11,9 @@ from agent.contract.recordings import MissingBody
 from agent.contract.values import DateText, Id, Number, OnMqtt, Seconds, SessionText, TimeText, Whole
 
 
-class FiguresBody(TypedDict):
+class CountsBody(TypedDict):
     """Counts of people; null where they cannot be judged."""
 
-    expected: Whole | None
     present: Whole | None
     absent: Whole | None
     low: Whole | None
@@ -24,6 +23,12 @@ class FiguresBody(TypedDict):
     at_end: Whole | None
     lesson_s: Seconds
     judged_s: Seconds
+
+
+class FiguresBody(CountsBody):
+    """Counts of people against the approved headcount."""
+
+    expected: Whole | None
 
 
 class RoomFiguresBody(FiguresBody):
@@ -92,10 +97,15 @@ class AttendanceFindingBody(TypedDict):
     seconds: Whole
 
 
-class HalfDayBody(AttendanceBody):
+class HalfDayFiguresBody(AttendanceBody):
     """A half-day with lessons, curve and findings."""
 
     lessons: list[LessonFiguresBody]
     curve: list[CurvePointBody]
     findings: list[AttendanceFindingBody]
+
+
+class HalfDayBody(HalfDayFiguresBody):
+    """The same with the time that has no video."""
+
     missing: MissingBody

@@ -42,10 +42,9 @@ class ReadinessBody(TypedDict):
     findings: list[FindingBody]
 
 
-class ExaminationBody(TypedDict):
-    """The last examination in short."""
+class SummaryBody(TypedDict):
+    """An examination in short."""
 
-    at: Annotated[TimeText, Field(description="When the box last examined itself (every 5 min)")]
     worst: Grade
     errors: Annotated[Whole, Field(description="Findings that are critical")]
     warnings: Whole
@@ -57,3 +56,9 @@ class ExaminationBody(TypedDict):
             " the findings are on the box's page and in its API",
         ),
     ]
+
+
+class ExaminationBody(SummaryBody):
+    """The last examination in short."""
+
+    at: Annotated[TimeText, Field(description="When the box last examined itself (every 5 min)")]

@@ -61,9 +61,17 @@ def api_components(types: Iterable[type]) -> Schema:
     return dict(sorted(found.items()))
 
 
-def api_schema(schema: Schema) -> Schema:
-    """Return a schema as the OpenAPI document has it."""
-    return _walk(schema, _for_api)
+def arguments_schema(type_: type) -> Schema:
+    """Return the schema of an operation's arguments, without references and without null for those not given."""
+    schema = _walk(schema_of(type_), _for_api)
+    definitions = schema.pop("$defs", {})
+
+    def inline(node: Schema) -> Schema:
+        reference = node.pop("$ref", None)
+        found = {published_name(name): d for name, d in definitions.items()}
+        return without_null({**found[reference.rpartition("/")[2]], **node} if reference else node)
+
+    return _walk(schema, inline)
 
 
 def _walk(node: Schema, change: Callable[[Schema], Schema]) -> Schema:
@@ -188,7 +196,7 @@ def without_null(schema: Schema) -> Schema:
     if not isinstance(options, list):
         return schema
     (kept,) = (x for x in options if x != {"type": "null"})
-    return {**{k: v for k, v in schema.items() if k != "anyOf"}, **kept}
+    return {**kept, **{k: v for k, v in schema.items() if k != "anyOf"}}
 
 
 def _envelope() -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import clock, schedule
 from agent.catalog import Catalog
@@ -14,6 +14,9 @@ from agent.doctor.finding import Finding, bad, exit_status, good
 from agent.drive import Drive
 from agent.errors import DriveError
 from agent.model import Camera, Room, TrainingClass, Verdict
+
+if TYPE_CHECKING:
+    from agent.contract.health import ReadinessBody
 
 
 def check(box: Box, cls: TrainingClass) -> list[Finding]:
@@ -84,7 +87,7 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
     return good("class.space", "class.space_ok", **shown)
 
 
-def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, Any]:
+def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> ReadinessBody:
     """The message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
         "class_id": cls.class_id, "at": clock.rfc3339(box.now, box.zone), "ready": exit_status(findings) == 0,

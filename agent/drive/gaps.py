@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent import ledger, missing
@@ -13,6 +13,9 @@ from agent.catalog import Catalog
 from agent.clock import parse, rfc3339
 from agent.model import Gap, Session, TrainingClass
 from agent.schedule import Placement, planned
+
+if TYPE_CHECKING:
+    from agent.contract.recordings import GapBody
 
 # a camera or drive that failed before the class began still explains what is missing in it
 _BEFORE = timedelta(days=7)
@@ -85,7 +88,7 @@ def _down_since(catalog: Catalog, now: datetime) -> datetime | None:
     return parse(alive)
 
 
-def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, Any]:
+def as_object(gap: Gap, zone: ZoneInfo) -> GapBody:
     """The contract's gap object."""
     return {
         "camera_id": gap.camera_id, "date": gap.date.isoformat(), "session": gap.session.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.catalog import Catalog
@@ -14,6 +14,9 @@ from agent.drive import gaps
 from agent.drive.identity import Drive
 from agent.missing import RoomTime
 from agent.model import Gap, Look, Segment, Session, TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class View:
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...]
     rooms: tuple[RoomTime, ...]
-    attendance: tuple[dict[str, Any], ...]
+    attendance: tuple[AttendanceBody, ...]
     zone: ZoneInfo
     now: datetime
     sealed: bool = False
@@ -40,7 +43,7 @@ class View:
         found |= {(date.fromisoformat(a["date"]), Session(a["session"])) for a in self.attendance}
         return sorted(found, key=lambda key: (key[0], key[1].order))
 
-    def figures(self, day: date, session: Session) -> dict[str, Any] | None:
+    def figures(self, day: date, session: Session) -> AttendanceBody | None:
         wanted = (day.isoformat(), session.value)
         return next((a for a in self.attendance if (a["date"], a["session"]) == wanted), None)
 

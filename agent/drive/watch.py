@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import schedule, shortage
 from agent.catalog import Catalog
@@ -22,6 +22,9 @@ from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
 from agent.errors import CatalogError, DriveError, Shortage
 from agent.model import AlertKind, TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.box import DriveBeat
 
 log = logging.getLogger(__name__)
 KINDS = (
@@ -126,7 +129,7 @@ class DriveWatch:
             slots = sorted(self._slots, key=lambda s: s is not first)
             return [s.drive for s in slots if s.drive and (s.error is None or s.error.kind == "drive.full")]
 
-    def report(self) -> Mapping[str, Any]:
+    def report(self) -> DriveBeat:
         """The heartbeat's drive object: `drive_id, state, free_bytes, days_left`; state is `ok` or what is wrong."""
         with self._lock:
             slot = self._current or (self._slots[0] if self._slots else None)

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Literal
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from agent import clock as time
 from agent import schedule
 from agent.attendance import figures
+from agent.contract.attendance import AttendanceBody
 from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection.clip import Request
@@ -54,7 +55,7 @@ def classes(v: Visit) -> Response:
     return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
 
 
-def state_of(cls: TrainingClass, today: date) -> str:
+def state_of(cls: TrainingClass, today: date) -> Literal["ahead", "open", "over"]:
     last = max([cls.last_day, *(x.date for x in cls.lessons if not x.cancelled)])
     return "ahead" if today < cls.first_day else "over" if today > last else "open"
 
@@ -63,7 +64,7 @@ def state_of(cls: TrainingClass, today: date) -> str:
 class HalfDayRow:
     day: date
     session: Session
-    figures: dict[str, Any] | None
+    figures: AttendanceBody | None
     missing: Total
     marks: list[str]
     begun: bool

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from agent import clock, words
 from agent.catalog import AuditEntry, Catalog, deliveries
 from agent.catalog.base import dump
+from agent.contract.audit import AuditEntryBody
 from agent.inspection import chance
 from agent.intervals import bridged, common, length, union
 
@@ -153,7 +154,15 @@ def lines(catalog: Catalog, class_id: str) -> list[str]:
     ]
 
 
-def as_row(entry: AuditEntry) -> dict[str, Any]:
-    """As the catalog keeps it: what the hash is made of."""
-    return {"id": entry.entry_id, "at": clock.stamp(entry.at), "who": entry.who, "action": entry.action, "object": entry.object,
-            "detail": dump(dict(entry.detail)), "previous": entry.previous, "hash": entry.hash}  # fmt: skip
+def as_row(entry: AuditEntry) -> AuditEntryBody:
+    """Return an entry as the catalog stores it: the text that the hash is computed from."""
+    return {
+        "id": entry.entry_id,
+        "at": clock.stamp(entry.at),
+        "who": entry.who,
+        "action": entry.action,
+        "object": entry.object,
+        "detail": dump(dict(entry.detail)),
+        "previous": entry.previous,
+        "hash": entry.hash,
+    }

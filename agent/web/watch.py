@@ -12,7 +12,6 @@ import threading
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -20,6 +19,7 @@ from starlette.responses import Response
 from agent import clock as time
 from agent import words
 from agent.catalog import Catalog, deliveries
+from agent.contract.clips import ManifestBody
 from agent.counting import calibrate
 from agent.errors import CatalogError, InputError, MediaError, SiteAgentError
 from agent.inspection import delivered, evidence, live
@@ -135,7 +135,7 @@ def _folder(site: Site, clip_id: str) -> Path:
     return site.options.folder / "clips" / clip_id
 
 
-def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
+def manifests(site: Site, clip_id: str) -> list[ManifestBody]:
     """Those of a clip. Raises HTTPException 404, SiteAgentError where one cannot be read."""
     folder = _folder(site, clip_id)
     if not _CLIP_ID.match(clip_id) or not folder.is_dir():
@@ -143,9 +143,9 @@ def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
     return [_manifest(path) for path in sorted(folder.glob("*.json"))]
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+def _manifest(path: Path) -> ManifestBody:
     try:
-        body: dict[str, Any] = json.loads(path.read_bytes())
+        body: ManifestBody = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SiteAgentError("clip.manifest_bad", file=path.name, detail=path.name) from error
     return body
@@ -171,7 +171,7 @@ def verify(v: Visit) -> Response:
     return v.page("clip.html", bodies=bodies, clip_id=v.request.path_params["clip_id"], checked=checked, cls=cls)
 
 
-def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> str:
+def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[ManifestBody], number: int) -> str:
     """Of the clip as the drive gives it now; "" where its files are gone or are others."""
     hasher = hashlib.sha256()
     try:
@@ -212,7 +212,7 @@ def _attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
+def _class(v: Visit, bodies: list[ManifestBody]) -> TrainingClass:
     wanted = bodies[0]["class_id"] if bodies else ""
     found = next((c for c in v.site.classes() if c.class_id == wanted), None)
     if found is None:
@@ -220,12 +220,12 @@ def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
     return found
 
 
-def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> Plan:
+def _again(v: Visit, cls: TrainingClass, bodies: list[ManifestBody], number: int) -> Plan:
     """The plan that a manifest came from: the same request of the same files gives the same bytes, also where a class was
     being recorded when it was cut, or a drive was away that is back."""
     body = bodies[number]
     span = Span(datetime.fromisoformat(body["asked"]["start"]), datetime.fromisoformat(body["asked"]["end"]))
-    files = frozenset((s["drive_id"], s["path"]) for s in body["sources"])
+    files = frozenset((str(s["drive_id"]), str(s["path"])) for s in body["sources"])
     plans = v.site.clips.plan(Request(cls, span, v.who, cameras=(body["camera_id"],), files=files))
     begins = datetime.fromisoformat(body["given"]["start"])
     return min(plans, key=lambda p: abs(p.span.start - begins))
