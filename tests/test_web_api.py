@@ -16,7 +16,7 @@ import requests
 from agent.clock import SystemClock
 from agent.inspection import manifest
 from agent.web import openapi, operations
-from agent.web.watch import Now
+from agent.web.live_view import Now
 from tests.clipping import make_box
 from tests.webbing import HALF, ID, Browser, Served, serving
 

@@ -22,7 +22,8 @@ from agent.clock import SystemClock
 from agent.inspection import table
 from agent.model import AlertKind, Bench, Lesson, Look, Room, Session
 from agent.web import minute
-from agent.web.forms import group_lines, t
+from agent.web.form11_pages import group_lines
+from agent.web.forms import t
 from tests.clipping import CLASS, DAY, START, ZONE, Box, make_box
 from tests.webbing import EVIL, HALF, ID, Browser, Served, serving
 

@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
-
 from agent import clock as time
 from agent.attendance import figures
 from agent.attendance.classes import body_of
@@ -20,10 +17,6 @@ from agent.contract.arguments import (
     ClassArguments,
     ClassAuditArguments,
     ClassesArguments,
-    ClipArguments,
-    ClipFileArguments,
-    CutArguments,
-    DrawArguments,
     GapsArguments,
     HalfDayArguments,
     LooksArguments,
@@ -39,15 +32,12 @@ from agent.contract.classes import (
     ClassListBody,
     ClosedHalfDayBody,
 )
-from agent.contract.clips import ClipBody, ClipFileBody, DrawBody
 from agent.contract.recordings import GapListBody, LookBody, LookListBody, SegmentBody, SegmentListBody
 from agent.drive import gaps
-from agent.inspection import chance
-from agent.inspection.cut import Span
 from agent.model import Camera, Look, Segment, Session, TrainingClass
-from agent.web import trail, watch
+from agent.web import trail
 from agent.web.calls import BASE
-from agent.web.pages import clock_on, state_of
+from agent.web.pages import state_of
 from agent.web.problems import Problem
 from agent.web.site import Visit
 
@@ -55,7 +45,8 @@ T = TypeVar("T")
 K = TypeVar("K", int, str)
 
 
-def _class(v: Visit, class_id: str) -> TrainingClass:
+def find_class(v: Visit, class_id: str) -> TrainingClass:
+    """Return a class of the box. Raises Problem 404."""
     found = next((c for c in v.site.classes() if c.class_id == class_id), None)
     if found is None:
         raise Problem(404, "api.not_found")
@@ -93,7 +84,7 @@ def _brief(c: TrainingClass, today: date) -> ClassBriefBody:
 
 
 def one_class(v: Visit, asked: ClassArguments) -> ClassBody:
-    cls, zone = _class(v, asked.class_id), v.site.catalog.zone
+    cls, zone = find_class(v, asked.class_id), v.site.catalog.zone
     today = time.local_day(v.site.clock.now(), zone)
     book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, v.site.clock.now())
     links: list[ClosedHalfDayBody] = [
@@ -128,11 +119,11 @@ def _half(cls: TrainingClass, asked: HalfDayArguments) -> tuple[date, Session]:
 
 
 def attendance(v: Visit, asked: ClassArguments) -> AttendanceListBody:
-    return {"items": v.site.catalog.attendance.of_class(_class(v, asked.class_id).class_id), "next": None}
+    return {"items": v.site.catalog.attendance.of_class(find_class(v, asked.class_id).class_id), "next": None}
 
 
 def half_day(v: Visit, asked: HalfDayArguments) -> HalfDayBody:
-    cls = _class(v, asked.class_id)
+    cls = find_class(v, asked.class_id)
     day, session = _half(cls, asked)
     now = v.site.clock.now()
     shown = figures.shown(v.site.catalog, cls, day, session, now, v.site.options.rules)
@@ -141,7 +132,7 @@ def half_day(v: Visit, asked: HalfDayArguments) -> HalfDayBody:
 
 
 def the_gaps(v: Visit, asked: GapsArguments) -> GapListBody:
-    cls, now = _class(v, asked.class_id), v.site.clock.now()
+    cls, now = find_class(v, asked.class_id), v.site.clock.now()
     book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, now, asked.date, asked.session)
     zone = v.site.catalog.zone
     rows = [gaps.as_object(g, zone) for g in book.gaps if asked.camera_id in (None, g.camera_id)]
@@ -149,7 +140,7 @@ def the_gaps(v: Visit, asked: GapsArguments) -> GapListBody:
 
 
 def segments(v: Visit, asked: SegmentsArguments) -> SegmentListBody:
-    cls = _class(v, asked.class_id)
+    cls = find_class(v, asked.class_id)
     rows = v.site.catalog.segments.of_class(cls.class_id, asked.date, asked.session)
     rows = sorted((s for s in rows if asked.camera_id in (None, s.camera_id)), key=lambda s: s.segment_id)
     shown, following = _page(rows, lambda s: s.segment_id, asked.after, asked.limit)
@@ -183,7 +174,7 @@ def _segment(v: Visit, s: Segment) -> SegmentBody:
 
 
 def looks(v: Visit, asked: LooksArguments) -> LookListBody:
-    cls = _class(v, asked.class_id)
+    cls = find_class(v, asked.class_id)
     found = v.site.catalog.looks.of_half_day(cls.class_id, *_half(cls, asked))
     return {"items": [_look(v, x) for x in found if asked.camera_id in (None, x.camera_id)], "next": None}
 
@@ -204,81 +195,13 @@ def _look(v: Visit, x: Look) -> LookBody:
 
 def class_alerts(v: Visit, asked: ClassArguments) -> AlertListBody:
     alerts = v.site.catalog.alerts
-    found = alerts.of_class(_class(v, asked.class_id).class_id)
+    found = alerts.of_class(find_class(v, asked.class_id).class_id)
     return {"items": [alerts.as_data(a) for a in found], "next": None}
 
 
 def open_alerts(v: Visit, asked: Arguments) -> AlertListBody:
     alerts = v.site.catalog.alerts
     return {"items": [alerts.as_data(a) for a in alerts.opened()], "next": None}
-
-
-def cut(v: Visit, asked: CutArguments) -> ClipBody:
-    cls = _class(v, asked.class_id)
-    start, end = clock_on(asked.date, asked.from_, v), clock_on(asked.date, asked.to, v)
-    assert start is not None
-    assert end is not None
-    clip_id = watch.make(v, cls, Span(start, end), (asked.camera_id,) if asked.camera_id else (), asked.why)
-    return _clip(v, clip_id)
-
-
-def clip(v: Visit, asked: ClipArguments) -> ClipBody:
-    return _clip(v, asked.clip_id)
-
-
-def _clip(v: Visit, clip_id: str) -> ClipBody:
-    bodies, href = watch.manifests(v.site, clip_id), f"{BASE}/clips/{clip_id}"
-    files: list[ClipFileBody] = []
-    for body in bodies:
-        name = str(body["clip"]["file"])
-        paper = f"{href}/files/{name.removesuffix('.mp4')}.json"
-        files.append(
-            {
-                "href": f"{href}/files/{name}",
-                "manifest_href": paper,
-                "manifest": body,
-                "signature_href": f"{paper}.sig" if body["public_key"] else None,
-            }
-        )
-    return {"clip_id": clip_id, "href": href, "class_id": bodies[0]["class_id"], "files": files}
-
-
-def clip_file(v: Visit, asked: ClipFileArguments) -> Response:
-    sent = watch.send(v, asked.clip_id, asked.name, save=True)
-    if sent.status_code == 416:
-        raise HTTPException(416, headers={"Content-Range": sent.headers["Content-Range"]})
-    return sent
-
-
-def draw(v: Visit, asked: DrawArguments) -> DrawBody:
-    cls, zone = _class(v, asked.class_id), v.site.catalog.zone
-    made = chance.drawn(
-        v.site.catalog,
-        v.site.clock,
-        cls,
-        count=asked.count,
-        seconds=asked.seconds,
-        seed=asked.seed,
-        within=None,
-        who=v.who,
-    )
-    return {
-        "seed": made.about["seed"],
-        "seed_from": made.about["seed_from"],
-        "head": made.about.get("head"),
-        "counter": made.about.get("counter"),
-        "moments": [
-            {
-                "draw": m.draw,
-                "start": rfc3339(m.span.start, zone),
-                "end": rfc3339(m.span.end, zone),
-                "room_id": m.lesson.room_id,
-                "cameras": list(cls.room(m.lesson.room_id).cameras),
-            }
-            for m in made.moments
-        ],
-        "href": f"{BASE}/classes/{cls.class_id}/audit",
-    }
 
 
 def cameras(v: Visit, asked: Arguments) -> CameraListBody:
@@ -321,7 +244,7 @@ def audit(v: Visit, asked: AuditArguments) -> AuditBody:
 
 
 def class_audit(v: Visit, asked: ClassAuditArguments) -> AuditListBody:
-    cls = _class(v, asked.class_id)
+    cls = find_class(v, asked.class_id)
     v.settle(cls.class_id)
     entries = v.site.catalog.audit.of_object(cls.class_id)
     shown, following = _page(entries, lambda e: e.entry_id, asked.after, asked.limit)

@@ -1,4 +1,4 @@
-"""The attendance curve and the time lines as coordinates, which the templates draw as SVG. Pure."""
+"""Coordinates of the attendance curve and the time lines, which templates draw as SVG. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LEFT = 46
 HEIGHT = 220
 TOP, BOTTOM = 14, 24
 STEP = timedelta(minutes=5)
-"""One link of a time line: where a click begins to play."""
+"""One link of a time line: where playback starts on a click."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Time from left to right."""
+    """The time axis."""
 
     start: datetime
     end: datetime
@@ -30,7 +30,7 @@ class Axis:
         return round(LEFT + min(1.0, max(0.0, part)) * (WIDTH - LEFT - 4), 1)
 
     def hours(self, zone: ZoneInfo) -> list[tuple[float, str]]:
-        """(x, label) each half hour."""
+        """Return (x, label) for every half hour."""
         local = self.start.astimezone(zone)
         at = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0)
         marks = []
@@ -43,7 +43,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`line` and `band` are SVG paths (the estimate, and from low to high); `levels` (y, people) of the grid."""
+    """The attendance curve: `line` and `band` (low to high) are SVG paths, `levels` (y, people) the grid."""
 
     line: str
     band: str
@@ -69,7 +69,7 @@ def axis(lessons: Sequence[Lesson], margin: timedelta) -> Axis:
 
 def curve(blocks: Sequence[Block], lessons: Iterable[Lesson], expected: int, time: Axis) -> Curve:
     most = max([expected, 5, *(b.high for b in blocks if b.high is not None)])
-    top = (most // 5 + 1) * 5  # room for the line's name
+    top = (most // 5 + 1) * 5  # space for the line's name
 
     def y(people: float) -> float:
         return round(HEIGHT - BOTTOM - people / top * (HEIGHT - TOP - BOTTOM), 1)
@@ -113,7 +113,7 @@ def _bar(start: datetime, end: datetime, kind: str, text: str, time: Axis, zone:
 
 
 def _joined(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
-    """Neighbouring segments as one stretch."""
+    """Join neighbouring segments."""
     found: list[tuple[datetime, datetime]] = []
     for start, end in sorted(spans):
         if found and start - found[-1][1] < timedelta(seconds=1):

@@ -9,15 +9,16 @@ from starlette.responses import Response
 
 from agent.contract import alerts, arguments, attendance, audit, cameras, classes, clips, recordings
 from agent.contract.health import HealthBody
-from agent.web import api, health, watch
+from agent.web import api, api_clips, health
 from agent.web.calls import Operation
+from agent.web.live_view import Now
 from agent.web.site import Visit
 
 _ONE = "/classes/{class_id}"
 _HALF = _ONE + "/half-days/{date}/{session}"
 
 
-def _picture(now: watch.Now | None) -> Callable[[Visit, arguments.CameraArguments], Response]:
+def _picture(now: Now | None) -> Callable[[Visit, arguments.CameraArguments], Response]:
     def answer(v: Visit, asked: arguments.CameraArguments) -> Response:
         assert now is not None
         return now.picture(v)
@@ -25,7 +26,7 @@ def _picture(now: watch.Now | None) -> Callable[[Visit, arguments.CameraArgument
     return answer
 
 
-def all_of(now: watch.Now | None = None) -> tuple[Operation[Any], ...]:
+def all_of(now: Now | None = None) -> tuple[Operation[Any], ...]:
     """Return every operation; `now` takes live pictures (None: for the document alone)."""
     return (
         Operation(
@@ -123,7 +124,7 @@ def all_of(now: watch.Now | None = None) -> tuple[Operation[Any], ...]:
             "cut",
             "POST",
             _ONE + "/clips",
-            api.cut,
+            api_clips.cut,
             "截取片段",
             "Cut clips of at most two hours; the video itself is streamed when it is fetched",
             clips.ClipBody,
@@ -134,7 +135,7 @@ def all_of(now: watch.Now | None = None) -> tuple[Operation[Any], ...]:
             "draw",
             "POST",
             _ONE + "/draws",
-            api.draw,
+            api_clips.draw,
             "随机抽取时刻",
             "Draw moments of lesson time; without a seed the published head and a counter decide",
             clips.DrawBody,
@@ -145,7 +146,7 @@ def all_of(now: watch.Now | None = None) -> tuple[Operation[Any], ...]:
             "clip",
             "GET",
             "/clips/{clip_id}",
-            api.clip,
+            api_clips.clip,
             "视频片段",
             "A clip's files with their manifests",
             clips.ClipBody,
@@ -155,7 +156,7 @@ def all_of(now: watch.Now | None = None) -> tuple[Operation[Any], ...]:
             "clip_file",
             "GET",
             "/clips/{clip_id}/files/{name}",
-            api.clip_file,
+            api_clips.clip_file,
             "下载片段",
             "Video (with ranges), manifest or signature",
             "video/mp4",
