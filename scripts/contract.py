@@ -1,4 +1,4 @@
-"""Writes the published documents from the types in agent/contract. `documents` is what the test compares."""
+"""Writes the published documents from the types in agent/contract. `build_documents` is what the test compares."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def documents() -> dict[str, str]:
+def build_documents() -> dict[str, str]:
     """Return every generated file: its path below the repository, and its text."""
     files = {
         f"docs/schemas/{name}": json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
-        for name, schema in json_schema.schema_files().items()
+        for name, schema in json_schema.build_schema_files().items()
     }
     files["docs/asyncapi.yaml"] = "# Written by scripts/contract from agent/contract.\n" + yaml.dump(
-        asyncapi.document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
+        asyncapi.build_document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
     )
     files["docs/openapi.json"] = openapi.text(operations.all_of(None))
     return files
 
 
 if __name__ == "__main__":
-    for path, text in documents().items():
+    for path, text in build_documents().items():
         (ROOT / path).write_text(text, encoding="utf-8")

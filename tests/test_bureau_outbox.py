@@ -48,7 +48,10 @@ def test_only_what_has_an_end_expires(catalog: Catalog) -> None:
     catalog.outbox.put("heartbeat", "heartbeat", {}, BEGIN, expires_at=BEGIN + timedelta(minutes=5))
     assert catalog.outbox.expire(BEGIN + timedelta(minutes=5)) == 0
     assert catalog.outbox.expire(BEGIN + timedelta(hours=9)) == 1
-    assert [m.topic for m in catalog.outbox.waiting()] == ["alert/drive.full", "attendance/A/d/am"]
+    assert [(m.topic, m.latest) for m in catalog.outbox.waiting()] == [
+        ("alert/drive.full", True),
+        ("attendance/A/d/am", True),
+    ]
 
 
 def test_a_topic_that_is_forgotten_is_removed_by_an_empty_retained_message(catalog: Catalog) -> None:

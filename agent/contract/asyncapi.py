@@ -9,7 +9,7 @@ from agent.contract.topics import TOPICS, Topic
 from agent.model import Session
 
 
-def document() -> Schema:
+def build_document() -> Schema:
     """Return the AsyncAPI document."""
     sending = [topic for topic in TOPICS if topic.operation]
     return {

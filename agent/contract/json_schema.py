@@ -39,37 +39,37 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
-def schema_of(type_: Any, template: str = "#/$defs/{model}") -> Schema:
+def build_schema(type_: Any, template: str = "#/$defs/{model}") -> Schema:
     """Return the JSON Schema of a type; its definitions stand under `$defs`."""
     made: Schema = TypeAdapter(type_).json_schema(schema_generator=_Generator, ref_template=template)
     return made
 
 
-def published_name(name: str) -> str:
+def strip_suffix(name: str) -> str:
     """Return the name of a type in the documents."""
     return name.removesuffix("Body").removesuffix("Text")
 
 
-def api_components(types: Iterable[type]) -> Schema:
+def build_api_components(types: Iterable[type]) -> Schema:
     """Return `components.schemas` of the OpenAPI document, with all that the types refer to."""
     found: Schema = {}
     for type_ in types:
-        schema = schema_of(type_, "#/components/schemas/{model}")
+        schema = build_schema(type_, "#/components/schemas/{model}")
         definitions = schema.pop("$defs", {})
         for name, definition in {type_.__name__: schema, **definitions}.items():
-            found.setdefault(published_name(name), _walk(definition, _for_api))
+            found.setdefault(strip_suffix(name), _walk(definition, _for_api))
     return dict(sorted(found.items()))
 
 
-def arguments_schema(type_: type) -> Schema:
+def build_arguments_schema(type_: type) -> Schema:
     """Return the schema of an operation's arguments, without references and without null for those not given."""
-    schema = _walk(schema_of(type_), _for_api)
+    schema = _walk(build_schema(type_), _for_api)
     definitions = schema.pop("$defs", {})
 
     def inline(node: Schema) -> Schema:
         reference = node.pop("$ref", None)
-        found = {published_name(name): d for name, d in definitions.items()}
-        return without_null({**found[reference.rpartition("/")[2]], **node} if reference else node)
+        found = {strip_suffix(name): d for name, d in definitions.items()}
+        return drop_null({**found[reference.rpartition("/")[2]], **node} if reference else node)
 
     return _walk(schema, inline)
 
@@ -100,7 +100,7 @@ def _without_noise(schema: Schema) -> Schema:
 def _for_api(schema: Schema) -> Schema:
     schema.pop(MQTT_CHANGES, None)
     if isinstance(reference := schema.get("$ref"), str):
-        schema["$ref"] = published_name(reference)
+        schema["$ref"] = strip_suffix(reference)
     return _without_noise(schema)
 
 
@@ -118,13 +118,13 @@ def _for_mqtt(schema: Schema) -> Schema:
 
 def _body(topic: Topic) -> tuple[Schema, dict[str, Schema]]:
     """Return the schema of a topic's `data` and the definitions that it refers to."""
-    listed = _walk(schema_of(list[topic.body]), _for_mqtt)  # type: ignore[name-defined]  # as an item it keeps its name
+    listed = _walk(build_schema(list[topic.body]), _for_mqtt)  # type: ignore[name-defined]  # as an item it keeps its name
     definitions = listed.pop("$defs", {})
     items = listed["items"]
     return items, definitions
 
 
-def schema_files() -> dict[str, Schema]:
+def build_schema_files() -> dict[str, Schema]:
     """Return the files of docs/schemas by name. Definitions that several messages use stand in common.json."""
     bodies = {topic: _body(topic) for topic in TOPICS}
     uses = [name for _, definitions in bodies.values() for name in definitions]
@@ -160,7 +160,7 @@ def _placed(shared: set[str]) -> Callable[[Schema], Schema]:
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", published_name(name)).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", strip_suffix(name)).lower()
 
 
 def _head(file: str, title: str) -> Schema:
@@ -180,9 +180,9 @@ def _sent_file(topic: Topic, body: Schema, definitions: Mapping[str, Schema]) ->
 def _received_file(topic: Topic, body: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """Write the body alone, or as a CloudEvent."""
     name = "parameters" if topic.channel == "request" else topic.channel
-    event = _walk(schema_of(IncomingEvent), _for_mqtt)
+    event = _walk(build_schema(IncomingEvent), _for_mqtt)
     properties = event["properties"]
-    event["properties"] = {key: without_null(value) for key, value in properties.items()}
+    event["properties"] = {key: drop_null(value) for key, value in properties.items()}
     event["properties"] = event["properties"] | {"data": {"$ref": f"#/$defs/{name}"}}
     return _head(topic.schema_file, topic.title) | {
         "anyOf": [{"$ref": f"#/$defs/{name}"}, event],
@@ -190,7 +190,7 @@ def _received_file(topic: Topic, body: Schema, definitions: Mapping[str, Schema]
     }
 
 
-def without_null(schema: Schema) -> Schema:
+def drop_null(schema: Schema) -> Schema:
     """Return the schema of a key that may be left out, without the null that Python has where it is."""
     options = schema.get("anyOf")
     if not isinstance(options, list):
@@ -212,7 +212,7 @@ def _envelope() -> Schema:
         "source": text | {"pattern": _SOURCE},
         "type": text | {"pattern": "^cn\\.training\\.site-agent\\.[a-z.]+\\.v1$"},
         "subject": text | {"description": f"The topic after {BOX}/", "minLength": 1},
-        "time": schema_of(TimeText),
+        "time": build_schema(TimeText),
         "datacontenttype": {"const": "application/json"},
         "replayed": {"const": True, "description": "Stands only on messages that are delivered late"},
         "data": {"type": ["object", "array"]},

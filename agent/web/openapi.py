@@ -45,7 +45,7 @@ def document(operations: Table) -> Schema:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": json_schema.api_components([*answers, ProblemBody]),
+            "schemas": json_schema.build_api_components([*answers, ProblemBody]),
             "x-problems": _problems(),
         },
     }
@@ -70,7 +70,7 @@ def _operation(op: Operation[Any]) -> Schema:
     made: Schema = {"operationId": op.name, "summary": op.summary, "description": op.about}
     if op.roles:
         made["description"] += f". For tokens of the role {', '.join(op.roles)}"
-    asked = json_schema.arguments_schema(op.arguments)
+    asked = json_schema.build_arguments_schema(op.arguments)
     parameters = [_parameter(name, where, asked) for name, where in op.names.items() if where != "body"]
     if op.answer == "video/mp4":
         parameters.append(
@@ -93,7 +93,7 @@ def _operation(op: Operation[Any]) -> Schema:
 
 
 def _reference(answer: type) -> Schema:
-    return {"$ref": f"#/components/schemas/{json_schema.published_name(answer.__name__)}"}
+    return {"$ref": f"#/components/schemas/{json_schema.strip_suffix(answer.__name__)}"}
 
 
 def _parameter(name: str, where: str, asked: Schema) -> Schema:
