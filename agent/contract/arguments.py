@@ -60,7 +60,7 @@ After = Annotated[SeqNumber | None, Field(description="`next` of the page before
 class Arguments(BaseModel):
     """No arguments; base of all others."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def given(self) -> dict[str, int | str]:
         """Return what the caller gave, for the audit."""

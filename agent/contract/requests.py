@@ -16,6 +16,8 @@ M = TypeVar("M", bound=BaseModel)
 class IncomingEvent(BaseModel):
     """A CloudEvent of the bureau. `data_base64` stands for `data` where both are given."""
 
+    model_config = ConfigDict(defer_build=True)
+
     specversion: Literal["1.0"]
     id: Annotated[str, Field(min_length=1, max_length=128)]
     data: object = Field(default_factory=dict)
@@ -29,7 +31,7 @@ class IncomingEvent(BaseModel):
 class RequestParameters(BaseModel):
     """Parameters that any request may have."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     class_id: Id = ""
     room_id: Id = ""
