@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -15,16 +16,18 @@ from agent.catalog import Catalog
 from agent.catalog.health import ORDER
 from agent.clock import Clock
 from agent.errors import CatalogError, InputError
-from agent.model import DriveReport
 
 ADDRESS = "127.0.0.1"
+if TYPE_CHECKING:
+    from agent.contract.box import DriveBeat
+
 _MINUTE = timedelta(minutes=1)
 
 
 class BoxCollector(Collector):
     """Collector of the box's metrics. `drive` returns the heartbeat's drive object."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveReport]) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveBeat]) -> None:
         self._catalog = catalog
         self._clock = clock
         self._drive = drive
@@ -100,7 +103,7 @@ def _gauge(name: str, text: str, value: float | None) -> Metric:
 class MetricsServer:
     """Listens on the loopback from its creation on. Raises InputError where the port is in use."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveReport], port: int) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveBeat], port: int) -> None:
         registry = CollectorRegistry()
         registry.register(BoxCollector(catalog, clock, drive))
         ProcessCollector(registry=registry)

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from agent.intervals import Span, common, length, union, without
 from agent.ledger import FRAME
 from agent.model import Gap, Session
 from agent.model_classes import Lesson
 from agent.schedule import Placement
+
+if TYPE_CHECKING:
+    from agent.contract.recordings import MissingBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Total:
     rooms: tuple[tuple[str, float, float], ...]
     cameras: tuple[tuple[str, str, float], ...]
 
-    def as_object(self) -> dict[str, object]:
+    def as_object(self) -> MissingBody:
         """Return the total for JSON."""
         return {
             "seconds": round(self.seconds, 3),

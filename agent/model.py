@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from agent.clock import Trust
 
@@ -147,12 +147,3 @@ class Event:
     drive_id: str | None
     until: datetime | None
     detail: JsonObject
-
-
-class DriveReport(TypedDict):
-    """The heartbeat's drive object. `state` is `ok` or what is wrong; unknown figures are None."""
-
-    drive_id: str | None
-    state: str
-    free_bytes: int | None
-    days_left: float | None

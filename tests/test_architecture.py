@@ -29,6 +29,7 @@ LAYERS = [
         "defaults",
     }
     | {"model", "model_alerts", "model_cameras", "model_classes"},
+    {"contract"},
     {"schedule", "ledger", "missing"},
     {"catalog"},
     {"media", "drive", "mp4", "life", "attempts", "attempts_entries", "attempts_store"},
@@ -49,7 +50,7 @@ DOORS = {
     "onvif": {"cameras"}, "zeep": {"cameras"}, "requests": {"cameras"}, "lxml": {"cameras", "demo"},
     "paho": {"bureau", "demo"}, "amqtt": {"demo"}, "cv2": {"counting"}, "openvino": {"counting"}, "onnxruntime": {"counting"},
     "sqlite3": {"catalog"}, "sqlite_utils": {"catalog"},
-    "pydantic": {"settings", "settings_faults", "settings_values"}, "pydantic_settings": {"settings"},
+    "pydantic": {"contract", "settings", "settings_faults", "settings_values"}, "pydantic_settings": {"settings"},
     "prometheus_client": {"metrics"}, "tomlkit": {"setup"},
     "starlette": {"web"}, "uvicorn": {"web"}, "jinja2": {"web"}, "argon2": {"web"}, "openpyxl": {"attendance", "inspection"},
 }  # fmt: skip

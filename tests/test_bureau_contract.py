@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from agent.contract import json_schema
 from agent.model_alerts import AlertKind
 from tests.contract_check import DOCS, asyncapi, channel_of, registry, retained, validate, validator
 
+ROOT = DOCS.parent
 SCHEMAS = sorted((DOCS / "schemas").glob("*.json"))
 EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```json\n(.*?)```", re.DOTALL)
 
@@ -38,6 +41,12 @@ def test_asyncapi_names_every_schema_and_every_reference_leads_somewhere() -> No
     for channel in document["channels"].values():
         names = re.findall(r"\{(\w+)\}", channel["address"])
         assert set(names) == set(channel["parameters"]), channel["address"]
+
+
+def test_documents_are_those_that_the_types_give() -> None:
+    for path, text in runpy.run_path(str(ROOT / "scripts" / "contract.py"))["build_documents"]().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: run scripts/contract"
+    assert sorted(p.name for p in SCHEMAS) == sorted(json_schema.build_schema_files())
 
 
 def test_alert_kinds_are_those_of_the_code() -> None:

@@ -23,6 +23,8 @@ from paho.mqtt.properties import Properties
 from agent.attendance.classes import parse
 from agent.bureau import shapes
 from agent.bureau.envelope import unwrap
+from agent.contract.requests import NAMES
+from agent.contract.values import is_day
 from agent.errors import BureauError
 from tests.broker import Broker, Heard, Listener, eventually, needs_mosquitto
 from tests.bureau_box import PREFIX, ZONE, Box, options
@@ -430,7 +432,7 @@ def test_shapes_and_published_schemas_agree() -> None:
             except BureauError:
                 accepted = False
             assert accepted == check.is_valid({name: value}), (name, value)
-    assert set(shapes.FIELDS) == set(registry().contents("request.json")["$defs"]["parameters"]["properties"])
+    assert set(NAMES) == set(registry().contents("request.json")["$defs"]["parameters"]["properties"])
     assert validator("class").is_valid(CLASS)
     assert not validator("class").is_valid({**CLASS, "class_id": "../x"})
 
@@ -439,6 +441,6 @@ def test_days_are_found_at_any_depth() -> None:
     shapes.check_dates(CLASS)
     with pytest.raises(BureauError):
         shapes.check_dates({"amendments": [{"approved": "1970-01-01"}]})
-    assert not shapes.is_day(date(2026, 1, 1))
+    assert not is_day(date(2026, 1, 1))
     with pytest.raises(BureauError):
         unwrap(b'{"a": Infinity}')

@@ -16,7 +16,7 @@ import requests
 from agent.clock import SystemClock
 from agent.inspection import manifest
 from agent.web import openapi, operations
-from agent.web.watch import Now
+from agent.web.live_view import Now
 from tests.clipping import make_box
 from tests.webbing import HALF, ID, Browser, Served, serving
 
@@ -74,7 +74,7 @@ def is_problem(answer: requests.Response, status: int, code: str) -> bool:
 def test_the_document_in_the_repository_is_the_one_served(served: Served, document: dict[str, Any]) -> None:
     kept = (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")
     made = openapi.text(operations.all_of(Now(served.box.catalog)))
-    assert kept == made, "make it anew: see docs/api.md"
+    assert kept == made, "run scripts/contract"
     assert document == json.loads(made)
 
 

@@ -24,7 +24,8 @@ from agent.model import Look, Session
 from agent.model_alerts import AlertKind
 from agent.model_classes import Bench, Lesson, Room
 from agent.web import minute
-from agent.web.forms import group_lines, t
+from agent.web.form11_pages import group_lines
+from agent.web.forms import t
 from tests.clipping import CLASS, DAY, START, ZONE, Box, make_box
 from tests.webbing import EVIL, HALF, ID, Browser, Served, serving
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import cast
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.attendance import findings as curve_findings
-from agent.attendance.json_types import AttendanceObject
 from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.attendance.watch import status_of
 from agent.catalog import Catalog
@@ -16,16 +15,19 @@ from agent.clock import rfc3339
 from agent.model import Session
 from agent.model_classes import TrainingClass
 
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody, HalfDayFiguresBody
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A half-day's figures. `body`: the contract's object as last published, else as judged now (revision 0)."""
 
     half: HalfDay
-    body: AttendanceObject
+    body: AttendanceBody
     findings: list[curve_findings.Finding]
 
-    def as_object(self, zone: ZoneInfo) -> dict[str, object]:
+    def as_object(self, zone: ZoneInfo) -> HalfDayFiguresBody:
         """Build the contract's object with `lessons`, `curve` and `findings` added."""
         return {
             **self.body,
@@ -72,5 +74,5 @@ def shown(catalog: Catalog, cls: TrainingClass, day: date, session: Session, now
     """Judge a half-day and combine it with what was published."""
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
     half = judge(cls, day, session, looks, now, rules)
-    published = cast("AttendanceObject | None", catalog.attendance.get(cls.class_id, day, session))
+    published = catalog.attendance.get(cls.class_id, day, session)
     return Shown(half, published or as_object(half, status_of(half, None), 0), curve_findings.findings(half, rules))

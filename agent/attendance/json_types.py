@@ -1,4 +1,4 @@
-"""JSON objects of this package: class bodies in the catalog, and attendance as published."""
+"""Class bodies as JSON, as the catalog keeps them."""
 
 from __future__ import annotations
 
@@ -66,36 +66,3 @@ class ClassBody(TypedDict):
     lessons: list[LessonBody]
     amendments: list[dict[str, object]]
     plan_source: NotRequired[Literal["file"]]
-
-
-class AttendanceCounts(TypedDict):
-    """Counts of a half-day or of one of its rooms, None if unknown; `ratio` is present / expected, `…_s` are seconds."""
-
-    present: int | None
-    absent: int | None
-    low: int | None
-    high: int | None
-    ratio: float | None
-    at_start: int | None
-    at_end: int | None
-    lesson_s: int
-    judged_s: int
-
-
-class RoomAttendance(AttendanceCounts):
-    """One entry of `rooms` in the attendance object."""
-
-    room_id: str
-    expected: int | None
-
-
-class AttendanceObject(AttendanceCounts):
-    """The contract's attendance object (docs/schemas/attendance.json)."""
-
-    class_id: str
-    date: str
-    session: str
-    expected: int
-    status: Status
-    revision: int
-    rooms: list[RoomAttendance]

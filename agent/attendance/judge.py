@@ -16,12 +16,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from agent.attendance.estimate import median_up, room_estimate
-from agent.attendance.json_types import AttendanceCounts, AttendanceObject, Status
+from agent.attendance.json_types import Status
 from agent.attendance.lesson_time import Piece, is_shared, overlaps, pieces, sum_seconds, take_first, take_last
 from agent.model import Look, Session
 from agent.model_classes import Lesson, TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody, CountsBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def judge(
     )
 
 
-def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceObject:
+def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceBody:
     """Build the contract's attendance object."""
     return {
         "class_id": half.class_id,
@@ -170,7 +174,7 @@ def as_object(half: HalfDay, status: Status, revision: int) -> AttendanceObject:
     }
 
 
-def _build_counts(figures: Figures, base: int | None) -> AttendanceCounts:
+def _build_counts(figures: Figures, base: int | None) -> CountsBody:
     present, absent, ratio = figures.present, None, None
     if present is not None and base is not None:
         absent, ratio = max(0, base - present), round(present / base, 4)

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING
 
 from agent import defaults, words
 from agent.attendance import evidence
 from agent.attendance.alerting import KINDS, Condition, Holds, Thresholds, conditions, subject_of
-from agent.attendance.json_types import AttendanceObject, Status
+from agent.attendance.json_types import Status
 from agent.attendance.judge import HalfDay, Rules, as_object, judge
 from agent.catalog import Catalog
 from agent.clock import Clock, stamp
@@ -25,6 +25,9 @@ from agent.model import Look, Session
 from agent.model_alerts import Alert, AlertKind
 from agent.model_classes import TrainingClass
 from agent.periodic import ErrorLog, run_every
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 log = logging.getLogger(__name__)
 _JUDGED = "attendance.judged"
@@ -174,7 +177,7 @@ class AttendanceWatch:
     def _publish(self, half: HalfDay, now: datetime) -> None:
         """Store the half-day's object and queue its message, if it differs enough from the last one."""
         key = (half.class_id, half.date, half.session)
-        before = cast("AttendanceObject | None", self._catalog.attendance.get(*key))
+        before = self._catalog.attendance.get(*key)
         body = as_object(half, status_of(half, before), (before["revision"] if before else 0) + 1)
         if before is not None and not self._is_news(key, body, before):
             return
@@ -184,7 +187,7 @@ class AttendanceWatch:
             self._catalog.outbox.put(topic, "attendance", body, now, retained=True)
         self._published[key] = self._clock.monotonic()
 
-    def _is_news(self, key: Key, body: AttendanceObject, before: AttendanceObject) -> bool:
+    def _is_news(self, key: Key, body: AttendanceBody, before: AttendanceBody) -> bool:
         if body["status"] != "provisional":
             return before["status"] == "provisional" or _select_compared(body, clock=True) != _select_compared(
                 before, clock=True
@@ -255,7 +258,7 @@ class AttendanceWatch:
                 self._holds.pending.pop((alert.kind, alert.subject), None)
 
 
-def status_of(half: HalfDay, before: AttendanceObject | None) -> Status:
+def status_of(half: HalfDay, before: AttendanceBody | None) -> Status:
     """Return the status of a half-day; `before` is the object last published.
 
     Provisional while it is under way; then unjudged if the count is unknown; revised if it was final before, or was
@@ -269,7 +272,7 @@ def status_of(half: HalfDay, before: AttendanceObject | None) -> Status:
     return "revised" if settled else "final"
 
 
-def _select_compared(body: AttendanceObject, *, clock: bool) -> dict[str, object]:
+def _select_compared(body: AttendanceBody, *, clock: bool) -> dict[str, object]:
     """Return the fields that count as a change: without status and revision, with the growing times only if `clock`."""
     without = {"status", "revision"} | (set() if clock else {"lesson_s", "judged_s"})
     fields = {key: value for key, value in body.items() if key not in without}

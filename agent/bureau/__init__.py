@@ -1,7 +1,7 @@
-"""The link to the bureau: MQTT with a will that mirrors the birth, an outbox emptied on acknowledgement, a heartbeat, and
-what the bureau may send (approved classes, requests). docs/mqtt.md explains the contract, docs/asyncapi.yaml is it.
+"""The link to the bureau over MQTT: will and birth, outbox sender, heartbeat, and what the bureau may send.
 
-paho-mqtt is imported in `connection.py` only.
+The will mirrors the birth; the outbox is emptied on acknowledgement; the bureau may send approved classes and requests.
+docs/mqtt.md explains the contract, docs/asyncapi.yaml states it. paho-mqtt is imported in `connection.py` only.
 """
 
 from agent.bureau.heartbeat import Heartbeat

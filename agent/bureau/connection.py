@@ -1,7 +1,7 @@
-"""One connection to the broker, from CONNECT to its end; the only module that knows paho.
+"""One connection to the broker, from CONNECT to its end; the only module that imports paho.
 
 Everything happens in the caller's thread: `step` reads and writes, what came in waits in `acks` and `inbox`. A new
-connection is a new object: what was not acknowledged is still in the catalog, so paho's own memory is never needed.
+connection is a new object: what was not acknowledged is still in the catalog, so paho's own queue is never needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -23,19 +22,19 @@ from agent.bureau.options import Options
 from agent.clock import SystemClock
 from agent.errors import BureauError, SettingsError
 
-# beyond it an MQTT 5 broker withholds a message; wide enough that what is merely too long can still be answered
+# an MQTT 5 broker withholds larger messages; generous enough that one that is merely too long can still be answered
 LARGEST_PACKET = 16 * 1024 * 1024
 _REFUSALS = {**dict.fromkeys((4, 5, 134, 135), "bureau.denied"), 154: "bureau.no_retain", 155: "bureau.no_qos"}
 _TAKEN_OVER = 142
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
-# what a port that speaks plain MQTT does to a TLS greeting
+# errors of a TLS handshake with a port that speaks plain MQTT
 _HANGS_UP = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message from the bureau's side. `response_topic` and `correlation` are MQTT 5's, else None."""
+    """A received message. `response_topic` and `correlation` come from MQTT 5, else None."""
 
     topic: str
     payload: bytes
@@ -45,7 +44,7 @@ class Received:
 
 
 class Connection:
-    """`acks` holds (message ID, refusal text or None) of each PUBACK, in order of arrival."""
+    """A connection. `acks` holds (message ID, refusal text or None) of each PUBACK, in order of arrival."""
 
     def __init__(self, options: Options, *, client_id: str, will: tuple[str, bytes] | None) -> None:
         self._options = options
@@ -64,16 +63,10 @@ class Connection:
             self._client.will_set(will[0], will[1], qos=1, retain=True)
 
     def open(self) -> None:
-        """Connect and wait for the welcome. Raises BureauError saying why it did not come."""
+        """Connect and wait for the CONNACK. Raises BureauError saying why it did not come."""
         options, deadline = self._options, time.monotonic() + self._options.connect_timeout_s
-        extra: dict[str, Any] = {}
-        if options.protocol == "5":
-            properties = _properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = options.session_expiry_s
-            properties.MaximumPacketSize = LARGEST_PACKET
-            extra = {"clean_start": not self._session_kept, "properties": properties}
         try:
-            self._client.connect(options.host, options.port, options.keepalive_s, **extra)
+            self._connect()
         except OSError as error:
             raise _unreachable(error, options) from error
         except ValueError as error:  # a host name that no resolver can take
@@ -88,11 +81,27 @@ class Connection:
         if self._lacks:
             raise BureauError(self._lacks, host=options.host, port=options.port)
 
+    def _connect(self) -> None:
+        options = self._options
+        if options.protocol != "5":
+            self._client.connect(options.host, options.port, options.keepalive_s)
+            return
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = options.session_expiry_s
+        properties.MaximumPacketSize = LARGEST_PACKET
+        self._client.connect(
+            options.host,
+            options.port,
+            options.keepalive_s,
+            clean_start=not self._session_kept,
+            properties=properties,
+        )
+
     def step(self, timeout: float) -> None:
         """Read and write for at most `timeout` seconds. Raises BureauError once the connection is over."""
         try:
             code = self._client.loop(timeout)
-        except Exception as error:  # paho parses a stranger's bytes, and may stumble in any way
+        except Exception as error:  # paho parses bytes from outside and may fail in any way
             raise BureauError("bureau.garbled", detail=type(error).__name__) from error
         refused = self._connack is not None and self._connack.is_failure
         if self._gone and not refused:
@@ -112,14 +121,14 @@ class Connection:
         return info.mid
 
     def subscribe(self, topics: list[str]) -> None:
-        """With QoS 1; a topic that the broker refuses appears in `refused_topics`."""
+        """Subscribe with QoS 1; a topic that the broker refuses appears in `refused_topics`."""
         code, mid = self._client.subscribe([(topic, 1) for topic in topics])
         if code != mqtt.MQTT_ERR_SUCCESS:
             raise self._gone or self._ended(mqtt.error_string(code))
         self._subscribed[mid] = topics
 
     def close(self, *, clean: bool) -> None:
-        """End it: cleanly (the broker drops the will), or by just closing, so that the broker publishes the will."""
+        """End it: cleanly (the broker drops the will), or by closing the socket, so that the broker publishes the will."""
         if clean:
             self._client.disconnect()
             deadline = time.monotonic() + 1
@@ -138,12 +147,14 @@ class Connection:
         options = self._options
         five = options.protocol == "5"
         client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id, clean_session=None if five else not self._session_kept,
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session=None if five else not self._session_kept,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
-        )  # fmt: skip
+        )
         client.connect_timeout = options.connect_timeout_s
-        client.max_inflight_messages_set(65535)  # the pump keeps the window; paho must not queue on its own
+        client.max_inflight_messages_set(65535)  # the outbox sender keeps the window; paho must not queue
         if options.username or options.password:
             client.username_pw_set(options.username or None, options.password or None)
         if options.tls:
@@ -155,9 +166,11 @@ class Connection:
         client.on_subscribe = self._on_subscribe
         return client
 
-    # paho's callbacks: they only take notes, so nothing in them can raise
+    # paho's callbacks: they only record, so nothing in them can raise
 
-    def _on_connect(self, _c: Any, _u: Any, _flags: Any, reason: ReasonCode, properties: Properties | None) -> None:
+    def _on_connect(
+        self, _c: mqtt.Client, _u: object, _flags: object, reason: ReasonCode, properties: Properties | None
+    ) -> None:
         self._connack = reason
         self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
         self.largest = getattr(properties, "MaximumPacketSize", None)
@@ -166,18 +179,20 @@ class Connection:
         elif not getattr(properties, "MaximumQoS", 1):
             self._lacks = "bureau.no_qos"
 
-    def _on_disconnect(self, _c: Any, _u: Any, flags: Any, reason: ReasonCode, _p: Any) -> None:
+    def _on_disconnect(
+        self, _c: mqtt.Client, _u: object, flags: mqtt.DisconnectFlags, reason: ReasonCode, _p: object
+    ) -> None:
         taken = flags.is_disconnect_packet_from_server and reason.value == _TAKEN_OVER
         self._gone = BureauError("bureau.taken_over") if taken else self._ended(str(reason))
 
-    def _on_publish(self, _c: Any, _u: Any, mid: int, reason: ReasonCode, _p: Any) -> None:
+    def _on_publish(self, _c: mqtt.Client, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
         self.acks.append((mid, str(reason) if reason.is_failure else None))
 
-    def _on_subscribe(self, _c: Any, _u: Any, mid: int, reasons: list[ReasonCode], _p: Any) -> None:
+    def _on_subscribe(self, _c: mqtt.Client, _u: object, mid: int, reasons: list[ReasonCode], _p: object) -> None:
         topics = self._subscribed.pop(mid, [])
         self.refused_topics += [t for t, reason in zip(topics, reasons, strict=False) if reason.is_failure]
 
-    def _on_message(self, _c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, _c: mqtt.Client, _u: object, message: mqtt.MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -188,11 +203,14 @@ class Connection:
 
 
 def _properties(packet: int) -> Properties:
-    return Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    return Properties(packet)  # type: ignore[no-untyped-call]  # untyped in paho
 
 
 def tls_context(options: Options) -> ssl.SSLContext:
-    """TLS 1.2 or later; with `ca_file` only that CA is believed. Raises SettingsError for a file that is no certificate."""
+    """Return a context for TLS 1.2 or later; with `ca_file` only that CA is trusted.
+
+    Raises SettingsError for a file that is not a certificate.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     key, path = "ca_file", options.ca_file
@@ -211,7 +229,7 @@ def tls_context(options: Options) -> ssl.SSLContext:
 
 
 def _unreachable(error: OSError, options: Options) -> BureauError:
-    where: dict[str, Any] = {"host": options.host, "port": options.port}
+    where: dict[str, object] = {"host": options.host, "port": options.port}
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code == _NOT_YET_VALID:
             return BureauError("bureau.not_yet_valid", **where, now=f"{SystemClock().now():%Y-%m-%d}")

@@ -1,4 +1,4 @@
-"""Why a broker hangs up before its welcome, found out by asking it in another way."""
+"""Finds out why a broker closes the connection before its CONNACK, by connecting in another way."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _MUTE = ("bureau.closed_early", "bureau.no_welcome", "bureau.garbled")
 
 
 def explained(error: BureauError, options: Options, will: bytes | None = None) -> BureauError:
-    """The error, or a clearer one. `will` is the will's payload that was sent along. No password goes to a port that speaks
-    another language than the settings say."""
+    """Return the error, or a clearer one. `will` is the payload of the will that was sent.
+
+    No password is sent to a port that speaks another protocol than the settings say.
+    """
     where = {"host": options.host, "port": options.port}
     if error.key in _MUTE and not options.tls and _speaks_tls(options):
         return BureauError("bureau.speaks_tls", **where)
@@ -27,7 +29,7 @@ def explained(error: BureauError, options: Options, will: bytes | None = None) -
 
 def _speaks_tls(options: Options) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # nothing is sent to it: only whether it answers matters
+    # no data is sent: only whether the handshake succeeds matters
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         with (

@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent import clock as clocks
+from agent.contract.requests import IncomingEvent, Invalid, validate
+from agent.contract.topics import TYPE
 from agent.errors import BureauError
 
-TYPE = "cn.training.site-agent.{name}.v1"
 DEEPEST = 32
 
 
@@ -26,14 +26,20 @@ def wrap(
     subject: str,
     at: datetime,
     zone: ZoneInfo,
-    data: Mapping[str, Any] | Sequence[Any],
+    data: Mapping[str, object] | Sequence[object],
     replayed: bool = False,
 ) -> bytes:
-    """The message's bytes. `replayed` (a CloudEvents extension) stands only on what is delivered late."""
-    event: dict[str, Any] = {
-        "specversion": "1.0", "id": event_id, "source": source, "type": TYPE.format(name=name), "subject": subject,
-        "time": clocks.rfc3339(at, zone), "datacontenttype": "application/json", "data": data,
-    }  # fmt: skip
+    """Return the message's bytes. `replayed` (a CloudEvents extension) stands only on what is delivered late."""
+    event: dict[str, object] = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": TYPE.format(name=name),
+        "subject": subject,
+        "time": clocks.rfc3339(at, zone),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
     if replayed:
         event["replayed"] = True
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -43,7 +49,7 @@ def wrap(
 class Incoming:
     """What a message from the bureau carries: `body` the data, `signed` the bytes that `signature` is over."""
 
-    body: Mapping[str, Any]
+    body: Mapping[str, object]
     event_id: str | None
     signed: bytes | None
     signature: bytes | None
@@ -54,31 +60,29 @@ def unwrap(payload: bytes) -> Incoming:
     event = _object(payload)
     if "specversion" not in event:
         return Incoming(event, None, None, None)
-    event_id, signature, coded = event.get("id"), event.get("signature"), event.get("data_base64")
-    if event["specversion"] != "1.0" or not isinstance(event_id, str) or not 0 < len(event_id) <= 128:
-        raise BureauError("bureau.not_cloudevent")
-    if coded is None:
-        body, signed = event.get("data", {}), None
-    else:
-        signed = _decoded(coded)
-        body = _object(signed)
-    if not isinstance(body, dict) or not isinstance(signature, str | None):
-        raise BureauError("bureau.not_cloudevent")
-    return Incoming(body, event_id, signed, signature.encode() if signature else None)
-
-
-def _decoded(text: object) -> bytes:
     try:
-        return base64.b64decode(text if isinstance(text, str) else b"", validate=True)
+        sent = validate(IncomingEvent, event)
+    except Invalid as error:
+        raise BureauError("bureau.not_cloudevent") from error
+    signed = None if sent.data_base64 is None else _decoded(sent.data_base64)
+    body = sent.data if signed is None else _object(signed)
+    if not isinstance(body, dict):
+        raise BureauError("bureau.not_cloudevent")
+    return Incoming(body, sent.id, signed, sent.signature.encode() if sent.signature else None)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BureauError("bureau.not_cloudevent") from error
 
 
-def _object(payload: bytes) -> dict[str, Any]:
+def _object(payload: bytes) -> dict[str, object]:
     try:
         # a nesting of thousands would end the parser in a RecursionError deep inside
         value = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
-        # half a surrogate pair, written as an escape: no text that could be sent or stored
+        # half a surrogate pair, written as an escape, cannot be sent or stored as text
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BureauError("bureau.not_json") from error
@@ -88,11 +92,11 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(name)  # NaN and Infinity are no JSON
+    raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 def _depth(value: object) -> int:
-    """Levels of nesting, counted level by level: recursion would fall into the very hole that it looks for."""
+    """Count the levels of nesting, level by level: recursion would itself fail on the nesting that it looks for."""
     level, depth = [value], 0
     while level and depth <= DEEPEST:
         inner: list[object] = []

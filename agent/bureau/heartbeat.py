@@ -1,15 +1,18 @@
-"""The heartbeat: once a minute, how the box is. Put into the outbox, dropped there when it comes too late to matter."""
+"""The heartbeat: every minute into the outbox, deleted there when it comes too late to matter."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.clock import Clock, rfc3339
+from agent.contract.box import CameraBeat, DriveBeat, HeartbeatBody
+from agent.contract.health import ExaminationBody
 from agent.model import Segment
 from agent.model_cameras import Camera
 from agent.periodic import run_every
@@ -17,12 +20,18 @@ from agent.periodic import run_every
 MINUTE = timedelta(seconds=60)
 
 
+class Facts(TypedDict, total=False):
+    """What only the composition root knows; what it leaves out comes from the catalog. `recorded_s` is by camera ID."""
+
+    drive: DriveBeat | None
+    recorded_s: Mapping[str, float]
+
+
 class Heartbeat:
-    """`facts` gives what only the composition knows, as `{"drive": {...} | None, "recorded_s": {camera_id: seconds}}`;
-    what it leaves out comes from the catalog."""
+    """Writes heartbeats into the outbox."""
 
     def __init__(
-        self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, facts: Callable[[], Mapping[str, Any]]
+        self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, facts: Callable[[], Facts]
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -44,23 +53,32 @@ class Heartbeat:
             self._seq += 1
             self._catalog.outbox.put("heartbeat", "heartbeat", self.data(now), now, expires_at=expires)
 
-    def data(self, now: datetime) -> dict[str, Any]:
-        """The contract's heartbeat object."""
+    def data(self, now: datetime) -> HeartbeatBody:
+        """Return the message's data."""
         facts = self._facts()
-        recorded: Mapping[str, float] = facts.get("recorded_s", {})
-        cameras = [
-            {"camera_id": c.camera_id, "up": c.up, "clock_offset_s": c.clock_offset_s,
-             "recorded_s": round(recorded[c.camera_id] if c.camera_id in recorded else self._recorded(c, now), 3)}
-            for c in self._catalog.cameras.all()
-        ]  # fmt: skip
+        recorded = facts.get("recorded_s", {})
         return {
-            "seq": self._seq, "boot_id": self._boot_id, "uptime_s": round(self._clock.monotonic() - self._started, 3),
-            "cameras": cameras, "drive": facts.get("drive"), "clock": self._clock.trust(),
-            "outbox": self._catalog.outbox.size(), "doctor": self._doctor(),
-        }  # fmt: skip
+            "seq": self._seq,
+            "boot_id": self._boot_id,
+            "uptime_s": round(self._clock.monotonic() - self._started, 3),
+            "cameras": [self._camera(camera, recorded, now) for camera in self._catalog.cameras.all()],
+            "drive": facts.get("drive"),
+            "clock": self._clock.trust(),
+            "outbox": self._catalog.outbox.size(),
+            "doctor": self._doctor(),
+        }
 
-    def _doctor(self) -> dict[str, Any] | None:
-        """The last examination in short; None before the first."""
+    def _camera(self, camera: Camera, recorded: Mapping[str, float], now: datetime) -> CameraBeat:
+        seconds = recorded[camera.camera_id] if camera.camera_id in recorded else self._recorded(camera, now)
+        return {
+            "camera_id": camera.camera_id,
+            "up": camera.up,
+            "clock_offset_s": camera.clock_offset_s,
+            "recorded_s": round(seconds, 3),
+        }
+
+    def _doctor(self) -> ExaminationBody | None:
+        """Return the last examination in short; None before the first."""
         last = self._catalog.health.last()
         return {"at": rfc3339(last.at, self._catalog.zone), **last.short()} if last else None
 
@@ -70,7 +88,7 @@ class Heartbeat:
 
 
 def recorded_s(segments: list[Segment], now: datetime, *, open_until: datetime | None) -> float:
-    """Seconds of the last minute that segments cover. An open one counts to `open_until`; None: not at all."""
+    """Sum the seconds of the last minute that segments cover. An open one counts to `open_until`; None: not at all."""
     total, reached = 0.0, now - MINUTE
     for segment in sorted(segments, key=lambda s: s.start):
         end = segment.end or open_until

@@ -1,4 +1,4 @@
-"""What the bureau's side may send: approved classes and requests. Everything else is refused, answered, logged once."""
+"""Handles what the bureau sends: approved classes and requests. Everything else is refused, answered, logged once."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from agent import words
 from agent.bureau import shapes
 from agent.bureau.connection import Received
 from agent.bureau.envelope import Incoming, unwrap, wrap
-from agent.bureau.options import ROOT, Options
+from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.clock import Clock
+from agent.contract.box import FailureAnswer, FailureBody, RefusalBody, SuccessAnswer
+from agent.contract.topics import ROOT
 from agent.drive import keys
 from agent.errors import BureauError, SiteAgentError
 from agent.model import is_id
 
 log = logging.getLogger(__name__)
-Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Handler = Callable[[Mapping[str, object]], Mapping[str, object]]
 _MOST_REQUESTS = 8
 _LARGEST_ANSWER = 512 * 1024
 _PACKET_HEAD = 64
@@ -35,7 +36,7 @@ _ERROR_KEPT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To be published by the link."""
+    """An answer that the link publishes."""
 
     topic: str
     payload: bytes
@@ -43,8 +44,11 @@ class Answer:
 
 
 class Desk:
-    """`accept_class` checks a class's body and returns the one to store; it changes nothing. `requests` maps a request's
-    name to what answers it; a handler runs in a thread of the desk, raises the project's errors, returns plain JSON."""
+    """Dispatches messages of the bureau.
+
+    `accept_class` checks a class's body and returns the one to store; it changes nothing. `requests` maps a request's name to
+    its handler; a handler runs in the desk's own thread, raises the project's errors and returns plain JSON.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class Desk:
         options: Options,
         *,
         requests: Mapping[str, Handler],
-        accept_class: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
     ) -> None:
         self._catalog = catalog
         self._clock = clock
@@ -66,14 +70,14 @@ class Desk:
         self._places = threading.BoundedSemaphore(_MOST_REQUESTS)
         self.answers: deque[Answer] = deque()
         self.largest: int | None = None
-        """What the broker takes in one packet; it ends the connection where more is sent."""
+        """The largest packet that the broker accepts; it closes the connection where one is larger."""
 
     def close(self) -> None:
         """Forget requests that have not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def take(self, message: Received) -> None:
-        """Handle one message; never raises for what a stranger sent."""
+        """Handle one message; never raises for what was sent."""
         kind, _, name = message.topic.removeprefix(f"{self._options.prefix}/").partition("/")
         try:
             if kind == "classes":
@@ -84,7 +88,7 @@ class Desk:
             self._refuse(message, error)
 
     def _take_class(self, class_id: str, message: Received) -> None:
-        if message.payload == b"":  # the bureau took its retained message back; what was approved stays approved
+        if message.payload == b"":  # the bureau removed its retained message; what was approved stays approved
             return
         _limit(message, self._options.max_class_bytes)
         if not is_id(class_id):
@@ -97,16 +101,16 @@ class Desk:
         shapes.check_dates(incoming.body)
         self._store_class(class_id, self._accepted(class_id, incoming.body))
 
-    def _accepted(self, class_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _accepted(self, class_id: str, body: Mapping[str, object]) -> Mapping[str, object]:
         try:
             return self._accept_class(body)
         except SiteAgentError:
             raise
-        except Exception as error:  # retained, it would come again after each restart: no message may end the process
+        except Exception as error:  # no message may end the process: a retained one would come again after each restart
             log.exception("class %s", class_id)
             raise BureauError("bureau.internal", name=f"classes/{class_id}") from error
 
-    def _store_class(self, class_id: str, body: Mapping[str, Any]) -> None:
+    def _store_class(self, class_id: str, body: Mapping[str, object]) -> None:
         known = self._catalog.classes.get(class_id)
         if known and known.source == "bureau" and known.body == body:
             return
@@ -144,22 +148,28 @@ class Desk:
     def _work(self, name: str, incoming: Incoming, message: Received) -> None:
         try:
             result = self._requests[name](incoming.body)
-            self._answer(message, name, incoming.event_id, {"ok": True, "result": dict(result)})
+            done: SuccessAnswer = {
+                "request": name,
+                "request_id": incoming.event_id,
+                "ok": True,
+                "result": dict(result),
+            }
+            self._answer(message, name, done)
         except SiteAgentError as error:
-            self._answer(message, name, incoming.event_id, _failure(error))
-        except Exception:  # a stranger's request must not end the recording of a class; the log has the trace
+            self._answer(message, name, _failure(name, incoming.event_id, error))
+        except Exception:  # no request may end the process; the log has the traceback
             log.exception("request %s", name)
-            self._answer(message, name, incoming.event_id, _failure(BureauError("bureau.internal", name=name)))
+            failure = _failure(name, incoming.event_id, BureauError("bureau.internal", name=name))
+            self._answer(message, name, failure)
         finally:
             self._places.release()
 
-    def _answer(self, message: Received, name: str, request_id: str | None, outcome: Mapping[str, Any]) -> None:
-        data = {"request": name, "request_id": request_id, **outcome}
+    def _answer(self, message: Received, name: str, data: SuccessAnswer | FailureAnswer) -> None:
         payload = self._wrap("response", f"request/{name}", data)
         topic = self._answer_topic(message, name)
         if len(payload) > self._room(topic, message.correlation):
-            failure = _failure(BureauError("bureau.answer_too_large", name=name))
-            payload = self._wrap("response", f"request/{name}", {"request": name, "request_id": request_id, **failure})
+            failure = _failure(name, data["request_id"], BureauError("bureau.answer_too_large", name=name))
+            payload = self._wrap("response", f"request/{name}", failure)
         self.answers.append(Answer(topic, payload, message.correlation))
 
     def _room(self, topic: str, correlation: bytes | None) -> int:
@@ -168,9 +178,11 @@ class Desk:
         return min(_LARGEST_ANSWER, self.largest - len(topic.encode()) - len(correlation or b"") - _PACKET_HEAD)
 
     def _answer_topic(self, message: Received, name: str) -> str:
-        """Where the asker wants it; where it names no topic (MQTT 3.1.1), `response/{name}` of the box. Raises BureauError
-        for a topic by which the box would speak in another voice: wildcards, `$`, a box's own topics; and for an empty
-        one, for which the broker would end the connection."""
+        """Return the requested response topic; where none is named (MQTT 3.1.1), the box's `response/{name}`.
+
+        Raises BureauError for a topic under which the answer could be taken for something else (wildcards, `$`, topics of
+        boxes), and for an empty one, for which the broker would close the connection.
+        """
         own = f"{self._options.prefix}/response/"
         topic = message.response_topic
         if topic is None:
@@ -194,21 +206,23 @@ class Desk:
             return
         log.warning("%s", words.text("bureau.refused_message", topic=shapes.shown(suffix), detail=str(error)))
         now = self._clock.now()
-        data = {
-            "topic": suffix[:200], "code": error.key, "message": str(error)[:500], "bytes": len(message.payload),
+        data: RefusalBody = {
+            "topic": suffix[:200],
+            **_described(error),
+            "bytes": len(message.payload),
             "sha256": digest,
-        }  # fmt: skip
+        }
         self._catalog.outbox.put("error", "error", data, now, expires_at=now + _ERROR_KEPT)
 
     def _answer_refusal(self, name: str, message: Received, error: SiteAgentError) -> None:
         known = name if name in self._requests else "unknown"
         try:
-            self._answer(message, known, None, _failure(error))
+            self._answer(message, known, _failure(known, None, error))
         except BureauError:
-            return  # there is no topic to answer on; the error event says so
+            return  # there is no topic to answer on; the error event reports it
 
     def _may_tell(self) -> bool:
-        """At most `errors_per_hour` log lines and error events: a flood must not fill the outbox."""
+        """Allow at most `errors_per_hour` log lines and error events: a flood must not fill the outbox."""
         now = self._clock.monotonic()
         while self._told and now - self._told[0] > 3600:
             self._told.popleft()
@@ -217,11 +231,16 @@ class Desk:
         self._told.append(now)
         return True
 
-    def _wrap(self, name: str, subject: str, data: Mapping[str, Any]) -> bytes:
+    def _wrap(self, name: str, subject: str, data: Mapping[str, object]) -> bytes:
         return wrap(
-            event_id=str(uuid.uuid4()), source=self._options.source, name=name, subject=subject,
-            at=self._clock.now(), zone=self._catalog.zone, data=data,
-        )  # fmt: skip
+            event_id=str(uuid.uuid4()),
+            source=self._options.source,
+            name=name,
+            subject=subject,
+            at=self._clock.now(),
+            zone=self._catalog.zone,
+            data=data,
+        )
 
 
 def _limit(message: Received, most: int) -> None:
@@ -229,5 +248,9 @@ def _limit(message: Received, most: int) -> None:
         raise BureauError("bureau.too_long", size=len(message.payload), most=most)
 
 
-def _failure(error: SiteAgentError) -> dict[str, Any]:
-    return {"ok": False, "error": {"code": error.key, "message": str(error)[:500]}}
+def _failure(name: str, request_id: str | None, error: SiteAgentError) -> FailureAnswer:
+    return {"request": name, "request_id": request_id, "ok": False, "error": _described(error)}
+
+
+def _described(error: SiteAgentError) -> FailureBody:
+    return {"code": error.key, "message": str(error)[:500]}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from agent import shortage, words
 from agent.bureau.connection import Connection, Received
@@ -34,7 +34,7 @@ _REBIRTH_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """`since` is when `connected` last changed; `problem` the line that says why there is no connection."""
+    """State of the link. `since`: when `connected` last changed; `problem`: one line on why there is no connection."""
 
     connected: bool
     since: datetime
@@ -42,8 +42,11 @@ class LinkStatus:
 
 
 class BureauLink:
-    """See docs/mqtt.md. `classes` and `accept_class` are the attendance stage's (the second checks a body and returns what
-    to store), `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used."""
+    """The worker of the link; see docs/mqtt.md.
+
+    `classes` and `accept_class` come from the attendance stage (the second checks a body and returns what to store),
+    `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class BureauLink:
         boot_id: str,
         version: str,
         classes: Callable[[], list[TrainingClass]],
-        accept_class: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
         requests: Mapping[str, Handler],
     ) -> None:
         options.check()
@@ -75,10 +78,11 @@ class BureauLink:
         self._explained: tuple[str, BureauError] | None = None
 
     def status(self) -> LinkStatus:
+        """Return the present state."""
         return self._status
 
     def run(self, stop: threading.Event) -> None:
-        """Stay connected until `stop`, then say `stopped` and leave."""
+        """Stay connected until `stop`, then publish `stopped` and disconnect."""
         waits = pauses(self._options)
         try:
             while not stop.is_set():
@@ -88,8 +92,8 @@ class BureauLink:
                         self._run_once(stop)
                 except SiteAgentError as error:
                     self._lost(error)
-                    # a broker that only says welcome is not yet well, nor is one that soon sends the box away again,
-                    # as two boxes of one name make it do
+                    # a CONNACK alone does not prove a working broker, nor does a connection that soon ends again,
+                    # as with two boxes of one name
                     if self._hunting or (self._acknowledged and time.monotonic() - begun > self._options.steady_s):
                         waits = pauses(self._options)
                     self._clock.wait(stop, next(waits))
@@ -97,7 +101,7 @@ class BureauLink:
             self._desk.close()
 
     def _run_once(self, stop: threading.Event) -> None:
-        """One connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
+        """Hold one connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
         self._since = self._clock.now()
         will = self._own.message("offline", self._since)
         connection = Connection(self._options, client_id=self._options.client_id, will=(self._topic("state"), will))
@@ -126,7 +130,7 @@ class BureauLink:
         self._explained = None
 
     def _serve(self, connection: Connection, pump: Pump, stop: threading.Event) -> bool:
-        """Until `stop`; whether the broker then has `stopped`."""
+        """Work until `stop`; return whether the broker then has `stopped`."""
         try:
             while not stop.is_set():
                 self._turn(connection, pump, self._options.poll_s)
@@ -134,7 +138,7 @@ class BureauLink:
         except BureauError as error:
             if error.key == "bureau.taken_over":
                 self._own.other_box()
-            # where another box takes the connection away, it is not what is sent
+            # where another box takes the connection away, no message is to blame
             self._hunting = self._own.problem() is None and self._suspects.broke(pump.sent())
             raise
 
@@ -169,7 +173,7 @@ class BureauLink:
                 pump.track(*self._birth(connection))
 
     def _goodbye(self, connection: Connection, pump: Pump) -> bool:
-        """Publish `stopped` and wait a little for what is under way; True where the broker has `stopped`."""
+        """Publish `stopped` and wait a little for messages in flight; True where the broker has `stopped`."""
         deadline = time.monotonic() + _GOODBYE_S
         while not pump.has_room() and time.monotonic() < deadline:
             connection.step(0.1)
@@ -186,7 +190,7 @@ class BureauLink:
     def _birth(self, connection: Connection) -> tuple[int, Sent]:
         return self._say(connection, "online", self._since)
 
-    def _say(self, connection: Connection, state: str, since: datetime) -> tuple[int, Sent]:
+    def _say(self, connection: Connection, state: Literal["online", "stopped"], since: datetime) -> tuple[int, Sent]:
         payload = self._own.message(state, since)
         return connection.publish(self._topic("state"), payload, retain=True), Sent("state", len(payload))
 
@@ -200,7 +204,7 @@ class BureauLink:
 
     def _warn(self, refused: list[BureauError]) -> None:
         other = self._own.problem()
-        self._warnings.are([*([other] if other else []), *self._suspects.problems(), *refused])
+        self._warnings.set([*([other] if other else []), *self._suspects.problems(), *refused])
 
     def _lost(self, error: SiteAgentError) -> None:
         problem = str(error)
@@ -212,8 +216,11 @@ class BureauLink:
 
 
 def probe(options: Options, name: str = "probe") -> None:
-    """Sign in once as the service does and leave, under a client ID of its own (it ends in `name`), so that the service's
-    session is left alone. Raises BureauError, SettingsError saying why it cannot be done."""
+    """Connect once as the service does and disconnect.
+
+    The client ID is its own (it ends in `name`), so that the service's session is left alone. Raises BureauError,
+    SettingsError saying why it cannot be done.
+    """
     options.check()
     once = replace(options, session_expiry_s=0)
     connection = Connection(once, client_id=f"{options.client_id}-{name}", will=None)
@@ -227,7 +234,7 @@ def probe(options: Options, name: str = "probe") -> None:
 
 
 def pauses(options: Options) -> Iterator[float]:
-    """Seconds between attempts, growing and spread wide, so that a county's boxes do not come back in step."""
+    """Yield seconds between attempts, growing and with wide jitter, so that a county's boxes do not reconnect in step."""
     dice, pause = random.SystemRandom(), options.pause_min_s
     yield dice.uniform(0, options.pause_min_s)
     while True:

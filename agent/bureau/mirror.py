@@ -1,4 +1,4 @@
-"""Keeps the retained topics true to the catalog where no stage puts a message itself, and ends those that served their time."""
+"""Keeps retained topics equal to the catalog where no stage writes messages itself, and removes expired ones."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _HOUR_S = 3600
 
 
 class Mirror:
+    """Reconciles cameras, open alerts and old attendance with what is published. For one thread."""
+
     def __init__(
         self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], list[TrainingClass]]
     ) -> None:
@@ -28,7 +30,7 @@ class Mirror:
         self._next_ending = clock.monotonic()
 
     def step(self) -> None:
-        """Compare, each `mirror_s`; look for attendance older than its class and 30 days, each hour."""
+        """Compare every `mirror_s`; every hour remove attendance whose class ended more than 30 days ago."""
         if self._clock.monotonic() < self._next:
             return
         self._next = self._clock.monotonic() + self._options.mirror_s
@@ -38,7 +40,7 @@ class Mirror:
             self._end_attendance()
 
     def start(self) -> None:
-        """Before a connection's retained messages are sent."""
+        """Compare at once, before a connection's retained messages are sent."""
         self._cameras()
         known = self._catalog.outbox.remembered("alerts/open")
         with self._catalog.store.write():
@@ -63,6 +65,6 @@ class Mirror:
 
 
 def last_day(cls: TrainingClass) -> date:
-    """The latest last day that the class ever had, amendments included."""
+    """Return the latest last day that the class ever had, amendments included."""
     moved = [date.fromisoformat(str(a.changes["last_day"])) for a in cls.amendments if "last_day" in a.changes]
     return max([cls.last_day, *moved])

@@ -1,4 +1,4 @@
-"""What the bureau link can be told, and the names that follow from it."""
+"""Options of the bureau link, and the names derived from them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Literal
 
 from agent import defaults
+from agent.contract.topics import ROOT
 from agent.errors import SettingsError
 from agent.model import is_id
-
-ROOT = "training/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Seconds end in `_s`, sizes in `_bytes`. `ca_file` pins the CA: with it no other one is believed. `password` and key
-    never show in texts. `signing_key` (`ssh-ed25519 AAAA…`) makes an approved class need that key's signature.
-    `session_expiry_s` 0 keeps no session at the broker. After a connection of `steady_s` pauses begin small again. A topic
-    that the broker refuses is tried again after `refused_pause_s`, one that breaks the link after `aside_pause_s` and then
-    ever later."""
+    """Seconds end in `_s`, sizes in `_bytes`.
+
+    `ca_file` pins the CA: no other one is trusted then. `password` and key never appear in texts. With `signing_key`
+    (`ssh-ed25519 AAAA…`) an approved class needs that key's signature. `session_expiry_s` 0 keeps no session at the broker.
+    After a connection that lasted `steady_s`, reconnect delays start small again. A topic that the broker refuses is tried
+    again after `refused_pause_s`; one that breaks the link after `aside_pause_s`, and then after longer and longer pauses.
+    """
 
     county: str
     site: str
@@ -55,20 +56,21 @@ class Options:
 
     @property
     def prefix(self) -> str:
-        """Every topic of the box begins with it; no slash at the end."""
+        """Return what every topic of the box begins with; no slash at the end."""
         return f"{ROOT}/{self.county}/{self.site}/{self.box}"
 
     @property
     def client_id(self) -> str:
+        """Return the MQTT client ID."""
         return f"site-agent.{self.county}.{self.site}.{self.box}"
 
     @property
     def source(self) -> str:
-        """The CloudEvents source."""
+        """Return the CloudEvents source."""
         return f"/training/{self.county}/{self.site}/{self.box}"
 
     def check(self) -> None:
-        """Raise SettingsError for a name that is no ID, or a file of certificates that cannot be read."""
+        """Raise SettingsError for a name that is not an ID, or a certificate file that cannot be read."""
         for key in ("county", "site", "box"):
             if not is_id(getattr(self, key)):
                 raise SettingsError("bureau.not_id", key=key)

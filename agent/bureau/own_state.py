@@ -1,8 +1,8 @@
-"""The box's own retained `state`: what it says there, and what somebody else put there.
+"""The box's own retained `state`: what it publishes there, and what another sender published there.
 
-Two boxes of one name (a copied memory card) take each other's connection away for ever, and the bureau gets both boxes'
-messages under one name. Most brokers do not say so. But the box hears its own topic: a state with another `boot_id` is another
-box's, if it cannot be of an earlier run of this one.
+Two boxes of one name (a copied memory card) keep taking each other's connection away, and the bureau gets both boxes'
+messages under one name. Most brokers do not report it. But the box is subscribed to its own topic: a state with another
+`boot_id` comes from another box, if it cannot come from an earlier run of this one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from agent import clock as clocks
 from agent import words
@@ -20,16 +20,17 @@ from agent.bureau.envelope import unwrap, wrap
 from agent.bureau.options import Options
 from agent.catalog import Catalog
 from agent.clock import Clock
+from agent.contract.box import StateBody
 from agent.errors import BureauError
 from agent.model_alerts import AlertKind
 
 log = logging.getLogger(__name__)
 _SUBJECT = "box"
-_OVER_S = 3600.0  # without a sign of the other box
+_OVER_S = 3600.0  # without a message of the other box the alert is cleared
 
 
 class OwnState:
-    """For one thread. `since` in the messages is the connection's, so that an old will tells itself apart."""
+    """For one thread. `since` in the messages is when the connection began, so that an old will can be recognised."""
 
     def __init__(self, catalog: Catalog, clock: Clock, options: Options, *, boot_id: str, version: str) -> None:
         self._catalog = catalog
@@ -42,26 +43,35 @@ class OwnState:
         open_ = catalog.alerts.open_one(AlertKind.BOX_DUPLICATE, _SUBJECT)
         self._seen = clock.monotonic() if open_ else None
 
-    def message(self, state: str, since: datetime) -> bytes:
-        """Will and birth are alike but for one word."""
-        data = {
-            "state": state, "boot_id": self._boot_id, "version": self._version,
+    def message(self, state: Literal["online", "offline", "stopped"], since: datetime) -> bytes:
+        """Return the payload of will, birth or goodbye; they differ in `state` only."""
+        data: StateBody = {
+            "state": state,
+            "boot_id": self._boot_id,
+            "version": self._version,
             "since": clocks.rfc3339(since, self._catalog.zone),
-        }  # fmt: skip
+        }
         return wrap(
-            event_id=str(uuid.uuid4()), source=self._options.source, name="state", subject="state", at=since,
-            zone=self._catalog.zone, data=data,
-        )  # fmt: skip
+            event_id=str(uuid.uuid4()),
+            source=self._options.source,
+            name="state",
+            subject="state",
+            at=since,
+            zone=self._catalog.zone,
+            data=data,
+        )
 
     def connecting(self) -> None:
-        """Nothing was heard on the new connection yet."""
+        """Forget what was heard on the connection before."""
         self._echoed = False
 
     def take(self, message: Received) -> bool:
-        """Look at a message on the topic. True where the box's birth does not stand and must be told again, as after the will
-        of an old connection."""
+        """Take in a message on the topic.
+
+        True where the box's birth was overwritten and must be published again, as after the will of an old connection.
+        """
         try:
-            data: Mapping[str, Any] = unwrap(message.payload).body if message.payload else {}
+            data: Mapping[str, object] = unwrap(message.payload).body if message.payload else {}
         except BureauError:
             data = {}
         online = data.get("state") == "online"
@@ -73,9 +83,12 @@ class OwnState:
             self.other_box()
         return not online and not message.retained
 
-    def _is_another(self, message: Received, data: Mapping[str, Any]) -> bool:
-        """What an earlier run of this box left behind (kept at the broker, queued for its session, a late will) comes before
-        the echo of this run's birth, or its connection began before that."""
+    def _is_another(self, message: Received, data: Mapping[str, object]) -> bool:
+        """Whether it cannot come from an earlier run of this box.
+
+        What an earlier run left behind (retained at the broker, queued for its session, a late will) comes before the echo of
+        this run's birth, or its connection began before that.
+        """
         if data.get("state") == "online" and not message.retained and self._echoed:
             return True
         try:
@@ -85,7 +98,7 @@ class OwnState:
         return self._first is not None and since > self._first
 
     def other_box(self) -> None:
-        """There is another box of this name: told to the log and, once, to the bureau."""
+        """Report that there is another box of this name: to the log and, once, to the bureau."""
         if self.problem() is None:
             log.error("%s", BureauError("bureau.taken_over"))
         self._seen = self._clock.monotonic()
@@ -93,7 +106,7 @@ class OwnState:
         self._catalog.alerts.raise_(AlertKind.BOX_DUPLICATE, _SUBJECT, text, self._clock.now())
 
     def problem(self) -> BureauError | None:
-        """What is wrong while the other box was seen of late; afterwards the alert is cleared."""
+        """Return the error while the other box was seen within the last hour; clear the alert afterwards."""
         if self._seen is None:
             return None
         if self._clock.monotonic() - self._seen > _OVER_S:

@@ -1,8 +1,9 @@
-"""Carries the outbox over one connection: a bounded number of messages under way, in order, deleted on acknowledgement.
+"""Sends the outbox over one connection: a bounded number of messages in flight, in order, deleted on acknowledgement.
 
-Order on a new connection: first what is retained (the newest of each topic for a broker that came back empty, then what
-waits for those topics), then the birth, then the rest. So whoever finds the box `online` finds its retained state right.
-Of a retained topic's waiting messages only the newest is sent with the retain flag: a late joiner never meets an old one.
+Order on a new connection: first retained messages (the newest of each topic for a broker that came back empty, then what
+waits for those topics), then the birth, then the rest. So a subscriber that finds the box `online` finds its retained state
+correct. Of a retained topic's waiting messages only the newest is sent with the retain flag: a late subscriber never gets an
+old one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PACKET_OVERHEAD = 256
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """`at` is monotonic; `message` None for what is not from the outbox."""
+    """A message in flight. `at` is monotonic; `message` is None for what is not from the outbox."""
 
     at: float
     sent: Sent
@@ -36,8 +37,11 @@ class _UnderWay:
 
 
 class Pump:
-    """`birth` publishes the box's `online` and returns the message ID and what was sent. `suspects` knows which topics break
-    the link."""
+    """Sends the outbox over `connection`.
+
+    `birth` publishes the box's `online` and returns the message ID and what was sent. `suspects` knows which topics break the
+    link.
+    """
 
     def __init__(
         self,
@@ -79,23 +83,23 @@ class Pump:
                 self._send(message)
 
     def has_room(self) -> bool:
-        """Whether one more message may be under way; a broker ends the connection where it is sent more than it takes."""
+        """Return whether one more message may be in flight; beyond its limit a broker closes the connection."""
         return len(self._flight) < (1 if self._suspects.alone else self._connection.window)
 
     def track(self, mid: int, sent: Sent) -> None:
-        """Count a message that is not from the outbox (birth, answer) as under way."""
+        """Count a message that is not from the outbox (birth, answer) as in flight."""
         self._flight[mid] = _UnderWay(time.monotonic(), sent)
 
     def under_way(self) -> Set[int]:
-        """IDs of the messages that wait for their acknowledgement."""
+        """Return the IDs of the messages that wait for their acknowledgement."""
         return self._flight.keys()
 
     def sent(self) -> list[Sent]:
-        """What waits for its acknowledgement."""
+        """Return what waits for its acknowledgement."""
         return [waiting.sent for waiting in self._flight.values()]
 
     def problems(self) -> list[BureauError]:
-        """A line for each topic that the broker refused."""
+        """Return an error for each topic that the broker refused."""
         return list(self._blocked.values())
 
     def _is_set_aside(self, topic: str, size: int | None = None) -> bool:
@@ -113,7 +117,7 @@ class Pump:
         if not self._is_set_aside("state"):
             self.track(*self._birth())
         self.born = True
-        yield None  # the birth has taken a place under way
+        yield None  # the birth counts as in flight
         yield from self._rest()
 
     def _rest(self) -> Iterator[Message | None]:
@@ -148,17 +152,23 @@ class Pump:
         if message.type in _TELL_REPLAYED and isinstance(data, dict):
             data = {**data, "replayed": replayed}
         return wrap(
-            event_id=message.event_id, source=self._options.source, name=message.type, subject=message.topic,
-            at=message.created_at, zone=self._catalog.zone, data=data, replayed=replayed,
-        )  # fmt: skip
+            event_id=message.event_id,
+            source=self._options.source,
+            name=message.type,
+            subject=message.topic,
+            at=message.created_at,
+            zone=self._catalog.zone,
+            data=data,
+            replayed=replayed,
+        )
 
     def _is_late(self, message: Message) -> bool:
-        """Made before this connection (by number: the clock may have been put back since), or some time ago."""
+        """Whether it was written before this connection (by number: the clock may have been set back), or `late_s` ago."""
         age = self._clock.now() - message.created_at
         return message.seq <= self._before or age > timedelta(seconds=self._options.late_s)
 
     def take_acks(self) -> None:
-        """Delete what the broker has acknowledged, in one transaction: on a slow disk each one costs milliseconds."""
+        """Delete what the broker has acknowledged, in one transaction: on a slow disk each commit costs milliseconds."""
         done = []
         while self._connection.acks:
             mid, refusal = self._connection.acks.popleft()

@@ -1,10 +1,10 @@
-"""Which message breaks the link.
+"""Finds the message that breaks the link.
 
-A broker may end the connection for what is sent: a packet larger than it takes, a topic that it forbids. MQTT 3.1.1 gives no
-reason, and in MQTT 5 not every broker does. The same message would be sent first again after each reconnection, and nothing
-else would ever get out. So: a topic of which messages were under way, and none acknowledged, when the link broke `BREAKS`
-times in a row is suspected; while there are suspects one message at a time is sent; the topic that is alone under way when
-the link breaks again is set aside for a while, longer each time. Its messages stay in the outbox, all others go on.
+A broker may close the connection because of what is sent: a packet larger than it accepts, a topic that it forbids. MQTT
+3.1.1 gives no reason, and in MQTT 5 not every broker does. The same message would be sent first after each reconnection, and
+nothing else would ever be delivered. So: a topic that had messages in flight, and none acknowledged, when the link broke
+`BREAKS` times in a row is suspected; while there are suspects, one message at a time is sent; the topic that is alone in
+flight when the link breaks again is set aside for a while, longer each time. Its messages stay in the outbox, all others go on.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from agent.errors import BureauError
 
 log = logging.getLogger(__name__)
 BREAKS = 2
-_HUNT_S = 600.0  # suspicion that nothing confirms lapses
+_HUNT_S = 600.0  # a suspicion that is not confirmed lapses
 _LONGEST_S = 3600.0
-_FRUITLESS = 10  # topics set aside, and still nothing was acknowledged: it is the broker, not what is sent
+_FRUITLESS = 10  # topics set aside without any acknowledgement: the broker is at fault, not the messages
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message under way: `topic` after the box's prefix, `size` of the payload in bytes; `again` where it is sent again after
-    a reconnection."""
+    """A message in flight: `topic` after the box's prefix, `size` of the payload in bytes.
+
+    `again`: it will be sent again after a reconnection.
+    """
 
     topic: str
     size: int
@@ -36,7 +38,7 @@ class Sent:
 
 @dataclass(slots=True)
 class _Aside:
-    """`until` is monotonic, `pause` the seconds that it lasts."""
+    """A topic that is set aside. `until` is monotonic, `pause` its length in seconds."""
 
     size: int
     pause: float
@@ -44,7 +46,7 @@ class _Aside:
 
 
 class Suspects:
-    """Outlives connections. `pause_s` is how long a topic is set aside the first time. For one thread."""
+    """Kept across connections. `pause_s`: how long a topic is set aside the first time. For one thread."""
 
     def __init__(self, pause_s: float) -> None:
         self._pause_s = pause_s
@@ -56,32 +58,38 @@ class Suspects:
 
     @property
     def alone(self) -> bool:
-        """Whether only one message may be under way: there are suspects, or a topic that was set aside is tried again."""
+        """Whether only one message may be in flight: there are suspects, or a topic that was set aside is tried again."""
         now = time.monotonic()
         hunted = now - self._last < _HUNT_S and any(count >= BREAKS for count in self._breaks.values())
         return hunted or any(a.until <= now < a.until + _HUNT_S for a in self._aside.values())
 
     def set_aside_until(self, topic: str, size: int | None = None) -> float | None:
-        """Monotonic; None where the topic may be sent. `size` of a message that stands for all before it: a smaller one than
-        that which broke the link may be tried at once."""
+        """Return the monotonic time until which the topic is not sent; None where it may be sent.
+
+        `size` is given for a message that replaces all before it: one smaller than the message that broke the link may be
+        tried at once.
+        """
         aside = self._aside.get(topic)
         if aside and size is not None and size < aside.size:
             aside.until = min(aside.until, time.monotonic())
         return aside.until if aside and time.monotonic() < aside.until else None
 
     def acknowledged(self, topic: str) -> None:
+        """Clear a topic: the broker accepts its messages."""
         self._breaks.pop(topic, None)
         self._fruitless = 0
         if self.set_aside_until(topic) is None:
             self._aside.pop(topic, None)
 
     def broke(self, under_way: Sequence[Sent]) -> bool:
-        """The link broke while these were under way. True where that led a step further, so that the next connection need not
-        wait long."""
+        """Take in that the link broke while these were in flight.
+
+        True where that narrowed the search, so that the next connection need not wait long.
+        """
         now, alone = time.monotonic(), self.alone
         named = {sent.topic: sent.size for sent in under_way if sent.again}
         if not named or now - self._given_up < _LONGEST_S:
-            self._breaks.clear()  # it broke of itself
+            self._breaks.clear()  # the link broke without a message to blame
             return False
         known = self._breaks if alone else {}
         self._breaks = {**known, **{topic: self._breaks.get(topic, 0) + 1 for topic in named}}
@@ -104,7 +112,7 @@ class Suspects:
         log.warning("%s", _problem(topic, self._aside[topic]))
 
     def problems(self) -> list[BureauError]:
-        """A line for each topic that is set aside."""
+        """Return an error for each topic that is set aside."""
         now = time.monotonic()
         return [_problem(topic, aside) for topic, aside in self._aside.items() if now < aside.until]
 

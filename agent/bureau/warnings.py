@@ -1,5 +1,7 @@
-"""What is wrong with the link though there is one (topics that do not get through, another box of the same name), kept in the
-catalog, so that the doctor of another process finds it."""
+"""Warnings about a working link, kept in the catalog for the doctor, which runs in another process.
+
+They are about topics that do not get through and about another box of the same name.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,15 @@ _FACT = "bureau.warnings"
 
 
 class Warnings:
-    """Writes only what changed. Begins with none."""
+    """Writes only changes. Begins with an empty list."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._told = catalog.facts.get(_FACT) or "[]"
-        self.are([])
+        self.set([])
 
-    def are(self, errors: Sequence[BureauError]) -> None:
+    def set(self, errors: Sequence[BureauError]) -> None:
+        """Replace the warnings."""
         text = json.dumps([[error.key, error.params] for error in errors])
         if text != self._told:
             self._told = text
@@ -28,5 +31,5 @@ class Warnings:
 
 
 def kept(catalog: Catalog) -> list[BureauError]:
-    """As the running agent last said."""
+    """Return the warnings that the running agent wrote last."""
     return [BureauError(key, **params) for key, params in json.loads(catalog.facts.get(_FACT) or "[]")]

@@ -9,14 +9,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import TypedDict
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent import clock as clocks
-from agent.catalog.base import JsonObject, Row, Store, dump
+from agent.catalog.base import Row, Store, dump
 from agent.catalog.outbox import Outbox
 from agent.model import Session
 from agent.model_alerts import Alert, AlertKind, Severity
+
+if TYPE_CHECKING:
+    from agent.contract.alerts import AlertBody
 
 SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_MISSING: "critical", AlertKind.DRIVE_WRONG: "critical", AlertKind.DRIVE_READ_ONLY: "critical",
@@ -25,26 +28,6 @@ SEVERITY: Mapping[AlertKind, Severity] = {
     AlertKind.CAMERA_REFUSED: "critical", AlertKind.PICTURE_COVERED: "critical", AlertKind.ATTENDANCE_EMPTY: "critical",
     AlertKind.CAMERA_EXCHANGED: "critical", AlertKind.BOX_DUPLICATE: "critical", AlertKind.AGENT_RESTARTED: "info",
 }  # fmt: skip
-
-
-class AlertObject(TypedDict):
-    """The contract's alert object (docs/schemas/alert.json)."""
-
-    alert_id: str
-    kind: str
-    state: str
-    severity: Severity
-    since: str
-    at: str
-    class_id: str | None
-    date: str | None
-    session: str | None
-    camera_id: str | None
-    message: str
-    first_message: str
-    latest_message: str
-    evidence: JsonObject
-    replayed: bool
 
 
 class Alerts:
@@ -178,7 +161,7 @@ class Alerts:
         data = [self.as_data(a) for a in self.opened()]
         self._outbox.put("alerts/open", "alerts.open", data, at, retained=True)
 
-    def as_data(self, alert: Alert) -> AlertObject:
+    def as_data(self, alert: Alert) -> AlertBody:
         """Build the contract's alert object; the bureau link sets `replayed` when it delivers late."""
         return {
             "alert_id": alert.alert_id,

@@ -5,28 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import TypedDict
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent import clock as clocks
 from agent.catalog.base import Row, Store, dump, moment
 from agent.model_cameras import Camera, Stream, Verdict
 
-
-class CameraObject(TypedDict):
-    """The contract's camera object (docs/schemas/camera.json)."""
-
-    camera_id: str
-    serial: str
-    manufacturer: str
-    model: str
-    firmware: str
-    verdict: str
-    reasons: list[str]
-    up: bool
-    exchanged: bool
-    accepted_serial: str
-    unverified_since: str | None
+if TYPE_CHECKING:
+    from agent.contract.cameras import CameraMessage
 
 
 class Cameras:
@@ -153,7 +140,7 @@ class Cameras:
         return moment(row["seen_at"]) if row else None
 
 
-def camera_data(camera: Camera, zone: ZoneInfo) -> CameraObject:
+def camera_data(camera: Camera, zone: ZoneInfo) -> CameraMessage:
     """Build the contract's camera object, times in `zone`."""
     since = camera.unverified_since
     return {

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from agent import clock as clocks
 from agent.catalog.base import JsonObject, Row, Store, dump
 from agent.model import Session
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class AttendanceFigures:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def put(self, body: Mapping[str, object], at: datetime) -> None:
+    def put(self, body: AttendanceBody, at: datetime) -> None:
         """Insert or replace a half-day's attendance object."""
         with self._store.write() as db:
             db.execute(
@@ -75,21 +78,22 @@ class AttendanceFigures:
                 ],
             )
 
-    def get(self, class_id: str, day: date, session: Session) -> dict[str, Any] | None:
+    def get(self, class_id: str, day: date, session: Session) -> AttendanceBody | None:
         row = self._store.row(
             "select body from attendance where class_id = ? and date = ? and session = ?",
             [class_id, day.isoformat(), session.value],
         )
-        return dict(json.loads(row["body"])) if row else None
+        found: AttendanceBody | None = json.loads(row["body"]) if row else None
+        return found
 
-    def of_class(self, class_id: str) -> list[dict[str, Any]]:
+    def of_class(self, class_id: str) -> list[AttendanceBody]:
         """Return the attendance objects of a class in order of time."""
         rows = self._store.rows(
             "select body from attendance where class_id = ? order by date,"
             " case session when 'am' then 0 when 'pm' then 1 else 2 end",
             [class_id],
         )
-        return [dict(json.loads(row["body"])) for row in rows]
+        return [json.loads(row["body"]) for row in rows]
 
 
 def _to_class(row: Row) -> ClassRow:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from agent import clock as clocks
 from agent.catalog.base import Row, Store, moment
 from agent.catalog.outbox import Outbox
 from agent.model import Session
+
+if TYPE_CHECKING:
+    from agent.contract.box import ChainBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Chain:
 
         The bureau then holds the head, so that it cannot be changed unnoticed.
         """
-        data = {
+        data: ChainBody = {
             "class_id": link.class_id,
             "date": link.date.isoformat(),
             "session": link.session.value,

@@ -9,12 +9,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent import clock as clocks
 from agent.catalog.base import dump
 from agent.catalog.drives import Facts
 from agent.words import Language
+
+if TYPE_CHECKING:
+    from agent.contract.health import FindingBody, SummaryBody
 
 Severity = Literal["ok", "info", "warning", "critical"]
 ORDER: tuple[Severity, ...] = ("ok", "info", "warning", "critical")
@@ -36,7 +39,7 @@ class Finding:
     mend: str = ""
     said: Mapping[Language, tuple[str, str]] = field(default_factory=dict, compare=False, hash=False)
 
-    def as_data(self) -> dict[str, str]:
+    def as_data(self) -> FindingBody:
         """Build the contract's object."""
         return {"check": self.check, "severity": self.severity, "finding": self.finding, "mend": self.mend}
 
@@ -65,7 +68,7 @@ class Examination:
     def count(self, severity: Severity) -> int:
         return sum(f.severity == severity for f in self.findings)
 
-    def short(self) -> dict[str, object]:
+    def short(self) -> SummaryBody:
         """Build the heartbeat's `doctor` object, except for `at`; `checks` lists the checks with problems, worst first."""
         checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {

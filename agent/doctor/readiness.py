@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agent import clock as clocks
 from agent import schedule
@@ -15,6 +16,9 @@ from agent.drive import Drive
 from agent.errors import DriveError
 from agent.model_cameras import Camera, Verdict
 from agent.model_classes import Room, TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.health import ReadinessBody
 
 
 def check(box: Box, cls: TrainingClass) -> list[Finding]:
@@ -85,7 +89,7 @@ def _space(box: Box, cls: TrainingClass) -> Finding:
     return good("class.space", "class.space_ok", **shown)
 
 
-def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> dict[str, object]:
+def sheet(box: Box, cls: TrainingClass, findings: Sequence[Finding]) -> ReadinessBody:
     """Return the message for the bureau: topic `readiness/{class_id}`, retained."""
     return {
         "class_id": cls.class_id,

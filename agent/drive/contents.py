@@ -105,8 +105,12 @@ def _figures(view: View, key: HalfDay) -> str:
     figures = view.figures(*key)
     if figures is None:
         return escape(t("papers.no_figures"))
-    pairs = [("papers.expected", "expected"), ("papers.present", "present"), ("papers.absent", "absent")]
-    shown = [f"{t(name)} {'—' if figures.get(field) is None else figures[field]}" for name, field in pairs]
+    pairs = [
+        ("papers.expected", figures["expected"]),
+        ("papers.present", figures["present"]),
+        ("papers.absent", figures["absent"]),
+    ]
+    shown = [f"{t(name)} {'—' if value is None else value}" for name, value in pairs]
     status = t(f"attendance.status.{figures['status']}")
     return escape(f"{'，'.join(shown)}（{status}）")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent import ledger, missing
@@ -13,6 +14,9 @@ from agent.clock import parse, rfc3339
 from agent.model import Gap, Session
 from agent.model_classes import TrainingClass
 from agent.schedule import Placement, planned
+
+if TYPE_CHECKING:
+    from agent.contract.recordings import GapBody
 
 # a camera or drive that failed before the class began still explains what is missing in it
 _BEFORE = timedelta(days=7)
@@ -90,7 +94,7 @@ def _down_since(catalog: Catalog, now: datetime) -> datetime | None:
     return parse(alive)
 
 
-def as_object(gap: Gap, zone: ZoneInfo) -> dict[str, object]:
+def as_object(gap: Gap, zone: ZoneInfo) -> GapBody:
     """Return the contract's gap object."""
     return {
         "camera_id": gap.camera_id,

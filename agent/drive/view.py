@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.catalog import Catalog
@@ -14,6 +15,9 @@ from agent.drive.identity import Drive
 from agent.missing import RoomTime
 from agent.model import Gap, Look, Segment, Session
 from agent.model_classes import TrainingClass
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class View:
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...]
     rooms: tuple[RoomTime, ...]
-    attendance: tuple[Mapping[str, object], ...]
+    attendance: tuple[AttendanceBody, ...]
     zone: ZoneInfo
     now: datetime
     sealed: bool = False
@@ -42,7 +46,7 @@ class View:
         found |= {(date.fromisoformat(str(a["date"])), Session(str(a["session"]))) for a in self.attendance}
         return sorted(found, key=lambda key: (key[0], key[1].order))
 
-    def figures(self, day: date, session: Session) -> Mapping[str, object] | None:
+    def figures(self, day: date, session: Session) -> AttendanceBody | None:
         """Return the attendance object of a half-day, None where there is none."""
         wanted = (day.isoformat(), session.value)
         return next((a for a in self.attendance if (a["date"], a["session"]) == wanted), None)

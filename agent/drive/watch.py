@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import schedule, shortage
 from agent.catalog import Catalog
@@ -21,10 +22,12 @@ from agent.drive.complaints import Complaints
 from agent.drive.identity import Drive
 from agent.drive.outages import UNUSABLE_KINDS, OutageLog
 from agent.errors import CatalogError, DriveError, Shortage
-from agent.model import DriveReport
 from agent.model_alerts import AlertKind
 from agent.model_classes import TrainingClass
 from agent.periodic import ErrorLog, run_every
+
+if TYPE_CHECKING:
+    from agent.contract.box import DriveBeat
 
 log = logging.getLogger(__name__)
 _GIGABYTE = 1e9
@@ -129,7 +132,7 @@ class DriveWatch:
             slots = sorted(self._slots, key=lambda s: s is not first)
             return [s.drive for s in slots if s.drive and (s.error is None or s.error.kind == "drive.full")]
 
-    def report(self) -> DriveReport:
+    def report(self) -> DriveBeat:
         """Return the drive object of the heartbeat: the drive in use, else the first mount point."""
         with self._lock:
             slot = self._current or (self._slots[0] if self._slots else None)

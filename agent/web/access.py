@@ -1,4 +1,4 @@
-"""Who may: passwords by argon2, sign-in throttled, sessions in the catalog, a token against forged requests."""
+"""Authentication: argon2 passwords, throttled sign-in, sessions in the catalog, a CSRF token for each."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ LASTS = timedelta(hours=2)
 TOUCH = timedelta(minutes=5)
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 200
-_ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
+_ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without characters that look alike
 _NAME = re.compile(r"\w[\w.\-]{0,31}\Z")
 
 
 def new_password() -> str:
-    """Sixteen characters that a person can read off a screen (93 bits)."""
+    """Return sixteen random characters that a person can read off a screen (93 bits)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
 
 
 def typed_name(text: str) -> str:
-    """A name as a person types it; an input method may have made its letters wide."""
+    """Normalise a typed name; an input method may have made its letters full-width."""
     return unicodedata.normalize("NFKC", text.strip())[:64]
 
 
 def account_name(text: str) -> str:
-    """A name for a new account or token. Raises InputError."""
+    """Check a name for a new account or token. Raises InputError."""
     name = typed_name(text)
     if not _NAME.match(name):
         raise InputError("accounts.bad_name", name=repr(text)[1:-1][:64])
@@ -44,7 +44,7 @@ def account_name(text: str) -> str:
 
 
 def check_password(account: Account, old: str, new: str) -> None:
-    """Refuse a password that guesses would find. Raises InputError."""
+    """Refuse a password that is easy to guess. Raises InputError."""
     if not SHORTEST_PASSWORD <= len(new) <= LONGEST_PASSWORD:
         raise InputError("accounts.password_length", least=SHORTEST_PASSWORD, most=LONGEST_PASSWORD)
     if new == old:
@@ -61,30 +61,30 @@ class Access:
         self._catalog = catalog
         self._clock = clock
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-        # what an unknown name is checked against, so that it takes as long as a known one
+        # an unknown name is checked against this hash, so that it takes as long as a known one
         self._nobody = self._hasher.hash(secrets.token_hex())
         self.throttle = Throttle(clock, lambda name, where: catalog.origins.known(name, where, clock.now()))
 
     def make(self, name: str, role: Role | None = None, by: str = COMMAND) -> str:
-        """Make an account or give it a new password; return the password, which is nowhere else.
+        """Make an account or give it a new password; return the password, which is stored nowhere else.
 
-        Whoever signs in with it must choose another. `role` None keeps an account's role. Raises InputError.
+        Whoever signs in with it must choose a new one. `role` None keeps an account's role. Raises InputError.
         """
         password = new_password()
         self._catalog.accounts.put(name, role, self._hasher.hash(password), self._clock.now(), by)
         return password
 
     def make_token(self, name: str, role: Role, days: int, by: str = COMMAND) -> tuple[str, datetime]:
-        """A token for a program and when it ends; it is nowhere else."""
+        """Make a token for a program; return it and its expiry. It is stored nowhere else."""
         token, now = secrets.token_urlsafe(32), self._clock.now()
         until = now + timedelta(days=days)
         self._catalog.accounts.put_token(token, name, role, now, until, by)
         return token, until
 
     def sign_in(self, name: str, password: str, address: str) -> str | None:
-        """A session's token, or None: wrong name or password.
+        """Begin a session and return its token; None: wrong name or password.
 
-        Raises Throttled where it is not looked at now, InputError where the password is right and the account disabled.
+        Raises Throttled where the password is not checked now, InputError where the password is right and the account disabled.
         """
         account = self._catalog.accounts.get(name)
         if not self._matches(name, account, password, address) or account is None:
@@ -95,9 +95,9 @@ class Access:
         return self._begin(account)
 
     def change_password(self, me: SignedIn, old: str, new: str, address: str) -> str | None:
-        """The person's own password; all sessions end and the token of a new one is returned. None: the old one is wrong.
+        """Change the own password and end all sessions; return the token of a new one. None: the old one is wrong.
 
-        Raises Throttled where it is not looked at now, InputError where the new one will not do.
+        Raises Throttled where the password is not checked now, InputError where the new one is not acceptable.
         """
         account = self._catalog.accounts.the(me.name)
         if not self._matches(me.name, account, old, address):
@@ -126,7 +126,7 @@ class Access:
         return token if begun else None
 
     def token(self, text: str) -> Token | None:
-        """Whose it is, if it is still good; that it was used is kept."""
+        """Return whose API token it is, if it is still valid, and record its use."""
         now = self._clock.now()
         found = self._catalog.accounts.token(text, now)
         if found and (found.used_at is None or now - found.used_at > TOUCH):
@@ -134,7 +134,7 @@ class Access:
         return found
 
     def session(self, token: str) -> SignedIn | None:
-        """Whose it is; a session that is used lasts on."""
+        """Return whose session it is, if it is still valid; use prolongs it."""
         now = self._clock.now()
         found = self._catalog.accounts.session(token, now)
         if found and now - found.seen_at > TOUCH:

@@ -1,4 +1,4 @@
-"""The pages about accounts: the own password, and for those who manage them the list, new ones, passwords, disabling."""
+"""Account pages: the own password; for managers the list, new accounts, new passwords, disabling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def password_form(v: Visit) -> Response:
 
 
 def change_password(v: Visit) -> Response:
-    """The old password is asked, so that a screen left open is not enough; all other sessions end."""
+    """Change the own password and end all other sessions.
+
+    The old password is asked for, so that an unattended screen is not enough.
+    """
     me, target, form = _me(v), v.form.get("next", ""), v.form
     if form.get("new", "") != form.get("again", ""):
         return _password_page(v, target, v.t("web.password_differs"), 400)
@@ -40,9 +43,14 @@ def change_password(v: Visit) -> Response:
 
 def _password_page(v: Visit, target: str, fault: str = "", status: int = 200) -> Response:
     return v.page(
-        "password.html", status, next=target, fault=fault, least=SHORTEST_PASSWORD, most=LONGEST_PASSWORD,
+        "password.html",
+        status,
+        next=target,
+        fault=fault,
+        least=SHORTEST_PASSWORD,
+        most=LONGEST_PASSWORD,
         manages=_me(v).role in MANAGERS,
-    )  # fmt: skip
+    )
 
 
 def accounts(v: Visit) -> Response:
@@ -51,7 +59,7 @@ def accounts(v: Visit) -> Response:
 
 
 def make(v: Visit) -> Response:
-    """A new account; the password stands on the answer and nowhere else."""
+    """Make an account; its password is shown on the answer and stored nowhere else."""
     try:
         name, role = _new(v)
         return _list(v, made=name, password=v.site.access.make(name, role, v.who))
@@ -60,7 +68,7 @@ def make(v: Visit) -> Response:
 
 
 def reset(v: Visit) -> Response:
-    """A new password for somebody who lost it."""
+    """Give a new password to somebody who lost theirs."""
     try:
         account = _theirs(v)
         return _list(v, made=account.name, password=v.site.access.make(account.name, None, v.who))
@@ -85,7 +93,7 @@ def enable(v: Visit) -> Response:
 
 
 def _new(v: Visit) -> tuple[str, Role]:
-    """The name and role that the form gives. Raises InputError where the caller may not make it, or it is there already."""
+    """Read name and role from the form. Raises InputError where the caller may not make it, or it exists."""
     role = next((r for r in ROLES if r == v.form.get("role")), None)
     if role is None or not may_manage(_me(v).role, role):
         raise InputError("accounts.not_yours")
@@ -96,7 +104,7 @@ def _new(v: Visit) -> tuple[str, Role]:
 
 
 def _theirs(v: Visit) -> Account:
-    """The account that the form names, where the caller may manage it. Raises InputError."""
+    """Find the account that the form names, where the caller may manage it. Raises InputError."""
     me, account = _me(v), v.site.catalog.accounts.the(v.form.get("name", ""))
     if not may_manage(me.role, account.role):
         raise InputError("accounts.not_yours")
@@ -114,10 +122,14 @@ def _refused(v: Visit, error: InputError) -> Response:
 def _list(v: Visit, status: int = 200, **more: Any) -> Response:
     catalog, role = v.site.catalog, _me(v).role
     values = {
-        "fault": "", "made": "", "password": "", "accounts": catalog.accounts.all(),
-        "tokens": catalog.accounts.tokens(v.site.clock.now()), "roles": [r for r in ROLES if may_manage(role, r)],
+        "fault": "",
+        "made": "",
+        "password": "",
+        "accounts": catalog.accounts.all(),
+        "tokens": catalog.accounts.tokens(v.site.clock.now()),
+        "roles": [r for r in ROLES if may_manage(role, r)],
         "may": lambda account: may_manage(role, account.role),
-    }  # fmt: skip
+    }
     return v.page("accounts.html", status, **(values | more))
 
 

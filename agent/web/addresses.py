@@ -1,4 +1,4 @@
-"""The box's own addresses, as far as somebody may type one to reach the page, and what a certificate can name."""
+"""The box's own addresses under which the page can be reached, and which names a certificate can hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\Z")
-# these need neither a netlink socket nor more of /proc than a hardened unit has
+# these files need no netlink socket and are readable in a hardened systemd unit
 _IPV4 = Path("/proc/self/net/fib_trie")
 _IPV6 = Path("/proc/self/net/if_inet6")
 _TEMPORARY, _DUPLICATE, _DEPRECATED, _TENTATIVE = 0x01, 0x08, 0x20, 0x40
@@ -15,7 +15,7 @@ _PASSING = _TEMPORARY | _DUPLICATE | _DEPRECATED | _TENTATIVE
 
 
 def own_addresses() -> list[str]:
-    """IPv4 and IPv6 addresses of all interfaces, those of the loopback and passing ones left out.
+    """Return IPv4 and IPv6 addresses of all interfaces, without loopback and temporary ones.
 
     Link-local IPv4 (169.254.x.x) is kept: a laptop that is plugged in directly gets there. Link-local IPv6 is left out: it
     means nothing without the name of an interface, which no certificate can hold.
@@ -24,7 +24,7 @@ def own_addresses() -> list[str]:
 
 
 def _ipv4() -> list[str]:
-    """Out of the kernel's table of routes: below each leaf stand the routes to it, an own address has one of kind LOCAL."""
+    """Parse the kernel's table of routes: below each leaf stand its routes; an own address has one of kind LOCAL."""
     leaf, found = "", set()
     for line in _lines(_IPV4):
         words = line.split()
@@ -36,7 +36,7 @@ def _ipv4() -> list[str]:
 
 
 def _ipv6() -> list[str]:
-    """Out of the kernel's table: address, interface, prefix, scope, flags (hexadecimal), name."""
+    """Parse the kernel's table: address, interface, prefix, scope, flags (hexadecimal), name."""
     rows = [line.split() for line in _lines(_IPV6)]
     found = [IPv6Address(int(row[0], 16)) for row in rows if len(row) == 6 and not int(row[4], 16) & _PASSING]
     return [str(a) for a in found if not (a.is_loopback or a.is_link_local or a.is_multicast)]
@@ -50,7 +50,7 @@ def _lines(table: Path) -> list[str]:
 
 
 def address_in(text: str) -> str:
-    """An IP address in its usual form, "" where it is none."""
+    """Return an IP address in its usual form, "" where the text is not one."""
     try:
         return str(ip_address(text))
     except ValueError:

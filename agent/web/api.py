@@ -1,59 +1,69 @@
-"""The calls of the API: the pages' content as JSON for the bureau's programs. The OpenAPI document is made from this table."""
+"""The calls of the API: the pages' content as JSON for the bureau's programs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import Any
-
-from starlette.exceptions import HTTPException
+from typing import TypeVar
 
 from agent import clock as clocks
 from agent.attendance import figures
 from agent.attendance.classes import body_of
 from agent.clock import rfc3339
+from agent.contract.alerts import AlertListBody
+from agent.contract.arguments import (
+    Arguments,
+    AuditArguments,
+    ClassArguments,
+    ClassAuditArguments,
+    ClassesArguments,
+    GapsArguments,
+    HalfDayArguments,
+    LooksArguments,
+    SegmentsArguments,
+)
+from agent.contract.attendance import AttendanceListBody, HalfDayBody
+from agent.contract.audit import AuditBody, AuditListBody
+from agent.contract.cameras import CameraBody, CameraListBody
+from agent.contract.classes import ClassBody, ClassBriefBody, ClassHalfDayBody, ClassListBody, ClosedHalfDayBody
+from agent.contract.recordings import GapListBody, LookBody, LookListBody, SegmentBody, SegmentListBody
 from agent.drive import gaps
-from agent.inspection import chance
-from agent.inspection.cut import Span
 from agent.model import Look, Segment, Session
 from agent.model_cameras import Camera
 from agent.model_classes import TrainingClass, find_class
-from agent.web import trail, watch
+from agent.web import trail
 from agent.web.calls import BASE
-from agent.web.pages import clock_on, state_of
+from agent.web.pages import state_of
 from agent.web.problems import Problem
 from agent.web.site import Visit
 
-Given = Mapping[str, Any]
-_MANY = 200
+T = TypeVar("T")
+K = TypeVar("K", int, str)
 
 
-def _class(v: Visit, given: Given) -> TrainingClass:
-    found = find_class(v.site.classes(), given["class_id"])
+def require_class(v: Visit, class_id: str) -> TrainingClass:
+    """Return a class of the box. Raises Problem 404."""
+    found = find_class(v.site.classes(), class_id)
     if found is None:
         raise Problem(404, "api.not_found")
     return found
 
 
-def _page(items: Sequence[Any], key: Callable[[Any], Any], given: Given, body: Callable[[Any], Any]) -> dict[str, Any]:
-    """At most `limit` items; `next` is the `after` of the following page. Items come in order of `key`."""
-    after, limit = given.get("after"), given.get("limit", _MANY)
+def _page(items: Sequence[T], key: Callable[[T], K], after: K | None, limit: int) -> tuple[list[T], K | None]:
+    """Cut a page of at most `limit` items, which come in order of `key`; with it the `after` of the next page."""
     rest = [x for x in items if after is None or key(x) > after]
-    return {"items": [body(x) for x in rest[:limit]], "next": key(rest[limit - 1]) if len(rest) > limit else None}
+    return rest[:limit], key(rest[limit - 1]) if len(rest) > limit else None
 
 
-def _items(rows: Iterable[Any]) -> dict[str, Any]:
-    return {"items": list(rows), "next": None}
-
-
-def classes(v: Visit, given: Given) -> Any:
-    today, query = clocks.local_day(v.site.clock.now(), v.site.catalog.zone), given.get("q", "").lower()
+def classes(v: Visit, asked: ClassesArguments) -> ClassListBody:
+    today, query = clocks.local_day(v.site.clock.now(), v.site.catalog.zone), asked.q.lower()
     found = sorted(v.site.classes(), key=lambda c: c.class_id)
     found = [c for c in found if query in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
-    return _page(found, lambda c: c.class_id, given, lambda c: _brief(c, today))
+    shown, following = _page(found, lambda c: c.class_id, asked.after, asked.limit)
+    return {"items": [_brief(c, today) for c in shown], "next": following}
 
 
-def _brief(c: TrainingClass, today: date) -> dict[str, Any]:
+def _brief(c: TrainingClass, today: date) -> ClassBriefBody:
     return {
         "class_id": c.class_id,
         "project": c.project,
@@ -69,11 +79,11 @@ def _brief(c: TrainingClass, today: date) -> dict[str, Any]:
     }
 
 
-def one_class(v: Visit, given: Given) -> Any:
-    cls, zone = _class(v, given), v.site.catalog.zone
+def one_class(v: Visit, asked: ClassArguments) -> ClassBody:
+    cls, zone = require_class(v, asked.class_id), v.site.catalog.zone
     today = clocks.local_day(v.site.clock.now(), zone)
     book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, v.site.clock.now())
-    links = [
+    links: list[ClosedHalfDayBody] = [
         {
             "date": x.date.isoformat(),
             "session": x.session.value,
@@ -85,50 +95,55 @@ def one_class(v: Visit, given: Given) -> Any:
         }
         for x in v.site.catalog.chain.of_class(cls.class_id)
     ]
-    halves = [
-        {"date": d.isoformat(), "session": s.value, "expected": cls.expected_on(d, s),
-         "missing": book.total(d, s).as_object()}
+    halves: list[ClassHalfDayBody] = [
+        {
+            "date": d.isoformat(),
+            "session": s.value,
+            "expected": cls.expected_on(d, s),
+            "missing": book.total(d, s).as_object(),
+        }
         for d, s in cls.half_days()
-    ]  # fmt: skip
-    return _brief(cls, today) | {"approved": body_of(cls, zone), "half_days": halves, "chain": links}
+    ]
+    return {**_brief(cls, today), "approved": body_of(cls, zone), "half_days": halves, "chain": links}
 
 
-def _half(v: Visit, cls: TrainingClass, given: Given) -> tuple[date, Session]:
-    found = (given["date"], given["session"])
+def _half(cls: TrainingClass, asked: HalfDayArguments) -> tuple[date, Session]:
+    found = (asked.date, asked.session)
     if found not in cls.half_days():
         raise Problem(404, "api.not_found")
     return found
 
 
-def attendance(v: Visit, given: Given) -> Any:
-    return _items(v.site.catalog.attendance.of_class(_class(v, given).class_id))
+def attendance(v: Visit, asked: ClassArguments) -> AttendanceListBody:
+    return {"items": v.site.catalog.attendance.of_class(require_class(v, asked.class_id).class_id), "next": None}
 
 
-def half_day(v: Visit, given: Given) -> Any:
-    cls = _class(v, given)
-    day, session = _half(v, cls, given)
+def half_day(v: Visit, asked: HalfDayArguments) -> HalfDayBody:
+    cls = require_class(v, asked.class_id)
+    day, session = _half(cls, asked)
     now = v.site.clock.now()
     shown = figures.shown(v.site.catalog, cls, day, session, now, v.site.options.rules)
     book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, now, day, session)
-    return shown.as_object(v.site.catalog.zone) | {"missing": book.total().as_object()}
+    return {**shown.as_object(v.site.catalog.zone), "missing": book.total().as_object()}
 
 
-def the_gaps(v: Visit, given: Given) -> Any:
-    cls, now = _class(v, given), v.site.clock.now()
-    book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, now, given.get("date"), given.get("session"))
-    camera = given.get("camera_id")
-    rows = _items(gaps.as_object(g, v.site.catalog.zone) for g in book.gaps if camera in (None, g.camera_id))
-    return rows | {"missing": book.total().as_object()}
+def the_gaps(v: Visit, asked: GapsArguments) -> GapListBody:
+    cls, now = require_class(v, asked.class_id), v.site.clock.now()
+    book = gaps.book(v.site.catalog, v.site.classes(), cls.class_id, now, asked.date, asked.session)
+    zone = v.site.catalog.zone
+    rows = [gaps.as_object(g, zone) for g in book.gaps if asked.camera_id in (None, g.camera_id)]
+    return {"items": rows, "next": None, "missing": book.total().as_object()}
 
 
-def segments(v: Visit, given: Given) -> Any:
-    cls, camera = _class(v, given), given.get("camera_id")
-    rows = v.site.catalog.segments.of_class(cls.class_id, given.get("date"), given.get("session"))
-    rows = sorted((s for s in rows if camera in (None, s.camera_id)), key=lambda s: s.segment_id)
-    return _page(rows, lambda s: s.segment_id, given, lambda s: _segment(v, s))
+def segments(v: Visit, asked: SegmentsArguments) -> SegmentListBody:
+    cls = require_class(v, asked.class_id)
+    rows = v.site.catalog.segments.of_class(cls.class_id, asked.date, asked.session)
+    rows = sorted((s for s in rows if asked.camera_id in (None, s.camera_id)), key=lambda s: s.segment_id)
+    shown, following = _page(rows, lambda s: s.segment_id, asked.after, asked.limit)
+    return {"items": [_segment(v, s) for s in shown], "next": following}
 
 
-def _segment(v: Visit, s: Segment) -> dict[str, Any]:
+def _segment(v: Visit, s: Segment) -> SegmentBody:
     zone = v.site.catalog.zone
     assert s.end is not None
     return {
@@ -154,13 +169,13 @@ def _segment(v: Visit, s: Segment) -> dict[str, Any]:
     }
 
 
-def looks(v: Visit, given: Given) -> Any:
-    cls = _class(v, given)
-    found = v.site.catalog.looks.of_half_day(cls.class_id, *_half(v, cls, given))
-    return _items(_look(v, x) for x in found if given.get("camera_id") in (None, x.camera_id))
+def looks(v: Visit, asked: LooksArguments) -> LookListBody:
+    cls = require_class(v, asked.class_id)
+    found = v.site.catalog.looks.of_half_day(cls.class_id, *_half(cls, asked))
+    return {"items": [_look(v, x) for x in found if asked.camera_id in (None, x.camera_id)], "next": None}
 
 
-def _look(v: Visit, x: Look) -> dict[str, Any]:
+def _look(v: Visit, x: Look) -> LookBody:
     return {
         "camera_id": x.camera_id,
         "room_id": x.room_id,
@@ -174,85 +189,22 @@ def _look(v: Visit, x: Look) -> dict[str, Any]:
     }
 
 
-def class_alerts(v: Visit, given: Given) -> Any:
+def class_alerts(v: Visit, asked: ClassArguments) -> AlertListBody:
     alerts = v.site.catalog.alerts
-    return _items(alerts.as_data(a) for a in alerts.of_class(_class(v, given).class_id))
+    found = alerts.of_class(require_class(v, asked.class_id).class_id)
+    return {"items": [alerts.as_data(a) for a in found], "next": None}
 
 
-def open_alerts(v: Visit, given: Given) -> Any:
+def open_alerts(v: Visit, asked: Arguments) -> AlertListBody:
     alerts = v.site.catalog.alerts
-    return _items(alerts.as_data(a) for a in alerts.opened())
+    return {"items": [alerts.as_data(a) for a in alerts.opened()], "next": None}
 
 
-def cut(v: Visit, given: Given) -> Any:
-    cls = _class(v, given)
-    start, end = clock_on(given["date"], given["from"], v), clock_on(given["date"], given["to"], v)
-    assert start is not None
-    assert end is not None
-    camera = given.get("camera_id")
-    clip_id = watch.make(v, cls, Span(start, end), (camera,) if camera else (), given.get("why", ""))
-    return _clip(v, clip_id)
+def cameras(v: Visit, asked: Arguments) -> CameraListBody:
+    return {"items": [_camera(v, c) for c in v.site.catalog.cameras.all()], "next": None}
 
 
-def clip(v: Visit, given: Given) -> Any:
-    return _clip(v, given["clip_id"])
-
-
-def _clip(v: Visit, clip_id: str) -> dict[str, Any]:
-    bodies, href = watch.manifests(v.site, clip_id), f"{BASE}/clips/{clip_id}"
-    files = []
-    for body in bodies:
-        name = str(body["clip"]["file"])
-        paper = f"{href}/files/{name.removesuffix('.mp4')}.json"
-        files.append(
-            {
-                "href": f"{href}/files/{name}",
-                "manifest_href": paper,
-                "manifest": body,
-                "signature_href": f"{paper}.sig" if body["public_key"] else None,
-            }
-        )
-    return {"clip_id": clip_id, "href": href, "class_id": bodies[0]["class_id"], "files": files}
-
-
-def clip_file(v: Visit, given: Given) -> Any:
-    sent = watch.send(v, given["clip_id"], given["name"], save=True)
-    if sent.status_code == 416:
-        raise HTTPException(416, headers={"Content-Range": sent.headers["Content-Range"]})
-    return sent
-
-
-def draw(v: Visit, given: Given) -> Any:
-    cls, zone = _class(v, given), v.site.catalog.zone
-    made = chance.drawn(
-        v.site.catalog,
-        v.site.clock,
-        cls,
-        count=given["count"],
-        seconds=given["seconds"],
-        seed=given.get("seed"),
-        within=None,
-        who=v.who,
-    )
-    moments = [
-        {
-            "draw": m.draw,
-            "start": rfc3339(m.span.start, zone),
-            "end": rfc3339(m.span.end, zone),
-            "room_id": m.lesson.room_id,
-            "cameras": list(cls.room(m.lesson.room_id).cameras),
-        }
-        for m in made.moments
-    ]
-    about = {key: made.about.get(key) for key in ("seed", "seed_from", "head", "counter")}
-    return {**about, "moments": moments, "href": f"{BASE}/classes/{cls.class_id}/audit"}
-
-
-def cameras(v: Visit, given: Given) -> Any:
-    return _items(_camera(v, c) for c in v.site.catalog.cameras.all())
-
-
-def _camera(v: Visit, c: Camera) -> dict[str, Any]:
+def _camera(v: Visit, c: Camera) -> CameraBody:
     writing = v.site.catalog.segments.opened(c.camera_id)
     now = v.site.clock.now()
     look = v.site.catalog.looks.last(c.camera_id, now)
@@ -274,11 +226,10 @@ def _camera(v: Visit, c: Camera) -> dict[str, Any]:
     }
 
 
-def audit(v: Visit, given: Given) -> Any:
-    """Newest first, so `before` pages on."""
+def audit(v: Visit, asked: AuditArguments) -> AuditBody:
+    """Return entries, newest first: `next` is the `before` of the next page."""
     v.settle()
-    limit = given.get("limit", _MANY)
-    entries = v.site.catalog.audit.recent(limit, given.get("before"))
+    entries = v.site.catalog.audit.recent(asked.limit, asked.before)
     last = entries[-1].entry_id if entries else 1
     return {
         "items": [trail.as_row(e) for e in entries],
@@ -288,8 +239,9 @@ def audit(v: Visit, given: Given) -> Any:
     }
 
 
-def class_audit(v: Visit, given: Given) -> Any:
-    cls = _class(v, given)
+def class_audit(v: Visit, asked: ClassAuditArguments) -> AuditListBody:
+    cls = require_class(v, asked.class_id)
     v.settle(cls.class_id)
     entries = v.site.catalog.audit.of_object(cls.class_id)
-    return _page(entries, lambda e: e.entry_id, given, trail.as_row)
+    shown, following = _page(entries, lambda e: e.entry_id, asked.after, asked.limit)
+    return {"items": [trail.as_row(e) for e in shown], "next": following}

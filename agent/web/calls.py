@@ -1,4 +1,4 @@
-"""What holds for every call of the API: its token, its arguments, ETags, errors. `api.py` says what the calls are."""
+"""What holds for every call of the API: token, arguments, ETags, errors. `api.py` holds the calls themselves."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.catalog.accounts import Role, SignedIn
-from agent.model import ID_PATTERN, Session
+from agent.contract.arguments import Arguments
+from agent.contract.requests import Invalid, validate
 from agent.web import problems
 from agent.web.problems import Problem
 from agent.web.ranges import matches
@@ -26,79 +26,42 @@ BASE = "/api/v1"
 _LARGEST_BODY = 64 << 10
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_\-]{20,100})\Z", re.IGNORECASE)
 
-Where = Literal["path", "query", "body"]
-Handler = Callable[[Visit, Mapping[str, Any]], Any]
+A = TypeVar("A", bound=Arguments)
+Given = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How an argument is written, as JSON Schema and as the pattern of its text; `make` may still refuse (ValueError)."""
+class Operation(Generic[A]):
+    """One call. `summary` is Chinese, `about` English; `roles` (): every token.
 
-    schema: Mapping[str, Any]
-    pattern: re.Pattern[str]
-    make: Callable[[str], Any] = str
-
-
-def _one_of(*values: str) -> Kind:
-    return Kind({"type": "string", "enum": list(values)}, re.compile("|".join(values)))
-
-
-def _whole(least: int, most: int) -> Kind:
-    def make(text: str) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise ValueError(text)
-        return number
-
-    return Kind({"type": "integer", "minimum": least, "maximum": most}, re.compile(r"[0-9]{1,15}"), make)
-
-
-_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
-ID = Kind({"type": "string", "pattern": f"^{ID_PATTERN.pattern[:-2]}$"}, ID_PATTERN)
-DAY = Kind({"type": "string", "format": "date"}, re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), date.fromisoformat)
-HALF = Kind(_one_of("am", "pm", "ev").schema, re.compile("am|pm|ev"), Session)
-TIME = Kind({"type": "string", "pattern": f"^{_TIME}$"}, re.compile(_TIME))
-LIMIT = _whole(1, 1000)
-NUMBER = _whole(0, 10**15 - 1)
-TEXT = Kind({"type": "string", "maxLength": 200}, re.compile(r"(?s).{0,200}"))
-CLIP_ID = Kind({"type": "string", "pattern": "^[0-9a-f]{24}$"}, re.compile("[0-9a-f]{24}"))
-_FILE = r"[A-Za-z0-9_\-]{1,120}\.(mp4|json|json\.sig)"
-FILE = Kind({"type": "string", "pattern": f"^{_FILE}$"}, re.compile(_FILE))
-COUNT = _whole(1, 20)
-SECONDS = _whole(1, 600)
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    name: str
-    kind: Kind
-    where: Where = "query"
-    required: bool = False
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`answer` names a schema, or a media type where the answer is a file. `summary` is Chinese, `about` English. `roles` ():
-    every token."""
+    `answer` is the type of the answer, or a media type where the answer is a file.
+    """
 
     name: str
     method: Literal["GET", "POST"]
     path: str
-    handler: Handler
+    handler: Callable[[Visit, A], Mapping[str, object] | Response]
     summary: str
     about: str
-    answer: str
-    arguments: tuple[Argument, ...] = ()
+    answer: type | str
+    arguments: type[A]
     roles: tuple[Role, ...] = ()
     success: tuple[int, ...] = field(default=(200,))
 
+    @property
+    def names(self) -> dict[str, Literal["path", "query", "body"]]:
+        """Return the names of the arguments, and where each is given."""
+        rest: Literal["query", "body"] = "body" if self.method == "POST" else "query"
+        names = [known.alias or name for name, known in self.arguments.model_fields.items()]
+        return {name: "path" if f"{{{name}}}" in self.path else rest for name in names}
 
-def routes(site: Site, operations: tuple[Operation, ...]) -> list[Route]:
+
+def routes(site: Site, operations: tuple[Operation[Any], ...]) -> list[Route]:
+    """Return a route for each operation."""
     return [Route(BASE + op.path, _endpoint(site, op), methods=[op.method]) for op in operations]
 
 
-def _endpoint(site: Site, op: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(site: Site, op: Operation[A]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             visit = await run_in_threadpool(_visit, site, op, request)
@@ -110,8 +73,8 @@ def _endpoint(site: Site, op: Operation) -> Callable[[Request], Awaitable[Respon
     return endpoint
 
 
-def _visit(site: Site, op: Operation, request: Request) -> Visit:
-    """Who calls. Raises Problem 401, 403."""
+def _visit(site: Site, op: Operation[A], request: Request) -> Visit:
+    """Identify the caller. Raises Problem 401, 403."""
     match = _BEARER.match(request.headers.get("authorization", ""))
     now = site.clock.now()
     token = site.access.token(match[1]) if match else None
@@ -125,64 +88,48 @@ def _visit(site: Site, op: Operation, request: Request) -> Visit:
     return visit
 
 
-def _call(op: Operation, v: Visit, body: Mapping[str, Any]) -> Response:
-    arguments = _arguments(op, v.request, body)
-    v.note_once(f"api.{op.name}", str(arguments.get("class_id", "")), _plain(arguments))
-    made = op.handler(v, arguments)
+def _call(op: Operation[A], v: Visit, body: Given) -> Response:
+    asked = _arguments(op, v.request, body)
+    given = asked.given()
+    v.note_once(f"api.{op.name}", str(given.pop("class_id", "")), given)
+    made = op.handler(v, asked)
     if isinstance(made, Response):
         return made
     raw = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
     tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
     headers = {"Cache-Control": "private, no-cache", "ETag": tag}
     if op.method == "POST":
-        headers["Location"] = made["href"]
+        headers["Location"] = str(made["href"])
     elif matches(v.request, tag):
         return Response(status_code=304, headers=headers)
     return Response(raw, op.success[0], headers, "application/json")
 
 
-def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: x if isinstance(x, int) else str(x) for k, x in arguments.items() if k != "class_id"}
-
-
-def _arguments(op: Operation, request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, as values. Raises Problem 400; 404 where the path itself names nothing."""
+def _arguments(op: Operation[A], request: Request, body: Given) -> A:
+    """Validate what was given. Raises Problem 400; 404 where the path itself names nothing."""
     query = request.query_params
-    known = {a.name for a in op.arguments if a.where == "query"}
-    unknown = next((name for name in query if name not in known), None)
+    unknown = next((name for name in query if op.names.get(name) != "query"), None)
     if unknown is not None or len(query.multi_items()) != len(query):
-        raise Problem(400, "api.bad_argument", {"argument": unknown or "?"}, name=(unknown or "?")[:40])
-    extra = next((name for name in body if not any(a.name == name and a.where == "body" for a in op.arguments)), None)
+        raise _wrong(unknown or "?")
+    extra = next((name for name in body if op.names.get(name) != "body"), None)
     if extra is not None:
-        raise Problem(400, "api.bad_argument", {"argument": extra[:40]}, name=extra[:40])
-    given: dict[str, Mapping[str, Any]] = {"path": request.path_params, "query": query, "body": body}
-    found = {a.name: _value(a, given[a.where].get(a.name)) for a in op.arguments}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _value(a: Argument, given: Any) -> Any:
-    if given is None and not a.required and a.where != "path":
-        return None
-    wrong = (
-        Problem(404, "api.not_found")
-        if a.where == "path"
-        else Problem(400, "api.bad_argument", {"argument": a.name}, name=a.name)
-    )
-    if a.where == "body" and a.kind.schema["type"] == "integer":
-        # 60.0 is a whole number in JSON; true is none, though Python counts it as one
-        whole = type(given) is int or (isinstance(given, float) and given.is_integer())
-        given = str(int(given)) if whole else None
+        raise _wrong(extra)
+    path: Given = request.path_params
+    places: dict[str, Given] = {"path": path, "query": query, "body": body}
+    found = {name: places[where].get(name) for name, where in op.names.items()}
     try:
-        if isinstance(given, str) and a.kind.pattern.fullmatch(given):
-            given.encode()  # half a surrogate pair is no text
-            return a.kind.make(given)
-    except ValueError:
-        pass
-    raise wrong
+        return validate(op.arguments, {name: value for name, value in found.items() if value is not None})
+    except Invalid as invalid:
+        name = invalid.faults[0].key
+        raise (Problem(404, "api.not_found") if op.names[name] == "path" else _wrong(name)) from None
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
-    """A JSON object. Raises Problem 400, 413, 415."""
+def _wrong(name: str) -> Problem:
+    return Problem(400, "api.bad_argument", {"argument": name[:40]}, name=name[:40])
+
+
+async def _body(request: Request) -> Given:
+    """Read a JSON object. Raises Problem 400, 413, 415."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise Problem(415, "api.media_type")
     raw = bytearray()

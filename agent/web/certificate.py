@@ -1,7 +1,7 @@
-"""The page's certificate: the files given, else one of the box's own, signed by a small authority that is made once.
+"""The page's certificate: the configured files, else the box's own, signed by a small authority that is made once.
 
-Whoever trusts `page-ca.pem` trusts the page at all addresses of the box, also after they change. The authority may sign for
-addresses and for the box's own names alone, so that it is of no use against other servers' names.
+Whoever trusts `page-ca.pem` trusts the page at all addresses of the box, also after they change. The authority may sign only
+for addresses and for the box's own names, so that it cannot be used against other servers' names.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from agent.web.options import Options
 
 Pair = tuple[Path, Path]
 _AUTHORITY_DAYS = 3650
-_DAYS = 397  # what browsers and telephones take
+_DAYS = 397  # what browsers and phones accept
 _RENEW = timedelta(days=60)
-# a box without a clock of its own begins in 1970: no certificate is dated before this
+# a box without a real-time clock boots in 1970: no certificate is dated before this
 _NO_EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
 _MOST = 100
 
@@ -41,12 +41,12 @@ class _Files:
 
     @property
     def page(self) -> Pair:
-        """The certificate with the authority's behind it, so that this file too will do as what a client trusts."""
+        """Return the certificate followed by the authority's, so that this file too can be used as a client's trust anchor."""
         return self.folder / "page.pem", self.folder / "page.key"
 
 
 def certificate(options: Options, now: datetime) -> Pair:
-    """(certificate, key): those given, else the box's own, made anew where its addresses changed or its end is near.
+    """Return (certificate, key): the configured files, else the box's own, renewed where addresses changed or it expires soon.
 
     Raises SiteAgentError where it cannot be made, InputError where only one of the two files is given.
     """
@@ -67,7 +67,7 @@ def certificate(options: Options, now: datetime) -> Pair:
 
 
 def names(more: Sequence[str] = ()) -> list[str]:
-    """What the page is reached by: the host's name, localhost, its addresses, and what the settings name besides."""
+    """List the names of the page: host name, localhost, its addresses, and those of the settings."""
     host = socket.gethostname()
     found = [n.lower() for n in (host, host.partition(".")[0], *more) if is_server_name(n) and not address_in(n)]
     addresses = [a for n in more if (a := address_in(n))]
@@ -85,13 +85,15 @@ def _renew(files: _Files, wanted: Sequence[str], now: datetime, *, sure: bool) -
         return
     if not _matches(files.page[1]):
         _make_key(files.page[1])
-    # a day back: a client's clock may be behind
+    # valid from a day ago: a client's clock may be behind
     _sign(files, files.page, hosts[0], _page_extensions(wanted), (now - _days(1), now + _days(_DAYS)))
 
 
 def _good(pair: Pair, now: datetime, sure: bool) -> bool:
-    """Whether certificate and key are there, belong together and hold for long enough; a clock that is not sure of the year
-    never makes one look new."""
+    """Whether certificate and key exist, belong together and are valid for long enough.
+
+    A clock that does not know the year never makes an expired one look valid.
+    """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair)
         begin, end = _dates(pair[0])
@@ -113,7 +115,7 @@ def _covered(pem: Path) -> set[str]:
 
 
 def _allowed(pem: Path) -> set[str]:
-    """Names that the authority may sign for."""
+    """Return the names that the authority may sign for."""
     said = _openssl("x509", "-in", str(pem), "-noout", "-ext", "nameConstraints")
     return {line.strip()[4:] for line in said.splitlines() if line.strip().startswith("DNS:")}
 
@@ -126,7 +128,7 @@ def _signed(files: _Files) -> bool:
 
 
 def _matches(key: Path) -> bool:
-    """Whether the file holds a key; it is kept when the certificate is renewed, for those who know the page by it."""
+    """Whether the file holds a key; renewal keeps the key for clients that pinned it."""
     with suppress(subprocess.SubprocessError):
         _openssl("pkey", "-in", str(key), "-noout")
         return True
@@ -141,14 +143,18 @@ def _make_key(key: Path) -> None:
 def _authority_extensions(hosts: Sequence[str]) -> str:
     allowed = [f"permitted;DNS:{host}" for host in hosts]
     allowed += ["permitted;IP:0.0.0.0/0.0.0.0", "permitted;IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0"]
-    return (f"basicConstraints = critical,CA:TRUE,pathlen:0\nkeyUsage = critical,keyCertSign,cRLSign\n"
-            f"subjectKeyIdentifier = hash\nnameConstraints = critical,{','.join(allowed)}\n")  # fmt: skip
+    return (
+        f"basicConstraints = critical,CA:TRUE,pathlen:0\nkeyUsage = critical,keyCertSign,cRLSign\n"
+        f"subjectKeyIdentifier = hash\nnameConstraints = critical,{','.join(allowed)}\n"
+    )
 
 
 def _page_extensions(wanted: Sequence[str]) -> str:
     listed = ",".join(f"{'IP' if address_in(n) else 'DNS'}:{n}" for n in wanted)
-    return (f"basicConstraints = critical,CA:FALSE\nkeyUsage = critical,digitalSignature\nextendedKeyUsage = serverAuth\n"
-            f"subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\nsubjectAltName = {listed}\n")  # fmt: skip
+    return (
+        f"basicConstraints = critical,CA:FALSE\nkeyUsage = critical,digitalSignature\nextendedKeyUsage = serverAuth\n"
+        f"subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\nsubjectAltName = {listed}\n"
+    )
 
 
 def _sign(files: _Files, pair: Pair, host: str, extensions: str, dates: tuple[datetime, datetime]) -> None:
@@ -163,8 +169,25 @@ def _sign(files: _Files, pair: Pair, host: str, extensions: str, dates: tuple[da
         _openssl("req", "-new", "-key", str(pair[1]), "-subj", subject, "-config", str(config), "-out", str(request))
         signer = ("-selfsign",) if own else ("-cert", str(files.authority[0]))
         begin, end = (f"{moment:%Y%m%d%H%M%SZ}" for moment in dates)
-        _openssl("ca", "-batch", "-notext", "-rand_serial", "-config", str(config), "-keyfile", str(files.authority[1]),
-                 *signer, "-startdate", begin, "-enddate", end, "-in", str(request), "-out", str(made))  # fmt: skip
+        _openssl(
+            "ca",
+            "-batch",
+            "-notext",
+            "-rand_serial",
+            "-config",
+            str(config),
+            "-keyfile",
+            str(files.authority[1]),
+            *signer,
+            "-startdate",
+            begin,
+            "-enddate",
+            end,
+            "-in",
+            str(request),
+            "-out",
+            str(made),
+        )
         with _replacing(pair[0], mode=0o644) as part:
             part.write_bytes(made.read_bytes() + (b"" if own else files.authority[0].read_bytes()))
 
@@ -197,7 +220,7 @@ def _openssl(*arguments: str) -> str:
 
 @contextmanager
 def _replacing(path: Path, mode: int = 0o600) -> Iterator[Path]:
-    """A file beside `path` to write into, which then takes its place whole: a power cut leaves no half of a key."""
+    """Open a file beside `path` to write into and rename it over `path` at the end: a power cut leaves no half key."""
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
@@ -209,7 +232,7 @@ def _replacing(path: Path, mode: int = 0o600) -> Iterator[Path]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: the agent, a page of its own and a command may all come here."""
+    """Lock against other processes: the agent, a separate page process and a command may all get here."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

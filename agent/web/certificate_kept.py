@@ -1,4 +1,4 @@
-"""Keeps the page's certificate right while it runs: looked at each minute, exchanged without dropping a connection."""
+"""Keeps the page's certificate current while it runs: checked every minute, replaced without dropping a connection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from agent.web.options import Options
 
 log = logging.getLogger(__name__)
 EVERY_S = 60.0
-_WHOLE_S = 3600.0  # the dates; addresses and files are compared each time, which starts no program
+_WHOLE_S = 3600.0  # only the dates; addresses and files are compared every time, which needs no program
 
 
 class Certificate:
-    """`pair` is (certificate, key). Raises SiteAgentError where it cannot be made, InputError where it cannot be used."""
+    """The current certificate; `pair` is (certificate, key).
+
+    Raises SiteAgentError where it cannot be made, InputError where it cannot be used.
+    """
 
     def __init__(self, options: Options, clock: Clock) -> None:
         self._options = options
@@ -31,7 +34,7 @@ class Certificate:
         self._trouble = ""
 
     def serve(self, context: ssl.SSLContext | None) -> None:
-        """New connections of this context get the newest certificate; those that are open keep theirs."""
+        """Give new connections of this context the newest certificate; open ones keep theirs."""
         assert context is not None, "uvicorn was given a certificate"
         context.sni_callback = self._choose
 
@@ -40,7 +43,7 @@ class Certificate:
             self.look()
 
     def look(self) -> None:
-        """Make or read the certificate anew where something has changed. What fails is logged, the old one stays."""
+        """Make or read the certificate again where something changed. A failure is logged and the old one stays."""
         seen = self._now()
         if seen == self._seen:
             return
@@ -56,7 +59,7 @@ class Certificate:
             self._trouble = str(error)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
-        # called for every connection, also one that names no server
+        # called for every connection, also without SNI
         connection.context = self._context
 
     def _now(self) -> tuple[tuple[int, ...], tuple[str, ...], int]:
@@ -71,7 +74,7 @@ def _stamps(pair: tuple[Path, Path]) -> tuple[int, ...]:
 def _context(pair: tuple[Path, Path]) -> ssl.SSLContext:
     context, asked = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
 
-    def pass_phrase() -> str:  # without this OpenSSL would ask the terminal, and wait
+    def pass_phrase() -> str:  # otherwise OpenSSL would prompt on the terminal and block
         asked.append(pair[1])
         return ""
 

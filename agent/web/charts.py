@@ -1,4 +1,4 @@
-"""The attendance curve and the time lines as coordinates, which the templates draw as SVG. Pure."""
+"""Coordinates of the attendance curve and the time lines, which templates draw as SVG. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _JOIN = timedelta(seconds=1) - timedelta.resolution
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Time from left to right."""
+    """The time axis."""
 
     start: datetime
     end: datetime
@@ -34,7 +34,7 @@ class Axis:
         return round(LEFT + min(1.0, max(0.0, part)) * (WIDTH - LEFT - 4), 1)
 
     def hours(self, zone: ZoneInfo) -> list[tuple[float, str]]:
-        """(x, label) each half hour."""
+        """Return (x, label) for every half hour."""
         local = self.start.astimezone(zone)
         at = local.replace(minute=local.minute // 30 * 30, second=0, microsecond=0)
         marks = []
@@ -47,7 +47,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`line` and `band` are SVG paths (the estimate, and from low to high); `levels` (y, people) of the grid."""
+    """The attendance curve: `line` and `band` (low to high) are SVG paths, `levels` (y, people) the grid."""
 
     line: str
     band: str
@@ -73,7 +73,7 @@ def axis(lessons: Sequence[Lesson], margin: timedelta) -> Axis:
 
 def curve(blocks: Sequence[Block], lessons: Iterable[Lesson], expected: int, time: Axis) -> Curve:
     most = max([expected, 5, *(b.high for b in blocks if b.high is not None)])
-    top = (most // 5 + 1) * 5  # room for the line's name
+    top = (most // 5 + 1) * 5  # space for the line's name
 
     def y(people: float) -> float:
         return round(HEIGHT - BOTTOM - people / top * (HEIGHT - TOP - BOTTOM), 1)

@@ -1,4 +1,4 @@
-"""The page's process gives up writing anywhere but in its own folders (Landlock, Linux 5.13 and later).
+"""Restricts the page's process to writing in its own folders (Landlock, Linux 5.13 and later).
 
 systemd makes the file system read-only for the unit, but a drive that is plugged in later arrives in its mount namespace as
 it is mounted, writable. The kernel's Landlock holds for every path, whenever it was mounted, and for all children.
@@ -30,8 +30,10 @@ class _Beneath(ctypes.Structure):
 
 
 def to(folders: Iterable[Path]) -> bool:
-    """From now on this thread, and every thread and process that it begins, may write below `folders` alone; False where the
-    kernel has no Landlock. Folders that do not exist are left out. Raises OSError where the kernel refuses."""
+    """Restrict this thread, and every thread and process that it starts, to writing below `folders`.
+
+    False where the kernel has no Landlock. Folders that do not exist are left out. Raises OSError where the kernel refuses.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(_CREATE, None, 0, _VERSION)
     if version < 1:

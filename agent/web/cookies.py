@@ -1,4 +1,4 @@
-"""The session's cookie: its name, how it is set, and where a signed-in person may be led on to."""
+"""The session cookie: its name and attributes, and to which page a sign-in may redirect."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*\Z")
 
 
 def session_name(catalog: Catalog, options: Options) -> str:
-    """Cookies know no port: of two boxes behind one host name each needs a name of its own.
+    """Return the cookie's name. Cookies ignore the port: two boxes behind one host name need different names.
 
-    The prefix makes browsers refuse it from other paths and without TLS.
+    The prefix makes browsers reject it from other paths and without TLS.
     """
     own = catalog.facts.get("page_cookie")
     if own is None:
@@ -30,12 +30,12 @@ def session_name(catalog: Catalog, options: Options) -> str:
 
 
 def own_path(target: str) -> str:
-    """Only a path of this site: `//host` and `/\\host` would lead elsewhere."""
+    """Accept only a path of this site: `//host` and `/\\host` would redirect elsewhere."""
     return target if _OWN_PATH.match(target) else "/"
 
 
 def begin(name: str, token: str, target: str, *, tls: bool) -> Response:
-    """On to `target` with a session that has just begun."""
+    """Redirect to `target` with the cookie of a new session."""
     answer = RedirectResponse(own_path(target), status_code=303)
     answer.set_cookie(name, token, httponly=True, secure=tls, samesite="strict", path="/")
     return answer

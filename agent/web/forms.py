@@ -1,12 +1,12 @@
-"""Papers for the inspector's file: form 11 for a minute, the sheet of video looked at, attendance as XLSX, the archive list.
+"""Documents for the inspector's file: the review sheet, attendance as XLSX, the archive list, the audit.
 
-The forms are edited on one page and printed from another, which holds what was typed as plain text: so printing is a request
-that the audit sees, and long answers are not cut off by a box.
+Forms are edited on one page and printed from another, which shows what was typed as plain text: so printing is a request that
+the audit records, and long answers are not cut off by an input field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
@@ -19,157 +19,34 @@ from agent import words
 from agent.drive import gaps
 from agent.errors import InputError
 from agent.inspection import chance, table
-from agent.model import Gap, Session
+from agent.model import Session
 from agent.model_classes import TrainingClass
-from agent.web import minute, trail
-from agent.web.minute import Minute, RoomSeen
-from agent.web.pages import moment_of, the_half_day
+from agent.web import trail
 from agent.web.site import Visit
 from agent.web.trail import Trail
 
-FORM_11 = (
-    "institution", "number", "category", "occupation", "at", "place", "inspectors", "expected", "present", "missing",
-    "textbooks", "as_planned", "log", "problems", "video",
-)  # fmt: skip
-"""The fields of form 11 that are typed or filled; the signatures are for the pen."""
 REVIEW = ("institution", "class", "day", "spans", "seed", "findings", "note")
 _LONGEST = 2000
 _MOST_DRAWN = 20
-_MOST_GAPS = 6
 
 
 def t(key: str, /, **params: object) -> str:
-    """The forms are the county's and speak Chinese, whatever the screen does."""
+    """Return the Chinese text: the forms are the county's, whatever the page's language."""
     return words.text_in("zh", key, **params)
 
 
-def edit_form_11(v: Visit) -> Response:
-    """Form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
-    seen = _minute(v, v.query("at"))
-    v.note("view.form11", seen.cls.class_id, {"at": clocks.rfc3339(seen.at, v.site.catalog.zone)})
-    return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=offered(v, seen), fields=FORM_11)
-
-
-def print_form_11(v: Visit) -> Response:
-    """The form as it was completed, to print."""
-    seen = _minute(v, v.form.get("moment", ""))
-    before, now = offered(v, seen), _given(v, FORM_11)
-    changed = [
-        name for name in ("expected", "present", "as_planned", "video") if _flat(now[name]) != _flat(before[name])
-    ]
-    figures = {name: before[name] for name in ("expected", "present", "video")}
-    moment = clocks.rfc3339(seen.at, v.site.catalog.zone)
-    v.note("print.form11", seen.cls.class_id, {"at": moment, "offered": figures, "changed": changed})
-    return v.page(
-        "form11.html", f=now, before=before, changed=changed, seen=seen, head=v.site.catalog.audit.head(), z=t
-    )
-
-
-def _minute(v: Visit, text: str) -> Minute:
-    cls = v.the_class()
-    day, session = the_half_day(v, cls)
-    at = moment_of(cls, day, session, text, v)
-    if at is None:
-        raise InputError("clip.bad_time", value=text[:20])
-    now = v.site.clock.now()
-    return minute.of(v.site.catalog, v.site.classes(), cls, day, session, at, now, v.site.options.rules)
-
-
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """Return the text with each run of white space as one space."""
     return " ".join(text.split())
 
 
-def _given(v: Visit, names: Sequence[str]) -> dict[str, str]:
+def given(v: Visit, names: Sequence[str]) -> dict[str, str]:
+    """Return the form's fields as they were typed, cut to _LONGEST characters."""
     return {name: v.form.get(name, "").replace("\r\n", "\n").strip()[:_LONGEST] for name in names}
 
 
-def offered(v: Visit, seen: Minute) -> dict[str, str]:
-    """The fields of form 11 as the evidence answers them; what it cannot answer is empty."""
-    cls, local = seen.cls, seen.at.astimezone(v.site.catalog.zone)
-    return dict.fromkeys(FORM_11, "") | {
-        "institution": cls.institution, "number": str(cls.class_number), "occupation": cls.occupation, "place": cls.place,
-        "at": t("form.at", y=local.year, m=local.month, d=local.day, h=local.hour, min=f"{local.minute:02}"),
-        "inspectors": v.me.name if v.me else "", "expected": str(seen.expected), "present": _present(v, seen),
-        "as_planned": _as_planned(seen), "video": _video(v, seen),
-    }  # fmt: skip
-
-
-def _present(v: Visit, seen: Minute) -> str:
-    block = seen.block
-    if block is None or block.present is None:
-        return ""
-    zone = v.site.catalog.zone
-    return t("form.present", n=block.present, low=block.low, high=block.high, start=f"{block.start.astimezone(zone):%H:%M}",
-             end=f"{block.end.astimezone(zone):%H:%M}")  # fmt: skip
-
-
-def _as_planned(seen: Minute) -> str:
-    said = [] if seen.as_planned is None else [t("form.yes" if seen.as_planned else "form.no") + "，" + _held(seen)]
-    groups = [line for one in seen.rooms for line in group_lines(one, t)]
-    return "\n".join(said + ([f"{t('web.groups')}：" + "；".join(groups)] if groups else []))
-
-
-def _held(seen: Minute) -> str:
-    rooms = []
-    for one in seen.rooms:
-        if one.held is None or (one.lesson is None and not one.held):
-            continue
-        plan = t(f"form.planned_{one.lesson.kind}" if one.lesson else "form.planned_nothing")
-        rooms.append(t("form.room", room=one.room.name or one.room.room_id, plan=plan,
-                       held=t("form.held" if one.held else "form.not_held")))  # fmt: skip
-    return "；".join(rooms)
-
-
-def group_lines(seen: RoomSeen, say: Callable[..., str]) -> list[str]:
-    """How many are at each bench of a practice lesson's room; that nobody can tell where no benches are marked."""
-    if seen.lesson is None or seen.lesson.kind != "practice":
-        return []
-    room = seen.room.name or seen.room.room_id
-    if not seen.groups:
-        return [say("web.groups_undivided", room=room)]
-    return [
-        say("web.groups_unjudged", room=room, bench=bench.name)
-        if people is None
-        else say("web.groups_bench", room=room, bench=bench.name, people=people, limit=bench.limit)
-        for bench, people in seen.groups
-    ]
-
-
-def _video(v: Visit, seen: Minute) -> str:
-    """完整 and 清晰 with what stands behind them."""
-    zone = v.site.catalog.zone
-    parts = []
-    if seen.complete is True:
-        parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
-    elif seen.complete is False:
-        rooms = gaps.rooms_said(seen.missing, seen.cls, t)
-        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps), rooms=rooms))
-    if seen.clear is not None:
-        why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
-        why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
-        parts.append(t("form.clear" if seen.clear else "form.unclear", judged=seen.judged, looks=seen.looks,
-                       why="（" + "、".join(dict.fromkeys(why)) + "）" if why else ""))  # fmt: skip
-    return "\n".join(parts)
-
-
-def _reason(reason: str) -> str:
-    for key in (f"web.alert.picture.{reason}", f"web.alert.sound.{reason}"):
-        if key in words.catalogue():
-            return t(key)
-    return t("form.other_reason")
-
-
-def _gap_words(v: Visit, found: Sequence[Gap]) -> str:
-    zone, said = v.site.catalog.zone, []
-    for g in found[:_MOST_GAPS]:
-        start, end = gaps.clocks(g, zone)
-        said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
-    rest = len(found) - len(said)
-    return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")
-
-
 def edit_review(v: Visit) -> Response:
-    """The sheet of video opened: the spans come out of the audit, the caller's own or (`all`) everybody's."""
+    """Show the review sheet: the spans come from the audit, the caller's own or (`all`) everybody's."""
     cls = v.the_class()
     everybody = v.query("all") == "1"
     v.settle(cls.class_id)
@@ -185,19 +62,22 @@ def _trail(v: Visit, cls: TrainingClass, *, everybody: bool) -> Trail:
 
 
 def _review(v: Visit, cls: TrainingClass, seen: Trail) -> dict[str, str]:
-    """The fields of the sheet as audit and ledger answer them."""
+    """Fill in the fields of the sheet from audit and ledger."""
     catalog = v.site.catalog
     today = clocks.local_day(v.site.clock.now(), catalog.zone)
     return {
-        "institution": cls.institution, "class": t("form.class", occupation=cls.occupation, n=cls.class_number),
-        "day": t("form.day", y=today.year, m=today.month, d=today.day), "note": "",
-        "spans": _fitted(trail.span_lines(catalog, seen)), "seed": _fitted(trail.seed_lines(catalog, seen)),
+        "institution": cls.institution,
+        "class": t("form.class", occupation=cls.occupation, n=cls.class_number),
+        "day": t("form.day", y=today.year, m=today.month, d=today.day),
+        "note": "",
+        "spans": _fitted(trail.span_lines(catalog, seen)),
+        "seed": _fitted(trail.seed_lines(catalog, seen)),
         "findings": "\n".join(_findings(v, cls)),
-    }  # fmt: skip
+    }
 
 
 def _fitted(lines: Sequence[str]) -> str:
-    """As many lines as a field takes; how many more there are is said, so that nothing is cut off unseen."""
+    """Keep as many lines as a field holds, and state how many more there are."""
     kept, room = [], _LONGEST - 100
     for line in lines:
         room -= len(line) + 1
@@ -209,17 +89,17 @@ def _fitted(lines: Sequence[str]) -> str:
 
 
 def print_review(v: Visit) -> Response:
-    """The sheet as it was completed, to print; what of it no longer reads as the audit has it is named."""
+    """Show the completed sheet, to print; fields that differ from the audit are named."""
     cls = v.the_class()
     everybody = v.form.get("all") == "1"
-    before, now = _review(v, cls, _trail(v, cls, everybody=everybody)), _given(v, REVIEW)
-    changed = [name for name in ("spans", "seed", "findings") if _flat(now[name]) != _flat(before[name])]
+    before, now = _review(v, cls, _trail(v, cls, everybody=everybody)), given(v, REVIEW)
+    changed = [name for name in ("spans", "seed", "findings") if flat(now[name]) != flat(before[name])]
     v.note("print.review", cls.class_id, {"everybody": everybody, "changed": changed})
     return v.page("review.html", cls=cls, f=now, changed=changed, head=v.site.catalog.audit.head(), z=t)
 
 
 def draw(v: Visit) -> Response:
-    """Draw moments of lesson time that nobody on the site can choose; the audit keeps them."""
+    """Draw moments of lesson time that nobody on the site can choose; the audit records them."""
     cls = v.the_class()
     counts = [v.form.get(name, "") for name in ("count", "seconds")]
     if not all(x.isascii() and x.isdigit() and len(x) < 5 for x in counts):
@@ -233,7 +113,7 @@ def draw(v: Visit) -> Response:
 
 
 def go_to_moment(v: Visit) -> Response:
-    """To the half-day's page, playing a drawn moment in its room."""
+    """Redirect to the half-day's page, playing a drawn moment in its room."""
     cls = v.the_class()
     try:
         at = datetime.fromisoformat(v.query("moment"))
@@ -247,7 +127,7 @@ def go_to_moment(v: Visit) -> Response:
 
 
 def _findings(v: Visit, cls: TrainingClass) -> list[str]:
-    """What the figures offer as findings; the person says what they are worth."""
+    """List what the figures offer as findings; the inspector judges them."""
     now, catalog = v.site.clock.now(), v.site.catalog
     book = gaps.book(catalog, v.site.classes(), cls.class_id, now)
     total = book.total()
@@ -261,7 +141,7 @@ def _findings(v: Visit, cls: TrainingClass) -> list[str]:
 
 
 def attendance_sheet(v: Visit) -> Response:
-    """The attendance of a class by half-day as XLSX."""
+    """Send the attendance of a class by half-day as XLSX."""
     cls = v.the_class()
     v.note("export.attendance", cls.class_id)
     known = {(a["date"], a["session"]): a for a in v.site.catalog.attendance.of_class(cls.class_id)}
@@ -270,10 +150,15 @@ def attendance_sheet(v: Visit) -> Response:
         for day, session in cls.half_days()
     ]
     heads: list[Sequence[table.Cell]] = [
-        (t("web.class_id"), cls.class_id), (t("web.project"), cls.project), (t("web.occupation"), cls.occupation),
-        (t("web.number"), t("web.number_n", n=cls.class_number)), (t("web.institution"), cls.institution),
-        (t("web.place"), cls.place), (t("web.footer"),), (),
-    ]  # fmt: skip
+        (t("web.class_id"), cls.class_id),
+        (t("web.project"), cls.project),
+        (t("web.occupation"), cls.occupation),
+        (t("web.number"), t("web.number_n", n=cls.class_number)),
+        (t("web.institution"), cls.institution),
+        (t("web.place"), cls.place),
+        (t("web.footer"),),
+        (),
+    ]
     data = table.xlsx(t("form.attendance_title"), heads, t("papers.attendance_headings").split(","), rows)
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     return Response(data, media_type=kind, headers={**_file(cls, "到课人数.xlsx"), "Cache-Control": "no-store"})
@@ -284,8 +169,19 @@ def _attendance_row(cls: TrainingClass, day: date, session: Session, a: Mapping[
         return [day, session.folder, cls.expected_on(day, session), *[None] * 9, t("form.no_figures"), None]
     ratio = None if a["ratio"] is None else float(a["ratio"])
     names = ("at_start", "at_end", "lesson_s", "judged_s")
-    return [day, session.folder, a["expected"], a["present"], a["absent"], a["low"], a["high"], ratio, *[a[x] for x in names],
-            t(f"attendance.status.{a['status']}"), a["revision"]]  # fmt: skip
+    return [
+        day,
+        session.folder,
+        a["expected"],
+        a["present"],
+        a["absent"],
+        a["low"],
+        a["high"],
+        ratio,
+        *[a[x] for x in names],
+        t(f"attendance.status.{a['status']}"),
+        a["revision"],
+    ]
 
 
 def _file(cls: TrainingClass, name: str) -> dict[str, str]:
@@ -295,7 +191,7 @@ def _file(cls: TrainingClass, name: str) -> dict[str, str]:
 
 
 def archive(v: Visit) -> Response:
-    """What of a class belongs into its file, where it lies, and how it is proven."""
+    """Show what belongs into a class's file, where it is stored, and how it can be proven."""
     cls, catalog = v.the_class(), v.site.catalog
     now = v.site.clock.now()
     segments = catalog.segments.of_class(cls.class_id)
@@ -308,13 +204,21 @@ def archive(v: Visit) -> Response:
     cut = trail.of_class(catalog, cls.class_id, None).clips
     v.note("view.archive", cls.class_id)
     return v.page(
-        "archive.html", cls=cls, drives=[(d, catalog.drives.get(d), *x) for d, x in sorted(by_drive.items())], links=links,
-        gaps=book.gaps, missing=book.total(), clips=cut, figures=catalog.attendance.of_class(cls.class_id), now=now, z=t,
-    )  # fmt: skip
+        "archive.html",
+        cls=cls,
+        drives=[(d, catalog.drives.get(d), *x) for d, x in sorted(by_drive.items())],
+        links=links,
+        gaps=book.gaps,
+        missing=book.total(),
+        clips=cut,
+        figures=catalog.attendance.of_class(cls.class_id),
+        now=now,
+        z=t,
+    )
 
 
 def audit_of_class(v: Visit) -> Response:
-    """The audit of a class as lines of JSON, in the columns from which each hash is made."""
+    """Send the audit of a class as JSON lines, with the columns from which each hash is computed."""
     cls = v.the_class()
     v.settle(cls.class_id)
     lines = trail.lines(v.site.catalog, cls.class_id)

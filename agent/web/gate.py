@@ -1,10 +1,10 @@
-"""Who may hold a connection to the page, and for how long: strangers cost themselves something, not the box.
+"""Limits connections to the page: how many an address may hold, and for how long.
 
-The gate takes connections off the listening socket itself, since asyncio takes all that come. One address (of IPv6 a
-network) is served FROM_ONE at a time, all together MOST. A few more of one address may stand in line, of which nothing is
-kept but the socket, and for whom the address's own idle connections make room; the rest is closed at once. At MOST a
-newcomer takes the place of the connection that was waited for longest, of the address that has most of those. The TLS
-handshake, a request's head and its body have deadlines, and whoever is sent something has to take it.
+The gate accepts connections from the listening socket itself, since asyncio accepts all that come. One address (for IPv6 a
+network) is served FROM_ONE at a time, all together MOST. A few more of one address may queue, of which only the socket is
+kept, and for which the address's own idle connections make room; the rest is closed at once. At MOST a new connection
+replaces the one that has kept the page waiting longest, of the address that has most of those. TLS handshake, request head
+and body have deadlines, and a peer must keep receiving what is sent.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ HANDSHAKE_S = 10.0
 HEAD_S = 10.0
 BODY_S = 30.0
 KEPT_S = 1.0
-"""After an answer; then a browser's connection makes room for others of its address."""
+"""After an answer; after that a browser's connection makes room for others of its address."""
 CLOSE_S = 5.0
 STALL_S = 30.0
 LEAST = 16 << 10
-"""Bytes that a reader takes in STALL_S, or all that there is for him."""
+"""Bytes that a reader must receive in STALL_S, or all that there is for it."""
 _TELL_S = 60.0
 _AT_ONCE = 64
 _PAUSE_S = 1.0
@@ -45,7 +45,7 @@ _SEND_BUFFER = 256 << 10
 
 
 class Seat:
-    """A connection from its first packet on; `guest` is None until the TLS handshake is over."""
+    """A connection from its first packet on; `guest` is None until the TLS handshake is done."""
 
     def __init__(self, sock: socket.socket, where: str, now: float) -> None:
         self.sock = sock
@@ -57,7 +57,7 @@ class Seat:
         self._phase = "handshake"
 
     def phase(self, now: float) -> tuple[str, float]:
-        """(what the other side is waited for, for how many seconds); "" while the page itself is at work."""
+        """Return (what the peer has to do, for how many seconds already); "" while the page itself is at work."""
         found, since = ("handshake", self._since) if self.guest is None else self.guest.waits_for()
         if found != self._phase:
             self._phase, self._since = found, now
@@ -65,22 +65,22 @@ class Seat:
         return found, now - self._since
 
     def unread(self) -> bool:
-        """Whether there is something that the other side has not taken."""
+        """Whether there is data that the peer has not received."""
         return self.guest is not None and (unsent(self.sock)[0] > 0 or self.guest.unsent())
 
     def kept(self, now: float) -> float:
-        """Seconds that a browser has kept this connection for another request, from KEPT_S on; 0.0 where it is in use."""
+        """Return seconds that a browser has kept this connection idle, from KEPT_S on; 0.0 where it is in use."""
         phase, seconds = self.phase(now)
         spare = phase == "idle" and seconds >= KEPT_S and self.guest is not None and self.guest.answered()
         return seconds if spare and not self.unread() else 0.0
 
     def late(self, now: float) -> str:
-        """Why this connection is over, or ""."""
+        """Return why this connection must end, or ""."""
         taken = unsent(self.sock)[1]
         if self.unread():
             if taken - self._taken >= LEAST:
                 self._taken, self._moved = taken, now
-            self._since = now  # it is not waited for while it still has to take something
+            self._since = now  # no deadline for the next request while the peer is still receiving
             return "reading" if now - self._moved > STALL_S else ""
         self._taken, self._moved = taken, now
         phase, seconds = self.phase(now)
@@ -97,7 +97,7 @@ class Seat:
 
 
 class Gate:
-    """Lives in the event loop's thread. `make` gives the protocol of a connection."""
+    """The gate; used in the event loop's thread only. `make` creates the protocol of a connection."""
 
     def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None, make: Callable[[], Guest]) -> None:
         self._listener = listener
@@ -118,7 +118,7 @@ class Gate:
             self._loop.add_reader(self._listener, self._arrivals)
 
     def close(self) -> None:
-        """Take no more; who is being answered may stay."""
+        """Accept no more connections; those being answered may finish."""
         self._open = False
         self._loop.remove_reader(self._listener)
         self._listener.close()
@@ -131,18 +131,18 @@ class Gate:
             seat.end()
 
     def end(self) -> None:
-        """Nobody may stay any longer."""
+        """Close every connection."""
         for seat in list(self._seats):
             seat.end()
 
     def _arrivals(self) -> None:
-        for _ in range(_AT_ONCE):  # then the loop serves those who are in
+        for _ in range(_AT_ONCE):  # let the loop serve those that are admitted
             try:
                 sock, peer = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # out of descriptors or memory: those who wait are taken when there is some again
+                # out of descriptors or memory: try again when there is some
                 self._turned["short"] += 1
                 self._loop.remove_reader(self._listener)
                 self._loop.call_later(_PAUSE_S, self._listen)
@@ -167,7 +167,7 @@ class Gate:
             line.append((now, sock))
 
     def _call_in(self, where: str, now: float) -> None:
-        """The next in line of an address, while it may have more; those who stood there too long are turned away."""
+        """Admit the next in the queue of an address, while it may have more; close those that queued too long."""
         line = self._lines.get(where, deque())
         while line and (line[0][0] < now - LINE_S or self._has_place(where, now)):
             since, sock = line.popleft()
@@ -182,8 +182,10 @@ class Gate:
         return (self._held[where] < FROM_ONE and len(self._seats) < MOST) or self._retire(where, now)
 
     def _retire(self, where: str, now: float) -> bool:
-        """End the connection that a browser of this address has kept open longest after its answer, for one that waits: many
-        browsers behind one address would else wait for each other's idle ones. False where there is none."""
+        """Close the connection of this address that has been idle longest, for one in the queue.
+
+        Otherwise many browsers behind one address would wait for each other's idle connections. False where there is none.
+        """
         idle = [
             (seconds, seat) for seat in self._seats if seat.origin == where for seconds in [seat.kept(now)] if seconds
         ]
@@ -198,7 +200,7 @@ class Gate:
         with suppress(OSError):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # without a bound the kernel grows it to megabytes for somebody who does not read
+            # otherwise the kernel grows the buffer to megabytes for a peer that does not read
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         seat = Seat(sock, where, now)
         self._seats.add(seat)
@@ -207,7 +209,7 @@ class Gate:
         seat.task.add_done_callback(lambda task: self._seated(seat, task))
 
     async def _seat(self, seat: Seat) -> None:
-        """Until the TLS handshake is over, or without TLS at once. Raises OSError where it fails."""
+        """Wait for the TLS handshake; without TLS return at once. Raises OSError where it fails."""
         seat.begun = True
 
         def guest() -> Guest:
@@ -224,7 +226,7 @@ class Gate:
     def _seated(self, seat: Seat, task: asyncio.Task[None]) -> None:
         seat.task = None
         if task.cancelled() or isinstance(task.exception(), OSError):
-            # no TLS, gone again, too slow, or made to go; from the beginning on the socket is asyncio's to close
+            # no TLS, disconnected, too slow, or evicted; asyncio owns the socket from the beginning and closes it
             if not seat.begun:
                 seat.sock.close()
             self._leave(seat)
@@ -240,7 +242,7 @@ class Gate:
                 self._loop.call_soon(self._call_in, seat.origin, time.monotonic())
 
     def _make_room(self, now: float) -> bool:
-        """End one that waits; False where the page is at work for all."""
+        """Close one connection that keeps the page waiting; False where the page is at work for all."""
         waiting = [(seat, seconds) for seat in self._seats for phase, seconds in [seat.phase(now)] if phase]
         if not waiting:
             return False
@@ -256,11 +258,11 @@ class Gate:
         sock.close()
 
     def sweep(self) -> None:
-        """Each second: end what is late, and say in one line a minute what was turned away."""
+        """Every second close what is late; once a minute log in one line what was rejected."""
         now = time.monotonic()
         for seat in list(self._seats):
             if why := seat.late(now):
-                if why not in ("idle", "closing"):  # a browser leaves its connections open
+                if why not in ("idle", "closing"):  # browsers leave their connections open
                     self._turned[why] += 1
                 seat.end()
         for where in list(self._lines):

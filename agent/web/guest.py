@@ -1,4 +1,4 @@
-"""One connection as HTTP sees it: uvicorn's protocol, which can say what it waits for."""
+"""One HTTP connection: uvicorn's protocol, extended to report what it waits for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _BUFFER = 64 << 10
-# where Linux's struct tcp_info keeps tcpi_bytes_acked
+# offset of tcpi_bytes_acked in Linux's struct tcp_info
 _ACKED = struct.Struct("=120xQ")
 
 
 class Guest(H11Protocol):
-    """`left` is called when the connection is gone; `welcome` says whether it still has its place when it is there."""
+    """An HTTP connection; `left` is called when it is gone, `welcome` asked whether it still has its place when it is made."""
 
     left: Callable[[], None]
     welcome: Callable[[], bool]
@@ -28,7 +28,7 @@ class Guest(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.since = time.monotonic()
         super().connection_made(cast(asyncio.Transport, transport))
-        # little room between the page and the reader: what stands in the server's buffers was not sent to him
+        # small buffers between page and reader: what lies in the server's buffers was not received
         self.transport.set_write_buffer_limits(high=_BUFFER)
         if not self.welcome():
             self.transport.abort()
@@ -36,7 +36,7 @@ class Guest(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.left()
-        # both hold on to this connection: of thousands a minute none may wait for the garbage collector
+        # break the reference cycle: with thousands of connections a minute none may wait for the garbage collector
         del self.left, self.welcome
 
     def on_response_complete(self) -> None:
@@ -44,10 +44,10 @@ class Guest(H11Protocol):
         super().on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
-        """The gate ends idle connections; uvicorn's own timer would cut off who still reads the answer."""
+        """Do nothing: the gate closes idle connections; uvicorn's own timer would cut off a reader of a long answer."""
 
     def waits_for(self) -> tuple[str, float]:
-        """(what the other side has to do next: head, body, closing, idle; since when, monotonic); "" while it is answered."""
+        """Return (what the peer has to do next: head, body, closing, idle; since when, monotonic); "" while it is answered."""
         if self.transport.is_closing():
             return "closing", self.since
         answered = self.cycle is None or self.cycle.response_complete
@@ -62,12 +62,12 @@ class Guest(H11Protocol):
         return self.cycle is not None
 
     def unsent(self) -> bool:
-        """Whether something for the other side still lies in this process."""
+        """Whether data for the peer is still buffered in this process."""
         return self.transport.get_write_buffer_size() > 0
 
 
 def unsent(sock: socket.socket) -> tuple[int, int]:
-    """(bytes in the kernel that the other side has not taken, bytes that it has taken in all); zeros once it is closed."""
+    """Return (bytes in the kernel that the peer has not acknowledged, bytes acknowledged in all); zeros once closed."""
     try:
         queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
         (taken,) = _ACKED.unpack(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size))

@@ -1,4 +1,4 @@
-"""What the evidence says about one minute of a class: the answers of form 11 that video can give, and no more."""
+"""What the evidence shows about one minute of a class: the answers of form 11 that video can give, and no more."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from agent.model_alerts import Alert
 from agent.model_classes import Bench, Lesson, Room, TrainingClass
 
 CLEAR_SHARE = 0.95
-"""Video counts as clear where at least this part of its looks could be judged for people."""
+"""Video counts as clear if at least this share of its looks could be judged."""
 _MARKS = ("picture.", "sound.")
 
 
 @dataclass(frozen=True, slots=True)
 class RoomSeen:
-    """`lesson` is what was planned there at the minute; `people` (staff included) None where it cannot be judged.
-    `groups`: people at each of the room's benches, likewise."""
+    """A room at that minute.
+
+    `lesson` is what was planned there; `people` (staff included) is None where it cannot be judged. `groups`: people at each of
+    the room's benches, likewise.
+    """
 
     room: Room
     lesson: Lesson | None
@@ -35,13 +38,13 @@ class RoomSeen:
 
     @property
     def held(self) -> bool | None:
-        """Were trainees in it: more people than its staff?"""
+        """Whether trainees were in it: more people than its staff."""
         return None if self.people is None else self.people > (self.lesson.staff_in_room if self.lesson else 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """`block` is the five minutes whose estimate answers for the minute; its counts are None where nobody can tell.
+    """The facts. `block` is the five minutes whose estimate stands for the minute; counts are None where unknown.
 
     `gaps`, `missing` (their sum), `looks`, `judged`, `reasons` (why looks could not be judged) and `alerts` (of picture and
     sound) are of the half-day from its first lesson up to `until`: its end, or now.
@@ -65,7 +68,7 @@ class Minute:
 
     @property
     def as_planned(self) -> bool | None:
-        """Theory or practice where the plan has it; None where a planned room cannot be judged or no lesson is on."""
+        """Whether theory or practice takes place as planned; None where a planned room cannot be judged or no lesson is on."""
         planned = [x for x in self.rooms if x.lesson]
         if any(x.held for x in self.rooms if not x.lesson):
             return False
@@ -75,7 +78,7 @@ class Minute:
 
     @property
     def complete(self) -> bool | None:
-        """Is there video of all planned time so far? None before the first lesson, or where a planned room has no camera."""
+        """Whether there is video of all planned time so far; None before the first lesson or without a camera."""
         if self.until <= self._first:
             return None
         if self.gaps:
@@ -85,7 +88,7 @@ class Minute:
 
     @property
     def clear(self) -> bool | None:
-        """Could the pictures be judged, and did no alert of picture or sound stand? None without looks."""
+        """Whether the pictures could be judged and no alert of picture or sound was open; None without looks."""
         if not self.looks:
             return None
         return self.judged >= CLEAR_SHARE * self.looks and not self.alerts
@@ -96,10 +99,16 @@ class Minute:
 
 
 def of(
-    catalog: Catalog, classes: Sequence[TrainingClass], cls: TrainingClass, day: date, session: Session, at: datetime,
-    now: datetime, rules: Rules,
-) -> Minute:  # fmt: skip
-    """`at` lies on the half-day, which has at least one lesson."""
+    catalog: Catalog,
+    classes: Sequence[TrainingClass],
+    cls: TrainingClass,
+    day: date,
+    session: Session,
+    at: datetime,
+    now: datetime,
+    rules: Rules,
+) -> Minute:
+    """Collect the facts. `at` lies on the half-day, which has at least one lesson."""
     lessons = cls.lessons_of(day, session)
     shown = figures.shown(catalog, cls, day, session, now, rules)
     looks = catalog.looks.of_half_day(cls.class_id, day, session)
@@ -115,11 +124,22 @@ def of(
         and ((a.date, a.session) == (day, session) or lessons[0].start <= a.since < lessons[-1].end)
     ]
     return Minute(
-        cls, at, day, session, cls.expected_on(day, session), until, on, block,
+        cls,
+        at,
+        day,
+        session,
+        cls.expected_on(day, session),
+        until,
+        on,
+        block,
         [_room(room, on, looks, block, at, rules) for room in cls.rooms],
-        book.gaps, book.total(), len(in_lessons),
-        sum(x.judged for x in in_lessons), Counter(x.reason or "unknown" for x in in_lessons if not x.judged), alerts,
-    )  # fmt: skip
+        book.gaps,
+        book.total(),
+        len(in_lessons),
+        sum(x.judged for x in in_lessons),
+        Counter(x.reason or "unknown" for x in in_lessons if not x.judged),
+        alerts,
+    )
 
 
 def _room(

@@ -1,9 +1,9 @@
-"""The OpenAPI 3.1 document, made from the table of calls: it cannot say other than what is served."""
+"""The OpenAPI 3.1 document, made from the table of calls and the types of the contract."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -11,9 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent import words
-from agent.web.calls import BASE, Argument, Operation
+from agent.contract import json_schema
+from agent.contract.audit import ProblemBody
+from agent.contract.json_schema import Schema
+from agent.web.calls import BASE, Operation
 from agent.web.problems import MEDIA_TYPE
-from agent.web.schemas import SCHEMAS, Schema, ref
 
 _ABOUT = """班级、录像、到课人数（视频估计）、片段与审计，供人社局的程序读取。令牌由 `site-agent serve --token 名称` 发放。
 
@@ -21,10 +23,15 @@ What the inspectors' page shows, for the bureau's programs. Times are RFC 3339 w
 `next`. Answers carry an ETag; errors are RFC 9457 and their `code` is stable. Fields may be added; none goes within v1."""
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
-    paths: dict[str, Any] = {}
+Table = Sequence[Operation[Any]]
+
+
+def document(operations: Table) -> Schema:
+    """Return the document."""
+    paths: dict[str, Schema] = {}
     for op in operations:
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op)
+    answers = [op.answer for op in operations if isinstance(op.answer, type)]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -38,19 +45,19 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": dict(SCHEMAS),
+            "schemas": json_schema.build_api_components([*answers, ProblemBody]),
             "x-problems": _problems(),
         },
     }
 
 
-def text(operations: Iterable[Operation]) -> str:
-    """As it is served and kept in docs/openapi.json."""
+def text(operations: Table) -> str:
+    """Return the document as it is served and kept in docs/openapi.json."""
     return json.dumps(document(operations), ensure_ascii=False, indent=1) + "\n"
 
 
-def _problems() -> dict[str, Any]:
-    """Every code that an error of the API may have."""
+def _problems() -> Schema:
+    """Return every code that an error of the API may have."""
     found = {
         k: e
         for k, e in sorted(words.catalogue().items())
@@ -59,24 +66,25 @@ def _problems() -> dict[str, Any]:
     return found | {"web.long_clip": words.catalogue()["web.long_clip"]}
 
 
-def _operation(op: Operation) -> dict[str, Any]:
-    made: dict[str, Any] = {"operationId": op.name, "summary": op.summary, "description": op.about}
+def _operation(op: Operation[Any]) -> Schema:
+    made: Schema = {"operationId": op.name, "summary": op.summary, "description": op.about}
     if op.roles:
         made["description"] += f". For tokens of the role {', '.join(op.roles)}"
-    parameters = [_parameter(a) for a in op.arguments if a.where != "body"]
+    asked = json_schema.build_arguments_schema(op.arguments)
+    parameters = [_parameter(name, where, asked) for name, where in op.names.items() if where != "body"]
     if op.answer == "video/mp4":
         parameters.append(
             {"name": "Range", "in": "header", "schema": {"type": "string"}, "description": "one range of bytes"}
         )
     if parameters:
         made["parameters"] = parameters
-    body = [a for a in op.arguments if a.where == "body"]
+    body = [name for name, where in op.names.items() if where == "body"]
     if body:
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body(body)}}}
+        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": _body(body, asked)}}}
     answers = {str(status): _answer(op, status) for status in op.success}
     if op.method == "GET":
         answers["304"] = {"description": "unchanged (If-None-Match)"}
-    problem = {MEDIA_TYPE: {"schema": ref("Problem")}}
+    problem = {MEDIA_TYPE: {"schema": _reference(ProblemBody)}}
     made["responses"] = answers | {
         "4XX": {"description": "refused, not there, or wrongly asked", "content": problem},
         "5XX": {"description": "the box cannot answer now", "content": problem},
@@ -84,30 +92,33 @@ def _operation(op: Operation) -> dict[str, Any]:
     return made
 
 
-def _parameter(a: Argument) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "name": a.name,
-        "in": a.where,
-        "required": a.where == "path" or a.required,
-        "schema": dict(a.kind.schema),
-    }
-    return made | {"description": a.about} if a.about else made
+def _reference(answer: type) -> Schema:
+    return {"$ref": f"#/components/schemas/{json_schema.strip_suffix(answer.__name__)}"}
 
 
-def _body(arguments: Iterable[Argument]) -> Schema:
-    known = list(arguments)
+def _parameter(name: str, where: str, asked: Schema) -> Schema:
+    schema = dict(asked["properties"][name])
+    about = schema.pop("description", "")
+    made: Schema = {"name": name, "in": where, "required": name in asked.get("required", []), "schema": schema}
+    return made | {"description": about} if about else made
+
+
+def _body(names: Iterable[str], asked: Schema) -> Schema:
+    known = list(names)
     return {
-        "type": "object", "additionalProperties": False, "required": [a.name for a in known if a.required],
-        "properties": {a.name: dict(a.kind.schema) | ({"description": a.about} if a.about else {}) for a in known},
-    }  # fmt: skip
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name in known if name in asked.get("required", [])],
+        "properties": {name: asked["properties"][name] for name in known},
+    }
 
 
-def _answer(op: Operation, status: int) -> dict[str, Any]:
-    headers: dict[str, Any] = {"ETag": {"schema": {"type": "string"}}}
+def _answer(op: Operation[Any], status: int) -> Schema:
+    headers: Schema = {"ETag": {"schema": {"type": "string"}}}
     if status == 201:
         headers["Location"] = {"schema": {"type": "string"}}
-    if "/" not in op.answer:
-        content: dict[str, Any] = {"application/json": {"schema": ref(op.answer)}}
+    if isinstance(op.answer, type):
+        content: Schema = {"application/json": {"schema": _reference(op.answer)}}
     elif op.answer == "image/jpeg":
         content, headers = {op.answer: {}}, {"X-Picture-Time": {"schema": {"type": "string"}}}
     else:
@@ -116,8 +127,8 @@ def _answer(op: Operation, status: int) -> dict[str, Any]:
     return {"description": words_for[status], "headers": headers, "content": content}
 
 
-def route(operations: Iterable[Operation]) -> Route:
-    """Anybody may read it."""
+def route(operations: Table) -> Route:
+    """Return the document's route, which needs no token."""
     body = text(operations)
 
     async def endpoint(request: Request) -> Response:

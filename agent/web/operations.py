@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from starlette.responses import Response
 
-from agent.web import api, health, watch
-from agent.web.api import Given
-from agent.web.calls import (
-    CLIP_ID,
-    COUNT,
-    DAY,
-    FILE,
-    HALF,
-    ID,
-    LIMIT,
-    NUMBER,
-    SECONDS,
-    TEXT,
-    TIME,
-    Argument,
-    Operation,
-)
+from agent.contract import alerts, arguments, attendance, audit, cameras, classes, clips, recordings
+from agent.contract.health import HealthBody
+from agent.web import api, api_clips, health
+from agent.web.calls import Operation
+from agent.web.live_view import Now
 from agent.web.site import Visit
 
-
-def _picture(now: watch.Now) -> Callable[[Visit, Given], Response]:
-    return lambda v, given: now.picture(v)
-
-
-_CLASS = Argument("class_id", ID, "path")
-_DATE = Argument("date", DAY, about="one day only")
-_SESSION = Argument("session", HALF, about="one half-day only")
-_CAMERA = Argument("camera_id", ID, about="one camera only")
-_LIMIT = Argument("limit", LIMIT, about="items a page, 200 unless given")
-_AFTER = Argument("after", NUMBER, about="`next` of the page before")
-_HALF_DAY = (Argument("date", DAY, "path"), Argument("session", HALF, "path"))
+_ONE = "/classes/{class_id}"
+_HALF = _ONE + "/half-days/{date}/{session}"
 
 
-def all_of(now: watch.Now) -> tuple[Operation, ...]:
-    one, half = "/classes/{class_id}", "/classes/{class_id}/half-days/{date}/{session}"
+def _picture(now: Now | None) -> Callable[[Visit, arguments.CameraArguments], Response]:
+    def answer(v: Visit, asked: arguments.CameraArguments) -> Response:
+        assert now is not None
+        return now.picture(v)
+
+    return answer
+
+
+def all_of(now: Now | None = None) -> tuple[Operation[Any], ...]:
+    """Return every operation; `now` takes live pictures (None: for the document alone)."""
     return (
         Operation(
             "classes",
@@ -49,147 +36,131 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             api.classes,
             "班级列表",
             "Classes by ID",
-            "ClassList",
-            (
-                Argument("q", TEXT, about="part of ID, project, occupation or place"),
-                _LIMIT,
-                Argument("after", ID, about="`next` of the page before"),
-            ),
+            classes.ClassListBody,
+            arguments.ClassesArguments,
         ),
         Operation(
             "class",
             "GET",
-            one,
+            _ONE,
             api.one_class,
             "班级",
             "A class as approved, its half-days, heads of closed ones",
-            "Class",
-            (_CLASS,),
+            classes.ClassBody,
+            arguments.ClassArguments,
         ),
         Operation(
             "attendance",
             "GET",
-            one + "/attendance",
+            _ONE + "/attendance",
             api.attendance,
             "各半天到课人数（视频估计）",
             "Attendance of each half-day, as last published",
-            "AttendanceList",
-            (_CLASS,),
+            attendance.AttendanceListBody,
+            arguments.ClassArguments,
         ),
         Operation(
             "half_day",
             "GET",
-            half,
+            _HALF,
             api.half_day,
             "半天",
             "A half-day with lessons, curve and findings",
-            "HalfDay",
-            (_CLASS, *_HALF_DAY),
+            attendance.HalfDayBody,
+            arguments.HalfDayArguments,
         ),
         Operation(
             "looks",
             "GET",
-            half + "/looks",
+            _HALF + "/looks",
             api.looks,
             "抽帧",
             "Every look of a half-day",
-            "LookList",
-            (_CLASS, *_HALF_DAY, _CAMERA),
+            recordings.LookListBody,
+            arguments.LooksArguments,
         ),
         Operation(
             "gaps",
             "GET",
-            one + "/gaps",
+            _ONE + "/gaps",
             api.the_gaps,
             "录像缺失",
             "Planned time without video, with reasons",
-            "GapList",
-            (_CLASS, _DATE, _SESSION, _CAMERA),
+            recordings.GapListBody,
+            arguments.GapsArguments,
         ),
         Operation(
             "segments",
             "GET",
-            one + "/segments",
+            _ONE + "/segments",
             api.segments,
             "录像段",
             "Recorded files with their hashes",
-            "SegmentList",
-            (_CLASS, _DATE, _SESSION, _CAMERA, _LIMIT, _AFTER),
+            recordings.SegmentListBody,
+            arguments.SegmentsArguments,
         ),
         Operation(
             "class_alerts",
             "GET",
-            one + "/alerts",
+            _ONE + "/alerts",
             api.class_alerts,
             "班级告警",
             "Alerts of a class, cleared ones too",
-            "AlertList",
-            (_CLASS,),
+            alerts.AlertListBody,
+            arguments.ClassArguments,
         ),
         Operation(
             "class_audit",
             "GET",
-            one + "/audit",
+            _ONE + "/audit",
             api.class_audit,
             "班级审计记录",
             "The audit's entries about a class",
-            "AuditList",
-            (_CLASS, _LIMIT, _AFTER),
+            audit.AuditListBody,
+            arguments.ClassAuditArguments,
             ("bureau",),
         ),
         Operation(
             "cut",
             "POST",
-            one + "/clips",
-            api.cut,
+            _ONE + "/clips",
+            api_clips.cut,
             "截取片段",
             "Cut clips of at most two hours; the video itself is streamed when it is fetched",
-            "Clip",
-            (
-                _CLASS,
-                Argument("date", DAY, "body", True),
-                Argument("from", TIME, "body", True),
-                Argument("to", TIME, "body", True),
-                Argument("camera_id", ID, "body", about="all cameras unless given"),
-                Argument("why", TEXT, "body", about="goes into manifest and audit"),
-            ),
+            clips.ClipBody,
+            arguments.CutArguments,
             success=(201,),
         ),
         Operation(
             "draw",
             "POST",
-            one + "/draws",
-            api.draw,
+            _ONE + "/draws",
+            api_clips.draw,
             "随机抽取时刻",
             "Draw moments of lesson time; without a seed the published head and a counter decide",
-            "Draw",
-            (
-                _CLASS,
-                Argument("count", COUNT, "body", True),
-                Argument("seconds", SECONDS, "body", True),
-                Argument("seed", TEXT, "body"),
-            ),
+            clips.DrawBody,
+            arguments.DrawArguments,
             success=(201,),
         ),
         Operation(
             "clip",
             "GET",
             "/clips/{clip_id}",
-            api.clip,
+            api_clips.clip,
             "视频片段",
             "A clip's files with their manifests",
-            "Clip",
-            (Argument("clip_id", CLIP_ID, "path"),),
+            clips.ClipBody,
+            arguments.ClipArguments,
         ),
         Operation(
             "clip_file",
             "GET",
             "/clips/{clip_id}/files/{name}",
-            api.clip_file,
+            api_clips.clip_file,
             "下载片段",
             "Video (with ranges), manifest or signature",
             "video/mp4",
-            (Argument("clip_id", CLIP_ID, "path"), Argument("name", FILE, "path")),
+            arguments.ClipFileArguments,
             success=(200, 206),
         ),
         Operation(
@@ -199,7 +170,8 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             api.cameras,
             "现场机位",
             "Cameras as they are now, with the newest look",
-            "CameraList",
+            cameras.CameraListBody,
+            arguments.Arguments,
         ),
         Operation(
             "picture",
@@ -209,10 +181,17 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "现场画面",
             "The newest picture out of what is being recorded",
             "image/jpeg",
-            (Argument("camera_id", ID, "path"),),
+            arguments.CameraArguments,
         ),
         Operation(
-            "open_alerts", "GET", "/alerts", api.open_alerts, "未解除的告警", "Alerts that are not cleared", "AlertList"
+            "open_alerts",
+            "GET",
+            "/alerts",
+            api.open_alerts,
+            "未解除的告警",
+            "Alerts that are not cleared",
+            alerts.AlertListBody,
+            arguments.Arguments,
         ),
         Operation(
             "health",
@@ -220,8 +199,9 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             "/health",
             health.call,
             "终端自检结果",
-            "The box's last examination of itself, each finding with its mend",
-            "Health",
+            "The box's last examination of itself, each finding with its remedy",
+            HealthBody,
+            arguments.Arguments,
         ),
         Operation(
             "audit",
@@ -230,8 +210,8 @@ def all_of(now: watch.Now) -> tuple[Operation, ...]:
             api.audit,
             "审计记录",
             "The audit, newest first",
-            "Audit",
-            (_LIMIT, Argument("before", NUMBER, about="`next` of the page before")),
+            audit.AuditBody,
+            arguments.AuditArguments,
             ("bureau",),
         ),
     )

@@ -1,4 +1,4 @@
-"""What the page is told by whoever starts it."""
+"""Options of the page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from agent.attendance.judge import Rules
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to look under;
-    `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on
-    the loopback only; `port` 0 lets the system choose; `names` are more host names and addresses for its own certificate."""
+    """Options of the page.
+
+    `folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to search;
+    `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on the
+    loopback only; `port` 0 lets the system choose; `names` are further host names and addresses for its own certificate.
+    """
 
     folder: Path
     drives: tuple[Path, ...]

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Literal
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from agent import clock as clocks
 from agent import schedule
 from agent.attendance import figures
+from agent.contract.attendance import AttendanceBody
 from agent.drive import gaps
 from agent.errors import InputError, SiteAgentError
 from agent.inspection.clip import Request
@@ -41,7 +42,7 @@ class ClassRow:
 
 
 def classes(v: Visit) -> Response:
-    """All classes, the newest first; `q` finds by ID, project, occupation or place. One hit by ID is gone to."""
+    """List all classes, the newest first; `q` searches ID, project, occupation and place. A single hit by ID is opened."""
     query = v.query("q").strip()
     found = sorted(v.site.classes(), key=lambda c: (c.first_day, c.class_id), reverse=True)
     exact = next((c for c in found if c.class_id.lower() == query.lower()), None)
@@ -55,7 +56,7 @@ def classes(v: Visit) -> Response:
     return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
 
 
-def state_of(cls: TrainingClass, today: date) -> str:
+def state_of(cls: TrainingClass, today: date) -> Literal["ahead", "open", "over"]:
     last = max([cls.last_day, *(x.date for x in cls.lessons if not x.cancelled)])
     return "ahead" if today < cls.first_day else "over" if today > last else "open"
 
@@ -64,14 +65,14 @@ def state_of(cls: TrainingClass, today: date) -> str:
 class HalfDayRow:
     day: date
     session: Session
-    figures: dict[str, Any] | None
+    figures: AttendanceBody | None
     missing: Total
     marks: list[str]
     begun: bool
 
 
 def one_class(v: Visit) -> Response:
-    """A class: its half-days with attendance, gaps and what was alerted."""
+    """Show a class: its half-days with attendance, gaps and alerts."""
     cls, now = v.the_class(), v.site.clock.now()
     catalog = v.site.catalog
     published = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
@@ -82,19 +83,26 @@ def one_class(v: Visit) -> Response:
             marks[alert.date, alert.session].append(alert.kind.value)
     rows = [
         HalfDayRow(
-            day, session, published.get((day.isoformat(), session.value)), book.total(day, session),
-            marks.get((day, session), []), cls.lessons_of(day, session)[0].start <= now,
+            day,
+            session,
+            published.get((day.isoformat(), session.value)),
+            book.total(day, session),
+            marks.get((day, session), []),
+            cls.lessons_of(day, session)[0].start <= now,
         )
         for day, session in cls.half_days()
-    ]  # fmt: skip
+    ]
     v.note("view.class", cls.class_id)
     return v.page("class.html", cls=cls, rows=rows, links=catalog.chain.of_class(cls.class_id))
 
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """`url` is empty where there is nothing to play: `fault` says why; `later` and `earlier` where they lead beyond the
-    half-day's own hours. `h265`: many browsers cannot play it."""
+    """What the half-day's page plays.
+
+    `url` is empty where there is nothing to play; `fault` says why. `later` and `earlier` may lead beyond the half-day's own
+    hours. `h265`: many browsers cannot play it.
+    """
 
     camera_id: str
     at: datetime
@@ -106,7 +114,7 @@ class Playing:
 
 
 def half_day(v: Visit) -> Response:
-    """A half-day: curve, time lines, gaps; `camera` and `at` (HH:MM[:SS]) play video from that instant."""
+    """Show a half-day: curve, time lines, gaps; `camera` and `at` (HH:MM[:SS]) play video from that instant."""
     cls, now = v.the_class(), v.site.clock.now()
     day, session = the_half_day(v, cls)
     catalog, zone = v.site.catalog, v.site.catalog.zone
@@ -119,17 +127,30 @@ def half_day(v: Visit) -> Response:
     lines = _lines(v, cls, rows, book.gaps, axis, now)
     v.note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
     return v.page(
-        "half_day.html", cls=cls, day=day, session=session, lessons=lessons, axis=axis, shown=shown, a=shown.body,
-        expected=cls.expected_on(day, session), lines=lines, gaps=book.gaps, missing=book.total(), charts=charts,
+        "half_day.html",
+        cls=cls,
+        day=day,
+        session=session,
+        lessons=lessons,
+        axis=axis,
+        shown=shown,
+        a=shown.body,
+        expected=cls.expected_on(day, session),
+        lines=lines,
+        gaps=book.gaps,
+        missing=book.total(),
+        charts=charts,
         curve=charts.curve(shown.half.curve, lessons, cls.expected_on(day, session), axis),
         alerts=[a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)],
-        playing=_playing(v, cls, day, session), first=lessons[0].start.astimezone(zone), last=lessons[-1].end.astimezone(zone),
+        playing=_playing(v, cls, day, session),
+        first=lessons[0].start.astimezone(zone),
+        last=lessons[-1].end.astimezone(zone),
         unknown_camera=bool(v.query("camera")) and v.query("camera") not in lines,
-    )  # fmt: skip
+    )
 
 
 def the_half_day(v: Visit, cls: TrainingClass) -> tuple[date, Session]:
-    """The one that the path names. Raises HTTPException 404."""
+    """Return the half-day that the path names. Raises HTTPException 404."""
     try:
         found = date.fromisoformat(v.request.path_params["day"]), Session(v.request.path_params["session"])
     except ValueError:
@@ -142,20 +163,23 @@ def the_half_day(v: Visit, cls: TrainingClass) -> tuple[date, Session]:
 def _lines(
     v: Visit, cls: TrainingClass, rows: list[Segment], missing: list[Gap], axis: charts.Axis, now: datetime
 ) -> dict[str, list[charts.Bar]]:
-    """A time line a camera: those of the half-day's rooms, and any other that has video."""
+    """Make a time line for each camera: those of the half-day's rooms, and any other that has video."""
     planned = {c for room in cls.rooms for c in room.cameras if any(x.room_id == room.room_id for x in cls.lessons)}
     cameras = sorted({g.camera_id for g in missing} | {s.camera_id for s in rows} | planned)
     return {
         camera: charts.time_line(
             [s for s in rows if s.camera_id == camera],
-            [(g, v.t(f"gap.{g.reason}")) for g in missing if g.camera_id == camera], axis, v.site.catalog.zone, now,
+            [(g, v.t(f"gap.{g.reason}")) for g in missing if g.camera_id == camera],
+            axis,
+            v.site.catalog.zone,
+            now,
         )
         for camera in cameras
-    }  # fmt: skip
+    }
 
 
 def clock_on(day: date, text: str, v: Visit) -> datetime | None:
-    """HH:MM[:SS] of a day; None where it is no time."""
+    """Parse HH:MM[:SS] of a day; None where it is not a time."""
     match = _CLOCK.match(text.strip())
     if match is None:
         return None
@@ -164,7 +188,7 @@ def clock_on(day: date, text: str, v: Visit) -> datetime | None:
 
 
 def moment_of(cls: TrainingClass, day: date, session: Session, text: str, v: Visit) -> datetime | None:
-    """HH:MM[:SS] of a half-day, whose margins may lie beyond midnight; None where it is no time."""
+    """Parse HH:MM[:SS] of a half-day, whose margins may lie beyond midnight; None where it is not a time."""
     at = clock_on(day, text, v)
     if at is None:
         return None
@@ -182,17 +206,17 @@ def _playing(v: Visit, cls: TrainingClass, day: date, session: Session) -> Playi
     except SiteAgentError as error:
         earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, at + PLAY))
         return Playing(camera, at, "", later, earlier, v.t(error.key, **error.params))
-    # where picture or sound change their kind, the rest is another film
+    # where picture or sound change their format, the rest is another video
     end = min(at + PLAY, _next_second(plans[1].span.start.astimezone(at.tzinfo))) if len(plans) > 1 else at + PLAY
     earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, end))
-    # the clip begins at the key frame before: the browser skips to the instant
+    # the clip begins at the key frame before: the browser seeks to the instant
     skip = max(0.0, (at - plans[0].span.start).total_seconds())
     url = f"/play/{cls.class_id}/{at:%Y-%m-%d}/{camera}/{at:%H%M%S}-{end:%H%M%S}.mp4#t={skip:.2f}"
     return Playing(camera, at, url, later, earlier, "", plans[0].cut.video.codec not in ("avc1", "avc3"))
 
 
 def _link(v: Visit, cls: TrainingClass, day: date, session: Session, camera: str, at: datetime) -> str:
-    """To the half-day's page, playing from `at`; "" where the page would take the time of day for another day's."""
+    """Return the half-day page's URL, playing from `at`; "" where the page would take the time of day for another day's."""
     text = f"{at:%H:%M:%S}"
     if moment_of(cls, day, session, text, v) != at:
         return ""
@@ -204,13 +228,13 @@ def _next_second(at: datetime) -> datetime:
 
 
 def audit(v: Visit) -> Response:
-    """Who did what, the newest first."""
+    """Show who did what, the newest first."""
     before = v.query("before")
     trail = v.site.catalog.audit
     v.note_once("view.audit")
     v.settle()
     entries = trail.recent(100, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None)
-    # the whole chain once at the start and when asked; else what is new
+    # verify the whole chain once at the start and when asked; else what is new
     broken = trail.verify() if v.query("whole") else trail.verify_new()
     return v.page("audit.html", entries=entries, broken=broken, head=trail.head())
 
@@ -244,7 +268,7 @@ def sign_out(v: Visit) -> Response:
 
 
 def language(v: Visit) -> Response:
-    """Switch, and back to the page that asked."""
+    """Switch the language and return to the page that asked."""
     answer = v.go(cookies.own_path(v.query("back")))
     chosen = "en" if v.request.path_params["lang"] == "en" else "zh"
     answer.set_cookie("language", chosen, max_age=10**7, secure=v.site.options.tls, samesite="lax", path="/")

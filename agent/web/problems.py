@@ -1,11 +1,10 @@
-"""Errors of the API as RFC 9457 says them: application/problem+json, with a code that stays the same in every language."""
+"""Errors of the API by RFC 9457: application/problem+json, with a code that is the same in every language."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,15 +14,21 @@ from agent import words
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "/api/v1/openapi.json#/components/x-problems/"
 OF_STATUS = {
-    400: "api.bad_request", 401: "api.unauthorised", 403: "api.forbidden", 404: "api.not_found", 405: "api.method",
-    413: "api.too_large", 415: "api.media_type", 416: "api.range",
-}  # fmt: skip
+    400: "api.bad_request",
+    401: "api.unauthorised",
+    403: "api.forbidden",
+    404: "api.not_found",
+    405: "api.method",
+    413: "api.too_large",
+    415: "api.media_type",
+    416: "api.range",
+}
 
 
 class Problem(Exception):
-    """A handler's answer where it cannot give what was asked. `more` goes into the body beside the standard members."""
+    """Raised by a handler that cannot answer. `more` goes into the body beside the standard members."""
 
-    def __init__(self, status: int, code: str, /, more: Mapping[str, Any] | None = None, **params: object) -> None:
+    def __init__(self, status: int, code: str, /, more: Mapping[str, object] | None = None, **params: object) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
@@ -32,7 +37,7 @@ class Problem(Exception):
 
 
 def language(request: Request) -> words.Language:
-    """What `Accept-Language` names first of the two that there are; Chinese else."""
+    """Return the first of the two languages in `Accept-Language`; otherwise Chinese."""
     for part in request.headers.get("accept-language", "").lower().split(","):
         if part.strip().startswith("zh"):
             return "zh"
@@ -42,13 +47,17 @@ def language(request: Request) -> words.Language:
 
 
 def answer(request: Request, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """`title` says the kind in words, `detail` this case; programs go by `code`."""
+    """Build the answer: `title` names the kind, `detail` this case; programs use `code`."""
     lang = language(request)
     title = HTTPStatus(problem.status).phrase
     body = {
-        "type": _TYPE + problem.code, "title": title, "status": problem.status,
-        "detail": " ".join(words.text_in(lang, problem.code, **problem.params).split()), "code": problem.code, **problem.more,
-    }  # fmt: skip
+        "type": _TYPE + problem.code,
+        "title": title,
+        "status": problem.status,
+        "detail": " ".join(words.text_in(lang, problem.code, **problem.params).split()),
+        "code": problem.code,
+        **problem.more,
+    }
     more = {"WWW-Authenticate": 'Bearer realm="site-agent"'} if problem.status == 401 else {}
     return Response(
         json.dumps(body, ensure_ascii=False),

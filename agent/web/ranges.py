@@ -1,4 +1,4 @@
-"""Byte ranges of things that are made while they are sent (RFC 9110, section 14), and how much of them really went out."""
+"""Byte ranges of content that is made while it is sent (RFC 9110, section 14), and how much of it was received."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 Sent = Callable[[int, int], None]
-"""Is told the bytes [start, stop) that went out."""
+"""Callback for the bytes [start, stop) that were received."""
 _PART = 128 << 10
 _TELL_S = 10.0
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
@@ -28,14 +28,14 @@ class Ranged(Protocol):
 
 
 class Sending:
-    """The films on their way out of this process."""
+    """The videos that this process is sending."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: set[_Counted] = set()
 
     def tell(self) -> None:
-        """Have each tell at once what it sent so far: somebody reads the audit."""
+        """Report at once what each has sent so far: somebody reads the audit."""
         with self._lock:
             found = list(self._open)
         for one in found:
@@ -53,8 +53,10 @@ class Sending:
 def respond(
     request: Request, film: Ranged, etag: str, headers: dict[str, str], sent: Sent, sending: Sending
 ) -> Response:
-    """200, 206, 304 or 416. `etag` without quotes names the content: the same clip has the same for ever. What goes out is told
-    to `sent`."""
+    """Answer with 200, 206, 304 or 416.
+
+    `etag` (without quotes) identifies the content and never changes for the same clip. `sent` is called for what was received.
+    """
     tag = f'"{etag}"'
     headers = {**headers, "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     if matches(request, tag):
@@ -72,13 +74,13 @@ def respond(
 
 
 def matches(request: Request, tag: str) -> bool:
-    """Does the caller have this already (If-None-Match)? `tag` with quotes."""
+    """Return whether the caller has this version already (If-None-Match); `tag` with quotes."""
     known = [x.strip().removeprefix("W/") for x in request.headers.get("if-none-match", "").split(",")]
     return tag in known or known == ["*"]
 
 
 def _span(asked: str, size: int) -> tuple[int, int] | None:
-    """[start, stop), empty where nothing of it exists; None for what is not one range: then the whole is sent."""
+    """Return [start, stop), empty where none of it exists; None for what is not a single range: then all is sent."""
     match = _ONE_RANGE.match(asked.strip())
     if match is None or not (match[1] or match[2]):
         return None
@@ -105,8 +107,11 @@ def _send(
 
 
 class _Counted(Response):
-    """Sends a range and counts what the reader took: a part counts once the next one could be handed over with the reader
-    still there. It is told every few seconds and at the end, however that comes."""
+    """Sends a range and counts what the reader received.
+
+    A part counts once the next one could be handed over with the reader still connected. It is reported every few seconds and
+    at the end, however that comes.
+    """
 
     def __init__(
         self, blocks: Generator[bytes], start: int, status: int, headers: dict[str, str], sent: Sent, sending: Sending
@@ -122,7 +127,7 @@ class _Counted(Response):
             await self._stream(send, left)
         finally:
             left.cancel()
-            # where the page stops, these are cancelled: then it stays in `_sending`, and the page has it told at its end
+            # where the page stops, these tasks are cancelled: it stays in `_sending`, and the page reports it at its end
             await run_in_threadpool(self._blocks.close)
             await run_in_threadpool(self.tell)
             self._sending.end(self)
@@ -144,16 +149,16 @@ class _Counted(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pass_on(self, send: Send, left: asyncio.Task[None], part: bytes, before: int) -> bool:
-        """Hand a part over, which waits until the server has room for it; False where the reader left meanwhile."""
+        """Send a part, waiting until the server can buffer it; False where the reader disconnected meanwhile."""
         await send({"type": "http.response.body", "body": part, "more_body": True})
-        await asyncio.sleep(0)  # lets `left` see it
+        await asyncio.sleep(0)  # gives `left` a chance to run
         if left.done():
             return False
         self._at += before
         return True
 
     def tell(self) -> None:
-        """What went out since it was told last."""
+        """Report what was received since the last report."""
         with self._lock:
             at = self._at
             if at > self._told:

@@ -1,4 +1,4 @@
-"""Reference pictures on the page: an installer whose box has no screen looks at them here and confirms the view."""
+"""Reference pictures: an installer whose box has no screen checks and confirms the view of each camera here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agent.web.site import Visit
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`picture` is the newest one's file name, "" where none was taken yet."""
+    """A camera on the page. `picture`: the newest one's file name, "" where none was taken yet."""
 
     camera: Camera
     picture: str
@@ -36,7 +36,7 @@ def page(v: Visit) -> Response:
 
 
 def picture(v: Visit) -> Response:
-    """The newest reference picture of a camera."""
+    """Send the newest reference picture of a camera."""
     camera_id = v.request.path_params["camera_id"]
     name = _newest(v, camera_id, {c.camera_id for c in v.site.catalog.cameras.all()}) if is_id(camera_id) else ""
     if not name:
@@ -46,7 +46,7 @@ def picture(v: Visit) -> Response:
 
 
 def confirm(v: Visit) -> Response:
-    """The person has looked at that very picture: a newer one must be looked at again."""
+    """Confirm the picture that was shown; a newer one needs a new confirmation."""
     camera = v.site.catalog.cameras.get(v.request.path_params["camera_id"])
     if camera is None:
         raise HTTPException(404)
@@ -61,7 +61,7 @@ def confirm(v: Visit) -> Response:
 
 
 def accept(v: Visit) -> Response:
-    """The exchanged unit that was shown belongs here: one that came meanwhile must be looked at again."""
+    """Accept the exchanged unit that was shown; one that replaced it meanwhile needs a new look."""
     camera = v.site.catalog.cameras.get(v.request.path_params["camera_id"])
     if camera is None:
         raise HTTPException(404)
@@ -80,8 +80,10 @@ def _newest(v: Visit, camera_id: str, ids: set[str]) -> str:
 
 
 def newest(folder: Path, camera_id: str, ids: set[str]) -> str:
-    """The name of a camera's newest reference picture in `folder`, "" where it has none: `cam1.jpg`, later `cam1-2.jpg` …
-    (a camera that is itself called `cam1-2` keeps its own). `ids` are all cameras'."""
+    """Return the name of a camera's newest reference picture in `folder`, "" where it has none.
+
+    Names are `cam1.jpg`, later `cam1-2.jpg` … (a camera that is itself called `cam1-2` keeps its own). `ids` are all cameras'.
+    """
     own = re.compile(rf"{re.escape(camera_id)}(-\d+)?\.jpg\Z")
     found = [p for p in folder.glob(f"{camera_id}*.jpg") if own.match(p.name)] if folder.is_dir() else []
     mine = [p for p in found if p.stem == camera_id or p.stem not in ids]

@@ -1,7 +1,7 @@
-"""What is refused goes into the audit, which can never be trimmed: a few rows an hour, however many strangers knock.
+"""Writes refused requests into the audit, which can never be trimmed: a few rows an hour, however many there are.
 
-A row is counted by who sent it (`throttle.origin`) and its kind, never by what a stranger can choose (name, path). What goes
-beyond is only counted, and one row at the end of the hour says how much that was.
+Rows are limited by sender (`throttle.origin`) and kind, never by what the sender chooses (name, path). What exceeds the limit
+is only counted, and one row at the end of the hour reports how much that was.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from agent.catalog import Catalog
 from agent.clock import Clock, rfc3339
@@ -19,13 +18,13 @@ HOUR_S = 3600.0
 FROM_ONE = 3
 """Rows an hour of one kind from one sender."""
 MOST = 20
-"""Rows an hour in all: of strangers, and as many again of those who are signed in."""
+"""Rows an hour in all: for strangers, and as many again for those who are signed in."""
 SUMMARY = "refused.more"
 _MOST_ORIGINS = 1000
 
 
 class Refusals:
-    """Threads may share it. `tick` now and then ends an hour that is over."""
+    """The limited writer; thread-safe. Call `tick` now and then to end an hour that is over."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
         self._catalog = catalog
@@ -40,9 +39,9 @@ class Refusals:
         self._origins: set[str] = set()
 
     def add(
-        self, who: str, origin: str, action: str, object_: str, detail: Mapping[str, Any], *, signed_in: bool
+        self, who: str, origin: str, action: str, object_: str, detail: Mapping[str, object], *, signed_in: bool
     ) -> None:
-        """A row, or one more that the hour's last row counts. The kind is the action with the reason in `detail`."""
+        """Write a row, or count it for the hour's last row. The kind is the action with the reason in `detail`."""
         self.tick()
         kind = f"{action} {detail.get('reason', '')}".strip()
         with self._lock:
@@ -64,7 +63,7 @@ class Refusals:
             self.close()
 
     def close(self) -> None:
-        """End the hour now: what was held back is told."""
+        """End the hour now and report what was held back."""
         with self._lock:
             since, held, origins = self._from, dict(self._held), len(self._origins)
             self._begin(None)

@@ -1,15 +1,28 @@
-"""Every address of the page, and who may go there."""
+"""The page's routes and who may use them."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp
 
-from agent.web import account_pages, calls, forms, health, openapi, operations, pages, reference, watch
+from agent.web import (
+    account_pages,
+    calls,
+    form11_pages,
+    forms,
+    health,
+    live_view,
+    openapi,
+    operations,
+    pages,
+    reference,
+    watch,
+)
 from agent.web.site import Site
 
 
 def application(site: Site) -> ASGIApp:
-    now = watch.Now(site.catalog)
+    """Build the page's application."""
+    now = live_view.Now(site.catalog)
     table = operations.all_of(now)
     return site.app(
         [
@@ -28,8 +41,8 @@ def application(site: Site) -> ASGIApp:
             ("GET", "/classes/{class_id}", pages.one_class, ()),
             ("GET", "/classes/{class_id}/{day}/{session}", pages.half_day, ()),
             ("POST", "/classes/{class_id}/{day}/{session}/clips", watch.cut, ()),
-            ("GET", "/classes/{class_id}/{day}/{session}/form11", forms.edit_form_11, ()),
-            ("POST", "/classes/{class_id}/{day}/{session}/form11", forms.print_form_11, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}/form11", form11_pages.edit_form_11, ()),
+            ("POST", "/classes/{class_id}/{day}/{session}/form11", form11_pages.print_form_11, ()),
             ("GET", "/classes/{class_id}/attendance.xlsx", forms.attendance_sheet, ()),
             ("GET", "/classes/{class_id}/archive", forms.archive, ()),
             ("GET", "/classes/{class_id}/audit.jsonl", forms.audit_of_class, ("bureau",)),

@@ -28,11 +28,11 @@ _STOP_S = 1
 _CUT_S = 0.6
 _BEAT_S = 5.0
 _SWEEP_TICKS = 10
-"""uvicorn ticks ten times a second."""
+"""Ticks of uvicorn, ten a second."""
 
 
 class PageServer:
-    """Listens from the moment it is made, so that a taken port or a bad certificate is told at once (InputError)."""
+    """The page's server. It listens from construction on: a port in use or a bad certificate fails at once (InputError)."""
 
     def __init__(
         self, catalog: Catalog, clock: Clock, options: Options, classes: Callable[[], list[TrainingClass]]
@@ -42,10 +42,19 @@ class PageServer:
         self._certificate = Certificate(options, clock) if options.tls else None
         pair = self._certificate.pair if self._certificate else None
         self._config = uvicorn.Config(
-            application(self.site), log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="off",
-            http=Guest, ws="none", log_level=logging.ERROR, timeout_graceful_shutdown=_STOP_S,
-            ssl_certfile=pair[0] if pair else None, ssl_keyfile=pair[1] if pair else None,
-        )  # fmt: skip
+            application(self.site),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            http=Guest,
+            ws="none",
+            log_level=logging.ERROR,
+            timeout_graceful_shutdown=_STOP_S,
+            ssl_certfile=pair[0] if pair else None,
+            ssl_keyfile=pair[1] if pair else None,
+        )
         if self._certificate:
             self._config.load()
             self._certificate.serve(self._config.ssl)
@@ -54,11 +63,11 @@ class PageServer:
     @property
     def url(self) -> str:
         host, port = self._socket.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - the wildcard is no address to go to
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - the wildcard is not an address to open
         return f"http{'s' if self._options.tls else ''}://{host}:{port}/"
 
     def run(self, stop: threading.Event, alive: Callable[[], None] = lambda: None) -> None:
-        """Serve until `stop`. `alive` is called each few seconds, after a worker thread has read the catalog."""
+        """Serve until `stop`. `alive` is called every few seconds, after a worker thread has read the catalog."""
         server = _Server(self._config, self._socket, lambda: self._beat(alive))
         done = threading.Event()
 
@@ -66,7 +75,7 @@ class PageServer:
             while not stop.wait(0.2) and not done.is_set():
                 pass
             server.should_exit = True
-            self.site.sending.tell()  # meanwhile: there is little time at the end
+            self.site.sending.tell()  # in parallel: there is little time at the end
 
         watcher = threading.Thread(target=watch, name="page-stop")
         watcher.start()
@@ -74,15 +83,15 @@ class PageServer:
         keeper.start()
         log.info("%s", words.text("web.serving", url=self.url))
         try:
-            self._settle()  # what a process that was killed left
-            # not in the main thread uvicorn leaves signals alone
+            self._settle()  # left over from a process that was killed
+            # outside the main thread uvicorn does not install signal handlers
             server.run()
         finally:
             done.set()
             watcher.join()
             keeper.join(1)
             self._socket.close()
-            # films that were cut off could not tell any more
+            # videos that were cut off could not report any more
             self.site.sending.tell()
             self._settle()
 
@@ -91,14 +100,14 @@ class PageServer:
             self._certificate.run(done)
 
     def _settle(self) -> None:
-        """Into the audit what was sent of video and waits for it."""
+        """Write into the audit what was sent of video and is still pending."""
         try:
             self.site.catalog.deliveries.settle(self.site.clock.now())
         except CatalogError as error:
             log.warning("%s", error)
 
     def _beat(self, alive: Callable[[], None]) -> None:
-        """In a worker thread, as every page is made: where all of them hang this does too."""
+        """Read the catalog in a worker thread, as every page is made: where all of them hang, this does too."""
         try:
             self.site.catalog.accounts.any()
             self.site.refusals.tick()
@@ -108,7 +117,7 @@ class PageServer:
             alive()
 
     def close(self) -> None:
-        """Write what was only counted until now."""
+        """Write what was only counted so far."""
         try:
             self.site.refusals.close()
         except SiteAgentError as error:
@@ -116,7 +125,7 @@ class PageServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn behind the gate: it gets the connections that the gate lets in."""
+    """Uvicorn behind the gate: it gets the connections that the gate admits."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, beat: Callable[[], None]) -> None:
         super().__init__(config)
@@ -146,14 +155,14 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._beating.cancel()
         self._gate.close()
-        # a film would be cancelled in the end, with a fault in the log; who is cut off before that ends as a reader that leaves
+        # at shutdown a video would be cancelled with a traceback in the log; closed before that, it ends as if the reader left
         asyncio.get_running_loop().call_later(_CUT_S, self._gate.end)
         await super().shutdown()
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # the protocol by name: of a socket without it asyncio does not know that it is TCP, and leaves Nagle's delay of 40 ms on
+    # name the protocol: without it asyncio does not know that the socket is TCP, and leaves Nagle's 40 ms delay on
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""The page's routes, and what holds for all of them: who is signed in, forged requests, headers, errors."""
+"""What all pages share: the site, one visit, authentication, CSRF checks, headers, errors."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from importlib import resources
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from agent import words
 from agent.catalog import Catalog
@@ -33,30 +32,19 @@ from agent.inspection import clip
 from agent.model_classes import TrainingClass, find_class
 from agent.web import cookies, problems
 from agent.web.access import Access
+from agent.web.form_input import Form, is_same_origin, read_form, split_url
 from agent.web.options import Options
 from agent.web.problems import Problem
 from agent.web.ranges import Sending
 from agent.web.refusals import Refusals
+from agent.web.security_headers import SecurityHeaders
 from agent.web.throttle import origin
 
-Form = Mapping[str, str]
 Handler = Callable[["Visit"], Response]
-_LARGEST_FORM = 64 << 10
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
 _STATIC = {"site.css": "text/css", "icon.png": "image/png"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}  # fmt: skip
-# Thirty days and no longer: a browser that keeps to it lets nobody go on past a certificate that it does not know, as the
-# box's own next one may be. It holds for every port of the name, so not for its subdomains too, which may be other machines;
-# browsers take no notice of it on a bare address, or where they do not know the certificate.
-_HSTS = "max-age=2592000"
 
 
 class Site:
@@ -77,7 +65,7 @@ class Site:
         self.clips = clip.Clips(catalog, clock, clip.Options(options.drives, options.key_dir, options.box), classes)
 
     def first(self, *key: str) -> bool:
-        """True where this was not asked in the last AGAIN_S: one entry of the audit stands for what follows it."""
+        """Return whether this was not asked in the last AGAIN_S: one audit entry stands for the repetitions."""
         now = self.clock.monotonic()
         with self._lock:
             known = self._noted.get(key)
@@ -97,9 +85,12 @@ class Site:
     @cached_property
     def templates(self) -> jinja2.Environment:
         made = jinja2.Environment(
-            loader=jinja2.PackageLoader("agent.web"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+            loader=jinja2.PackageLoader("agent.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
             lstrip_blocks=True,
-        )  # fmt: skip
+        )
         made.globals |= {
             "length": gaps.length,
             "clocks": gaps.clocks,
@@ -107,25 +98,26 @@ class Site:
             "none_said": gaps.none_said,
             "cameras_said": gaps.cameras_said,
         }
-        made.filters["json"] = lambda value: json.dumps(
-            value, ensure_ascii=False
-        )  # jinja's own turns Chinese into escapes
+        made.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)  # jinja's own filter escapes Chinese
         return made
 
     def app(self, routes: list[tuple[str, str, Handler, tuple[Role, ...] | None]], more: list[Route]) -> ASGIApp:
-        """`routes` are (method, path, handler, roles): None lets anybody in, () everybody who is signed in. `more` guard
-        themselves."""
+        """Build the application.
+
+        `routes` are (method, path, handler, roles): None admits anybody, () everybody who is signed in. `more` check access
+        themselves.
+        """
         made = [
             Route(path, self._endpoint(handler, roles), methods=[method]) for method, path, handler, roles in routes
         ]
         made += more
         made += [Route(f"/static/{name}", _static(name, kind), methods=["GET"]) for name, kind in _STATIC.items()]
         handlers: Any = {HTTPException: self._http_error, SiteAgentError: self._own_error}
-        return _Headers(Starlette(routes=made, exception_handlers=handlers), tls=self.options.tls)
+        return SecurityHeaders(Starlette(routes=made, exception_handlers=handlers), tls=self.options.tls)
 
     def _endpoint(self, handler: Handler, roles: tuple[Role, ...] | None) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            form = await _form(request) if request.method == "POST" else {}
+            form = await read_form(request) if request.method == "POST" else {}
             return await run_in_threadpool(self._guarded, handler, roles, request, form)
 
         return endpoint
@@ -133,7 +125,7 @@ class Site:
     def _guarded(self, handler: Handler, roles: tuple[Role, ...] | None, request: Request, form: Form) -> Response:
         token = request.cookies.get(self.cookie, "")
         visit = Visit(self, request, form, self.access.session(token) if token else None)
-        if request.method == "POST" and not _same_origin(request):
+        if request.method == "POST" and not is_same_origin(request):
             return self._refuse(visit, "web.forged")
         if roles is None:
             return handler(visit)
@@ -171,7 +163,7 @@ class Site:
 
 
 class Visit:
-    """One request, and who makes it."""
+    """One request and its caller."""
 
     minute = timedelta(minutes=1)
 
@@ -193,7 +185,7 @@ class Visit:
     @property
     def address(self) -> str:
         host = self.request.client.host if self.request.client else "-"
-        return host.removeprefix("::ffff:")  # an IPv4 address, where the page listens on IPv6 as well
+        return host.removeprefix("::ffff:")  # an IPv4-mapped address, where the page listens on IPv6 as well
 
     def t(self, key: str, /, **params: object) -> str:
         return words.text_in(self.language, key, **params)
@@ -202,7 +194,7 @@ class Visit:
         return self.request.query_params.get(name, "")
 
     def the_class(self) -> TrainingClass:
-        """The class that the path names. Raises HTTPException 404."""
+        """Return the class that the path names. Raises HTTPException 404."""
         wanted = self.request.path_params["class_id"]
         found = find_class(self.site.classes(), wanted)
         if found is None:
@@ -219,10 +211,10 @@ class Visit:
 
     @property
     def here(self) -> str:
-        """The page to come back to: this one, or for the answer to a form the page that the form stood on."""
+        """Return the page to come back to: this one, or after a form the page that holds the form."""
         url = urlsplit(str(self.request.url))
         if self.request.method == "POST":
-            form = _split(self.request.headers.get("referer", ""))
+            form = split_url(self.request.headers.get("referer", ""))
             url = form if form.netloc == self.request.headers.get("host") else urlsplit("/")
         return url.path + (f"?{url.query}" if url.query else "")
 
@@ -230,63 +222,32 @@ class Visit:
         return RedirectResponse(path, status_code=303)
 
     def own_password_first(self) -> Response:
-        """A page leads to the form of the own password; a file or a form's answer would be lost on the way and is refused."""
+        """Redirect a page to the form for the own password; files and form answers would be lost and are refused."""
         if self.request.method == "GET" and "." not in self.request.url.path.rsplit("/", 1)[-1]:
             return self.go("/password?next=" + quote(self.here))
         return self.error(403, self.t("web.own_password_first"))
 
     def note(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
-        """Into the audit."""
+        """Write into the audit."""
         self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
 
     def settle(self, class_id: str | None = None) -> None:
-        """Into the audit what was sent of video and waits for it: before anybody reads there what was looked at."""
+        """Write pending deliveries of video into the audit, before somebody reads there what was watched."""
         self.site.sending.tell()
         self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, Any] | None = None) -> None:
-        """As `note`, but what a browser repeats (ranges, refreshes) stands once in AGAIN_S. For those who were let in: what
-        strangers send goes through `refused`."""
+        """Write as `note` does, but what a browser repeats (ranges, refreshes) only once in AGAIN_S.
+
+        For callers that were admitted; refused requests go through `refused`.
+        """
         if self.site.first(self.who, action, object_[:200], repr(detail)):
             self.note(action, object_, detail)
 
     def refused(self, action: str, object_: str, detail: Mapping[str, Any]) -> None:
-        """Into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
+        """Write a refusal into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
         inside = self.me is not None
         self.site.refusals.add(self.who, origin(self.address), action, object_[:200], detail, signed_in=inside)
-
-
-async def _form(request: Request) -> Form:
-    """A form's fields, the first value of each. Raises HTTPException 413, 415."""
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise HTTPException(415)
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _LARGEST_FORM:
-            raise HTTPException(413)
-    try:
-        found = parse_qs(bytes(body).decode("utf-8"), max_num_fields=50)
-    except ValueError:
-        raise HTTPException(400) from None
-    return {name: values[0] for name, values in found.items()}
-
-
-def _same_origin(request: Request) -> bool:
-    """Browsers name the page that a form stands on; one of another site is refused even before its token is looked at."""
-    origin = request.headers.get("origin")
-    if origin in (None, "null"):
-        return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-    place = _split(origin).netloc
-    return bool(place) and place == request.headers.get("host")
-
-
-def _split(url: str) -> SplitResult:
-    """A URL out of a header. One that is written wrongly (`http://[`) names no place."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
 
 
 def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
@@ -295,22 +256,3 @@ def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
         return Response(data, media_type=kind, headers={"Cache-Control": "max-age=3600"})
 
     return endpoint
-
-
-class _Headers:
-    """Security headers on every answer, errors included."""
-
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
-        self._app = app
-        headers = _HEADERS | ({"Strict-Transport-Security": _HSTS} if tls else {})
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_more(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self._headers]
-            await send(message)
-
-        # who goes away in the middle of what he sends is nobody's fault, and must not fill the log
-        with suppress(ClientDisconnect):
-            await self._app(scope, receive, send_more if scope["type"] == "http" else send)

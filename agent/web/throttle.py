@@ -1,12 +1,12 @@
-"""How often a password may be tried: counted before it is checked, so that parallel tries share one allowance.
+"""Limits how often a password may be tried: counted before it is checked, so that parallel tries share one allowance.
 
-Four counts, and each bounds what the others leave open:
-- a name from an address: FREE_TRIES, then a wait that doubles. So nobody waits for what another address has tried;
+Four counts; each limits what the others leave open:
+- a name from an address: FREE_TRIES, then a wait that doubles. So nobody has to wait because of tries from another address;
 - an address over all names: the same, so that one machine cannot go through a list of names;
 - a name over all addresses: NAME_TRIES an hour, so that guessing by many machines is slow as well;
 - all together: BURST, then one each PACE_S, since each check takes 19 MiB and time that recording may need.
-The last three leave out an address from which this account has signed in before (`catalog/origins.py`): whatever strangers
-do, its owner is only held up there by tries of that name from that very address.
+The last three exempt an address from which this account has signed in before (`catalog/origins.py`): whatever others do, its
+owner is delayed there only by tries of that name from the same address.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REMEMBERED = 10_000
 
 
 class Throttled(Exception):
-    """This try is not heard; `wait_s` seconds until one is."""
+    """The try was not checked; the next one will be in `wait_s` seconds."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(wait_s)
@@ -41,7 +41,7 @@ class Throttled(Exception):
 
 
 def origin(address: str) -> str:
-    """What counts as one sender: an IPv4 address, or the 64 bits of an IPv6 network, in which a machine picks any address."""
+    """Return what counts as one sender: an IPv4 address, or a /64 IPv6 network, in which a machine picks its address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -58,19 +58,19 @@ class _Count:
     last: float = 0.0
 
     def wait_s(self, now: float) -> float:
-        """After FREE_TRIES: doubling from FIRST_WAIT_S on, since the last try."""
+        """Return seconds to wait after FREE_TRIES: doubling from FIRST_WAIT_S on, since the last try."""
         over = self.tries - FREE_TRIES
         pause = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(over, 10)) if over >= 0 else 0.0
         return self.last + pause - now
 
     def rest_s(self, now: float) -> float:
-        """After NAME_TRIES: until the hour is over."""
+        """Return seconds to wait after NAME_TRIES: until the hour is over."""
         return self.since + FORGET_S - now if self.tries >= NAME_TRIES else 0.0
 
 
 @dataclass(slots=True)
 class _Counts:
-    """By key; of those beyond _REMEMBERED the oldest go, and none is kept longer than it says anything."""
+    """Counts by key, at most _REMEMBERED: the oldest are dropped first, and each once it has no effect."""
 
     by_key: OrderedDict[tuple[str, ...], _Count] = field(default_factory=OrderedDict)
 
@@ -85,7 +85,7 @@ class _Counts:
             self.by_key.popitem(last=False)
 
     def back(self, key: tuple[str, ...]) -> None:
-        """A try was a right one."""
+        """Take back one try: it was right."""
         if count := self.by_key.get(key):
             count.tries = max(0, count.tries - 1)
 
@@ -96,7 +96,7 @@ class _Counts:
 
 
 class Throttle:
-    """`known(name, origin)` says whether that account signed in from there before. Threads may share it."""
+    """The limits. `known(name, origin)`: whether that account signed in from there before. Thread-safe."""
 
     def __init__(self, clock: Clock, known: Callable[[str, str], bool]) -> None:
         self._clock = clock
@@ -104,27 +104,27 @@ class Throttle:
         self._pairs, self._origins, self._names = _Counts(), _Counts(), _Counts()
         self._allowance, self._filled = float(BURST), clock.monotonic()
         self._lock = threading.Lock()
-        # who is known waits for known ones alone; of the others only a few may hold a thread of the page
+        # known senders wait only for each other; of the others only a few may occupy a thread of the page
         self._lanes = {True: threading.Semaphore(1), False: threading.Semaphore(1)}
         self._places = threading.Semaphore(_WAITING)
 
     @contextmanager
     def turn(self, name: str, address: str) -> Iterator[Callable[[], None]]:
-        """The turn in which one password may be checked; call what it gives where the password was right. Raises Throttled."""
+        """Enter a turn for checking one password; call what it yields if it was right. Raises Throttled."""
         where = origin(address)
         known = self._known(name, where)
         if not known and not self._places.acquire(blocking=False):
             raise Throttled(_BUSY_S)
         try:
             self._take(name, where, known=known)
-            with self._lanes[known]:  # each check takes 19 MiB: one after another, recording comes first
+            with self._lanes[known]:  # each check takes 19 MiB: one at a time, recording has priority
                 yield lambda: self._right(name, where, known=known)
         finally:
             if not known:
                 self._places.release()
 
     def _take(self, name: str, where: str, *, known: bool) -> None:
-        """Count a try, or raise Throttled: in one step, so that parallel tries cannot all find the count low."""
+        """Count a try or raise Throttled, in one step: parallel tries cannot all see a low count."""
         with self._lock:
             now = self._clock.monotonic()
             self._pairs.expire((name, where), now, window=False)
@@ -148,8 +148,10 @@ class Throttle:
         self._filled = now
 
     def _right(self, name: str, where: str, *, known: bool) -> None:
-        """The name's own count ends here. The others take back this one try alone: who has an account of his own could
-        else go on guessing at those of others."""
+        """Clear the count of the name at this address; the other counts take back this one try alone.
+
+        Otherwise somebody with an account could go on guessing at the accounts of others.
+        """
         with self._lock:
             self._pairs.by_key.pop((name, where), None)
             if not known:

@@ -1,6 +1,6 @@
-"""What the audit says about a class, in the words of the inspection sheet: film opened and sent, moments drawn, clips cut.
+"""The audit of a class for the inspection sheet: video opened and sent, moments drawn, clips cut.
 
-Nobody knows what a person looked at. The sheet says what was opened, and which time of film really went out: never more.
+What a person looked at cannot be known. The sheet states what was opened and which time of video was received, no more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from agent import clock as clocks
 from agent import words
 from agent.catalog import AuditEntry, Catalog, deliveries
 from agent.catalog.base import dump
+from agent.contract.audit import AuditEntryBody
 from agent.inspection import chance
 from agent.intervals import bridged, common, length, union
 
@@ -25,7 +26,7 @@ Stretch = tuple[datetime, datetime]
 
 @dataclass(slots=True)
 class Seen:
-    """What one person opened of one camera, and what was sent to him; both only where there is film."""
+    """What one person opened of one camera, and what was sent; both only where there is video."""
 
     opened: list[Stretch] = field(default_factory=list)
     sent: list[Stretch] = field(default_factory=list)
@@ -33,7 +34,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Trail:
-    """`seen` by (who, camera)."""
+    """What was done with the video of a class. `seen` is by (who, camera)."""
 
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
     draws: list[AuditEntry] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Trail:
 
 
 def of_class(catalog: Catalog, class_id: str, who: str | None) -> Trail:
-    """`who`: only what this account did (from whatever address); None: everybody."""
+    """Collect it from the audit. `who`: only what this account did (from any address); None: everybody."""
     found = Trail()
     film = _Film(catalog, class_id)
     for entry in catalog.audit.of_object(class_id):
@@ -61,8 +62,10 @@ def of_class(catalog: Catalog, class_id: str, who: str | None) -> Trail:
 
 
 class _Film:
-    """The film that an entry is about. One of an older program names only what was asked for: the catalog's segments tell what
-    there is of it."""
+    """The video that an entry is about.
+
+    Entries of older versions name only what was requested; the catalog's segments say what exists of it.
+    """
 
     def __init__(self, catalog: Catalog, class_id: str) -> None:
         self._catalog, self._class_id = catalog, class_id
@@ -85,7 +88,7 @@ def _stretches(rows: Iterable[Mapping[str, Any]]) -> list[Stretch]:
 
 
 def span_lines(catalog: Catalog, trail: Trail) -> list[str]:
-    """What was opened, by person, camera and day, with what of it was sent; then the clips."""
+    """Describe what was opened, by person, camera and day, with what of it was sent; then the clips."""
     found = []
     for (who, camera), seen in trail.seen.items():
         opened, sent = _by_day(seen.opened, catalog.zone), _by_day(seen.sent, catalog.zone)
@@ -103,7 +106,7 @@ def span_lines(catalog: Catalog, trail: Trail) -> list[str]:
 
 
 def _clip_line(e: AuditEntry, zone: ZoneInfo) -> str:
-    """What the file shows; of an entry of an older program only what was asked for is known."""
+    """Describe what the clip shows; for an entry of an older version only what was requested."""
     known = "film" in e.detail
     spans = _stretches(e.detail["film"] if known else [e.detail["asked"]])
     about = {"who": e.who.rsplit("@", 1)[0], "camera": e.detail["camera_id"], "sha256": str(e.detail["sha256"])[:16]}
@@ -112,7 +115,7 @@ def _clip_line(e: AuditEntry, zone: ZoneInfo) -> str:
 
 
 def _by_day(spans: Iterable[Stretch], zone: ZoneInfo) -> dict[date, list[Stretch]]:
-    """By the day on which each begins; what joins without a visible pause is one."""
+    """Group by the day on which each begins; spans without a visible pause between them are joined."""
     found: dict[date, list[Stretch]] = {}
     for start, end in bridged(union(spans), _JOIN):
         found.setdefault(start.astimezone(zone).date(), []).append((start, end))
@@ -148,13 +151,13 @@ def seed_lines(catalog: Catalog, seen: Trail) -> list[str]:
 
 
 def lines(catalog: Catalog, class_id: str) -> list[str]:
-    """The entries about a class, one JSON object each."""
+    """Return the entries about a class, one JSON object each."""
     return [
         json.dumps(as_row(entry), ensure_ascii=False, sort_keys=True) for entry in catalog.audit.of_object(class_id)
     ]
 
 
-def as_row(entry: AuditEntry) -> dict[str, Any]:
+def as_row(entry: AuditEntry) -> AuditEntryBody:
     """As the catalog keeps it: what the hash is made of."""
     return {"id": entry.entry_id, "at": clocks.stamp(entry.at), "who": entry.who, "action": entry.action,
             "object": entry.object, "detail": dump(dict(entry.detail)), "previous": entry.previous,

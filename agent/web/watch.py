@@ -1,4 +1,4 @@
-"""Video in the browser: recorded, cut, and as it is now."""
+"""Recorded video in the browser: playback, and clips to cut, verify and download."""
 
 from __future__ import annotations
 
@@ -8,27 +8,22 @@ import logging
 import re
 import secrets
 import shutil
-import threading
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent import clock as clocks
-from agent import words
-from agent.catalog import Catalog, deliveries
-from agent.counting import calibrate
+from agent.catalog import deliveries
+from agent.contract.clips import ManifestBody
 from agent.errors import CatalogError, InputError, MediaError, SiteAgentError
-from agent.inspection import delivered, evidence, live
+from agent.inspection import delivered
 from agent.inspection.clip import Plan, Request
 from agent.inspection.cut import Span
-from agent.inspection.live import Still
 from agent.model import is_id
 from agent.model_classes import TrainingClass, find_class
-from agent.web import health
 from agent.web.pages import clock_on, moment_of, the_half_day
 from agent.web.ranges import respond
 from agent.web.site import Site, Visit
@@ -38,11 +33,10 @@ _SPAN = re.compile(r"(\d{6})-(\d{6})\Z")
 _CLIP_ID = re.compile(r"[0-9a-f]{24}\Z")
 LONGEST = timedelta(hours=2)
 _DAY = timedelta(days=1)
-FRESH_S = 2.0
 
 
 def play(v: Visit) -> Response:
-    """Recorded video of a camera, /play/{class}/{day}/{camera}/{HHMMSS}-{HHMMSS}.mp4, with ranges."""
+    """Stream recorded video of a camera, /play/{class}/{day}/{camera}/{HHMMSS}-{HHMMSS}.mp4, with ranges."""
     cls = v.the_class()
     match = _SPAN.match(v.request.path_params["span"])
     try:
@@ -52,7 +46,7 @@ def play(v: Visit) -> Response:
     camera = v.request.path_params["camera_id"]
     start, end = (clock_on(day, x, v) for x in match.groups()) if match else (None, None)
     if start is not None and end is not None and end < start and day < date.max:
-        end += _DAY  # behind midnight
+        end += _DAY  # past midnight
     if start is None or end is None or not is_id(camera) or not timedelta(0) < end - start <= LONGEST:
         raise HTTPException(404)
     zone = v.site.catalog.zone
@@ -63,7 +57,7 @@ def play(v: Visit) -> Response:
 
 
 def _respond(v: Visit, plan: Plan, tag: str, headers: dict[str, str]) -> Response:
-    """The film, or the range of it that was asked for; what goes out is noted for the audit."""
+    """Send the video, or the requested range of it; what was received is recorded for the audit."""
     site, who = v.site, v.who
 
     def sent(start: int, stop: int) -> None:
@@ -79,14 +73,14 @@ def _respond(v: Visit, plan: Plan, tag: str, headers: dict[str, str]) -> Respons
 
 
 def _tag(plan: Plan) -> str:
-    """Names the bytes: they follow from the sources and the span alone."""
+    """Return the ETag: the bytes depend only on the sources and the span."""
     used = [plan.footage.segments[p.source].sha256 or "" for p in plan.cut.pieces]
     text = json.dumps([used, plan.film.size, plan.request.span.start.isoformat(), plan.request.span.end.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def cut(v: Visit) -> Response:
-    """Cut clips out of a half-day: manifests are written and signed now, the clips themselves stay where they lie."""
+    """Cut clips out of a half-day: manifests are written and signed now, the video stays on the drive."""
     cls = v.the_class()
     day, session = the_half_day(v, cls)
     start, end = (moment_of(cls, day, session, v.form.get(name, ""), v) for name in ("from", "to"))
@@ -98,8 +92,10 @@ def cut(v: Visit) -> Response:
 
 
 def make(v: Visit, cls: TrainingClass, span: Span, cameras: tuple[str, ...], why: str) -> str:
-    """Write and sign the papers of a clip, return its ID. Raises InputError, MediaError, SiteAgentError where they cannot be
-    written."""
+    """Write and sign the manifests of a clip and return its ID.
+
+    Raises InputError, MediaError, SiteAgentError where they cannot be written.
+    """
     if span.end - span.start > LONGEST:
         raise InputError("web.long_clip")
     plans = v.site.clips.plan(Request(cls, span, v.who, why, cameras))
@@ -127,33 +123,43 @@ def _keep(v: Visit, plan: Plan, folder: Path, number: int) -> None:
     base = plan.name.format(start=span.start.astimezone(zone), end=span.end.astimezone(zone)) + f"-{number}"
     body = v.site.clips.manifest(plan, f"{base}.mp4", hasher.hexdigest(), size)
     v.site.clips.write_papers(folder / f"{base}.mp4", body)
-    v.note("clip", plan.request.cls.class_id,
-           {"file": f"{base}.mp4", "sha256": hasher.hexdigest(), "camera_id": plan.camera_id, "why": plan.request.why,
-            "asked": body["asked"], "film": v.site.clips.film(plan), "clip": folder.name})  # fmt: skip
+    v.note(
+        "clip",
+        plan.request.cls.class_id,
+        {
+            "file": f"{base}.mp4",
+            "sha256": hasher.hexdigest(),
+            "camera_id": plan.camera_id,
+            "why": plan.request.why,
+            "asked": body["asked"],
+            "film": v.site.clips.film(plan),
+            "clip": folder.name,
+        },
+    )
 
 
 def _folder(site: Site, clip_id: str) -> Path:
     return site.options.folder / "clips" / clip_id
 
 
-def manifests(site: Site, clip_id: str) -> list[dict[str, Any]]:
-    """Those of a clip. Raises HTTPException 404, SiteAgentError where one cannot be read."""
+def manifests(site: Site, clip_id: str) -> list[ManifestBody]:
+    """Read the manifests of a clip. Raises HTTPException 404, SiteAgentError where one cannot be read."""
     folder = _folder(site, clip_id)
     if not _CLIP_ID.match(clip_id) or not folder.is_dir():
         raise HTTPException(404)
     return [_manifest(path) for path in sorted(folder.glob("*.json"))]
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+def _manifest(path: Path) -> ManifestBody:
     try:
-        body: dict[str, Any] = json.loads(path.read_bytes())
+        body: ManifestBody = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SiteAgentError("clip.manifest_bad", file=path.name, detail=path.name) from error
     return body
 
 
 def show(v: Visit) -> Response:
-    """What was cut, with its proof, to download, verify and print."""
+    """Show what was cut, with its proof, to download, verify and print."""
     clip_id = v.request.path_params["clip_id"]
     bodies = manifests(v.site, clip_id)
     cls = _class(v, bodies)
@@ -162,7 +168,7 @@ def show(v: Visit) -> Response:
 
 
 def verify(v: Visit) -> Response:
-    """Cut again from the drive and compare with the manifest's sha256."""
+    """Cut again from the drive and compare with the manifest's SHA-256."""
     bodies = manifests(v.site, v.request.path_params["clip_id"])
     cls = _class(v, bodies)
     checked = {}
@@ -172,8 +178,8 @@ def verify(v: Visit) -> Response:
     return v.page("clip.html", bodies=bodies, clip_id=v.request.path_params["clip_id"], checked=checked, cls=cls)
 
 
-def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> str:
-    """Of the clip as the drive gives it now; "" where its files are gone or are others."""
+def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[ManifestBody], number: int) -> str:
+    """Hash the clip as the drive gives it now; "" where its files are missing or changed."""
     hasher = hashlib.sha256()
     try:
         for block in _again(v, cls, bodies, number).content():
@@ -186,12 +192,12 @@ def _sha256_again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], nu
 
 
 def download(v: Visit) -> Response:
-    """A file of a clip: the video, streamed while it is cut, or its papers."""
+    """Send a file of a clip: the video, streamed while it is cut, or its manifest or signature."""
     return send(v, v.request.path_params["clip_id"], v.request.path_params["name"], save=bool(v.query("save")))
 
 
 def send(v: Visit, clip_id: str, name: str, *, save: bool) -> Response:
-    """A file of a clip. Raises HTTPException 404."""
+    """Send a file of a clip. Raises HTTPException 404."""
     bodies = manifests(v.site, clip_id)
     for number, body in enumerate(bodies):
         video = str(body["clip"]["file"])
@@ -209,11 +215,11 @@ def send(v: Visit, clip_id: str, name: str, *, save: bool) -> Response:
 
 
 def _attachment(name: str) -> dict[str, str]:
-    # names are made of IDs and digits: nothing in them needs escaping
+    # names consist of IDs and digits: nothing needs escaping
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
+def _class(v: Visit, bodies: list[ManifestBody]) -> TrainingClass:
     wanted = bodies[0]["class_id"] if bodies else ""
     found = find_class(v.site.classes(), wanted)
     if found is None:
@@ -221,65 +227,15 @@ def _class(v: Visit, bodies: list[dict[str, Any]]) -> TrainingClass:
     return found
 
 
-def _again(v: Visit, cls: TrainingClass, bodies: list[dict[str, Any]], number: int) -> Plan:
-    """The plan that a manifest came from: the same request of the same files gives the same bytes, also where a class was
-    being recorded when it was cut, or a drive was away that is back."""
+def _again(v: Visit, cls: TrainingClass, bodies: list[ManifestBody], number: int) -> Plan:
+    """Make the plan again from which a manifest was written.
+
+    The same request for the same files gives the same bytes, also where a class was being recorded when it was cut, or a drive
+    was away then and is back.
+    """
     body = bodies[number]
     span = Span(datetime.fromisoformat(body["asked"]["start"]), datetime.fromisoformat(body["asked"]["end"]))
-    files = frozenset((s["drive_id"], s["path"]) for s in body["sources"])
+    files = frozenset((str(s["drive_id"]), str(s["path"])) for s in body["sources"])
     plans = v.site.clips.plan(Request(cls, span, v.who, cameras=(body["camera_id"],), files=files))
     begins = datetime.fromisoformat(body["given"]["start"])
     return min(plans, key=lambda p: abs(p.span.start - begins))
-
-
-def calibrated(catalog: Catalog, camera_id: str, now: datetime) -> str:
-    """Whether a camera's headcounts are corrected by hand counts, and how far, in words."""
-    last = catalog.looks.last(camera_id, now)
-    found = calibrate.Calibration.of(catalog.facts.get(calibrate.fact(camera_id)), last.detector if last else "")
-    if found is None:
-        return words.text("web.uncalibrated")
-    return words.text("web.calibrated", recall=f"{found.recall:.2f}", error=f"{found.error:.2f}", n=found.counts)
-
-
-class Now:
-    """Live pictures, each decoded at most every FRESH_S whoever asks."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._kept: dict[str, tuple[float, Still | None]] = {}
-        self._lock = threading.Lock()
-
-    def page(self, v: Visit) -> Response:
-        site, catalog, now = v.site, v.site.catalog, v.site.clock.now()
-        drives = evidence.attached(site.options.drives)
-        cameras = []
-        for camera in catalog.cameras.all():
-            look = catalog.looks.last(camera.camera_id, now)
-            writing = catalog.segments.opened(camera.camera_id)
-            told = calibrated(catalog, camera.camera_id, now)
-            cameras.append((camera, look, writing[-1] if writing else None, told))
-        rooms = [x for c in site.classes() for x in c.lessons if not x.cancelled and x.start <= now < x.end]
-        v.note_once("view.now")
-        return v.page("now.html", now=now, cameras=cameras, drives=list(drives.values()), known=catalog.drives.all(),
-                      lessons=rooms, waiting=catalog.outbox.size(), alerts=catalog.alerts.opened(),
-                      light=health.light(v))  # fmt: skip
-
-    def picture(self, v: Visit) -> Response:
-        camera_id = v.request.path_params["camera_id"]
-        if not is_id(camera_id):
-            raise HTTPException(404)
-        found = self._still(v, camera_id)
-        if found is None:
-            raise HTTPException(404)
-        headers = {"Cache-Control": "no-store", "X-Picture-Time": clocks.rfc3339(found.at, self._catalog.zone)}
-        return Response(found.jpeg, media_type="image/jpeg", headers=headers)
-
-    def _still(self, v: Visit, camera_id: str) -> Still | None:
-        with self._lock:
-            at, kept = self._kept.get(camera_id, (float("-inf"), None))
-            if v.site.clock.monotonic() - at > FRESH_S:
-                kept = live.still(self._catalog, evidence.attached(v.site.options.drives), camera_id)
-                self._kept[camera_id] = (v.site.clock.monotonic(), kept)
-                while len(self._kept) > 64:
-                    self._kept.pop(next(iter(self._kept)))
-            return kept

@@ -1,0 +1,116 @@
+"""The table of MQTT topics; AsyncAPI document and message schemas are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agent.contract.alerts import AlertBody
+from agent.contract.attendance import AttendanceMessage
+from agent.contract.box import ChainBody, FailureAnswer, HeartbeatBody, RefusalBody, StateBody, SuccessAnswer
+from agent.contract.cameras import CameraMessage
+from agent.contract.classes import ApprovedClass
+from agent.contract.health import ReadinessBody
+from agent.contract.requests import RequestParameters
+
+ROOT = "training/v1"
+TYPE = "cn.training.site-agent.{name}.v1"
+"""The CloudEvents type of a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`channel` is its name in the AsyncAPI document, `address` follows the box's prefix, `body` is the type of `data`.
+
+    `operation` names the sending or receiving operation; None for answers, which belong to the request's. `event` is the
+    message's name in its CloudEvents type, `file` that of its schema.
+    """
+
+    channel: str
+    address: str
+    title: str
+    body: Any
+    operation: str | None
+    retained: bool = False
+    direction: Literal["send", "receive"] = "send"
+    event: str = ""
+    file: str = ""
+    about: str = ""
+
+    @property
+    def event_type(self) -> str:
+        return TYPE.format(name=self.event or self.channel)
+
+    @property
+    def schema_file(self) -> str:
+        return f"{self.file or self.channel}.json"
+
+
+TOPICS = (
+    Topic("state", "state", "Is the box there? Will and birth alike", StateBody, "tellState", retained=True),
+    Topic("heartbeat", "heartbeat", "How the box is, every minute", HeartbeatBody, "beat"),
+    Topic("camera", "camera/{camera_id}", "What is known of a camera", CameraMessage, "tellCamera", retained=True),
+    Topic(
+        "attendance",
+        "attendance/{class_id}/{date}/{session}",
+        "Attendance of a half-day",
+        AttendanceMessage,
+        "tellAttendance",
+        retained=True,
+    ),
+    Topic("alert", "alert/{kind}", "An alert was raised, updated or cleared", AlertBody, "tellAlert"),
+    Topic(
+        "alertsOpen",
+        "alerts/open",
+        "The alerts that are open",
+        list[AlertBody],
+        "tellOpenAlerts",
+        retained=True,
+        event="alerts.open",
+        file="alerts-open",
+    ),
+    Topic(
+        "chain",
+        "chain/{class_id}",
+        "A closed half-day's place in the chain of sums",
+        ChainBody,
+        "tellChain",
+        retained=True,
+    ),
+    Topic(
+        "readiness",
+        "readiness/{class_id}",
+        "Whether a class may open: the readiness sheet of `site-agent doctor --class`",
+        ReadinessBody,
+        "tellReadiness",
+        retained=True,
+    ),
+    Topic(
+        "error", "error", "A message from the bureau's side was refused, and nothing changed", RefusalBody, "tellError"
+    ),
+    Topic(
+        "response",
+        "response/{name}",
+        "The answer to a request",
+        SuccessAnswer | FailureAnswer,
+        None,
+        about="Where answers go that named no response topic, and where a response topic may lie.",
+    ),
+    Topic(
+        "class",
+        "classes/{class_id}",
+        "An approved class: its body alone, or as a CloudEvent (signed where the box holds the bureau's key)",
+        ApprovedClass,
+        "takeClass",
+        retained=True,
+        direction="receive",
+    ),
+    Topic(
+        "request",
+        "request/{name}",
+        "A request's parameters: alone, or as a CloudEvent. gaps needs class_id; clip class_id, date, from, to",
+        RequestParameters,
+        "takeRequest",
+        direction="receive",
+    ),
+)

@@ -1,0 +1,177 @@
+"""Form 11 for one minute of a class: what video can answer, to be completed and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.responses import Response
+
+from agent import clock as clocks
+from agent import words
+from agent.drive import gaps
+from agent.errors import InputError
+from agent.model import Gap
+from agent.web import minute
+from agent.web.forms import flat, given, t
+from agent.web.minute import Minute, RoomSeen
+from agent.web.pages import moment_of, the_half_day
+from agent.web.site import Visit
+
+FORM_11 = (
+    "institution",
+    "number",
+    "category",
+    "occupation",
+    "at",
+    "place",
+    "inspectors",
+    "expected",
+    "present",
+    "missing",
+    "textbooks",
+    "as_planned",
+    "log",
+    "problems",
+    "video",
+)
+"""The fields of form 11 that are typed or filled in; signatures are written by hand."""
+_MOST_GAPS = 6
+
+
+def edit_form_11(v: Visit) -> Response:
+    """Show form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
+    seen = _minute(v, v.query("at"))
+    v.note("view.form11", seen.cls.class_id, {"at": clocks.rfc3339(seen.at, v.site.catalog.zone)})
+    return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=offered(v, seen), fields=FORM_11)
+
+
+def print_form_11(v: Visit) -> Response:
+    """Show the completed form, to print."""
+    seen = _minute(v, v.form.get("moment", ""))
+    before, now = offered(v, seen), given(v, FORM_11)
+    changed = [name for name in ("expected", "present", "as_planned", "video") if flat(now[name]) != flat(before[name])]
+    figures = {name: before[name] for name in ("expected", "present", "video")}
+    moment = clocks.rfc3339(seen.at, v.site.catalog.zone)
+    v.note("print.form11", seen.cls.class_id, {"at": moment, "offered": figures, "changed": changed})
+    return v.page(
+        "form11.html", f=now, before=before, changed=changed, seen=seen, head=v.site.catalog.audit.head(), z=t
+    )
+
+
+def _minute(v: Visit, text: str) -> Minute:
+    cls = v.the_class()
+    day, session = the_half_day(v, cls)
+    at = moment_of(cls, day, session, text, v)
+    if at is None:
+        raise InputError("clip.bad_time", value=text[:20])
+    now = v.site.clock.now()
+    return minute.of(v.site.catalog, v.site.classes(), cls, day, session, at, now, v.site.options.rules)
+
+
+def offered(v: Visit, seen: Minute) -> dict[str, str]:
+    """Fill in the fields of form 11 that the evidence answers; the others are empty."""
+    cls, local = seen.cls, seen.at.astimezone(v.site.catalog.zone)
+    return dict.fromkeys(FORM_11, "") | {
+        "institution": cls.institution,
+        "number": str(cls.class_number),
+        "occupation": cls.occupation,
+        "place": cls.place,
+        "at": t("form.at", y=local.year, m=local.month, d=local.day, h=local.hour, min=f"{local.minute:02}"),
+        "inspectors": v.me.name if v.me else "",
+        "expected": str(seen.expected),
+        "present": _present(v, seen),
+        "as_planned": _as_planned(seen),
+        "video": _video(v, seen),
+    }
+
+
+def _present(v: Visit, seen: Minute) -> str:
+    block = seen.block
+    if block is None or block.present is None:
+        return ""
+    zone = v.site.catalog.zone
+    return t(
+        "form.present",
+        n=block.present,
+        low=block.low,
+        high=block.high,
+        start=f"{block.start.astimezone(zone):%H:%M}",
+        end=f"{block.end.astimezone(zone):%H:%M}",
+    )
+
+
+def _as_planned(seen: Minute) -> str:
+    said = [] if seen.as_planned is None else [t("form.yes" if seen.as_planned else "form.no") + "，" + _held(seen)]
+    groups = [line for one in seen.rooms for line in group_lines(one, t)]
+    return "\n".join(said + ([f"{t('web.groups')}：" + "；".join(groups)] if groups else []))
+
+
+def _held(seen: Minute) -> str:
+    rooms = []
+    for one in seen.rooms:
+        if one.held is None or (one.lesson is None and not one.held):
+            continue
+        plan = t(f"form.planned_{one.lesson.kind}" if one.lesson else "form.planned_nothing")
+        rooms.append(
+            t(
+                "form.room",
+                room=one.room.name or one.room.room_id,
+                plan=plan,
+                held=t("form.held" if one.held else "form.not_held"),
+            )
+        )
+    return "；".join(rooms)
+
+
+def group_lines(seen: RoomSeen, say: Callable[..., str]) -> list[str]:
+    """Describe how many people are at each bench of a practice lesson's room; unknown where no benches are marked."""
+    if seen.lesson is None or seen.lesson.kind != "practice":
+        return []
+    room = seen.room.name or seen.room.room_id
+    if not seen.groups:
+        return [say("web.groups_undivided", room=room)]
+    return [
+        say("web.groups_unjudged", room=room, bench=bench.name)
+        if people is None
+        else say("web.groups_bench", room=room, bench=bench.name, people=people, limit=bench.limit)
+        for bench, people in seen.groups
+    ]
+
+
+def _video(v: Visit, seen: Minute) -> str:
+    """Answer 完整 and 清晰 with the facts behind them."""
+    zone = v.site.catalog.zone
+    parts = []
+    if seen.complete is True:
+        parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
+    elif seen.complete is False:
+        rooms = gaps.rooms_said(seen.missing, seen.cls, t)
+        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps), rooms=rooms))
+    if seen.clear is not None:
+        why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
+        why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
+        parts.append(
+            t(
+                "form.clear" if seen.clear else "form.unclear",
+                judged=seen.judged,
+                looks=seen.looks,
+                why="（" + "、".join(dict.fromkeys(why)) + "）" if why else "",
+            )
+        )
+    return "\n".join(parts)
+
+
+def _reason(reason: str) -> str:
+    for key in (f"web.alert.picture.{reason}", f"web.alert.sound.{reason}"):
+        if key in words.catalogue():
+            return t(key)
+    return t("form.other_reason")
+
+
+def _gap_words(v: Visit, found: Sequence[Gap]) -> str:
+    zone, said = v.site.catalog.zone, []
+    for g in found[:_MOST_GAPS]:
+        start, end = gaps.clocks(g, zone)
+        said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
+    rest = len(found) - len(said)
+    return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")

@@ -1,0 +1,41 @@
+"""Writes the published documents from the types in agent/contract. `build_documents` is what the test compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from agent.contract import asyncapi, json_schema  # noqa: E402 - the repository's own
+from agent.web import openapi, operations  # noqa: E402
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors: every channel stands on its own."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def build_documents() -> dict[str, str]:
+    """Return every generated file: its path below the repository, and its text."""
+    files = {
+        f"docs/schemas/{name}": json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+        for name, schema in json_schema.build_schema_files().items()
+    }
+    files["docs/asyncapi.yaml"] = "# Written by scripts/contract from agent/contract.\n" + yaml.dump(
+        asyncapi.build_document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
+    )
+    files["docs/openapi.json"] = openapi.text(operations.all_of(None))
+    return files
+
+
+if __name__ == "__main__":
+    for path, text in build_documents().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
