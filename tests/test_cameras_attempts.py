@@ -29,7 +29,8 @@ from agent.demo.media import make_clip
 from agent.demo.personality import Personality
 from agent.errors import CameraDenied
 from tests.personalities import fresh_net
-from tests.test_cameras_rules import HandClock, tries
+from tests.support.clocks import HandClock
+from tests.test_cameras_rules import tries
 
 ROOT = Path(__file__).parent.parent
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -42,10 +43,10 @@ def test_after_a_boot_the_rest_of_the_hour_is_told_by_the_wall_clock() -> None:
     with kept.change() as state:
         assert state.text
         state.text = re.sub(r'"boot": "[^"]*"', '"boot": "another"', state.text)
-    clock.at, clock.ticks = clock.at + timedelta(seconds=PAUSE_S - 60), 5.0
+    clock.time, clock.ticks = clock.time + timedelta(seconds=PAUSE_S - 60), 5.0
     later = Budget(clock, kept)
     assert tries(later, clock) == 0
-    clock.pass_(61)
+    clock.go(61)
     assert tries(later, clock) == ATTEMPTS
 
 
