@@ -29,6 +29,7 @@ from agent.demo.media import make_clip
 from agent.demo.personality import Personality
 from agent.errors import CameraDenied
 from tests.personalities import fresh_net
+from tests.support import processes
 from tests.support.clocks import HandClock
 from tests.test_cameras_rules import tries
 
@@ -147,7 +148,7 @@ class Box:
     def command(self, *arguments: str, password: str = "wrong") -> subprocess.Popen[str]:
         environment = {**os.environ, "SITE_AGENT_CAMERAS__PASSWORD": password}
         arguments += ("--timeout", "0.5") if arguments[0] == "discover" else ()
-        return subprocess.Popen(
+        return processes.start(
             [sys.executable, "-m", "agent", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -434,9 +434,11 @@ def test_hostile_words_do_no_harm(tmp_path: Path) -> None:
 
 def test_papers_are_not_rewritten_for_nothing(closed: Site) -> None:
     before = {p: p.stat().st_mtime_ns for p in class_path(closed).iterdir() if p.is_file()}
-    closed.clock.go(3600)
-    closed.closer().run_once()
-    assert {p: p.stat().st_mtime_ns for p in before} == before
+    closer = closed.closer()
+    for _ in range(3):  # a new closer writes what differs; one that is kept must hold back too
+        closed.clock.go(3600)
+        closer.run_once()
+    assert len(before) == 4 and {p: p.stat().st_mtime_ns for p in before} == before
 
 
 def test_sums_at_segment_time_show_a_bit_that_flipped_before_the_close(box: Site) -> None:
