@@ -133,3 +133,22 @@ def test_a_plan_that_is_empty_or_still_to_come_has_no_gap() -> None:
     assert run([], [], plan=[place("09:00", "09:00")]) == []
     assert run([], [], now=at("09:00")) == []
     assert ledger.uncovered((at("09:00"), at("09:00") + timedelta(milliseconds=39)), [], now=at("20:00")) == []
+
+
+def test_a_sliver_goes_to_the_piece_before_it_to_the_millisecond() -> None:
+    events = [
+        event(2, "drive.missing", "09:10", "09:20"),
+        event(3, "stream.stalled", "09:20", "09:20:00.900", "cam1"),
+        event(4, "agent.down", "09:20:00.900", "09:21"),
+    ]
+    found = ledger.gaps([place()], [segment("08:50", "09:10"), segment("09:21", "10:01")], events, now=at("20:00"))
+    assert [(g.start, g.end, g.reason) for g in found] == [
+        (at("09:10"), at("09:20:00.900"), "drive_missing"),
+        (at("09:20:00.900"), at("09:21"), "agent_down"),
+    ]
+    begun = [
+        event(1, "camera.down", "09:10", "09:10:00.300", "cam1"),
+        event(2, "drive.missing", "09:10:00.300", "09:20"),
+    ]
+    found = ledger.gaps([place()], [segment("08:50", "09:10"), segment("09:20", "10:01")], begun, now=at("20:00"))
+    assert [(g.start, g.end, g.reason, g.event) for g in found] == [(at("09:10"), at("09:20"), "drive_missing", 2)]

@@ -63,7 +63,12 @@ class Copy:
                 shutil.copy2(ROOT / name, self.root / name)
         self._scratch = folder / "scratch"
         # before the editable install, also for the tests' own subprocesses; stale bytecode would hide a mutant
-        self._environment = os.environ | {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
+        self._environment = os.environ | {
+            "PYTHONPATH": str(self.root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # to import the plugins that are not needed takes longer than most of the tests
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }
         found = self._run([sys.executable, "-c", "import agent; print(agent.__file__)"], 60)[1].strip()
         if Path(found).parent.parent != self.root:
             raise SystemExit(f"the tests would import {found}, not the copy in {self.root}")
@@ -87,7 +92,8 @@ class Copy:
     def test(self, tests: Sequence[str], seconds: float) -> tuple[bool, str]:
         """Whether the tests pass, and the first one that did not (or why there is none)."""
         status, told = self._run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", "-p", "no:cacheprovider", "--hypothesis-seed=1",
+            [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", "-p", "no:cacheprovider", "-p", "pytest_timeout",
+             "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=1",
              "--basetemp", str(self._scratch), *tests], seconds,
         )  # fmt: skip
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", told, re.MULTILINE)
@@ -106,6 +112,16 @@ class Copy:
 
 def read(name: str) -> dict[str, Any]:
     return tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def read_nearest() -> dict[str, list[str]]:
+    """The nearest tests of each module; a name may hold `*`. Raises ValueError where a module has none."""
+    found = {}
+    for module, patterns in read("nearest.toml").items():
+        found[module] = [str(p.relative_to(ROOT)) for pattern in patterns for p in sorted(ROOT.glob(pattern))]
+        if not found[module]:
+            raise ValueError(f"{module}: no such tests: {', '.join(patterns)}")
+    return found
 
 
 def hand_written(modules: Sequence[str]) -> tuple[list[Mutant], list[str]]:
@@ -190,7 +206,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    nearest: dict[str, list[str]] = read("nearest.toml")
+    nearest = read_nearest()
     parser = argparse.ArgumentParser("scripts/mutate", description=__doc__)
     parser.add_argument(
         "modules", nargs="*", help="e.g. agent/ledger.py; without any, all of tests/support/nearest.toml"
