@@ -172,3 +172,20 @@ def test_what_is_done_later_joins_what_was_applied_before() -> None:
 
 def test_the_rooms_of_the_tables_are_those_of_the_class() -> None:
     assert (THEORY["room_id"], PRACTICE["room_id"]) == ("R1", "W1") and amended() == UNCHANGED
+
+
+def test_a_moved_lesson_stays_in_its_room_where_several_are_of_its_kind() -> None:
+    rooms = [THEORY, {"room_id": "R2", "kind": "theory", "cameras": ["cam3"]}]
+    cls = a_class(
+        lesson("08:30", "10:00", room_id="R2"),
+        rooms=rooms,
+        amendments=[amendment(move=[{k: v for k, v in MOVE.items() if k != "room_id"}])],
+    )
+    assert [(x.room_id, x.cancelled) for x in cls.lessons] == [("R2", True), ("R2", False)]
+
+
+def test_an_amendment_without_its_first_day_is_a_complaint_like_any_other() -> None:
+    change = amendment(cancel=[{"date": "2026-11-23", "session": "pm"}], add=[lesson("18:00", "19:00")])
+    del change["first_date"]
+    (line,) = complaints(change)
+    assert line.startswith("[1].first_date: 缺少 first_date")

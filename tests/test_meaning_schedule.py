@@ -96,7 +96,10 @@ def test_a_camera_records_for_its_own_rooms_lessons_alone() -> None:
     assert time_of("cam3", one) == [(at("09:30"), at("11:00"))]
 
 
-def test_a_lesson_that_another_class_covers_wholly_leaves_no_empty_stretch() -> None:
-    one, two = make("A", lesson("08:00", "08:00")), make("B", lesson("08:00", "10:00"))
-    found = placements([one, two], "cam1")
-    assert all(p.end > p.start for p in found) and [p.class_id for p in found] == ["A", "B"]
+def test_a_lesson_that_begins_with_another_classs_leaves_no_empty_stretch() -> None:
+    """Three classes want one camera at once (an import refuses that): the one in the middle gets nothing, not an instant."""
+    one, two, three = (
+        make(name, lesson(*times))
+        for name, times in (("A", ("07:00", "08:10")), ("B", ("08:00", "09:00")), ("C", ("08:00", "10:00")))
+    )
+    assert stretches([one, two, three]) == [("A", at("06:45"), at("08:00")), ("C", at("08:00"), at("10:15"))]

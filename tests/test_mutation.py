@@ -100,6 +100,5 @@ def test_the_same_seed_draws_the_same_mutants() -> None:
 def test_every_module_of_the_tables_has_tests_of_its_own() -> None:
     nearest = mutation.read_nearest()
     assert {entry["module"] for entry in mutation.read("mutants.toml")["mutant"]} <= set(nearest)
-    assert [module for module in nearest if not (mutation.ROOT / module).is_file()] == []
     names = {name for patterns in mutation.read("nearest.toml").values() for name in patterns}
     assert [name for name in names if "*" not in name and not (mutation.ROOT / name).is_file()] == []

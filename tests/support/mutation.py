@@ -115,13 +115,11 @@ def read(name: str) -> dict[str, Any]:
 
 
 def read_nearest() -> dict[str, list[str]]:
-    """The nearest tests of each module; a name may hold `*`. Raises ValueError where a module has none."""
-    found = {}
-    for module, patterns in read("nearest.toml").items():
-        found[module] = [str(p.relative_to(ROOT)) for pattern in patterns for p in sorted(ROOT.glob(pattern))]
-        if not found[module]:
-            raise ValueError(f"{module}: no such tests: {', '.join(patterns)}")
-    return found
+    """The nearest tests of each module; a name in the table may hold `*`."""
+    return {
+        module: [str(path.relative_to(ROOT)) for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+        for module, patterns in read("nearest.toml").items()
+    }
 
 
 def hand_written(modules: Sequence[str]) -> tuple[list[Mutant], list[str]]:
@@ -130,8 +128,7 @@ def hand_written(modules: Sequence[str]) -> tuple[list[Mutant], list[str]]:
     for entry in read("mutants.toml")["mutant"]:
         module = entry["module"]
         if module in modules:
-            path = ROOT / module
-            one = written(module, path.read_text("utf-8"), entry) if path.exists() else "no such module"
+            one = written(module, (ROOT / module).read_text("utf-8"), entry)
             if isinstance(one, str):
                 stale.append(f"{module}: {one}")
             else:
@@ -221,7 +218,11 @@ def main() -> int:
     modules = given.modules or list(nearest)
     if unknown := [m for m in modules if m not in nearest]:
         parser.error(f"not in nearest.toml: {', '.join(unknown)}")
-    mutants, stale = hand_written(modules) if given.written else (from_syntax(modules, given.seed, given.count), [])
+    stale = [f"{m}: no such module" for m in modules if not (ROOT / m).is_file()]
+    stale += [f"{m}: no such tests" for m in modules if not nearest[m]]
+    modules = [m for m in modules if (ROOT / m).is_file() and nearest[m]]
+    mutants, unfit = hand_written(modules) if given.written else (from_syntax(modules, given.seed, given.count), [])
+    stale += unfit
     for line in stale:
         say(f"STALE {line}")
     if given.list:
