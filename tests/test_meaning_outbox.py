@@ -77,10 +77,10 @@ def test_what_waits_is_read_in_order_from_a_number_on(catalog: Catalog) -> None:
 
 
 def test_what_is_remembered_is_given_by_prefix_and_only_once_if_it_also_waits(catalog: Catalog) -> None:
-    for topic in ("camera/b", "camera/a", "class/z"):
+    for topic in ("camera/b", "camera/a", "class/z", "alerts/open"):
         catalog.outbox.put(topic, "state", {}, at("09:00"), retained=True)
     catalog.outbox.done(catalog.outbox.waiting()[0].seq)
-    assert [m.topic for m in catalog.outbox.remembered()] == ["camera/a", "camera/b", "class/z"]
+    assert [m.topic for m in catalog.outbox.remembered()] == ["alerts/open", "camera/a", "camera/b", "class/z"]
     assert [m.topic for m in catalog.outbox.remembered("camera/")] == ["camera/a", "camera/b"]
     assert [(m.topic, m.seq) for m in catalog.outbox.remembered(settled=True)] == [("camera/b", 0)]
 
@@ -89,6 +89,7 @@ def test_what_nobody_fetches_is_given_up_by_age_whatever_its_kind(catalog: Catal
     catalog.outbox.put("alert/old", "alert", {}, at("09:00"))
     catalog.outbox.put("class/old", "class", {}, at("09:00"), retained=True)
     catalog.outbox.put("alert/new", "alert", {}, at("10:00"))
+    catalog.outbox.put("alert/newer", "alert", {}, at("10:01"))
     assert catalog.outbox.drop(at("10:00")) == 2
-    assert topics(catalog) == ["alert/new"]
+    assert topics(catalog) == ["alert/new", "alert/newer"]
     assert [m.topic for m in catalog.outbox.remembered()] == ["class/old"]

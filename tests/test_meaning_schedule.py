@@ -103,3 +103,13 @@ def test_a_lesson_that_begins_with_another_classs_leaves_no_empty_stretch() -> N
         for name, times in (("A", ("07:00", "08:10")), ("B", ("08:00", "09:00")), ("C", ("08:00", "10:00")))
     )
     assert stretches([one, two, three]) == [("A", at("06:45"), at("08:00")), ("C", at("08:00"), at("10:15"))]
+
+
+def test_a_lesson_that_another_class_takes_wholly_is_no_planned_time() -> None:
+    one, two = make("A", lesson("08:00", "09:00")), make("B", lesson("08:00", "10:00"))
+    assert time_of("cam1", one, two) == []
+
+
+def test_the_next_start_keeps_its_distance_from_a_class_that_is_under_way() -> None:
+    one, two = make("A", lesson("08:00", "10:00")), make("B", lesson("10:10", "12:00"))
+    assert next_start([one, two], "cam1", at("09:00")) == at("10:05")
