@@ -50,6 +50,17 @@ def test_an_entry_taken_out_with_its_number_closed_up_is_seen(tmp_path: Path, ca
     assert catalog.audit.verify() == 2
 
 
+def test_a_number_left_out_is_seen_though_hashes_fit(tmp_path: Path, catalog: Catalog) -> None:
+    """Numbers in front of the newest entry would let another one be said to have been there."""
+    for number in range(3):
+        catalog.audit.add(at("09:00"), "w", "view", f"C{number}")
+    last = catalog.store.row("select previous, at from audit where id = 3")
+    assert last
+    digest = hash_of(last["previous"], 7, last["at"], "w", "view", "C2", "{}")
+    forge(tmp_path / "c.db", f"update audit set id = 7, hash = '{digest}' where id = 3")
+    assert catalog.audit.verify() == 7
+
+
 def test_the_second_thousand_is_checked_too(tmp_path: Path, catalog: Catalog) -> None:
     with catalog.store.write():
         for _ in range(1100):
