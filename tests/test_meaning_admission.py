@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent import words
 from agent.cameras import admission
 from agent.errors import CameraDenied, CameraUnreachable, SettingsError
 from agent.model import Verdict
@@ -52,9 +53,9 @@ def test_a_camera_without_a_model_is_refused_even_by_a_star() -> None:
 
 def test_an_empty_list_admits_nobody() -> None:
     judged = admission.judge(CAMERA, admission.ModelList())
-    assert judged.verdict is REFUSED
-    other = admission.judge(replace(CAMERA, model="VC-2"), models())
-    assert other.verdict is REFUSED and judged.reasons != other.reasons, "another reason than a model that is not on it"
+    assert judged == admission.Judgement(REFUSED, (words.text("cameras.no_list"),))
+    (reason,) = admission.judge(replace(CAMERA, model="VC-2"), models()).reasons
+    assert "VC-2" in reason, "another reason for a model that is not on the list"
 
 
 def test_firmware_picks_the_line_and_with_it_the_parameters() -> None:

@@ -50,7 +50,10 @@ def test_the_summarys_interval_holds_its_figure() -> None:
         ((30, 10, 50, 50), True),
         ((50, 30, 90, 50), False),  # its corner lies inside, its centre (70, 40) outside
         ((30, 50, 50, 90), False),
-        ((21, 21, 23, 23), True),
+        ((40, 30, 70, 50), True),  # the other corner
+        ((30, 40, 50, 70), True),
+        ((10, 30, 25, 50), False),
+        ((30, 10, 50, 25), False),
     ],
 )
 def test_a_heads_centre_decides_whether_it_is_left_out(box: tuple[int, int, int, int], left_out: bool) -> None:
