@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +95,16 @@ def test_entries_are_paged_newest_first_and_told_of_one_object_oldest_first(cata
     assert [x.entry_id for x in catalog.audit.recent(2, before=4)] == [3, 2]
     assert [x.entry_id for x in catalog.audit.of_object("C1")] == [1, 2, 3, 4]
     assert [x.entry_id for x in catalog.audit.of_object("C1", "clip")] == [2, 4]
+
+
+def test_an_entrys_hash_is_the_published_one(catalog: Catalog) -> None:
+    """SHA-256 over the previous hash, a line feed and the compact JSON list of the fields, Chinese as it is (UTF-8)."""
+    first = catalog.audit.add(at("09:00"), "王", "view", "C1", {"说明": "抽查", "n": 1})
+    second = catalog.audit.add(at("09:01"), "李", "clip", "C1")
+    stored = [(row["at"], row["detail"]) for row in catalog.store.rows("select at, detail from audit order by id")]
+    for number, (entry, (moment, detail)) in enumerate(zip((first, second), stored, strict=True), 1):
+        assert json.loads(detail) == dict(entry.detail)
+        text = json.dumps(detail, ensure_ascii=False)
+        fields = f'[{number},"{moment}","{entry.who}","{entry.action}","C1",{text}]'
+        assert entry.hash == hashlib.sha256(f"{entry.previous}\n{fields}".encode()).hexdigest()
+    assert "抽查" in stored[0][1] and second.previous == first.hash
