@@ -360,3 +360,23 @@ def test_whoever_finds_the_sums_finds_them_signed(over: Site, tmp_path: Path, mo
     monkeypatch.setattr(chain.durable, "write_file", noted)
     chain.write_sums(tmp_path, "SHA256SUMS", {"a": "0" * 64}, over.key_dir)
     assert written == ["SHA256SUMS.sig", "SHA256SUMS"]
+
+
+def test_a_folder_too_deep_to_look_into_is_an_addition(over: Site) -> None:
+    path = folder(over) / AM / "/".join("abcdefghijklmnopq")
+    path.mkdir(parents=True)
+    assert {kind for kind, _ in problems(over)} == {"added"}
+
+
+def test_what_systems_leave_is_named_once_and_makes_no_drive_wrong(over: Site) -> None:
+    (folder(over) / AM / "Thumbs.db").write_bytes(b"x" * 10)
+    report = verify.verify(over.drive)
+    assert report.ok and report.faults() == []
+    assert [(p.kind, p.path.rpartition("/")[2]) for p in report.system_files()] == [("system_file", "Thumbs.db")]
+
+
+def test_a_problem_that_is_found_twice_is_told_once() -> None:
+    report = verify.Report()
+    for kind, path in (("added", "a"), ("added", "a"), ("changed", "a"), ("added", "b")):
+        report.add(kind, path, "why")
+    assert [(p.kind, p.path) for p in report.problems] == [("added", "a"), ("changed", "a"), ("added", "b")]

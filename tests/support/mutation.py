@@ -53,6 +53,7 @@ class Copy:
     """A copy of the tree in which mutants are tried; the working tree is never touched."""
 
     def __init__(self, folder: Path) -> None:
+        folder.chmod(0o755)  # tests that give up root must reach it
         self.root = folder / "tree"
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
