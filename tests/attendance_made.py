@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from agent.attendance.classes import parse
 from agent.model import Look, Session, TrainingClass
+from tests.support.clocks import HandClock as HandClock
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 11, 23)

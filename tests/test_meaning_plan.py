@@ -1,0 +1,84 @@
+"""The course-plan form where one rule alone decides: headings, hidden rows, class numbers, lines below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from agent.attendance.fields import ClassFileProblems
+from agent.errors import ClassFileError
+from tests.test_classes_tables import SAFE, H, L, read, table, taken
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(ClassFileProblems) as caught:
+        taken(path)
+    return caught.value.problems
+
+
+def hide(path: Path, *rows: int) -> Path:
+    book = load_workbook(path)
+    for row in rows:
+        book.active.row_dimensions[row].hidden = True
+    book.save(path)
+    return path
+
+
+def test_hidden_rows_are_named_where_they_gave_a_lesson_and_only_there(tmp_path: Path) -> None:
+    second = ["11月24日", "上午8:30-11:30", "导线", "实操", "王"]
+    path = hide(table(tmp_path / "a.xlsx", [H, L, ["11月25日", "休息"], second]), 3)
+    assert taken(path).notes == []
+    (note,) = taken(hide(path, 4)).notes
+    assert "4" in note and "3" not in note.partition("4")[0].rpartition("：")[2]
+
+
+@pytest.mark.parametrize("number", ["3", "03", "003"])
+def test_a_class_number_may_be_written_with_noughts(tmp_path: Path, number: str) -> None:
+    assert read(table(tmp_path / "a.xlsx", [[f"职业（工种）：电工 第{number}班"], H, L])) == [SAFE]
+
+
+@pytest.mark.parametrize("line", ["职业（工种）：电工 第30班", "职业（工种）：焊工 第3班"])
+def test_the_plan_of_another_class_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ClassFileError, match="第3"):
+        taken(table(tmp_path / "a.xlsx", [[line], H, L]))
+
+
+def test_an_unknown_heading_is_a_fault_only_where_something_stands_under_it(tmp_path: Path) -> None:
+    assert read(table(tmp_path / "a.xlsx", [[*H, "甲"], L])) == [SAFE]
+    (line,) = problems(table(tmp_path / "b.xlsx", [[*H, "甲"], [*L, "x"]]))
+    assert "甲" in line
+    assert read(table(tmp_path / "c.xlsx", [[*H, "备注"], [*L, "x"]])) == [SAFE]
+
+
+def test_a_heading_that_stands_twice_is_a_fault_and_named(tmp_path: Path) -> None:
+    (line,) = problems(table(tmp_path / "a.xlsx", [[*H, "任课教师"], [*L, "王"]]))
+    assert "授课教师" in line and "任课教师" in line
+    (line,) = problems(table(tmp_path / "b.xlsx", [[*H, "培训内容"], [*L, "导线"]]))
+    assert "课程内容" in line and "培训内容" in line, "two columns of contents under one day are no two tables"
+
+
+def test_two_tables_beside_each_other_are_one_fault(tmp_path: Path) -> None:
+    (line,) = problems(table(tmp_path / "a.xlsx", [[*H, *H], [*L, *L]]))
+    assert "授课教师" not in line
+
+
+@pytest.mark.parametrize("first", ["班主任", "备注", "合计"])
+def test_a_row_with_a_time_is_no_line_below_the_table(tmp_path: Path, first: str) -> None:
+    row: list[Any] = [first, "下午14:00-17:00", "导线", "实操", "王"]
+    assert any(first in line for line in problems(table(tmp_path / "a.xlsx", [H, L, row])))
+
+
+def test_headings_on_a_second_page_begin_no_lesson(tmp_path: Path) -> None:
+    second = ["11月24日", "上午8:30-11:30", "导线", "实操", "王"]
+    assert read(table(tmp_path / "a.xlsx", [H, L, H, second])) == [SAFE, "11-24 08:30-11:30 W1 导线 王"]
+
+
+def test_printed_hours_are_no_lesson_only_under_a_printed_day_and_without_a_kind(tmp_path: Path) -> None:
+    form = ["培训时间", None, "课程内容", "理论/实操", "授课教师"]
+    first = ["第一天 11月23日", "上午8:30-11:30", "安全", "理论", "李"]
+    assert read(table(tmp_path / "a.xlsx", [form, first, ["第二天  月  日", "上午8:30-11:30"]])) == [SAFE]
+    for row in (["第二天  月  日", "上午8:30-11:30", None, "理论"], ["第二天 11月24日", "上午8:30-11:30"]):
+        assert problems(table(tmp_path / "b.xlsx", [form, first, row]))
