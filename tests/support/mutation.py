@@ -216,6 +216,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write each mutant and its result")
     parser.add_argument("--list", action="store_true", help="name the mutants, run nothing")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the copy is removed
     modules = given.modules or list(nearest)
     if unknown := [m for m in modules if m not in nearest]:
         parser.error(f"not in nearest.toml: {', '.join(unknown)}")
