@@ -356,3 +356,25 @@ def test_a_class_with_lessons_on_two_days_is_closed_day_by_day(box: Site) -> Non
     box.half_day(box.classes[0], Session.AM)
     box.clock.go_to(at("09:30"))
     assert [x.date for x in box.closer().run_once()] == [DAY]
+
+
+def test_first_figures_and_lower_revisions_after_the_seal_are_corrections_too(box: Site) -> None:
+    """A half-day may be judged for the first time after the seal, and a catalog made anew may count from 1 again."""
+    box.half_day(box.classes[0], Session.AM)
+    box.record(box.classes[0], "cam1", Session.PM, at("14:00"), at("14:10"))
+    box.clock.go_to(at("14:30"))
+    box.closer().run_once()
+    Sealer(box.drive, box.clock, box.catalog, box.classes, box.key_dir).one_class("C1")
+    figures = box.catalog.attendance.get("C1", DAY, Session.AM)
+    assert figures is not None
+    box.catalog.attendance.put({**figures, "session": "pm", "status": "final"}, box.clock.now())
+    box.clock.go(60)
+    box.closer().run_once()
+    later_figures(box, 3)
+    box.clock.go(60)
+    box.closer().run_once()
+    later_figures(box, 2)
+    box.clock.go(60)
+    box.closer().run_once()
+    names = [p.name.rpartition("-")[2] for p in sorted(folder(box).glob("更正/*.jsonl"))]
+    assert names == ["1.jsonl", "3.jsonl", "2.jsonl"]

@@ -10,6 +10,7 @@ from openpyxl import load_workbook
 
 from agent.attendance.fields import ClassFileProblems
 from agent.errors import ClassFileError
+from agent.model import Session
 from tests.test_classes_tables import SAFE, H, L, read, table, taken
 
 
@@ -82,3 +83,23 @@ def test_printed_hours_are_no_lesson_only_under_a_printed_day_and_without_a_kind
     assert read(table(tmp_path / "a.xlsx", [form, first, ["第二天  月  日", "上午8:30-11:30"]])) == [SAFE]
     for row in (["第二天  月  日", "上午8:30-11:30", None, "理论"], ["第二天 11月24日", "上午8:30-11:30"]):
         assert problems(table(tmp_path / "b.xlsx", [form, first, row]))
+
+
+def test_the_half_day_that_the_form_names_goes_before_the_clock(tmp_path: Path) -> None:
+    evening = ["11月23日", "下午18:10-19:00", "安全", "理论", "李"]
+    (lesson,) = taken(table(tmp_path / "a.xlsx", [H, evening])).cls.lessons
+    assert lesson.session is Session.PM
+    (lesson,) = taken(table(tmp_path / "b.xlsx", [H, [evening[0], "18:10-19:00", *evening[2:]]])).cls.lessons
+    assert lesson.session is Session.EV
+
+
+def test_same_as_above_is_a_plain_text_where_nothing_stands_above(tmp_path: Path) -> None:
+    assert read(table(tmp_path / "a.xlsx", [H, [*L[:4], "同上"]])) == [SAFE.replace("李", "同上")]
+
+
+def test_two_cells_that_name_two_half_days_are_a_fault(tmp_path: Path) -> None:
+    heads = ["日期", "半天", "时间", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    row = ["11月23日", "上午", "上午", "8:30", "11:30", "安全", "理论", "李"]
+    assert read(table(tmp_path / "a.xlsx", [heads, row])) == [SAFE]
+    (line,) = problems(table(tmp_path / "b.xlsx", [heads, [*row[:2], "下午", *row[3:]]]))
+    assert "下午" in line
