@@ -103,3 +103,16 @@ def test_two_cells_that_name_two_half_days_are_a_fault(tmp_path: Path) -> None:
     assert read(table(tmp_path / "a.xlsx", [heads, row])) == [SAFE]
     (line,) = problems(table(tmp_path / "b.xlsx", [heads, [*row[:2], "下午", *row[3:]]]))
     assert "下午" in line
+
+
+def test_a_row_with_times_of_its_own_takes_none_from_a_merged_cell(tmp_path: Path) -> None:
+    heads = ["日期", "时间", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    rows = [[L[0], "8:30-11:30", None, None, *L[2:]], [None, None, "14:00", "17:00", "导线", "实操", "王"]]
+    path = table(tmp_path / "a.xlsx", [heads, *rows], ["B2:B3"])
+    assert read(path) == [SAFE, "11-23 14:00-17:00 W1 导线 王"]
+
+
+def test_the_half_day_may_stand_in_the_column_of_starts(tmp_path: Path) -> None:
+    heads = ["日期", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    path = table(tmp_path / "a.xlsx", [heads, [L[0], "下午18:10", "19:00", *L[2:]]])
+    assert [x.session for x in taken(path).cls.lessons] == [Session.PM]
