@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openpyxl import load_workbook
 
-from agent.attendance.fields import ClassFileProblems
+from agent.attendance import plan
+from agent.attendance.fields import ClassFileProblems, Report
+from agent.attendance.sheets import Sheet
 from agent.errors import ClassFileError
 from agent.model import Session
+from tests import attendance_made as made
 from tests.test_classes_tables import SAFE, H, L, read, table, taken
 
 
@@ -116,3 +120,33 @@ def test_the_half_day_may_stand_in_the_column_of_starts(tmp_path: Path) -> None:
     heads = ["日期", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
     path = table(tmp_path / "a.xlsx", [heads, [L[0], "下午18:10", "19:00", *L[2:]]])
     assert [x.session for x in taken(path).cls.lessons] == [Session.PM]
+
+
+def test_two_times_of_one_row_that_differ_are_a_fault(tmp_path: Path) -> None:
+    heads = ["日期", "时间", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    row = [L[0], "8:30-11:30", "8:30", "11:30", *L[2:]]
+    assert read(table(tmp_path / "a.xlsx", [heads, row])) == [SAFE]
+    (line,) = problems(table(tmp_path / "b.xlsx", [heads, [*row[:3], "12:00", *row[4:]]]))
+    assert "8:30-11:30" in line
+
+
+def test_a_bare_time_kept_on_a_spreadsheets_day_zero_is_on_no_other_day() -> None:
+    def complaints(day: date) -> list[str]:
+        cells = [datetime.combine(day, time(hour, 30)) for hour in (8, 11)]
+        report = Report("a.xlsx")
+        heads = ["日期", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+        plan.lessons(Sheet("a", [heads, [L[0], *cells, *L[2:]]]), made.body(), report)
+        return report.problems
+
+    assert complaints(date(1899, 12, 31)) == complaints(date(2026, 11, 23)) == []
+    assert len(complaints(date(2026, 11, 24))) == 1
+
+
+def test_a_day_that_is_not_filled_in_holds_for_no_later_day(tmp_path: Path) -> None:
+    form = ["培训时间", None, "课程内容", "理论/实操", "授课教师"]
+    days = [
+        ["第一天 11月23日", "上午8:30-11:30", "安全", "理论", "李"],
+        ["第二天  月  日", "上午  时  分-  时  分"],
+        ["第三天 11月25日", "上午8:30-11:30", "导线", "实操", "王"],
+    ]
+    assert read(table(tmp_path / "a.xlsx", [form, *days])) == [SAFE, "11-25 08:30-11:30 W1 导线 王"]
