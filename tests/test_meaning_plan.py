@@ -150,3 +150,10 @@ def test_a_day_that_is_not_filled_in_holds_for_no_later_day(tmp_path: Path) -> N
         ["第三天 11月25日", "上午8:30-11:30", "导线", "实操", "王"],
     ]
     assert read(table(tmp_path / "a.xlsx", [form, *days])) == [SAFE, "11-25 08:30-11:30 W1 导线 王"]
+
+
+def test_a_note_in_a_column_of_times_is_a_fault_and_in_the_first_column_a_line_below(tmp_path: Path) -> None:
+    heads = ["日期", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    row = [L[0], "8:30", "11:30", *L[2:]]
+    assert read(table(tmp_path / "a.xlsx", [heads, row, ["备注：另行通知"]])) == [SAFE]
+    assert problems(table(tmp_path / "b.xlsx", [heads, row, [None, "备注：另行通知"]]))
