@@ -85,6 +85,8 @@ def test_a_lines_own_requirement_goes_before_the_common_one() -> None:
         ("fps = 25", {}, ADMITTED),
         ("fps = 25.01", {}, FAULTY),
         ("fps = 1", {"fps": None}, FAULTY),
+        ("fps = 1", {"width": None, "height": None}, ADMITTED),
+        ("width = 2", {"width": None}, FAULTY),
         ("keyframe_interval_s = 2.0", {}, ADMITTED),
         ("keyframe_interval_s = 2.0", {"fps": 24.0}, ADMITTED),
         ("keyframe_interval_s = 2.0", {"keyframe_interval": 53}, FAULTY),

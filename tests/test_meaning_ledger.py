@@ -117,6 +117,10 @@ def test_a_step_back_of_the_clock_explains_fifteen_seconds_to_each_side_alone() 
     ]
 
 
+def test_a_step_of_unknown_length_explains_as_little() -> None:
+    assert run([], [event(5, "clock.stepped", "09:30")])[1] == ("09:29:45", "09:30:15", "clock_step", 5)
+
+
 def test_a_short_uncaused_piece_goes_to_the_cause_behind_it_and_a_long_one_to_nobody() -> None:
     events = [event(1, "drive.full", "09:10", "09:20"), event(2, "stream.stalled", "09:20:30", "09:30", "cam1")]
     assert run([segment("08:50", "09:10"), segment("09:30", "10:01")], events) == [

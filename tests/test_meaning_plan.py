@@ -157,3 +157,7 @@ def test_a_note_in_a_column_of_times_is_a_fault_and_in_the_first_column_a_line_b
     row = [L[0], "8:30", "11:30", *L[2:]]
     assert read(table(tmp_path / "a.xlsx", [heads, row, ["备注：另行通知"]])) == [SAFE]
     assert problems(table(tmp_path / "b.xlsx", [heads, row, [None, "备注：另行通知"]]))
+
+
+def test_a_row_that_begins_behind_the_last_heading_is_passed_over(tmp_path: Path) -> None:
+    assert read(table(tmp_path / "a.xlsx", [H, L, [*[None] * len(H), "备注：另行通知"]])) == [SAFE]

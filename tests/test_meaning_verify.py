@@ -380,3 +380,14 @@ def test_a_problem_that_is_found_twice_is_told_once() -> None:
     for kind, path in (("added", "a"), ("added", "a"), ("changed", "a"), ("added", "b")):
         report.add(kind, path, "why")
     assert [(p.kind, p.path) for p in report.problems] == [("added", "a"), ("changed", "a"), ("added", "b")]
+
+
+def test_an_empty_half_day_is_not_under_way(over: Site) -> None:
+    (folder(over) / "2026-11-24/上午/R1_cam1").mkdir(parents=True)
+    report = verify.verify(over.drive)
+    assert report.ok and report.unclosed == []
+
+
+def test_a_strange_file_among_the_journal_is_an_addition(over: Site) -> None:
+    (over.drive.root / ".site-agent/journal/notes.txt").write_bytes(b"x")
+    assert problems(over) == {("added", ".site-agent/journal/notes.txt")}
