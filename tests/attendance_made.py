@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.attendance.classes import parse
-from agent.clock import Trust
 from agent.model import Look, Session
 from agent.model_classes import TrainingClass
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 11, 23)
-
-
-class HandClock:
-    """A clock that a test moves; waiting moves it too."""
-
-    def __init__(self, now: datetime) -> None:
-        self.moment = now
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return self.moment
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def go(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
-        self.seconds += seconds
-
-    def go_to(self, moment: datetime) -> None:
-        self.go((moment - self.moment).total_seconds())
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.go(seconds)
-        return stop.is_set()
-
-    def trust(self) -> Trust:
-        return "trusted"
 
 
 def at(text: str, day: date = DAY) -> datetime:

@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.demo.broker import free_port
+from tests.support import processes
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 needs_mosquitto = pytest.mark.skipif(PROGRAM is None, reason="needs the program mosquitto (apt install mosquitto)")
@@ -48,7 +49,7 @@ class Broker:
         config.write_text("\n".join(lines) + "\n")
         log = (self.folder / "mosquitto.log").open("ab")
         with log:
-            self._process = subprocess.Popen([str(PROGRAM), "-c", str(config)], stdout=log, stderr=log)
+            self._process = processes.start([str(PROGRAM), "-c", str(config)], stdout=log, stderr=log)
         self._await_port()
         return self
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support import processes
+
 ROOT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "site-agent-tests"
 PROGRAMS = ("debootstrap", "systemd-nspawn", "nsenter", "ip")
@@ -110,7 +112,7 @@ class Container:
     def boot(self) -> Container:
         log = (self.tree.parent / "boot.log").open("ab")
         command = [*self._nspawn(), "--boot", "--console=read-only"]
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._process = processes.start(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         self._leader = until(lambda: children.read_text().split(), 30)[0]
         self._wire()

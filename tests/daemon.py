@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.demo.broker import free_port
 from agent.demo.show import daytime_zone
+from tests.support import processes
 
 PASSWORD = "camera-1"
 CLASS_ID = "T-1"
@@ -116,7 +117,7 @@ kind = "theory"
         self._discard()
         with (self.folder / "agent.log").open("ab") as log:
             command = [*self.prefix, sys.executable, "-m", "agent", "run", "--config", str(self.config)]
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self._process = processes.start(command, env=environment, stdout=log, stderr=log)
         if wait:
             self.until(lambda: any("READY=1" in line for line in self.heard()), 30)
         return self
@@ -229,7 +230,7 @@ class PageDaemon:
     def start(self, *, wait: bool = True) -> PageDaemon:
         with (self.folder / "page.log").open("ab") as log:
             command = [sys.executable, "-m", "agent", "serve", "--config", str(self._config)]
-            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self.process = processes.start(command, env=self._environment, stdout=log, stderr=log)
         if wait:
             self.until(lambda: any("READY=1" in line for line in self.heard()), 30)
         return self

@@ -1,9 +1,8 @@
-"""What the drive's tests share: a clock that stands still, a class, a drive with real small videos, a catalog."""
+"""What the drive's tests share: a class, a drive with real small videos, a catalog."""
 
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,12 +14,12 @@ import av
 import numpy as np
 
 from agent.catalog import Catalog
-from agent.clock import Trust
 from agent.drive import Drive, durable, init, keys, layout, sums
 from agent.drive.closer import HalfDayCloser, Options
 from agent.model import Look, Segment, Session
 from agent.model_classes import Lesson, Room, TrainingClass
 from agent.schedule import Placement, placements
+from tests.support.clocks import HandClock as StillClock
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = date(2026, 11, 23)
@@ -29,31 +28,6 @@ DAY = date(2026, 11, 23)
 def at(text: str, day: date = DAY) -> datetime:
     """Local HH:MM[:SS[.mmm]] as an instant."""
     return datetime.fromisoformat(f"{day.isoformat()}T{text}").replace(tzinfo=ZONE).astimezone(UTC)
-
-
-class StillClock:
-    """Stands still until told."""
-
-    def __init__(self, now: datetime) -> None:
-        self.time = now
-        self.ticks = 1000.0
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.go(seconds)
-        return stop.is_set()
-
-    def trust(self) -> Trust:
-        return "trusted"
-
-    def go(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-        self.ticks += seconds
 
 
 def training_class(class_id: str = "C1", **changes: object) -> TrainingClass:

@@ -24,7 +24,7 @@ from agent.model_cameras import Camera, Stream, Verdict
 from agent.web.options import Options
 from agent.web.server import PageServer
 from tests.clipping import CLASS, DAY, ZONE, Box, make_box
-from tests.drive_kit import StillClock
+from tests.drive_kit import HandClock
 from tests.webbing import own_password
 
 ID = str(CLASS["class_id"])
@@ -71,7 +71,7 @@ def office(root: Path, language: words.Language, film: Path) -> Iterator[Office]
     _morning(box, film, lost)
     _afternoon(box, film, lost)
     box.catalog.health.put(Examination(at("14:23:12"), tuple(findings())))
-    clock = StillClock(NOW)
+    clock = HandClock(NOW)
     page = PageServer(
         box.catalog, clock, Options(root / "state/page", (box.drive.root,), root / "state/keys", "box-1",
                                     "示例职业培训学校", language, host="127.0.0.1", port=0), lambda: [cls],

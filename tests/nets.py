@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from tests.support import processes
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -82,7 +84,7 @@ class Nets:
 
     def start(self, namespace: str, *arguments: str) -> subprocess.Popen[str]:
         """Run a Python module in a namespace until the end; returns when it has printed its first line."""
-        process = subprocess.Popen(
+        process = processes.start(
             ["ip", "netns", "exec", namespace, sys.executable, *arguments],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -14,6 +14,8 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from tests.support import processes
+
 PACKAGES = ("onvif@0.6.2", "coffeescript@1.12.7", "dot@1.1.3")
 ENDPOINT, SERIAL = "uuid:c9790c3a-701b-464d-a189-0060351c8ada", "<tds:SerialNumber>00000000<"
 PORT = "8000"
@@ -44,7 +46,7 @@ def main() -> int:
         _replace(package / "serverMockup/GetDeviceInformation.xml", SERIAL, f"<tds:SerialNumber>{serial}<")
         environment = os.environ | {"HOSTNAME": address, "PORT": PORT, "VERBOSE": "true"}
         command = ["node", "node_modules/coffeescript/bin/coffee", str(package / "serverMockup.coffee")]
-        with subprocess.Popen(command, cwd=unit, env=environment, stdout=subprocess.PIPE, text=True) as node:
+        with processes.start(command, cwd=unit, env=environment, stdout=subprocess.PIPE, text=True) as node:
             assert node.stdout
             print(node.stdout.readline().strip(), flush=True)
             sys.stdin.read()

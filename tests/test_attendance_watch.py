@@ -19,8 +19,9 @@ from agent.errors import ClassFileError
 from agent.model import Look, Session
 from agent.model_alerts import AlertKind
 from agent.model_classes import Bench, TrainingClass
-from tests.attendance_made import DAY, PRACTICE, THEORY, ZONE, HandClock, a_class, at, body, lesson, look, looks, steps
+from tests.attendance_made import DAY, PRACTICE, THEORY, ZONE, a_class, at, body, lesson, look, looks, steps
 from tests.contract_check import validate
+from tests.support.clocks import HandClock
 
 MORNING = (lesson("08:30", "10:00"), lesson("10:20", "11:50"))
 

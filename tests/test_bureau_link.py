@@ -31,6 +31,7 @@ from tests.broker import Broker, Heard, Listener, eventually, needs_mosquitto
 from tests.bureau_box import PREFIX, ZONE, Box, attendance, now, options
 from tests.contract_check import channel_of, retained, validate
 from tests.recording_rig import SteppedClock
+from tests.support import processes
 
 pytestmark = needs_mosquitto
 PROTOCOLS = ["5", "3.1.1"]
@@ -96,7 +97,7 @@ with Box(Path(sys.argv[1]), options(int(sys.argv[2]))) as box:
 
 def test_kill_9_of_the_agent_sets_off_the_will_and_loses_nothing(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), str(broker.port)])
+        child = processes.start([sys.executable, "-c", CHILD, str(tmp_path), str(broker.port)])
         bureau.wait(lambda: len(bureau.on("/alert/camera.offline")) > 20)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
@@ -341,7 +342,7 @@ def program_of_the_docs(port: int) -> str:
 @contextlib.contextmanager
 def subscriber(program: str) -> Iterator[list[str]]:
     """The program at work, and the lines that it prints. It must still run in the end."""
-    child = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True)
+    child = processes.start([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True)
     lines: list[str] = []
     assert child.stdout is not None
     reader = threading.Thread(target=lambda: lines.extend(iter(child.stdout.readline, "")))

@@ -29,7 +29,9 @@ from agent.demo.media import make_clip
 from agent.demo.personality import Personality
 from agent.errors import CameraDenied
 from tests.personalities import fresh_net
-from tests.test_cameras_rules import HandClock, tries
+from tests.support import processes
+from tests.support.clocks import HandClock
+from tests.test_cameras_rules import tries
 
 ROOT = Path(__file__).parent.parent
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -42,10 +44,10 @@ def test_after_a_boot_the_rest_of_the_hour_is_told_by_the_wall_clock() -> None:
     with kept.change() as state:
         assert state.text
         state.text = re.sub(r'"boot": "[^"]*"', '"boot": "another"', state.text)
-    clock.at, clock.ticks = clock.at + timedelta(seconds=PAUSE_S - 60), 5.0
+    clock.time, clock.ticks = clock.time + timedelta(seconds=PAUSE_S - 60), 5.0
     later = Budget(clock, kept)
     assert tries(later, clock) == 0
-    clock.pass_(61)
+    clock.go(61)
     assert tries(later, clock) == ATTEMPTS
 
 
@@ -147,7 +149,7 @@ class Box:
     def command(self, *arguments: str, password: str = "wrong") -> subprocess.Popen[str]:
         environment = {**os.environ, "SITE_AGENT_CAMERAS__PASSWORD": password}
         arguments += ("--timeout", "0.5") if arguments[0] == "discover" else ()
-        return subprocess.Popen(
+        return processes.start(
             [sys.executable, "-m", "agent", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

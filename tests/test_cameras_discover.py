@@ -18,6 +18,7 @@ from agent.__main__ import main
 from agent.demo.onvif_state import AudioEncoder, DeviceState, VideoEncoder
 from agent.demo.personality import Personality
 from tests.personalities import PASSWORD, USERNAME, Simulated, fresh_net
+from tests.support import processes
 
 ROOT = Path(__file__).parent.parent
 MODELS = str(ROOT / "config" / "camera-models.example.toml")
@@ -203,7 +204,7 @@ def test_from_a_shell_the_password_is_in_no_argument(tmp_path: Path) -> None:
             "--models",
             MODELS,
         ]
-        process = subprocess.Popen(
+        process = processes.start(
             [*command, "--username", USERNAME], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True
         )
         seen = Path(f"/proc/{process.pid}/cmdline").read_bytes()

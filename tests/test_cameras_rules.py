@@ -9,7 +9,6 @@ import logging
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -39,13 +38,13 @@ from agent.cameras.admission import Requirement
 from agent.cameras.device import Description, main_first
 from agent.cameras.networks import Networks
 from agent.catalog import Catalog
-from agent.clock import Trust
 from agent.demo.media import make_clip
 from agent.digest import strongest
 from agent.errors import CameraDenied, InputError, SettingsError
 from agent.model import Segment, Session
 from agent.model_cameras import Camera, Stream, Verdict
 from tests import fuzz_onvif
+from tests.support.clocks import HandClock
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "config" / "camera-models.example.toml"
@@ -54,30 +53,6 @@ CAMERA = Description(
     "http://10.0.0.9/onvif/device_service", "10.0.0.9", "Example", "VC-1", "V5.7.3 build 220112", "S1", "HW", (STREAM,),
     time_source="ntp",
 )  # fmt: skip
-
-
-class HandClock:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.at, self.ticks = datetime(2026, 11, 23, 1, 0, tzinfo=UTC), 1000.0
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.pass_(seconds)
-        return stop.is_set()
-
-    def trust(self) -> Trust:
-        return "trusted"
-
-    def pass_(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-        self.ticks += seconds
 
 
 def models(*lines: str) -> admission.ModelList:
@@ -483,10 +458,10 @@ def test_three_wrong_answers_then_an_hour() -> None:
     clock = HandClock()
     budget = Budget(clock)
     assert tries(budget, clock) == ATTEMPTS
-    clock.pass_(PAUSE_S - 1)
+    clock.go(PAUSE_S - 1)
     assert tries(budget, clock) == 0
     assert tries(budget, clock, "another") == ATTEMPTS, "changed settings are tried at once"
-    clock.pass_(PAUSE_S + 1)
+    clock.go(PAUSE_S + 1)
     assert tries(budget, clock, "another") == ATTEMPTS
 
 
@@ -495,7 +470,7 @@ def test_a_clock_step_does_not_shorten_the_hour_and_a_restart_keeps_the_count() 
     budget = Budget(clock, kept)
     assert tries(budget, clock) == ATTEMPTS
     for days in (3, -6, 3):
-        clock.at += timedelta(days=days)
+        clock.time += timedelta(days=days)
         assert tries(budget, clock) == 0
         assert tries(Budget(clock, kept), clock) == 0
     text = kept.read()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.recording_drives import cut_power, loop_drive, needs_mount
+from tests.support import processes
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [needs_mount, pytest.mark.root]
@@ -53,7 +54,7 @@ def test_no_committed_row_is_lost(cuts: int, tmp_path: Path) -> None:
         for number in range(cuts):
             told: list[str] = []
             after: dict[int, str] = {}
-            child = subprocess.Popen(
+            child = processes.start(
                 [sys.executable, "-m", "tests.catalog_child", str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
             )
             assert child.stdout

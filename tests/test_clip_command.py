@@ -424,6 +424,7 @@ def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(bo
     (entry,) = box.catalog.audit.of_object(ID, "clip.draw")
     # the published recipe, once more by hand
     offers = [(START.replace(hour=8, minute=30), 5400 - 20 + 1), (START.replace(hour=10, minute=20), 5400 - 20 + 1)]
+    assert len(entry.detail["moments"]) == 3
     for number, moment in enumerate(entry.detail["moments"]):
         assert moment["draw"] == number
         place = int(hashlib.sha256(f"bureau 2025-03\n{ID}\n{number}".encode()).hexdigest(), 16) % sum(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from agent.counting.worker import Counter
 from agent.model import Look
 from agent.recording.options import Options, Source
 from tests.recording_rig import CAMERA, Rig, breaks, camera, clip, indexes, recording, sound_packets, wait_for
+from tests.support import processes
 
 LOADED_S = 20
 LOOK_S = 1.0
@@ -30,7 +30,7 @@ LOOK_S = 1.0
 @contextmanager
 def no_time_left() -> Iterator[None]:
     """Two busy processes for each processor, at the priority that recording has."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    busy = [processes.start([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from agent.catalog import Catalog
-from agent.clock import Clock, SystemClock, Trust
+from agent.clock import Clock, SystemClock
 from agent.counting import watch, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.limits import Limits
@@ -26,32 +26,13 @@ from agent.demo.scene import Classroom, make_classroom
 from agent.model import Segment, Session
 from agent.model_alerts import AlertKind
 from agent.model_cameras import Camera, Verdict
+from tests.support.clocks import HandClock
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
 GROWING = {
     "movflags": "hybrid_fragmented+empty_moov+default_base_moof", "flush_packets": "1", "frag_duration": "500000",
     "max_interleave_delta": "500000",
 }  # fmt: skip
-
-
-class HandClock:
-    """A clock that the test sets."""
-
-    def __init__(self, now: datetime) -> None:
-        self.time = now
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.time += timedelta(seconds=seconds)
-        return stop.is_set()
-
-    def trust(self) -> Trust:
-        return "trusted"
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from agent.model import Segment, Session
 from agent.model_alerts import AlertKind
 from agent.model_cameras import Camera, Stream, Verdict
 from tests.broker import Broker, needs_mosquitto
-from tests.drive_kit import ZONE, StillClock, at, training_class
+from tests.drive_kit import ZONE, HandClock, at, training_class
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models/head-yolo11n.onnx"
@@ -52,7 +52,7 @@ def box(tmp_path: Path, catalog: Catalog) -> Box:
     settings.chmod(0o640)
     models = tmp_path / "models.toml"
     models.write_text('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
-    still, state = StillClock(NOW), tmp_path / "state"
+    still, state = HandClock(NOW), tmp_path / "state"
     root = tmp_path / "drive"
     root.mkdir()
     init(root, label="L", institution="I", clock=still, key_dir=state / "keys")

@@ -25,7 +25,7 @@ from agent.model_cameras import Verdict
 from tests.broker import Broker, Listener, needs_mosquitto
 from tests.contract_check import validate
 from tests.daemon import Daemon
-from tests.drive_kit import StillClock
+from tests.drive_kit import HandClock
 from tests.test_app import data
 from tests.test_doctor_checks import NOW, box, camera, catalog  # noqa: F401 - fixtures
 from tests.webbing import EVIL, Browser, Served, serving
@@ -37,7 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
-class Walker(StillClock):
+class Walker(HandClock):
     """Its monotonic time is what the test says."""
 
     at = 0.0
@@ -83,7 +83,7 @@ def test_what_costs_is_done_once_a_day_and_never_during_a_class(box: Box, catalo
 
 def test_another_process_reads_it_in_either_language(box: Box, catalog: Catalog) -> None:  # noqa: F811
     catalog.cameras.put(camera("cam1", verdict=Verdict.UNREACHABLE, reasons=("连不上 10.0.0.9；请查网线",)), NOW)
-    Rounds(catalog, StillClock(NOW), lambda: box, lambda: True).run_once(threading.Event())
+    Rounds(catalog, HandClock(NOW), lambda: box, lambda: True).run_once(threading.Event())
     with Catalog(catalog.store.path, catalog.zone) as other:
         last = other.health.last()
     assert last is not None
@@ -100,7 +100,7 @@ def test_another_process_reads_it_in_either_language(box: Box, catalog: Catalog)
 def test_stop_comes_between_two_checks(box: Box, catalog: Catalog) -> None:  # noqa: F811
     stop = threading.Event()
     stop.set()
-    Rounds(catalog, StillClock(NOW), lambda: box, lambda: True).run_once(stop)
+    Rounds(catalog, HandClock(NOW), lambda: box, lambda: True).run_once(stop)
     assert catalog.health.last() is None
 
 

@@ -18,7 +18,7 @@ from agent.errors import DriveError
 from agent.model import Session
 from agent.model_alerts import AlertKind
 from agent.model_classes import Room
-from tests.drive_kit import ZONE, StillClock, at, new_drive, site, training_class
+from tests.drive_kit import ZONE, HandClock, at, new_drive, site, training_class
 from tests.fuse_drives import KINDS, FuseDrive, fuse_drive, needs_fuse
 
 pytestmark = [needs_fuse, pytest.mark.root]
@@ -31,8 +31,8 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FuseDrive]:
 
 
 @pytest.fixture
-def clock() -> StillClock:
-    return StillClock(at("08:00"))
+def clock() -> HandClock:
+    return HandClock(at("08:00"))
 
 
 def test_a_name_is_never_replaced(disk: FuseDrive) -> None:
@@ -97,7 +97,7 @@ def test_a_class_from_first_paper_to_hand_over(disk: FuseDrive, tmp_path: Path) 
     assert report.ok and report.anchored and away.is_sealed()
 
 
-def test_a_dead_driver_is_a_missing_drive(disk: FuseDrive, clock: StillClock) -> None:
+def test_a_dead_driver_is_a_missing_drive(disk: FuseDrive, clock: HandClock) -> None:
     drive = new_drive(disk.root, clock, None)
     folder = drive.class_folder(training_class())
     drive.make_folder(folder)
@@ -136,7 +136,7 @@ def test_the_watch_tells_and_takes_it_back(disk: FuseDrive, tmp_path: Path) -> N
     assert watch.report()["state"] == "ok" and not box.catalog.alerts.open_one(AlertKind.DRIVE_MISSING, subject)
 
 
-def test_full_and_read_only(disk: FuseDrive, clock: StillClock) -> None:
+def test_full_and_read_only(disk: FuseDrive, clock: HandClock) -> None:
     drive = new_drive(disk.root, clock, None)
     label = (disk.root / layout.LABEL).read_bytes()
     with pytest.raises(OSError) as full, (disk.root / "filler").open("wb", buffering=0) as file:

@@ -22,7 +22,7 @@ from agent.errors import DriveError, MediaError
 from agent.inspection import evidence
 from agent.model import Session
 from agent.recording.recover import recover
-from tests.drive_kit import ZONE, Site, StillClock, at, new_drive, site, training_class, video
+from tests.drive_kit import ZONE, HandClock, Site, at, new_drive, site, training_class, video
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client"),
@@ -179,7 +179,7 @@ def box_on(away: Path, tmp_path: Path) -> Site:
         tmp_path,
         drive,
         Catalog(tmp_path / "c.db", ZONE),
-        StillClock(at("14:30")),
+        HandClock(at("14:30")),
         [training_class()],
         tmp_path / "keys",
     )
@@ -390,7 +390,7 @@ def test_evidence_in_a_bin_is_missing_and_no_evidence(away: Path, run: Run, tmp_
     folder.mkdir()
     (folder / "100000.mp4").write_bytes(video(1, tmp_path))
     catalog = Catalog(tmp_path / "r.db", ZONE)
-    report = rebuild.restore(catalog, Drive.open(away), StillClock(at("14:30")))
+    report = rebuild.restore(catalog, Drive.open(away), HandClock(at("14:30")))
     assert report.read == 0 and len(report.lost) == 1
 
 
@@ -414,8 +414,8 @@ def test_sealing_tells_what_it_left_out(away: Path, run: Run, tmp_path: Path) ->
 
 
 def test_new_drives_and_sealers_do_without_a_label(tmp_path: Path) -> None:
-    drive = new_drive(tmp_path / "d", StillClock(at("08:00")), None)
+    drive = new_drive(tmp_path / "d", HandClock(at("08:00")), None)
     (drive.root / layout.LABEL).unlink()
     os.mkfifo(drive.root / layout.LABEL)
-    Sealer(drive, StillClock(at("09:00"))).whole()
+    Sealer(drive, HandClock(at("09:00"))).whole()
     assert "一号盘" in (drive.root / layout.LABEL).read_text(encoding="utf-8-sig")

@@ -20,18 +20,18 @@ from agent.drive.identity import os_error
 from agent.errors import DriveError, InputError
 from agent.model import Session
 from agent.schedule import Placement
-from tests.drive_kit import DAY, StillClock, at, loop_drive, new_drive, training_class
+from tests.drive_kit import DAY, HandClock, at, loop_drive, new_drive, training_class
 
 CAN_MOUNT = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None and Path("/dev/loop-control").exists()
 root_only = [pytest.mark.root, pytest.mark.skipif(not CAN_MOUNT, reason="needs root, mkfs.ext4 and loop devices")]
 
 
 @pytest.fixture
-def clock() -> StillClock:
-    return StillClock(at("08:00"))
+def clock() -> HandClock:
+    return HandClock(at("08:00"))
 
 
-def test_init_writes_identity_and_a_label_that_windows_reads(tmp_path: Path, clock: StillClock) -> None:
+def test_init_writes_identity_and_a_label_that_windows_reads(tmp_path: Path, clock: HandClock) -> None:
     drive = new_drive(tmp_path / "d", clock, tmp_path / "keys")
     raw = (drive.root / "标签.txt").read_bytes()
     assert raw.startswith(b"\xef\xbb\xbf") and raw.count(b"\r\n") == raw.count(b"\n") > 4
@@ -43,7 +43,7 @@ def test_init_writes_identity_and_a_label_that_windows_reads(tmp_path: Path, clo
     drive.probe()
 
 
-def test_init_refuses_what_is_not_an_empty_disk(tmp_path: Path, clock: StillClock) -> None:
+def test_init_refuses_what_is_not_an_empty_disk(tmp_path: Path, clock: HandClock) -> None:
     target = tmp_path / "d"
     target.mkdir()
     (target / "photo.jpg").write_bytes(b"x")
@@ -63,7 +63,7 @@ def test_init_refuses_what_is_not_an_empty_disk(tmp_path: Path, clock: StillCloc
         init(target, label="  ", institution="y", clock=clock)
 
 
-def test_a_label_cannot_smuggle_lines(tmp_path: Path, clock: StillClock) -> None:
+def test_a_label_cannot_smuggle_lines(tmp_path: Path, clock: HandClock) -> None:
     (tmp_path / "d").mkdir()
     drive = init(tmp_path / "d", label="一\r\n硬盘编号：D000", institution="x", clock=clock)
     lines = (drive.root / "标签.txt").read_text("utf-8-sig").splitlines()
@@ -71,7 +71,7 @@ def test_a_label_cannot_smuggle_lines(tmp_path: Path, clock: StillClock) -> None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"drive_id": 1}', b"\xff\xfe"])
-def test_a_damaged_identity_is_told(tmp_path: Path, clock: StillClock, body: bytes) -> None:
+def test_a_damaged_identity_is_told(tmp_path: Path, clock: HandClock, body: bytes) -> None:
     drive = new_drive(tmp_path / "d", clock, None)
     (drive.root / ".site-agent/drive.json").write_bytes(body)
     with pytest.raises(DriveError, match=r"drive\.json"):
@@ -80,7 +80,7 @@ def test_a_damaged_identity_is_told(tmp_path: Path, clock: StillClock, body: byt
         drive.check()
 
 
-def test_missing_and_wrong(tmp_path: Path, clock: StillClock) -> None:
+def test_missing_and_wrong(tmp_path: Path, clock: HandClock) -> None:
     drive, other = new_drive(tmp_path / "a", clock, None), new_drive(tmp_path / "b", clock, None)
     for root in (tmp_path / "nothing", tmp_path):
         with pytest.raises(DriveError) as missing:
@@ -119,7 +119,7 @@ def test_names_stay_short_enough_for_windows() -> None:
     assert layout.segment_folder(training_class(), place).parts[1:3] == ("2026-11-23", "上午")
 
 
-def test_a_class_keeps_its_folder_when_its_project_is_corrected(tmp_path: Path, clock: StillClock) -> None:
+def test_a_class_keeps_its_folder_when_its_project_is_corrected(tmp_path: Path, clock: HandClock) -> None:
     drive = new_drive(tmp_path / "d", clock, None)
     first = drive.class_folder(training_class())
     drive.make_folder(first)
@@ -172,7 +172,7 @@ def test_append_mends_a_torn_line(tmp_path: Path) -> None:
 class TestRealDisk:
     pytestmark = root_only
 
-    def test_nothing_is_written_under_an_empty_mount_point(self, tmp_path: Path, clock: StillClock, kind: str) -> None:
+    def test_nothing_is_written_under_an_empty_mount_point(self, tmp_path: Path, clock: HandClock, kind: str) -> None:
         with loop_drive(tmp_path, 16, kind=kind) as mount:
             drive = new_drive(mount, clock, None)
             drive.make_folder("a/b")
@@ -183,7 +183,7 @@ class TestRealDisk:
                 assert error.value.kind == "drive.missing"
             assert list(mount.iterdir()) == []
 
-    def test_read_only(self, tmp_path: Path, clock: StillClock, kind: str) -> None:
+    def test_read_only(self, tmp_path: Path, clock: HandClock, kind: str) -> None:
         with loop_drive(tmp_path, 16, kind=kind) as mount:
             drive = new_drive(mount, clock, None)
             subprocess.run(["mount", "-o", "remount,ro", str(mount)], check=True)
@@ -194,7 +194,7 @@ class TestRealDisk:
                 drive.make_folder("c")
             assert error.value.kind == "drive.read_only"
 
-    def test_full(self, tmp_path: Path, clock: StillClock, kind: str) -> None:
+    def test_full(self, tmp_path: Path, clock: HandClock, kind: str) -> None:
         with loop_drive(tmp_path, 16, kind=kind) as mount:
             drive = new_drive(mount, clock, None)
             label = (mount / "标签.txt").read_bytes()
@@ -208,7 +208,7 @@ class TestRealDisk:
             drive.check()
             assert drive.free_bytes() < 65536
 
-    def test_what_was_committed_outlives_a_power_cut(self, tmp_path: Path, clock: StillClock, kind: str) -> None:
+    def test_what_was_committed_outlives_a_power_cut(self, tmp_path: Path, clock: HandClock, kind: str) -> None:
         """FS_IOC_SHUTDOWN without a flush: what the disk had at that instant is all that is left."""
         with loop_drive(tmp_path, 16, kind=kind) as mount:
             drive = new_drive(mount, clock, None)
@@ -231,7 +231,7 @@ class TestRealDisk:
             assert (folder / "a.mp4").read_bytes() == b"v" * 300_000 and not (folder / ".a.mp4.part").exists()
             assert (folder / "list").read_bytes() == b"new" * 1000 and (folder / "journal").read_bytes() == b"one\n"
 
-    def test_swapped_for_another(self, tmp_path: Path, clock: StillClock, kind: str) -> None:
+    def test_swapped_for_another(self, tmp_path: Path, clock: HandClock, kind: str) -> None:
         with loop_drive(tmp_path, 16, kind=kind) as mount, loop_drive(tmp_path, 17, kind=kind) as second:
             drive, _ = new_drive(mount, clock, None), new_drive(second, clock, None)
             subprocess.run(["umount", "-l", str(mount)], check=True)
@@ -241,7 +241,7 @@ class TestRealDisk:
             assert error.value.kind == "drive.wrong"
 
 
-def test_make_folder_keeps_inside(tmp_path: Path, clock: StillClock) -> None:
+def test_make_folder_keeps_inside(tmp_path: Path, clock: HandClock) -> None:
     drive = new_drive(tmp_path / "d", clock, None)
     (drive.root / "link").symlink_to(tmp_path)
     with pytest.raises(DriveError):
@@ -250,7 +250,7 @@ def test_make_folder_keeps_inside(tmp_path: Path, clock: StillClock) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root to be somebody else")
-def test_a_drive_mounted_for_another_user_is_not_called_broken(tmp_path: Path, clock: StillClock) -> None:
+def test_a_drive_mounted_for_another_user_is_not_called_broken(tmp_path: Path, clock: HandClock) -> None:
     """As exFAT that a desktop mounted: root without its power over rights stands for the service."""
     powers = "-dac_override,-dac_read_search,-fowner"
     other = ["setpriv", "--bounding-set", powers, "--inh-caps", powers, sys.executable, "-m", "agent"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.setup import mountpoints
+from tests.support import processes
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
 INIT = f"{sys.executable} -m agent drive init"
@@ -68,7 +69,7 @@ def test_what_fstab_or_a_unit_calls_a_mount_point(tmp_path: Path) -> None:
 def test_on_a_terminal_the_full_word_is_asked_for(tmp_path: Path, typed: str, status: int) -> None:
     ours, theirs = pty.openpty()
     command = f"mount -t tmpfs none /media; mkdir /media/evidence; {INIT} /media/evidence --label x --language en"
-    with subprocess.Popen(["unshare", "-m", "sh", "-ec", command], stdin=theirs, stderr=subprocess.PIPE) as done:
+    with processes.start(["unshare", "-m", "sh", "-ec", command], stdin=theirs, stderr=subprocess.PIPE) as done:
         os.write(ours, f"{typed}\n".encode())
         _, told = done.communicate(timeout=60)
     os.close(ours)

@@ -127,8 +127,8 @@ def test_a_later_correction_goes_to_a_new_signed_file(over: Site) -> None:
     over.closer().run_once()
     assert not list(folder(over).glob("更正/*"))
     over.catalog.attendance.put({**figures, "present": 26, "revision": 2, "status": "revised"}, at("16:00"))
-    over.clock.time = at("16:00")
-    for _ in range(2):
+    for moment in ("16:00", "16:01", "17:00"):  # at one instant a second file would have the first one's name
+        over.clock.time = at(moment)
         over.closer().run_once()
     found = sorted(folder(over).glob("更正/*"))
     assert [p.suffix for p in found] == [".jsonl", ".sig"]

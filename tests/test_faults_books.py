@@ -22,9 +22,10 @@ from agent.model_alerts import AlertKind
 from agent.model_cameras import Camera, Verdict
 from agent.recording.options import Options, Source
 from agent.recording.recover import recover
-from tests.attendance_made import HandClock
-from tests.drive_kit import Site, StillClock, at, site, video
+from tests.drive_kit import HandClock as StillClock
+from tests.drive_kit import Site, at, site, video
 from tests.recording_rig import CAMERA, Rig, wait_for
+from tests.support.clocks import HandClock
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -123,7 +124,7 @@ def test_a_step_of_the_clock_is_not_told_for_ever_by_a_box_that_was_killed_soon_
     life = Life(box.catalog, clock, machine_boot="a")
     life.begin("1")
     life.run_once()
-    clock.moment += timedelta(hours=1)
+    clock.time += timedelta(hours=1)
     life.run_once()
     assert [a.kind for a in box.catalog.alerts.opened()] == [AlertKind.CLOCK_STEPPED]
     life = Life(box.catalog, clock, machine_boot="a")

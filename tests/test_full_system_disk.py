@@ -17,7 +17,7 @@ from agent.drive import rebuild
 from agent.errors import CatalogBlocked
 from agent.model_alerts import AlertKind
 from agent.room import RoomWatch
-from tests.drive_kit import StillClock, at
+from tests.drive_kit import HandClock, at
 from tests.faults import box
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -53,14 +53,14 @@ def test_a_full_disk_does_not_make_the_database_look_damaged(disk: Path) -> None
     Catalog(path, ZONE).close()
     fill(disk)
     with pytest.raises(CatalogBlocked, match="已满"):
-        rebuild.open_or_rebuild(path, ZONE, [], StillClock(at("09:00")))
+        rebuild.open_or_rebuild(path, ZONE, [], HandClock(at("09:00")))
     assert not list(disk.glob("*damaged*"))
 
 
 @needs_root
 @pytest.mark.root
 def test_the_reserve_is_spent_told_and_set_aside_again(disk: Path) -> None:
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     with Catalog(disk / "catalog.db", ZONE) as catalog:
         watch = RoomWatch(catalog, clock, disk)
         watch.run_once()

@@ -20,7 +20,7 @@ from agent.errors import InputError
 from agent.metrics import MetricsServer
 from agent.model_alerts import AlertKind
 from agent.model_cameras import Camera, Verdict
-from tests.drive_kit import ZONE, StillClock, at
+from tests.drive_kit import ZONE, HandClock, at
 
 NOW = at("10:00")
 
@@ -112,7 +112,7 @@ def test_figures(tmp_path: Path) -> None:
         catalog.alerts.raise_(AlertKind.SOUND_SILENT, "cam1", "no sound", NOW)
         catalog.health.put(Examination(NOW, (of_line("clock", "critical", "x"), of_line("model", "warning", "x"))))
         drive = {"drive_id": "D1", "state": "ok", "free_bytes": 5_000, "days_left": None}
-        server = MetricsServer(catalog, StillClock(NOW), lambda: drive, 0)
+        server = MetricsServer(catalog, HandClock(NOW), lambda: drive, 0)
         stop = threading.Event()
         thread = threading.Thread(target=server.run, args=(stop,))
         thread.start()
@@ -120,7 +120,7 @@ def test_figures(tmp_path: Path) -> None:
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
                 text = answer.read().decode()
             with pytest.raises(InputError):
-                MetricsServer(catalog, StillClock(NOW), lambda: drive, server.port)
+                MetricsServer(catalog, HandClock(NOW), lambda: drive, server.port)
         finally:
             stop.set()
             thread.join(10)
@@ -140,7 +140,7 @@ def test_figures(tmp_path: Path) -> None:
 
 def test_the_port_is_on_the_loopback_only(tmp_path: Path) -> None:
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
-        server = MetricsServer(catalog, StillClock(NOW), lambda: {"state": "ok", "free_bytes": 1, "days_left": 1.0}, 0)
+        server = MetricsServer(catalog, HandClock(NOW), lambda: {"state": "ok", "free_bytes": 1, "days_left": 1.0}, 0)
         stop = threading.Event()
         stop.set()
         assert server._server.server_address[0] == "127.0.0.1"

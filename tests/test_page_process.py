@@ -21,6 +21,7 @@ from agent.drive import Drive
 from agent.drive.journal import Journal, of_drive
 from agent.web.gate import FROM_ONE
 from tests.daemon import Daemon, PageDaemon
+from tests.support import processes
 from tests.webbing import Browser
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -162,7 +163,7 @@ def test_two_processes_that_open_a_new_database_at_once_do_not_trip_over_each_ot
     )
     for turn in range(3):
         command = [sys.executable, "-c", code, str(tmp_path / f"{turn}.db")]
-        both = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        both = [processes.start(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
         time.sleep(1)
         for one in both:
             assert one.stdin

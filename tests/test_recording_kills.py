@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from agent.recording.options import Options, Source
 from agent.recording.recover import recover
 from tests.recording_drives import cut_power, loop_drive, needs_mount
 from tests.recording_rig import Rig, breaks, camera, clip, indexes, recording, wait_for
+from tests.support import processes
 
 ROOT = Path(__file__).parent.parent
 SEED = int(os.environ.get("TEST_SEED", random.randrange(10**6)))
@@ -32,7 +32,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kill_once(rig: Rig, url: str, folder: Path, after: float) -> float:
     """Record in a child for `after` seconds from its first segment, kill it; returns the seconds of video lost."""
     before = {s.segment_id for s in rig.segments()}
-    child = subprocess.Popen([sys.executable, "-m", "tests.recording_child", url, str(folder), "2"], cwd=ROOT)
+    child = processes.start([sys.executable, "-m", "tests.recording_child", url, str(folder), "2"], cwd=ROOT)
     try:
         wait_for(lambda: rig.catalog.segments.opened(), "the child does not record", 20)
         time.sleep(after)

@@ -30,6 +30,7 @@ from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
 from agent.recording.writer import SegmentWriter
 from tests.recording_rig import Rig, breaks, camera, clip, indexes
+from tests.support import processes
 
 ROOT = Path(__file__).parent.parent
 STEP = 0.04
@@ -297,7 +298,7 @@ class TestRecordCommand:
                 "--seconds",
                 "600",
             ]
-            child = subprocess.Popen([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            child = processes.start([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
             time.sleep(3)
             child.send_signal(2)
             out, _ = child.communicate(timeout=15)

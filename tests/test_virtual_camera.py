@@ -32,6 +32,7 @@ from agent.demo.personality import Personality
 from agent.demo.scene import Classroom, make_classroom, murmur
 from agent.demo.source import load
 from agent.demo.wsd import GROUP, PORT
+from tests.support import processes
 
 OPTIONS = {"rtsp_transport": "tcp", "timeout": "3000000", "probesize": "32768", "analyzeduration": "0"}
 PASSWORD = "p:w@rd/1"
@@ -506,7 +507,7 @@ def test_any_video_is_made_playable(tmp_path: Path, clips: dict[str, Path]) -> N
 
 def test_runner_prints_urls_and_ends_with_its_input(clips: dict[str, Path]) -> None:
     command = [sys.executable, "-m", "agent.demo.camera", "--media", str(clips["h264-aac"]), "--count", "2"]
-    with subprocess.Popen(
+    with processes.start(
         [*command, "--no-discovery"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin and process.stdout

@@ -24,6 +24,7 @@ from agent.model import Session
 from agent.model_classes import Lesson
 from agent.web.server import PageServer
 from tests.clipping import DAY, START, frames, make_box
+from tests.support import processes
 from tests.webbing import HALF, ID, Browser, Served, own_password, serving
 
 
@@ -443,7 +444,7 @@ def test_serve_by_the_command_line(tmp_path: Path) -> None:
         assert (taken.returncode, len(taken.stderr.splitlines())) == (2, 1)
     text = box.config.read_text(encoding="utf-8").replace("port = 1\n", f"port = {free_port()}\n")
     box.config.write_text(text, encoding="utf-8")
-    process = subprocess.Popen(
+    process = processes.start(
         [sys.executable, "-m", "agent", "serve", "--config", str(box.config)], stderr=subprocess.PIPE, text=True
     )
     try:

@@ -14,7 +14,7 @@ import pytest
 
 from agent.web import refusals, throttle
 from agent.web.throttle import BURST, FREE_TRIES, NAME_TRIES, Throttle, Throttled, origin
-from tests.drive_kit import StillClock, at
+from tests.drive_kit import HandClock, at
 from tests.webbing import Served, serving
 
 
@@ -71,7 +71,7 @@ def tries(slow: Throttle, name: str, address: str, *, right: bool = False) -> bo
 
 
 def test_many_machines_together_guess_a_name_slowly() -> None:
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     slow = Throttle(clock, lambda name, where: False)
     heard = 0
     for number in range(3600):  # an hour in which a new machine tries each second
@@ -84,7 +84,7 @@ def test_many_machines_together_guess_a_name_slowly() -> None:
 
 
 def test_waits_double_to_a_quarter_of_an_hour_and_a_right_password_ends_them() -> None:
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     slow = Throttle(clock, lambda name, where: False)
     waits = []
     for _ in range(14):
@@ -103,7 +103,7 @@ def test_waits_double_to_a_quarter_of_an_hour_and_a_right_password_ends_them() -
 
 
 def test_an_account_of_ones_own_buys_no_guesses_at_others() -> None:
-    slow = Throttle(StillClock(at("09:00")), lambda name, where: False)
+    slow = Throttle(HandClock(at("09:00")), lambda name, where: False)
     heard = 0
     for _ in range(50):
         tries(slow, "mine", "10.0.0.1", right=True)
@@ -120,7 +120,7 @@ def test_an_ipv6_network_is_one_sender() -> None:
 
 def test_what_is_remembered_of_strangers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "_REMEMBERED", 50)
-    clock = StillClock(at("09:00"))
+    clock = HandClock(at("09:00"))
     slow = Throttle(clock, lambda name, where: False)
     for number in range(500):
         tries(slow, f"n{number}", f"10.0.{number // 250}.{number % 250}")
@@ -178,7 +178,7 @@ def test_a_header_that_is_no_url_is_another_site_and_no_fault_of_the_page(
 
 def test_an_hour_that_is_over_tells_what_it_held_back_and_the_next_has_rows_again(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        clock, catalog = StillClock(at("09:00")), served.box.catalog
+        clock, catalog = HandClock(at("09:00")), served.box.catalog
         limits = refusals.Refusals(catalog, clock)
         before = len(catalog.audit.recent(10_000))
         for number in itertools.count():
