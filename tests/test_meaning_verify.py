@@ -391,3 +391,17 @@ def test_an_empty_half_day_is_not_under_way(over: Site) -> None:
 def test_a_strange_file_among_the_journal_is_an_addition(over: Site) -> None:
     (over.drive.root / ".site-agent/journal/notes.txt").write_bytes(b"x")
     assert problems(over) == {("added", ".site-agent/journal/notes.txt")}
+
+
+def test_a_link_among_the_corrections_and_a_paper_elsewhere_are_additions(over: Site) -> None:
+    (folder(over) / "更正").mkdir(exist_ok=True)
+    (folder(over) / "更正/20261124-080000-2.jsonl").symlink_to(folder(over) / "清单.csv")
+    (folder(over) / "补").mkdir()
+    (folder(over) / "补/清单.csv").write_bytes(b"x")
+    found = problems(over)
+    assert ("added", "更正/20261124-080000-2.jsonl") in found and ("added", "补/清单.csv") in found
+
+
+def test_a_paper_larger_than_any_of_the_agents_is_not_opened(over: Site) -> None:
+    os.truncate(folder(over) / "清单.csv", 257 << 20)
+    assert problems(over) == {("unreadable", "清单.csv")}
