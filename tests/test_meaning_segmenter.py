@@ -11,11 +11,11 @@ import pytest
 from agent.demo.media import make_clip
 from agent.drive import layout
 from agent.errors import DriveError
-from agent.media import MediaPacket
 from agent.model import Segment
 
 pytest.importorskip("agent.recording.segmenter")
 
+from agent.media import MediaPacket
 from agent.recording import segment_opener
 from agent.recording.options import Options
 from tests.fed_segmenter import BEGUN, Fed, seconds, spans
