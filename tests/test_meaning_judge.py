@@ -120,6 +120,7 @@ def test_the_interval_of_a_block_holds_its_estimate_and_ranks_as_written() -> No
     ten = [(n, 100 + n, 200 + n) for n in range(10)]
     assert block(*ten) == Estimate(106, 5, 206)
     assert block(*ten[:1]) == Estimate(100, 0, 200)
+    assert block(*ten[:2]) == Estimate(101, 1, 201)
 
 
 def test_the_figures_at_the_edges_wait_for_their_time() -> None:
@@ -171,3 +172,12 @@ def test_the_curve_ends_with_the_lesson() -> None:
     assert [(b.start, b.end) for b in curve] == [
         (at("08:30"), at("08:35")), (at("08:35"), at("08:40")), (at("08:40"), at("08:42")),
     ]  # fmt: skip
+
+
+def test_the_rules_are_those_of_the_document() -> None:
+    """docs/attendance.md: five-minute blocks, quarters of an hour, a half, a fifth, a tenth more."""
+    rules = Rules()
+    assert (rules.block_s, rules.edge_s, rules.reach_s, rules.over_s) == (300, 900, 60, 600)
+    assert {rules.late_s, rules.early_s, rules.empty_s, rules.interrupted_s} == {900}
+    shares = rules.block_share, rules.answer_share, rules.begun_ratio, rules.left_ratio, rules.over_ratio
+    assert shares == (0.5, 0.5, 0.5, 0.2, 1.1)

@@ -93,3 +93,9 @@ def test_what_nobody_fetches_is_given_up_by_age_whatever_its_kind(catalog: Catal
     assert catalog.outbox.drop(at("10:00")) == 2
     assert topics(catalog) == ["alert/new", "alert/newer"]
     assert [m.topic for m in catalog.outbox.remembered()] == ["class/old"]
+
+
+def test_what_is_not_retained_supersedes_nothing_whatever_its_topic(catalog: Catalog) -> None:
+    for _ in range(2):
+        catalog.outbox.put("camera/cam1", "camera", {"up": True}, at("09:00"))
+    assert topics(catalog) == ["camera/cam1"] * 2 and catalog.outbox.remembered() == []

@@ -161,3 +161,10 @@ def test_a_note_in_a_column_of_times_is_a_fault_and_in_the_first_column_a_line_b
 
 def test_a_row_that_begins_behind_the_last_heading_is_passed_over(tmp_path: Path) -> None:
     assert read(table(tmp_path / "a.xlsx", [H, L, [*[None] * len(H), "备注：另行通知"]])) == [SAFE]
+
+
+def test_an_end_without_a_start_is_told_as_that(tmp_path: Path) -> None:
+    heads = ["日期", "开始", "结束", "课程内容", "理论/实操", "授课教师"]
+    for row, missing in (([L[0], None, "11:30", *L[2:]], "start"), ([L[0], "8:30", None, *L[2:]], "end")):
+        (line,) = problems(table(tmp_path / "a.xlsx", [heads, row]))
+        assert f"缺少 {missing}" in line
