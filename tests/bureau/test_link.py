@@ -227,6 +227,7 @@ def test_kill_9_of_the_broker_in_the_middle_of_a_flood(tmp_path: Path) -> None:
         assert order["alerts"] == sorted(order["alerts"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wills", [1, 2])
 def test_an_old_will_does_not_stand_nor_does_a_second_soon_after(tmp_path: Path, wills: int) -> None:
     with (

@@ -258,6 +258,7 @@ def test_right_password_costs_no_attempt(seen: dict[str, tuple[Case, Simulated, 
         assert seen[name][1].device.refused == 0, name
 
 
+@pytest.mark.long
 def test_a_crowd_that_drips_holds_no_known_camera_up() -> None:
     crowd = [ALL["drip"].make(next(_addresses)) for _ in range(24)]
     ours = ALL["decent"].make(next(_addresses))

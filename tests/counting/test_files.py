@@ -67,10 +67,12 @@ def test_a_video_is_a_line_a_look_and_an_estimate(material: Path) -> None:
     assert "4" in errors[0]
 
 
+@pytest.mark.long
 def test_a_short_video_gets_more_looks(material: Path) -> None:
     assert len(count("--json", material / "class.mp4")[1]) == 4
 
 
+@pytest.mark.long
 def test_a_picture_that_cannot_be_judged_still_has_people(material: Path) -> None:
     line = count("--json", material / "dark.jpg")[1][0]
     assert (line["judged"], line["reason"]) == (False, "dark")
@@ -106,6 +108,7 @@ def test_drawings_never_overwrite(material: Path, tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["教室 5人-2.jpg", "教室 5人.jpg"]
 
 
+@pytest.mark.long
 def test_a_long_name_can_be_drawn_too(material: Path, tmp_path: Path) -> None:
     film = tmp_path / f"{'长' * 83}.mp4"
     film.write_bytes((material / "class.mp4").read_bytes())
@@ -113,6 +116,7 @@ def test_a_long_name_can_be_drawn_too(material: Path, tmp_path: Path) -> None:
     assert [p.suffix for p in (tmp_path / "drawn").iterdir()] == [".jpg"]
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_written_is_named(material: Path) -> None:
     status, _, errors = count(material / "教室 5人.png", "--annotate", material / "notes.txt" / "x")
     assert status == 2
@@ -129,6 +133,7 @@ TURNS = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
 """The matrix of an MP4 track whose pictures a player turns clockwise by so many degrees."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("degrees", TURNS)
 def test_a_film_of_a_telephone_held_on_its_side_is_seen_upright(material: Path, tmp_path: Path, degrees: int) -> None:
     film = bytearray((material / "class.mp4").read_bytes())
@@ -152,24 +157,28 @@ def copied(source: Path, to: Path, **options: Any) -> Path:
     return to
 
 
+@pytest.mark.long
 def test_a_bare_stream_without_times_is_counted(material: Path, tmp_path: Path) -> None:
     bare = copied(material / "class.mp4", tmp_path / "class.h264", format="h264")
     lines = count("--json", "--interval=4", bare)[1]
     assert [(line["t"], line["people"]) for line in lines] == [(0.0, 4), (4.0, 4)]
 
 
+@pytest.mark.long
 def test_a_title_in_gbk_is_no_fault(material: Path, tmp_path: Path) -> None:
     titled = copied(material / "class.mp4", tmp_path / "a.mkv", metadata_encoding="gbk")
     assert "教室".encode("gbk") in titled.read_bytes()
     assert len(count("--json", titled)[1]) == 4
 
 
+@pytest.mark.long
 def test_a_colon_in_a_name_is_no_protocol(material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cam1-10:30.mp4").write_bytes((material / "class.mp4").read_bytes())
     monkeypatch.chdir(tmp_path)
     assert next(containers.iter_key_frames("cam1-10:30.mp4"))[0] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", ["ppm", "pgm", "jp2", "avif", "webp"])
 def test_a_picture_of_any_kind_has_no_time(material: Path, tmp_path: Path, suffix: str) -> None:
     picture = cv2.imdecode(np.fromfile(material / "教室 5人.png", np.uint8), cv2.IMREAD_COLOR)
@@ -192,6 +201,7 @@ TILES = zlib.decompress(
 """A grey HEIC picture of two tiles, as telephones write them (libheif 1.23)."""
 
 
+@pytest.mark.long
 def test_a_picture_in_tiles_is_not_counted_by_its_first_tile(material: Path, tmp_path: Path) -> None:
     (tmp_path / "IMG_1.heic").write_bytes(TILES)
     status, lines, errors = count("--json", tmp_path / "IMG_1.heic")
@@ -199,6 +209,7 @@ def test_a_picture_in_tiles_is_not_counted_by_its_first_tile(material: Path, tmp
     assert "JPEG" in errors[0]
 
 
+@pytest.mark.long
 def test_what_cannot_even_be_opened_does_not_keep_the_others_from_being_counted(material: Path, tmp_path: Path) -> None:
     size = struct.pack(">II5B", 60000, 60000, 8, 2, 0, 0, 0)
     head = struct.pack(">I", len(size)) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))

@@ -89,6 +89,7 @@ def test_a_baseline_leaves_only_what_got_worse(box: DoctorBox) -> None:
     assert box.run("doctor", "--baseline", str(before)).returncode == 2
 
 
+@pytest.mark.long
 def test_only_and_language(box: DoctorBox) -> None:
     said = box.run("doctor", "--only", "clock", "--language", "en").stdout
     assert "the time" in said
@@ -134,6 +135,7 @@ def test_the_readiness_sheet_goes_to_the_bureau(box: DoctorBox) -> None:
     assert told[0].data["findings"] == rows  # type: ignore[call-overload]
 
 
+@pytest.mark.long
 def test_the_bundle_holds_no_secret_and_no_picture(box: DoctorBox) -> None:
     box.run("classes", "list")
     with Catalog(box.folder / "state/catalog.db", ZONE) as catalog:
@@ -171,6 +173,7 @@ def test_secrets_are_struck_out(text: str) -> None:
     assert SECRET not in redact(text)
 
 
+@pytest.mark.long
 def test_each_night_a_slice_and_all_within_a_quarter(tmp_path: Path) -> None:
     made = site(tmp_path)
     for session in (Session.AM, Session.PM):
@@ -210,6 +213,7 @@ def test_a_drive_that_is_away_is_no_damage(tmp_path: Path) -> None:
     assert made.catalog.alerts.opened() == []
 
 
+@pytest.mark.long
 def test_maintain_needs_a_database_and_checks_it(box: DoctorBox) -> None:
     assert box.run("maintain").returncode == 2
     box.run("classes", "list")

@@ -123,6 +123,7 @@ def test_a_clip_over_midnight(tmp_path: Path, material: Path, end: str) -> None:
     assert status == 2 and "24:00" in line, "rather a slip than a clip of hours"
 
 
+@pytest.mark.long
 def test_a_second_clip_of_the_same_span_replaces_nothing(box: ClipBox) -> None:
     names = set()
     for _ in range(2):
@@ -166,6 +167,7 @@ def test_wrong_input_is_one_clear_line(box: ClipBox, arguments: tuple[str, ...],
     assert not box.out.exists()
 
 
+@pytest.mark.long
 def test_out_must_be_a_folder_off_the_drive(box: ClipBox, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
@@ -177,6 +179,7 @@ def test_out_must_be_a_folder_off_the_drive(box: ClipBox, tmp_path: Path) -> Non
     assert "evidence drive" in line
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_nothing_behind(box: ClipBox) -> None:
     box.out.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(box.out)], check=False)
@@ -375,6 +378,7 @@ def test_verify_says_what_nobody_checked(box: ClipBox, tmp_path: Path, capsys: p
     paper.write_bytes(whole)
 
 
+@pytest.mark.long
 def test_sources_that_the_drive_does_not_answer_for(box: ClipBox, tmp_path: Path) -> None:
     (made,) = box.cut(3, 8, cameras=("cam1",))
     close_by_hand(box)
@@ -413,6 +417,7 @@ def test_sources_that_the_drive_does_not_answer_for(box: ClipBox, tmp_path: Path
     assert states({}) == {"missing"}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
 def test_verify_is_not_held_up(box: ClipBox, make: Callable[[Path], None]) -> None:
@@ -437,6 +442,7 @@ def test_the_signature_is_checked_by_ssh_keygen_alone(box: ClipBox, tmp_path: Pa
         subprocess.run([*command, "-s", made["manifest"] + ".sig"], stdin=paper, check=True, capture_output=True)
 
 
+@pytest.mark.long
 def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(box: ClipBox) -> None:
     drive = (
         "clip",
@@ -469,6 +475,7 @@ def test_random_moments_are_drawn_again_by_anybody_and_all_stand_in_the_audit(bo
     assert box.catalog.audit.verify() is None
 
 
+@pytest.mark.long
 def test_the_default_seed_is_the_published_head_and_a_counter(box: ClipBox) -> None:
     day = date(2025, 3, 10)
     box.catalog.chain.add(ChainLink(ID, day, Session.AM, 1, box.drive.drive_id, "cd" * 32, "", START))
@@ -498,6 +505,7 @@ def test_the_default_seed_is_the_published_head_and_a_counter(box: ClipBox) -> N
     assert body["asked"]["start"] == draws[0]["moments"][0]["start"]
 
 
+@pytest.mark.long
 def test_time_outside_the_plan_says_so(box: ClipBox) -> None:
     (made,) = box.cut(-31 * 60, 5, cameras=("cam1",))
     assert [(g["seconds"], g["reason"]) for g in made["gaps"]] == [(60.0, "not_planned"), (1800.0, "camera_offline")]

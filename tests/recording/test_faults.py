@@ -284,6 +284,7 @@ def test_a_codec_that_cannot_be_recorded_is_told(
     assert rig.events("camera.down")
 
 
+@pytest.mark.long
 def test_pictures_without_a_key_frame_are_told(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can begin with them; the connection stands all the while, and goes on when a key frame comes."""
     send, keys = RtpStream._send, threading.Event()
@@ -358,6 +359,7 @@ def test_stamps_that_run_fast_or_slow_do_not_run_away_from_the_clock(
     assert not rig.events("stream.stalled")
 
 
+@pytest.mark.long
 def test_new_picture_size_begins_a_new_segment(clips: Path, tmp_path: Path) -> None:
     with camera(clip(clips, "h264", "aac")) as server:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))

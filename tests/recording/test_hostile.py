@@ -151,6 +151,7 @@ def test_a_nonce_that_is_good_once_is_answered_anew(clips: Path, monkeypatch: py
         assert wait_for(lambda: stream.read(), "no picture") < 5
 
 
+@pytest.mark.long
 def test_a_sign_of_life_is_repeated_where_its_nonce_was_too_old(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused each time, it would keep no session: the camera ends it, and there is a hole in the recording."""
     heeded: list[float] = []
@@ -279,6 +280,7 @@ def test_what_is_no_rtsp_is_told_as_that(text: bytes, key: str) -> None:
         assert refused(server.url).key == f"recording.{key}"
 
 
+@pytest.mark.long
 def test_a_camera_that_drips_is_told_on_time_and_does_not_keep_the_recorder(tmp_path: Path) -> None:
     options = RecordingOptions(timeout=1.0, offline_seconds=4.0, stall_seconds=2.0)
     with hostile(rogue.drips_head) as server:

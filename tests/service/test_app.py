@@ -288,6 +288,7 @@ def test_what_is_not_reported_does_not_pile_up(tmp_path: Path) -> None:
         assert "attendance/A/2026-01-01/am" in [m.topic for m in catalog.outbox.remembered("attendance/")]
 
 
+@pytest.mark.long
 def test_a_mount_point_that_the_settings_no_longer_name_is_missed_no_longer(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     with Daemon(tmp_path, None) as daemon, Catalog(tmp_path / "state/catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:

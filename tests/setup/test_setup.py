@@ -107,6 +107,7 @@ def test_the_settings_file_keeps_every_comment(fresh: Fresh) -> None:
     assert fresh.config.stat().st_mode & 0o007 == 0
 
 
+@pytest.mark.long
 def test_a_value_that_will_not_do_changes_nothing(fresh: Fresh) -> None:
     before = fresh.config.read_bytes()
     done = fresh.setup("--box", "not an ID", status=2)
@@ -165,6 +166,7 @@ def test_a_drive_is_made_and_taken_again_but_foreign_files_stop_it(fresh: Fresh)
     assert (fresh.drive / "照片.jpg").exists()
 
 
+@pytest.mark.long
 def test_another_mount_point_joins_the_settings(fresh: Fresh) -> None:
     second = fresh.folder / "second"
     second.mkdir()
@@ -218,6 +220,7 @@ def prepare(fresh: Fresh, camera: VirtualCamera) -> None:
     fresh.setup("--network", f"{camera.address}/32", "--camera-password-file", str(secret), "--models", str(models))
 
 
+@pytest.mark.long
 @needs_mosquitto
 def test_the_broker_is_tried(fresh: Fresh, tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker:
@@ -225,6 +228,7 @@ def test_the_broker_is_tried(fresh: Fresh, tmp_path: Path) -> None:
     fresh.setup("--broker", f"127.0.0.1:{broker.port}", "--no-tls", status=1)
 
 
+@pytest.mark.long
 def test_the_first_account_is_shown_once(fresh: Fresh) -> None:
     done = fresh.setup("--account", "admin", "--json")
     password = json.loads(done.stdout)["password"]

@@ -71,6 +71,7 @@ def test_switched_off_it_says_so_and_ends(daemon: Daemon) -> None:
     page.close()
 
 
+@pytest.mark.long
 def test_it_makes_no_database_and_waits_for_the_agents(daemon: Daemon) -> None:
     """An empty one would look to the agent like one that lost nothing: it would not rebuild from the drives."""
     catalog = daemon.folder / "state/catalog.db"
