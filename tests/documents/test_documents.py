@@ -62,6 +62,9 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"`((?:agent|simulator|benchmarks|training|tests|docs|config|systemd)/[\w./-]+\w)`", text):
         assert (ROOT / name).exists(), f"{page.name}: {name}"
+    for name, function in re.findall(r"`(tests/[\w/]+\.py)::(\w+)", text):
+        assert f"def {function}(" in (ROOT / name).read_text(encoding="utf-8"), f"{page.name}: {name} has no {function}"
+    assert not re.findall(r"`test_\w+\.py", text), f"{page.name}: name tests by their path"
 
 
 def defined(file: Path) -> set[str]:
