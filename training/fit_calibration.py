@@ -183,7 +183,7 @@ def print_report(name: str, rows: np.ndarray, true: np.ndarray, scenes: list[str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fit belief, input size and intervals for a set of weights.")
+    parser = argparse.ArgumentParser(description="Fit scoring, input size and intervals for a set of weights.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=weights.DEFAULT_MODEL)
     parser.add_argument("--sha256", default="")

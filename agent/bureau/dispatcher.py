@@ -47,7 +47,7 @@ class Dispatcher:
     """Dispatches messages of the bureau.
 
     `accept_class` checks a class's body and returns the one to store; it changes nothing. `requests` maps a request's name to
-    its handler; a handler runs in the desk's own thread, raises the project's errors and returns plain JSON.
+    its handler; a handler runs in the dispatcher's own thread, raises the project's errors and returns plain JSON.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ class OpenVinoDetector:
         self.version = weights.version
         self.tuning = weights.tuning
         tuning = weights.tuning
-        self.belief = scoring.ScoringWeights(
+        self.scoring_weights = scoring.ScoringWeights(
             tuning.believe_base,
             tuning.believe_score,
             tuning.believe_overlap,
@@ -111,7 +111,7 @@ class OpenVinoDetector:
         better = choose_second_side(found, max(picture.shape[:2]), self.tuning)
         if better is not None:
             found, scale = self.scored(picture, better)
-        chances = scoring.compute_probabilities(found.boxes, found.scores, scale, self.belief)
+        chances = scoring.compute_probabilities(found.boxes, found.scores, scale, self.scoring_weights)
         return Heads(found.boxes, chances).select(np.argsort(-chances, kind="stable"))
 
     def scored(self, picture: BgrImage, side: int) -> tuple[Heads, float]:

@@ -62,9 +62,9 @@ def compute_features(boxes: Floats, scores: Floats, scale: float) -> Doubles:
     )
 
 
-def compute_probabilities(boxes: Floats, scores: Floats, scale: float, belief: ScoringWeights) -> Floats:
+def compute_probabilities(boxes: Floats, scores: Floats, scale: float, weights: ScoringWeights) -> Floats:
     """Return the probability of each candidate: N float32, 0 to 1. Arguments as for the features."""
-    total = compute_features(boxes, scores, scale) @ np.array(astuple(belief))
+    total = compute_features(boxes, scores, scale) @ np.array(astuple(weights))
     return np.asarray(1 / (1 + np.exp(-total.clip(-30, 30))), np.float32)
 
 
