@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from dataclasses import dataclass
@@ -38,13 +39,18 @@ FOR_TYPES = {"_typeshed", "typing_extensions"}
 STAGES = {"cameras", "recording", "counting", "attendance", "bureau", "inspection"}
 
 
+@functools.cache
+def parse_module(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def package_of(path: Path) -> str:
     return path.relative_to(AGENT).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse_module(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -89,7 +95,7 @@ def test_the_simulator_knows_nothing_of_the_agent(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(AGENT)))
 def test_importing_does_nothing(path: Path) -> None:
     """At module level: definitions, assignments, imports, docstrings; no bare calls."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parse_module(path).body:
         is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
         assert not is_call, f"{path.name}:{node.lineno} acts when imported"
 
@@ -107,7 +113,7 @@ def test_a_class_name_is_defined_once() -> None:
     """A search for a class finds its one definition, classes inside of functions and classes included."""
     places: dict[str, list[str]] = {}
     for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parse_module(path)):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
@@ -169,7 +175,7 @@ BY_FILE = {
 @pytest.mark.parametrize("path", DRIVE_READERS, ids=lambda p: str(p.relative_to(AGENT)))
 def test_files_of_a_drive_are_opened_by_one_module(path: Path) -> None:
     allowed = HARMLESS_CALLS | BY_FILE.get(str(path.relative_to(AGENT)), set())
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse_module(path)):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             name = called.rpartition(".")[2]

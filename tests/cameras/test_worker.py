@@ -148,6 +148,7 @@ def test_names_stay_across_moves_and_restarts(catalog: Catalog, options: CameraO
     assert catalog.events.last("camera.moved", "cam2")
 
 
+@pytest.mark.long
 def test_a_moved_camera_is_found_within_seconds_of_being_asked_for(catalog: Catalog, options: CameraOptions) -> None:
     stop = threading.Event()
     runner = threading.Thread(target=watch(catalog, replace(options, search_interval_s=600)).run, args=(stop,))

@@ -129,6 +129,7 @@ def test_makes_up_late_looks_from_finished_recordings(
     assert worker(catalog, clock, detector).run_once() == 0, "a restart repeats nothing"
 
 
+@pytest.mark.long
 def test_counts_a_recording_while_it_grows(
     catalog: Catalog, clip: Path, tmp_path: Path, detector: OpenVinoDetector
 ) -> None:

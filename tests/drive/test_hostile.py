@@ -152,6 +152,7 @@ def put(root: Path, place: str, make: Callable[[Path], None]) -> str:
     return path.relative_to(root).as_posix()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("place", "make"), CASES)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_no_thing_in_no_place_holds_a_command_up(

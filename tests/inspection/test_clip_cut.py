@@ -220,6 +220,7 @@ def test_exact_near_key_frames(box: ClipBox, material: Path, begin: float) -> No
     shows(made["path"], round(begin * FPS), 12 * FPS - 1)
 
 
+@pytest.mark.long
 def test_h264_for_players_without_h265(box: ClipBox, hevc: Path) -> None:
     box.record(hevc, [0, 6, 12])
     (made,) = box.cut(3, 8, h264=True)

@@ -311,6 +311,7 @@ def test_pictures_without_a_key_frame_are_told(clips: Path, tmp_path: Path, monk
     assert event.until is not None and event.until <= rig.segments()[0].start + timedelta(seconds=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("codec", "left_out"), [("h264", 7), ("h264", 8), ("hevc", 32)], ids=["no SPS", "no PPS", "no VPS"]
 )
@@ -401,6 +402,7 @@ def stand_still(server: RtspServer) -> None:
     server.faults("main").repeat = False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault",
     [shift(-5), shift(-100_000), shift(40), shift(3600 * 12), stand_still],
