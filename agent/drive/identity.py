@@ -41,7 +41,7 @@ OWN_FILES = {
     "journal": "folder",
 }
 FORCE_WORD = "保留原有文件"
-# ENOTCONN, ESHUTDOWN: the process behind a FUSE mount (exfat-fuse, ntfs-3g) has ended
+# ENOTCONN, ECONNABORTED (in the instant itself), ESHUTDOWN: the process behind a FUSE mount (exfat-fuse, ntfs-3g) ended
 _OS_KINDS = {
     errno.EROFS: "drive.read_only",
     errno.ENOSPC: "drive.full",
@@ -51,6 +51,7 @@ _OS_KINDS = {
     errno.ENODEV: "drive.missing",
     errno.ENXIO: "drive.missing",
     errno.ENOTCONN: "drive.missing",
+    errno.ECONNABORTED: "drive.missing",
     errno.ESHUTDOWN: "drive.missing",
     errno.ENOMEDIUM: "drive.missing",
     errno.ESTALE: "drive.missing",

@@ -110,7 +110,8 @@ def test_a_dead_driver_is_a_missing_drive(disk: FuseDrive, clock: HandClock) -> 
     disk.kill_driver()
     with pytest.raises(OSError) as raw:
         list(disk.root.iterdir())
-    assert raw.value.errno == errno.ENOTCONN
+    # ECONNABORTED for a call that the kernel still held when the driver ended
+    assert raw.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     for act in (
         drive.check,
         drive.probe,
