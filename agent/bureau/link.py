@@ -70,7 +70,7 @@ class BureauLink:
         self._hunting = False
         self._warnings = LinkWarnings(catalog)
         self._mirror = RetainedReconciler(catalog, clock, options, classes)
-        self._desk = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
+        self._dispatcher = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
         self._status = LinkStatus(False, clock.now(), None)
         self._since = clock.now()
         self._reborn = 0.0
@@ -99,7 +99,7 @@ class BureauLink:
                         waits = generate_reconnect_delays(self._options)
                     self._clock.wait(stop, next(waits))
         finally:
-            self._desk.close()
+            self._dispatcher.close()
 
     def _run_once(self, stop: threading.Event) -> None:
         """Hold one connection, from CONNECT until `stop`. Raises BureauError where it ends before."""
@@ -113,13 +113,13 @@ class BureauLink:
             self._open(connection, will)
             self._welcome()
             self._own.connecting()
-            self._rebirth_due, self._desk.largest = False, connection.largest
+            self._rebirth_due, self._dispatcher.largest = False, connection.largest
             connection.subscribe([self._topic(t) for t in ("classes/+", "request/+", "state")])
-            pump = OutboxSender(
+            sender = OutboxSender(
                 connection, self._catalog, self._clock, self._options, lambda: self._birth(connection), self._suspects
             )
             self._mirror.start()
-            clean = self._serve(connection, pump, stop)
+            clean = self._serve(connection, sender, stop)
         finally:
             connection.close(clean=clean)
 
@@ -132,63 +132,63 @@ class BureauLink:
             raise self._explained[1].with_traceback(None) from None
         self._explained = None
 
-    def _serve(self, connection: BrokerConnection, pump: OutboxSender, stop: threading.Event) -> bool:
+    def _serve(self, connection: BrokerConnection, sender: OutboxSender, stop: threading.Event) -> bool:
         """Work until `stop`; return whether the broker then has `stopped`."""
         try:
             while not stop.is_set():
-                self._turn(connection, pump, self._options.poll_s)
-            return self._goodbye(connection, pump)
+                self._turn(connection, sender, self._options.poll_s)
+            return self._goodbye(connection, sender)
         except BureauError as error:
             if error.key == "bureau.taken_over":
                 self._own.other_box()
             # where another box takes the connection away, no message is to blame
-            self._hunting = self._own.problem() is None and self._suspects.broke(pump.sent())
+            self._hunting = self._own.problem() is None and self._suspects.broke(sender.sent())
             raise
 
-    def _turn(self, connection: BrokerConnection, pump: OutboxSender, timeout: float) -> None:
+    def _turn(self, connection: BrokerConnection, sender: OutboxSender, timeout: float) -> None:
         connection.step(timeout)
         while connection.inbox:
-            self._take(connection.inbox.popleft(), pump)
+            self._take(connection.inbox.popleft(), sender)
         while connection.refused_topics:
             log.warning("%s", i18n.translate("bureau.subscribe_refused", topic=connection.refused_topics.pop()))
-        self._be_born_again(connection, pump)
-        while self._desk.answers and pump.has_room():
-            answer = self._desk.answers.popleft()
+        self._be_born_again(connection, sender)
+        while self._dispatcher.answers and sender.has_room():
+            answer = self._dispatcher.answers.popleft()
             mid = connection.publish(answer.topic, answer.payload, retain=False, correlation=answer.correlation)
-            pump.track(mid, SentMessage(answer.topic, len(answer.payload), again=False))
+            sender.track(mid, SentMessage(answer.topic, len(answer.payload), again=False))
         self._mirror.step()
-        pump.step()
-        self._acknowledged = pump.acknowledged > 0
-        self._warn(pump.problems())
+        sender.step()
+        self._acknowledged = sender.acknowledged > 0
+        self._warn(sender.problems())
 
-    def _take(self, message: ReceivedMessage, pump: OutboxSender) -> None:
+    def _take(self, message: ReceivedMessage, sender: OutboxSender) -> None:
         if message.topic == self._topic("state"):
             overwritten = self._own.take(message)
-            if pump.born and not message.retained:
+            if sender.born and not message.retained:
                 self._rebirth_due = overwritten
         else:
-            self._desk.take(message)
+            self._dispatcher.take(message)
 
-    def _be_born_again(self, connection: BrokerConnection, pump: OutboxSender) -> None:
-        if self._rebirth_due and pump.has_room() and time.monotonic() - self._reborn > _REBIRTH_S:
+    def _be_born_again(self, connection: BrokerConnection, sender: OutboxSender) -> None:
+        if self._rebirth_due and sender.has_room() and time.monotonic() - self._reborn > _REBIRTH_S:
             self._rebirth_due, self._reborn = False, time.monotonic()
             if self._suspects.set_aside_until("state") is None:
-                pump.track(*self._birth(connection))
+                sender.track(*self._birth(connection))
 
-    def _goodbye(self, connection: BrokerConnection, pump: OutboxSender) -> bool:
+    def _goodbye(self, connection: BrokerConnection, sender: OutboxSender) -> bool:
         """Publish `stopped` and wait a little for messages in flight; True where the broker has `stopped`."""
         deadline = time.monotonic() + _GOODBYE_S
-        while not pump.has_room() and time.monotonic() < deadline:
+        while not sender.has_room() and time.monotonic() < deadline:
             connection.step(0.1)
-            pump.take_acks()
-        if not pump.has_room():
+            sender.take_acks()
+        if not sender.has_room():
             return False
         mid, sent = self._say(connection, "stopped", self._clock.now())
-        pump.track(mid, sent)
-        while pump.under_way() and time.monotonic() < deadline:
+        sender.track(mid, sent)
+        while sender.under_way() and time.monotonic() < deadline:
             connection.step(0.1)
-            pump.take_acks()
-        return mid not in pump.under_way()
+            sender.take_acks()
+        return mid not in sender.under_way()
 
     def _birth(self, connection: BrokerConnection) -> tuple[int, SentMessage]:
         return self._say(connection, "online", self._since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from agent.commands.common import print_message
@@ -19,6 +20,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     if args.video and not args.video.is_file():
         raise InputError("demo.no_video", file=args.video)
+    # a package that could be installed is not missing: an unrelated one on PyPI may have its name
+    if find_spec("simulator") is None:
+        raise InputError("demo.no_simulator")
     # imported here: an installed box lacks the packages of the demo, but --help must still list this command
     from agent.demo.demo_run import DemoRun
 

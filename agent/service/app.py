@@ -64,7 +64,7 @@ class App:
         self._clock = the_clock or SystemClock()
         self._book = wiring.ClassBook(catalog)
         self._plans = wiring.CameraPlans(settings, catalog, self._clock, self._book)
-        self._life = RunHistory(catalog, self._clock)
+        self._run_history = RunHistory(catalog, self._clock)
         self._budget = attempts.open_box_budget(catalog, self._clock)
         self.late: list[str] = []
         self._weights = weights.check_weights(settings.counting.model, settings.counting.sha256)
@@ -74,24 +74,24 @@ class App:
 
     def run(self, stop: threading.Event) -> int:
         """Start every worker, wait for `stop`, join the workers in reverse order."""
-        crew = Supervisor(stop)
+        supervisor = Supervisor(stop)
         limit_heap()
-        self._life.begin(__version__)
+        self._run_history.begin(__version__)
         self._clear_other_drives()
         # check the drives once first, so that recorders do not start with a false alarm
         self._drives.run_once()
-        self._start(crew)
+        self._start(supervisor)
         log.info("%s", i18n.translate("run.started", version=__version__, file=self._file))
         sd_notify.notify_systemd("READY=1")
         stop.wait()
         sd_notify.notify_systemd("STOPPING=1", f"STATUS={i18n.translate('run.stopping')}")
-        self.late = crew.join(STOP_S)
-        self._life.end()
+        self.late = supervisor.join(STOP_S)
+        self._run_history.end()
         if self.late:
             log.error("%s", i18n.translate("run.slow", names=", ".join(self.late)))
-        if crew.failed.is_set():
+        if supervisor.failed.is_set():
             log.error("%s", i18n.translate("run.broke"))
-        return 1 if crew.failed.is_set() or self.late else 0
+        return 1 if supervisor.failed.is_set() or self.late else 0
 
     def _clear_other_drives(self) -> None:
         """Clear alerts for mount points removed from the settings; nothing else would."""
@@ -100,25 +100,25 @@ class App:
             if alert.kind.value.startswith("drive.") and alert.subject.startswith("/") and alert.subject not in named:
                 self._catalog.alerts.clear(alert.kind, alert.subject, self._clock.now())
 
-    def _start(self, crew: Supervisor) -> None:
+    def _start(self, supervisor: Supervisor) -> None:
         settings, catalog, now = self._settings, self._catalog, self._clock
-        crew.start("life", self._life.run)
-        crew.start("room", DiskSpaceMonitor(catalog, now, settings.state_dir).run)
-        crew.start("copies", self._copies)
-        crew.start("drives", self._drives.run)
+        supervisor.start("run history", self._run_history.run)
+        supervisor.start("disk space", DiskSpaceMonitor(catalog, now, settings.state_dir).run)
+        supervisor.start("copies", self._copies)
+        supervisor.start("drives", self._drives.run)
         if self._link:
-            crew.start("bureau", self._link.run)
-            crew.start("heartbeat", self._heartbeat.run)
+            supervisor.start("bureau", self._link.run)
+            supervisor.start("heartbeat", self._heartbeat.run)
         else:
-            crew.start("unreported", self._unreported)
+            supervisor.start("unreported", self._unreported)
         closer = HalfDayCloser(
             catalog, now, self._book.all, self._drives.healthy, wiring.build_closer_options(settings)
         )
-        crew.start("closer", closer.run)
-        crew.start(
+        supervisor.start("closer", closer.run)
+        supervisor.start(
             "attendance", AttendanceWorker(catalog, self._book.all, now, wiring.build_attendance_options(settings)).run
         )
-        crew.start("counting", self._counter().run)
+        supervisor.start("counting", self._counter().run)
         cameras = CameraWorker(
             catalog,
             now,
@@ -128,13 +128,13 @@ class App:
             budget=self._budget,
             planned=self._book.camera_ids,
         )
-        crew.start("cameras", cameras.run)
-        self._metrics(crew)
-        crew.start("doctor", ExaminationRounds(catalog, now, self._box, self._plans.is_any_due).run)
+        supervisor.start("cameras", cameras.run)
+        self._metrics(supervisor)
+        supervisor.start("doctor", ExaminationRounds(catalog, now, self._box, self._plans.is_any_due).run)
         recorders = RecorderPool(
-            settings, catalog, now, plans=self._plans, drives=self._drives, budget=self._budget, crew=crew
+            settings, catalog, now, plans=self._plans, drives=self._drives, budget=self._budget, supervisor=supervisor
         )
-        crew.start("recorders", recorders.run)
+        supervisor.start("recorders", recorders.run)
         link = self._link
         watchdog = Watchdog(
             catalog,
@@ -146,14 +146,14 @@ class App:
             replace=recorders.replace,
             still_s=recorders.still_s,
         )
-        crew.start("pulse", watchdog.run)
+        supervisor.start("watchdog", watchdog.run)
 
-    def _metrics(self, crew: Supervisor) -> None:
+    def _metrics(self, supervisor: Supervisor) -> None:
         """Serve metrics on the loopback; a port in use is logged and does not stop the recording."""
         port = self._settings.serve.metrics_port
         try:
             if port:
-                crew.start("metrics", MetricsServer(self._catalog, self._clock, self._drives.report, port).run)
+                supervisor.start("metrics", MetricsServer(self._catalog, self._clock, self._drives.report, port).run)
         except InputError as error:
             log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all
 

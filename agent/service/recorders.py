@@ -43,7 +43,7 @@ class RecorderPool:
         plans: wiring.CameraPlans,
         drives: DriveMonitor,
         budget: AttemptBudget,
-        crew: Supervisor,
+        supervisor: Supervisor,
     ) -> None:
         self._settings = settings
         self._catalog = catalog
@@ -51,7 +51,7 @@ class RecorderPool:
         self._plans = plans
         self._drives = drives
         self._budget = budget
-        self._crew = crew
+        self._supervisor = supervisor
         self._identity = IdentityCheck(catalog, clock, wiring.build_camera_options(settings), budget)
         self._by_camera: dict[str, Recorder] = {}
 
@@ -74,17 +74,17 @@ class RecorderPool:
     def replace(self, camera_id: str) -> bool:
         """Abandon a recorder that hangs and start another; return False where too many hang already."""
         hangs = self._by_camera.get(camera_id)
-        if hangs is None or len(self._crew.hanging()) >= _MAX_HANGING:
+        if hangs is None or len(self._supervisor.hanging()) >= _MAX_HANGING:
             return False
         hangs.abandon()
-        self._crew.abandon(_name_thread(camera_id))
+        self._supervisor.abandon(_name_thread(camera_id))
         since = self._clock.now() - timedelta(seconds=STALE_S)
         self._start(camera_id, (since, i18n.translate("recording.hangs", camera_id=camera_id)))
         return True
 
     def _start(self, camera_id: str, trouble: tuple[datetime, str] | None = None) -> None:
         self._by_camera[camera_id] = recorder = self._recorder(camera_id, trouble)
-        self._crew.start(_name_thread(camera_id), recorder.run)
+        self._supervisor.start(_name_thread(camera_id), recorder.run)
 
     def _recover_others(self, camera_ids: set[str]) -> None:
         """Finish open segments on drives that are not in use, and those of cameras without a recorder.

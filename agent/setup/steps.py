@@ -16,7 +16,7 @@ from agent.bureau.connection import build_tls_context
 from agent.cameras.worker import CameraWorker
 from agent.catalog import Catalog
 from agent.catalog.views import ViewConfirmation
-from agent.core.camera_model import Camera, Verdict
+from agent.core.camera_model import Camera
 from agent.core.clock import Clock, SystemClock
 from agent.core.errors import CameraUnreachable, InputError
 from agent.counting import annotate
@@ -88,11 +88,6 @@ def confirm_view(catalog: Catalog, clock: Clock, camera: Camera, picture: Path, 
         raise InputError("setup.cannot_read", file=picture, detail=error.strerror) from None
     note = ViewConfirmation(camera.camera_id, camera.serial, by, clock.now(), picture.name, digest)
     catalog.views.confirm(note)
-
-
-def filter_recordable(cameras: list[Camera]) -> list[Camera]:
-    """Return the cameras that can be recorded: admitted or faulty."""
-    return [c for c in cameras if c.verdict in (Verdict.ADMITTED, Verdict.FAULTY)]
 
 
 def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | None, clock: Clock) -> Drive:

@@ -80,3 +80,6 @@ def test_it_counts_and_sets_up_far_from_the_checkout(wheel: Path, tmp_path: Path
     assert json.loads(done.stdout)["people"] == 0
     done = run("setup", "--site", "s1", "--config", str(tmp_path / "agent.toml"))
     assert done.returncode == 0 and 'site = "s1"' in (tmp_path / "agent.toml").read_text(encoding="utf-8"), done.stderr
+    if how == "environment":  # the other one runs in the checkout's environment, where the simulator is
+        done = run("demo", "--language", "en")
+        assert done.returncode == 2 and "scripts/demo in a checkout" in done.stderr and "pip" not in done.stderr
