@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from agent.recording.wire import Wire
+from agent.rtsp.wire import Wire
 
 
 class TlsWire(Wire):
@@ -15,12 +15,12 @@ class TlsWire(Wire):
 
     later = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-    def __init__(self, sock: socket.socket, name: str, check: Callable[[], None], gone: type[Exception]) -> None:
+    def __init__(self, sock: socket.socket, name: str, check: Callable[[], None]) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         sock.setblocking(False)
         # the first send makes the handshake
-        super().__init__(context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name), check, gone)
+        super().__init__(context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name), check)
 
     def receive_into(self, free: memoryview) -> int | None:
         """Read all that waits: a read gives one record at most, and `poll` does not see what TLS has already taken in."""

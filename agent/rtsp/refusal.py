@@ -6,7 +6,7 @@ import re
 
 from agent.core import shortage
 from agent.core.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
-from agent.recording.rtsp import RtspMessage
+from agent.rtsp.message import RtspMessage
 
 _KEYS = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy", 461: "recording.only_udp"}
 
@@ -28,6 +28,12 @@ def build_refusal_error(reply: RtspMessage, url: str) -> CameraError:
         return CameraUnreachable(key, url=url)
     reason = sanitize_camera_text(reply.start.partition(str(status))[2])
     return CameraUnreachable("recording.answers", url=url, answer=f"{status} {reason}".strip())
+
+
+def build_redirect_error(location: str, url: str) -> CameraError:
+    """Return the error of a redirect that is not followed."""
+    host = sanitize_camera_text(location.partition("://")[2].partition("/")[0].rpartition("@")[2])
+    return CameraUnreachable("recording.redirect", url=url, host=host or "—")
 
 
 def sanitize_camera_text(text: str) -> str:

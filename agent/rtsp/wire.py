@@ -9,33 +9,19 @@ from contextlib import suppress
 
 SLICE_MS = 200
 """How soon a deadline is noticed, at most, while nothing comes."""
-_BLOCK = 1 << 14
 
 
 class Wire:
-    """A connected socket, made non-blocking.
+    """A connected socket, made non-blocking. Methods raise ConnectionError where the other side has closed, or the line breaks.
 
     check    called while a method waits; ends the wait by what it raises
-    gone     raised where the other side has closed, or the connection breaks
     """
 
     later: tuple[type[OSError], ...] = (BlockingIOError,)
 
-    def __init__(self, sock: socket.socket, check: Callable[[], None], gone: type[Exception]) -> None:
+    def __init__(self, sock: socket.socket, check: Callable[[], None]) -> None:
         sock.setblocking(False)
-        self.sock, self._check, self._gone = sock, check, gone
-
-    def try_receive(self) -> bytes | None:
-        """Return what has come, 16 KiB at most; None where nothing has."""
-        try:
-            data = self.sock.recv(_BLOCK)
-        except self.later:
-            return None
-        except OSError as error:
-            raise self._gone(error.strerror or type(error).__name__) from None
-        if not data:
-            raise self._gone("closed by the other side")
-        return data
+        self.sock, self._check = sock, check
 
     def receive_into(self, free: memoryview) -> int | None:
         """Put what has come into `free`; return how many bytes, None where nothing has come."""
@@ -44,18 +30,28 @@ class Wire:
         except self.later:
             return None
         except OSError as error:
-            raise self._gone(error.strerror or type(error).__name__) from None
+            raise ConnectionError(error.strerror or type(error).__name__) from None
         if not count:
-            raise self._gone("closed by the other side")
+            raise ConnectionError("closed by the other side")
         return count
 
-    def receive(self) -> bytes:
-        """Wait until something comes; return it."""
-        while (data := self.try_receive()) is None:
+    def wait_into(self, free: memoryview) -> int:
+        """Wait until something comes and put it into `free`; return how many bytes."""
+        while (count := self.receive_into(free)) is None:
             wait_for_socket(self.sock, select.POLLIN, self._check)
-        return data
+        return count
 
-    def send(self, data: bytes | memoryview) -> None:
+    def try_send(self, data: bytes) -> int:
+        """Send what the socket takes now; return how many bytes."""
+        try:
+            return self.sock.send(data)
+        except self.later:
+            return 0
+        except OSError as error:
+            raise ConnectionError(error.strerror or type(error).__name__) from None
+
+    def send(self, data: bytes) -> None:
+        """Send all of it, and wait for that."""
         view = memoryview(data)
         while view:
             try:
@@ -63,7 +59,7 @@ class Wire:
             except self.later as error:
                 wait_for_socket(self.sock, self.wanted(error), self._check)
             except OSError as error:
-                raise self._gone(error.strerror or type(error).__name__) from None
+                raise ConnectionError(error.strerror or type(error).__name__) from None
 
     def wanted(self, later: OSError) -> int:
         """Return the event that a send which could not be done has to wait for."""

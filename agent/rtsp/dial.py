@@ -1,0 +1,89 @@
+"""Connects to a camera: name, TCP, TLS, each in short waits that can be ended."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import select
+import socket
+import threading
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from agent.core.errors import CameraUnreachable
+from agent.rtsp.refusal import build_unreachable_error
+from agent.rtsp.wire import SLICE_MS, Wire, wait_for_socket
+
+_Address = tuple[socket.AddressFamily, tuple[str | int, ...]]
+
+
+def dial(url: str, name: str, check: Callable[[], None]) -> Wire:
+    """Connect to the host of `url`; `name` is the URL for errors. Raises CameraUnreachable, and what `check` raises."""
+    parts = urlsplit(url)
+    host = str(parts.hostname)
+    failure: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+    for family, address in resolve(host, parts.port or 0, name, check):
+        try:
+            sock = _connect(family, address, check)
+        except OSError as error:
+            failure = error
+            continue
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if parts.scheme == "rtsps":
+            from agent.rtsp.tls import TlsWire  # few cameras need it, and it takes long to import
+
+            return TlsWire(sock, host, check)
+        return Wire(sock, check)
+    raise build_unreachable_error(name, failure) from None
+
+
+def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[_Address]:
+    """Return the addresses of a host. Raises CameraUnreachable where there are none.
+
+    The system's resolver cannot be interrupted, so it runs in a thread that is left behind where nobody waits any more.
+    """
+    try:
+        return _look_up(host, port, socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeError):
+        pass
+    found: queue.SimpleQueue[list[_Address]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            found.put(_look_up(host, port))
+        except (OSError, UnicodeError):
+            found.put([])
+
+    threading.Thread(target=run, name="resolver", daemon=True).start()
+    while True:
+        try:
+            addresses = found.get(timeout=SLICE_MS / 1000)
+        except queue.Empty:
+            check()
+            continue
+        if not addresses:
+            raise CameraUnreachable("recording.no_name", url=name, name=host)
+        return addresses
+
+
+def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _connect(family: socket.AddressFamily, address: tuple[str | int, ...], check: Callable[[], None]) -> socket.socket:
+    """Connect to one address. Raises OSError."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        number = sock.connect_ex(address)
+        if number == errno.EINPROGRESS:
+            wait_for_socket(sock, select.POLLOUT, check)
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

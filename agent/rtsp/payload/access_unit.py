@@ -1,0 +1,181 @@
+"""Joins NAL units to access units: all that carries one RTP time stamp is one picture (RFC 6184, 5.1; RFC 7798, 4.1).
+
+The marker bit is a hint only: cameras set it on every packet, on none, or on an SEI unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+from agent.mp4.nal import START_CODE, split_annex_b
+
+PREFIX = b"\x00" + START_CODE
+MAX_UNIT = 8 << 20
+"""Bytes of an access unit at most; a key frame of 4K has some 1 MiB."""
+_MAX_CARRIED = 64 << 10
+
+
+class NalRules(Protocol):
+    """What differs between H.264 and H.265."""
+
+    header: int
+
+    def get_type(self, first: int) -> int:
+        """Return the type of a NAL unit by its first byte."""
+
+    def is_slice(self, kind: int) -> bool: ...
+    def is_parameter_set(self, kind: int) -> bool: ...
+    def is_sei(self, kind: int) -> bool: ...
+    def is_random_access(self, kind: int) -> bool:
+        """Return True for a slice of a picture that needs none before it."""
+
+
+class NalEntry(NamedTuple):
+    """A NAL unit of the access unit under way: its type, and the index of its first piece."""
+
+    kind: int
+    piece: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodedPicture:
+    """An access unit: its bytes with start codes, and its units other than slices without."""
+
+    data: bytes
+    is_key_slice: bool
+    others: tuple[tuple[int, bytes], ...]
+
+
+class AccessUnit:
+    """Collects the NAL units of one time stamp.
+
+    pieces      what they consist of, in order, with start codes
+    size        bytes that were put in; counted by the caller
+    damaged     something of it is missing
+    fragment    a NAL unit is under way of which only fragments have come
+    marked      a packet with the marker bit has come
+    headless    the slice that begins the picture is missing
+    """
+
+    def __init__(self, rules: NalRules) -> None:
+        self._rules = rules
+        self._carried: list[tuple[int, bytes]] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew; what was collected is left out."""
+        self.pieces: list[bytes | bytearray] = []
+        self.size = 0
+        self.damaged = self.fragment = self.marked = False
+        self._nals: list[NalEntry] = []
+        self._starts: list[int] = []
+        self._slices = 0
+        self.headless = False
+
+    @property
+    def has_slice(self) -> bool:
+        return self._slices > 0
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures have begun: one, two where fields come apart, more where the stamps stand still."""
+        return len(self._starts)
+
+    def begin(self, header: bytes, lead: int) -> None:
+        """Begin a NAL unit with its header; what is put into `pieces` afterwards belongs to it.
+
+        `lead`: the byte behind the header, whose first bit says of a slice whether a picture begins with it.
+        """
+        kind = self._rules.get_type(header[0])
+        if self._rules.is_slice(kind):
+            if lead & 0x80:
+                self._starts.append(len(self._nals))
+            elif not self._slices:
+                self.headless = True
+            self._slices += 1
+        self._nals.append(NalEntry(kind, len(self.pieces)))
+        self.pieces.append(PREFIX + header)
+
+    def add(self, unit: bytes | bytearray) -> None:
+        """Add a whole NAL unit."""
+        header = self._rules.header
+        if len(unit) > header:
+            self.begin(bytes(unit[:header]), unit[header])
+            self.pieces.append(unit[header:])
+
+    def take(self) -> list[CodedPicture]:
+        """Return the pictures collected, one unless the stamps stand still, and begin anew.
+
+        NAL units without a slice are kept for the next picture.
+        """
+        bounds = self._find_bounds() if len(self._starts) > 2 else []
+        pictures = self._join_all([0, *bounds, len(self._nals)])
+        self.clear()
+        return pictures
+
+    def take_finished(self) -> list[CodedPicture]:
+        """Return the pictures before the one that has begun last, which stays: for stamps that stand still."""
+        bounds = self._find_bounds()
+        if not bounds:
+            return []
+        pictures = self._join_all([0, *bounds])
+        last = bounds[-1]
+        piece = self._nals[last].piece
+        self.pieces = self.pieces[piece:]
+        self._starts = [self._starts[-1] - last]
+        self._nals = [NalEntry(nal.kind, nal.piece - piece) for nal in self._nals[last:]]
+        self.size = sum(map(len, self.pieces))
+        return pictures
+
+    def _join_all(self, bounds: list[int]) -> list[CodedPicture]:
+        joined = (self._join(self._nals[a:b], self._get_piece(b)) for a, b in pairwise(bounds))
+        return [picture for picture in joined if picture is not None]
+
+    def _find_bounds(self) -> list[int]:
+        """Return the indexes of the NAL units that begin the second picture and those after it."""
+        bounds = []
+        for start in self._starts[1:]:
+            # parameter sets and SEI before a slice belong to its picture
+            while start > 1 and not self._rules.is_slice(self._nals[start - 1].kind):
+                start -= 1
+            bounds.append(start)
+        return bounds
+
+    def _get_piece(self, nal: int) -> int:
+        return self._nals[nal].piece if nal < len(self._nals) else len(self.pieces)
+
+    def _join(self, nals: list[NalEntry], end: int) -> CodedPicture | None:
+        """Join NAL units to a picture; None where no slice is among them."""
+        if not nals:
+            return None
+        rules = self._rules
+        kinds = {nal.kind for nal in nals}
+        others: list[tuple[int, bytes]] = []
+        if any(not rules.is_slice(kind) for kind in kinds):
+            others = list(self._collect_others(nals, end))
+            kinds |= {kind for kind, _ in others}
+        if not any(rules.is_slice(kind) for kind in kinds):
+            self._carry(others)
+            return None
+        carried, self._carried = self._carried, []
+        data = b"".join([*(PREFIX + unit for _, unit in carried), *self.pieces[nals[0].piece : end]])
+        found = (*carried, *((kind, unit) for kind, unit in others if not rules.is_slice(kind)))
+        return CodedPicture(data, any(rules.is_random_access(kind) for kind in kinds), found)
+
+    def _collect_others(self, nals: list[NalEntry], end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the units other than slices, and slices that were packed into one (cameras send Annex B inside RTP)."""
+        bounds = [*(nal.piece for nal in nals[1:]), end]
+        for nal, until in zip(nals, bounds, strict=True):
+            if self._rules.is_slice(nal.kind):
+                continue
+            whole = b"".join(self.pieces[nal.piece : until])
+            for unit in split_annex_b(whole):
+                yield self._rules.get_type(unit[0]), unit
+
+    def _carry(self, units: Iterable[tuple[int, bytes]]) -> None:
+        self._carried += units
+        if sum(len(unit) for _, unit in self._carried) > _MAX_CARRIED:
+            self._carried = []

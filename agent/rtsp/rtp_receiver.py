@@ -1,0 +1,105 @@
+"""Takes the RTP packets of one track (RFC 3550): order, loss, time stamps; what they carry is up to the subclass."""
+
+from __future__ import annotations
+
+import struct
+
+from agent.rtsp.rtcp import SenderReport, parse_sender_report
+from agent.rtsp.track_clock import TrackClock
+
+_HEADER = struct.Struct(">BBHII")
+_PLAIN = 0x80
+"""First byte of nearly all packets: version 2, no padding, no extension, no contributing sources."""
+_FOREIGN = 8
+"""Packets of another source in a row after which the source that SETUP named is given up."""
+
+
+class RtpReceiver:
+    """Receives one track.
+
+    clock          of the track
+    lost           packets that never came
+    payload_type   of the packets that count
+    """
+
+    def __init__(self, payload_type: int, clock_rate: int, named_source: int | None = None) -> None:
+        self.payload_type = payload_type
+        self.clock = TrackClock(clock_rate)
+        self.lost = 0
+        self._named, self._foreign = named_source, 0
+        self._source = -1
+        self._next = -1
+        self._stamp = -1
+
+    def receive(self, data: bytearray, at: int, end: int) -> None:
+        """Take a packet: `data` from `at` to `end`."""
+        # hot path: some 400 packets a second and camera
+        if end - at < 12:
+            return
+        first, second, sequence, stamp, source = _HEADER.unpack_from(data, at)
+        if first == _PLAIN:
+            at += 12
+        elif first >> 6 == 2:
+            at, end = find_payload(data, at, end)
+        else:
+            return
+        if source != self._source and not self._adopt(source):
+            return
+        gap = sequence != self._next and self._count_lost(sequence)
+        self._next = sequence + 1 & 0xFFFF
+        if second & 0x7F != self.payload_type:
+            return
+        if stamp != self._stamp:
+            self._turn(stamp, gap)
+        self._take(data, at, end, second & 0x80, gap)
+
+    def receive_report(self, data: bytearray, at: int, end: int) -> None:
+        """Take an RTCP packet."""
+        report = parse_sender_report(bytes(data[at:end]))
+        if report is not None and (self._source in (-1, report.ssrc)):
+            self._note(report)
+
+    def _note(self, report: SenderReport) -> None:
+        self.clock.note_report(report.unix_time, report.stamp)
+
+    def _adopt(self, source: int) -> bool:
+        """Return True where packets of `source` are taken from now on.
+
+        Some servers go on sending a dead session's data on a new connection; some cameras name a source and send another.
+        """
+        if self._source == self._named is not None:
+            self._foreign += 1
+            if self._foreign < _FOREIGN:
+                return False
+        self._source, self._foreign = source, 0
+        self._next = -1
+        return True
+
+    def _count_lost(self, sequence: int) -> bool:
+        """Count the packets that are missing before this one; return True where there may be any."""
+        if self._next < 0:
+            return False
+        gap = sequence - self._next & 0xFFFF
+        # backwards: the camera has begun to count anew, and nobody knows what is missing
+        self.lost += gap if gap < 0x8000 else 1
+        return True
+
+    def _turn(self, stamp: int, gap: bool) -> None:
+        """Go on to another time stamp. `gap`: packets are missing before it."""
+        self.clock.advance(stamp)
+        self._stamp = stamp
+
+    def _take(self, data: bytearray, at: int, end: int, marker: int, gap: bool) -> None:
+        """Take in a payload: `data` from `at` to `end`."""
+        raise NotImplementedError
+
+
+def find_payload(data: bytearray, at: int, end: int) -> tuple[int, int]:
+    """Return where the payload of a packet begins and ends: behind sources and extension, before the padding."""
+    first = data[at]
+    begin = at + 12 + 4 * (first & 0x0F)
+    if first & 0x10 and begin + 4 <= end:
+        begin += 4 + 4 * (data[begin + 2] << 8 | data[begin + 3])
+    if first & 0x20:
+        end -= data[end - 1]
+    return min(begin, max(begin, end)), max(begin, end)

@@ -1,0 +1,81 @@
+"""The clock of one track: RTP time stamps without their wrap, and how they lie against arrivals and sender reports."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_WRAP = 1 << 32
+_HALF = 1 << 31
+WINDOW = 10.0
+"""Seconds over which the shortest delay is looked for; it is renewed after each."""
+
+
+class ClockReport(NamedTuple):
+    """At `unix_time` (seconds, by the camera's clock) the track stood at `ticks`."""
+
+    unix_time: float
+    ticks: int
+
+
+class TrackClock:
+    """Counts the ticks of one track from its first packet on.
+
+    rate      ticks a second
+    ticks     of the newest packet; 0 for the first
+    report    newest sender report; None before the first
+    delay     least arrival minus stamp over the last seconds (monotonic seconds); None before the first packet
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.ticks = 0
+        self.report: ClockReport | None = None
+        self.delay: float | None = None
+        self._stamp: int | None = None
+        self._early: ClockReport | None = None
+        self._fresh = 0.0
+        self._since = 0.0
+
+    @property
+    def began(self) -> bool:
+        """True once a packet has come."""
+        return self._stamp is not None
+
+    def advance(self, stamp: int) -> None:
+        """Go on to the 32-bit stamp of a packet."""
+        if self._stamp is None:
+            self._stamp = stamp
+            if self._early is not None:
+                self.note_report(self._early.unix_time, self._early.ticks)
+        self.ticks += self._distance(stamp)
+        self._stamp = stamp
+
+    def note_report(self, unix_time: float, stamp: int) -> None:
+        """Note a sender report. One that comes before the first packet counts from then on."""
+        if self._stamp is None:
+            self._early = ClockReport(unix_time, stamp)
+        else:
+            self.report = ClockReport(unix_time, self.ticks + self._distance(stamp))
+
+    def find_ticks(self, stamp: int) -> int:
+        """Return where a 32-bit stamp near the newest packet's lies."""
+        return self.ticks + self._distance(stamp)
+
+    def observe(self, arrival: float) -> None:
+        """Note that the newest packet arrived at `arrival` (monotonic seconds)."""
+        delay = arrival - self.ticks / self.rate
+        if self.delay is None or arrival - self._since > WINDOW:
+            before = self._fresh if self.delay is not None else delay
+            self._since, self._fresh = arrival, delay
+            self.delay = min(before, delay)
+        else:
+            self._fresh = min(self._fresh, delay)
+            self.delay = min(self.delay, delay)
+
+    def read_sender_time(self, ticks: int) -> float | None:
+        """Return when the camera says that it took what lies at `ticks` (Unix seconds); None where it does not say."""
+        return None if self.report is None else self.report.unix_time + (ticks - self.report.ticks) / self.rate
+
+    def _distance(self, stamp: int) -> int:
+        assert self._stamp is not None
+        return (stamp - self._stamp + _HALF) % _WRAP - _HALF

@@ -1,0 +1,152 @@
+"""Takes the packets of the picture track and makes access units of them, whole ones only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent.rtsp.formats import VideoFormat
+from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.payload.access_unit import MAX_UNIT, AccessUnit, CodedPicture, NalRules
+from agent.rtsp.payload.decode_order import DecodeOrder
+from agent.rtsp.payload.h264 import H264Rules, feed_h264
+from agent.rtsp.payload.h265 import H265Rules, feed_h265
+from agent.rtsp.payload.parameter_sets import ParameterSets
+from agent.rtsp.payload.sei import has_recovery_point
+from agent.rtsp.payload.signing import is_signature
+from agent.rtsp.rtp_receiver import RtpReceiver
+
+_REGULAR = 16
+"""Access units in a row that ended with a marker, after which the marker ends them at once."""
+_USUAL_RATE = 25.0
+_FIELDS = 2
+"""Pictures that may share a stamp: two fields. More of them mean that the stamps stand still."""
+
+
+class VideoReceiver(RtpReceiver):
+    """Receives the picture track. Access units go to `deliver` in order of decoding.
+
+    format     of the session description
+    damaged    access units that were left out because packets of them were missing
+    signed     True once a unit of ONVIF media signing has come
+    """
+
+    def __init__(
+        self,
+        payload_type: int,
+        video: VideoFormat,
+        deliver: Callable[[MediaUnit], None],
+        named_source: int | None = None,
+    ) -> None:
+        super().__init__(payload_type, video.clock_rate, named_source)
+        self.format = video
+        self.damaged = 0
+        self.signed = False
+        self._deliver = deliver
+        self._rules: NalRules = H264Rules() if video.codec == "h264" else H265Rules()
+        self._feed = feed_h264 if video.codec == "h264" else feed_h265
+        self._has_don = video.codec != "h264" and video.has_don
+        self._unit = AccessUnit(self._rules)
+        self._sets = ParameterSets(video.codec, video.parameter_sets)
+        self._order = DecodeOrder(None, self._interval())
+        self._regular = 0
+        self._markers_lie = self._sealed = False
+        self._still = 0
+
+    def flush(self) -> None:
+        """Hand out the access unit under way where it is certain that nothing of it will follow.
+
+        Call when all that has come was taken: otherwise each picture would wait for the next one.
+        """
+        unit = self._unit
+        if self._regular >= _REGULAR and unit.marked and unit.has_slice and not self._markers_lie:
+            self._finish()
+            self._sealed = True
+
+    def end(self) -> None:
+        """Hand out what is left, at the end of the connection."""
+        if self._unit.marked and self._unit.has_slice:
+            self._finish()
+        for unit in self._order.flush():
+            self._deliver(unit)
+
+    def _turn(self, stamp: int, gap: bool) -> None:
+        unit = self._unit
+        if gap and (not unit.marked or self._markers_lie):
+            unit.damaged = True  # its end is missing
+        if self._sealed:
+            self._sealed = False
+            self._drop_tail()
+        else:
+            self._regular = self._regular + 1 if unit.marked else 0
+            self._finish()
+        super()._turn(stamp, gap)
+
+    def _take(self, data: bytearray, at: int, end: int, marker: int, gap: bool) -> None:
+        unit = self._unit
+        if gap and unit.size:
+            unit.damaged = True
+        if unit.marked:
+            self._markers_lie = True
+        unit.size += end - at
+        if unit.size > MAX_UNIT:
+            unit.clear()
+            unit.damaged = True
+        elif self._has_don:
+            feed_h265(unit, data, at, end, True)
+        else:
+            self._feed(unit, data, at, end)
+        if marker:
+            unit.marked = True
+        if unit.pictures > _FIELDS:
+            self._hand_out(unit.take_finished(), standing_still=True)
+
+    def _drop_tail(self) -> None:
+        """Leave out what came behind the marker that seemed to end an access unit: it is out already."""
+        if self._unit.size:
+            self._markers_lie = True
+            self.damaged += 1
+            self._unit.clear()
+
+    def _finish(self) -> None:
+        """End the access unit under way."""
+        unit = self._unit
+        if not unit.size:
+            unit.clear()
+            return
+        if unit.damaged or unit.headless or unit.fragment:
+            self.damaged += 1
+            unit.clear()
+            return
+        self._hand_out(unit.take(), standing_still=False)
+
+    def _hand_out(self, pictures: list[CodedPicture], *, standing_still: bool) -> None:
+        for number, picture in enumerate(pictures):
+            # stamps that stand still: counted on by the usual interval
+            self._still += self._interval() if standing_still or number else 0
+            for unit in self._order.place(self._make_unit(picture)):
+                self._deliver(unit)
+
+    def _make_unit(self, picture: CodedPicture) -> MediaUnit:
+        pts = self.clock.ticks + self._still
+        is_key = picture.is_key_slice
+        if picture.others:
+            sets = [unit for kind, unit in picture.others if self._rules.is_parameter_set(kind)]
+            if sets:
+                self._sets.take(sets)
+            for kind, unit in picture.others:
+                if self._rules.is_sei(kind):
+                    is_key = is_key or has_recovery_point(unit, self._rules.header)
+                    self.signed = self.signed or is_signature(unit)
+        made = MediaUnit(picture.data, pts, pts, 0, True, is_key)
+        if is_key:
+            made.format = self._sets.format()
+            made.sender_time = self.clock.read_sender_time(pts)
+            if made.format is not None:
+                self._order.set_depth(made.format.reorder, self._interval())
+        return made
+
+    def _interval(self) -> int:
+        """Return the usual ticks between two pictures."""
+        known = self._sets.format()
+        rate = self.format.rate or (known.rate if known else 0.0) or _USUAL_RATE
+        return round(self.clock.rate / rate)
