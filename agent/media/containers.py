@@ -23,6 +23,7 @@ from agent.core.errors import MediaError
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from av.video.codeccontext import VideoCodecContext
 
 BgrImage: TypeAlias = "npt.NDArray[np.uint8]"
 """Pixels of shape (height, width, 3), blue-green-red, as OpenCV takes them."""
@@ -198,6 +199,23 @@ def read_key_frame_at(path: Path | str, seconds: float) -> tuple[float, BgrImage
 def read_last_key_frame(path: Path | str) -> tuple[float, BgrImage] | None:
     """Return the newest key frame of a file that may still be growing, as `key_frame_at`; some 1.2 s behind its writer."""
     return read_key_frame_at(path, 10**9)
+
+
+class PictureDecoder:
+    """Decodes a stream of access units. `codec` as FFmpeg names it; `extradata`: its parameter sets with start codes."""
+
+    def __init__(self, codec: str, extradata: bytes) -> None:
+        self._context = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
+        self._context.thread_count = 1
+        self._context.extradata = extradata
+
+    def decode(self, unit: bytes) -> BgrImage | None:
+        """Take in an access unit; return a picture that is complete now, None where none is."""
+        try:
+            frames = self._context.decode(av.Packet(unit))
+        except av.FFmpegError:
+            return None
+        return cast("BgrImage", frames[0].to_ndarray(format="bgr24")) if frames else None
 
 
 def _iter_timed(container: av.container.InputContainer, video: av.VideoStream) -> Iterator[tuple[float, MediaPacket]]:

@@ -8,8 +8,8 @@ from agent.catalog import Catalog
 from agent.drive import Drive
 from agent.recording.finisher import Finisher
 from agent.recording.identity import RecordedUnit
-from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
+from agent.rtsp.connection import RtspConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Connection:
     """One playing stream of a camera, and the unit that sends it."""
 
     camera_id: str
-    stream: LiveStream
+    stream: RtspConnection
     unit: RecordedUnit
 
 

@@ -12,11 +12,14 @@ from agent.core.clock import Clock
 from agent.core.errors import CameraError, CatalogError, DriveError
 from agent.credentials.attempts import ATTEMPTS_PAUSED
 from agent.recording.assignment import Assignment, AssignmentLookup
-from agent.recording.deadline import Stalled
 from agent.recording.options import RecordingOptions
 from agent.recording.outage import Outage
 
 log = logging.getLogger(__name__)
+
+
+class Stalled(CameraError):
+    """The camera is connected, but no picture comes."""
 
 
 class CameraExchanged(CameraError):

@@ -17,9 +17,9 @@ from agent.core.errors import DriveError, Shortage
 from agent.media.containers import MediaPacket
 from agent.recording.assignment import Assignment
 from agent.recording.finisher import Finisher, FinishJob
-from agent.recording.parameters import PictureFormat
 from agent.recording.wall_clock import to_instant
 from agent.recording.writer import SegmentWriter
+from agent.rtsp.payload.picture_format import PictureFormat
 
 LATE_SOUND = 1.0
 """Seconds that a segment stays open for late sound after the next one has begun."""
@@ -83,13 +83,15 @@ class SegmentPair:
         The segment before ends where `opened` begins if that is at most `seam` seconds after its last picture. None: it
         ends with that picture in any case (the clock was stepped).
         """
-        ended = self.current
-        self.retire()
-        self.current = opened
+        ended, overdue = self.current, self._previous
+        # first: where finishing the one before fails, both are still known and get released
+        self.current, self._previous = opened, ended
+        if overdue is not None:
+            self._finish(overdue)
         if ended is None:
             return None
         hole = _join(ended, opened, seam) if seam is not None else None
-        self._previous, self._previous_until = ended, self._clock.monotonic() + LATE_SOUND
+        self._previous_until = self._clock.monotonic() + LATE_SOUND
         if not wait_for_sound:
             self.retire()
         return hole
@@ -113,11 +115,13 @@ class SegmentPair:
         last = self.current
         try:
             self.write_sound(sound)
-            self.retire()
         finally:
             self.current = None
-            if last:
-                self._finish(last)
+            try:
+                self.retire()
+            finally:
+                if last:
+                    self._finish(last)
 
     def retire(self) -> None:
         """Finish the previous segment."""

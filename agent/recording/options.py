@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from agent.core import defaults
 
@@ -49,6 +49,7 @@ class StreamSource:
     """A camera's stream.
 
     url               without credentials, always
+    allow_basic       the password may be sent in clear text, where the camera asks for nothing better
     audio_required    an alert is raised where there is no sound
     names             of the camera in the attempt budget (its endpoint, its address)
     serial            of the unit that is expected there
@@ -60,6 +61,7 @@ class StreamSource:
     audio_required: bool = False
     names: tuple[str, ...] = ()
     serial: str = ""
+    allow_basic: bool = False
 
     @staticmethod
     def of(url: str, *, audio_required: bool = False) -> StreamSource:
@@ -75,12 +77,3 @@ class StreamSource:
     def host(self) -> str:
         """`host` or `host:port`, the name that discovery gives the same camera."""
         return urlsplit(self.url).netloc.removesuffix(":554")
-
-    def address(self) -> str:
-        """Return the URL with credentials, as FFmpeg wants it: for opening only, never for a text."""
-        if not self.username:
-            return self.url
-        parts = urlsplit(self.url)
-        return urlunsplit(
-            parts._replace(netloc=f"{quote(self.username, '')}:{quote(self.password, '')}@{parts.netloc}")
-        )

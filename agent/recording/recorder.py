@@ -16,8 +16,7 @@ from agent.credentials import attempts
 from agent.drive import Drive
 from agent.recording.camera_watch import CameraWatch
 from agent.recording.context import Connection, Storage
-from agent.recording.deadline import Stalled
-from agent.recording.failures import CameraExchanged, CameraWithdrawn, FailureReporter
+from agent.recording.failures import CameraExchanged, CameraWithdrawn, FailureReporter, Stalled
 from agent.recording.finisher import Finisher
 from agent.recording.identity import RecordedUnit, UnitQuestion
 from agent.recording.inputs import RecorderEvents, RecorderInputs
@@ -25,15 +24,15 @@ from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.outage import SilenceWatch
 from agent.recording.progress import Progress
 from agent.recording.segmenter import Segmenter
-from agent.recording.stream import LiveStream, connect
+from agent.recording.stream import connect
 from agent.recording.syncer import Syncer
 from agent.recording.writer import check_space
+from agent.rtsp.connection import RtspConnection
+from agent.rtsp.media_unit import MediaUnit
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
-_WAITED = 0.004
-"""Seconds from which a read counts as having waited: after it there is time for more than packets."""
 
 
 class Recorder:
@@ -66,7 +65,7 @@ class Recorder:
         self._progress = Progress(clock)
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
-        self._stream: LiveStream | None = None
+        self._stream: RtspConnection | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Record until `stop` is set; the open segment is finished then, some seconds later at most."""
@@ -184,35 +183,39 @@ class Recorder:
             segmenter.close()
 
     def _pump(self, connection: Connection, segmenter: Segmenter, source: StreamSource, stop: threading.Event) -> None:
-        """Move packets from the stream to the segmenter; whenever there is time, and at least each `nap`, do the rest."""
+        """Move units from the stream to the segmenter; after each read do the rest."""
         options, monotonic, progress, stream = self._options, self._clock.monotonic, self._progress, connection.stream
-        recording, next_tick, next_watch = False, 0.0, 0.0
-        while not (progress.is_over(stop) or segmenter.over):
-            progress.moved = asked = monotonic()
-            packet = stream.read()
-            arrival = monotonic()
-            if packet is not None:
-                # when nothing comes any more FFmpeg gives out what it still held: that came before the silence
-                silent = arrival - asked >= options.timeout
-                segmenter.feed(packet, asked if silent else arrival)
+        next_watch = 0.0
+        try:
+            while not (progress.is_over(stop) or segmenter.over):
+                progress.touch()
+                units = stream.read()
+                arrival = monotonic()
+                self._feed(segmenter, units, arrival)
+                segmenter.tick(arrival)
+                if arrival - segmenter.last_video >= options.stall_seconds:
+                    raise Stalled("recording.stalled", url=source.url, seconds=round(options.stall_seconds))
+                if arrival >= next_watch:
+                    next_watch = arrival + _POLL
+                    self._watch.check_unit(source, connection.unit)
+                    self._watch.check_stream(segmenter, source, arrival)
+        finally:
+            self._feed(segmenter, stream.end(), monotonic())
+
+    def _feed(self, segmenter: Segmenter, units: list[MediaUnit], arrival: float) -> None:
+        """Feed what was read, and report what came of it."""
+        was_recording = segmenter.recording
+        for unit in units:
+            segmenter.feed(unit, arrival)
+            if segmenter.over:
+                break
             if segmenter.hole:
                 self._failures.report_hole(segmenter.hole.start)
-                recording = False
-            if not recording and segmenter.recording:
-                recording = True
-                self._pause = options.first_pause
+                was_recording = False
+            if not was_recording and segmenter.recording:
+                was_recording = True
+                self._pause = self._options.first_pause
                 self._failures.report_recording()
-            waited = arrival - asked > _WAITED
-            if not waited and arrival < next_tick:
-                continue
-            next_tick = arrival + options.nap
-            segmenter.tick(arrival)
-            if arrival - segmenter.last_video >= options.stall_seconds:
-                raise Stalled("recording.stalled", url=source.url, seconds=round(options.stall_seconds))
-            if arrival >= next_watch:
-                next_watch = arrival + _POLL
-                self._watch.check_unit(source, connection.unit)
-                self._watch.check_stream(segmenter, source, arrival)
 
     def _longer_pause(self) -> float:
         pause = self._pause

@@ -10,26 +10,25 @@ from agent.core.clock import Clock
 from agent.core.errors import DriveError, Shortage
 from agent.core.model import Segment
 from agent.drive import layout
-from agent.media.containers import MediaPacket, to_codec_name
 from agent.recording.assignment import Assignment
 from agent.recording.context import Connection, Storage
 from agent.recording.open_segment import OpenSegment
-from agent.recording.parameters import PictureFormat
+from agent.recording.picture_template import PictureTemplate
 from agent.recording.sound import Sound
-from agent.recording.stream import read_sender_time
 from agent.recording.wall_clock import to_instant
 from agent.recording.writer import SegmentFile, SegmentWriter, Tracks
+from agent.rtsp.media_unit import MediaUnit
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentStart:
     """Where a segment begins: its key frame at `at` on the time line, whose zero is at `wall_zero` (Unix seconds)."""
 
-    packet: MediaPacket
+    unit: MediaUnit
     at: float
     wall_zero: float
     assignment: Assignment
-    picture: PictureFormat
+    template: PictureTemplate
 
     @property
     def instant(self) -> datetime:
@@ -62,7 +61,7 @@ class SegmentOpener:
                 writer = SegmentWriter(
                     drive,
                     file,
-                    Tracks(self._connection.stream.video, start.picture, self._sound),
+                    Tracks(start.template, self._connection.stream.video.clock_rate, self._sound),
                     start=start.at,
                     fragment_seconds=self._fragment_seconds,
                 )
@@ -75,13 +74,14 @@ class SegmentOpener:
             start.assignment,
             started=start.instant,
             wall_zero=start.wall_zero,
-            picture=start.picture,
+            picture=start.template.picture,
             last_end=start.at,
             until=placement.end.timestamp() - start.wall_zero,
         )
 
     def _row(self, start: SegmentStart, relative: str, file: SegmentFile) -> Segment:
-        placement, picture, unit = start.assignment[1], start.picture, self._connection.unit
+        placement, picture, unit = start.assignment[1], start.template.picture, self._connection.unit
+        sent = start.unit.sender_time
         return Segment(
             segment_id=0,
             drive_id=self._storage.drive.drive_id,
@@ -94,12 +94,12 @@ class SegmentOpener:
             room_id=placement.room_id,
             camera_id=self._connection.camera_id,
             start=start.instant,
-            video_codec=to_codec_name(picture.codec),
+            video_codec=start.template.codec,
             width=picture.width,
             height=picture.height,
             audio_codec=self._sound.codec if self._sound else None,
             trust=self._clock.trust(),
-            sender_time=read_sender_time(start.packet),
+            sender_time=None if sent is None else to_instant(sent),
             serial=unit.serial,
             unchecked_since=unit.unchecked_since(),
         )

@@ -1,6 +1,6 @@
-"""Cuts the packets of one connection into segments.
+"""Cuts the access units of one connection into segments.
 
-A packet goes one way: Recorder, Segmenter, StampRepair (or SoundQueue), WallClock at a key frame, SegmentPair, SegmentWriter;
+A unit goes one way: Recorder, Segmenter, StampRepair (or SoundQueue), WallClock at a key frame, SegmentPair, SegmentWriter;
 Syncer and Finisher bring what is written to the disk and the catalog. A part answers by what it returns and calls nothing
 before it.
 
@@ -12,26 +12,31 @@ from __future__ import annotations
 from datetime import datetime
 
 from agent.core.clock import Clock
-from agent.media.containers import MediaPacket
-from agent.recording.assignment import AssignmentLookup, assignment_key
+from agent.recording.assignment import Assignment, AssignmentLookup, assignment_key
 from agent.recording.context import Connection, Storage
 from agent.recording.frame_interval import FrameInterval
 from agent.recording.open_segment import OpenSegment, PictureHole, SegmentPair
 from agent.recording.options import RecordingOptions
-from agent.recording.parameters import PictureFormat, detect_picture_format
+from agent.recording.picture_template import PictureTemplate, open_template
 from agent.recording.segment_opener import SegmentOpener, SegmentStart
 from agent.recording.sound import build_sound
 from agent.recording.sound_queue import SoundQueue, SoundStep
 from agent.recording.stamp_repair import StampRepair
 from agent.recording.wall_clock import WallClock, WallReading, to_instant
 from agent.recording.writer import check_space
+from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.payload.picture_format import PictureFormat
+
+
+USUAL_RATE = 25.0
+"""Pictures a second where nothing says it."""
 
 
 class Segmenter:
-    """Feed it every packet of a stream, with its arrival on the monotonic clock. Raises DriveError, Shortage, CatalogError.
+    """Feed it every unit of a stream, with its arrival on the monotonic clock. Raises DriveError, Shortage, CatalogError.
 
     began                     when the connection did, on the monotonic clock
-    last_video, last_sound    arrival of the newest packet of each
+    last_video, last_sound    arrival of the newest unit of each
     hole                      the stretch without pictures that `feed` has just found, None otherwise
     over                      the plan gives this camera no class any more
     """
@@ -40,18 +45,16 @@ class Segmenter:
         self, connection: Connection, storage: Storage, plan: AssignmentLookup, clock: Clock, options: RecordingOptions
     ) -> None:
         stream = connection.stream
-        frame = 1 / float(stream.video.average_rate or 25)
+        frame = 1 / (stream.video.rate or USUAL_RATE)
         sound = build_sound(stream.audio)
         self._storage, self._plan, self._options = storage, plan, options
-        self._video_index = stream.video.index
-        self._codec = stream.video.codec_context.name
-        self._picture = _announced_picture(connection)
-        self._stamps = StampRepair(float(stream.video.time_base or 1), frame)
+        self._template: PictureTemplate | None = None
+        self._stamps = StampRepair(1 / stream.video.clock_rate, frame)
         self._interval = FrameInterval(frame, options.hole_seconds)
         self._wall = WallClock(clock)
         self._sound: SoundQueue | None = None
         if sound is not None and stream.audio is not None:
-            self._sound = SoundQueue(sound, float(stream.audio.time_base or 1))
+            self._sound = SoundQueue(sound, 1 / stream.audio.clock_rate)
         self._opener = SegmentOpener(connection, storage, sound, clock, options.fragment_seconds)
         self._segments = SegmentPair(storage.finisher, storage.catalog, clock)
         self._cut_soon = False
@@ -73,16 +76,15 @@ class Segmenter:
         current = self._segments.current
         return current.end if current else None
 
-    def feed(self, packet: MediaPacket, arrival: float) -> None:
-        """Take in a packet; `hole`, `over` and `recording` say what came of it."""
+    def feed(self, unit: MediaUnit, arrival: float) -> None:
+        """Take in a unit; `hole`, `over` and `recording` say what came of it."""
         self.hole = None
-        if packet.stream_index == self._video_index:
+        if unit.is_video:
             self.last_video = arrival
-            for filled, came in self._stamps.fill(packet, arrival):
-                self._feed_picture(filled, came)
+            self._feed_picture(unit, arrival)
         elif self._sound is not None:
             self.last_sound = arrival
-            self._feed_sound(self._sound, packet, arrival)
+            self._feed_sound(self._sound, unit, arrival)
 
     def tick(self, now: float) -> None:
         """Between packets: finish the previous segment and have the files synced when it is time."""
@@ -98,20 +100,22 @@ class Segmenter:
         if self._segments.current and self._sound:
             self._sound.flush()
         self._end()
+        if self._template is not None:
+            self._template.close()
 
-    def _feed_picture(self, packet: MediaPacket, arrival: float) -> None:
-        picture = self._stamps.repair(packet, arrival, settle=self._cut_soon and packet.is_keyframe)
+    def _feed_picture(self, unit: MediaUnit, arrival: float) -> None:
+        picture = self._stamps.repair(unit, arrival, settle=self._cut_soon and unit.is_key)
         at = picture.at
         self._cut_soon |= picture.moved
         # a stamp that jumped lies where it arrived, so a silence before it is seen too
         if picture.step is not None and self._interval.observe(picture.step):
             self._end_before_hole(picture.step)
-        if packet.is_keyframe:
-            self._at_key_frame(packet, at)
+        if unit.is_key:
+            self._at_key_frame(unit, at)
         current = self._segments.current
         if current is None or not (at < current.until or self._is_planned(current, at)):
             return
-        if current.writer.video(packet):
+        if current.writer.video(unit):
             current.last_end = max(current.last_end, at + picture.length)
             self._write_sound(at)
         else:
@@ -135,32 +139,44 @@ class Segmenter:
         self.over = True
         return False
 
-    def _at_key_frame(self, packet: MediaPacket, at: float) -> None:
+    def _at_key_frame(self, unit: MediaUnit, at: float) -> None:
         """Begin a segment with this key frame, if one is due."""
-        picture = detect_picture_format(packet, self._codec, self._picture)
-        if picture is None:
+        if unit.format is None:
             return
+        self._cut_soon |= unit.new_order
         current = self._segments.current
         wall = self._wall.read(self._stamps.floor, current.wall_zero if current else None)
         assignment = self._plan(to_instant(wall.zero + at))
         if assignment is None:
-            self._picture, self._cut_soon = picture, False
+            self._cut_soon = False
             self.over = True
             self._end()
             return
-        start = SegmentStart(packet, at, wall.zero, assignment, picture)
-        if current is None or self._is_cut_due(current, start, wall):
-            self._picture = picture
-            self._begin(start, wall)
+        if current is not None and not self._is_cut_due(current, unit.format, assignment, wall, at):
+            return
+        template = self._find_template(unit.format, unit.data)
+        if template is not None:
+            self._begin(SegmentStart(unit, at, wall.zero, assignment, template), wall)
 
-    def _is_cut_due(self, current: OpenSegment, start: SegmentStart, wall: WallReading) -> bool:
+    def _find_template(self, picture: PictureFormat, access_unit: bytes) -> PictureTemplate | None:
+        """Return how the muxer is told of this picture; None where nothing can be made of it."""
+        before = self._template
+        if before is None or before.picture != picture:
+            self._template = open_template(picture, access_unit)
+            if before is not None:
+                before.close()
+        return self._template
+
+    def _is_cut_due(
+        self, current: OpenSegment, picture: PictureFormat, assignment: Assignment, wall: WallReading, at: float
+    ) -> bool:
         return (
             wall.stepped
             or wall.drifted
             or self._cut_soon
-            or start.picture != current.picture
-            or assignment_key(start.assignment) != assignment_key(current.assignment)
-            or is_next_slot(current.started, start.instant, self._options.segment_seconds)
+            or picture != current.picture
+            or assignment_key(assignment) != assignment_key(current.assignment)
+            or is_next_slot(current.started, to_instant(wall.zero + at), self._options.segment_seconds)
         )
 
     def _begin(self, start: SegmentStart, wall: WallReading) -> None:
@@ -171,8 +187,8 @@ class Segmenter:
         hole = self._segments.advance(opened, None if wall.stepped else seam, wait_for_sound=self.has_sound)
         self.hole = hole or self.hole
 
-    def _feed_sound(self, sound: SoundQueue, packet: MediaPacket, arrival: float) -> None:
-        step = sound.feed(packet, arrival)
+    def _feed_sound(self, sound: SoundQueue, unit: MediaUnit, arrival: float) -> None:
+        step = sound.feed(unit, arrival)
         if step is SoundStep.LEFT_OUT:
             return
         self._cut_soon |= step is SoundStep.OUT_OF_STEP
@@ -191,11 +207,3 @@ class Segmenter:
 def is_next_slot(started: datetime, moment: datetime, length: float) -> bool:
     """Return True where a multiple of `length` seconds of the wall clock lies between the two instants."""
     return moment.timestamp() // length > started.timestamp() // length
-
-
-def _announced_picture(connection: Connection) -> PictureFormat | None:
-    """Return what the camera said of its picture when the stream was set up; None where it said nothing."""
-    context = connection.stream.video.codec_context
-    if context.extradata and context.width:
-        return PictureFormat(context.name, context.extradata, context.width, context.height)
-    return None

@@ -9,6 +9,7 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -20,8 +21,9 @@ from agent.drive import Drive, durable
 from agent.drive.identity import is_drive_errno, to_drive_error
 from agent.media.containers import MediaPacket
 from agent.mp4.repair import find_whole_end, truncate_to_whole
-from agent.recording.parameters import PictureFormat
+from agent.recording.picture_template import PictureTemplate
 from agent.recording.sound import Sound
+from agent.rtsp.media_unit import MediaUnit
 
 log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
@@ -38,10 +40,10 @@ class SegmentFile:
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """What a segment's file holds: pictures as `template` sends them, coded as `picture` says, and `sound` if there is any."""
+    """What a segment's file holds: pictures like `template`, with stamps of `clock_rate` ticks a second, and `sound` if any."""
 
-    template: av.VideoStream
-    picture: PictureFormat
+    template: PictureTemplate
+    clock_rate: int
     sound: Sound | None
 
 
@@ -96,7 +98,7 @@ class SegmentWriter:
             raise DriveError("drive.mounted_anew", "drive.missing", root=self.drive.root)
 
     def _open(self, path: Path, tracks: Tracks, fragment_seconds: float) -> None:
-        picture, sound = tracks.picture, tracks.sound
+        picture, sound = tracks.template.picture, tracks.sound
         micro = str(round(fragment_seconds * 1e6))
         self._container = av.open(
             str(path),
@@ -111,7 +113,7 @@ class SegmentWriter:
                 "avoid_negative_ts": "disabled",
             },
         )
-        self._video = self._container.add_stream_from_template(tracks.template)
+        self._video = self._container.add_stream_from_template(tracks.template.stream)
         context = self._video.codec_context
         context.extradata = picture.extradata
         context.width, context.height = picture.width, picture.height
@@ -119,12 +121,16 @@ class SegmentWriter:
             # browsers and Windows play H.265 in MP4 under this name only
             context.codec_tag = "hvc1"
         self._audio = sound.add_to(self._container) if sound else None
-        self._video_base = round(self.start / float(tracks.template.time_base or 1))
+        self._video_tick = self._video.time_base = Fraction(1, tracks.clock_rate)
+        self._video_base = round(self.start * tracks.clock_rate)
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
 
-    def video(self, packet: MediaPacket) -> bool:
+    def video(self, unit: MediaUnit) -> bool:
         """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it."""
+        packet = av.Packet(unit.data)
+        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, self._video_tick
+        packet.is_keyframe = unit.is_key
         written = self._mux(packet, self._video, self._video_base)
         self.empty = self.empty and not written
         return written

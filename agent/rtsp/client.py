@@ -9,10 +9,10 @@ from __future__ import annotations
 from agent.core.errors import CameraUnreachable
 from agent.rtsp.formats import AudioFormat, VideoFormat
 from agent.rtsp.interleaved import FrameReceiver, InterleavedBuffer
-from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.media_unit import MediaUnit, SoundDepacketizer
 from agent.rtsp.message import RtspMessage, RtspTooLarge, RtspUnreadable
 from agent.rtsp.payload.sound import build_sound_depacketizer
-from agent.rtsp.reply_headers import Transport, parse_rtp_info, parse_transport, wants_udp
+from agent.rtsp.reply_headers import SetupTransport, parse_rtp_info, parse_transport
 from agent.rtsp.rtp_receiver import RtpReceiver
 from agent.rtsp.sdp import SdpUnreadable, parse_sdp
 from agent.rtsp.session import ReplyHandler, RtspSession
@@ -20,7 +20,7 @@ from agent.rtsp.sound_offset import SoundOffset
 from agent.rtsp.sound_receiver import SoundReceiver
 from agent.rtsp.target import StreamTarget
 from agent.rtsp.tracks import AudioTrack, VideoTrack, choose_tracks
-from agent.rtsp.urls import resolve_control
+from agent.rtsp.urls import resolve_aggregate, resolve_control
 from agent.rtsp.video_receiver import VideoReceiver
 
 class RtspClient:
@@ -34,7 +34,8 @@ class RtspClient:
         self._target = target
         self.session = RtspSession(target)
         self.playing = False
-        self._base = ("", "", "")
+        self._base = "", "", ""
+        self._controls = "", ""
         self._buffer = InterleavedBuffer(self.session.handle)
         self._units: list[MediaUnit] = []
         self._video: VideoReceiver | None = None
@@ -92,14 +93,16 @@ class RtspClient:
         if self._audio is not None and self._offset is not None:
             self._offset.update(now)
             self._audio.hand_out(self._offset)
-        units, self._units = self._units, []
+        units = self._units[:]
+        self._units.clear()  # the receivers hold this very list
         return units
 
     def end(self) -> list[MediaUnit]:
         """Return the last picture, at the end of the connection."""
         if self._video is not None:
             self._video.end()
-        units, self._units = self._units, []
+        units = self._units[:]
+        self._units.clear()  # the receivers hold this very list
         return units
 
     def keep_alive(self, now: float) -> None:
@@ -154,48 +157,51 @@ class RtspClient:
     def _set_up_video(self, video: VideoTrack, audio: AudioTrack | None) -> None:
         def accept(reply: RtspMessage) -> None:
             transport = self._agree(reply)
+            self._controls = (video.control, audio.control if audio else "")
             self._video = VideoReceiver(video.payload_type, video.format, self._units.append, transport.ssrc)
-            self._listen(self._video, transport.channels or (0, 1))
-            if audio is None:
+            self._listen(self._video, transport.channels, 0)
+            depacketizer = build_sound_depacketizer(audio.format) if audio else None
+            if audio is None or depacketizer is None:
                 self._play()
             else:
-                self._set_up_audio(self._video, audio)
+                self._set_up_audio(self._video, audio, depacketizer)
 
         self._set_up(video.control, 0, accept)
 
-    def _set_up_audio(self, video: VideoReceiver, audio: AudioTrack) -> None:
+    def _set_up_audio(self, video: VideoReceiver, audio: AudioTrack, depacketizer: SoundDepacketizer) -> None:
         def accept(reply: RtspMessage) -> None:
             transport = self._agree(reply)
             made = SoundReceiver(audio.payload_type, audio.format, depacketizer, self._units.append, transport.ssrc)
             self._audio, self._offset = made, SoundOffset(video.clock, made.clock)
-            self._listen(made, transport.channels or (2, 3))
+            self._listen(made, transport.channels, 2)
             self._play()
 
         def refuse(reply: RtspMessage) -> None:
             """Go on without sound, which is alerted where it is required."""
             self._play()
 
-        depacketizer = build_sound_depacketizer(audio.format)
-        if depacketizer is None:
-            self._play()
-        else:
-            self._set_up(audio.control, 2, accept, refuse)
+        self._set_up(audio.control, 2, accept, refuse)
 
     def _set_up(self, control: str, channel: int, accept: ReplyHandler, refuse: ReplyHandler | None = None) -> None:
         transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
         url = resolve_control(self.session.url, *self._base, control)
         self.session.request("SETUP", url, accept, refuse, (("Transport", transport),))
 
-    def _agree(self, reply: RtspMessage) -> Transport:
+    def _agree(self, reply: RtspMessage) -> SetupTransport:
         """Return what SETUP agreed on. Raises CameraUnreachable where that is UDP."""
         self.session.take_session(reply)
-        value = reply.one("Transport")
-        if wants_udp(value):
+        transport = parse_transport(reply.one("Transport"))
+        if transport.wants_udp:
             raise CameraUnreachable("recording.only_udp", url=self._target.url)
-        return parse_transport(value)
+        return transport
 
-    def _listen(self, receiver: RtpReceiver, channels: tuple[int, int]) -> None:
-        """Receive on these channels; two tracks on one channel are told apart by their payload types."""
+    def _listen(self, receiver: RtpReceiver, agreed: tuple[int, ...], asked: int) -> None:
+        """Receive on the channels agreed on, else on those asked for.
+
+        Two tracks on one channel are told apart by their payload types.
+        """
+        first = agreed[0] if agreed else asked
+        channels = first, agreed[1] if len(agreed) > 1 else first + 1
         for channel, take in zip(channels, (receiver.receive, receiver.receive_report), strict=True):
             before = self._buffer.receivers.get(channel)
             self._buffer.receivers[channel] = take if before is None else _join_receivers(before, take)
@@ -206,12 +212,16 @@ class RtspClient:
     def _after_play(self, reply: RtspMessage) -> None:
         self.session.take_session(reply)
         self.playing = True
-        stamps = [entry.rtptime for entry in parse_rtp_info(reply.one("RTP-Info"))]
-        if self._offset is not None and len(stamps) == 2 and stamps[0] is not None and stamps[1] is not None:
-            self._offset.announce(stamps[0], stamps[1])
+        infos = parse_rtp_info(reply.one("RTP-Info"))
+        if self._offset is None or len(infos) != 2:
+            return
+        if infos[0].url.endswith(self._controls[1]) and infos[1].url.endswith(self._controls[0]):
+            infos = infos[::-1]
+        if infos[0].rtptime is not None and infos[1].rtptime is not None:
+            self._offset.announce(infos[0].rtptime, infos[1].rtptime)
 
     def _aggregate(self) -> str:
-        return resolve_control(self.session.url, *self._base, "*")
+        return resolve_aggregate(self.session.url, *self._base)
 
 
 def _join_receivers(one: FrameReceiver, two: FrameReceiver) -> FrameReceiver:

@@ -13,7 +13,7 @@ from agent.rtsp.client import RtspClient
 from agent.rtsp.dial import dial
 from agent.rtsp.formats import AudioFormat, VideoFormat
 from agent.rtsp.media_unit import MediaUnit
-from agent.rtsp.stop import OpeningLimits
+from agent.rtsp.opening_limits import OpeningLimits
 from agent.rtsp.target import StreamTarget
 from agent.rtsp.wire import SLICE_MS, Wire
 

@@ -15,7 +15,7 @@ from agent.core.errors import CameraUnreachable
 from agent.rtsp.refusal import build_unreachable_error
 from agent.rtsp.wire import SLICE_MS, Wire, wait_for_socket
 
-_Address = tuple[socket.AddressFamily, tuple[str | int, ...]]
+_Address = tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]
 
 
 def dial(url: str, name: str, check: Callable[[], None]) -> Wire:
@@ -72,7 +72,7 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _connect(family: socket.AddressFamily, address: tuple[str | int, ...], check: Callable[[], None]) -> socket.socket:
+def _connect(family: socket.AddressFamily, address: tuple[str | int | bytes, ...], check: Callable[[], None]) -> socket.socket:
     """Connect to one address. Raises OSError."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

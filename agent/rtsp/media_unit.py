@@ -18,6 +18,7 @@ class MediaUnit:
     is_video      picture or sound
     is_key        a picture that can be decoded without the ones before
     format        what a decoder must know, on key frames only
+    new_order     a segment should begin here: before it pictures came in an order that was not known, and were moved
     sender_time   when the camera says that it took this (Unix seconds); None where it does not say
     """
 
@@ -29,6 +30,7 @@ class MediaUnit:
     is_key: bool = False
     format: PictureFormat | None = None
     sender_time: float | None = None
+    new_order: bool = False
 
 
 class SoundFrame(NamedTuple):

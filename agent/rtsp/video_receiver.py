@@ -47,7 +47,8 @@ class VideoReceiver(RtpReceiver):
         self._has_don = video.codec != "h264" and video.has_don
         self._unit = AccessUnit(self._rules)
         self._sets = ParameterSets(video.codec, video.parameter_sets)
-        self._order = DecodeOrder(None, self._interval())
+        self._order: DecodeOrder | None = None
+        self._disorders = 0
         self._regular = 0
         self._markers_lie = self._sealed = False
         self._still = 0
@@ -66,7 +67,7 @@ class VideoReceiver(RtpReceiver):
         """Hand out what is left, at the end of the connection."""
         if self._unit.marked and self._unit.has_slice:
             self._finish()
-        for unit in self._order.flush():
+        for unit in self._order.flush() if self._order else ():
             self._deliver(unit)
 
     def _turn(self, stamp: int, gap: bool) -> None:
@@ -123,27 +124,44 @@ class VideoReceiver(RtpReceiver):
         for number, picture in enumerate(pictures):
             # stamps that stand still: counted on by the usual interval
             self._still += self._interval() if standing_still or number else 0
-            for unit in self._order.place(self._make_unit(picture)):
-                self._deliver(unit)
+            unit = self._make_unit(picture)
+            for placed in self._put_in_order(unit):
+                self._deliver(placed)
+
+    def _put_in_order(self, unit: MediaUnit) -> list[MediaUnit]:
+        """Return the pictures whose decode time is known now."""
+        order = self._order
+        if order is None:
+            known = self._sets.format()
+            order = self._order = DecodeOrder(known.reorder if known else None, self._interval(), self.clock.rate)
+        elif unit.is_key:
+            order.raise_depth(unit.format.reorder if unit.format else None)
+            unit.new_order = order.disorders > self._disorders
+            self._disorders = order.disorders
+        return order.feed(unit)
 
     def _make_unit(self, picture: CodedPicture) -> MediaUnit:
         pts = self.clock.ticks + self._still
         is_key = picture.is_key_slice
         if picture.others:
-            sets = [unit for kind, unit in picture.others if self._rules.is_parameter_set(kind)]
-            if sets:
-                self._sets.take(sets)
-            for kind, unit in picture.others:
-                if self._rules.is_sei(kind):
-                    is_key = is_key or has_recovery_point(unit, self._rules.header)
-                    self.signed = self.signed or is_signature(unit)
+            is_key = self._look_into(picture) or is_key
         made = MediaUnit(picture.data, pts, pts, 0, True, is_key)
         if is_key:
             made.format = self._sets.format()
             made.sender_time = self.clock.read_sender_time(pts)
-            if made.format is not None:
-                self._order.set_depth(made.format.reorder, self._interval())
         return made
+
+    def _look_into(self, picture: CodedPicture) -> bool:
+        """Take parameter sets out of an access unit; return True where its SEI says that decoding may begin with it."""
+        rules, is_entry = self._rules, False
+        sets = [unit for kind, unit in picture.others if rules.is_parameter_set(kind)]
+        if sets:
+            self._sets.take(sets)
+        for kind, unit in picture.others:
+            if rules.is_sei(kind):
+                is_entry = is_entry or has_recovery_point(unit, rules.header)
+                self.signed = self.signed or is_signature(unit, self.format.codec)
+        return is_entry
 
     def _interval(self) -> int:
         """Return the usual ticks between two pictures."""

@@ -23,7 +23,7 @@ from agent.counting import annotate
 from agent.credentials import attempts
 from agent.credentials.attempts import AttemptBudget
 from agent.drive import Drive, creation, keys
-from agent.media.containers import BgrImage
+from agent.media.containers import BgrImage, PictureDecoder
 from agent.recording.options import StreamSource
 from agent.recording.stream import connect
 from agent.settings import wiring
@@ -32,7 +32,8 @@ from agent.setup import mount_units
 from agent.web.http import certificate
 from agent.web.pages.reference_pictures import find_newest_picture
 
-_PACKETS = 2000
+_READS = 500
+"""How often a stream is read for a first picture; a read without data lasts `timeout`."""
 SERVICES = ("site-agent", "site-agent-page")
 """In order of restart: the page needs the database that the recording service makes."""
 
@@ -62,14 +63,14 @@ def save_still(settings: Settings, catalog: Catalog, clock: Clock, camera: Camer
 def _decode_first_picture(source: StreamSource, timeout: float, budget: AttemptBudget) -> BgrImage:
     """Decode the first key frame of a stream. Raises CameraError."""
     with connect(source, timeout, budget) as stream:
-        started = False
-        for _ in range(_PACKETS):
-            packet = stream.read()
-            if packet is None or packet.stream.type != "video":
-                continue
-            started = started or packet.is_keyframe
-            for frame in packet.decode() if started else ():
-                return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+        decoder: PictureDecoder | None = None
+        for _ in range(_READS):
+            for unit in stream.read():
+                if decoder is None and unit.is_key and unit.format is not None:
+                    decoder = PictureDecoder(unit.format.codec, unit.format.extradata)
+                picture = decoder.decode(unit.data) if decoder and unit.is_video else None
+                if picture is not None:
+                    return picture
     raise CameraUnreachable("recording.no_video", url=source.url)
 
 

@@ -11,10 +11,6 @@ _OPENING, _STEP = 3.0, 2.0
 """How often the timeout goes into the whole opening, and into one step of it."""
 
 
-class Stalled(CameraError):
-    """The camera is connected, but no picture comes."""
-
-
 class OpeningLimits:
     """The time limits of opening a stream. `timeout`: seconds for one operation of the network."""
 
