@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.media import containers
-from agent.media.containers import MediaPacket
+from agent.rtsp.media_unit import MediaUnit
 from agent.recording.assignment import Assignment
 from agent.recording.options import RecordingOptions
 from simulator.clips import make_clip
@@ -91,8 +91,8 @@ def test_cuts_lie_at_the_first_key_frame_of_a_slot(
 def test_a_slot_without_a_key_frame_is_cut_at_the_next(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent, options(segment_seconds=2))
 
-    def plain(at: float, packet: MediaPacket) -> float:
-        packet.is_keyframe = packet.is_keyframe and not 1.5 < at < 2.5
+    def plain(at: float, packet: MediaUnit) -> float:
+        packet.is_key = packet.is_key and not 1.5 < at < 2.5
         return at
 
     fed.play(6, plain)
@@ -150,8 +150,8 @@ def test_a_row_ends_with_its_last_picture_or_the_plan(
     planned = cls, placement(cls, BEGUN, 1.5)
     fed = feed(silent, plan=lambda moment: planned if moment < planned[1].end else None)
 
-    def change(at: float, packet: MediaPacket) -> float | None:
-        packet.duration = round(length / packet.time_base)
+    def change(at: float, packet: MediaUnit) -> float | None:
+        packet.duration = round(length * fed.video.clock_rate)
         return None if lost and 1.22 < at < 1.58 else at
 
     fed.play(3, change)
@@ -201,7 +201,7 @@ def test_a_clock_that_moves_a_little_is_followed_slowly(feed: Callable[..., Segm
 
 @pytest.mark.parametrize(("gains", "cuts"), [(0.05, 0), (0.3, 1), (-0.3, 1)])
 def test_stamps_that_drift_by_more_than_a_second_begin_a_segment(gains: float, cuts: int, fed: SegmenterFeed) -> None:
-    def drift(at: float, packet: MediaPacket) -> float:
+    def drift(at: float, packet: MediaUnit) -> float:
         fed.shift(packet, at * gains)
         return at
 
@@ -218,24 +218,9 @@ def test_stamps_that_drift_by_more_than_a_second_begin_a_segment(gains: float, c
 # stamps
 
 
-def test_first_pictures_without_stamps_are_kept(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
-    fed = feed(silent)
-
-    def bare(at: float, packet: MediaPacket) -> float:
-        if at < 0.1:
-            packet.pts = packet.dts = None
-        return at
-
-    fed.play(2, bare)
-    (found,) = fed.close()
-    assert (seconds(found.start), seconds(found.end)) == (0, 2)
-    numbers = indexes(fed.path(found))
-    assert len(numbers) == 50 and breaks(numbers) == []
-
-
 @pytest.mark.parametrize("jump", [-1000.0, 1000.0])
 def test_pictures_whose_stamps_jump_go_on_and_are_cut_at_the_next_key_frame(jump: float, fed: SegmenterFeed) -> None:
-    def jumped(at: float, packet: MediaPacket) -> float:
+    def jumped(at: float, packet: MediaUnit) -> float:
         if at > 1.5:
             fed.shift(packet, jump)
         return at
@@ -248,7 +233,7 @@ def test_pictures_whose_stamps_jump_go_on_and_are_cut_at_the_next_key_frame(jump
 
 
 def test_a_jump_whose_first_picture_was_late_is_put_right_at_the_cut(fed: SegmenterFeed) -> None:
-    def jumped(at: float, packet: MediaPacket) -> float:
+    def jumped(at: float, packet: MediaUnit) -> float:
         if at > 1.5:
             fed.shift(packet, 1000)
         return at + (0.08 if 1.5 < at < 1.54 else 0.0)
@@ -302,9 +287,8 @@ def test_a_short_hole_before_a_cut_is_in_no_row(
 
 
 def test_a_picture_that_no_file_takes_ends_the_segment(fed: SegmenterFeed) -> None:
-    def spoilt(at: float, packet: MediaPacket) -> float:
+    def spoilt(at: float, packet: MediaUnit) -> float:
         if 1.5 < at < 1.54:
-            assert packet.dts is not None
             packet.pts = packet.dts - 5
         return at
 
@@ -333,12 +317,12 @@ def test_sound_that_comes_late_is_in_the_file_it_belongs_to(
     late: float, feed: Callable[..., SegmenterFeed], sounding: Path
 ) -> None:
     fed = feed(sounding, options(segment_seconds=2))
-    waiting: list[MediaPacket] = []
+    waiting: list[MediaUnit] = []
 
-    def delayed(at: float, packet: MediaPacket) -> float | None:
+    def delayed(at: float, packet: MediaUnit) -> float | None:
         fed.segmenter.tick(1000 + at)
         if fed.is_video(packet):
-            while waiting and float((waiting[0].pts or 0) * waiting[0].time_base) + late <= at:
+            while waiting and waiting[0].pts / fed.get_rate(waiting[0]) + late <= at:
                 fed.segmenter.feed(waiting.pop(0), 1000 + at)
             return at
         waiting.append(packet)
@@ -379,7 +363,7 @@ def test_sound_out_of_step_begins_a_segment_and_is_in_step_there(
 ) -> None:
     fed = feed(sounding)
 
-    def jumped(at: float, packet: MediaPacket) -> float:
+    def jumped(at: float, packet: MediaUnit) -> float:
         if at > 2.5 and not fed.is_video(packet):
             fed.shift(packet, jump)
         return at
@@ -432,8 +416,7 @@ def test_files_are_synced_when_it_is_time_and_not_before(feed: Callable[..., Seg
 def test_a_segment_without_a_picture_leaves_nothing(feed: Callable[..., SegmenterFeed], silent: Path) -> None:
     fed = feed(silent)
 
-    def spoilt(_: float, packet: MediaPacket) -> float:
-        assert packet.dts is not None
+    def spoilt(_: float, packet: MediaUnit) -> float:
         packet.pts = packet.dts - 5
         return 0.0
 

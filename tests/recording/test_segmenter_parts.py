@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import av
 import pytest
 
-from agent.media.containers import MediaPacket
+from agent.rtsp.media_unit import MediaUnit
 from agent.recording.frame_interval import SEAM, FrameInterval
 from agent.recording.segmenter import is_next_slot
 from agent.recording.sound_queue import SoundQueue, SoundStep
@@ -153,8 +153,8 @@ class TestWallClock:
         assert to_instant(86400.5) == datetime(1970, 1, 2, microsecond=500000, tzinfo=UTC)
 
 
-def packet(pts: int | None, dts: int | None = None, duration: int | None = None) -> MediaPacket:
-    made: MediaPacket = av.Packet(b"x")
+def packet(pts: int | None, dts: int | None = None, duration: int | None = None) -> MediaUnit:
+    made: MediaUnit = av.Packet(b"x")
     made.pts, made.dts = pts, dts if dts is not None or pts is None else pts
     if duration is not None:
         made.duration = duration
@@ -277,16 +277,16 @@ class TenthsOfSeconds:
     codec, tick = "aac", 0.1
 
     def __init__(self) -> None:
-        self.inside: list[MediaPacket] = []
+        self.inside: list[MediaUnit] = []
 
     def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
         raise NotImplementedError
 
-    def feed(self, packet: MediaPacket, at: float) -> list[MediaPacket]:
+    def feed(self, packet: MediaUnit, at: float) -> list[MediaUnit]:
         packet.pts = round(at / self.tick)
         return [packet]
 
-    def flush(self) -> list[MediaPacket]:
+    def flush(self) -> list[MediaUnit]:
         return self.inside
 
 

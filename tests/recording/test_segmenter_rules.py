@@ -15,7 +15,7 @@ from simulator.clips import make_clip
 
 pytest.importorskip("agent.recording.segmenter")
 
-from agent.media.containers import MediaPacket
+from agent.rtsp.media_unit import MediaUnit
 from agent.recording import segment_opener
 from agent.recording.options import RecordingOptions
 from tests.support.recording_bench import CAMERA, UNCUT, placement, sound_packets, training_class
@@ -70,7 +70,7 @@ def test_a_jump_just_before_a_key_frame_is_put_right_at_no_later_one(feed: Calla
     """What has not settled by the cut stays as it is: moved inside a file, its pictures would run backwards."""
     fed = feed()
 
-    def jumped(at: float, packet: MediaPacket) -> float:
+    def jumped(at: float, packet: MediaUnit) -> float:
         if at > 1.8:
             fed.shift(packet, 1000)
         return at + (0.3 if 1.8 < at < 1.84 else 0.0)
@@ -84,7 +84,7 @@ def test_a_jump_just_before_a_key_frame_is_put_right_at_no_later_one(feed: Calla
 def test_stamps_that_jump_at_a_key_frame_that_came_late_are_no_hole(feed: Callable[..., SegmenterFeed]) -> None:
     fed = feed()
 
-    def jumped(at: float, packet: MediaPacket) -> float:
+    def jumped(at: float, packet: MediaUnit) -> float:
         if at > 1.99:
             fed.shift(packet, 1000)
             return at + 0.3

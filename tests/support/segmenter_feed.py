@@ -1,4 +1,4 @@
-"""A segmenter fed with packets of a clip faster than they would come, on a clock that goes as the packets say."""
+"""A segmenter fed with the units of a clip faster than they would come, on a clock that goes as the packets say."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import av
+from av.bitstream import BitStreamFilterContext
 
 from agent.catalog import Catalog
 from agent.core.model import Segment
 from agent.drive import init_drive
-from agent.media.containers import MediaPacket
+from agent.mp4.nal import split_annex_b
 from agent.recording.assignment import Assignment
 from agent.recording.context import Connection, Storage
 from agent.recording.finisher import Finisher
@@ -22,8 +23,11 @@ from agent.recording.identity import RecordedUnit
 from agent.recording.open_segment import PictureHole
 from agent.recording.options import RecordingOptions
 from agent.recording.segmenter import Segmenter
-from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
+from agent.rtsp.connection import RtspConnection
+from agent.rtsp.formats import AudioFormat, VideoFormat
+from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.payload.parameter_sets import ParameterSets
 from simulator.clips import make_clip
 from tests.support.clocks import PacketClock
 from tests.support.recording_bench import CAMERA, UNCUT, ZONE, placement, training_class
@@ -61,8 +65,12 @@ class SegmenterFeed:
         self.catalog = Catalog(tmp / "catalog.db", ZONE)
         self.container = av.open(str(clip))
         streams = self.container.streams
-        self.video = streams.video[0]
-        self.audio = streams.audio[0] if streams.audio else None
+        self._video = streams.video[0]
+        self._audio = streams.audio[0] if streams.audio else None
+        self._filter = BitStreamFilterContext(f"{self._video.codec_context.name}_mp4toannexb", self._video)
+        self._sets = ParameterSets(self._video.codec_context.name)
+        self.video = VideoFormat(self._video.codec_context.name, self._video.time_base.denominator, rate=25.0)
+        self.audio = _describe_sound(self._audio) if self._audio else None
         cls = training_class()
         always = cls, placement(cls, self.clock.now(), 36000)
         self.finisher = Finisher(CAMERA, self.catalog, self.clock)
@@ -71,7 +79,7 @@ class SegmenterFeed:
         self.segmenter = Segmenter(
             Connection(
                 CAMERA,
-                cast(LiveStream, SimpleNamespace(video=self.video, audio=self.audio)),
+                cast(RtspConnection, SimpleNamespace(video=self.video, audio=self.audio)),
                 RecordedUnit(self.catalog, CAMERA, "", self.clock.now()),
             ),
             Storage(self.drive, self.catalog, self.finisher, cast(Syncer, self.syncer)),
@@ -82,8 +90,8 @@ class SegmenterFeed:
         self.holes: list[PictureHole] = []
         self.played = 0.0
 
-    def play(self, seconds: float, change: Callable[[float, MediaPacket], float | None] = lambda at, _: at) -> None:
-        """Go on for `seconds`. `change` may alter a packet; it returns when the packet arrives, None where it is lost."""
+    def play(self, seconds: float, change: Callable[[float, MediaUnit], float | None] = lambda at, _: at) -> None:
+        """Go on for `seconds`. `change` may alter a unit; it returns when the unit arrives, None where it is lost."""
         until = self.played + seconds
         for at, packet in self._packets(self.played, until):
             arrival = change(at, packet)
@@ -97,29 +105,41 @@ class SegmenterFeed:
                 break
         self.played = until
 
-    def _packets(self, since: float, until: float) -> Iterator[tuple[float, MediaPacket]]:
-        """The clip over and over, as one stream: (second, packet) in order of decoding."""
+    def _packets(self, since: float, until: float) -> Iterator[tuple[float, MediaUnit]]:
+        """The clip over and over, as one stream: (second, unit) in order of decoding."""
         start = since // ROUND_S * ROUND_S
         while start < until:
             self.container.seek(0)
             found = []
-            for packet in self.container.demux(*[s for s in (self.video, self.audio) if s is not None]):
+            for packet in self.container.demux(*[s for s in (self._video, self._audio) if s is not None]):
                 if packet.size and packet.pts is not None and packet.dts is not None:
-                    at, base = float(packet.dts * packet.time_base), round(start / packet.time_base)
-                    packet.pts, packet.dts = packet.pts + base, packet.dts + base
+                    at = float(packet.dts * packet.time_base)
+                    unit = self._make_unit(packet, round(start / packet.time_base))
                     if at < ROUND_S - 1e-9 and (since <= start + at < until or start + at < 0):
-                        found.append((start + at, packet))
+                        found.append((start + at, unit))
             yield from sorted(found, key=lambda item: item[0])
             start += ROUND_S
 
-    def is_video(self, packet: MediaPacket) -> bool:
-        return packet.stream_index == self.video.index
+    def _make_unit(self, packet: av.Packet[Any], base: int) -> MediaUnit:
+        is_video, is_key = packet.stream_index == self._video.index, packet.is_keyframe
+        pts, dts, duration = (packet.pts or 0) + base, (packet.dts or 0) + base, packet.duration or 0
+        if not is_video:
+            return MediaUnit(bytes(packet), pts, dts, duration, False)
+        data = b"".join(bytes(part) for part in self._filter.filter(packet))
+        self._sets.take(list(split_annex_b(data)) if is_key else [])
+        return MediaUnit(data, pts, dts, duration, True, is_key, self._sets.format() if is_key else None)
 
-    def shift(self, packet: MediaPacket, seconds: float) -> None:
-        """Put the stamps of a packet ahead."""
-        assert packet.pts is not None and packet.dts is not None
-        steps = round(seconds / packet.time_base)
-        packet.pts, packet.dts = packet.pts + steps, packet.dts + steps
+    def is_video(self, unit: MediaUnit) -> bool:
+        return unit.is_video
+
+    def get_rate(self, unit: MediaUnit) -> int:
+        """Return the ticks of the unit's track in a second."""
+        return self.video.clock_rate if unit.is_video or self.audio is None else self.audio.clock_rate
+
+    def shift(self, unit: MediaUnit, seconds: float) -> None:
+        """Put the stamps of a unit ahead."""
+        steps = round(seconds * self.get_rate(unit))
+        unit.pts, unit.dts = unit.pts + steps, unit.dts + steps
 
     def close(self) -> list[Segment]:
         """End the connection; the rows of all segments in order of time."""
@@ -131,6 +151,12 @@ class SegmenterFeed:
 
     def path(self, segment: Segment) -> Path:
         return self.drive.root / segment.path
+
+
+def _describe_sound(stream: av.AudioStream) -> AudioFormat:
+    context = stream.codec_context
+    config = bytes(context.extradata or b"")
+    return AudioFormat(context.name, "hbr", context.sample_rate, context.sample_rate, context.channels, config)
 
 
 def seconds(moment: datetime | None, begun: datetime = BEGUN) -> float:
