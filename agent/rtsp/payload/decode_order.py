@@ -40,7 +40,7 @@ class DecodeOrder:
     """
 
     def __init__(self, reorder: int | None, interval: int, rate: int) -> None:
-        self._depth = min(reorder or 0, MAX_DEPTH)
+        self._depth = min(max(0, reorder or 0), MAX_DEPTH)
         self._interval = max(1, interval)
         self._rate = rate
         self._waiting: list[MediaUnit] | None = [] if reorder is None else None

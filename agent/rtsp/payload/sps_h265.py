@@ -123,14 +123,9 @@ def _read_rate(bits: BitReader) -> float:
         return 0.0
     skip_colour_description(bits)
     bits.skip(3)
-    window = bits.left
     # some encoders leave the default display window out, flag and all
-    misplaced = window >= _TIMING_BITS + 2 and bits.peek(21) == _TIMING_BEGINS
+    misplaced = bits.left >= _TIMING_BITS + 2 and bits.peek(21) == _TIMING_BEGINS
     if not misplaced and bits.read_flag():
         for _ in range(4):
             bits.read_ue()
-    timing = bits.read_flag()
-    if timing and bits.left < _TIMING_BITS:
-        bits.left = window
-        timing = bits.read_flag()
-    return compute_rate(bits.read(32), bits.read(32)) if timing else 0.0
+    return compute_rate(bits.read(32), bits.read(32)) if bits.read_flag() else 0.0
