@@ -1,0 +1,25 @@
+"""Stamps for several frames of sound in one packet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.rtsp.media_unit import SoundFrame
+
+
+class FrameSteps:
+    """Frames of `samples` samples at `rate` a second, in ticks of a clock that may not divide by them."""
+
+    def __init__(self, samples: int, clock_rate: int, rate: int) -> None:
+        self._ticks, self._rate = samples * clock_rate, max(rate, 1)
+
+    def get_offset(self, number: int) -> int:
+        """Return the ticks from a packet's stamp to its frame `number`."""
+        return number * self._ticks // self._rate
+
+    def stamp(self, frames: Iterable[bytes], stamp: int, first: int = 0) -> list[SoundFrame]:
+        """Return frames that follow one another, the first of which is frame `first` of the packet with this stamp."""
+        return [
+            SoundFrame(frame, stamp + self.get_offset(n), self.get_offset(n + 1) - self.get_offset(n))
+            for n, frame in enumerate(frames, first)
+        ]
