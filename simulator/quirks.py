@@ -180,6 +180,7 @@ class PacketQuirks:
     sound_units      AAC, MPEG audio and AC-3: frames in one packet
     sound_mtu        AAC, AC-3: larger frames travel in fragments of that many bytes; 0: never
     latm             AAC travels as MP4A-LATM (RFC 6416) instead of mpeg4-generic
+    aal2             G.726 as AAL2-G726-32; False: as G726-32 (RFC 3551, the other order of nibbles)
     """
 
     marker: Literal["last", "all", "none", "sei"] = "last"
@@ -202,6 +203,7 @@ class PacketQuirks:
     sound_units: int = 1
     sound_mtu: int = 0
     latm: bool = False
+    aal2: bool = True
 
 
 @dataclass(frozen=True)
