@@ -124,7 +124,9 @@ class VirtualCamera:
         audio = next((source.audio for source in sources.values() if source.audio), None)
         self.state.audio = []
         if audio:
-            self.state.audio = [AudioEncoder("audio", ENCODINGS[audio.codec], sample_rate=audio.clock // 1000)]
+            self.state.audio = [
+                AudioEncoder("audio", ENCODINGS.get(audio.codec, "G711"), sample_rate=audio.rate // 1000)
+            ]
 
     @property
     def address(self) -> str:

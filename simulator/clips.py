@@ -11,11 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 VideoCodec = Literal["h264", "hevc"]
-AudioCodec = Literal["aac", "alaw", "ulaw"]
+AudioCodec = Literal["aac", "alaw", "ulaw", "opus", "mp3", "mp2", "ac3", "l16", "g722", "g726"]
 PicturePlane = npt.NDArray[np.uint8]
 SoundSamples = npt.NDArray[np.float32]
 
 ENCODERS = {"h264": "libx264", "hevc": "libx265", "aac": "aac", "alaw": "pcm_alaw", "ulaw": "pcm_mulaw"}
+ENCODERS |= {"opus": "libopus", "mp3": "libmp3lame", "mp2": "mp2", "ac3": "ac3", "l16": "pcm_s16be"}
+ENCODERS |= {"g722": "g722", "g726": "g726"}
+SAMPLE_FORMATS = {"aac": "fltp", "mp3": "fltp", "ac3": "fltp"}
+SAMPLE_RATES = {"aac": 16_000, "l16": 16_000, "g722": 16_000, "alaw": 8_000, "ulaw": 8_000, "g726": 8_000}
+BIT_RATES = {"aac": 32_000, "mp3": 64_000, "mp2": 96_000, "ac3": 96_000, "opus": 32_000, "g726": 32_000}
 INDEX_BITS = 24
 FLASH_S = 0.08
 """Duration in seconds of the white square and the beep with which every second begins."""
@@ -32,18 +37,24 @@ def make_clip(
     key_seconds: float = 2.0,
     sample_rate: int | None = None,
     loudness: float = 0.1,
+    b_frames: int = 0,
+    open_gop: bool = False,
+    slices: int = 1,
 ) -> Path:
     """Write a moving test picture with tones; returns `path`.
 
-    G.711 needs a path ending in .mov (MP4 cannot hold it) and has 8 kHz. AAC has 16 kHz by default, so that durations that
-    are multiples of 1.6 s hold a whole number of AAC frames and a loop has no seam. `bit_rate` is in bit/s; without it the
-    quality is constant. `loudness` is the amplitude of the tone (0 to 1). `read_index` and `tone` describe the content.
+    G.711 and L16 need a path ending in .mov, G.722 and G.726 one ending in .nut (MP4 cannot hold them); G.711 has 8 kHz.
+    AAC has 16 kHz by default, so that durations that are multiples of 1.6 s hold a whole number of AAC frames and a loop has
+    no seam. `bit_rate` is in bit/s; without it the quality is constant. `loudness` is the amplitude of the tone (0 to 1).
+    `read_index` and `tone` describe the content. `open_gop`: B-frames before a key frame refer to the one before it.
     """
-    rate = sample_rate or (16000 if audio == "aac" else 8000)
+    rate = sample_rate or SAMPLE_RATES.get(audio or "aac", 48_000)
     sound = make_tone(seconds, rate, loudness) if audio else None
     width, height = size
     canvas = _TestPattern(width, height, fps, noisy=bit_rate is not None) if codec else None
-    with ClipWriter(path, size, fps, codec, audio, rate, bit_rate, key_seconds) as writer:
+    with ClipWriter(
+        path, size, fps, codec, audio, rate, bit_rate, key_seconds, b_frames=b_frames, open_gop=open_gop, slices=slices
+    ) as writer:
         for index in range(round(seconds * fps)):
             if canvas:
                 writer.picture(canvas.frame(index))
@@ -135,7 +146,11 @@ class ClipWriter:
         bit_rate: int | None = None,
         key_seconds: float = 2.0,
         quality: int = 26,
+        b_frames: int = 0,
+        open_gop: bool = False,
+        slices: int = 1,
     ) -> None:
+        self._b_frames, self._open_gop, self._slices = b_frames, open_gop, slices
         self._container = av.open(str(path), "w")
         self._video: av.VideoStream | None = None
         self._audio: av.AudioStream | None = None
@@ -150,9 +165,9 @@ class ClipWriter:
         stream = self._container.add_stream(ENCODERS[codec], rate=rate)
         assert isinstance(stream, av.AudioStream)
         stream.codec_context.layout = "mono"
-        stream.codec_context.format = "fltp" if codec == "aac" else "s16"
-        if codec == "aac":
-            stream.codec_context.bit_rate = 32_000
+        stream.codec_context.format = SAMPLE_FORMATS.get(codec, "s16")
+        if codec in BIT_RATES:
+            stream.codec_context.bit_rate = BIT_RATES[codec]
         return stream
 
     def _add_video(
@@ -165,14 +180,21 @@ class ClipWriter:
         context = stream.codec_context
         context.time_base = Fraction(1, fps)
         context.gop_size = keys
-        # Cameras send no B-frames, and a key frame exactly at its time.
-        options = {"preset": "ultrafast", "bf": "0", "forced-idr": "1"}
+        # most cameras send no B-frames, and a key frame exactly at its time
+        bf, gop = self._b_frames, int(self._open_gop)
+        options = {"preset": "ultrafast", "bf": str(bf), "forced-idr": "1"}
         if codec == "h264":
-            options |= {"sc_threshold": "0", "profile": "main" if bit_rate else "baseline"}
+            options |= {"sc_threshold": "0", "profile": "main" if bit_rate or bf else "baseline"}
+            if gop:
+                options["x264-params"] = "open-gop=1"
+            if self._slices > 1:
+                options["slices"] = str(self._slices)
+                options["x264-params"] = f"sliced-threads=0:open-gop={gop}"
         else:
             context.codec_tag = "hvc1"
-            options["x265-params"] = f"keyint={keys}:min-keyint={keys}:scenecut=0:bframes=0:log-level=error"
-            options["x265-params"] += ":open-gop=0:pools=1:frame-threads=1"
+            options["x265-params"] = f"keyint={keys}:min-keyint={keys}:scenecut=0:bframes={bf}:log-level=error"
+            options["x265-params"] += f":open-gop={gop}:pools=1:frame-threads=1"
+            options["x265-params"] += f":slices={self._slices}" if self._slices > 1 else ""
         if bit_rate:
             context.bit_rate = bit_rate
             options |= {"maxrate": str(bit_rate), "bufsize": str(bit_rate)} if codec == "h264" else {}

@@ -11,9 +11,11 @@ import av
 import numpy as np
 
 from simulator.clips import ClipWriter, SoundSamples
-from simulator.source import AUDIO_CODECS, MediaSource, load_source
+from simulator.source import MediaSource, load_source
 
 LONGEST_KEY_GAP = 4.0
+USUAL_SOUND = ("aac", "pcm_alaw", "pcm_mulaw")
+"""What most cameras send."""
 SOUND_RATE = 16000
 
 
@@ -25,7 +27,7 @@ def convert_for_camera(path: Path, folder: Path, seconds: float = 120.0) -> Path
     with av.open(str(path)) as container:
         if not container.streams.video:
             raise ValueError(f"{path.name} holds no picture")
-        sound_fits = all(s.codec_context.name in AUDIO_CODECS for s in container.streams.audio)
+        sound_fits = all(s.codec_context.name in USUAL_SOUND for s in container.streams.audio)
     try:
         source = load_source(path) if sound_fits else None
     except ValueError:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from simulator.rtp import build_sdp
 from simulator.rtsp_auth import is_authorized, make_challenge
+from simulator.sdp import build_sdp
 from simulator.source import Kind, load_source
 from simulator.stream import KINDS, RtpStream, StreamFaults
 

@@ -17,15 +17,21 @@ import av
 Kind = Literal["video", "audio"]
 
 VIDEO_CODECS = {"h264": "H264", "hevc": "H265"}
-AUDIO_CODECS = {"aac": "MPEG4-GENERIC", "pcm_alaw": "PCMA", "pcm_mulaw": "PCMU"}
+AUDIO_CODECS = {"aac": "MPEG4-GENERIC", "pcm_alaw": "PCMA", "pcm_mulaw": "PCMU", "g722": "G722", "pcm_s16be": "L16"}
+AUDIO_CODECS |= {"g726": "G726-32", "opus": "opus", "mp3float": "MPA", "mp2": "MPA", "ac3": "AC3"}
+RTP_CLOCKS = {"g722": 8000, "opus": 48_000, "mp3float": 90_000, "mp2": 90_000}
+"""Clock rates in Hz that are not the sample rate (RFC 3551, 7587)."""
 MAX_BYTES = 300_000_000
-G711_CHUNK = 320
-"""Bytes of G.711 per packet: 40 ms at 8 kHz, which most cameras send."""
+PACKET_S = 0.04
+"""Seconds of sound in a packet of a codec without frames, as most cameras send."""
 
 
 @dataclass(frozen=True)
 class SourceTrack:
-    """One stream of a source: codec name (FFmpeg's), RTP clock rate in Hz, parameter sets or AudioSpecificConfig."""
+    """One stream of a source: codec name (FFmpeg's), RTP clock rate in Hz, parameter sets or AudioSpecificConfig.
+
+    `byte_rate`: bytes a second of sound without frames, 0 for other codecs; `rate`: samples a second.
+    """
 
     kind: Kind
     codec: str
@@ -36,11 +42,16 @@ class SourceTrack:
     width: int = 0
     height: int = 0
     fps: float = 0.0
+    rate: int = 0
+    byte_rate: int = 0
 
 
 @dataclass(frozen=True)
 class SourceSample:
-    """One frame: `due` and `pts` in seconds from the start of the file; video as NAL units, sound as one unit."""
+    """One frame: `due` and `pts` in seconds from the start of the file; video as NAL units, sound as one unit.
+
+    Several units of sound are frames that travel in one packet.
+    """
 
     kind: Kind
     due: float
@@ -80,7 +91,7 @@ def _load_packets(path: Path, stamp: tuple[int, int]) -> MediaSource:
         video = next((s for s in container.streams.video if s.codec_context.name in VIDEO_CODECS), None)
         audio = next((s for s in container.streams.audio if s.codec_context.name in AUDIO_CODECS), None)
         if video is None and audio is None:
-            raise ValueError(f"{path.name} holds neither H.264 or H.265 video nor AAC or G.711 sound")
+            raise ValueError(f"{path.name} holds neither H.264 or H.265 video nor sound that RTP carries")
         video_track = _build_video_track(video) if video else None
         audio_track = _build_audio_track(audio) if audio else None
         pictures: list[SourceSample] = []
@@ -121,8 +132,8 @@ def _assemble(
     while pictures and not pictures[0].key:
         pictures.pop(0)
     zero = pictures[0].due if pictures else max(0.0, sounds[0].due)
-    if audio and audio.codec != "aac":
-        sounds = list(_rechunk_sound(sounds, audio.clock))
+    if audio and audio.byte_rate:
+        sounds = list(_rechunk_sound(sounds, audio.byte_rate))
     # encoder delay before the first picture and sound beyond the end would be played twice at each new round
     sounds = [s for s in sounds if -1e-6 <= s.due - zero < end - zero - 1e-6]
     samples = sorted(pictures + sounds, key=lambda s: s.due)
@@ -148,16 +159,20 @@ def _build_video_track(stream: av.VideoStream) -> SourceTrack:
 
 def _build_audio_track(stream: av.AudioStream) -> SourceTrack:
     context = stream.codec_context
-    rate, channels = context.sample_rate, context.channels
-    return SourceTrack("audio", context.name, rate, channels=channels, config=context.extradata or b"")
+    rate, channels, name = context.sample_rate, context.channels or 1, context.name  # NUT names no channels for G.726
+    sizes = {"pcm_alaw": rate, "pcm_mulaw": rate, "pcm_s16be": 2 * rate, "g722": rate // 2, "g726": rate // 2}
+    config = (context.extradata or b"") if name == "aac" else b""
+    clock, byte_rate = RTP_CLOCKS.get(name, rate), sizes.get(name, 0) * channels
+    return SourceTrack("audio", name, clock, channels=channels, config=config, rate=rate, byte_rate=byte_rate)
 
 
-def _rechunk_sound(sounds: list[SourceSample], rate: int) -> Iterator[SourceSample]:
+def _rechunk_sound(sounds: list[SourceSample], byte_rate: int) -> Iterator[SourceSample]:
     whole = b"".join(s.units[0] for s in sounds)
     start = sounds[0].pts if sounds else 0.0
-    for at in range(0, len(whole) - G711_CHUNK + 1, G711_CHUNK):
-        moment = start + at / rate
-        yield SourceSample("audio", moment, moment, True, (whole[at : at + G711_CHUNK],))
+    size = round(byte_rate * PACKET_S)
+    for at in range(0, len(whole) - size + 1, size):
+        moment = start + at / byte_rate
+        yield SourceSample("audio", moment, moment, True, (whole[at : at + size],))
 
 
 def split_units(data: bytes, extradata: bytes, codec: str) -> Iterator[bytes]:
