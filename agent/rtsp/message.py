@@ -12,7 +12,7 @@ MAX_HEAD = 16 << 10
 MAX_BODY = 64 << 10
 """Bytes of a head and of a body at most; session descriptions of cameras have some 2 KiB."""
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Bytes that no head contains, whatever its charset."""
 
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from agent.rtsp.authorization import Authorization
 from agent.rtsp.message import RtspMessage
 from agent.rtsp.refusal import build_redirect_error, build_refusal_error
-from agent.rtsp.reply_headers import parse_session
+from agent.rtsp.reply_headers import SESSION_TIMEOUT_S, parse_session
 from agent.rtsp.target import StreamTarget
 from agent.rtsp.urls import normalize_rtsp_url, resolve_redirect
 
 _REDIRECTS = 3
-_SESSION_S = 60.0
-"""How long a session lives without a sign of life where the camera does not say (RFC 2326, 12.37)."""
 ReplyHandler = Callable[[RtspMessage], None]
 
 
@@ -46,7 +44,7 @@ class RtspSession:
         self._sequence = self._redirects = 0
         self._pending: SentRequest | None = None
         self._session_id = ""
-        self._session_s = _SESSION_S
+        self._session_s = SESSION_TIMEOUT_S
         self._methods: frozenset[str] = frozenset()
         self._next_sign = float("inf")
 
@@ -89,7 +87,9 @@ class RtspSession:
         """Note the session's name and life time."""
         if value := reply.one("Session"):
             self._session_id, seconds = parse_session(value)
-            self._session_s = seconds or _SESSION_S
+            # the reply to PLAY names the session alone
+            if "timeout" in value.lower():
+                self._session_s = seconds
 
     def keep_alive(self, uri: str, now: float) -> None:
         """Send a sign of life where one is due: at half the session's life time. `now`: monotonic seconds."""

@@ -15,16 +15,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent import i18n
 from agent.core.alert_model import AlertKind
 from agent.core.errors import CameraDenied, CameraError, CameraUnreachable
-from agent.recording import rtsp
 from agent.recording.options import RecordingOptions, StreamSource
-from agent.recording.rtsp import RtspMessage
-from agent.recording.stream import LiveStream
+from agent.rtsp.connection import RtspConnection
+from agent.rtsp.target import StreamTarget
 from simulator.rtsp import RtspServer, _RtspConnection
 from tests.support import hostile_rtsp as rogue
 from tests.support.hostile_rtsp import PASSWORD, USER, hostile
@@ -44,7 +41,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def refused(url: str, timeout: float = TIMEOUT) -> CameraError:
     """What is said of a stream that cannot be opened, with an account."""
     with pytest.raises(CameraError) as caught:
-        LiveStream(StreamSource(url, USER, PASSWORD), timeout).close()
+        RtspConnection(StreamTarget(url, USER, PASSWORD), timeout).close()
     assert PASSWORD not in str(caught.value) and "127.0.0.1:" in str(caught.value)
     return caught.value
 
@@ -108,7 +105,7 @@ def test_a_redirect_on_the_same_host_is_followed(clips: Path) -> None:
         away = rogue.says("301 Moved", f"Location: {real.url('main')}")
         with (
             hostile(rogue.asks(MD5, then=away)) as server,
-            LiveStream(StreamSource(server.url, USER, PASSWORD), 3.0) as stream,
+            RtspConnection(StreamTarget(server.url, USER, PASSWORD), 3.0) as stream,
         ):
             assert wait_for(lambda: stream.read(), "no picture") < 5
     assert real.wrong == 0
@@ -146,7 +143,7 @@ def test_a_nonce_that_is_good_once_is_answered_anew(clips: Path, monkeypatch: py
     monkeypatch.setattr(RtspServer, "allows", allows)
     with (
         camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server,
-        LiveStream(StreamSource(server.url("main"), USER, PASSWORD), 3.0) as stream,
+        RtspConnection(StreamTarget(server.url("main"), USER, PASSWORD), 3.0) as stream,
     ):
         assert wait_for(lambda: stream.read(), "no picture") < 5
 
@@ -171,7 +168,7 @@ def test_a_sign_of_life_is_repeated_where_its_nonce_was_too_old(clips: Path, mon
     monkeypatch.setattr(_RtspConnection, "_reply", with_session(reply, ";timeout=2"))
     with (
         camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server,
-        LiveStream(StreamSource(server.url("main"), USER, PASSWORD), 3.0) as stream,
+        RtspConnection(StreamTarget(server.url("main"), USER, PASSWORD), 3.0) as stream,
     ):
         begun = time.monotonic()
         while time.monotonic() - begun < 4.5:
@@ -188,7 +185,7 @@ def test_a_camera_that_is_first_at_work_on_it_is_waited_for(clips: Path, monkeyp
         reply(self, status, asked, body, **more)
 
     monkeypatch.setattr(_RtspConnection, "_reply", twice)
-    with camera(clip(clips, "h264", "aac")) as server, LiveStream(StreamSource(server.url("main")), 3.0) as stream:
+    with camera(clip(clips, "h264", "aac")) as server, RtspConnection(StreamTarget(server.url("main")), 3.0) as stream:
         assert wait_for(lambda: stream.read(), "no picture") < 5
 
 
@@ -227,7 +224,7 @@ def test_each_refusal_has_its_words(status: str, key: str) -> None:
 
 def test_a_name_that_nobody_knows_is_told_as_that() -> None:
     with pytest.raises(CameraUnreachable) as caught:
-        LiveStream(StreamSource("rtsp://no-such-camera.invalid/main"), TIMEOUT)
+        RtspConnection(StreamTarget("rtsp://no-such-camera.invalid/main"), TIMEOUT)
     assert caught.value.key == "recording.no_name" and "no-such-camera.invalid" in str(caught.value)
 
 
@@ -390,7 +387,7 @@ def test_bytes_that_a_camera_loses_cost_their_picture_not_the_connection(
 
     monkeypatch.setattr(_RtspConnection, "send", lossy)
     arrivals: list[float] = []
-    with camera(clip(clips, "h264", "aac")) as server, LiveStream(StreamSource(server.url("main")), 3.0) as stream:
+    with camera(clip(clips, "h264", "aac")) as server, RtspConnection(StreamTarget(server.url("main")), 3.0) as stream:
         begun = time.monotonic()
         while time.monotonic() - begun < 4:
             if stream.read():
@@ -404,82 +401,7 @@ def test_no_secret_is_logged(clips: Path, caplog: pytest.LogCaptureFixture) -> N
     assert PASSWORD not in caplog.text and not server.secrets()
 
 
-# Messages
-
-
-def test_a_message_is_read_as_it_comes() -> None:
-    whole = RtspMessage("RTSP/1.0 200 OK", (("CSeq", "3"), ("Content-Length", "2")), b"hi").encode()
-    for cut in range(len(whole)):
-        assert rtsp.parse_message(whole[:cut]) == (None, 0)
-    message, length = rtsp.parse_message(whole + b"$")
-    assert message and length == len(whole) and message.body == b"hi" and message.one("cseq") == "3"
-    assert rtsp.parse_message(b"RTSP/1.0 200 OK\nCSeq: 1\n\n$")[0] is not None
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=50)), max_size=20), st.integers(1, 40))
-def test_frames_come_through_in_whatever_pieces(frames: list[tuple[int, bytes]], piece: int) -> None:
-    sent = b"".join(frame(channel, payload) for channel, payload in frames)
-    out, held = b"", b""
-    for at in range(0, len(sent), piece):
-        held += sent[at : at + piece]
-        places, messages, used = rtsp.split_interleaved(held, len(held), {0, 1})
-        out += b"".join(held[first:last] for first, last in places)
-        held = held[used:]
-        assert not messages
-    assert held == b"" and out == b"".join(frame(channel, p) for channel, p in frames if channel < 2)
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_bring_it_out_of_step(data: bytes) -> None:
-    try:
-        places, _, used = rtsp.split_interleaved(data, len(data), {0, 1})
-    except (rtsp.RtspTooLarge, rtsp.RtspUnreadable):
-        return
-    assert used <= len(data) and all(0 <= first < last <= used for first, last in places)
-
-
-def test_what_is_lost_is_left_out_up_to_the_next_frame() -> None:
-    good = frame(0, b"picture") + frame(1, b"report")
-    for lost in (b"ABC\x00\x01$\x05\x00\x09xx", b"\xff$", b"GET_ \x02" * 3000, b"RTSP/1.0\x03"):
-        places, messages, used = rtsp.split_interleaved(good + lost + good, len(good) * 2 + len(lost), {0, 1})
-        assert (good + lost + good)[places[-1][0] : places[-1][1]] == good and not messages
-        assert used == len(good) * 2 + len(lost)
-
-
-@pytest.mark.parametrize(
-    ("told", "read"),
-    [
-        ("551045787;timeout=60", "551045787;timeout=60"),
-        ("12 ; Timeout = 10", "12;timeout=10"),
-        ("12; timeout=30;x=1", "12;timeout=30"),
-        ("12;x=1;timeout=30", "12;timeout=30"),
-        (" 12 ", "12"),
-        ("12;timeout=never", "12"),
-        ("", ""),
-    ],
-)
-def test_a_session_is_read_however_it_is_written(told: str, read: str) -> None:
-    assert rtsp.normalize_session(told) == read
-
-
-def test_redirects_are_compared_by_host() -> None:
-    old, peer = "rtsp://cam.local:554/a", "10.0.0.5"
-    assert rtsp.resolve_redirect(old, "rtsp://cam.local/b?c=1", peer) == "rtsp://cam.local:554/b?c=1"
-    assert rtsp.resolve_redirect(old, "rtsp://10.0.0.5:8554/b", peer) == "rtsp://10.0.0.5:8554/b"
-    for away in (
-        "rtsp://10.0.0.6/b",
-        "http://cam.local/b",
-        "rtsp://u:p@cam.local/b",
-        "",
-        "rtsp://cam.local:x/",
-        "/b",
-        "rtsp://[::1",
-    ):
-        assert rtsp.resolve_redirect(old, away, peer) == ""
-    assert rtsp.normalize_rtsp_url("rtsp://[fe80::1]/a b\r\nX: y#z") == "rtsp://[fe80::1]:554/a%20bX:%20y"
-
-
-# What FFmpeg says itself
+# Signs of life, TLS
 
 
 @pytest.mark.parametrize("timeout", [";timeout=2", "; timeout=2"])
@@ -496,7 +418,7 @@ def test_signs_of_life_and_the_farewell_reach_the_camera_with_proof(
     monkeypatch.setattr(_RtspConnection, "_answer", hear)
     monkeypatch.setattr(_RtspConnection, "_reply", with_session(reply, timeout))
     with camera(clip(clips, "h264", "aac"), username=USER, password=PASSWORD) as server:
-        with LiveStream(StreamSource(server.url("main"), USER, PASSWORD), 3.0) as stream:
+        with RtspConnection(StreamTarget(server.url("main"), USER, PASSWORD), 3.0) as stream:
             begun = time.monotonic()
             while time.monotonic() - begun < 3:
                 stream.read()
