@@ -27,7 +27,6 @@ from agent.recording.writer import check_space
 from agent.rtsp.media_unit import MediaUnit
 from agent.rtsp.payload.picture_format import PictureFormat
 
-
 USUAL_RATE = 25.0
 """Pictures a second where nothing says it."""
 

@@ -105,7 +105,8 @@ class EncodedSound:
 
 def build_sound(stream: av.AudioStream | None) -> Sound | None:
     """Return how the sound of a stream goes into MP4; None where it has none, or in a codec that FFmpeg does not know."""
-    if not hasattr(stream, "codec_context"): return None
+    if not hasattr(stream, "codec_context"):
+        return None
     if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
         return None
     copied = stream.codec_context.name == "aac" and stream.codec_context.extradata

@@ -23,6 +23,7 @@ from agent.rtsp.tracks import AudioTrack, VideoTrack, choose_tracks
 from agent.rtsp.urls import resolve_aggregate, resolve_control
 from agent.rtsp.video_receiver import VideoReceiver
 
+
 class RtspClient:
     """Opens and receives one stream. Methods raise CameraDenied and CameraUnreachable.
 

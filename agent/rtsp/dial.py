@@ -72,7 +72,9 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _connect(family: socket.AddressFamily, address: tuple[str | int | bytes, ...], check: Callable[[], None]) -> socket.socket:
+def _connect(
+    family: socket.AddressFamily, address: tuple[str | int | bytes, ...], check: Callable[[], None]
+) -> socket.socket:
     """Connect to one address. Raises OSError."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -9,8 +9,6 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from agent.bureau import probe_broker
 from agent.bureau.connection import build_tls_context
 from agent.cameras.worker import CameraWorker

@@ -22,7 +22,8 @@ from agent.credentials.attempts import MAX_ATTEMPTS
 from agent.media import containers
 from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.outage import Outage
-from agent.recording.stream import LiveStream
+from agent.rtsp.connection import RtspConnection
+from agent.rtsp.target import StreamTarget
 from simulator import rtp, rtsp
 from simulator.rtsp import RtspServer
 from simulator.source import SourceSample, SourceTrack
@@ -257,8 +258,8 @@ def test_a_session_name_in_gbk_is_no_fault(clips: Path, monkeypatch: pytest.Monk
     server = RtspServer({"main": clip(clips, "h264", "aac")})
     server.start()
     try:
-        with LiveStream(StreamSource(server.url("main")), 3.0) as stream:
-            assert stream.read() is not None
+        with RtspConnection(StreamTarget(server.url("main")), 3.0) as stream:
+            assert stream.read()
     finally:
         server.stop()
 

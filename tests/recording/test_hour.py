@@ -22,10 +22,11 @@ from agent.recording.finisher import Finisher
 from agent.recording.identity import RecordedUnit
 from agent.recording.options import RecordingOptions
 from agent.recording.segmenter import Segmenter
-from agent.recording.stream import LiveStream
 from agent.recording.syncer import Syncer
+from agent.rtsp.connection import RtspConnection
 from simulator.clips import make_clip
 from tests.support.clocks import PacketClock
+from tests.support.media_units import ClipUnits
 from tests.support.recording_bench import CAMERA, ZONE, beeps, flashes, placement, training_class
 
 ROUND_S = 8
@@ -59,8 +60,8 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
     cls = training_class()
     plan = cls, placement(cls, clock.now(), 2 * seconds)
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog, av.open(str(film)) as container:
-        video, sound = container.streams.video[0], container.streams.audio[0]
-        stream = cast(LiveStream, SimpleNamespace(video=video, audio=sound))
+        units, sound = ClipUnits(container), container.streams.audio[0]
+        stream = cast(RtspConnection, SimpleNamespace(video=units.video, audio=units.audio))
         finisher = Finisher(CAMERA, catalog, clock)
         finisher.start()
         try:
@@ -79,7 +80,7 @@ def recorded(tmp_path: Path, audio: str, seconds: float, lost: float) -> tuple[P
                     clock.passed = at
                     if packet.stream_index == sound.index and chance.random() < lost:
                         continue
-                    segmenter.feed(packet, clock.monotonic())
+                    segmenter.feed(units.make(packet), clock.monotonic())
                     if at - ticked > 0.3:
                         ticked = at
                         segmenter.tick(clock.monotonic())

@@ -23,7 +23,6 @@ from agent.drive import init_drive
 from agent.media import containers
 from agent.mp4.repair import find_whole_end, list_top_boxes, restore_header
 from agent.recording.options import StreamSource
-from agent.recording.parameters import find_parameter_sets, join_parameter_sets
 from agent.recording.recover import recover
 from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
@@ -102,19 +101,6 @@ class TestTimeline:
             placed = line.place(stamp, arrival)
             assert placed is not None and placed.at > before
             before = placed.at
-
-
-@pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_parameter_sets_come_back_out_of_a_key_frame(codec: str, clips: Path) -> None:
-    made = clip(clips, codec, "alaw" if codec == "hevc" else "aac")
-    with camera(made) as server, av.open(server.url("main"), options={"rtsp_transport": "tcp"}) as container:
-        packet = next(p for p in container.demux(video=0) if p.is_keyframe)
-        extradata = container.streams.video[0].codec_context.extradata
-        found = find_parameter_sets(bytes(packet), codec)
-    assert found == find_parameter_sets(extradata, codec)
-    assert len(found) == (2 if codec == "h264" else 3)
-    assert find_parameter_sets(join_parameter_sets(found, codec), codec) == found
-    assert find_parameter_sets(b"", codec) == find_parameter_sets(b"\x00\x00\x01", codec) == frozenset()
 
 
 @pytest.fixture

@@ -20,9 +20,12 @@ import pytest
 from agent.core.errors import Shortage
 from agent.drive.identity import is_drive_errno, to_drive_error
 from agent.recording.options import RecordingOptions, StreamSource
+from agent.recording.picture_template import open_template
 from agent.recording.sound import build_sound
-from agent.recording.stream import LiveStream
 from agent.recording.writer import SegmentFile, SegmentWriter, Tracks
+from agent.rtsp.connection import RtspConnection
+from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.target import StreamTarget
 from tests.support.recording_bench import (
     RecordingBench,
     breaks,
@@ -79,52 +82,57 @@ def test_stamps_of_sound_that_step_back_come_out_forward(codec: str, back_ms: fl
 
 
 @contextmanager
-def written(rig: RecordingBench, stream: LiveStream) -> Iterator[SegmentWriter]:
-    from agent.recording.parameters import PictureFormat
-
-    context = stream.video.codec_context
-    folder = rig.drive.make_folder("x")
-    picture = PictureFormat(context.name, context.extradata or b"", context.width, context.height)
+def written(rig: RecordingBench, stream: RtspConnection, first: MediaUnit) -> Iterator[SegmentWriter]:
+    assert first.format is not None
+    template = open_template(first.format, first.data)
+    assert template is not None
     writer = SegmentWriter(
         rig.drive,
-        SegmentFile(folder, "a.mp4", ".a.part"),
-        Tracks(stream.video, picture, build_sound(stream.audio)),
+        SegmentFile(rig.drive.make_folder("x"), "a.mp4", ".a.part"),
+        Tracks(template, stream.video.clock_rate, build_sound(stream.audio)),
         start=0.0,
         fragment_seconds=0.3,
     )
+    template.close()
     yield writer
     writer.close()
     writer.commit()
 
 
+def read_units(stream: RtspConnection) -> Iterator[MediaUnit]:
+    while True:
+        yield from stream.read()
+
+
 def test_the_muxer_refuses_a_packet_and_takes_the_next(
     clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with camera(clip(clips, "h264", "aac")) as server, LiveStream(StreamSource(server.url("main")), 3.0) as stream:
+    with camera(clip(clips, "h264", "aac")) as server, RtspConnection(StreamTarget(server.url("main")), 3.0) as stream:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")))
+        units = read_units(stream)
+        first = next(unit for unit in units if unit.is_key)
         pictures = sounds = 0
-        with written(rig, stream) as writer:
-            assert writer.empty
+        sound = build_sound(stream.audio)
+        assert sound is not None
+        with written(rig, stream, first) as writer:
+            assert writer.empty and writer.video(first)
             while pictures < 50:
-                packet = stream.read()
-                if packet is None or packet.pts is None or packet.dts is None:
+                unit = next(units)
+                if not unit.is_video:
+                    for packet in sound.feed(unit.data, unit.pts * sound.tick, 0.064):
+                        if sounds in (5, 6):
+                            packet.pts = packet.dts = 0
+                        writer.audio(packet)
+                        sounds += 1
                     continue
-                if packet.stream.type == "audio":
-                    if sounds in (5, 6):
-                        packet.pts = packet.dts = 0
-                    writer.audio(packet)
-                    sounds += 1
-                elif pictures == 20:
-                    packet.pts = packet.dts - 10
-                    assert not writer.video(packet)
-                    pictures += 1
-                else:
-                    assert writer.video(packet)
-                    pictures += 1
+                if pictures == 20:
+                    unit.pts = unit.dts - 10
+                assert writer.video(unit) is (pictures != 20)
+                pictures += 1
             assert not writer.empty
     file = rig.root / "x/a.mp4"
     with av.open(str(file)) as container:
-        assert sum(1 for p in container.demux(video=0) if p.size) == 49
+        assert sum(1 for p in container.demux(video=0) if p.size) == 50
     assert len(sound_packets(file)) == sounds - 2
     assert caplog.text.count("a.mp4") == 1, "said once a file"
 
@@ -132,16 +140,17 @@ def test_the_muxer_refuses_a_packet_and_takes_the_next(
 def test_a_picture_that_no_file_takes_is_a_fault_of_the_stream(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, spoil = LiveStream.read, threading.Event()
+    read, spoil = RtspConnection.read, threading.Event()
 
-    def spoilt(self: LiveStream) -> av.Packet[Any] | None:
-        packet = read(self)
-        if spoil.is_set() and packet and packet.stream.type == "video" and packet.dts and not packet.is_keyframe:
-            spoil.clear()
-            packet.pts = packet.dts - 5
-        return packet
+    def spoilt(self: RtspConnection) -> list[MediaUnit]:
+        units = read(self)
+        for unit in units:
+            if spoil.is_set() and unit.is_video and not unit.is_key:
+                spoil.clear()
+                unit.pts = unit.dts - 5
+        return units
 
-    monkeypatch.setattr(LiveStream, "read", spoilt)
+    monkeypatch.setattr(RtspConnection, "read", spoilt)
     with camera(clip(clips, "h264", "aac")) as server:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")), RecordingOptions(segment_seconds=1e7))
         with recording(rig):
@@ -161,15 +170,16 @@ def test_a_picture_that_no_file_takes_is_a_fault_of_the_stream(
 def test_key_frames_that_no_file_takes_leave_no_empty_files(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = LiveStream.read
+    read = RtspConnection.read
 
-    def spoilt(self: LiveStream) -> av.Packet[Any] | None:
-        packet = read(self)
-        if packet and packet.stream.type == "video" and packet.dts:
-            packet.pts = packet.dts - 5
-        return packet
+    def spoilt(self: RtspConnection) -> list[MediaUnit]:
+        units = read(self)
+        for unit in units:
+            if unit.is_video and unit.dts:
+                unit.pts = unit.dts - 5
+        return units
 
-    monkeypatch.setattr(LiveStream, "read", spoilt)
+    monkeypatch.setattr(RtspConnection, "read", spoilt)
     with camera(clip(clips, "h264", "aac")) as server:
         rig = RecordingBench(tmp_path, StreamSource(server.url("main")))
         rig.start()

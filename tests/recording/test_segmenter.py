@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.media import containers
-from agent.rtsp.media_unit import MediaUnit
 from agent.recording.assignment import Assignment
 from agent.recording.options import RecordingOptions
+from agent.rtsp.media_unit import MediaUnit
 from simulator.clips import make_clip
 from tests.support.recording_bench import (
     UNCUT,

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import av
 import pytest
 
-from agent.rtsp.media_unit import MediaUnit
 from agent.recording.frame_interval import SEAM, FrameInterval
 from agent.recording.segmenter import is_next_slot
 from agent.recording.sound_queue import SoundQueue, SoundStep
-from agent.recording.stamp_repair import MAX_PENDING, StampRepair
+from agent.recording.stamp_repair import StampRepair
 from agent.recording.timeline import WINDOW, PlacedPacket, Timeline
 from agent.recording.wall_clock import DRIFT, STEP, WallClock, to_instant
+from agent.rtsp.media_unit import MediaUnit
 from tests.support.clocks import PacketClock
 
 FRAME = 0.04
@@ -153,12 +153,8 @@ class TestWallClock:
         assert to_instant(86400.5) == datetime(1970, 1, 2, microsecond=500000, tzinfo=UTC)
 
 
-def packet(pts: int | None, dts: int | None = None, duration: int | None = None) -> MediaUnit:
-    made: MediaUnit = av.Packet(b"x")
-    made.pts, made.dts = pts, dts if dts is not None or pts is None else pts
-    if duration is not None:
-        made.duration = duration
-    return made
+def picture(pts: int, dts: int | None = None, duration: int = 0) -> MediaUnit:
+    return MediaUnit(b"x", pts, pts if dts is None else dts, duration, True)
 
 
 class TestStampRepair:
@@ -166,92 +162,39 @@ class TestStampRepair:
     def stamps(self) -> StampRepair:
         return StampRepair(TICK, FRAME)
 
-    def test_a_packet_with_stamps_goes_on_at_once(self, stamps: StampRepair) -> None:
-        first = packet(3600)
-        assert list(stamps.fill(first, 5.0)) == [(first, 5.0)]
-        assert (first.pts, first.dts) == (3600, 3600)
-
-    @pytest.mark.parametrize(("duration", "step"), [(None, 3600), (1800, 1800)])
-    def test_missing_stamps_are_counted_back_from_the_next(
-        self, stamps: StampRepair, duration: int | None, step: int
-    ) -> None:
-        early = [packet(None) for _ in range(3)]
-        for number, each in enumerate(early):
-            assert list(stamps.fill(each, float(number))) == []
-        known = packet(90000, duration=duration)
-        filled = list(stamps.fill(known, 3.0))
-        assert filled == [(early[0], 0.0), (early[1], 1.0), (early[2], 2.0), (known, 3.0)]
-        assert [(p.pts, p.dts) for p, _ in filled] == [(90000 - n * step,) * 2 for n in (3, 2, 1, 0)]
-        later = packet(93600)
-        assert list(stamps.fill(later, 4.0)) == [(later, 4.0)], "nothing waits any more"
-
-    def test_they_are_counted_back_in_order_of_decoding(self, stamps: StampRepair) -> None:
-        early = packet(None)
-        stamps.fill(early, 0.0)
-        stamps.fill(packet(97200, 90000), 0.1)
-        assert (early.pts, early.dts) == (86400, 86400)
-
-    def test_a_missing_decoding_stamp_is_the_one_of_showing(self, stamps: StampRepair) -> None:
-        only = packet(3600)
-        only.dts = None
-        assert list(stamps.fill(only, 0.0)) == [(only, 0.0)]
-        assert only.dts == 3600
-
-    def test_a_camera_without_any_stamps_is_counted_on(self, stamps: StampRepair) -> None:
-        """A block at a time, each behind the picture before it."""
-        known = packet(90000)
-        for filled, came in stamps.fill(known, 1.0):
-            stamps.repair(filled, came, settle=False)
-        for number in range(MAX_PENDING):
-            assert list(stamps.fill(packet(None), 1.0 + number * FRAME)) == []
-        filled = list(stamps.fill(packet(None), 3.0))
-        assert len(filled) == MAX_PENDING + 1
-        assert [p.pts for p, _ in filled] == [90000 + 3600 * n for n in range(1, MAX_PENDING + 2)]
-
     def test_the_length_is_the_packets_own_or_the_usual_one(self, stamps: StampRepair) -> None:
-        assert stamps.repair(packet(0, duration=1800), 10.0, settle=False).length == pytest.approx(0.02)
-        assert stamps.repair(packet(1800), 10.02, settle=False).length == FRAME
+        assert stamps.repair(picture(0, duration=1800), 10.0, settle=False).length == pytest.approx(0.02)
+        assert stamps.repair(picture(1800), 10.02, settle=False).length == FRAME
 
     def test_places_are_of_showing_and_steps_of_decoding(self, stamps: StampRepair) -> None:
-        first = stamps.repair(packet(7200, 0), 10.0, settle=False)
+        first = stamps.repair(picture(7200, 0), 10.0, settle=False)
         assert first.at == pytest.approx(0.08) and first.step is None and not first.moved
-        second = stamps.repair(packet(3600, 3600), 10.04, settle=False)
+        second = stamps.repair(picture(3600, 3600), 10.04, settle=False)
         assert second.at == pytest.approx(0.04) and second.step == pytest.approx(0.04)
         assert stamps.floor == pytest.approx(10)
 
     def test_stamps_that_jump_are_moved_with_their_order(self, stamps: StampRepair) -> None:
         for n in range(20):
-            stamps.repair(packet(3600 * n), 10 + n * FRAME, settle=False)
-        jumped = packet(900000 + 7200, 900000)
+            stamps.repair(picture(3600 * n), 10 + n * FRAME, settle=False)
+        jumped = picture(900000 + 7200, 900000)
         moved = stamps.repair(jumped, 10 + 20 * FRAME, settle=False)
         assert moved.moved and moved.step == pytest.approx(FRAME, abs=0.001)
         assert (jumped.pts, jumped.dts) == (20 * 3600 + 7200, 20 * 3600)
         assert moved.at == pytest.approx(22 * FRAME)
-        follows = packet(903600)
+        follows = picture(903600)
         assert not stamps.repair(follows, 10 + 21 * FRAME, settle=False).moved
         assert follows.dts == 21 * 3600
 
     @pytest.mark.parametrize("settle", [True, False])
     def test_it_settles_where_it_is_told_to(self, stamps: StampRepair, settle: bool) -> None:
         for n in range(20):
-            stamps.repair(packet(3600 * n), 10 + n * FRAME, settle=False)
+            stamps.repair(picture(3600 * n), 10 + n * FRAME, settle=False)
         for n in range(20, 40):
             late = 0.08 if n == 20 else 0.0
-            stamps.repair(packet(900000 + 3600 * n), 10 + n * FRAME + late, settle=False)
-        placed = stamps.repair(packet(900000 + 3600 * 40), 10 + 40 * FRAME, settle=settle)
+            stamps.repair(picture(900000 + 3600 * n), 10 + n * FRAME + late, settle=False)
+        placed = stamps.repair(picture(900000 + 3600 * 40), 10 + 40 * FRAME, settle=settle)
         assert placed.at == pytest.approx(40 * FRAME + (0.0 if settle else 0.08))
         assert (placed.step is None) is settle, "what lies before is no measure any more"
-
-    def test_a_block_without_stamps_behind_a_jump_goes_on_there(self, stamps: StampRepair) -> None:
-        for n in range(20):
-            stamps.repair(packet(3600 * n), 10 + n * FRAME, settle=False)
-        stamps.repair(packet(900000), 10 + 20 * FRAME, settle=False)
-        for _ in range(MAX_PENDING):
-            stamps.fill(packet(None), 11.0)
-        filled = list(stamps.fill(packet(None), 13.0))
-        assert filled[0][0].pts == 903600
-        first = stamps.repair(*filled[0], settle=False)
-        assert first.at == pytest.approx(21 * FRAME)
 
 
 class TestFrameInterval:

@@ -15,9 +15,9 @@ from simulator.clips import make_clip
 
 pytest.importorskip("agent.recording.segmenter")
 
-from agent.rtsp.media_unit import MediaUnit
 from agent.recording import segment_opener
 from agent.recording.options import RecordingOptions
+from agent.rtsp.media_unit import MediaUnit
 from tests.support.recording_bench import CAMERA, UNCUT, placement, sound_packets, training_class
 from tests.support.segmenter_feed import BEGUN, SegmenterFeed, seconds, spans
 

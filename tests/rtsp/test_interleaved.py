@@ -87,7 +87,10 @@ def test_messages_between_frames_are_handed_out() -> None:
 
 @pytest.mark.parametrize(
     ("text", "limit"),
-    [(b"RTSP/1.0 200 OK\r\nA: " + b"x" * MAX_HEAD, MAX_HEAD), (b"RTSP/1.0 200 OK\r\nContent-Length: 1500000000\r\n\r\n", MAX_BODY)],
+    [
+        (b"RTSP/1.0 200 OK\r\nA: " + b"x" * MAX_HEAD, MAX_HEAD),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: 1500000000\r\n\r\n", MAX_BODY),
+    ],
 )
 def test_what_is_too_large_is_refused_at_once(text: bytes, limit: int) -> None:
     with pytest.raises(RtspTooLarge) as caught:

@@ -226,17 +226,17 @@ import pathlib, time
 from dataclasses import replace
 from agent.service import watchdog
 from agent.settings import wiring
-from agent.recording.stream import LiveStream
+from agent.rtsp.connection import RtspConnection
 watchdog.EVERY_S, watchdog.STALE_S = 1.0, 8.0
 options = wiring.build_recording_options
 wiring.build_recording_options = lambda settings: replace(options(settings), offline_seconds=5)
-mark, read = pathlib.Path(__file__).with_name("hang"), LiveStream.read
+mark, read = pathlib.Path(__file__).with_name("hang"), RtspConnection.read
 def hangs(self):
-    if mark.exists() and mark.read_text() == self._url:
+    if mark.exists() and mark.read_text() == self._target.url:
         mark.unlink()
         time.sleep(3600)
     return read(self)
-LiveStream.read = hangs
+RtspConnection.read = hangs
 """
 
 

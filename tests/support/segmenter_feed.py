@@ -7,15 +7,13 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import av
-from av.bitstream import BitStreamFilterContext
 
 from agent.catalog import Catalog
 from agent.core.model import Segment
 from agent.drive import init_drive
-from agent.mp4.nal import split_annex_b
 from agent.recording.assignment import Assignment
 from agent.recording.context import Connection, Storage
 from agent.recording.finisher import Finisher
@@ -25,11 +23,10 @@ from agent.recording.options import RecordingOptions
 from agent.recording.segmenter import Segmenter
 from agent.recording.syncer import Syncer
 from agent.rtsp.connection import RtspConnection
-from agent.rtsp.formats import AudioFormat, VideoFormat
 from agent.rtsp.media_unit import MediaUnit
-from agent.rtsp.payload.parameter_sets import ParameterSets
 from simulator.clips import make_clip
 from tests.support.clocks import PacketClock
+from tests.support.media_units import ClipUnits
 from tests.support.recording_bench import CAMERA, UNCUT, ZONE, placement, training_class
 
 ROUND_S = 8.0
@@ -64,13 +61,8 @@ class SegmenterFeed:
         self.drive = init_drive(tmp / "drive", label="测试盘", institution="某校", clock=self.clock)
         self.catalog = Catalog(tmp / "catalog.db", ZONE)
         self.container = av.open(str(clip))
-        streams = self.container.streams
-        self._video = streams.video[0]
-        self._audio = streams.audio[0] if streams.audio else None
-        self._filter = BitStreamFilterContext(f"{self._video.codec_context.name}_mp4toannexb", self._video)
-        self._sets = ParameterSets(self._video.codec_context.name)
-        self.video = VideoFormat(self._video.codec_context.name, self._video.time_base.denominator, rate=25.0)
-        self.audio = _describe_sound(self._audio) if self._audio else None
+        self._units = ClipUnits(self.container)
+        self.video, self.audio = self._units.video, self._units.audio
         cls = training_class()
         always = cls, placement(cls, self.clock.now(), 36000)
         self.finisher = Finisher(CAMERA, self.catalog, self.clock)
@@ -111,23 +103,14 @@ class SegmenterFeed:
         while start < until:
             self.container.seek(0)
             found = []
-            for packet in self.container.demux(*[s for s in (self._video, self._audio) if s is not None]):
+            for packet in self.container.demux(*self._units.streams):
                 if packet.size and packet.pts is not None and packet.dts is not None:
                     at = float(packet.dts * packet.time_base)
-                    unit = self._make_unit(packet, round(start / packet.time_base))
+                    unit = self._units.make(packet, round(start / packet.time_base))
                     if at < ROUND_S - 1e-9 and (since <= start + at < until or start + at < 0):
                         found.append((start + at, unit))
             yield from sorted(found, key=lambda item: item[0])
             start += ROUND_S
-
-    def _make_unit(self, packet: av.Packet[Any], base: int) -> MediaUnit:
-        is_video, is_key = packet.stream_index == self._video.index, packet.is_keyframe
-        pts, dts, duration = (packet.pts or 0) + base, (packet.dts or 0) + base, packet.duration or 0
-        if not is_video:
-            return MediaUnit(bytes(packet), pts, dts, duration, False)
-        data = b"".join(bytes(part) for part in self._filter.filter(packet))
-        self._sets.take(list(split_annex_b(data)) if is_key else [])
-        return MediaUnit(data, pts, dts, duration, True, is_key, self._sets.format() if is_key else None)
 
     def is_video(self, unit: MediaUnit) -> bool:
         return unit.is_video
@@ -151,12 +134,6 @@ class SegmenterFeed:
 
     def path(self, segment: Segment) -> Path:
         return self.drive.root / segment.path
-
-
-def _describe_sound(stream: av.AudioStream) -> AudioFormat:
-    context = stream.codec_context
-    config = bytes(context.extradata or b"")
-    return AudioFormat(context.name, "hbr", context.sample_rate, context.sample_rate, context.channels, config)
 
 
 def seconds(moment: datetime | None, begun: datetime = BEGUN) -> float:
