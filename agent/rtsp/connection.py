@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import select
 import threading
 import time
@@ -21,6 +20,7 @@ _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """How an answer begins that is TLS: an alert, a handshake."""
 _MOST = 4 << 20
 """Bytes of one read at most: a camera that floods is not read faster than this in each `nap`."""
+_GOLDEN = 0.618
 _FAREWELL_S = 0.3
 """How long the reply to TEARDOWN is waited for; a server that has read it sends nothing more of this session."""
 
@@ -45,7 +45,7 @@ class RtspConnection:
         self._stop = stop or threading.Event()
         self._client = RtspClient(target)
         self._cut = False
-        self._rest = 0.0
+        self._rest = self._turn = 0.0
         self._unsent = b""
         self._limits = OpeningLimits(target.url, timeout, self._stop)
         self._wire = self._dial()
@@ -85,9 +85,10 @@ class RtspConnection:
 
         Raises CameraError where the stream has ended.
         """
-        # never in step with the pictures: the latest would always be equally late
         self._stop.wait(self._rest)
-        self._rest = self._nap * random.uniform(0.8, 1.0)
+        # never in step with the pictures: the latest would always be equally late
+        self._turn = (self._turn + _GOLDEN) % 1
+        self._rest = self._nap * (0.8 + 0.2 * self._turn)
         waited = 0.0
         while not self._stop.is_set():
             arrived = self._receive()

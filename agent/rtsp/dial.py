@@ -83,9 +83,10 @@ def _connect(
         if number == errno.EINPROGRESS:
             wait_for_socket(sock, select.POLLOUT, check)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            raise OSError(number, os.strerror(number))
     except BaseException:
         sock.close()
         raise
+    if number:
+        sock.close()
+        raise OSError(number, os.strerror(number))
     return sock
