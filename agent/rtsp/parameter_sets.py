@@ -28,8 +28,8 @@ def read_parameter_sets(codec: str, parameters: Mapping[str, str]) -> tuple[byte
 
 
 def _decode_base64(text: str) -> bytes:
-    """Return what base64, also the URL-safe kind, means; b"" where it is not base64."""
-    digits = "".join(text.split()).strip('"').rstrip("=").replace("-", "+").replace("_", "/")
+    """Return what base64, also the URL-safe kind, means up to its padding; b"" where it is not base64."""
+    digits = "".join(text.split()).strip('"').partition("=")[0].replace("-", "+").replace("_", "/")
     if _NOT_BASE64.search(digits):
         return b""
     digits = digits[:-1] if len(digits) % 4 == 1 else digits  # one digit more than whole bytes have
