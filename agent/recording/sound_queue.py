@@ -8,14 +8,19 @@ from enum import Enum, auto
 
 from agent.media.containers import MediaPacket
 from agent.recording.sound import Sound
+from agent.recording.sound_line import SoundLine
 from agent.recording.timeline import Timeline
+from agent.rtsp.media_unit import MediaUnit
 
 STEP_BACK = 1.0
 """Seconds by which sound may step back and be left out, rather than moved."""
 
+MAX_HELD = 2048
+"""Packets that wait for pictures at most: 43 seconds of sound at 48 kHz; the oldest go first."""
+
 
 class SoundStep(Enum):
-    """What became of a sound packet; OUT_OF_STEP: queued, but its stamps do not follow the ones before."""
+    """What became of a sound unit; OUT_OF_STEP: queued, but its stamps do not follow the ones before."""
 
     LEFT_OUT = auto()
     IN_STEP = auto()
@@ -23,22 +28,30 @@ class SoundStep(Enum):
 
 
 class SoundQueue:
-    """The sound of one connection. `tick`: seconds that one step of the stamps of packets from the camera lasts."""
+    """The sound of one connection. `tick`: seconds that one step of the stamps of units from the camera lasts."""
 
     def __init__(self, sound: Sound, tick: float) -> None:
         self.sound = sound
         self._tick = tick
+        self._even = SoundLine()
         self._line = Timeline(STEP_BACK)
         self._held: deque[tuple[float, MediaPacket]] = deque()
+        self._unplaced = 0
 
-    def feed(self, packet: MediaPacket, arrival: float) -> SoundStep:
-        """Queue what `packet` becomes in the file; a packet without a stamp, or a small step back, is left out."""
-        if packet.pts is None:
-            return SoundStep.LEFT_OUT
-        placed = self._line.place(packet.pts * self._tick, arrival)
+    @property
+    def left_out(self) -> int:
+        """How many units or packets are in no file: they could not be placed or decoded, or no picture came."""
+        return self._unplaced + self.sound.left_out
+
+    def feed(self, unit: MediaUnit, arrival: float) -> SoundStep:
+        """Queue what `unit` becomes in the file; one that lies on the sound before it is left out."""
+        duration = unit.duration * self._tick
+        even = self._even.place(unit.pts * self._tick, duration)
+        placed = None if even is None else self._line.place(even, arrival)
         if placed is None:
+            self._unplaced += 1
             return SoundStep.LEFT_OUT
-        self._hold(self.sound.feed(packet, placed.at))
+        self._hold(self.sound.feed(unit.data, placed.at, duration))
         return SoundStep.OUT_OF_STEP if placed.broken else SoundStep.IN_STEP
 
     def flush(self) -> None:
@@ -63,3 +76,6 @@ class SoundQueue:
         tick = self.sound.tick
         for packet in packets:
             self._held.append(((packet.pts or 0) * tick, packet))
+        while len(self._held) > MAX_HELD:
+            self._held.popleft()
+            self._unplaced += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import resource
 import threading
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
 
 from agent.core.errors import Shortage
@@ -41,44 +39,6 @@ from tests.support.recording_bench import (
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
-
-
-def tone(path: Path, codec: str, rate: int, seconds: float = 4.0) -> Path:
-    """A file with nothing but a tone in it."""
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=rate, layout="mono")
-        for at in range(0, round(seconds * rate), 1152):
-            wave = np.sin(np.arange(at, at + 1152) * 0.3)
-            form = stream.codec_context.format.name
-            samples = (wave * 9000).astype(np.int16) if form.startswith("s16") else wave.astype(np.float32)
-            frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format=form, layout="mono")
-            frame.sample_rate, frame.pts = rate, at
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-@pytest.mark.parametrize("codec", ["mp2", "ac3", "pcm_alaw"])
-@pytest.mark.parametrize("back_ms", [1, 10, 23, 24.5, 25.5, 27, 31, 38, 60, -20, -200])
-def test_stamps_of_sound_that_step_back_come_out_forward(codec: str, back_ms: float, tmp_path: Path) -> None:
-    """FFmpeg makes such steps itself when a camera reports its time."""
-    rate = 8000 if codec == "pcm_alaw" else 44100
-    with av.open(str(tone(tmp_path / f"a.{'mov' if codec == 'pcm_alaw' else 'mkv'}", codec, rate))) as container:
-        stream = container.streams.audio[0]
-        sound = build_sound(stream)
-        assert sound
-        made, shift, fed = [], 0.0, 0
-        for number, packet in enumerate(container.demux(stream)):
-            if not packet.size:
-                continue
-            if number % 40 == 39:
-                shift -= back_ms / 1000
-            fed += 1
-            made += sound.feed(packet, 1 + shift + float((packet.pts or 0) * (packet.time_base or 0)))
-        made += sound.flush()
-    stamps = [p.dts for p in made if p.dts is not None]
-    assert len(stamps) == len(made) and all(a < b for a, b in itertools.pairwise(stamps))
-    assert len(made) * 1024 / rate > 4.0 * 0.8, "most of it is there"
 
 
 @contextmanager

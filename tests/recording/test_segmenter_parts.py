@@ -14,6 +14,7 @@ from agent.recording.sound_queue import SoundQueue, SoundStep
 from agent.recording.stamp_repair import StampRepair
 from agent.recording.timeline import WINDOW, PlacedPacket, Timeline
 from agent.recording.wall_clock import DRIFT, STEP, WallClock, to_instant
+from agent.media.containers import MediaPacket
 from agent.rtsp.media_unit import MediaUnit
 from tests.support.clocks import PacketClock
 
@@ -153,6 +154,12 @@ class TestWallClock:
         assert to_instant(86400.5) == datetime(1970, 1, 2, microsecond=500000, tzinfo=UTC)
 
 
+def packet(pts: int) -> MediaPacket:
+    made: MediaPacket = av.Packet(b"x")
+    made.pts = made.dts = pts
+    return made
+
+
 def picture(pts: int, dts: int | None = None, duration: int = 0) -> MediaUnit:
     return MediaUnit(b"x", pts, pts if dts is None else dts, duration, True)
 
@@ -215,22 +222,25 @@ class TestFrameInterval:
 
 
 class TenthsOfSeconds:
-    """Sound whose packets go on as they come; its stamps in a file are tenths of a second."""
+    """Sound whose units go on as they come; its stamps in a file are tenths of a second."""
 
-    codec, tick = "aac", 0.1
+    codec, tick, left_out = "aac", 0.1, 0
 
     def __init__(self) -> None:
-        self.inside: list[MediaUnit] = []
+        self.inside: list[MediaPacket] = []
 
     def add_to(self, container: av.container.OutputContainer) -> av.AudioStream:
         raise NotImplementedError
 
-    def feed(self, packet: MediaUnit, at: float) -> list[MediaUnit]:
-        packet.pts = round(at / self.tick)
-        return [packet]
+    def feed(self, data: bytes, at: float, duration_s: float) -> list[MediaPacket]:
+        return [packet(round(at / self.tick))]
 
-    def flush(self) -> list[MediaUnit]:
+    def flush(self) -> list[MediaPacket]:
         return self.inside
+
+
+def sound_unit(pts: int, duration: int = 100) -> MediaUnit:
+    return MediaUnit(b"x", pts, pts, duration, is_video=False)
 
 
 class TestSoundQueue:
@@ -240,7 +250,7 @@ class TestSoundQueue:
 
     def test_packets_wait_until_they_are_due(self, queue: SoundQueue) -> None:
         for n in range(5):
-            assert queue.feed(packet(100 * n), 10.0 + n) is SoundStep.IN_STEP
+            assert queue.feed(sound_unit(100 * n), 10.0 + n) is SoundStep.IN_STEP
         assert [at for at, _ in queue.take(0.0)] == [0.0]
         assert [at for at, _ in queue.take(2.0)] == pytest.approx([1.0, 2.0])
         assert list(queue.take(2.9)) == []
@@ -249,29 +259,35 @@ class TestSoundQueue:
 
     def test_what_was_not_asked_for_stays(self, queue: SoundQueue) -> None:
         for n in range(3):
-            queue.feed(packet(100 * n), 10.0 + n)
+            queue.feed(sound_unit(100 * n), 10.0 + n)
         for at, _ in queue.take(9.0):
             assert at == 0.0
             break
         assert [at for at, _ in queue.take(9.0)] == pytest.approx([1.0, 2.0])
 
-    def test_no_stamp_and_a_small_step_back_are_left_out(self, queue: SoundQueue) -> None:
-        queue.feed(packet(1000), 10.0)
-        assert queue.feed(packet(None), 10.1) is SoundStep.LEFT_OUT
-        assert queue.feed(packet(950), 10.2) is SoundStep.LEFT_OUT
+    def test_what_lies_on_other_sound_is_left_out_and_counted(self, queue: SoundQueue) -> None:
+        queue.feed(sound_unit(1000), 10.0)
+        assert queue.feed(sound_unit(1050), 10.2) is SoundStep.LEFT_OUT
+        assert queue.left_out == 1
         assert [at for at, _ in queue.take(99.0)] == pytest.approx([10.0])
+
+    def test_a_small_step_back_is_taken_as_the_next(self, queue: SoundQueue) -> None:
+        queue.feed(sound_unit(1000), 10.0)
+        assert queue.feed(sound_unit(1090), 11.0) is SoundStep.IN_STEP
+        assert queue.feed(sound_unit(1200), 12.0) is SoundStep.IN_STEP
+        assert [at for at, _ in queue.take(99.0)] == pytest.approx([10.0, 11.0, 12.0])
 
     @pytest.mark.parametrize("jump", [-500, 500])
     def test_a_jump_is_out_of_step_and_lies_where_it_arrived(self, queue: SoundQueue, jump: int) -> None:
         for n in range(10):
-            queue.feed(packet(1000 + 10 * n), 10.0 + 0.1 * n)
-        assert queue.feed(packet(1100 + jump), 11.0) is SoundStep.OUT_OF_STEP
+            queue.feed(sound_unit(1000 + 10 * n, 10), 10.0 + 0.1 * n)
+        assert queue.feed(sound_unit(1100 + jump, 10), 11.0) is SoundStep.OUT_OF_STEP
         assert [at for at, _ in queue.take(99.0)][-1] == pytest.approx(11.0)
-        assert queue.feed(packet(1110 + jump), 11.1) is SoundStep.IN_STEP
+        assert queue.feed(sound_unit(1110 + jump, 10), 11.1) is SoundStep.IN_STEP
 
     def test_what_the_encoder_held_comes_last(self, queue: SoundQueue) -> None:
         assert isinstance(queue.sound, TenthsOfSeconds)
-        queue.feed(packet(0), 10.0)
+        queue.feed(sound_unit(0), 10.0)
         queue.sound.inside = [packet(7)]
         queue.flush()
         assert [at for at, _ in queue.take(99.0)] == pytest.approx([0.0, 0.7])
