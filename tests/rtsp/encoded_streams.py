@@ -52,7 +52,8 @@ def encode_stream(
     packets = []
     step = Fraction(RATE) / rate
     for number in range(count):
-        gray = noise[number : number + size[1], 2 * number : 2 * number + size[0]]
+        down, right = number % 160, 2 * number % 160
+        gray = noise[down : down + size[1], right : right + size[0]]
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(gray), format="gray").reformat(format=pixels)
         frame.pts = stamps[number] if stamps else round(number * step)
         frame.time_base = context.time_base
