@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from base64 import b64decode
@@ -486,3 +487,17 @@ def test_rtpmaps(clip: Path, alaw: Path) -> None:
     assert b"m=video 0 RTP/AVP 96 112\r\n" in several and several.count(b"rtpmap:112") == 1
     assert b"H264/ninety\r\n" in describe(clip, DESCRIPTIONS["rtpmap-bad-clock"])
     assert b"a=fmtp:33 " in describe(clip, DESCRIPTIONS["fmtp-foreign"])
+
+
+def test_no_name_of_the_table_breaks_the_server(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of the simulator itself goes to asyncio's log, and looks like a camera that is silent."""
+    with QuirkServer({name: (clip, quirks) for name, quirks in FIRMWARE.items()}) as server:
+        for name, quirks in FIRMWARE.items():
+            with plain_client(server, name) as client:
+                client.sock.settimeout(0.2)
+                with contextlib.suppress(TimeoutError, ConnectionError):
+                    client.ask("DESCRIBE")
+                    tracks = tuple(t for t in quirks.sdp.tracks if t not in ("back", "broken"))
+                    client.play(tracks)
+                    client.listen(0.15)
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
