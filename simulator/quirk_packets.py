@@ -87,7 +87,10 @@ def _arrange(sample: SourceSample, track: SourceTrack, quirks: PacketQuirks) -> 
     elif sample.key and quirks.parameter_sets == "own_stamp":
         early = sets
     elif sample.key and quirks.parameter_sets == "slice":
-        own = [part for unit in own for part in ([*sets, unit] if _is_slice(unit, track.codec) else [unit])]
+        needed = [unit for unit in sets if _get_type(unit, track.codec) not in SEI_TYPES[track.codec]]
+        others = [unit for unit in sets if unit not in needed]  # x265 counts its own SEI among them
+        slices = [part for unit in own for part in ([*needed, unit] if _is_slice(unit, track.codec) else [unit])]
+        own = others + slices
     return early, [DELIMITERS[track.codec], *own] if quirks.delimiters else own
 
 

@@ -140,6 +140,58 @@ def floods_body(request: Request) -> None:
         request.server.given += 65536
 
 
+def floods_line(request: Request) -> None:
+    """One header line without an end."""
+    request.sock.sendall(b"RTSP/1.0 200 OK\r\nX-a: ")
+    _flood(request, b"b" * 65536)
+
+
+def floods_interim(request: Request) -> None:
+    """100 Continue for ever."""
+    _flood(request, b"RTSP/1.0 100 Continue\r\nCSeq: " + request.header("CSeq").encode() + b"\r\n\r\n")
+
+
+def floods_frames(request: Request) -> None:
+    """Interleaved frames on a channel of nobody, as fast as they are taken, and never an answer."""
+    _flood(request, b"$\x07\xff\xff" + b"c" * 65535)
+
+
+def floods_sections(request: Request) -> None:
+    """A description with a right length and 3000 media sections, 60 MB in all."""
+    sets = "A" * 20_000
+    part = f"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 sprop-parameter-sets={sets}\r\na=control:t\r\n"
+    body = ("v=0\r\no=- 0 0 IN IP4 1.1.1.1\r\ns=x\r\nt=0 0\r\n" + part * 3000).encode()
+    request.answer("200 OK", "Content-Type: application/sdp", f"Content-Length: {len(body)}")
+    for at in range(0, len(body), 65536):
+        request.sock.sendall(body[at : at + 65536])
+        request.server.given += 65536
+
+
+def closes_in_body(request: Request) -> None:
+    request.answer("200 OK", "Content-Type: application/sdp", "Content-Length: 10000", body=b"v=0\r\n")
+    request.sock.shutdown(socket.SHUT_RDWR)
+
+
+def says_tls_alert(request: Request) -> None:
+    """Answer as a port for TLS only does: a fatal alert, then the end."""
+    request.sock.sendall(bytes((21, 3, 1, 0, 2, 2, 70)))
+    request.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _flood(request: Request, piece: bytes) -> None:
+    while True:
+        request.sock.sendall(piece)
+        request.server.given += len(piece)
+
+
+def lies_about_length(length: str) -> Behaviour:
+    """A good description under a Content-Length that is not its length, or no number."""
+    body = b"v=0\r\no=- 0 0 IN IP4 1.1.1.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    return lambda request: request.answer(
+        "200 OK", "Content-Type: application/sdp", f"Content-Length: {length}", body=body
+    )
+
+
 def says(status: str, *headers: str) -> Behaviour:
     return lambda request: request.answer(status, *headers)
 
