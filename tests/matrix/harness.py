@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -40,6 +41,8 @@ class StreamRecording:
     status: int
     copy: Path | None
     seconds: float
+    """What it was told to record."""
+    seconds_taken: float
 
 
 def record_beside_ffmpeg(url: str, folder: Path, seconds: float, *, copy: bool = True) -> StreamRecording:
@@ -57,6 +60,7 @@ def record_beside_ffmpeg(url: str, folder: Path, seconds: float, *, copy: bool =
     try:
         time.sleep(1.5 if copy else 0)
         options = ["--drive", str(drive), "--seconds", str(seconds), "--segment-seconds", str(SLOT_S)]
+        begun = time.monotonic()
         done = subprocess.run(
             [*run, "record", url, *options, "--json", "--language", "en"],
             cwd=ROOT,
@@ -65,6 +69,7 @@ def record_beside_ffmpeg(url: str, folder: Path, seconds: float, *, copy: bool =
             timeout=seconds + 40,
             check=False,
         )
+        taken = time.monotonic() - begun
         if beside:
             beside.wait(20)
     finally:
@@ -83,6 +88,7 @@ def record_beside_ffmpeg(url: str, folder: Path, seconds: float, *, copy: bool =
         done.returncode,
         copied if copied.exists() and copied.stat().st_size else None,
         seconds,
+        taken,
     )
 
 
@@ -113,7 +119,7 @@ class RowFigures:
 
 def judge(recording: StreamRecording, source: MatrixSource, *, as_copied: bool = False) -> RowFigures:
     """Measure a recording. `as_copied`: the server's own stamps are off, so that the copy is the measure for sound."""
-    pictures = read_pictures(source.picture)
+    pictures = _read_source(source.picture)
     recorded = compare_pictures(pictures, [read_pictures(path) for path in recording.files])
     reference = compare_pictures(pictures, [read_pictures(recording.copy)]) if recording.copy else None
     figures = RowFigures(len(recording.files), recorded, reference, [], [])
@@ -123,15 +129,21 @@ def judge(recording: StreamRecording, source: MatrixSource, *, as_copied: bool =
     if recorded.pictures < wanted:
         figures.faults.append(f"{recorded.pictures} pictures of at least {wanted:.0f}")
     if source.sound:
-        assert recording.copy or not as_copied, "ffmpeg made no copy"
-        files = (recording.copy, recording.copy) if as_copied and recording.copy else (source.picture, source.sound)
-        expected = measure_sync(*files)
+        expected, shifts = _measure_source(source.picture, source.sound), recorded.shifts
+        if as_copied and recording.copy and reference:
+            expected = measure_sync(recording.copy, recording.copy)
+            shifts = tuple(shift - reference.shifts[0] for shift in shifts)
         assert expected is not None and expected.offsets
-        for path in recording.files:
-            figures.sound_ms.append(_judge_sound(path, expected, figures.faults))
+        for path, shift in zip(recording.files, shifts, strict=True):
+            figures.sound_ms.append(_judge_sound(path, shift, expected, figures.faults))
     elif any(measure_sync(path, path) for path in recording.files):
         figures.faults.append("sound that the source has not")
     return figures
+
+
+# sources serve many rows
+_read_source = functools.cache(read_pictures)
+_measure_source = functools.cache(measure_sync)
 
 
 def _judge_files(recording: StreamRecording) -> list[str]:
@@ -163,7 +175,7 @@ def _judge_pictures(found: PictureComparison) -> list[str]:
     return faults
 
 
-def _judge_sound(path: Path, expected: SoundSync, faults: list[str]) -> tuple[float, float, float] | None:
+def _judge_sound(path: Path, shift: float, expected: SoundSync, faults: list[str]) -> tuple[float, float, float] | None:
     found = measure_sync(path, path)
     if found is None:
         faults.append(f"{path.name} has no sound")
@@ -174,7 +186,7 @@ def _judge_sound(path: Path, expected: SoundSync, faults: list[str]) -> tuple[fl
         faults.append(f"{path.name}: {found.sound_s:.2f} s of sound for {found.picture_s:.2f} s of picture")
     if not found.offsets:
         return None
-    strays = [1000 * (offset - expected.middle) for offset in found.offsets]
+    strays = [1000 * stray for stray in found.stray(expected, shift)]
     if max(map(abs, strays)) > SOUND_MS:
         faults.append(f"{path.name}: sound {max(strays, key=abs):.0f} ms from its place")
     return round(min(strays), 1), round(median(strays), 1), round(max(strays), 1)

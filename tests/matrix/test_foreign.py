@@ -28,7 +28,7 @@ from tests.support.foreign_servers import GstStream, Missing
 from tests.support.recording_bench import indexes
 
 pytestmark = [pytest.mark.long, pytest.mark.minutes(1), pytest.mark.timeout(400)]
-SECONDS = 15.0
+SECONDS = 13.0
 
 
 @dataclass(frozen=True)

@@ -45,20 +45,29 @@ class PictureComparison:
     altered_sei: int
     drift: float
     first: int | None
+    shifts: tuple[float, ...]
+    """For each file, what its stamps lie ahead of the source's, in seconds."""
 
 
 @dataclass
 class SoundSync:
-    """Seconds by which each beep comes after its flash; flashes well inside the file that have no beep; seconds of both."""
+    """How beeps lie beside flashes: `offsets` has for each flash the seconds by which its beep comes later.
 
-    offsets: list[float] = field(default_factory=list)
+    `unmatched` flashes well inside the file have no beep. `picture_s` and `sound_s` are the seconds that there are of both.
+    """
+
+    offsets: dict[float, float] = field(default_factory=dict)
     unmatched: int = 0
     picture_s: float = 0.0
     sound_s: float = 0.0
 
-    @property
-    def middle(self) -> float:
-        return median(self.offsets) if self.offsets else 0.0
+    def stray(self, source: SoundSync, shift: float) -> list[float]:
+        """How far each beep lies from where the source has it; `shift` is what stamps lie ahead of the source's."""
+        strays = []
+        for flash, offset in self.offsets.items():
+            same = min(source.offsets, key=lambda other: abs(other - (flash - shift)))
+            strays.append(offset - source.offsets[same])
+        return strays
 
 
 def read_pictures(path: Path) -> list[CodedPicture]:
@@ -118,6 +127,7 @@ def compare_pictures(source: Sequence[CodedPicture], files: Iterable[Sequence[Co
     numbers: list[int] = []
     unknown = altered = 0
     drift = 0.0
+    middles: list[float] = []
     for pictures in files:
         shifts = []
         for picture in pictures:
@@ -130,8 +140,9 @@ def compare_pictures(source: Sequence[CodedPicture], files: Iterable[Sequence[Co
             before = source[number].pts
             if picture.pts is not None and before is not None:
                 shifts.append(picture.pts - before)
+        middles.append(median(shifts) if shifts else 0.0)
         if shifts:
-            drift = max(drift, *(abs(shift - median(shifts)) for shift in (min(shifts), max(shifts))))
+            drift = max(drift, *(abs(shift - middles[-1]) for shift in (min(shifts), max(shifts))))
     counts = Counter(numbers)
     return PictureComparison(
         pictures=len(numbers) + unknown,
@@ -142,6 +153,7 @@ def compare_pictures(source: Sequence[CodedPicture], files: Iterable[Sequence[Co
         altered_sei=altered,
         drift=drift,
         first=numbers[0] if numbers else None,
+        shifts=tuple(middles),
     )
 
 
@@ -156,7 +168,7 @@ def measure_sync(picture: Path, sound: Path) -> SoundSync | None:
     for flash in flashes:
         near = min(beeps, key=lambda beep: abs(beep - flash), default=None)
         if near is not None and abs(near - flash) < _PAIR_S:
-            sync.offsets.append(near - flash)
+            sync.offsets[flash] = near - flash
         elif flash + _PAIR_S < picture_end:
             sync.unmatched += 1
     return sync

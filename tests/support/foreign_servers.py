@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import psutil
 
 from tests.support import matrix_clips, processes
 from tests.support.paths import ROOT
@@ -137,11 +138,9 @@ def live555(file: Path, folder: Path) -> Iterator[str]:
     served = folder / "served"
     served.mkdir()
     (served / file.name).symlink_to(file)
-    log = folder / "server.log"
-    with _running([program], served, log):
-        # without root, or beside another one, it takes 8554
-        port = _wait_for_line(log, r"rtsp://(?:\[[^]]*\]|[^:/\s]*)(:\d+)?/") or ":554"
-        yield f"rtsp://127.0.0.1{port}/{file.name}"
+    with _running([program], served, folder / "server.log") as process:
+        # without root, or beside another one, it takes 8554; on a machine without an address it does not say so
+        yield f"rtsp://127.0.0.1:{_find_port(process.pid, {554, 8554})}/{file.name}"
 
 
 @contextmanager
@@ -187,14 +186,14 @@ def ipycam(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _running(command: list[str | Path], folder: Path, log: Path, **environment: str) -> Iterator[None]:
+def _running(command: list[str | Path], folder: Path, log: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A server whose words go to a file: nobody need read them for it to go on."""
     with log.open("w") as out:
         process = processes.start(
             command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
     try:
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()
@@ -206,7 +205,7 @@ def _wait_for_line(log: Path, pattern: str, seconds: float = 20) -> str:
     while not (found := re.search(pattern, log.read_text(errors="replace"))):
         assert time.monotonic() < deadline, f"did not start: {log.read_text(errors='replace')[-500:]}"
         time.sleep(0.05)
-    return found[found.re.groups] or ""
+    return found[found.re.groups]
 
 
 def _free_port() -> int:
@@ -222,3 +221,12 @@ def _wait_for_port(port: int, seconds: float = 20) -> None:
             return
         assert time.monotonic() < deadline, f"nothing listens on {port}"
         time.sleep(0.1)
+
+
+def _find_port(pid: int, among: set[int], seconds: float = 20) -> int:
+    """Which of these ports a process listens on."""
+    deadline = time.monotonic() + seconds
+    while not (found := among & {one.laddr.port for one in psutil.Process(pid).net_connections("tcp")}):
+        assert time.monotonic() < deadline, f"{pid} listens on none of {among}"
+        time.sleep(0.1)
+    return min(found)

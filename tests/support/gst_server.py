@@ -30,9 +30,10 @@ class PacketFactory(GstRtspServer.RTSPMediaFactory):
         self.spec = spec
         self.set_launch(spec["launch"])
         self.set_shared(True)
-        self.set_latency(0)
+        # not do_configure: overriding it would lose what the class itself configures, the protocols among it
+        self.connect("media-configure", self.configure)
 
-    def do_configure(self, media):
+    def configure(self, _, media):
         stop = threading.Event()
         media.connect("unprepared", lambda _: stop.set())
         element = media.get_element()
