@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import av
 import pytest
 
+from agent.media.containers import MediaPacket
 from agent.recording.frame_interval import SEAM, FrameInterval
 from agent.recording.segmenter import is_next_slot
 from agent.recording.sound_queue import SoundQueue, SoundStep
 from agent.recording.stamp_repair import StampRepair
 from agent.recording.timeline import WINDOW, PlacedPacket, Timeline
 from agent.recording.wall_clock import DRIFT, STEP, WallClock, to_instant
-from agent.media.containers import MediaPacket
 from agent.rtsp.media_unit import MediaUnit
 from tests.support.clocks import PacketClock
 
