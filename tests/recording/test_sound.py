@@ -33,6 +33,8 @@ def speech(rate: int, seconds: float, beeps: float = 0.0) -> Wave:
     """Something like a voice, with harmonics, syllables, hissing; `beeps`: instead, 50 ms of a tone each so many seconds."""
     generator = np.random.default_rng(1)
     at = np.arange(round(rate * seconds)) / rate
+    if beeps:
+        return np.where((at > 0.5) & (at % beeps < 0.05), 0.8 * np.sin(2 * np.pi * 1000 * at), 0.0).astype(np.float32)
     pitch = 120 + 25 * np.sin(2 * np.pi * 0.7 * at)
     phase = 2 * np.pi * np.cumsum(pitch) / rate
     voice = sum(
@@ -50,8 +52,6 @@ def speech(rate: int, seconds: float, beeps: float = 0.0) -> Wave:
     hiss = generator.normal(0, 1, len(at))
     voice = voice * (np.sin(2 * np.pi * 0.23 * at) > -0.5) / np.abs(voice).max()
     wave = voice * 0.5 + hiss * (0.003 + 0.05 * (np.sin(2 * np.pi * 2.2 * at + 2) > 0.85))
-    if beeps:
-        wave = np.where((at > 0.5) & (at % beeps < 0.05), 0.8 * np.sin(2 * np.pi * 1000 * at), 0.0)
     return wave.astype(np.float32)
 
 
@@ -68,6 +68,11 @@ def encode(codec: str, rate: int, wave: Wave, layout: str = "mono", bit_rate: in
         frame.sample_rate, frame.pts = rate, at
         packets += [p for piece in resampler.resample(frame) for p in context.encode(piece)]
     return context, [*packets, *context.encode(None)]
+
+
+@cache
+def coded(codec: str, rate: int, seconds: float, beeps: float = 0.0) -> tuple[bytes, ...]:
+    return tuple(bytes(p) for p in encode(codec, rate, speech(rate, seconds, beeps))[1])
 
 
 def decode(config: bytes, packets: Sequence[MediaPacket]) -> Wave:
@@ -217,16 +222,16 @@ class TestEncoded:
             ("pcm_alaw", 8000, 8000, ALAW),
         ],
     )
-    @pytest.mark.parametrize("back_ms", [0, 1, 10, 23, 24.5, 25.5, 27, 31, 38, 60, -20, -200])
+    @pytest.mark.parametrize("back_ms", [0, 1, 23, 24.5, 27, 31, 60, -20, -200])
     def test_stamps_that_step_back_lose_nothing(
         self, codec: str, rate: int, samples: int, audio: AudioFormat, back_ms: float, tmp_path: Path
     ) -> None:
         """Senders make such steps themselves when they report their time."""
-        made = encode(codec, rate, speech(rate, 8, 2.0))[1]
+        made = coded(codec, rate, 5, 2.0)
         ticks = audio.clock_rate * samples / rate
-        units = [MediaUnit(bytes(p), round(n * ticks), 0, round(ticks), is_video=False) for n, p in enumerate(made)]
+        units = [MediaUnit(p, round(n * ticks), 0, round(ticks), is_video=False) for n, p in enumerate(made)]
         queue = queue_for(audio)
-        packets = run(queue, units, audio.clock_rate, lambda number: -(number // 100) * back_ms / 1000)
+        packets = run(queue, units, audio.clock_rate, lambda number: -(number // 60) * back_ms / 1000)
         stamps = [p.dts or 0 for p in packets]
         assert all(a < b for a, b in itertools.pairwise(stamps))
         assert queue.left_out == 0
@@ -234,7 +239,7 @@ class TestEncoded:
         assert len(packets) * 1024 * tick > len(made) * samples / rate - 0.3, "all of it is there"
         if back_ms == 0:
             beeps = find_beeps(read_sound(write(tmp_path / "a.mp4", queue, packets))[1], round(1 / tick))
-            assert beeps == pytest.approx([2, 4, 6], abs=0.06), "encoders add a little silence before"
+            assert beeps == pytest.approx([2, 4], abs=0.06), "encoders add a little silence before"
 
     @pytest.mark.parametrize("milliseconds", [20, 40, 128])
     @pytest.mark.parametrize("jitter", [0.0, 0.02, 0.06])
@@ -251,12 +256,14 @@ class TestEncoded:
     @pytest.mark.parametrize("milliseconds", [20, 40, 128])
     @pytest.mark.parametrize("gap", [0.128, 0.4, 3.0])
     def test_lost_sound_is_a_gap_in_its_place(self, milliseconds: int, gap: float, tmp_path: Path) -> None:
+        """What is missing ends where a beep begins, so that the beep shows whether the place is right."""
         size, queue = 8 * milliseconds, queue_for(ALAW)
-        units = [u for u in blocks(alaw(30, 2.0), size, size) if not 10.3 <= u.pts / 8000 < 10.3 + gap]
+        end = 12 * 8000 // size * size
+        units = [u for u in blocks(alaw(30, 2.0), size, size) if not end - gap * 8000 <= u.pts < end]
         made = run(queue, units, 8000)
         beeps = find_beeps(read_sound(write(tmp_path / "a.mp4", queue, made))[1], 8000)
-        expected = [2.0 * n for n in range(1, 15) if not 10.3 <= 2.0 * n < 10.3 + gap]
-        assert beeps == pytest.approx(expected, abs=0.02)
+        expected = [2.0 * n for n in range(1, 15) if not 12 - gap < 2.0 * n < 12]
+        assert beeps == pytest.approx(expected, abs=0.01)
 
     @pytest.mark.parametrize("fast", [0.99, 1.01])
     def test_a_clock_that_goes_wrong_is_followed(self, fast: float, tmp_path: Path) -> None:
@@ -302,7 +309,7 @@ class TestEncoded:
         assert isinstance(queue.sound, EncodedSound)
         assert len(run(queue, units, 16000)) == pytest.approx(len(made), abs=3) and queue.left_out == 0
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(
         audio=st.sampled_from(
             [
