@@ -14,8 +14,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent.inspection.cut import ClipSource, Cut, cut_sources
 from agent.inspection.recode import encode_exact_start
@@ -150,7 +148,8 @@ def test_without_reordering_stamps_stay_as_they_are() -> None:
     assert [stamps.place(at, at, 40) for at in (50, 90, 135)] == [(0, 0, 40), (40, 40, 40), (85, 85, 40)]
 
 
-@given(st.sampled_from(sorted(PARAMS)), st.integers(0, 3))
+@pytest.mark.parametrize("kind", PARAMS)
+@pytest.mark.parametrize("group", range(4))
 def test_a_file_may_begin_at_any_key_frame(kind: tuple[str, str], group: int) -> None:
     pictures = pictures_of(*kind)
     begin = [number for number, p in enumerate(pictures) if p.key][group]
