@@ -130,23 +130,24 @@ def _select_part(
     index: int, source: ClipSource, tracks: list[Mp4Track], start: datetime, end: datetime
 ) -> _CutPart | None:
     """Return the part of a source that [start, end) needs; times count from the source's first frame."""
-    video = tracks[0].shift(-int(tracks[0].pts.min()))
-    base = Fraction(int(tracks[0].pts.min()), tracks[0].timescale)
+    keys = np.flatnonzero(tracks[0].key)
+    if not keys.size:
+        return None
+    # behind the first key frame may lie pictures that are shown before it; they cannot be decoded
+    origin = int(tracks[0].pts[: keys[0] + 1].min())
+    video, base = tracks[0].shift(-origin), Fraction(origin, tracks[0].timescale)
     sound = next((t for t in tracks if t.kind == "soun"), None)
     # half a millisecond of tolerance: the catalog rounds times to one millisecond
     want = _to_seconds(start - source.start) + Fraction(1, 2000)
     until = _to_seconds(end - source.start)
-    keys = np.flatnonzero(video.key)
     before = keys[video.pts[keys] <= int(want * video.timescale)]
-    shown = np.flatnonzero(video.pts < int(until * video.timescale))
-    if not keys.size or not shown.size:
-        return None
     begin = int(before[-1]) if before.size else int(keys[0])
-    stop = int(shown[-1]) + 1
+    stop = _find_stop(video.pts, int(until * video.timescale))
     if stop <= begin:
         return None
     whole = stop == video.size.size
-    video = video.select(begin, stop)
+    video = video.select(slice(begin, stop))
+    video = video.select(video.pts >= video.pts[0])
     first = Fraction(int(video.pts[0]), video.timescale)
     last = Fraction(int((video.pts + video.length).max()), video.timescale)
     if last <= _to_seconds(start - source.start):
@@ -159,8 +160,21 @@ def _select_part(
         until_tick = int(last * ticks) + (int(sound.length[-1]) if whole and sound.size.size else 0)
         keep = (sound.dts + 2 * sound.length > int(first * ticks)) & (sound.dts < until_tick)
         places = np.flatnonzero(keep)
-        sound = sound.select(int(places[0]), int(places[-1]) + 1) if places.size else sound.select(0, 0)
+        sound = sound.select(slice(places[0], places[-1] + 1) if places.size else slice(0))
     return _CutPart(index, source, video, sound, first, last)
+
+
+def _find_stop(pts: Int64Array, until: int) -> int:
+    """Return how many samples, in order of decoding, hold all pictures shown before tick `until`.
+
+    Where a picture among them is shown after `until`, since others are decoded from it, those between are included too: a
+    clip has no hole before its last picture.
+    """
+    stop = 0
+    while (shown := np.flatnonzero(pts < until)).size > 0 and shown[-1] >= stop:
+        stop = int(shown[-1]) + 1
+        until = max(until, int(pts[:stop].max()))
+    return stop
 
 
 def _to_seconds(delta: timedelta) -> Fraction:

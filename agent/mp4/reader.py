@@ -18,7 +18,7 @@ from agent.drive import files
 from agent.mp4.boxes import BadMp4Error, find_box, walk_boxes, walk_child_boxes
 from agent.mp4.fragments import SampleDefaults, read_defaults, read_fragments
 from agent.mp4.sample_tables import SampleRun, concatenate_runs, read_sample_table
-from agent.mp4.samples import Mp4Track
+from agent.mp4.samples import Int64Array, Mp4Track
 
 MAX_INDEX_BYTES = 256 << 20
 """Largest index box in bytes that is accepted; an hour of 25 frames and 47 sound packets a second needs 3 MB."""
@@ -108,6 +108,7 @@ def _build_track(header: _TrackHeader, trak: memoryview, run: SampleRun | None, 
     if stop == 0:
         return None
     dts = found.dts[:stop] + (header.empty - header.media_time)
+    pts = dts + found.shift[:stop]
     return Mp4Track(
         header.kind,
         header.timescale,
@@ -118,10 +119,20 @@ def _build_track(header: _TrackHeader, trak: memoryview, run: SampleRun | None, 
         offset=found.offset[:stop],
         size=found.size[:stop],
         dts=dts,
-        pts=dts + found.shift[:stop],
-        length=found.length[:stop],
+        pts=pts,
+        length=_compute_shown_lengths(pts, found.length[:stop]),
         key=found.key[:stop],
     )
+
+
+def _compute_shown_lengths(pts: Int64Array, length: Int64Array) -> Int64Array:
+    """How long each sample is shown; `length` is what the file states, the distance of decoding times."""
+    if (np.diff(pts) >= 0).all():
+        return length
+    order = np.argsort(pts, kind="stable")
+    shown = length.copy()
+    shown[order[:-1]] = np.diff(pts[order])
+    return shown
 
 
 def _read_track_header(trak: memoryview, movie_scale: int) -> _TrackHeader | None:

@@ -17,8 +17,9 @@ class Mp4Track:
     """One stream of a file.
 
     Arrays hold one entry per sample in decoding order: `offset` and `size` in bytes, `dts` and `pts` in ticks of `timescale`
-    on the file's presentation time line (edit list applied), `key` True at key frames. `length` is each sample's duration in
-    ticks. `entry` is the only entry of the sample description, unchanged.
+    on the file's presentation time line (edit list applied), `key` True at key frames. `length` is how long each sample is
+    shown or heard, in ticks: where pictures are reordered, the distance to the one shown next. `entry` is the only entry of
+    the sample description, unchanged.
     """
 
     kind: str
@@ -39,9 +40,8 @@ class Mp4Track:
         """Four characters such as avc1, hvc1, hev1, mp4a."""
         return self.entry[4:8].decode("latin-1")
 
-    def select(self, begin: int, stop: int) -> Mp4Track:
-        """Return the track with only its samples [begin, stop)."""
-        rows = slice(begin, stop)
+    def select(self, rows: BoolArray | slice) -> Mp4Track:
+        """Return the track with only some of its samples."""
         return replace(
             self,
             offset=self.offset[rows],

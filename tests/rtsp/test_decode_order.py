@@ -43,7 +43,7 @@ STREAMS = [
     ("h264", "bframes=4:b-adapt=0:b-pyramid=normal"),
     ("h264", "bframes=4:b-adapt=0:b-pyramid=strict"),
     ("h264", "bframes=3:b-adapt=2"),
-    ("h264", "bframes=3:b-adapt=0:open-gop=1:keyint=8"),
+    ("h264", "bframes=3:b-adapt=0:open-gop=1:keyint=8:min-keyint=1"),
     ("h264", "bframes=2:interlaced=1"),
     ("hevc", "bframes=0"),
     ("hevc", "bframes=1:b-adapt=0"),
