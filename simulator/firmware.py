@@ -56,6 +56,7 @@ REPLIES = {
     "cseq-missing": RtspQuirks(cseq="missing"),
     "cseq-zero": RtspQuirks(cseq="zero"),
     "asks": RtspQuirks(asks_s=0.5),
+    "ghost": RtspQuirks(ghost=True),
     "half-frames": RtspQuirks(half_frames=True),
 }
 REFUSALS = {
@@ -157,6 +158,7 @@ MEDIA = {
     "wrap-no-reports": RtpQuirks(wrap_s=4, reports="none"),
     "sequence-wrap": RtpQuirks(sequence_wrap=200),
     "loses-every-100th": RtpQuirks(lose_every=100),
+    "loses-sound": RtpQuirks(lose_every=10, lose_kinds=frozenset({"audio"})),
     "repeats-packets": RtpQuirks(repeat_every=20),
     "ssrc-changes": RtpQuirks(ssrc_changes_s=4),
     "stamps-still": RtpQuirks(still=True),

@@ -40,6 +40,7 @@ class QuirkConnection(QuirkWire):
         self._name = self.server.name_of(url) or self._name
         self.quirks = self.server.quirks_of(self._name)
         self.server.note(method, url, headers)
+        self._haunt()
         if self._is_ignored(method):
             return
         if self.quirks.rtsp.interim:
@@ -169,6 +170,10 @@ class QuirkConnection(QuirkWire):
             if url == whole or (not self.quirks.rtsp.strict_url and url.endswith(control.rpartition("/")[2])):
                 return track
         return None
+
+    def _teardown(self, url: str, headers: Mapping[str, str]) -> None:
+        self._playing = False
+        super()._teardown(url, headers)
 
     def _play(self, url: str, headers: Mapping[str, str]) -> None:
         rtsp, stream = self.quirks.rtsp, self._find_stream()

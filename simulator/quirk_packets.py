@@ -21,7 +21,7 @@ DELIMITERS = {"h264": b"\x09\xf0", "hevc": b"\x46\x01\x50"}
 
 
 @dataclass(frozen=True)
-class RtpPacket:
+class QuirkyPacket:
     """One RTP packet without its numbers; `earlier`: seconds by which its stamp lies before that of its frame."""
 
     payload: bytes
@@ -58,21 +58,21 @@ def sign_source(source: MediaSource) -> MediaSource:
     return replace(source, samples=tuple(samples))
 
 
-def packetize(sample: SourceSample, track: SourceTrack, quirks: PacketQuirks) -> list[RtpPacket]:
+def packetize(sample: SourceSample, track: SourceTrack, quirks: PacketQuirks) -> list[QuirkyPacket]:
     """Return the packets of one frame in the order in which they are sent."""
     kind = get_payload_type(track)
     if sample.kind == "audio":
         payloads = list(pack_sound(sample.units, track, mtu=quirks.sound_mtu, latm=quirks.latm, aal2=quirks.aal2))
-        return _mark([RtpPacket(payload, kind) for payload in payloads], [], quirks, not track.byte_rate)
+        return _mark([QuirkyPacket(payload, kind) for payload in payloads], [], quirks, not track.byte_rate)
     early, units = _arrange(sample, track, quirks)
-    packets: list[RtpPacket] = []
+    packets: list[QuirkyPacket] = []
     if quirks.empty_payloads:
-        packets.append(RtpPacket(b"", kind))
+        packets.append(QuirkyPacket(b"", kind))
     if quirks.stray_type is not None:
-        packets.append(RtpPacket(b"stray payload", quirks.stray_type, extra=True))
+        packets.append(QuirkyPacket(b"stray payload", quirks.stray_type, extra=True))
     for group, earlier in ((early, SET_ADVANCE_S), (units, 0.0)):
         payloads = list(_build_payloads(group, track.codec, quirks))
-        made = [RtpPacket(payload, kind, earlier=earlier) for payload in payloads]
+        made = [QuirkyPacket(payload, kind, earlier=earlier) for payload in payloads]
         packets += _mark(made, _find_sei_ends(payloads, track.codec), quirks, True)
     return packets
 
@@ -143,7 +143,7 @@ def _join(units: list[bytes], codec: str) -> bytes:
     return head + b"".join(struct.pack(">H", len(unit)) + unit for unit in units)
 
 
-def _mark(packets: list[RtpPacket], sei: list[int], quirks: PacketQuirks, framed: bool) -> list[RtpPacket]:
+def _mark(packets: list[QuirkyPacket], sei: list[int], quirks: PacketQuirks, framed: bool) -> list[QuirkyPacket]:
     last = len(packets) - 1
     marked = {"last": {last} if framed else set(), "all": set(range(last + 1)), "none": set()}
     marked["sei"] = marked["last"] | set(sei)
@@ -162,7 +162,7 @@ def _is_slice(unit: bytes, codec: str) -> bool:
     return 1 <= _get_type(unit, codec) <= 5 if codec == "h264" else _get_type(unit, codec) < 32
 
 
-def build_packet(packet: RtpPacket, sequence: int, stamp: int, ssrc: int, quirks: PacketQuirks) -> bytes:
+def build_packet(packet: QuirkyPacket, sequence: int, stamp: int, ssrc: int, quirks: PacketQuirks) -> bytes:
     """Return an RTP packet (RFC 3550, 5.1) with the extras that the quirks ask for."""
     first = 0x80 | (0x20 if quirks.padding else 0) | (0x10 if quirks.extension else 0) | quirks.csrc
     second = (0x80 if packet.marker else 0) | packet.kind

@@ -44,7 +44,7 @@ class QuirkServer(RtspServer):
 
     `quirks` holds for every stream that brings none of its own. `tls`: rtsps with a certificate made on the spot.
     `wants_tls`: a port for TLS only, which answers clear text with an alert. `heard` are the requests, `kicked` counts the
-    sessions that ended as idle.
+    sessions that ended as idle, `ghosts` those that were not torn down.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class QuirkServer(RtspServer):
         files = {name: value[0] if isinstance(value, tuple) else value for name, value in given.items()}
         super().__init__(files, address, port, username, password)
         self.heard: list[HeardRequest] = []
-        self.kicked = 0
+        self.kicked = self.ghosts = 0
         self.wants_tls = wants_tls
         self._quirks = {name: own.get(name, quirks or Quirks()) for name in files}
         self._authentications = {name: QuirkAuthentication(each.auth) for name, each in self._quirks.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from simulator.quirk_packets import RtpPacket, build_interleaved, build_packet, group_sound, packetize, sign_source
+from simulator.quirk_packets import QuirkyPacket, build_interleaved, build_packet, group_sound, packetize, sign_source
 from simulator.quirks import Quirks, Track
 from simulator.rtp import build_sender_report
 from simulator.source import Kind, MediaSource, SourceSample, SourceTrack
@@ -19,7 +19,7 @@ STRAY_SSRC, METADATA_SSRC, SECOND_SSRC = 0x57A0, 0x3E7A, 0x5EC0
 
 
 class QuirkStream(RtpStream):
-    """Like `RtpStream`, packet by packet; `lost` counts the packets of the picture that were left out on purpose.
+    """Like `RtpStream`, packet by packet; `lost` counts the packets that were left out on purpose.
 
     A client's `extra` are its channels for tracks that the base class does not know (metadata, second sound).
     """
@@ -29,7 +29,7 @@ class QuirkStream(RtpStream):
         self.lost = 0
         self._random = random.Random(1)  # noqa: S311 - jitter, the same in each run
         self._began = 0.0
-        self._counted = 0
+        self._counted: dict[Kind, int] = {"video": 0, "audio": 0}
         self._next_metadata = 0.0
         self._reported: set[int] = set()
         made = group_sound(source, quirks.packets.sound_units)
@@ -57,7 +57,8 @@ class QuirkStream(RtpStream):
         """Set stamps and sequence numbers so that they wrap when the quirks say, counted from now."""
         rtp = self.quirks.rtp
         self._began = time.monotonic() - self._zero
-        self._counted = self.lost = 0
+        self.lost = 0
+        self._counted = dict.fromkeys(self._counted, 0)
         self._next_metadata = 0.0
         for kind, sender in self._senders.items():
             track = self.source.track(kind)
@@ -120,19 +121,20 @@ class QuirkStream(RtpStream):
             out += [build_interleaved(second, _relabel(packet)) for packet in packets]
         return b"".join(out)
 
-    def _number(self, kind: Kind, packets: list[RtpPacket], track: SourceTrack, media: float) -> list[bytes]:
+    def _number(self, kind: Kind, packets: list[QuirkyPacket], track: SourceTrack, media: float) -> list[bytes]:
         """Give the packets their numbers; lost ones are left out, repeated ones come twice."""
         rtp, sender, out = self.quirks.rtp, self._senders[kind], []
         stamp = sender.timestamp if self.faults.repeat else self._stamp(kind, media, track)
         for packet in packets:
             if packet.extra:
-                out.append(build_packet(packet, self._counted, stamp, STRAY_SSRC, self.quirks.packets))
+                out.append(build_packet(packet, self._counted[kind], stamp, STRAY_SSRC, self.quirks.packets))
                 continue
             told = stamp - round(packet.earlier * track.clock)
             data = build_packet(packet, sender.sequence, told, sender.ssrc, self.quirks.packets)
             sender.sequence += 1
-            index, self._counted = self._counted, self._counted + (kind == "video")
-            if kind == "video" and (index in rtp.lose or _is_turn(rtp.lose_every, index)):
+            index = self._counted[kind]
+            self._counted[kind] += 1
+            if kind in rtp.lose_kinds and (index in rtp.lose or _is_turn(rtp.lose_every, index)):
                 self.lost += 1
                 continue
             out += [data] * (2 if kind == "video" and _is_turn(rtp.repeat_every, index) else 1)
@@ -191,7 +193,7 @@ class QuirkStream(RtpStream):
         if not rtp.metadata_s or elapsed < self._next_metadata:
             return
         self._next_metadata = elapsed + rtp.metadata_s
-        packet = RtpPacket(METADATA, 107, marker=True)
+        packet = QuirkyPacket(METADATA, 107, marker=True)
         number = round(elapsed / rtp.metadata_s)
         data = build_packet(packet, number, round(elapsed * 90_000), METADATA_SSRC, self.quirks.packets)
         for client in self.clients:

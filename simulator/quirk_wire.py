@@ -13,6 +13,9 @@ from simulator.rtsp import _RtspConnection
 if TYPE_CHECKING:
     from simulator.quirk_server import QuirkServer
 
+GHOST_S = 0.02
+GHOST = b"$\x00\x00\x20\x80\x60" + bytes(6) + b"\x00\x00\xde\xad" + b"\x41" + b"\x9a" * 19
+"""An interleaved RTP packet of a session that is over: a slice of H.264, of another source."""
 TLS_ALERT = bytes((21, 3, 1, 0, 2, 2, 70))
 """Fatal alert protocol_version: how a TLS server answers a request in clear text."""
 MOST_QUEUED = 1_000_000
@@ -36,7 +39,17 @@ class QuirkWire(_RtspConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in self._timers:
             timer.cancel()
+        if self._playing:
+            self.server.ghosts += 1
         super().connection_lost(exc)
+
+    def _haunt(self) -> None:
+        """Send what a session that was not torn down leaves behind."""
+        rtsp = self.quirks.rtsp
+        if rtsp.ghost and self.server.ghosts:
+            self.server.ghosts = 0
+            for count in range(round(rtsp.ghost_s / GHOST_S)):
+                self._later(count * GHOST_S, lambda: self.send(GHOST))
 
     def data_received(self, data: bytes) -> None:
         if self.server.wants_tls:

@@ -53,6 +53,9 @@ class RtspQuirks:
     asks_s           the server sends an OPTIONS request of its own to the client that often; 0: never
     drip             "head" (DESCRIBE's answer), "body" (of it), "media" (from PLAY on): one byte each `drip_s`
     drip_s           pause between two bytes
+    ghost            a client that has left without TEARDOWN leaves data behind, which come on the next connection for
+                     `ghost_s`, from its first request on, on the first channel (old live555)
+    ghost_s          how long
     half_frames      writes end inside interleaved frames; the rest of a frame comes with the next one
     """
 
@@ -88,6 +91,8 @@ class RtspQuirks:
     asks_s: float = 0.0
     drip: Literal["", "head", "body", "media"] = ""
     drip_s: float = 1.0
+    ghost: bool = False
+    ghost_s: float = 3.0
     half_frames: bool = False
 
 
@@ -208,12 +213,15 @@ class PacketQuirks:
 
 @dataclass(frozen=True)
 class RtpQuirks:
-    """When packets are sent, and with which numbers and stamps. Seconds count from the first client's PLAY.
+    """When packets are sent, and with which numbers and stamps. Seconds count from the PLAY of the first client.
+
+    Where two clients are to see the same, serve the clip under two names: a second client of one stream joins late.
 
     wrap_s           RTP stamps pass 2**32 after that time; None: by chance
     sequence_wrap    sequence numbers pass 65535 after that many packets; None: by chance
-    lose_every       every n-th packet of the picture is lost, with its sequence number; 0: none
-    lose             packets of the picture that are lost, counted from 0
+    lose_every       every n-th packet is lost, with its sequence number; 0: none
+    lose             packets that are lost, counted from 0
+    lose_kinds       kinds of which packets are lost
     repeat_every     every n-th packet of the picture is sent twice; 0: none
     ssrc_changes_s   another SSRC after that time, with other sequence numbers
     still            stamps do not change
@@ -239,6 +247,7 @@ class RtpQuirks:
     sequence_wrap: int | None = None
     lose_every: int = 0
     lose: frozenset[int] = frozenset()
+    lose_kinds: frozenset[Kind] = frozenset({"video"})
     repeat_every: int = 0
     ssrc_changes_s: float | None = None
     still: bool = False

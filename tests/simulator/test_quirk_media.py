@@ -227,6 +227,9 @@ def test_sequence_numbers_wrap_and_packets_are_lost_and_repeated(clips: dict[str
     steps = [(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(client.packets())]
     assert steps.count(2) >= 3 and set(steps) == {1, 2} and client.lost >= 3  # type: ignore[attr-defined]
     assert {(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(client.packets(2))} == {1}
+    sound = timing(clips["h264"], lose_every=4, lose_kinds=frozenset({"audio"}))
+    assert 2 in {(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(sound.packets(2))}
+    assert {(b.sequence - a.sequence) & 0xFFFF for a, b in pairwise(sound.packets(0))} == {1}
     chosen = [p.sequence for p in timing(clips["h264"], lose=frozenset({2, 3}), sequence_wrap=1000).packets()]
     assert chosen[:4] == [64536, 64537, 64540, 64541]
     twice = [p.sequence for p in timing(clips["h264"], repeat_every=5).packets()]

@@ -304,6 +304,20 @@ def test_writes_end_inside_frames(clip: Path) -> None:
         assert all((b - a) & 0xFFFF == 1 for a, b in pairwise(numbers))
 
 
+@pytest.mark.parametrize("polite", [True, False])
+def test_a_session_that_was_not_torn_down_leaves_data_behind(clip: Path, polite: bool) -> None:
+    with QuirkServer(clip, FIRMWARE["ghost"]) as server:
+        with plain_client(server) as client:
+            client.play()
+            if polite:
+                client.ask("TEARDOWN")
+        time.sleep(0.2)
+        with plain_client(server) as client:
+            client.ask("OPTIONS")
+            client.listen(0.3)
+            assert len(client.packets()) == 0 if polite else {p.ssrc for p in client.packets()} == {0xDEAD}
+
+
 def test_tls(clip: Path) -> None:
     with QuirkServer(clip, tls=True) as server, plain_client(server) as client:
         assert server.url().startswith("rtsps://")
@@ -499,5 +513,5 @@ def test_no_name_of_the_table_breaks_the_server(clip: Path, caplog: pytest.LogCa
                     client.ask("DESCRIBE")
                     tracks = tuple(t for t in quirks.sdp.tracks if t not in ("back", "broken"))
                     client.play(tracks)
-                    client.listen(0.15)
+                    client.listen(0.05)
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
