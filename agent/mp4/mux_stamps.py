@@ -36,7 +36,7 @@ class MuxStamps:
         Such pictures follow the key frame of an open group, and cannot be decoded in a file that begins with it.
         """
         pts, dts = pts - self._start, max(dts - self._start, self._next)
-        if pts < dts:
+        if pts < 0:
             return None
         self._next = dts + 1
         self._end = max(self._end, pts + duration)

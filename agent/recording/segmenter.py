@@ -48,7 +48,8 @@ class Segmenter:
         sound = build_sound(stream.audio)
         self._storage, self._plan, self._options = storage, plan, options
         self._template: PictureTemplate | None = None
-        self._stamps = StampRepair(1 / stream.video.clock_rate, frame)
+        self._stamps = StampRepair(1 / stream.video.clock_rate)
+        self._clock_rate = stream.video.clock_rate
         self._interval = FrameInterval(frame, options.hole_seconds)
         self._wall = WallClock(clock)
         self._sound: SoundQueue | None = None
@@ -103,6 +104,8 @@ class Segmenter:
             self._template.close()
 
     def _feed_picture(self, unit: MediaUnit, arrival: float) -> None:
+        if not unit.duration:
+            unit.duration = round(self._interval.usual * self._clock_rate)
         picture = self._stamps.repair(unit, arrival, settle=self._cut_soon and unit.is_key)
         at = picture.at
         self._cut_soon |= picture.moved

@@ -26,12 +26,11 @@ class RepairedPicture(NamedTuple):
 class StampRepair:
     """Repairs the stamps of one stream of pictures.
 
-    `tick`: seconds that one step of a stamp lasts. `frame`: nominal seconds between two pictures.
+    `tick`: seconds that one step of a stamp lasts.
     """
 
-    def __init__(self, tick: float, frame: float) -> None:
+    def __init__(self, tick: float) -> None:
         self._tick = tick
-        self._frame = frame
         self._line = Timeline()
 
     @property
@@ -55,5 +54,5 @@ class StampRepair:
             shift = round(placed.shift / tick)
             unit.pts += shift
             unit.dts += shift
-        length = unit.duration * tick or self._frame
-        return RepairedPicture(unit.pts * tick, length, None if before is None else placed.at - before, placed.broken)
+        step = None if before is None else placed.at - before
+        return RepairedPicture(unit.pts * tick, unit.duration * tick, step, placed.broken)

@@ -20,6 +20,7 @@ from agent.core.errors import DriveError, Shortage
 from agent.drive import Drive, durable
 from agent.drive.identity import is_drive_errno, to_drive_error
 from agent.media.containers import MediaPacket
+from agent.mp4.mux_stamps import MuxStamps
 from agent.mp4.repair import find_whole_end, truncate_to_whole
 from agent.recording.picture_template import PictureTemplate
 from agent.recording.sound import Sound
@@ -122,32 +123,38 @@ class SegmentWriter:
             context.codec_tag = "hvc1"
         self._audio = sound.add_to(self._container) if sound else None
         self._video_tick = self._video.time_base = Fraction(1, tracks.clock_rate)
-        self._video_base = round(self.start * tracks.clock_rate)
+        self._stamps = MuxStamps(round(self.start * tracks.clock_rate))
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
 
     def video(self, unit: MediaUnit) -> bool:
-        """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it."""
+        """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it.
+
+        A picture of an open group that is shown before the file begins is left out.
+        """
+        stamp = self._stamps.place(unit.pts, unit.dts, unit.duration)
+        if stamp is None:
+            return True  # it cannot be decoded in this file, and is in the one before as far as it could be
         packet = av.Packet(unit.data)
-        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, self._video_tick
+        packet.pts, packet.dts, packet.duration = stamp
+        packet.time_base = self._video_tick
         packet.is_keyframe = unit.is_key
-        written = self._mux(packet, self._video, self._video_base)
+        written = self._mux(packet, self._video)
         self.empty = self.empty and not written
         return written
 
     def audio(self, packet: MediaPacket) -> None:
         """Write sound that lies at or after `start`; what the muxer refuses is left out, and logged once for each file."""
         assert self._audio is not None
-        if not self._mux(packet, self._audio, self._audio_base) and not self._sound_refused:
+        assert packet.pts is not None
+        packet.pts = packet.dts = packet.pts - self._audio_base
+        if not self._mux(packet, self._audio) and not self._sound_refused:
             self._sound_refused = True
             log.warning("%s", i18n.translate("recording.sound_refused", file=self._final))
 
-    def _mux(self, packet: MediaPacket, stream: Stream, base: int) -> bool:
-        assert packet.pts is not None and packet.dts is not None
+    def _mux(self, packet: MediaPacket, stream: Stream) -> bool:
         if self._failure:
             raise self._failure
-        packet.pts -= base
-        packet.dts -= base
         packet.stream = stream
         try:
             self._container.mux_one(packet)

@@ -167,11 +167,10 @@ def picture(pts: int, dts: int | None = None, duration: int = 0) -> MediaUnit:
 class TestStampRepair:
     @pytest.fixture
     def stamps(self) -> StampRepair:
-        return StampRepair(TICK, FRAME)
+        return StampRepair(TICK)
 
-    def test_the_length_is_the_packets_own_or_the_usual_one(self, stamps: StampRepair) -> None:
+    def test_the_length_is_the_unit_s_own(self, stamps: StampRepair) -> None:
         assert stamps.repair(picture(0, duration=1800), 10.0, settle=False).length == pytest.approx(0.02)
-        assert stamps.repair(picture(1800), 10.02, settle=False).length == FRAME
 
     def test_places_are_of_showing_and_steps_of_decoding(self, stamps: StampRepair) -> None:
         first = stamps.repair(picture(7200, 0), 10.0, settle=False)
