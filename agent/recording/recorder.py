@@ -191,7 +191,7 @@ class Recorder:
                 progress.touch()
                 units = stream.read()
                 arrival = monotonic()
-                self._feed(segmenter, units, arrival)
+                self._feed(segmenter, units)
                 segmenter.tick(arrival)
                 if arrival - segmenter.last_video >= options.stall_seconds:
                     raise Stalled("recording.stalled", url=source.url, seconds=round(options.stall_seconds))
@@ -200,13 +200,13 @@ class Recorder:
                     self._watch.check_unit(source, connection.unit)
                     self._watch.check_stream(segmenter, source, arrival)
         finally:
-            self._feed(segmenter, stream.end(), monotonic())
+            self._feed(segmenter, stream.end())
 
-    def _feed(self, segmenter: Segmenter, units: list[MediaUnit], arrival: float) -> None:
+    def _feed(self, segmenter: Segmenter, units: list[MediaUnit]) -> None:
         """Feed what was read, and report what came of it."""
         was_recording = segmenter.recording
         for unit in units:
-            segmenter.feed(unit, arrival)
+            segmenter.feed(unit, unit.arrival)
             if segmenter.over:
                 break
             if segmenter.hole:

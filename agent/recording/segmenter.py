@@ -58,6 +58,7 @@ class Segmenter:
         self._opener = SegmentOpener(connection, storage, sound, clock, options.fragment_seconds)
         self._segments = SegmentPair(storage.finisher, storage.catalog, clock)
         self._cut_soon = False
+        self._wall_zero: float | None = None
         self._synced = self.began = self.last_video = self.last_sound = clock.monotonic()
         self.hole: PictureHole | None = None
         self.over = False
@@ -147,7 +148,7 @@ class Segmenter:
             return
         self._cut_soon |= unit.new_order
         current = self._segments.current
-        wall = self._wall.read(self._stamps.floor, current.wall_zero if current else None)
+        wall = self._wall.read(self._stamps.floor, self._wall_zero)
         assignment = self._plan(to_instant(wall.zero + at))
         if assignment is None:
             self._cut_soon = False
@@ -186,6 +187,8 @@ class Segmenter:
         seam = float("inf") if self._cut_soon else self._interval.seam
         self._cut_soon = False
         opened = self._opener.open(start)
+        # also across a hole: two segments of one connection must not overlap
+        self._wall_zero = opened.wall_zero
         hole = self._segments.advance(opened, None if wall.stepped else seam, wait_for_sound=self.has_sound)
         self.hole = hole or self.hole
 

@@ -38,8 +38,8 @@ class WallClock:
     def read(self, floor: float, current: float | None) -> WallReading:
         """Map the time line anew.
 
-        `floor`: least arrival minus stamp, in monotonic seconds. `current`: the zero of the open segment, None where none
-        is open. The result follows the camera's clock by SLEW at most; firmware that counts pictures instead of time runs
+        `floor`: least arrival minus stamp, in monotonic seconds. `current`: the zero of the newest segment, None before the
+        first. The result follows the camera's clock by SLEW at most; firmware that counts pictures instead of time runs
         away from that, and then the mapping starts afresh.
         """
         offset = self._offset()

@@ -96,15 +96,15 @@ class RtspClient:
             self._audio.hand_out(self._offset)
         units = self._units[:]
         self._units.clear()  # the receivers hold this very list
+        for unit in units:
+            unit.arrival = self._video.clock.estimate_arrival(unit.pts, now) if unit.is_video and self._video else now
         return units
 
-    def end(self) -> list[MediaUnit]:
+    def end(self, now: float) -> list[MediaUnit]:
         """Return the last picture, at the end of the connection."""
         if self._video is not None:
             self._video.end()
-        units = self._units[:]
-        self._units.clear()  # the receivers hold this very list
-        return units
+        return self.take_units(now)
 
     def keep_alive(self, now: float) -> None:
         """Send a sign of life where one is due."""

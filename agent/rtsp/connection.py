@@ -110,7 +110,7 @@ class RtspConnection:
 
     def end(self) -> list[MediaUnit]:
         """Return the last picture, which was still waiting for its end."""
-        return self._client.end()
+        return self._client.end(time.monotonic())
 
     def close(self) -> None:
         """Say farewell and close."""

@@ -18,6 +18,7 @@ class MediaUnit:
     is_video      picture or sound
     is_key        a picture that can be decoded without the ones before
     format        what a decoder must know, on key frames only
+    arrival       when it came (monotonic seconds), as closely as can be told: what is read after a rest came during the rest
     new_order     a segment should begin here: before it pictures came in an order that was not known, and were moved
     sender_time   when the camera says that it took this (Unix seconds); None where it does not say
     """
@@ -31,6 +32,7 @@ class MediaUnit:
     format: PictureFormat | None = None
     sender_time: float | None = None
     new_order: bool = False
+    arrival: float = 0.0
 
 
 class SoundFrame(NamedTuple):

@@ -6,7 +6,7 @@ from agent.rtsp.track_clock import TrackClock
 
 _SANE = 2.0
 """Seconds by which reports and arrivals may differ; cameras exist that count the reports of each track from another epoch."""
-_EXACT, _COARSE = 0.02, 0.08
+_EXACT, _COARSE = 0.008, 0.08
 """Seconds from which a better estimate is applied: by the camera's word, by arrivals."""
 _SETTLING = 3.0
 """Seconds after the first sound during which arrivals may still correct it."""

@@ -9,6 +9,9 @@ _HALF = 1 << 31
 WINDOW = 10.0
 """Seconds over which the shortest delay is looked for; it is renewed after each."""
 
+LONGEST_REST = 0.5
+"""Seconds that may lie between two reads: what is read has not waited for longer."""
+
 
 class ClockReport(NamedTuple):
     """At `unix_time` (seconds, by the camera's clock) the track stood at `ticks`."""
@@ -71,6 +74,12 @@ class TrackClock:
         else:
             self._fresh = min(self._fresh, delay)
             self.delay = min(self.delay, delay)
+
+    def estimate_arrival(self, ticks: int, now: float) -> float:
+        """Return when what lies at `ticks` came, if it was as quick as the quickest; it was read at `now`."""
+        if self.delay is None:
+            return now
+        return max(now - LONGEST_REST, min(now, ticks / self.rate + self.delay))
 
     def read_sender_time(self, ticks: int) -> float | None:
         """Return when the camera says that it took what lies at `ticks` (Unix seconds); None where it does not say."""

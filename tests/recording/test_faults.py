@@ -243,6 +243,7 @@ def test_a_camera_with_too_many_viewers_is_no_wrong_password(tmp_path: Path) -> 
         rig.start()
         try:
             wait_for(lambda: len(asked) > 2 * MAX_ATTEMPTS, "not asked again")
+            wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert")
             alert = rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA)
         finally:
             rig.stop()
