@@ -55,9 +55,12 @@ def feed_h264(unit: AccessUnit, data: bytearray, at: int, end: int) -> None:
 
 def _feed_fragment(unit: AccessUnit, data: bytearray, indicator: int, at: int, end: int) -> None:
     """Take in a fragment whose FU header stands at `at`. The type is the first fragment's: some cameras change it later."""
-    if at + 1 >= end:
+    if at >= end:
         return
     flags = data[at]
+    if at + 1 == end:  # empty; that it is the last one counts
+        unit.fragment = unit.fragment and not flags & _END
+        return
     if flags & _START:
         unit.begin(bytes((indicator & 0xE0 | flags & 0x1F,)), data[at + 1])
         unit.fragment = True
