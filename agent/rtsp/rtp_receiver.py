@@ -7,7 +7,7 @@ import struct
 from agent.rtsp.rtcp import SenderReport, parse_sender_report
 from agent.rtsp.track_clock import TrackClock
 
-_HEADER = struct.Struct(">BBHII")
+_unpack_header = struct.Struct(">BBHII").unpack_from
 _PLAIN = 0x80
 """First byte of nearly all packets: version 2, no padding, no extension, no contributing sources."""
 _FOREIGN = 8
@@ -27,7 +27,8 @@ class RtpReceiver:
         self.clock = TrackClock(clock_rate)
         self.lost = 0
         self._named = named_source
-        self._foreign, self._foreign_since = 0, -1
+        self._foreign = self._passed = 0
+        self._foreign_since = self._passed_since = -1
         self._source = -1
         self._next = -1
         self._stamp = -1
@@ -37,7 +38,7 @@ class RtpReceiver:
         # hot path: some 400 packets a second and camera
         if end - at < 12:
             return
-        first, second, sequence, stamp, source = _HEADER.unpack_from(data, at)
+        first, second, sequence, stamp, source = _unpack_header(data, at)
         if first == _PLAIN:
             at += 12
         elif first >> 6 == 2:
@@ -69,9 +70,11 @@ class RtpReceiver:
         self.clock.note_report(report.unix_time, report.stamp)
 
     def _pass_over(self, source: int, sequence: int) -> None:
-        """Leave out a packet of another payload type: it takes a number of this track, or belongs to another one."""
-        if source == self._source and sequence == self._next:
-            self._next = sequence + 1 & 0xFFFF
+        """Leave out a packet of another payload type: it takes a number of this track, or has numbers of its own."""
+        if source == self._source:
+            if self._passed_since != self._next:
+                self._passed, self._passed_since = 0, self._next
+            self._passed += sequence == self._next + self._passed & 0xFFFF
 
     def _adopt(self, source: int, sequence: int) -> bool:
         """Return True where packets of `source` are taken from now on.
@@ -95,6 +98,8 @@ class RtpReceiver:
         if self._next < 0:
             return self._stamp >= 0  # another source: nobody knows what is missing
         gap = sequence - self._next & 0xFFFF
+        if gap <= self._passed and self._passed_since == self._next:
+            return False
         # backwards: the camera has begun to count anew, and nobody knows what is missing
         self.lost += gap if gap < 0x8000 else 1
         return True

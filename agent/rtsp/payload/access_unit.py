@@ -115,8 +115,11 @@ class AccessUnit:
 
         NAL units without a slice are kept for the next picture.
         """
-        bounds = self._find_bounds() if len(self.starts) > 2 or self._stands_still else []
-        pictures = self._join_all([0, *bounds, len(self._nals)])
+        if len(self.starts) > 2 or self._stands_still:
+            pictures = self._join_all([0, *self._find_bounds(), len(self._nals)])
+        else:
+            picture = self._join(self._nals, len(self.pieces))
+            pictures = [] if picture is None else [picture]
         self.clear()
         return pictures
 

@@ -37,7 +37,10 @@ def feed_h264(unit: AccessUnit, data: bytearray, at: int, end: int) -> None:
     first = data[at]
     kind = first & 0x1F
     if kind == _FU_A:
-        _feed_fragment(unit, data, first, at + 1, end)
+        if unit.fragment and at + 2 < end and data[at + 1] < _END:  # hot path: neither the first nor the last
+            unit.pieces.append(data[at + 2 : end])
+        else:
+            _feed_fragment(unit, data, first, at + 1, end)
     elif kind == _FU_B and end - at > 4:
         # two bytes of decoding order number behind the FU header; not interleaved it only counts up
         data[at + 3] = data[at + 1]
