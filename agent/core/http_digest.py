@@ -15,6 +15,8 @@ from typing import Protocol
 
 _LIMIT = 8192
 """How many characters of a header are examined."""
+_FIELD = re.compile(r'\b(\w++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))')
+"""Nothing is tried twice, otherwise a header of one long word would take a second."""
 
 
 class DigestAccount(Protocol):
@@ -135,7 +137,7 @@ def _parse_digests(value: str) -> list[dict[str, str]]:
     return [
         {
             name.lower(): bare if bare else re.sub(r"\\(.)", r"\1", quoted)
-            for name, quoted, bare in re.findall(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', part)
+            for name, quoted, bare in _FIELD.findall(part)
         }
         for part in re.split(r"(?i)\bDigest\s+(?=\w+\s*=)", value[:_LIMIT])[1:]
     ]

@@ -63,7 +63,8 @@ class Authorization:
         found = http_digest.choose_strongest(reply.all("WWW-Authenticate"))
         if found is None or self._challenge is None:
             return False
-        again = self._answers > 1 or found.stale
+        self._refused += 1
+        again = (self._answers > 1 or found.stale) and self._refused <= _TRIES
         self._challenge, self._answers = found, 0
         return again
 

@@ -23,6 +23,9 @@ from agent.rtsp.tracks import AudioTrack, VideoTrack, choose_tracks
 from agent.rtsp.urls import resolve_aggregate, resolve_control
 from agent.rtsp.video_receiver import VideoReceiver
 
+MAX_UNITS = 8192
+"""Pictures and frames of sound that wait to be taken, at most; some 100 a second come."""
+
 
 class RtspClient:
     """Opens and receives one stream. Methods raise CameraDenied and CameraUnreachable.
@@ -101,7 +104,7 @@ class RtspClient:
         return units
 
     def end(self, now: float) -> list[MediaUnit]:
-        """Return the last picture, at the end of the connection."""
+        """Return the last picture and what sound still waits, at the end of the connection."""
         if self._video is not None:
             self._video.end()
         return self.take_units(now)
@@ -119,6 +122,7 @@ class RtspClient:
         """Begin anew after a redirect, on a new connection."""
         self.session.restart()
         self._buffer = InterleavedBuffer(self.session.handle)
+        self._video = self._audio = self._offset = None
         self._begin()
 
     # the steps of opening
@@ -159,7 +163,7 @@ class RtspClient:
         def accept(reply: RtspMessage) -> None:
             transport = self._agree(reply)
             self._controls = (video.control, audio.control if audio else "")
-            self._video = VideoReceiver(video.payload_type, video.format, self._units.append, transport.ssrc)
+            self._video = VideoReceiver(video.payload_type, video.format, self._deliver, transport.ssrc)
             self._listen(self._video, transport.channels, 0)
             depacketizer = build_sound_depacketizer(audio.format) if audio else None
             if audio is None or depacketizer is None:
@@ -172,7 +176,7 @@ class RtspClient:
     def _set_up_audio(self, video: VideoReceiver, audio: AudioTrack, depacketizer: SoundDepacketizer) -> None:
         def accept(reply: RtspMessage) -> None:
             transport = self._agree(reply)
-            made = SoundReceiver(audio.payload_type, audio.format, depacketizer, self._units.append, transport.ssrc)
+            made = SoundReceiver(audio.payload_type, audio.format, depacketizer, self._deliver, transport.ssrc)
             self._audio, self._offset = made, SoundOffset(video.clock, made.clock)
             self._listen(made, transport.channels, 2)
             self._play()
@@ -206,6 +210,11 @@ class RtspClient:
         for channel, take in zip(channels, (receiver.receive, receiver.receive_report), strict=True):
             before = self._buffer.receivers.get(channel)
             self._buffer.receivers[channel] = take if before is None else _join_receivers(before, take)
+
+    def _deliver(self, unit: MediaUnit) -> None:
+        """Keep a unit until it is taken; those of a camera that floods are left out."""
+        if len(self._units) < MAX_UNITS:
+            self._units.append(unit)
 
     def _play(self) -> None:
         self.session.request("PLAY", self._aggregate(), self._after_play, headers=(("Range", "npt=0.000-"),))

@@ -126,7 +126,8 @@ class RtspConnection:
 
     def _dial(self) -> Wire:
         wire = dial(self._client.session.url, self._target.url, self._limits.check)
-        self._client.session.peer = wire.sock.getpeername()[0]
+        self._client.session.peer = wire.peer
+        self._is_first = True
         return wire
 
     def _open(self) -> None:
@@ -139,7 +140,9 @@ class RtspConnection:
                     self._wire.send(sent)
                 free = client.free()
                 count = self._wire.wait_into(free)
-                self._check_answer(bytes(free[:2]))
+                if self._is_first:
+                    self._check_answer(bytes(free[:2]))
+                self._is_first = False
                 del free
             except ConnectionError as error:
                 raise CameraUnreachable("recording.unreachable", url=self._target.url, detail=str(error)) from None
@@ -164,7 +167,7 @@ class RtspConnection:
         """Read all that has come; return True where that is anything."""
         client, total = self._client, 0
         try:
-            while total < _MOST:
+            while total < _MOST and not self._stop.is_set():
                 free = client.free()
                 room = len(free)
                 count = self._wire.receive_into(free)
@@ -180,7 +183,8 @@ class RtspConnection:
 
     def _flush(self) -> None:
         """Send what is due, as far as the camera takes it."""
-        self._unsent += self._client.session.take_output()
+        # what the camera does not take stays with the session, which bounds it
+        self._unsent = self._unsent or self._client.session.take_output()
         if self._unsent:
             try:
                 self._unsent = self._unsent[self._wire.try_send(self._unsent) :]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from agent.core.errors import CameraUnreachable
+from agent.core.shortage import convert_shortage
 from agent.rtsp.refusal import build_unreachable_error
 from agent.rtsp.wire import SLICE_MS, Wire, wait_for_socket
 
@@ -22,20 +23,28 @@ def dial(url: str, name: str, check: Callable[[], None]) -> Wire:
     """Connect to the host of `url`; `name` is the URL for errors. Raises CameraUnreachable, and what `check` raises."""
     parts = urlsplit(url)
     host = str(parts.hostname)
-    failure: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+    failure: Exception = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
     for family, address in resolve(host, parts.port or 0, name, check):
         try:
             sock = _connect(family, address, check)
         except OSError as error:
             failure = error
             continue
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if parts.scheme == "rtsps":
-            from agent.rtsp.tls import TlsWire  # few cameras need it, and it takes long to import
-
-            return TlsWire(sock, host, check)
-        return Wire(sock, check)
+        try:
+            return _make_wire(sock, host, check, is_tls=parts.scheme == "rtsps")
+        except (OSError, ValueError) as error:  # closed again by the camera; a name that TLS does not allow
+            sock.close()
+            failure = error
     raise build_unreachable_error(name, failure) from None
+
+
+def _make_wire(sock: socket.socket, host: str, check: Callable[[], None], *, is_tls: bool) -> Wire:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not is_tls:
+        return Wire(sock, check)
+    from agent.rtsp.tls import TlsWire  # few cameras need it, and it takes long to import
+
+    return TlsWire(sock, host, check)
 
 
 def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[_Address]:
@@ -55,7 +64,8 @@ def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[
         except (OSError, UnicodeError):
             found.put([])
 
-    threading.Thread(target=run, name="resolver", daemon=True).start()
+    with convert_shortage():
+        threading.Thread(target=run, name="resolver", daemon=True).start()
     while True:
         try:
             addresses = found.get(timeout=SLICE_MS / 1000)

@@ -7,11 +7,11 @@ import struct
 from agent.rtsp.rtcp import SenderReport, parse_sender_report
 from agent.rtsp.track_clock import TrackClock
 
-_HEADER = struct.Struct(">BBHII")
+_unpack_header = struct.Struct(">BBHII").unpack_from
 _PLAIN = 0x80
 """First byte of nearly all packets: version 2, no padding, no extension, no contributing sources."""
 _FOREIGN = 8
-"""Packets of another source in a row after which the source that SETUP named is given up."""
+"""Packets of another source in a row, with other numbers, after which the one before is given up."""
 
 
 class RtpReceiver:
@@ -26,7 +26,9 @@ class RtpReceiver:
         self.payload_type = payload_type
         self.clock = TrackClock(clock_rate)
         self.lost = 0
-        self._named, self._foreign = named_source, 0
+        self._named = named_source
+        self._foreign = self._passed = 0
+        self._foreign_since = self._passed_since = -1
         self._source = -1
         self._next = -1
         self._stamp = -1
@@ -36,19 +38,24 @@ class RtpReceiver:
         # hot path: some 400 packets a second and camera
         if end - at < 12:
             return
-        first, second, sequence, stamp, source = _HEADER.unpack_from(data, at)
+        first, second, sequence, stamp, source = _unpack_header(data, at)
         if first == _PLAIN:
             at += 12
         elif first >> 6 == 2:
             at, end = find_payload(data, at, end)
         else:
             return
-        if source != self._source and not self._adopt(source):
-            return
-        gap = sequence != self._next and self._count_lost(sequence)
-        self._next = sequence + 1 & 0xFFFF
         if second & 0x7F != self.payload_type:
+            self._pass_over(source, sequence)
             return
+        if source != self._source and not self._adopt(source, sequence):
+            return
+        gap = False
+        if sequence != self._next:
+            if sequence + 1 & 0xFFFF == self._next and stamp == self._stamp:
+                return  # the same packet again
+            gap = self._count_lost(sequence)
+        self._next = sequence + 1 & 0xFFFF
         if stamp != self._stamp:
             self._turn(stamp, gap)
         self._take(data, at, end, second & 0x80, gap)
@@ -62,24 +69,37 @@ class RtpReceiver:
     def _note(self, report: SenderReport) -> None:
         self.clock.note_report(report.unix_time, report.stamp)
 
-    def _adopt(self, source: int) -> bool:
+    def _pass_over(self, source: int, sequence: int) -> None:
+        """Leave out a packet of another payload type: it takes a number of this track, or has numbers of its own."""
+        if source == self._source:
+            if self._passed_since != self._next:
+                self._passed, self._passed_since = 0, self._next
+            self._passed += sequence == self._next + self._passed & 0xFFFF
+
+    def _adopt(self, source: int, sequence: int) -> bool:
         """Return True where packets of `source` are taken from now on.
 
         Some servers go on sending a dead session's data on a new connection; some cameras name a source and send another.
         """
-        if self._source == self._named is not None:
-            self._foreign += 1
+        began = self._source >= 0
+        if began and source != self._named and sequence != self._next:
+            self._foreign = self._foreign + 1 if self._next == self._foreign_since else 1
+            self._foreign_since = self._next
             if self._foreign < _FOREIGN:
                 return False
+        if began and sequence != self._next:
+            self._next = -1
+            self.clock.forget()
         self._source, self._foreign = source, 0
-        self._next = -1
         return True
 
     def _count_lost(self, sequence: int) -> bool:
         """Count the packets that are missing before this one; return True where there may be any."""
         if self._next < 0:
-            return False
+            return self._stamp >= 0  # another source: nobody knows what is missing
         gap = sequence - self._next & 0xFFFF
+        if gap <= self._passed and self._passed_since == self._next:
+            return False
         # backwards: the camera has begun to count anew, and nobody knows what is missing
         self.lost += gap if gap < 0x8000 else 1
         return True

@@ -18,7 +18,7 @@ MAX_CONTROL = 2048
 """Characters of a control attribute at most; a longer one is left out."""
 _DIRECTIONS = ("sendonly", "recvonly", "sendrecv", "inactive")
 _FRAME_RATES = ("framerate", "x-framerate")
-_MAX_FRAME_RATE = 1000.0
+_MIN_FRAME_RATE, _MAX_FRAME_RATE = 0.01, 1000.0
 
 _LINE_ENDS = re.compile(r"[\r\n\0]+")
 _LINE = re.compile(r"\s*([A-Za-z])\s*=\s*(.*)", re.DOTALL)
@@ -109,7 +109,7 @@ def _read_attribute(medium: MediaDescription, text: str) -> None:
         medium.control = value
     elif name in _DIRECTIONS:
         medium.direction = name
-    elif name in _FRAME_RATES and _RATE.fullmatch(value) and 0 < float(value) <= _MAX_FRAME_RATE:
+    elif name in _FRAME_RATES and _RATE.fullmatch(value) and _MIN_FRAME_RATE <= float(value) <= _MAX_FRAME_RATE:
         medium.framerate = float(value)
     elif name in ("rtpmap", "fmtp"):
         _read_format(medium, name, value)

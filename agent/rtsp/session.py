@@ -13,6 +13,9 @@ from agent.rtsp.target import StreamTarget
 from agent.rtsp.urls import normalize_rtsp_url, resolve_redirect
 
 _REDIRECTS = 3
+_MAX_CSEQ = 32
+_MAX_OUT = 64 << 10
+"""Characters of a number that is sent back; bytes that wait to be sent, beyond which the camera gets no answers."""
 ReplyHandler = Callable[[RtspMessage], None]
 
 
@@ -95,8 +98,8 @@ class RtspSession:
         """Send a sign of life where one is due: at half the session's life time. `now`: monotonic seconds."""
         if self._next_sign == float("inf"):
             self._next_sign = now + self._session_s / 2
-        if now < self._next_sign:
-            return
+        if now < self._next_sign or self._out:
+            return  # not due, or the camera does not even take what was due before
         self._next_sign = now + self._session_s / 2
         method = "GET_PARAMETER" if "GET_PARAMETER" in self._methods else "OPTIONS"
         self.request(method, uri, self.take_session, self._refuse_sign)
@@ -168,8 +171,9 @@ class RtspSession:
     def _decline(self, request: RtspMessage) -> None:
         """Answer a request of the camera itself: nothing that it may ask for is needed. Raises RtspUnreadable."""
         request.request()
-        answer = RtspMessage("RTSP/1.0 501 Not Implemented", (("CSeq", request.one("CSeq")),))
-        self._out += answer.encode()
+        answer = RtspMessage("RTSP/1.0 501 Not Implemented", (("CSeq", request.one("CSeq")[:_MAX_CSEQ]),))
+        if len(self._out) < _MAX_OUT:
+            self._out += answer.encode()
 
 
 def _ignore(_reply: RtspMessage) -> None:

@@ -9,6 +9,9 @@ from agent.rtsp.media_unit import MediaUnit, SoundDepacketizer
 from agent.rtsp.rtp_receiver import RtpReceiver
 from agent.rtsp.sound_offset import SoundOffset
 
+MAX_FRAMES = 4096
+"""Frames that wait to be handed out, at most; a camera sends some 50 a second."""
+
 
 class SoundReceiver(RtpReceiver):
     """Receives the sound track. Sound goes to `deliver` once it is known where it lies beside the picture."""
@@ -45,5 +48,5 @@ class SoundReceiver(RtpReceiver):
 
     def _take(self, data: bytearray, at: int, end: int, marker: int, gap: bool) -> None:
         frames = self._depacketizer.feed(bytes(data[at:end]), self.clock.ticks, bool(marker), gap)
-        for frame in frames:
+        for frame in frames[: MAX_FRAMES - len(self._waiting)]:
             self._waiting.append(MediaUnit(frame.data, frame.stamp, frame.stamp, frame.duration, False))

@@ -6,6 +6,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 from agent.rtsp.wire import Wire
 
@@ -25,9 +26,18 @@ class TlsWire(Wire):
     def receive_into(self, free: memoryview) -> int | None:
         """Read all that waits: a read gives one record at most, and `poll` does not see what TLS has already taken in."""
         held = 0
-        while held < len(free) and (count := super().receive_into(free[held:])) is not None:
-            held += count
+        try:
+            while held < len(free) and (count := super().receive_into(free[held:])) is not None:
+                held += count
+        except ConnectionError:
+            if not held:  # otherwise the next call says it
+                raise
         return held or None
+
+    def shut(self) -> None:
+        """End the connection below TLS: what another thread is reading with stays as it is."""
+        with suppress(OSError):
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def wanted(self, later: OSError) -> int:
         return select.POLLIN if isinstance(later, ssl.SSLWantReadError) else select.POLLOUT

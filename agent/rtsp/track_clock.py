@@ -60,6 +60,10 @@ class TrackClock:
         else:
             self.report = ClockReport(unix_time, self.ticks + self._distance(stamp))
 
+    def forget(self) -> None:
+        """Forget reports and arrivals, at a packet of another source: they belong to other stamps."""
+        self.report = self.delay = None
+
     def find_ticks(self, stamp: int) -> int:
         """Return where a 32-bit stamp near the newest packet's lies."""
         return self.ticks + self._distance(stamp)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from agent.rtsp.formats import VideoFormat
 from agent.rtsp.media_unit import MediaUnit
-from agent.rtsp.payload.access_unit import MAX_UNIT, AccessUnit, CodedPicture, NalRules
+from agent.rtsp.payload.access_unit import MAX_UNIT, PIECE_COST, AccessUnit, CodedPicture, NalRules
 from agent.rtsp.payload.decode_order import DecodeOrder
 from agent.rtsp.payload.h264 import H264Rules, feed_h264
 from agent.rtsp.payload.h265 import H265Rules, feed_h265
@@ -72,12 +72,12 @@ class VideoReceiver(RtpReceiver):
 
     def _turn(self, stamp: int, gap: bool) -> None:
         unit = self._unit
-        if gap and (not unit.marked or self._markers_lie):
-            unit.damaged = True  # its end is missing
         if self._sealed:
             self._sealed = False
             self._drop_tail()
         else:
+            if gap and (not unit.marked or self._markers_lie):
+                unit.damaged = True  # its end is missing
             self._regular = self._regular + 1 if unit.marked else 0
             self._finish()
         super()._turn(stamp, gap)
@@ -86,20 +86,37 @@ class VideoReceiver(RtpReceiver):
         unit = self._unit
         if gap and unit.size:
             unit.damaged = True
+        if at >= end:  # keep the marker, there is nothing else in it
+            unit.marked = unit.marked or marker > 0
+            return
         if unit.marked:
             self._markers_lie = True
-        unit.size += end - at
+        unit.size += end - at + PIECE_COST
         if unit.size > MAX_UNIT:
             unit.clear()
             unit.damaged = True
-        elif self._has_don:
+            return
+        was_damaged = unit.damaged
+        if self._has_don:
             feed_h265(unit, data, at, end, True)
         else:
             self._feed(unit, data, at, end)
         if marker:
             unit.marked = True
-        if unit.pictures > _FIELDS:
-            self._hand_out(unit.take_finished(), standing_still=True)
+        if len(unit.starts) > _FIELDS:
+            self._take_finished(was_damaged)
+
+    def _take_finished(self, was_damaged: bool) -> None:
+        """Hand out the pictures before the one that has just begun, which share its stamp."""
+        unit = self._unit
+        pictures = unit.take_finished()
+        if unit.damaged or unit.headless:
+            self.damaged += len(pictures)
+            # what was missing before this packet is missing of those
+            unit.damaged = not was_damaged and unit.damaged
+            unit.headless = False
+        else:
+            self._hand_out(pictures, standing_still=True)
 
     def _drop_tail(self) -> None:
         """Leave out what came behind the marker that seemed to end an access unit: it is out already."""

@@ -12,9 +12,12 @@ SLICE_MS = 200
 
 
 class Wire:
-    """A connected socket, made non-blocking. Methods raise ConnectionError where the other side has closed, or the line breaks.
+    """A connected socket, made non-blocking. Raises OSError where it is closed already.
+
+    Methods raise ConnectionError where the other side has closed, or the line breaks.
 
     check    called while a method waits; ends the wait by what it raises
+    peer     address of the other side
     """
 
     later: tuple[type[OSError], ...] = (BlockingIOError,)
@@ -22,6 +25,7 @@ class Wire:
     def __init__(self, sock: socket.socket, check: Callable[[], None]) -> None:
         sock.setblocking(False)
         self.sock, self._check = sock, check
+        self.peer = str(sock.getpeername()[0])
 
     def receive_into(self, free: memoryview) -> int | None:
         """Put what has come into `free`; return how many bytes, None where nothing has come."""

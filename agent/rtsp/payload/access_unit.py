@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple, Protocol
 
 from agent.mp4.nal import START_CODE, split_annex_b
 
 PREFIX = b"\x00" + START_CODE
 MAX_UNIT = 8 << 20
-"""Bytes of an access unit at most; a key frame of 4K has some 1 MiB."""
+"""Bytes of memory of an access unit at most; a key frame of 4K has some 1 MiB."""
+PIECE_COST = 128
+_UNIT_COST = 256
+"""Bytes of memory that a piece and a NAL unit take beside their own."""
 _MAX_CARRIED = 64 << 10
+_MAX_CARRIED_UNITS = 64
+_MAX_PACKED = 256
+"""NAL units in one that are looked at."""
 
 
 class NalRules(Protocol):
@@ -53,11 +59,13 @@ class AccessUnit:
     """Collects the NAL units of one time stamp.
 
     pieces      what they consist of, in order, with start codes
-    size        bytes that were put in; counted by the caller
+    size        bytes of memory that it takes, about; payloads are counted by the caller
     damaged     something of it is missing
     fragment    a NAL unit is under way of which only fragments have come
     marked      a packet with the marker bit has come
     headless    the slice that begins the picture is missing
+    starts      indexes of the NAL units that begin a picture: one, two where fields come apart, more where the stamps
+                stand still
     """
 
     def __init__(self, rules: NalRules) -> None:
@@ -71,18 +79,13 @@ class AccessUnit:
         self.size = 0
         self.damaged = self.fragment = self.marked = False
         self._nals: list[NalEntry] = []
-        self._starts: list[int] = []
+        self.starts: list[int] = []
         self._slices = 0
-        self.headless = False
+        self.headless = self._stands_still = False
 
     @property
     def has_slice(self) -> bool:
         return self._slices > 0
-
-    @property
-    def pictures(self) -> int:
-        """How many pictures have begun: one, two where fields come apart, more where the stamps stand still."""
-        return len(self._starts)
 
     def begin(self, header: bytes, lead: int) -> None:
         """Begin a NAL unit with its header; what is put into `pieces` afterwards belongs to it.
@@ -92,10 +95,11 @@ class AccessUnit:
         kind = self._rules.get_type(header[0])
         if self._rules.is_slice(kind):
             if lead & 0x80:
-                self._starts.append(len(self._nals))
+                self.starts.append(len(self._nals))
             elif not self._slices:
                 self.headless = True
             self._slices += 1
+        self.size += _UNIT_COST
         self._nals.append(NalEntry(kind, len(self.pieces)))
         self.pieces.append(PREFIX + header)
 
@@ -111,8 +115,11 @@ class AccessUnit:
 
         NAL units without a slice are kept for the next picture.
         """
-        bounds = self._find_bounds() if len(self._starts) > 2 else []
-        pictures = self._join_all([0, *bounds, len(self._nals)])
+        if len(self.starts) > 2 or self._stands_still:
+            pictures = self._join_all([0, *self._find_bounds(), len(self._nals)])
+        else:
+            picture = self._join(self._nals, len(self.pieces))
+            pictures = [] if picture is None else [picture]
         self.clear()
         return pictures
 
@@ -122,12 +129,13 @@ class AccessUnit:
         if not bounds:
             return []
         pictures = self._join_all([0, *bounds])
+        self._stands_still = True
         last = bounds[-1]
         piece = self._nals[last].piece
         self.pieces = self.pieces[piece:]
-        self._starts = [self._starts[-1] - last]
+        self.starts = [self.starts[-1] - last]
         self._nals = [NalEntry(nal.kind, nal.piece - piece) for nal in self._nals[last:]]
-        self.size = sum(map(len, self.pieces))
+        self.size = sum(map(len, self.pieces)) + PIECE_COST * len(self.pieces)
         return pictures
 
     def _join_all(self, bounds: list[int]) -> list[CodedPicture]:
@@ -137,7 +145,7 @@ class AccessUnit:
     def _find_bounds(self) -> list[int]:
         """Return the indexes of the NAL units that begin the second picture and those after it."""
         bounds = []
-        for start in self._starts[1:]:
+        for start in self.starts[1:]:
             # parameter sets and SEI before a slice belong to its picture
             while start > 1 and not self._rules.is_slice(self._nals[start - 1].kind):
                 start -= 1
@@ -172,10 +180,10 @@ class AccessUnit:
             if self._rules.is_slice(nal.kind):
                 continue
             whole = b"".join(self.pieces[nal.piece : until])
-            for unit in split_annex_b(whole):
+            for unit in islice(split_annex_b(whole), _MAX_PACKED):
                 yield self._rules.get_type(unit[0]), unit
 
     def _carry(self, units: Iterable[tuple[int, bytes]]) -> None:
         self._carried += units
-        if sum(len(unit) for _, unit in self._carried) > _MAX_CARRIED:
+        if len(self._carried) > _MAX_CARRIED_UNITS or sum(len(unit) for _, unit in self._carried) > _MAX_CARRIED:
             self._carried = []

@@ -18,6 +18,7 @@ from agent.rtsp.media_unit import MediaUnit
 
 MAX_WAITING = 4
 """How many pictures may wait at the beginning."""
+MAX_WAITING_BYTES = 4 << 20
 MAX_WAIT_S = 0.3
 """How long they may wait; of slow streams fewer do."""
 MAX_DEPTH = 16
@@ -87,6 +88,8 @@ class DecodeOrder:
         stamps = sorted(unit.pts for unit in waiting)
         steps = [later - early for early, later in pairwise(stamps) if later > early]
         step = min([self._interval, *steps])
+        if sum(len(unit.data) for unit in waiting) > MAX_WAITING_BYTES:
+            return True
         # the next one comes a step later, or never
         return len(waiting) >= MAX_WAITING or len(waiting) * step > MAX_WAIT_S * self._rate
 

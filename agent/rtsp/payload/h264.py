@@ -37,7 +37,10 @@ def feed_h264(unit: AccessUnit, data: bytearray, at: int, end: int) -> None:
     first = data[at]
     kind = first & 0x1F
     if kind == _FU_A:
-        _feed_fragment(unit, data, first, at + 1, end)
+        if unit.fragment and at + 2 < end and data[at + 1] < _END:  # hot path: neither the first nor the last
+            unit.pieces.append(data[at + 2 : end])
+        else:
+            _feed_fragment(unit, data, first, at + 1, end)
     elif kind == _FU_B and end - at > 4:
         # two bytes of decoding order number behind the FU header; not interleaved it only counts up
         data[at + 3] = data[at + 1]
@@ -55,9 +58,12 @@ def feed_h264(unit: AccessUnit, data: bytearray, at: int, end: int) -> None:
 
 def _feed_fragment(unit: AccessUnit, data: bytearray, indicator: int, at: int, end: int) -> None:
     """Take in a fragment whose FU header stands at `at`. The type is the first fragment's: some cameras change it later."""
-    if at + 1 >= end:
+    if at >= end:
         return
     flags = data[at]
+    if at + 1 == end:  # empty; that it is the last one counts
+        unit.fragment = unit.fragment and not flags & _END
+        return
     if flags & _START:
         unit.begin(bytes((indicator & 0xE0 | flags & 0x1F,)), data[at + 1])
         unit.fragment = True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from agent.rtsp.payload.access_unit import AccessUnit
+from agent.mp4.nal import START_CODE
+from agent.rtsp.payload.access_unit import PREFIX, AccessUnit
 
 _AGGREGATION, _FRAGMENT, _PACI = 48, 49, 50
 _START, _END = 0x80, 0x40
+_START_CODES = (START_CODE, PREFIX)
+"""No NAL unit begins so: the second byte of its header is never 0."""
 
 
 class H265Rules:
@@ -42,6 +45,8 @@ def feed_h265(unit: AccessUnit, data: bytearray, at: int, end: int, has_don: boo
         _feed_fragment(unit, data, at, end, skipped)
     elif kind == _AGGREGATION:
         _feed_aggregate(unit, data, at + 2, end, has_don)
+    elif data.startswith(_START_CODES, at, end):
+        _feed_byte_stream(unit, data, at, end)
     elif kind < _AGGREGATION:
         unit.fragment = False
         unit.add(data[at : at + 2] + data[at + 2 + skipped : end])
@@ -52,8 +57,10 @@ def feed_h265(unit: AccessUnit, data: bytearray, at: int, end: int, has_don: boo
 def _feed_fragment(unit: AccessUnit, data: bytearray, at: int, end: int, skipped: int) -> None:
     """Take in a fragment. The type is the first fragment's: some cameras change it later."""
     flags = data[at + 2]
-    begin = at + 3 + skipped
-    if begin >= end:
+    # only the first fragment has a decoding order number (RFC 7798, 4.4.3)
+    begin = at + 3 + (skipped if flags & _START else 0)
+    if begin >= end:  # empty; that it is the last one counts
+        unit.fragment = unit.fragment and not flags & _END
         return
     if flags & _START:
         unit.begin(bytes((data[at] & 0x81 | (flags & 0x3F) << 1, data[at + 1])), data[begin])
@@ -77,3 +84,9 @@ def _feed_aggregate(unit: AccessUnit, data: bytearray, at: int, end: int, has_do
             return
         unit.add(data[at : at + size])
         at += size + (1 if has_don else 0)  # the next unit's difference of the decoding order number
+
+
+def _feed_byte_stream(unit: AccessUnit, data: bytearray, at: int, end: int) -> None:
+    """Take in a payload that begins with a start code."""
+    unit.fragment = False
+    unit.add(data[data.index(START_CODE, at) + len(START_CODE) : end])

@@ -9,7 +9,7 @@ from agent.rtsp.payload.bits import BadParameterSetError, BitReader
 MAX_SIDE = 16384
 """Pixels; level 6.2 of either codec ends here."""
 MAX_REORDER = 16
-MAX_RATE = 1000.0
+MIN_RATE, MAX_RATE = 0.01, 1000.0
 _EXTENDED_ASPECT = 255
 
 
@@ -49,7 +49,7 @@ def compute_shown_size(width: int, height: int, crop: Crop) -> tuple[int, int]:
 def compute_rate(ticks: int, scale: int) -> float:
     """Return pictures a second; 0.0 where the figures make no sense."""
     rate = scale / ticks if ticks else 0.0
-    return rate if 0.0 < rate <= MAX_RATE else 0.0
+    return rate if MIN_RATE <= rate <= MAX_RATE else 0.0
 
 
 def get_chroma_unit(chroma_format: int, *, separate_planes: bool) -> tuple[int, int]:
