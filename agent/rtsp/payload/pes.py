@@ -42,11 +42,13 @@ class PesAssembler:
         self.damaged = 0
         self.is_filled = False
         self._lost = False
+        self._is_counted = True  # a packet may have begun before the connection
         self._clear()
 
     def lose(self) -> None:
         """Leave out the packet under way, and what follows until the next one begins: something is missing."""
         self.damaged += self._under_way
+        self._is_counted = self._under_way
         self._clear()
         self._lost = True
 
@@ -64,6 +66,9 @@ class PesAssembler:
             at += _HEAD + data[at + 8]
         if self._under_way:
             self._add(data, at, end)
+        elif not self._is_counted:
+            self.damaged += 1  # its begin is missing
+            self._is_counted = True
         if self._room == 0 and not self._is_picture:
             found += self._finish()
         return found
@@ -132,7 +137,7 @@ class PesAssembler:
             return []
         made = PesPacket(b"".join(self._pieces), self._pts, self._dts, self._arrival, self._lost)
         self._clear()
-        self._lost = False
+        self._lost = self._is_counted = False
         return [made]
 
 

@@ -32,7 +32,7 @@ class TsSoundSplitter:
         self._foreign = 0
         self._latm: LatmDepacketizer | None = None
         self._anchor: int | None = None
-        self._number = 0
+        self._number = self._fed = 0
 
     def feed(self, data: bytes, stamp: int | None, lost: bool) -> list[SoundFrame]:
         """Return the frames that are whole now.
@@ -50,14 +50,21 @@ class TsSoundSplitter:
             if found is None or not self._is_ours(found):
                 at = self._skip(whole, at)
                 continue
+            if at >= begins:
+                stamp = self._set_anchor(stamp)
             if at + found.size > len(whole):
                 break
-            if at >= begins and stamp is not None:
-                self._anchor, self._number, stamp = stamp, 0, None
             frames += self._take(whole[at + found.framing : at + found.size], found)
             at += found.size
+        if begins <= at < len(whole):
+            self._set_anchor(stamp)  # the head of a frame that goes on in the next packet
         self._part = whole[at:]
         return frames
+
+    def _set_anchor(self, stamp: int | None) -> None:
+        """Begin to count at a frame that has a stamp of its own."""
+        if stamp is not None:
+            self._anchor, self._number = stamp, 0
 
     def _is_ours(self, found: TsFrame) -> bool:
         """Return True where a frame has the format of the first one; a pattern inside of a frame seldom has."""
@@ -81,12 +88,14 @@ class TsSoundSplitter:
     def _take(self, frame: bytes, found: TsFrame) -> list[SoundFrame]:
         """Return what is in a frame, with its stamp; nothing before the format and a first stamp are known."""
         anchor = self._anchor
+        self._fed += 1
+        # fed in any case, as its configuration does not come with each frame; with a stamp of its own, as one element is
+        inside = self._latm.feed(frame, self._fed, True, False) if self._latm else []
         if anchor is None or self.format is None:
             return []
         if self._latm is not None:
-            inside = self._latm.feed(frame, anchor, True, False)
             self._anchor = anchor + sum(each.duration for each in inside)
-            return inside
+            return [each._replace(stamp=anchor + each.stamp - self._fed) for each in inside]
         steps = FrameSteps(found.samples, TS_CLOCK, self.format.sample_rate)
         self._number += 1
         return steps.stamp([frame], anchor, self._number - 1)
