@@ -70,11 +70,11 @@ def parse_audio_config(data: bytes) -> AudioConfig | None:
         return None
 
 
-def make_audio_config(sample_rate: int, channels: int) -> bytes:
-    """Return the AudioSpecificConfig of AAC-LC; b"" where no short one can say this."""
+def make_audio_config(sample_rate: int, channels: int, object_type: int = _AAC_LC) -> bytes:
+    """Return the AudioSpecificConfig of AAC, usually LC; b"" where no short one can say this."""
     if sample_rate not in RATES or channels not in _CHANNELS[1:]:
         return b""
-    fields = _AAC_LC << 11 | RATES.index(sample_rate) << 7 | _CHANNELS.index(channels) << 3
+    fields = object_type << 11 | RATES.index(sample_rate) << 7 | _CHANNELS.index(channels) << 3
     return fields.to_bytes(2, "big")
 
 

@@ -6,7 +6,7 @@ before. Only these two tracks are set up: metadata, a back channel and a second 
 
 from __future__ import annotations
 
-from agent.core.errors import CameraUnreachable
+from agent.core.errors import CameraError, CameraUnreachable
 from agent.rtsp.formats import AudioFormat, VideoFormat
 from agent.rtsp.interleaved import FrameReceiver, InterleavedBuffer
 from agent.rtsp.media_unit import MediaUnit, SoundDepacketizer
@@ -19,7 +19,8 @@ from agent.rtsp.session import ReplyHandler, RtspSession
 from agent.rtsp.sound_offset import SoundOffset
 from agent.rtsp.sound_receiver import SoundReceiver
 from agent.rtsp.target import StreamTarget
-from agent.rtsp.tracks import AudioTrack, VideoTrack, choose_tracks
+from agent.rtsp.tracks import MULTIPLEX, AudioTrack, VideoTrack, choose_tracks
+from agent.rtsp.transport_receiver import TransportReceiver
 from agent.rtsp.urls import resolve_aggregate, resolve_control
 from agent.rtsp.video_receiver import VideoReceiver
 
@@ -28,7 +29,7 @@ MAX_UNITS = 8192
 
 
 class RtspClient:
-    """Opens and receives one stream. Methods raise CameraDenied and CameraUnreachable.
+    """Opens and receives one stream. Methods raise CameraDenied and CameraUnreachable, CameraError where it has ended.
 
     session    the conversation, with what is to be sent
     playing    the camera has agreed to play
@@ -42,20 +43,28 @@ class RtspClient:
         self._controls = "", ""
         self._buffer = InterleavedBuffer(self.session.handle)
         self._units: list[MediaUnit] = []
-        self._video: VideoReceiver | None = None
+        self._video: VideoReceiver | TransportReceiver | None = None
+        self._transport: TransportReceiver | None = None  # the same, where the sound is in it too
         self._audio: SoundReceiver | None = None
         self._offset: SoundOffset | None = None
         self._begin()
 
     @property
+    def opened(self) -> bool:
+        """True once the camera plays and the formats are known, which a transport stream tells only then."""
+        return self.playing and (self._transport is None or self._transport.is_known)
+
+    @property
     def video(self) -> VideoFormat:
-        """Format of the picture; known once the camera plays."""
+        """Format of the picture; known once the stream is opened."""
         assert self._video is not None
         return self._video.format
 
     @property
     def audio(self) -> AudioFormat | None:
         """Format of the sound; None where there is none."""
+        if self._transport is not None:
+            return self._transport.sound
         return self._audio.format if self._audio else None
 
     @property
@@ -85,6 +94,8 @@ class RtspClient:
             raise CameraUnreachable("recording.too_large", url=self._target.url, limit=error.limit) from None
         except RtspUnreadable:
             raise CameraUnreachable("recording.no_rtsp", url=self._target.url) from None
+        if self._transport is not None:
+            self._check_transport(self._transport)
         if self._video is not None and self._video.clock.began:
             self._video.clock.observe(now)
         if self._audio is not None and self._audio.clock.began:
@@ -162,6 +173,9 @@ class RtspClient:
     def _set_up_video(self, video: VideoTrack, audio: AudioTrack | None) -> None:
         def accept(reply: RtspMessage) -> None:
             transport = self._agree(reply)
+            if video.format.codec == MULTIPLEX:
+                self._set_up_multiplex(video, transport)
+                return
             self._controls = (video.control, audio.control if audio else "")
             self._video = VideoReceiver(video.payload_type, video.format, self._deliver, transport.ssrc)
             self._listen(self._video, transport.channels, 0)
@@ -172,6 +186,23 @@ class RtspClient:
                 self._set_up_audio(self._video, audio, depacketizer)
 
         self._set_up(video.control, 0, accept)
+
+    def _set_up_multiplex(self, track: VideoTrack, transport: SetupTransport) -> None:
+        """Receive picture and sound by one track."""
+        made = TransportReceiver(track.payload_type, track.format.clock_rate, self._units.append, transport.ssrc)
+        self._video = self._transport = made
+        self._listen(made, transport.channels, 0)
+        self._play()
+
+    def _check_transport(self, receiver: TransportReceiver) -> None:
+        """Raise CameraUnreachable where no picture in it can be recorded, CameraError where it is another one by now."""
+        url, refused = self._target.url, receiver.refused
+        if refused:
+            raise CameraUnreachable("recording.codec", url=url, codec=refused)
+        if refused is not None:
+            raise CameraUnreachable("recording.no_video", url=url)
+        if receiver.changed:
+            raise CameraError("recording.ended", url=url)
 
     def _set_up_audio(self, video: VideoReceiver, audio: AudioTrack, depacketizer: SoundDepacketizer) -> None:
         def accept(reply: RtspMessage) -> None:

@@ -132,7 +132,7 @@ class RtspConnection:
 
     def _open(self) -> None:
         client, limits = self._client, self._limits
-        while not client.playing:
+        while not client.opened:
             try:
                 sent = client.session.take_output()
                 if sent:

@@ -25,7 +25,7 @@ class AudioFormat:
     """A sound track.
 
     codec          FFmpeg's name: aac, pcm_alaw, pcm_mulaw, g726, g726le, g722, pcm_s16be, opus, mp3, ac3
-    payload        how it is packed: hbr, latm, samples, opus, mpeg, ac3
+    payload        how it is packed: hbr, latm, samples, opus, mpeg, ac3; adts: inside of a transport stream
     clock_rate     ticks a second of RTP's stamps
     sample_rate    of the sound itself: 16000 for G.722, whose clock runs at 8000;
                    0 where only the stream says (mp3, latm in band)

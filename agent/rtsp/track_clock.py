@@ -1,11 +1,9 @@
-"""The clock of one track: RTP time stamps without their wrap, and how they lie against arrivals and sender reports."""
+"""The clock of one track: time stamps without their wrap, and how they lie against arrivals and sender reports."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-_WRAP = 1 << 32
-_HALF = 1 << 31
 WINDOW = 10.0
 """Seconds over which the shortest delay is looked for; it is renewed after each."""
 
@@ -21,7 +19,7 @@ class ClockReport(NamedTuple):
 
 
 class TrackClock:
-    """Counts the ticks of one track from its first packet on.
+    """Counts the ticks of one track from its first packet on. `bits`: of its stamps; RTP's have 32.
 
     rate      ticks a second
     ticks     of the newest packet; 0 for the first
@@ -29,8 +27,9 @@ class TrackClock:
     delay     least arrival minus stamp over the last seconds (monotonic seconds); None before the first packet
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, bits: int = 32) -> None:
         self.rate = rate
+        self._wrap, self._half = 1 << bits, 1 << bits - 1
         self.ticks = 0
         self.report: ClockReport | None = None
         self.delay: float | None = None
@@ -45,7 +44,7 @@ class TrackClock:
         return self._stamp is not None
 
     def advance(self, stamp: int) -> None:
-        """Go on to the 32-bit stamp of a packet."""
+        """Go on to the stamp of a packet."""
         if self._stamp is None:
             self._stamp = stamp
             if self._early is not None:
@@ -65,7 +64,7 @@ class TrackClock:
         self.report = self.delay = None
 
     def find_ticks(self, stamp: int) -> int:
-        """Return where a 32-bit stamp near the newest packet's lies."""
+        """Return where a stamp near the newest packet's lies."""
         return self.ticks + self._distance(stamp)
 
     def observe(self, arrival: float) -> None:
@@ -91,4 +90,4 @@ class TrackClock:
 
     def _distance(self, stamp: int) -> int:
         assert self._stamp is not None
-        return (stamp - self._stamp + _HALF) % _WRAP - _HALF
+        return (stamp - self._stamp + self._half) % self._wrap - self._half

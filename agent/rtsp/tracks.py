@@ -5,6 +5,7 @@ Everything else (metadata, back channel, second sound) is never set up, so the c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.rtsp.formats import AudioFormat, VideoFormat
@@ -13,13 +14,16 @@ from agent.rtsp.sdp import MediaDescription, SessionDescription
 from agent.rtsp.sound_formats import MAX_CLOCK_RATE, read_sound_format
 
 _RECORDABLE = {"H264": "h264", "H265": "hevc", "HEVC": "hevc"}
+MULTIPLEX = "mpegts"
+"""Codec of a track that carries picture and sound; what these are only the stream says."""
+_MULTIPLEXES = {"MP2T": MULTIPLEX}
 _OTHER_PICTURES = {
     "JPEG": "jpeg",
     "JPEG2000": "jpeg2000",
     "MP4V-ES": "mpeg4",
     "MPEG4": "mpeg4",
     "MPV": "mpeg2video",
-    "MP2T": "mpegts",
+    "MP2T": MULTIPLEX,
     "H261": "h261",
     "H263": "h263",
     "H263-1998": "h263",
@@ -72,10 +76,19 @@ def choose_tracks(description: SessionDescription) -> ChosenTracks:
     video: VideoTrack | None = None
     for index, medium in enumerate(description.media):
         if medium.kind == "video":
-            found = _read_picture(index, medium)
+            found = _read_picture(index, medium, _RECORDABLE)
             video = video or found
             refused += [] if found else [_name_picture(medium)]
+    if video is None and (multiplex := _find_multiplex(description)):
+        return ChosenTracks(multiplex, None)
     return ChosenTracks(video, _choose_sound(description, video), tuple(dict.fromkeys(refused)))
+
+
+def _find_multiplex(description: SessionDescription) -> VideoTrack | None:
+    """Return a track that carries picture and sound together: for cameras that offer no picture alone."""
+    media = ((index, medium) for index, medium in enumerate(description.media) if medium.kind == "video")
+    found = (_read_picture(index, medium, _MULTIPLEXES) for index, medium in media)
+    return next((track for track in found if track), None)
 
 
 def _choose_sound(description: SessionDescription, video: VideoTrack | None) -> AudioTrack | None:
@@ -100,12 +113,12 @@ def _get_back_direction(description: SessionDescription, video: VideoTrack | Non
     return "recvonly" if is_own_view else "sendonly"
 
 
-def _read_picture(index: int, medium: MediaDescription) -> VideoTrack | None:
-    """Return a track of the first payload type that can be recorded; None where none can."""
+def _read_picture(index: int, medium: MediaDescription, codecs: Mapping[str, str]) -> VideoTrack | None:
+    """Return a track of the first payload type whose encoding is one of `codecs`; None where none is."""
     if _is_encrypted(medium):
         return None
     for number in _list_payload_types(medium):
-        codec = _RECORDABLE.get(_get_encoding(medium, number))
+        codec = codecs.get(_get_encoding(medium, number))
         if codec:
             return VideoTrack(index, number, medium.control, _make_video_format(codec, medium, number))
     return None

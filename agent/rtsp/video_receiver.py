@@ -6,18 +6,14 @@ from collections.abc import Callable
 
 from agent.rtsp.formats import VideoFormat
 from agent.rtsp.media_unit import MediaUnit
-from agent.rtsp.payload.access_unit import MAX_UNIT, PIECE_COST, AccessUnit, CodedPicture, NalRules
-from agent.rtsp.payload.decode_order import DecodeOrder
-from agent.rtsp.payload.h264 import H264Rules, feed_h264
-from agent.rtsp.payload.h265 import H265Rules, feed_h265
-from agent.rtsp.payload.parameter_sets import ParameterSets
-from agent.rtsp.payload.sei import has_recovery_point
-from agent.rtsp.payload.signing import is_signature
+from agent.rtsp.payload.access_unit import MAX_UNIT, PIECE_COST, AccessUnit, CodedPicture
+from agent.rtsp.payload.h264 import feed_h264
+from agent.rtsp.payload.h265 import feed_h265
+from agent.rtsp.picture_maker import PictureMaker
 from agent.rtsp.rtp_receiver import RtpReceiver
 
 _REGULAR = 16
 """Access units in a row that ended with a marker, after which the marker ends them at once."""
-_USUAL_RATE = 25.0
 _FIELDS = 2
 """Pictures that may share a stamp: two fields. More of them mean that the stamps stand still."""
 
@@ -27,7 +23,6 @@ class VideoReceiver(RtpReceiver):
 
     format     of the session description
     damaged    access units that were left out because packets of them were missing
-    signed     True once a unit of ONVIF media signing has come
     """
 
     def __init__(
@@ -40,18 +35,18 @@ class VideoReceiver(RtpReceiver):
         super().__init__(payload_type, video.clock_rate, named_source)
         self.format = video
         self.damaged = 0
-        self.signed = False
-        self._deliver = deliver
-        self._rules: NalRules = H264Rules() if video.codec == "h264" else H265Rules()
+        self._maker = PictureMaker(video, deliver)
         self._feed = feed_h264 if video.codec == "h264" else feed_h265
         self._has_don = video.codec != "h264" and video.has_don
-        self._unit = AccessUnit(self._rules)
-        self._sets = ParameterSets(video.codec, video.parameter_sets)
-        self._order: DecodeOrder | None = None
-        self._disorders = 0
+        self._unit = AccessUnit(self._maker.rules)
         self._regular = 0
         self._markers_lie = self._sealed = False
         self._still = 0
+
+    @property
+    def signed(self) -> bool:
+        """True once a unit of ONVIF media signing has come."""
+        return self._maker.signed
 
     def flush(self) -> None:
         """Hand out the access unit under way where it is certain that nothing of it will follow.
@@ -67,8 +62,7 @@ class VideoReceiver(RtpReceiver):
         """Hand out what is left, at the end of the connection."""
         if self._unit.marked and self._unit.has_slice:
             self._finish()
-        for unit in self._order.flush() if self._order else ():
-            self._deliver(unit)
+        self._maker.end()
 
     def _turn(self, stamp: int, gap: bool) -> None:
         unit = self._unit
@@ -140,48 +134,6 @@ class VideoReceiver(RtpReceiver):
     def _hand_out(self, pictures: list[CodedPicture], *, standing_still: bool) -> None:
         for number, picture in enumerate(pictures):
             # stamps that stand still: counted on by the usual interval
-            self._still += self._interval() if standing_still or number else 0
-            unit = self._make_unit(picture)
-            for placed in self._put_in_order(unit):
-                self._deliver(placed)
-
-    def _put_in_order(self, unit: MediaUnit) -> list[MediaUnit]:
-        """Return the pictures whose decode time is known now."""
-        order = self._order
-        if order is None:
-            known = self._sets.format()
-            order = self._order = DecodeOrder(known.reorder if known else None, self._interval(), self.clock.rate)
-        elif unit.is_key:
-            order.raise_depth(unit.format.reorder if unit.format else None)
-            unit.new_order = order.disorders > self._disorders
-            self._disorders = order.disorders
-        return order.feed(unit)
-
-    def _make_unit(self, picture: CodedPicture) -> MediaUnit:
-        pts = self.clock.ticks + self._still
-        is_key = picture.is_key_slice
-        if picture.others:
-            is_key = self._look_into(picture) or is_key
-        made = MediaUnit(picture.data, pts, pts, 0, True, is_key)
-        if is_key:
-            made.format = self._sets.format()
-            made.sender_time = self.clock.read_sender_time(pts)
-        return made
-
-    def _look_into(self, picture: CodedPicture) -> bool:
-        """Take parameter sets out of an access unit; return True where its SEI says that decoding may begin with it."""
-        rules, is_entry = self._rules, False
-        sets = [unit for kind, unit in picture.others if rules.is_parameter_set(kind)]
-        if sets:
-            self._sets.take(sets)
-        for kind, unit in picture.others:
-            if rules.is_sei(kind):
-                is_entry = is_entry or has_recovery_point(unit, rules.header)
-                self.signed = self.signed or is_signature(unit, self.format.codec)
-        return is_entry
-
-    def _interval(self) -> int:
-        """Return the usual ticks between two pictures."""
-        known = self._sets.format()
-        rate = self.format.rate or (known.rate if known else 0.0) or _USUAL_RATE
-        return round(self.clock.rate / rate)
+            self._still += self._maker.interval if standing_still or number else 0
+            pts = self.clock.ticks + self._still
+            self._maker.make(picture, pts, self.clock.read_sender_time(pts))

@@ -7,7 +7,7 @@ from agent.rtsp.media_unit import SoundFrame
 from agent.rtsp.payload.frame_steps import FrameSteps
 
 _RTP_HEADER = 2
-_SAMPLES = 1536
+AC3_SAMPLES = 1536
 _WHOLE, _FOLLOWING = 0, 3
 _RATES = (48000, 44100, 32000)
 _KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -41,31 +41,31 @@ class Ac3Depacketizer:
     def _split(self, body: bytes, stamp: int) -> list[SoundFrame]:
         frames, at, offset = list[SoundFrame](), 0, 0
         while at < len(body):
-            size, rate = _read_frame(body, at)
+            size, rate = read_ac3_frame(body, at)
             if not size or at + size > len(body):
                 self.damaged += 1
                 break
-            frames += FrameSteps(_SAMPLES, self._clock, rate).stamp([body[at : at + size]], stamp + offset)
+            frames += FrameSteps(AC3_SAMPLES, self._clock, rate).stamp([body[at : at + size]], stamp + offset)
             offset += frames[-1].duration
             at += size
         return frames
 
     def _join(self, body: bytes, stamp: int, marker: bool) -> list[SoundFrame]:
         self._part, self._stamp = self._part + body, stamp
-        size, rate = _read_frame(self._part, 0)
+        size, rate = read_ac3_frame(self._part, 0)
         if size and len(self._part) < size and not marker:
             return []
         part, self._part = self._part, b""
         if not size or len(part) != size:
             return self._count_damaged()
-        return FrameSteps(_SAMPLES, self._clock, rate).stamp([part], stamp)
+        return FrameSteps(AC3_SAMPLES, self._clock, rate).stamp([part], stamp)
 
     def _count_damaged(self) -> list[SoundFrame]:
         self.damaged += 1
         return []
 
 
-def _read_frame(data: bytes, at: int) -> tuple[int, int]:
+def read_ac3_frame(data: bytes, at: int) -> tuple[int, int]:
     """Return size and rate of the frame whose header (ATSC A/52, 5.3) is at `at`; (0, 0) where there is none."""
     head = data[at : at + 6]
     if len(head) < 6 or head[:2] != b"\x0b\x77":
@@ -75,5 +75,5 @@ def _read_frame(data: bytes, at: int) -> tuple[int, int]:
     if version > _MAX_VERSION or rate >= len(_RATES) or code >= 2 * len(_KBITS):
         return 0, 0
     bit_rate, hertz = _KBITS[code // 2] * 1000, _RATES[rate]
-    words = _SAMPLES * bit_rate // (16 * hertz)
+    words = AC3_SAMPLES * bit_rate // (16 * hertz)
     return 2 * (words + (code & 1 if hertz == 44100 else 0)), hertz >> max(version - _FULL_RATE, 0)

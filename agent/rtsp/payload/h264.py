@@ -26,6 +26,9 @@ class H264Rules:
     def is_sei(self, kind: int) -> bool:
         return kind == 6
 
+    def is_delimiter(self, kind: int) -> bool:
+        return kind == 9
+
     def is_random_access(self, kind: int) -> bool:
         return kind == 5
 

@@ -28,6 +28,9 @@ class H265Rules:
     def is_sei(self, kind: int) -> bool:
         return kind in (39, 40)
 
+    def is_delimiter(self, kind: int) -> bool:
+        return kind == 35
+
     def is_random_access(self, kind: int) -> bool:
         return 16 <= kind <= 23
 

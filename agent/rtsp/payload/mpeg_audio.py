@@ -21,7 +21,9 @@ _KBITS = {
 """By version (1; 2 for 2 and 2.5) and layer, for bit rate indexes 1 to 14."""
 
 
-class _MpegFrame(NamedTuple):
+class MpegFrame(NamedTuple):
+    """What the header of a frame says: its bytes, its samples, and their rate."""
+
     size: int
     samples: int
     rate: int
@@ -51,7 +53,7 @@ class MpegAudioDepacketizer:
 
     def _join(self, body: bytes, stamp: int) -> list[SoundFrame]:
         self._part += body
-        frame = _read_frame(self._part, 0)
+        frame = read_mpeg_frame(self._part, 0)
         assert frame is not None  # the part began with a header
         if len(self._part) < frame.size:
             return []
@@ -63,7 +65,7 @@ class MpegAudioDepacketizer:
     def _split(self, body: bytes, stamp: int) -> list[SoundFrame]:
         frames, at, offset = list[SoundFrame](), 0, 0
         while at < len(body):
-            frame = _read_frame(body, at)
+            frame = read_mpeg_frame(body, at)
             if frame is None:
                 self.damaged += 1
                 break
@@ -91,7 +93,7 @@ class MpegAudioDepacketizer:
             self.damaged += 1
 
 
-def _read_frame(data: bytes, at: int) -> _MpegFrame | None:
+def read_mpeg_frame(data: bytes, at: int) -> MpegFrame | None:
     """Return what the frame header at `at` says (ISO/IEC 11172-3, 2.4.1.3); None where there is none."""
     head = data[at : at + _FRAME_HEADER]
     if len(head) < _FRAME_HEADER or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -104,6 +106,6 @@ def _read_frame(data: bytes, at: int) -> _MpegFrame | None:
     hertz = _RATES[rate] >> (0 if first else 1 if version == 2 else 2)
     bit_rate = _KBITS[1 if first else 2, layer][bits - 1] * 1000
     if layer == 1:
-        return _MpegFrame((12 * bit_rate // hertz + padding) * 4, 384, hertz)
+        return MpegFrame((12 * bit_rate // hertz + padding) * 4, 384, hertz)
     samples = 576 if layer == 3 and not first else 1152
-    return _MpegFrame(samples // 8 * bit_rate // hertz + padding, samples, hertz)
+    return MpegFrame(samples // 8 * bit_rate // hertz + padding, samples, hertz)
