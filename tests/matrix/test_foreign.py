@@ -42,6 +42,7 @@ class MatrixRow:
     key_seconds: float = 2.0
     seconds: float = SECONDS
     as_copied: bool = False
+    harmless: str = "(?!)"
     more: tuple[str, ...] = ()
     sound_first: bool = False
     suffix: str = ".mkv"
@@ -62,7 +63,8 @@ ROWS = [
     _gst("latm", "h264", "aac16", gst=GstStream((), latm=True)),
     _gst("baseline", "baseline"),
     _gst("b2", "h264-b2"),
-    _gst("b3-open", "h264-b3-open"),
+    # a file begins with a key picture that is no IDR: pictures of the time before it are told to be forgotten
+    _gst("b3-open", "h264-b3-open", harmless="mmco: unref short failure"),
     _gst("pyramid", "h264-pyramid"),
     _gst("b2-alaw", "h264-b2", "alaw"),
     _gst("h265", "h265"),
@@ -118,7 +120,7 @@ def record_and_judge(row: MatrixRow, clips: Path, folder: Path) -> tuple[StreamR
     source, serve = _prepare(row, clips, folder)
     with serve as url:
         made = record_beside_ffmpeg(url, folder, row.seconds)
-    figures = judge(made, source, as_copied=row.as_copied)
+    figures = judge(made, source, as_copied=row.as_copied, harmless=row.harmless)
     keep_figures(row.name, figures)
     return made, figures
 
