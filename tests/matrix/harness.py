@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -49,51 +50,54 @@ class StreamRecording:
     seconds_taken: float
 
 
-def record_beside_ffmpeg(url: str, folder: Path, seconds: float, *, copy: bool = True) -> StreamRecording:
-    """ffmpeg comes first: the recorder joins a stream that runs, as with a camera."""
-    drive = folder / "drive"
-    drive.mkdir()
-    run = [sys.executable, "-m", "agent"]
-    subprocess.run(
-        [*run, "drive", "init", str(drive), "--label", "m"], cwd=ROOT, check=True, capture_output=True, timeout=60
-    )
+def record_beside_ffmpeg(url: str, folder: Path, seconds: float) -> StreamRecording:
+    """Record a stream; ffmpeg comes first, so that the recorder joins a stream that runs, as with a camera."""
     copied = folder / "copy.mkv"
     command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-rtsp_transport", "tcp", "-i", url, "-t", str(seconds + 4)]
     command += ["-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", str(copied)]
-    beside = processes.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) if copy else None
+    beside = processes.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(1.5 if copy else 0)
-        options = ["--drive", str(drive), "--seconds", str(seconds), "--segment-seconds", str(SLOT_S)]
-        begun = time.monotonic()
-        done = subprocess.run(
-            [*run, "record", url, *options, "--json", "--language", "en"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=seconds + 40,
-            check=False,
-        )
-        taken = time.monotonic() - begun
-        if beside:
-            beside.wait(20)
+        time.sleep(1.5)
+        (made,) = record([url], folder, seconds)
+        beside.wait(20)
     finally:
-        if beside:
-            beside.kill()
-            beside.wait()
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    found = {path for path in drive.rglob("*.mp4*") if ".site-agent" not in path.parts}
-    named = [Path(row["path"]) for row in rows]
-    # what no row names comes last: it is an extra file, whatever it holds
-    files = named + sorted(found - set(named))
-    return StreamRecording(
-        tuple(files),
-        tuple(datetime.fromisoformat(row["start"]) for row in rows),
-        done.stderr,
-        done.returncode,
-        copied if copied.exists() and copied.stat().st_size else None,
-        seconds,
-        taken,
+        beside.kill()
+        beside.wait()
+    return replace(made, copy=copied) if copied.exists() and copied.stat().st_size else made
+
+
+def record(urls: Sequence[str], folder: Path, seconds: float) -> list[StreamRecording]:
+    """Record streams by one call of `record`; each gets its own files and words."""
+    drive = folder / "drive"
+    drive.mkdir()
+    run = [sys.executable, "-m", "agent"]
+    prepare = [*run, "drive", "init", str(drive), "--label", "m"]
+    subprocess.run(prepare, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    options = ["--drive", str(drive), "--seconds", str(seconds), "--segment-seconds", str(SLOT_S)]
+    begun = time.monotonic()
+    done = subprocess.run(
+        [*run, "record", *urls, *options, "--json", "--language", "en"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=False,
     )
+    taken = time.monotonic() - begun
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    found = sorted(path for path in drive.rglob("*.mp4*") if ".site-agent" not in path.parts)
+    made = []
+    for number, url in enumerate(urls, 1):
+        mine = [row for row in rows if row["camera_id"] == f"cam{number}"]
+        named = [Path(row["path"]) for row in mine]
+        # what no row names comes last: it is an extra file, whatever it holds
+        extra = [path for path in found if path.parent.name.endswith(f"_cam{number}") and path not in named]
+        starts = tuple(datetime.fromisoformat(row["start"]) for row in mine)
+        tail = re.escape(url.rpartition("@")[2].removeprefix("rtsp://"))
+        words = [line for line in done.stderr.splitlines() if re.search(rf"\bcam{number}\b|{tail}|Traceback", line)]
+        status = done.returncode if len(urls) == 1 else int(not mine)
+        made.append(StreamRecording((*named, *extra), starts, "\n".join(words), status, None, seconds, taken))
+    return made
 
 
 @dataclass(frozen=True)
