@@ -182,6 +182,7 @@ def video_page() -> Iterator[object]:
 PLAYS = """async v => {
   await new Promise((done, fail) => {
     v.onerror = () => fail(v.error.message); v.ontimeupdate = () => v.currentTime > 1.4 && done();
+    setTimeout(() => fail(`stands at ${v.currentTime} s of ${v.duration}`), 20000);
     v.play();
   });
   return [v.videoWidth, v.webkitDecodedFrameCount, v.webkitAudioDecodedByteCount];
