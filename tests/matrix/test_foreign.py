@@ -21,6 +21,7 @@ from tests.matrix.harness import (
     decode_errors,
     judge,
     keep_figures,
+    record,
     record_beside_ffmpeg,
 )
 from tests.support import foreign_servers, matrix_clips
@@ -42,6 +43,7 @@ class MatrixRow:
     key_seconds: float = 2.0
     seconds: float = SECONDS
     as_copied: bool = False
+    harmless: str = "(?!)"
     more: tuple[str, ...] = ()
     sound_first: bool = False
     suffix: str = ".mkv"
@@ -62,7 +64,8 @@ ROWS = [
     _gst("latm", "h264", "aac16", gst=GstStream((), latm=True)),
     _gst("baseline", "baseline"),
     _gst("b2", "h264-b2"),
-    _gst("b3-open", "h264-b3-open"),
+    # a file begins with a key picture that is no IDR: pictures of the time before it are told to be forgotten
+    _gst("b3-open", "h264-b3-open", harmless="mmco: unref short failure"),
     _gst("pyramid", "h264-pyramid"),
     _gst("b2-alaw", "h264-b2", "alaw"),
     _gst("h265", "h265"),
@@ -118,7 +121,7 @@ def record_and_judge(row: MatrixRow, clips: Path, folder: Path) -> tuple[StreamR
     source, serve = _prepare(row, clips, folder)
     with serve as url:
         made = record_beside_ffmpeg(url, folder, row.seconds)
-    figures = judge(made, source, as_copied=row.as_copied)
+    figures = judge(made, source, as_copied=row.as_copied, harmless=row.harmless)
     keep_figures(row.name, figures)
     return made, figures
 
@@ -143,7 +146,7 @@ def record_row(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     """Records a row once: the browser plays what the comparison has read."""
     found: dict[str, tuple[StreamRecording, RowFigures]] = {}
 
-    def record(row: MatrixRow) -> tuple[StreamRecording, RowFigures]:
+    def once(row: MatrixRow) -> tuple[StreamRecording, RowFigures]:
         try:
             if row.name not in found:
                 found[row.name] = record_and_judge(row, clips, tmp_path_factory.mktemp(row.name))
@@ -151,7 +154,7 @@ def record_row(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             pytest.skip(str(error))
         return found[row.name]
 
-    return record
+    return once
 
 
 Recorded = Callable[[MatrixRow], tuple[StreamRecording, RowFigures]]
@@ -179,6 +182,7 @@ def video_page() -> Iterator[object]:
 PLAYS = """async v => {
   await new Promise((done, fail) => {
     v.onerror = () => fail(v.error.message); v.ontimeupdate = () => v.currentTime > 1.4 && done();
+    setTimeout(() => fail(`stands at ${v.currentTime} s of ${v.duration}`), 20000);
     v.play();
   });
   return [v.videoWidth, v.webkitDecodedFrameCount, v.webkitAudioDecodedByteCount];
@@ -208,14 +212,14 @@ def test_what_is_not_recorded_is_named(picture: str, clips: Path, tmp_path: Path
 def test_udp_alone_is_named(clips: Path, tmp_path: Path) -> None:
     made = _record_or_skip(_gst("udp", "h264", None, gst=GstStream((), udp=True)), clips, tmp_path)
     assert made.status == 1 and made.files == ()
-    assert "UDP" in made.words and "TCP" in made.words
+    assert "does not send its stream over TCP" in made.words
 
 
 def _record_or_skip(row: MatrixRow, clips: Path, folder: Path) -> StreamRecording:
     _, serve = _prepare(row, clips, folder)
     try:
         with serve as url:
-            return record_beside_ffmpeg(url, folder, 8, copy=False)
+            return record([url], folder, 8)[0]
     except Missing as error:
         pytest.skip(str(error))
 

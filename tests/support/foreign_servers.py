@@ -30,7 +30,7 @@ DEBIAN_PYTHON = "/usr/bin/python3"
 GST_PACKAGES = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-{base,good,bad,ugly}"
 _AVC = "video/x-h264,stream-format=avc,alignment=au,codec_data=(buffer){extradata}"
 _HVC = "video/x-h265,stream-format=hvc1,alignment=au,codec_data=(buffer){extradata}"
-_MPEG = "audio/mpeg,mpegversion=1,layer={{layer}},rate={rate},channels={channels}"
+_MPEG = "audio/mpeg,mpegversion=1,layer={layer},rate={rate},channels={channels}"
 # codec: caps of what is fed, elements that make RTP of it
 _PAYLOADERS = {
     "h264": (_AVC, "h264parse config-interval={interval} ! rtph264pay config-interval={interval}"),
