@@ -52,13 +52,14 @@ class CameraReporter:
             change = {"old": replaces.camera_id, "old_serial": replaces.serial, "serial": camera.serial}
             self._catalog.events.add("camera.replaced", now, camera_id=camera.camera_id, detail=change)
         camera = replace(camera, reasons=(*camera.reasons, *self._describe_replacement(camera)))
+        exchanged = before is not None and identified and replacement.is_other_unit(before, camera)
         if before is None:
             self._catalog.cameras.put(camera, now)
-        elif not self._catalog.cameras.renew(camera, now):
+        elif not self._catalog.cameras.renew(camera, now, other_unit=exchanged):
             return
         if identified:
             self._catalog.cameras.checked(camera.camera_id, camera.identity, now, asked_on)
-        if before is not None and identified and replacement.is_other_unit(before, camera):
+        if before is not None and exchanged:
             replacement.record_exchange(self._catalog, camera, before, now)
         replacement.update_exchange_alert(self._catalog, camera, now)
         if before is None or before.verdict is not camera.verdict:

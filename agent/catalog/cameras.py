@@ -25,8 +25,8 @@ class Cameras:
     def put(self, camera: Camera, seen_at: datetime) -> None:
         """Insert a camera, or replace what is known of it.
 
-        For a known camera, `up` and `connected_at` (written by the recorder), `checked_at` and `accepted` keep their values;
-        so does `url` if the new one is empty, and `judged` if the new verdict is unreachable.
+        For a known camera, `up`, `connected_at` and `signs` (written by the recorder), `checked_at` and `accepted` keep
+        their values; so does `url` if the new one is empty, and `judged` if the new verdict is unreachable.
         """
         values = {
             "camera_id": camera.camera_id,
@@ -47,6 +47,7 @@ class Cameras:
             "url": camera.url,
             "accepted": camera.accepted or camera.identity,
             "successor": camera.successor,
+            "signs": int(camera.signs),
         }
         sets = ", ".join(f"{name} = excluded.{name}" for name in values if name not in _KEPT)
         with self._store.write() as db:
@@ -59,12 +60,17 @@ class Cameras:
                 values,
             )
 
-    def renew(self, camera: Camera, seen_at: datetime) -> bool:
-        """Update a camera as `put` does; return False, without inserting, if its row was removed meanwhile."""
-        with self._store.write():
+    def renew(self, camera: Camera, seen_at: datetime, *, other_unit: bool = False) -> bool:
+        """Update a camera as `put` does; return False, without inserting, if its row was removed meanwhile.
+
+        `other_unit`: it is another unit than before, so what the recorder saw of the former one (`signs`) is forgotten.
+        """
+        with self._store.write() as db:
             if self.get(camera.camera_id) is None:
                 return False
             self.put(camera, seen_at)
+            if other_unit:
+                db.execute("update cameras set signs = 0 where camera_id = ?", [camera.camera_id])
             return True
 
     def remove(self, camera_id: str) -> None:
@@ -118,6 +124,15 @@ class Cameras:
                 [clocks.format_utc(at), camera_id, identity, clocks.format_utc(connected_at) if connected_at else None],
             )
 
+    def note_signing(self, camera_id: str, identity: str) -> None:
+        """Store that the unit with this identity sends signed pictures; nothing where another one has the ID now."""
+        with self._store.write() as db:
+            db.execute(
+                "update cameras set signs = 1 where camera_id = ?"
+                " and ? = case when serial != '' then serial else hardware_id end",
+                [camera_id, identity],
+            )
+
     def accept(self, camera_id: str) -> None:
         """Accept the unit that now answers under this camera ID."""
         with self._store.write() as db:
@@ -155,10 +170,11 @@ def build_camera_object(camera: Camera, zone: ZoneInfo) -> CameraMessage:
         "exchanged": camera.exchanged,
         "accepted_serial": camera.accepted,
         "unverified_since": clocks.format_local(since, zone) if since else None,
+        "signs": camera.signs,
     }
 
 
-_KEPT = ("camera_id", "up", "judged", "url", "accepted")
+_KEPT = ("camera_id", "up", "judged", "url", "accepted", "signs")
 
 
 def _to_camera(row: Row) -> Camera:
@@ -182,4 +198,5 @@ def _to_camera(row: Row) -> Camera:
         successor=row["successor"],
         checked_at=parse_moment(row["checked_at"]),
         connected_at=parse_moment(row["connected_at"]),
+        signs=bool(row["signs"]),
     )

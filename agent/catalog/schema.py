@@ -194,3 +194,9 @@ def m010_origins(db: Database) -> None:
     db.execute(
         "create table origins (name text not null, origin text not null, at text not null, primary key (name, origin))"
     )
+
+
+@migrations()
+def m011_signing_cameras(db: Database) -> None:
+    """Add whether the unit behind a camera ID has sent signed pictures."""
+    db.execute("alter table cameras add column signs integer not null default 0")

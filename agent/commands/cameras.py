@@ -17,7 +17,7 @@ from agent.core.clock import SystemClock
 from agent.core.errors import InputError
 from agent.settings.schema import Settings
 
-_COLUMNS = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "up", "seen_at", "reasons")
+_COLUMNS = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "up", "signs", "seen_at", "reasons")
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -78,6 +78,8 @@ def _cell(line: Mapping[str, object], column: str) -> str:
         return i18n.translate(f"cameras.verdict.{value}")
     if column == "up":
         return i18n.translate("cameras.up" if value else "cameras.down")
+    if column == "signs":
+        return i18n.translate("cameras.signs") if value else "-"
     if column == "reasons":
         return "; ".join(value) if isinstance(value, list | tuple) and value else "-"
     return (str(value)[:16].replace("T", " ") if column == "seen_at" else str(value)) if value else "-"

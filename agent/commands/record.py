@@ -45,12 +45,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--drive", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seconds", type=float, required=True, metavar="N")
     parser.add_argument("--segment-seconds", type=float, default=RecordingOptions().segment_seconds, metavar="N")
+    parser.add_argument("--allow-basic", action="store_true", help=i18n.translate("recording.help_allow_basic"))
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Record every URL for --seconds or until interrupted; exit status 1 where a camera gave no video."""
-    sources = [_parse_source(url) for url in args.url]
+    sources = [_parse_source(url, args.allow_basic) for url in args.url]
     _check_positive("--seconds", args.seconds)
     _check_positive("--segment-seconds", args.segment_seconds)
     drive = the_drive(args.drive)
@@ -110,9 +111,9 @@ def _constant(value: T) -> Callable[..., T]:
     return lambda *_: value
 
 
-def _parse_source(url: str) -> StreamSource:
+def _parse_source(url: str, allow_basic: bool) -> StreamSource:
     try:
-        return StreamSource.of(url)
+        return StreamSource.of(url, allow_basic=allow_basic)
     except ValueError:
         raise InputError("recording.bad_url", url=url.rpartition("@")[2]) from None
 

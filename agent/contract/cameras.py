@@ -34,6 +34,13 @@ class CameraFacts(TypedDict):
         Field(description="Recorded, and model and serial could not be read since then"),
         OnMqtt(required=False),
     ]
+    signs: Annotated[
+        bool,
+        Field(
+            description="This unit has sent pictures that it signs itself (ONVIF media signing); they are not checked"
+        ),
+        OnMqtt(required=False),
+    ]
 
 
 class CameraMessage(CameraFacts):

@@ -40,7 +40,7 @@ class Camera:
     `url` is the device service that reported its identity, `checked_at` when model and serial were last read there
     and agreed with this row, `connected_at` when the recorder began its current or last connection. `accepted` is the
     identity that was accepted under this name; `judged` the last verdict other than unreachable; `successor` the ID
-    of another camera that answers in its place now.
+    of another camera that answers in its place now. `signs`: this unit has sent pictures with ONVIF media signing.
     """
 
     camera_id: str
@@ -62,6 +62,7 @@ class Camera:
     successor: str = ""
     checked_at: datetime | None = None
     connected_at: datetime | None = None
+    signs: bool = False
 
     @property
     def identity(self) -> str:

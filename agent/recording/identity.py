@@ -45,7 +45,13 @@ class RecordedUnit:
     def __init__(self, catalog: Catalog, camera_id: str, serial: str, since: datetime) -> None:
         self._catalog, self._camera_id, self._since = catalog, camera_id, since
         self.serial = serial
-        self._verified = False
+        self._verified = self._signs = False
+
+    def note_signing(self) -> None:
+        """Store, once, that this unit signs its pictures."""
+        if not self._signs:
+            self._catalog.cameras.note_signing(self._camera_id, self.serial)
+            self._signs = True
 
     def unchecked_since(self) -> datetime | None:
         """Return the last check of its identity; None once it was checked on this connection, or where nothing can be asked."""

@@ -64,14 +64,15 @@ class StreamSource:
     allow_basic: bool = False
 
     @staticmethod
-    def of(url: str, *, audio_required: bool = False) -> StreamSource:
+    def of(url: str, *, allow_basic: bool = False) -> StreamSource:
         """Take the credentials out of a URL. Raises ValueError where it is not an RTSP URL."""
         parts = urlsplit(url)
         if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname:
             raise ValueError("not an RTSP URL")
         host = parts.netloc.rpartition("@")[2]
         clean = urlunsplit(parts._replace(netloc=host))
-        return StreamSource(clean, unquote(parts.username or ""), unquote(parts.password or ""), audio_required)
+        username, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return StreamSource(clean, username, password, allow_basic=allow_basic)
 
     @property
     def host(self) -> str:

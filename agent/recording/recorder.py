@@ -86,6 +86,11 @@ class Recorder:
         """Return the seconds since this recorder last went on: longer than any of its waits where it hangs."""
         return self._progress.still_s()
 
+    @property
+    def lost(self) -> int:
+        """RTP packets of this camera that never came."""
+        return self._watch.lost
+
     def abandon(self) -> None:
         """From another thread, where this recorder hangs: cut its connection, and let it end should it come back."""
         self._progress.abandon()
@@ -186,6 +191,7 @@ class Recorder:
         """Move units from the stream to the segmenter; after each read do the rest."""
         options, monotonic, progress, stream = self._options, self._clock.monotonic, self._progress, connection.stream
         next_watch = 0.0
+        self._watch.begin()
         try:
             while not (progress.is_over(stop) or segmenter.over):
                 progress.touch()
@@ -199,6 +205,7 @@ class Recorder:
                     next_watch = arrival + _POLL
                     self._watch.check_unit(source, connection.unit)
                     self._watch.check_stream(segmenter, source, arrival)
+                    self._watch.check_packets(connection, arrival)
         finally:
             self._feed(segmenter, stream.end())
 

@@ -19,7 +19,7 @@ from agent.rtsp.session import ReplyHandler, RtspSession
 from agent.rtsp.sound_offset import SoundOffset
 from agent.rtsp.sound_receiver import SoundReceiver
 from agent.rtsp.target import StreamTarget
-from agent.rtsp.tracks import MULTIPLEX, AudioTrack, VideoTrack, choose_tracks
+from agent.rtsp.tracks import ENCRYPTED, MULTIPLEX, AudioTrack, VideoTrack, choose_tracks
 from agent.rtsp.transport_receiver import TransportReceiver
 from agent.rtsp.urls import resolve_aggregate, resolve_control
 from agent.rtsp.video_receiver import VideoReceiver
@@ -164,6 +164,8 @@ class RtspClient:
             raise CameraUnreachable("recording.no_video", url=url) from None
         chosen = choose_tracks(description)
         if chosen.video is None:
+            if ENCRYPTED in chosen.refused:
+                raise CameraUnreachable("recording.encrypted", url=url)
             if chosen.refused:
                 raise CameraUnreachable("recording.codec", url=url, codec=chosen.refused[0])
             raise CameraUnreachable("recording.no_video", url=url)

@@ -8,7 +8,12 @@ from agent.core import shortage
 from agent.core.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
 from agent.rtsp.message import RtspMessage
 
-_KEYS = {404: "recording.no_path", 453: "recording.busy", 503: "recording.busy", 461: "recording.only_udp"}
+_KEYS = {
+    404: "recording.no_path",
+    453: "recording.too_many",
+    461: "recording.only_udp",
+    503: "recording.not_ready",
+}
 
 
 def build_unreachable_error(url: str, error: Exception) -> SiteAgentError:

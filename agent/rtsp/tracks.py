@@ -36,7 +36,8 @@ _STATIC_PICTURES = {26: "JPEG", 31: "H261", 32: "MPV", 33: "MP2T", 34: "H263"}
 _TELLING_PARAMETERS = {"sprop-parameter-sets": "H264", "sprop-sps": "H265", "sprop-vps": "H265"}
 """fmtp parameters that only one encoding has, for descriptions whose rtpmap is missing."""
 _UNKNOWN = "?"
-_ENCRYPTED = "srtp"
+ENCRYPTED = "srtp"
+"""Name of a picture track whose packets are encrypted, whatever its codec."""
 _USUAL_CLOCK = 90_000
 _INTERLEAVED_MODE = "2"
 
@@ -157,7 +158,7 @@ def _get_encoding(medium: MediaDescription, number: int) -> str:
 
 def _name_picture(medium: MediaDescription) -> str:
     if _is_encrypted(medium):
-        return _ENCRYPTED
+        return ENCRYPTED
     names = (_OTHER_PICTURES.get(_get_encoding(medium, number)) for number in _list_payload_types(medium))
     return next((name for name in names if name), _UNKNOWN)
 

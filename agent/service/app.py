@@ -129,11 +129,11 @@ class App:
             planned=self._book.camera_ids,
         )
         supervisor.start("cameras", cameras.run)
-        self._metrics(supervisor)
-        supervisor.start("doctor", ExaminationRounds(catalog, now, self._box, self._plans.is_any_due).run)
         recorders = RecorderPool(
             settings, catalog, now, plans=self._plans, drives=self._drives, budget=self._budget, supervisor=supervisor
         )
+        self._metrics(supervisor, recorders)
+        supervisor.start("doctor", ExaminationRounds(catalog, now, self._box, self._plans.is_any_due).run)
         supervisor.start("recorders", recorders.run)
         link = self._link
         watchdog = Watchdog(
@@ -148,12 +148,13 @@ class App:
         )
         supervisor.start("watchdog", watchdog.run)
 
-    def _metrics(self, supervisor: Supervisor) -> None:
+    def _metrics(self, supervisor: Supervisor, recorders: RecorderPool) -> None:
         """Serve metrics on the loopback; a port in use is logged and does not stop the recording."""
         port = self._settings.serve.metrics_port
         try:
             if port:
-                supervisor.start("metrics", MetricsServer(self._catalog, self._clock, self._drives.report, port).run)
+                server = MetricsServer(self._catalog, self._clock, self._drives.report, recorders.count_lost, port)
+                supervisor.start("metrics", server.run)
         except InputError as error:
             log.error("%s", error)  # noqa: TRY400 - the project's own errors say it all
 

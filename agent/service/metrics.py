@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from agent import __version__
@@ -25,12 +25,22 @@ _MINUTE = timedelta(minutes=1)
 
 
 class BoxCollector(Collector):
-    """Collector of the box's metrics. `drive` returns the heartbeat's drive object."""
+    """Collector of the box's metrics.
 
-    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveBeat]) -> None:
+    `drive` returns the heartbeat's drive object, `lost` how many packets of each camera were lost since the start.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        drive: Callable[[], DriveBeat],
+        lost: Callable[[], Mapping[str, int]],
+    ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._drive = drive
+        self._lost = lost
 
     def collect(self) -> Iterable[Metric]:
         try:
@@ -66,7 +76,14 @@ class BoxCollector(Collector):
             look = self._catalog.looks.last(camera.camera_id, now)
             if look is not None and look.judged:
                 people.add_metric(name, look.people)
-        yield from (up, admitted, offset, size, people)
+        lost = CounterMetricFamily(
+            "site_agent_camera_packets_lost",
+            "RTP packets that never came, since the recorder began",
+            labels=["camera_id"],
+        )
+        for camera_id, count in self._lost().items():
+            lost.add_metric([camera_id], count)
+        yield from (up, admitted, offset, size, people, lost)
         yield from self._box()
 
     def _box(self) -> Iterable[Metric]:
@@ -107,9 +124,16 @@ def _make_gauge(name: str, text: str, value: float | None) -> Metric:
 class MetricsServer:
     """Listens on the loopback from its creation on. Raises InputError where the port is in use."""
 
-    def __init__(self, catalog: Catalog, clock: Clock, drive: Callable[[], DriveBeat], port: int) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        drive: Callable[[], DriveBeat],
+        lost: Callable[[], Mapping[str, int]],
+        port: int,
+    ) -> None:
         registry = CollectorRegistry()
-        registry.register(BoxCollector(catalog, clock, drive))
+        registry.register(BoxCollector(catalog, clock, drive, lost))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         try:

@@ -71,6 +71,10 @@ class RecorderPool:
         recorder = self._by_camera.get(camera_id)
         return recorder.still_s() if recorder else 0.0
 
+    def count_lost(self) -> dict[str, int]:
+        """Return for each camera how many RTP packets its recorder has not got."""
+        return {camera_id: recorder.lost for camera_id, recorder in self._by_camera.copy().items()}
+
     def replace(self, camera_id: str) -> bool:
         """Abandon a recorder that hangs and start another; return False where too many hang already."""
         hangs = self._by_camera.get(camera_id)

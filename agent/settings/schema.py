@@ -47,13 +47,17 @@ class Section(BaseModel):
 
 
 class KnownCamera(Section):
-    """A camera that keeps its name: found by serial, or by address where discovery cannot reach."""
+    """A camera that keeps its name: found by serial, or by address where discovery cannot reach.
+
+    allow_basic   its stream's password may be sent in clear text, where the camera asks for nothing better
+    """
 
     camera_id: Id
     serial: str = ""
     address: str = ""
     username: str = ""
     password: SecretStr = SecretStr("")
+    allow_basic: bool = False
 
     @model_validator(mode="after")
     def _has_a_handle(self) -> KnownCamera:

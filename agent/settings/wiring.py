@@ -138,16 +138,21 @@ def _choose_own_credentials(settings: Settings, known: KnownCamera) -> Credentia
     return choose_credentials(settings, known) if known.username or known.password.get_secret_value() else None
 
 
+def _find_known(settings: Settings, camera_id: str) -> KnownCamera | None:
+    return next((k for k in settings.cameras.known if k.camera_id == camera_id), None)
+
+
 def find_account(settings: Settings, camera_id: str) -> Credentials | None:
     """Return the account of a camera that is known by its ID."""
-    return choose_credentials(settings, next((k for k in settings.cameras.known if k.camera_id == camera_id), None))
+    return choose_credentials(settings, _find_known(settings, camera_id))
 
 
 def build_source(settings: Settings, camera: Camera) -> recording_options.StreamSource | None:
     """Return a camera's main stream with its account; None where it has no stream."""
-    stream, found = camera.main_stream, find_account(settings, camera.camera_id)
+    stream, known = camera.main_stream, _find_known(settings, camera.camera_id)
     if stream is None:
         return None
+    found = choose_credentials(settings, known)
     return recording_options.StreamSource(
         stream.uri,
         found.username if found else "",
@@ -155,6 +160,7 @@ def build_source(settings: Settings, camera: Camera) -> recording_options.Stream
         audio_required=stream.audio is not None,
         names=tuple(name for name in (camera.endpoint, camera.address) if name),
         serial=camera.identity,
+        allow_basic=known is not None and known.allow_basic,
     )
 
 

@@ -220,6 +220,7 @@ def _build_camera_body(v: PageVisit, c: Camera) -> CameraBody:
         "exchanged": c.exchanged,
         "accepted_serial": c.accepted,
         "unverified_since": format_local(c.unverified_since, v.site.catalog.zone) if c.unverified_since else None,
+        "signs": c.signs,
         "class_id": writing[-1].class_id if writing else None,
         "picture": f"{BASE}/cameras/{c.camera_id}/now.jpg" if writing else None,
         "look": _build_look_body(v, look) if look and fresh else None,
