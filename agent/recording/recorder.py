@@ -28,11 +28,16 @@ from agent.recording.stream import connect
 from agent.recording.syncer import Syncer
 from agent.recording.writer import check_space
 from agent.rtsp.connection import RtspConnection
+from agent.rtsp.dial import probe
 from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.refusal import UNREACHABLE
+from agent.rtsp.urls import normalize_rtsp_url
 
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
+_PROBE_S = 1.5
+"""How long a camera that could not be reached is given to take a connection: on its own network it takes some milliseconds."""
 
 
 class Recorder:
@@ -66,6 +71,7 @@ class Recorder:
         self._pause = self._options.first_pause
         self._recovered: Drive | None = None
         self._stream: RtspConnection | None = None
+        self._unreachable, self._next_report = False, 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Record until `stop` is set; the open segment is finished then, some seconds later at most."""
@@ -152,6 +158,10 @@ class Recorder:
         """Connect and record until the stream, the plan or the service ends; return the pause before the next attempt."""
         asked = self._clock.now()
         try:
+            if self._unreachable:
+                # cheap, so often: the camera is recorded again soon after it comes back
+                probe(normalize_rtsp_url(source.url), source.url, _PROBE_S, stop)
+            self._unreachable = False
             unit = self._identify(source)
             with (
                 connect(source, self._options.timeout, self._budget, self._options.nap, stop) as stream,
@@ -166,9 +176,20 @@ class Recorder:
         except CameraError as error:
             if self._progress.is_over(stop):
                 return 0.0  # the connection was cut for that
+            if error.key == UNREACHABLE:
+                return self._wait_for_return(error, asked)
             self._failures.report_camera(error, asked)
             return self._options.refused_pause if isinstance(error, CameraDenied) else self._longer_pause()
         return 0.0
+
+    def _wait_for_return(self, error: CameraError, asked: datetime) -> float:
+        """Report a camera that cannot be reached, with a search for it, at most each `last_pause`; return a short pause."""
+        now = self._clock.monotonic()
+        if not self._unreachable or now >= self._next_report:
+            self._next_report = now + self._options.last_pause
+            self._failures.report_camera(error, asked)
+        self._unreachable = True
+        return self._options.first_pause
 
     def _identify(self, source: StreamSource) -> RecordedUnit:
         """Return the unit that is about to be recorded. Raises Exchanged where another one answers in its place."""

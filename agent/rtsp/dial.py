@@ -8,6 +8,7 @@ import queue
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -45,6 +46,17 @@ def _make_wire(sock: socket.socket, host: str, check: Callable[[], None], *, is_
     from agent.rtsp.tls import TlsWire  # few cameras need it, and it takes long to import
 
     return TlsWire(sock, host, check)
+
+
+def probe(url: str, name: str, seconds: float, stop: threading.Event) -> None:
+    """Connect and close again, to see whether anything answers. Raises CameraUnreachable, also where `stop` is set."""
+    until = time.monotonic() + seconds
+
+    def check() -> None:
+        if stop.is_set() or time.monotonic() > until:
+            raise CameraUnreachable("recording.unreachable", url=name, detail=os.strerror(errno.ETIMEDOUT))
+
+    dial(url, name, check).close()
 
 
 def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[_Address]:

@@ -8,6 +8,7 @@ from agent.core import shortage
 from agent.core.errors import CameraDenied, CameraError, CameraUnreachable, SiteAgentError
 from agent.rtsp.message import RtspMessage
 
+UNREACHABLE = "recording.unreachable"
 _KEYS = {
     404: "recording.no_path",
     453: "recording.too_many",
@@ -21,7 +22,7 @@ def build_unreachable_error(url: str, error: Exception) -> SiteAgentError:
     if found := shortage.find_shortage(error):
         return found
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return CameraUnreachable("recording.unreachable", url=url, detail=detail)
+    return CameraUnreachable(UNREACHABLE, url=url, detail=detail)
 
 
 def build_refusal_error(reply: RtspMessage, url: str) -> CameraError:
