@@ -35,7 +35,7 @@ WITH_FAULTS = {
     "sound-gains": re.compile(r"from its place"),
 }
 # what has to be said, in English, where nothing can be recorded
-UDP, BUSY, SLOW = "does not send its stream over TCP", "cannot serve another viewer", "did not finish its answer"
+UDP, BUSY, SLOW = "over UDP only.*TCP", "cannot serve another viewer", "did not finish its answer"
 REFUSED = {
     "udp-461": UDP,
     "udp-ports": UDP,
