@@ -53,6 +53,7 @@ REFUSED = {
     "silent": SLOW,
     "silent-describe": SLOW,
     "silent-play": SLOW,
+    "channels-unnamed": "no picture from .* for 10 s",
     "closes-describe": "cannot be reached|ended the stream",
     "drips-head": SLOW,
     "drips-body": SLOW,
