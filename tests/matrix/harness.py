@@ -53,7 +53,21 @@ class StreamRecording:
 def record_beside_ffmpeg(url: str, folder: Path, seconds: float) -> StreamRecording:
     """Record a stream; ffmpeg comes first, so that the recorder joins a stream that runs, as with a camera."""
     copied = folder / "copy.mkv"
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-rtsp_transport", "tcp", "-i", url, "-t", str(seconds + 4)]
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "error",
+        "-y",
+        "-fflags",
+        "+genpts",
+        "-rtsp_transport",
+        "tcp",
+        "-i",
+        url,
+        "-t",
+        str(seconds + 4),
+    ]
     command += ["-map", "0:v:0", "-map", "0:a:0?", "-c", "copy", str(copied)]
     beside = processes.start(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -101,14 +101,16 @@ ROWS = [
     _file("live555", "h265"),
     _file("live555", "h265-b3"),
     _file("live555", "h264", None, suffix=".264"),
-    _file("live555", "h264-b2", None, suffix=".264"),
+    # it stamps the pictures of a raw file in the order in which they are sent, B-frames or not
+    _file("live555", "h264-b2", None, suffix=".264", harmless="non monotonically increasing dts"),
     _file("live555", "h265", None, suffix=".265"),
     _file("live555", "h264-sei", None, suffix=".264"),
     # its own clock for each track: 15 to 63 ms between them in its packets
     _file("aio", "h264", suffix=".mp4", as_copied=True),
     _file("aio", "h265", suffix=".mp4", as_copied=True),
 ]
-PLAYED = ["gst-aac16", "gst-alaw", "gst-b2", "gst-b3-open", "gst-slices", "gst-576i"]
+# not open groups: Chromium does not begin at a key picture that is no IDR, in ffmpeg's files neither
+PLAYED = ["gst-aac16", "gst-alaw", "gst-b2", "gst-pyramid", "gst-slices", "gst-576i"]
 REFUSED = {"mjpeg": "jpeg", "mpeg4": "mpeg4"}
 
 
@@ -212,7 +214,7 @@ def test_what_is_not_recorded_is_named(picture: str, clips: Path, tmp_path: Path
 def test_udp_alone_is_named(clips: Path, tmp_path: Path) -> None:
     made = _record_or_skip(_gst("udp", "h264", None, gst=GstStream((), udp=True)), clips, tmp_path)
     assert made.status == 1 and made.files == ()
-    assert "does not send its stream over TCP" in made.words
+    assert "UDP" in made.words and "TCP" in made.words
 
 
 def _record_or_skip(row: MatrixRow, clips: Path, folder: Path) -> StreamRecording:

@@ -89,7 +89,11 @@ def make_sound(folder: Path, name: str) -> Path:
     # noise as well: no two packets are alike
     wave = "0.6*sin(2*PI*1000*t)*lt(mod(t+1,2),0.1)+0.004*(random(0)-0.5)"
     tone = f"aevalsrc='{wave.replace(',', chr(92) + ',')}':s={rate}:d={SECONDS}"
-    return _make(folder / f"{name}.nut", ["-f", "lavfi", "-i", tone, "-ac", str(channels), *encoder])
+    # NUT does not keep G.726's bits a sample
+    return _make(
+        folder / f"{name}{'.mkv' if name == 'g726' else '.nut'}",
+        ["-f", "lavfi", "-i", tone, "-ac", str(channels), *encoder],
+    )
 
 
 def join(folder: Path, picture: str, sound: str | None, suffix: str) -> Path:
