@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+_WRAP = 1 << 32
+_HALF = 1 << 31
 WINDOW = 10.0
 """Seconds over which the shortest delay is looked for; it is renewed after each."""
 
@@ -16,7 +18,7 @@ class ClockReport(NamedTuple):
 
 
 class TrackClock:
-    """Counts the ticks of one track from its first packet on. `bits`: of its stamps; RTP's have 32.
+    """Counts the ticks of one track from its first packet on. Stamps of more than 32 bits may come, as MPEG has them.
 
     rate      ticks a second
     ticks     of the newest packet; 0 for the first
@@ -24,9 +26,8 @@ class TrackClock:
     delay     least arrival minus stamp over the last seconds (monotonic seconds); None before the first packet
     """
 
-    def __init__(self, rate: int, bits: int = 32) -> None:
+    def __init__(self, rate: int) -> None:
         self.rate = rate
-        self._wrap, self._half = 1 << bits, 1 << bits - 1
         self.ticks = 0
         self.report: ClockReport | None = None
         self.delay: float | None = None
@@ -77,4 +78,4 @@ class TrackClock:
 
     def _distance(self, stamp: int) -> int:
         assert self._stamp is not None
-        return (stamp - self._stamp + self._half) % self._wrap - self._half
+        return (stamp - self._stamp + _HALF) % _WRAP - _HALF
