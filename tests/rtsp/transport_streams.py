@@ -21,7 +21,7 @@ SIZE = 188
 
 
 @dataclass(frozen=True)
-class EncodedSound:
+class SentTransportSound:
     """Frames as the encoder makes them, with their stamps in ticks of RATE."""
 
     frames: list[bytes]
@@ -34,7 +34,7 @@ class EncodedSound:
 class MuxedStream:
     data: bytes
     pictures: list[EncodedPicture]
-    sound: EncodedSound | None
+    sound: SentTransportSound | None
 
 
 def encode_sound(codec: str, rate: int, seconds: float, layout: str) -> tuple[Any, list[Any]]:
@@ -94,7 +94,7 @@ def make_stream(
     told = None
     if context:
         stamps = [float(p.pts * p.time_base) * RATE for p in packets]
-        told = EncodedSound([bytes(p) for p in packets], stamps, bytes(context.extradata or b""), rate)
+        told = SentTransportSound([bytes(p) for p in packets], stamps, bytes(context.extradata or b""), rate)
     return MuxedStream(out.getvalue(), pictures, told)
 
 
