@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from simulator.mpegts import TS_TYPE
 from simulator.quirks import PacketQuirks, Quirks, SdpQuirks, Track
 from simulator.sdp import build_video_format, describe_sound, encode_sets, get_payload_type
 from simulator.sound_payload import build_mux_config
@@ -26,6 +27,8 @@ def build_quirky_sdp(source: MediaSource, address: str, url: str, quirks: Quirks
     if session:
         lines.insert(1 if sdp.control_first else len(lines), f"a=control:{session}")
     for track in list_tracks(source, sdp):
+        if track == "audio" and quirks.packets.multiplex:
+            continue  # it is in the picture's track
         lines += _describe_track(track, source, quirks, url)
     if sdp.filler:
         count = -(-sdp.filler // 1000)
@@ -51,7 +54,7 @@ def _describe_track(track: Track, source: MediaSource, quirks: Quirks, url: str)
     if track == "broken":
         return ["m=application/MERCURY 0 RTP/AVP smart/1/90000", "a=rtpmap:95 MERCURY/90000", "a=control:broken"]
     head, body = {
-        "video": lambda: _describe_picture(source.video, sdp),
+        "video": lambda: (f"video {TS_TYPE}", []) if quirks.packets.multiplex else _describe_picture(source.video, sdp),
         "audio": lambda: _describe_sound(source.audio, sdp, quirks.packets),
         "sound2": lambda: _describe_second_sound(source.audio),
         "metadata": lambda: (f"application {METADATA_TYPE}", [f"a=rtpmap:{METADATA_TYPE} vnd.onvif.metadata/90000"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+from simulator.mpegts import TS_CLOCK, TS_TYPE, TransportMuxer
 from simulator.quirk_packets import QuirkyPacket, build_interleaved, build_packet, group_sound, packetize, sign_source
 from simulator.quirks import Quirks, Track
 from simulator.rtp import build_sender_report
@@ -32,6 +33,7 @@ class QuirkStream(RtpStream):
         self._counted: dict[Kind, int] = {"video": 0, "audio": 0}
         self._next_metadata = 0.0
         self._reported: set[int] = set()
+        self._muxer = TransportMuxer(source.video, source.audio) if quirks.packets.multiplex else None
         made = group_sound(source, quirks.packets.sound_units)
         super().__init__(sign_source(made) if quirks.packets.signed else made, quirks.rtp.report_s)
         self.faults.repeat = quirks.rtp.still
@@ -90,8 +92,10 @@ class QuirkStream(RtpStream):
         self._send_frame(sample, track, media)
 
     def _send_frame(self, sample: SourceSample, track: SourceTrack, media: float) -> None:
-        packets = packetize(sample, track, self.quirks.packets)
-        numbered = self._number(sample.kind, packets, track, media)
+        kind, packets = sample.kind, self._packetize(sample, track, media)
+        if self._muxer:
+            kind, media = "video", media - sample.pts + sample.due
+        numbered = self._number(kind, packets, track, media)
         starts = (sample.kind == "video" and sample.key) or not (self.source.video and self.faults.send_video)
         due = self._has_report_due(media)
         for client in list(self.clients):
@@ -103,8 +107,14 @@ class QuirkStream(RtpStream):
                 continue
             self._report_to(client, media, due)
             client.waiting = False
-            client.send(self._join(client, sample.kind, numbered))
+            client.send(self._join(client, kind, numbered))
         self.sent_frames[sample.kind] += 1
+
+    def _packetize(self, sample: SourceSample, track: SourceTrack, media: float) -> list[QuirkyPacket]:
+        if self._muxer is None:
+            return packetize(sample, track, self.quirks.packets)
+        pts, dts = (round(at * TS_CLOCK) for at in (media, media - sample.pts + sample.due))
+        return [QuirkyPacket(payload, TS_TYPE) for payload in self._muxer.build_payloads(sample, track, pts, dts)]
 
     def _join(self, client: RtpSink, kind: Kind, packets: list[bytes]) -> bytes:
         """Return the frames of one picture for a client, and what else is to come on its connection."""

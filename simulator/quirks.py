@@ -184,6 +184,8 @@ class PacketQuirks:
     delimiters       an access unit delimiter before each picture
     sound_units      AAC, MPEG audio and AC-3: frames in one packet
     sound_mtu        AAC, AC-3: larger frames travel in fragments of that many bytes; 0: never
+    multiplex        picture and sound travel as one MPEG transport stream (MP2T, RFC 2250) on the picture's track; the other
+                     fields have no effect then
     latm             AAC travels as MP4A-LATM (RFC 6416) instead of mpeg4-generic
     aal2             G.726 as AAL2-G726-32; False: as G726-32 (RFC 3551, the other order of nibbles)
     """
@@ -207,6 +209,7 @@ class PacketQuirks:
     delimiters: bool = False
     sound_units: int = 1
     sound_mtu: int = 0
+    multiplex: bool = False
     latm: bool = False
     aal2: bool = True
 

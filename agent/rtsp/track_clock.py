@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+_WRAP = 1 << 32
+_HALF = 1 << 31
 WINDOW = 10.0
 """Seconds over which the shortest delay is looked for; it is renewed after each."""
 
-LONGEST_REST = 0.5
-"""Seconds that may lie between two reads: what is read has not waited for longer."""
+OLDEST = 10.0
+"""Seconds that what is read may be old: some servers begin with the pictures since the last key frame."""
+_JUMP_S = 10
+"""Seconds between two stamps from which on the clock has jumped."""
 
 
 class ClockReport(NamedTuple):
@@ -19,7 +23,7 @@ class ClockReport(NamedTuple):
 
 
 class TrackClock:
-    """Counts the ticks of one track from its first packet on. `bits`: of its stamps; RTP's have 32.
+    """Counts the ticks of one track from its first packet on. Stamps of more than 32 bits may come, as MPEG has them.
 
     rate      ticks a second
     ticks     of the newest packet; 0 for the first
@@ -27,9 +31,8 @@ class TrackClock:
     delay     least arrival minus stamp over the last seconds (monotonic seconds); None before the first packet
     """
 
-    def __init__(self, rate: int, bits: int = 32) -> None:
+    def __init__(self, rate: int) -> None:
         self.rate = rate
-        self._wrap, self._half = 1 << bits, 1 << bits - 1
         self.ticks = 0
         self.report: ClockReport | None = None
         self.delay: float | None = None
@@ -49,7 +52,10 @@ class TrackClock:
             self._stamp = stamp
             if self._early is not None:
                 self.note_report(self._early.unix_time, self._early.ticks)
-        self.ticks += self._distance(stamp)
+        distance = self._distance(stamp)
+        if not -self.rate < distance < _JUMP_S * self.rate:
+            self.delay = None  # its clock was set: what was seen before says nothing any more
+        self.ticks += distance
         self._stamp = stamp
 
     def note_report(self, unix_time: float, stamp: int) -> None:
@@ -82,7 +88,7 @@ class TrackClock:
         """Return when what lies at `ticks` came, if it was as quick as the quickest; it was read at `now`."""
         if self.delay is None:
             return now
-        return max(now - LONGEST_REST, min(now, ticks / self.rate + self.delay))
+        return max(now - OLDEST, min(now, ticks / self.rate + self.delay))
 
     def read_sender_time(self, ticks: int) -> float | None:
         """Return when the camera says that it took what lies at `ticks` (Unix seconds); None where it does not say."""
@@ -90,4 +96,4 @@ class TrackClock:
 
     def _distance(self, stamp: int) -> int:
         assert self._stamp is not None
-        return (stamp - self._stamp + self._half) % self._wrap - self._half
+        return (stamp - self._stamp + _HALF) % _WRAP - _HALF

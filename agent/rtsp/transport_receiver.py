@@ -20,7 +20,6 @@ from agent.rtsp.picture_maker import PictureMaker
 from agent.rtsp.rtp_receiver import RtpReceiver
 from agent.rtsp.track_clock import TrackClock
 
-_STAMP_BITS = 33
 _LONGEST_DELAY = 10 * TS_CLOCK
 """Ticks by which a picture may be decoded before it is shown; more is no stamp."""
 _LONGEST_WAIT = 2 * TS_CLOCK
@@ -45,7 +44,7 @@ class TransportReceiver(RtpReceiver):
         self.is_known = False
         self._deliver = deliver
         self._demuxer = TransportDemuxer()
-        self._line = TrackClock(TS_CLOCK, _STAMP_BITS)
+        self._line = TrackClock(TS_CLOCK)
         self._picture: _TransportPicture | None = None
         self._sound: TsSoundSplitter | None = None
         self._size = 0

@@ -96,7 +96,9 @@ def test_a_track_says_where_it_is() -> None:
         ("m=video 0 RTP/AVP 96\na=rtpmap:96 JPEG/90000", ("jpeg",)),
         ("m=video 0 RTP/AVP 96\na=rtpmap:96 VP8/90000", ("vp8",)),
         ("m=video 0 RTP/AVP 96\na=rtpmap:96 MP4V-ES/90000", ("mpeg4",)),
-        ("m=video 0 RTP/AVP 33", ("mpegts",)),
+        ("m=video 0 RTP/AVP 33\n" + H264, ("mpegts",)),
+        ("m=video 0 RTP/SAVP 33", ("srtp",)),
+        (JPEG + "m=video 0 RTP/AVP 33", ()),
         ("m=video 0 RTP/AVP 96\na=rtpmap:96 WXYZ/90000", ("?",)),
         ("m=video 0 RTP/AVP 96", ("?",)),
         ("m=video 0 RTP/AVP", ("?",)),
@@ -109,6 +111,24 @@ def test_a_track_says_where_it_is() -> None:
 )
 def test_what_is_refused_has_a_name(text: str, refused: tuple[str, ...]) -> None:
     assert choose(text).refused == refused
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("m=video 0 RTP/AVP 33\na=control:t\n", ("mpegts", "t", 33, None)),
+        ("m=video 0 RTP/AVP 96\na=rtpmap:96 MP2T/90000\na=control:t\n" + ALAW, ("mpegts", "t", 96, None)),
+        (JPEG + "m=video 0 RTP/AVP 26 33\na=control:t\n", ("mpegts", "t", 33, None)),
+        ("m=video 0 RTP/AVP 33\na=control:t\n" + H264 + ALAW, ("h264", "v", 96, "alaw")),
+        ("m=video 0 RTP/AVP 33 96\na=rtpmap:96 H264/90000\na=control:t\n", ("h264", "t", 96, None)),
+    ],
+)
+def test_a_transport_stream_is_taken_where_no_picture_is_offered_alone(text: str, expected: tuple[object, ...]) -> None:
+    """It brings its own sound: a track beside it would be a second one."""
+    chosen = choose(text)
+    video, audio = chosen.video, chosen.audio
+    assert video is not None
+    assert (video.format.codec, video.control, video.payload_type, audio.control if audio else None) == expected
 
 
 @pytest.mark.parametrize(

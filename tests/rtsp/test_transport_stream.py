@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.rtsp.media_unit import MediaUnit
 from agent.rtsp.payload.ts_sound import TsSoundSplitter
 from agent.rtsp.payload.ts_tables import compute_crc, read_pat, read_pmt
-from simulator.mpegts import TransportMuxer, build_frames
+from simulator.mpegts import TransportMuxer, build_frames, build_pes_head
 from simulator.source import SourceSample, SourceTrack
 from tests.rtsp.encoded_streams import RATE
 from tests.rtsp.transport_streams import (
@@ -45,7 +45,7 @@ def pick(units: list[MediaUnit], is_video: bool) -> list[MediaUnit]:
     return [unit for unit in units if unit.is_video == is_video]
 
 
-def find_pids(data: bytes) -> dict[int, list[int]]:
+def find_pids(data: bytes | bytearray) -> dict[int, list[int]]:
     """Where the packets of each PID begin."""
     found: dict[int, list[int]] = {}
     for at in range(0, len(data), SIZE):
@@ -96,13 +96,15 @@ def test_what_comes_out_is_what_went_in(codec: str, sound: str, params: str, mux
 
 def test_aac_has_the_configuration_that_a_file_needs() -> None:
     receiver, _ = receive_stream(split_payloads(plain().data))
-    assert receiver.sound is not None and plain().sound is not None
+    sent = plain().sound
+    assert receiver.sound is not None and sent is not None
     assert receiver.sound.config == bytes.fromhex("1190")  # AAC-LC, 48 kHz, stereo
-    assert plain().sound.config.startswith(receiver.sound.config)
+    assert sent.config.startswith(receiver.sound.config)
 
 
-def test_stamps_of_33_bits_wrap() -> None:
-    stream = make_stream("h264", "aac", B_FRAMES, preset="fast", offset=WRAP - 60_000)
+@pytest.mark.parametrize("border", [1 << 15, 1 << 30, 1 << 32, 1 << 33])
+def test_stamps_of_33_bits_wrap(border: int) -> None:
+    stream = make_stream("h264", "aac", B_FRAMES, preset="fast", offset=(border - 60_000) % WRAP)
     _, units = receive_stream(split_payloads(stream.data))
     _, expected = receive_stream(split_payloads(reordered().data))
     assert [(u.pts, u.dts) for u in units] == [(u.pts, u.dts) for u in expected]
@@ -153,6 +155,23 @@ def test_no_lost_transport_packet_mixes_two_pictures() -> None:
             assert all(u.data in frames for u in units if not u.is_video)
             assert receiver.damaged and not receiver.lost
             assert len(pictures) >= len(muxed.pictures) - (2 if pid == VIDEO_PID else 0)
+
+
+def test_sixteen_lost_packets_do_not_go_unseen() -> None:
+    """The counter of a PID is the same again after 16: then only RTP's numbers show the loss."""
+    muxed = plain()
+    payloads = split_payloads(muxed.data, 1)
+    whole = {tuple(list_nals(p.data, "h264")) for p in muxed.pictures}
+    video = {at // SIZE for at in find_pids(muxed.data)[VIDEO_PID]}
+    inner = [
+        at
+        for at in range(len(payloads) - 18)
+        if video.issuperset(range(at, at + 18)) and not any(payloads[at + n][1] & 0x40 for n in range(18))
+    ]
+    assert inner
+    for at in inner[:5]:
+        _, units = receive_stream(payloads, range(at + 1, at + 17))
+        assert all(tuple(list_nals(u.data, "h264")) in whole for u in pick(units, True))
 
 
 def test_a_repeated_transport_packet_counts_once() -> None:
@@ -304,10 +323,13 @@ def test_no_bytes_of_sound_raise(coding: str, pieces: list[bytes]) -> None:
 def test_a_picture_without_end_is_not_kept() -> None:
     """A PES packet that goes on for ever: no more than one picture of the greatest size is held."""
     receiver, _ = receive_stream(split_payloads(plain().data))
-    body = bytes(184)
+    head = build_pes_head("video", 0, 0, True, 0)
     tracemalloc.start()
-    for number in range(6000):
-        packets = b"".join(bytes((0x47, 1, 0, 0x10 | (7 * number + index) & 15)) + body for index in range(7))
+    for number in range(14_000):
+        packets = b"".join(
+            bytes((0x47, 0x41 if number + index == 0 else 1, 0, 0x10 | (7 * number + index) & 15)) + head.ljust(184)
+            for index in range(7)
+        )
         packet = bytearray(struct.pack(">BBHII", 0x80, 33, number & 0xFFFF, 0, 9) + packets)
         receiver.receive(packet, 0, len(packet))
     held = tracemalloc.get_traced_memory()[1]

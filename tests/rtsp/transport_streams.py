@@ -21,7 +21,7 @@ SIZE = 188
 
 
 @dataclass(frozen=True)
-class EncodedSound:
+class SentTransportSound:
     """Frames as the encoder makes them, with their stamps in ticks of RATE."""
 
     frames: list[bytes]
@@ -34,7 +34,7 @@ class EncodedSound:
 class MuxedStream:
     data: bytes
     pictures: list[EncodedPicture]
-    sound: EncodedSound | None
+    sound: SentTransportSound | None
 
 
 def encode_sound(codec: str, rate: int, seconds: float, layout: str) -> tuple[Any, list[Any]]:
@@ -68,10 +68,10 @@ def make_stream(
     layout: str = "stereo",
     offset: int = 0,
     options: dict[str, str] | None = None,
-    **encoding: str,
+    preset: str = "ultrafast",
 ) -> MuxedStream:
     """One and a half seconds of pictures and sound; `offset`: added to all stamps, in ticks of RATE."""
-    pictures = encode_stream(codec, params, count=38, **encoding)
+    pictures = encode_stream(codec, params, count=38, preset=preset)
     context, packets = encode_sound(sound, rate, 1.5, layout) if sound else (None, [])
     out = io.BytesIO()
     with av.open(out, "w", format="mpegts", options=options or {}) as container:
@@ -81,21 +81,20 @@ def make_stream(
         if context:
             audio = container.add_stream(sound, rate=rate, layout=layout)
             audio.codec_context.open()
-        frames = [(p.dts / RATE, True, p) for p in pictures]
-        frames += [(float(p.pts * p.time_base), False, p) for p in packets]
-        first = min(at for at, _, _ in frames)
-        shift = offset - round(min(first, 0) * RATE)
-        for _, is_picture, packet in sorted(frames, key=lambda entry: entry[0]):
-            made: Any = av.Packet(packet.data if is_picture else bytes(packet))
-            made.stream, made.time_base = (video if is_picture else audio), Fraction(1, RATE)
-            ticks = 1 if is_picture else RATE * packet.time_base
-            made.pts, made.dts = round(packet.pts * ticks) + shift, round(packet.dts * ticks) + shift
-            made.is_keyframe = packet.key if is_picture else True
+        frames = [(p.dts, p.pts, video, p.data, p.key) for p in pictures]
+        for packet in packets:
+            at = round(packet.pts * packet.time_base * RATE)
+            frames.append((at, at, audio, bytes(packet), True))
+        shift = offset - min(0, *(frame[0] for frame in frames))
+        for dts, pts, track, data, is_key in sorted(frames, key=lambda frame: frame[0]):
+            made: Any = av.Packet(data)
+            made.stream, made.time_base, made.is_keyframe = track, Fraction(1, RATE), is_key
+            made.pts, made.dts = pts + shift, dts + shift
             container.mux(made)
     told = None
     if context:
         stamps = [float(p.pts * p.time_base) * RATE for p in packets]
-        told = EncodedSound([bytes(p) for p in packets], stamps, bytes(context.extradata or b""), rate)
+        told = SentTransportSound([bytes(p) for p in packets], stamps, bytes(context.extradata or b""), rate)
     return MuxedStream(out.getvalue(), pictures, told)
 
 

@@ -24,6 +24,8 @@ MAX_WAIT_S = 0.3
 MAX_DEPTH = 16
 _UNTOLD_DEPTH = 4
 """Greatest depth that is taken from the stamps of a stream that says less; more is a clock that was set back."""
+_CONTRADICTIONS = 5
+"""Steps back within MAX_DEPTH pictures that outweigh what the stream says of its order."""
 _REORDER_S = 2.0
 _UNTOLD_REORDER_S = 0.6
 """Seconds by which a picture may be shown before one that was decoded before it, as far as the stream said, or did not say."""
@@ -44,6 +46,9 @@ class DecodeOrder:
         self._depth = min(max(0, reorder or 0), MAX_DEPTH)
         self._interval = max(1, interval)
         self._rate = rate
+        self._is_told = reorder is not None
+        self._number = 0
+        self._doubts: deque[int] = deque(maxlen=_CONTRADICTIONS)
         self._waiting: list[MediaUnit] | None = [] if reorder is None else None
         self._sorted: list[int] = []
         self._recent: deque[int] = deque(maxlen=MAX_DEPTH + 1)
@@ -95,19 +100,30 @@ class DecodeOrder:
 
     def _place(self, unit: MediaUnit) -> None:
         pts = unit.pts
+        self._number += 1
         late = self._count_before(unit)
         if late is None:
             self._restart(pts)
+        elif late > self._depth and self._is_jitter():
+            late = None
         else:
             self._depth = max(self._depth, late)
         unit.dts = self._find_decode_time(pts)
         if pts < unit.dts:
             unit.pts = unit.dts
             # those before a first key frame lack what they are decoded from: their stamps do not matter
-            self.disorders += pts > self._first
+            self.disorders += pts > self._first and late is not None
         self._recent.append(pts)
         self._newest = pts if self._newest is None else max(self._newest, pts)
         self._previous, self._last = pts, unit.dts
+
+    def _is_jitter(self) -> bool:
+        """Return True where a step back contradicts what the stream says of its order, and does not come often.
+
+        Jitter of the stamps makes such steps too; they are no reason for a new segment.
+        """
+        self._doubts.append(self._number)
+        return self._is_told and (len(self._doubts) < _CONTRADICTIONS or self._number - self._doubts[0] > MAX_DEPTH)
 
     def _count_before(self, unit: MediaUnit) -> int | None:
         """How many pictures were decoded before this one and are shown after it; None: its stamp has jumped."""

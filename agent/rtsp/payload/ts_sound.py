@@ -51,7 +51,8 @@ class TsSoundSplitter:
                 at = self._skip(whole, at)
                 continue
             if at >= begins:
-                stamp = self._set_anchor(stamp)
+                self._set_anchor(stamp)
+                stamp = None
             if at + found.size > len(whole):
                 break
             frames += self._take(whole[at + found.framing : at + found.size], found)
