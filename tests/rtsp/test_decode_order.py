@@ -140,7 +140,7 @@ def test_jitter_against_what_the_stream_says_is_no_reordering() -> None:
 def test_reordering_against_what_the_stream_says_is_believed_when_it_comes_often() -> None:
     order = DecodeOrder(0, FRAME, RATE)
     units = run(order, [0, *(first + step for first in range(1, 60, 3) for step in (2, 0, 1))])
-    assert order.depth == 1 and order.disorders == 1
+    assert order.depth == 1 and order.disorders > 0
     assert frames(units[-3:]) == [(60, 57), (58, 58), (59, 59)]
 
 
