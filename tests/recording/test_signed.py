@@ -17,7 +17,7 @@ from simulator.firmware import FIRMWARE
 from simulator.quirk_server import QuirkServer
 from simulator.quirks import Quirks
 from simulator.signature import SIGNING_UUID, build_signature_unit
-from tests.support.access_units import CodedPicture, read_pictures
+from tests.support.access_units import StoredPicture, read_pictures
 from tests.support.recording_bench import CAMERA, RecordingBench, clip, recording, wait_for
 
 KEYS = 8
@@ -29,7 +29,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
 
 
-def list_signatures(pictures: Sequence[CodedPicture], codec: str) -> list[int]:
+def list_signatures(pictures: Sequence[StoredPicture], codec: str) -> list[int]:
     """Return which signature each signed picture holds. Fails where one is altered, or stands beside another."""
     known = {build_signature_unit(codec, index): index for index in range(KEYS)}
     signed = [[unit for unit in picture.sei if SIGNING_UUID in unit] for picture in pictures]
