@@ -109,6 +109,18 @@ def box(tmp_path: Path) -> Iterator[ForgetBox]:
         yield made
 
 
+def test_the_list_says_which_camera_signs(box: ForgetBox, capsys: pytest.CaptureFixture[str]) -> None:
+    with box.camera(3), box.camera(4):
+        box.watch.search()
+    box.catalog.cameras.note_signing("cam2", "F4")
+    assert box.cameras("list", "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["signs"] for line in lines] == [False, True]
+    assert box.cameras("list") == 0
+    table = capsys.readouterr().out
+    assert "signs" in table.splitlines()[0] and table.count(" yes ") == 1
+
+
 def test_a_camera_that_is_gone_is_forgotten(box: ForgetBox, capsys: pytest.CaptureFixture[str]) -> None:
     with box.camera(1):
         with box.camera(2):

@@ -295,6 +295,32 @@ def test_a_unit_of_the_same_model_takes_over_the_name_until_it_is_accepted(
     assert [e.action for e in catalog.audit.recent(5)] == ["camera.accept"]
 
 
+@pytest.mark.parametrize(
+    ("serial", "model", "signs"), [("S", "VC-1", True), ("T", "VC-1", False), ("S", "VC-2", False)]
+)
+def test_that_a_unit_signs_is_kept_while_it_stays_and_forgotten_with_it(
+    catalog: Catalog, options: CameraOptions, tmp_path: Path, serial: str, model: str, signs: bool
+) -> None:
+    (tmp_path / "models.toml").write_text(
+        "".join(f'[[camera]]\nmanufacturer = "Example"\nmodel = "VC-{n}"\n' for n in (1, 2)), encoding="utf-8"
+    )
+    watcher = watch(catalog, options)
+    with camera(54, "S") as device:
+        watcher.search()
+        assert not the(catalog, "cam1").signs
+        catalog.cameras.note_signing("cam1", "S")
+        device.state.serial, device.state.model = serial, model
+        for _ in range(2):
+            watcher.search()
+        assert (the(catalog, "cam1").serial, the(catalog, "cam1").signs) == (serial, signs)
+    for _ in range(3):
+        watcher.search()
+    assert the(catalog, "cam1").verdict is Verdict.UNREACHABLE and the(catalog, "cam1").signs is signs
+    watcher._reporter.publish()
+    told = [m for m in catalog.outbox.waiting() if m.topic == "camera/cam1"]
+    assert told[-1].data["signs"] is signs
+
+
 @pytest.mark.parametrize("planned", [("cam1",), ("cam1", "cam2")])
 def test_a_unit_that_was_met_before_it_was_hung_up_takes_the_place_where_nobody_counts_on_it(
     catalog: Catalog, options: CameraOptions, planned: tuple[str, ...]

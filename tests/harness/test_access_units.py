@@ -11,7 +11,7 @@ import pytest
 
 from simulator.clips import make_clip
 from tests.support.access_units import (
-    CodedPicture,
+    StoredPicture,
     PictureComparison,
     SoundSync,
     compare_pictures,
@@ -19,7 +19,7 @@ from tests.support.access_units import (
     read_pictures,
 )
 
-Pictures = list[CodedPicture]
+Pictures = list[StoredPicture]
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def test_each_damage_is_counted(source: Path) -> None:
     assert compare(source, lambda p: p[:40] + p[43:]).lost == 3
     assert compare(source, lambda p: [*p[:40], p[39], *p[40:]]).repeated == 1
     assert compare(source, lambda p: [*p[:40], p[41], p[40], *p[42:]]).backwards == 1
-    torn = CodedPicture(b"a part of it", pictures[40].pts, ())
+    torn = StoredPicture(b"a part of it", pictures[40].pts, ())
     found = compare(source, lambda p: [*p[:40], torn, *p[41:]])
     assert (found.unknown, found.lost) == (1, 1)
-    late = CodedPicture(pictures[40].digest, (pictures[40].pts or 0) + 0.2, (b"\x06x",))
+    late = StoredPicture(pictures[40].digest, (pictures[40].pts or 0) + 0.2, (b"\x06x",))
     found = compare(source, lambda p: [*p[:40], late, *p[41:]])
     assert (found.altered_sei, found.drift) == (1, pytest.approx(0.2))
 

@@ -208,8 +208,8 @@ def test_who_agrees_on_ports_instead_of_channels_sends_over_udp_only(
     [
         ("403 Forbidden", "recording.forbidden"),
         ("404 Not Found", "recording.no_path"),
-        ("453 Not Enough Bandwidth", "recording.busy"),
-        ("503 Service Unavailable", "recording.busy"),
+        ("453 Not Enough Bandwidth", "recording.too_many"),
+        ("503 Service Unavailable", "recording.not_ready"),
         ("461 Unsupported Transport", "recording.only_udp"),
         ("454 Session Not Found", "recording.answers"),
         ("599 \x1b[31m\u202e", "recording.answers"),

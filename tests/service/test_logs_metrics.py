@@ -115,7 +115,7 @@ def test_figures(tmp_path: Path) -> None:
             Examination(NOW, (report_line("clock", "critical", "x"), report_line("model", "warning", "x")))
         )
         drive = {"drive_id": "D1", "state": "ok", "free_bytes": 5_000, "days_left": None}
-        server = MetricsServer(catalog, HandClock(NOW), lambda: drive, 0)
+        server = MetricsServer(catalog, HandClock(NOW), lambda: drive, lambda: {"cam1": 7}, 0)
         stop = threading.Event()
         thread = threading.Thread(target=server.run, args=(stop,))
         thread.start()
@@ -123,7 +123,7 @@ def test_figures(tmp_path: Path) -> None:
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
                 text = answer.read().decode()
             with pytest.raises(InputError):
-                MetricsServer(catalog, HandClock(NOW), lambda: drive, server.port)
+                MetricsServer(catalog, HandClock(NOW), lambda: drive, dict, server.port)
         finally:
             stop.set()
             thread.join(10)
@@ -131,6 +131,7 @@ def test_figures(tmp_path: Path) -> None:
     lines = text.splitlines()
     assert 'site_agent_camera_up{camera_id="cam1"} 1.0' in lines
     assert 'site_agent_camera_clock_offset_seconds{camera_id="cam1"} 1.5' in lines
+    assert 'site_agent_camera_packets_lost_total{camera_id="cam1"} 7.0' in lines
     assert 'site_agent_alerts_open{kind="sound.silent"} 1.0' in lines
     assert "site_agent_drive_free_bytes 5000.0" in lines
     assert 'site_agent_doctor_findings{severity="critical"} 1.0' in lines
@@ -143,7 +144,9 @@ def test_figures(tmp_path: Path) -> None:
 
 def test_the_port_is_on_the_loopback_only(tmp_path: Path) -> None:
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
-        server = MetricsServer(catalog, HandClock(NOW), lambda: {"state": "ok", "free_bytes": 1, "days_left": 1.0}, 0)
+        server = MetricsServer(
+            catalog, HandClock(NOW), lambda: {"state": "ok", "free_bytes": 1, "days_left": 1.0}, dict, 0
+        )
         stop = threading.Event()
         stop.set()
         assert server._server.server_address[0] == "127.0.0.1"

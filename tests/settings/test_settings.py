@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from agent.attendance import worker as attendance_watch
 from agent.bureau import options as bureau_options
 from agent.cameras import options as camera_options
+from agent.core.camera_model import Camera, Stream
 from agent.core.errors import SettingsError
 from agent.counting.limits import Limits
 from agent.recording import options as recording_options
@@ -244,6 +246,27 @@ def test_a_camera_has_its_own_password_with_or_without_a_user_name(
     assert found is not None and (found.username, found.password) == account
     (known,) = wiring.build_camera_options(loaded).known
     assert known.credentials == (found if entry else None), "the search uses the same"
+
+
+@pytest.mark.parametrize(("entry", "allowed"), [("", False), ("allow_basic = true", True)])
+def test_a_password_in_clear_text_is_allowed_for_the_camera_that_is_named_alone(
+    file: Path, entry: str, allowed: bool
+) -> None:
+    file.write_text(
+        LEAST + f'[[cameras.known]]\ncamera_id = "front"\nserial = "1"\npassword = "own"\n{entry}\n', encoding="utf-8"
+    )
+    loaded = schema.load_settings_file(file)
+    stream = (Stream("main", "rtsp://10.0.0.8/main"),)
+    sources = [
+        wiring.build_source(loaded, Camera(camera_id, "10.0.0.8", streams=stream)) for camera_id in ("front", "rear")
+    ]
+    assert [source and source.allow_basic for source in sources] == [allowed, False]
+
+
+def test_the_example_shows_every_key_of_a_known_camera() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    shown = re.findall(r"^#> (\w+) = ", text.partition("#> [[cameras.known]]")[2].partition("\n[")[0], re.MULTILINE)
+    assert shown == list(schema.KnownCamera.model_fields)
 
 
 def test_a_missing_key_and_a_missing_file_say_so(tmp_path: Path) -> None:

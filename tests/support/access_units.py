@@ -25,7 +25,7 @@ _PAIR_S = 0.9
 
 
 @dataclass(frozen=True)
-class CodedPicture:
+class StoredPicture:
     digest: bytes
     pts: float | None
     """Seconds."""
@@ -70,7 +70,7 @@ class SoundSync:
         return strays
 
 
-def read_pictures(path: Path) -> list[CodedPicture]:
+def read_pictures(path: Path) -> list[StoredPicture]:
     """The coded pictures of a file in the order in which they are stored."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -79,13 +79,13 @@ def read_pictures(path: Path) -> list[CodedPicture]:
         return [_picture(packet, codec, prefixed) for packet in container.demux(stream) if packet.size]
 
 
-def _picture(packet: av.Packet, codec: str, prefixed: bool) -> CodedPicture:
+def _picture(packet: av.Packet, codec: str, prefixed: bool) -> StoredPicture:
     data = bytes(packet)
     units = list(_split_prefixed(data) if prefixed else _split_start_codes(data))
     slices = [unit for unit in units if _is_slice(unit, codec)]
     digest = hashlib.sha256(b"|".join(slices or [data])).digest()
     pts = float(packet.pts * packet.time_base) if packet.pts is not None else None
-    return CodedPicture(digest, pts, tuple(unit for unit in units if _is_sei(unit, codec)))
+    return StoredPicture(digest, pts, tuple(unit for unit in units if _is_sei(unit, codec)))
 
 
 def _split_prefixed(data: bytes) -> Iterator[bytes]:
@@ -116,7 +116,7 @@ def _is_sei(unit: bytes, codec: str) -> bool:
     return unit[0] & 0x1F == 6 if codec == "h264" else unit[0] >> 1 & 0x3F in (39, 40)
 
 
-def compare_pictures(source: Sequence[CodedPicture], files: Iterable[Sequence[CodedPicture]]) -> PictureComparison:
+def compare_pictures(source: Sequence[StoredPicture], files: Iterable[Sequence[StoredPicture]]) -> PictureComparison:
     """Compare the pictures of recorded files, in their order, with the source's.
 
     `lost` counts pictures of the source between the first and the last one recorded that are in no file; `backwards` counts

@@ -74,8 +74,8 @@ class RecordingBench:
         self._stop = threading.Event()
         inputs = RecorderInputs(lambda: self.source, self.plan_at, self.open_drive)
         events = RecorderEvents(complain=lambda _, error: self.complaints.append(error))
-        recorder = Recorder(CAMERA, inputs, self.catalog, self.clock, self.options, events)
-        self._thread = threading.Thread(target=recorder.run, args=[self._stop])
+        self.recorder = Recorder(CAMERA, inputs, self.catalog, self.clock, self.options, events)
+        self._thread = threading.Thread(target=self.recorder.run, args=[self._stop])
         self._thread.start()
 
     def plan_at(self, moment: datetime) -> tuple[TrainingClass, Placement] | None:

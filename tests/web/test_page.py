@@ -192,6 +192,14 @@ def test_now_says_whether_a_camera_is_calibrated(served: Served) -> None:
     assert "未校准" not in page
 
 
+def test_now_says_which_camera_signs_its_pictures(served: Served) -> None:
+    browser, cameras = served.signed_in(), served.box.catalog.cameras
+    camera = cameras.get("cam1")
+    assert camera is not None and "摄像机对画面签名" not in browser.open("/now").text
+    cameras.note_signing("cam1", camera.identity)
+    assert browser.open("/now").text.count("摄像机对画面签名") == 1
+
+
 def test_now_shows_the_picture_that_is_being_recorded(served: Served) -> None:
     browser = served.signed_in()
     page = browser.open("/now")
