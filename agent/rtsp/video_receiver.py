@@ -65,7 +65,7 @@ class VideoReceiver(RtpReceiver):
 
     def end(self) -> None:
         """Hand out what is left, at the end of the connection."""
-        if self._unit.marked and self._unit.has_slice:
+        if self._unit.marked:
             self._finish()
         for unit in self._order.flush() if self._order else ():
             self._deliver(unit)
@@ -139,11 +139,12 @@ class VideoReceiver(RtpReceiver):
 
     def _hand_out(self, pictures: list[CodedPicture], *, standing_still: bool) -> None:
         for number, picture in enumerate(pictures):
-            # stamps that stand still: counted on by the usual interval
-            self._still += self._interval() if standing_still or number else 0
+            # stamps that stand still: counted on by the usual interval, from one picture to the next
+            self._still += self._interval() if number and not standing_still else 0
             unit = self._make_unit(picture)
             for placed in self._put_in_order(unit):
                 self._deliver(placed)
+            self._still += self._interval() if standing_still else 0
 
     def _put_in_order(self, unit: MediaUnit) -> list[MediaUnit]:
         """Return the pictures whose decode time is known now."""
