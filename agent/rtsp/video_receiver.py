@@ -133,57 +133,8 @@ class VideoReceiver(RtpReceiver):
 
     def _hand_out(self, pictures: list[CodedPicture], *, standing_still: bool) -> None:
         for number, picture in enumerate(pictures):
-<<<<<<< HEAD
-            # stamps that stand still: counted on by the usual interval
-            self._still += self._maker.interval if standing_still or number else 0
+            # stamps that stand still: counted on by the usual interval, from one picture to the next
+            self._still += self._maker.interval if number and not standing_still else 0
             pts = self.clock.ticks + self._still
             self._maker.make(picture, pts, self.clock.read_sender_time(pts))
-=======
-            # stamps that stand still: counted on by the usual interval, from one picture to the next
-            self._still += self._interval() if number and not standing_still else 0
-            unit = self._make_unit(picture)
-            for placed in self._put_in_order(unit):
-                self._deliver(placed)
-            self._still += self._interval() if standing_still else 0
-
-    def _put_in_order(self, unit: MediaUnit) -> list[MediaUnit]:
-        """Return the pictures whose decode time is known now."""
-        order = self._order
-        if order is None:
-            known = self._sets.format()
-            order = self._order = DecodeOrder(known.reorder if known else None, self._interval(), self.clock.rate)
-        elif unit.is_key:
-            order.raise_depth(unit.format.reorder if unit.format else None)
-            unit.new_order = order.disorders > self._disorders
-            self._disorders = order.disorders
-        return order.feed(unit)
-
-    def _make_unit(self, picture: CodedPicture) -> MediaUnit:
-        pts = self.clock.ticks + self._still
-        is_key = picture.is_key_slice
-        if picture.others:
-            is_key = self._look_into(picture) or is_key
-        made = MediaUnit(picture.data, pts, pts, 0, True, is_key)
-        if is_key:
-            made.format = self._sets.format()
-            made.sender_time = self.clock.read_sender_time(pts)
-        return made
-
-    def _look_into(self, picture: CodedPicture) -> bool:
-        """Take parameter sets out of an access unit; return True where its SEI says that decoding may begin with it."""
-        rules, is_entry = self._rules, False
-        sets = [unit for kind, unit in picture.others if rules.is_parameter_set(kind)]
-        if sets:
-            self._sets.take(sets)
-        for kind, unit in picture.others:
-            if rules.is_sei(kind):
-                is_entry = is_entry or has_recovery_point(unit, rules.header)
-                self.signed = self.signed or is_signature(unit, self.format.codec)
-        return is_entry
-
-    def _interval(self) -> int:
-        """Return the usual ticks between two pictures."""
-        known = self._sets.format()
-        rate = self.format.rate or (known.rate if known else 0.0) or _USUAL_RATE
-        return round(self.clock.rate / rate)
->>>>>>> h/fuzz
+            self._still += self._maker.interval if standing_still else 0
