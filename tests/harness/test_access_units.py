@@ -11,9 +11,9 @@ import pytest
 
 from simulator.clips import make_clip
 from tests.support.access_units import (
-    StoredPicture,
     PictureComparison,
     SoundSync,
+    StoredPicture,
     compare_pictures,
     measure_sync,
     read_pictures,
