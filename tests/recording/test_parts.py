@@ -28,6 +28,8 @@ from agent.recording.syncer import Syncer
 from agent.recording.timeline import Timeline
 from agent.recording.writer import SegmentWriter
 from simulator.clips import make_clip
+from simulator.firmware import FIRMWARE
+from simulator.quirk_server import QuirkServer
 from tests.support import processes
 from tests.support.paths import ROOT
 from tests.support.recording_bench import RecordingBench, breaks, camera, clip, indexes
@@ -271,6 +273,16 @@ class TestRecordCommand:
         root.mkdir()
         init_drive(root, label="测试", institution="", clock=SystemClock())
         return root
+
+    @pytest.mark.parametrize("options", [[], ["--allow-basic"]], ids=["", "allowed"])
+    def test_a_password_goes_in_clear_text_where_that_is_allowed(
+        self, drive: Path, clips: Path, options: list[str]
+    ) -> None:
+        with QuirkServer(clip(clips, "h264", "aac"), FIRMWARE["basic-only"], username="u", password="p:w") as server:
+            done = run_record(server.url_with_password(), "--seconds", "4", *options, drive=drive)
+        proofs = [heard.headers["authorization"] for heard in server.heard if "authorization" in heard.headers]
+        assert (done.returncode, bool(done.stdout), bool(proofs)) == ((0, True, True) if options else (1, False, False))
+        assert ("allow_basic" in done.stderr) is not bool(options) and "p:w" not in done.stderr
 
     def test_a_line_a_segment(self, drive: Path, clips: Path) -> None:
         with camera(clip(clips, "h264", "aac"), username="u", password="p:w") as server:
