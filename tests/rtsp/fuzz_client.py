@@ -18,7 +18,7 @@ from agent.core.errors import CameraError
 from agent.rtsp.client import RtspClient
 from agent.rtsp.media_unit import MediaUnit
 from agent.rtsp.target import StreamTarget
-from simulator.quirk_packets import RtpPacket, build_interleaved, build_packet, packetize
+from simulator.quirk_packets import QuirkyPacket, build_interleaved, build_packet, packetize
 from simulator.quirks import PacketQuirks
 from simulator.rtp import build_sender_report
 from simulator.sdp import build_video_format, describe_sound, get_payload_type
@@ -144,7 +144,7 @@ def _build_recording(
 
 
 def _number(
-    packets: list[RtpPacket], channel: int, sequences: list[int], stamp: int, quirks: PacketQuirks
+    packets: list[QuirkyPacket], channel: int, sequences: list[int], stamp: int, quirks: PacketQuirks
 ) -> Iterator[bytes]:
     for packet in packets:
         sequence, ssrc = sequences[channel // 2], STRAY_SSRC if packet.extra else 0x11 * (1 + channel // 2)

@@ -159,9 +159,9 @@ def test_challenges_that_cannot_be_answered(offers: tuple[str, ...], key: str) -
     [
         ("403 Forbidden", "recording.forbidden"),
         ("404 Not Found", "recording.no_path"),
-        ("453 Not Enough Bandwidth", "recording.busy"),
+        ("453 Not Enough Bandwidth", "recording.too_many"),
         ("461 Unsupported Transport", "recording.only_udp"),
-        ("503 Service Unavailable", "recording.busy"),
+        ("503 Service Unavailable", "recording.not_ready"),
         ("500 Oops", "recording.answers"),
     ],
 )

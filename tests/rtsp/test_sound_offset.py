@@ -62,7 +62,7 @@ def test_reports_that_come_later_move_the_sound_where_that_is_audible() -> None:
     tracks.begin()
     tracks.update(10.5)
     tracks.video.note_report(1.7e9, 1000)
-    tracks.audio.note_report(1.7e9 + 0.51, 700)
+    tracks.audio.note_report(1.7e9 + 0.505, 700)
     assert tracks.update(20.0) == pytest.approx(0.5)
     tracks.audio.note_report(1.7e9 + 0.56, 700)
     assert tracks.update(20.0) == pytest.approx(0.56, abs=1e-6)
