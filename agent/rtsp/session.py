@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.rtsp.authorization import Authorization
-from agent.rtsp.message import RtspMessage
+from agent.rtsp.message import RtspMessage, RtspUnreadable
 from agent.rtsp.refusal import build_redirect_error, build_refusal_error
 from agent.rtsp.reply_headers import SESSION_TIMEOUT_S, parse_session
 from agent.rtsp.target import StreamTarget
@@ -15,7 +15,7 @@ from agent.rtsp.urls import normalize_rtsp_url, resolve_redirect
 _REDIRECTS = 3
 _MAX_CSEQ = 32
 _MAX_OUT = 64 << 10
-"""Characters of a number that is sent back; bytes that wait to be sent, beyond which the camera gets no answers."""
+"""Characters of a number that is sent back; bytes of answers that wait, beyond which the camera floods."""
 ReplyHandler = Callable[[RtspMessage], None]
 
 
@@ -172,8 +172,9 @@ class RtspSession:
         """Answer a request of the camera itself: nothing that it may ask for is needed. Raises RtspUnreadable."""
         request.request()
         answer = RtspMessage("RTSP/1.0 501 Not Implemented", (("CSeq", request.one("CSeq")[:_MAX_CSEQ]),))
-        if len(self._out) < _MAX_OUT:
-            self._out += answer.encode()
+        self._out += answer.encode()
+        if len(self._out) > _MAX_OUT:
+            raise RtspUnreadable
 
 
 def _ignore(_reply: RtspMessage) -> None:

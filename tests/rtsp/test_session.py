@@ -301,11 +301,19 @@ def test_requests_of_the_camera_are_declined() -> None:
     assert feed.ask() == "RTSP/1.0 501 Not Implemented\r\nCSeq: 42\r\n\r\n"
 
 
-def test_answers_to_a_camera_that_takes_nothing_are_bounded() -> None:
+def test_a_camera_that_floods_with_requests_is_left() -> None:
+    feed = playing()
+    with pytest.raises(CameraUnreachable):
+        for _ in range(3000):
+            feed.feed(b"A B RTSP/1.0\r\nCSeq: " + b"1" * 900 + b"\r\n\r\n")
+    assert 60_000 < len(feed.ask()) < 70_000
+
+
+def test_a_camera_that_asks_all_the_time_is_answered() -> None:
     feed = playing()
     for _ in range(3000):
-        feed.feed(b"A B RTSP/1.0\r\nCSeq: " + b"1" * 900 + b"\r\n\r\n")
-    assert len(feed.ask()) < 70_000
+        feed.feed(b"A B RTSP/1.0\r\nCSeq: 7\r\n\r\n")
+        assert feed.ask().startswith("RTSP/1.0 501")
 
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\n\r\n", b"RTSP/1.0 abc\r\n\r\n", b"hello\r\n\r\n"])

@@ -8,7 +8,7 @@ from agent.rtsp.sound_offset import SoundOffset
 from agent.rtsp.track_clock import TrackClock
 
 
-class Tracks:
+class TwoClocks:
     """A picture at 90 kHz and sound at 8 kHz, whose first stamps are 1000 and 700."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Tracks:
 
 
 def test_nothing_is_known_before_both_tracks_have_begun() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     assert tracks.update(1.0) is None
     tracks.video.advance(1)
     tracks.video.observe(1.0)
@@ -35,13 +35,13 @@ def test_nothing_is_known_before_both_tracks_have_begun() -> None:
 
 
 def test_arrivals_where_the_camera_says_nothing() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.begin()
     assert tracks.update(10.5) == pytest.approx(0.5)
 
 
 def test_the_reply_to_play_counts_more_than_arrivals() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     # at one instant: picture 9000 ticks (0.1 s) behind its first, sound 2400 ticks (0.3 s) before its first
     tracks.offset.announce(10_000, 700 - 2400)
     tracks.begin()
@@ -49,7 +49,7 @@ def test_the_reply_to_play_counts_more_than_arrivals() -> None:
 
 
 def test_reports_count_most() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.offset.announce(10_000, 700 - 2400)
     tracks.begin()
     tracks.video.note_report(1.7e9, 1000)
@@ -58,7 +58,7 @@ def test_reports_count_most() -> None:
 
 
 def test_reports_that_come_later_move_the_sound_where_that_is_audible() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.begin()
     tracks.update(10.5)
     tracks.video.note_report(1.7e9, 1000)
@@ -70,7 +70,7 @@ def test_reports_that_come_later_move_the_sound_where_that_is_audible() -> None:
 
 @pytest.mark.parametrize("error", [-3.0, 5.0, 1e9])
 def test_reports_that_are_absurd_do_not_count(error: float) -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.begin()
     tracks.video.note_report(1.7e9, 1000)
     tracks.audio.note_report(1.7e9 + error, 700)
@@ -78,7 +78,7 @@ def test_reports_that_are_absurd_do_not_count(error: float) -> None:
 
 
 def test_early_arrivals_correct_the_first_estimate() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.begin()
     tracks.update(10.5)
     tracks.audio.observe(10.3)
@@ -86,7 +86,7 @@ def test_early_arrivals_correct_the_first_estimate() -> None:
 
 
 def test_later_arrivals_move_nothing_for_a_while() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.begin()
     tracks.update(10.5)
     tracks.update(13.4)
@@ -97,7 +97,7 @@ def test_later_arrivals_move_nothing_for_a_while() -> None:
 
 
 def test_a_small_difference_of_arrivals_is_left_alone() -> None:
-    tracks = Tracks()
+    tracks = TwoClocks()
     tracks.begin()
     tracks.update(10.5)
     tracks.audio.observe(10.43)
