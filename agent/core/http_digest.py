@@ -135,10 +135,7 @@ def _parse_digests(value: str) -> list[dict[str, str]]:
     Several schemes may share one header, so it is cut before each `Digest`.
     """
     return [
-        {
-            name.lower(): bare if bare else re.sub(r"\\(.)", r"\1", quoted)
-            for name, quoted, bare in _FIELD.findall(part)
-        }
+        {name.lower(): bare if bare else re.sub(r"\\(.)", r"\1", quoted) for name, quoted, bare in _FIELD.findall(part)}
         for part in re.split(r"(?i)\bDigest\s+(?=\w+\s*=)", value[:_LIMIT])[1:]
     ]
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from agent.rtsp.message import RtspMessage, parse_message
 from agent.rtsp.formats import AudioFormat
+from agent.rtsp.message import RtspMessage, parse_message
 from agent.rtsp.reply_headers import RtpInfo, SetupTransport, parse_rtp_info, parse_session, parse_transport
 from agent.rtsp.sdp import parse_sdp
 from agent.rtsp.tracks import AudioTrack, VideoTrack, choose_tracks
