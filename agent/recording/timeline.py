@@ -62,7 +62,9 @@ class Timeline:
         back = self._last is not None and at <= self._last
         if back and self._last is not None and self._last - at < self._tolerance:
             return None
-        broken = self._last is not None and (back or arrival - at < self._floor - JUMP)
+        # a burst of older media is quicker than anything before, too, but goes on by small steps
+        leaps = self._last is not None and at - self._last > JUMP and arrival - at < self._floor - JUMP
+        broken = back or leaps
         if broken:
             self._move(stamp, arrival)
             at = stamp + self._shift

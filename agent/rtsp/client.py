@@ -101,6 +101,10 @@ class RtspClient:
         if self._audio is not None and self._audio.clock.began:
             self._audio.clock.observe(now)
 
+    def is_in_burst(self, now: float) -> bool:
+        """Return True while older media of the beginning may still come: when they were taken is not known before its end."""
+        return self._video is not None and self._video.clock.is_in_burst(now)
+
     def take_units(self, now: float) -> list[MediaUnit]:
         """Return the pictures and the sound that are complete, and forget them; call when all that has come was received."""
         if self._video is not None:

@@ -44,7 +44,7 @@ class RtspConnection:
         self._target, self._timeout, self._nap = target, timeout, nap
         self._stop = stop or threading.Event()
         self._client = RtspClient(target)
-        self._cut = False
+        self._cut = self._arrived = False
         self._rest = self._turn = 0.0
         self._unsent = b""
         self._limits = OpeningLimits(target.url, timeout, self._stop)
@@ -83,6 +83,7 @@ class RtspConnection:
     def read(self) -> list[MediaUnit]:
         """Return what has come since the last call; nothing where nothing came within the timeout, or the service stops.
 
+        What comes first waits for the end of the burst that it may be part of: only that shows when it came.
         Raises CameraError where the stream has ended.
         """
         self._stop.wait(self._rest)
@@ -91,11 +92,12 @@ class RtspConnection:
         self._rest = self._nap * (0.8 + 0.2 * self._turn)
         waited = 0.0
         while not self._stop.is_set():
-            arrived = self._receive()
+            self._arrived |= self._receive()
             now = time.monotonic()
             self._client.keep_alive(now)
             self._flush()
-            if arrived:
+            if self._arrived and not self._client.is_in_burst(now):
+                self._arrived = False
                 return self._client.take_units(now)
             if waited >= self._timeout:
                 return []

@@ -13,6 +13,9 @@ OLDEST = 10.0
 """Seconds that what is read may be old: some servers begin with the pictures since the last key frame."""
 _JUMP_S = 10
 """Seconds between two stamps from which on the clock has jumped."""
+_QUICKER_S = 0.1
+"""Seconds by which what comes is quicker than before while older media come in a burst."""
+_BURST_PAUSE_S, _LONGEST_BURST_S = 0.3, 3.0
 
 
 class ClockReport(NamedTuple):
@@ -29,6 +32,8 @@ class TrackClock:
     ticks     of the newest packet; 0 for the first
     report    newest sender report; None before the first
     delay     least arrival minus stamp over the last seconds (monotonic seconds); None before the first packet
+
+    Relays begin with the pictures since the last key frame, all at once. Only the end of that burst shows when they came.
     """
 
     def __init__(self, rate: int) -> None:
@@ -40,6 +45,8 @@ class TrackClock:
         self._early: ClockReport | None = None
         self._fresh = 0.0
         self._since = 0.0
+        self._burst: tuple[float, float] | None = None  # delay and arrival when what comes was last quicker than before
+        self._first = 0.0
 
     @property
     def began(self) -> bool:
@@ -76,6 +83,10 @@ class TrackClock:
     def observe(self, arrival: float) -> None:
         """Note that the newest packet arrived at `arrival` (monotonic seconds)."""
         delay = arrival - self.ticks / self.rate
+        if self._burst is None:
+            self._first = arrival
+        if self._burst is None or delay < self._burst[0] - _QUICKER_S:
+            self._burst = delay, arrival
         if self.delay is None or arrival - self._since > WINDOW:
             before = self._fresh if self.delay is not None else delay
             self._since, self._fresh = arrival, delay
@@ -83,6 +94,10 @@ class TrackClock:
         else:
             self._fresh = min(self._fresh, delay)
             self.delay = min(self.delay, delay)
+
+    def is_in_burst(self, now: float) -> bool:
+        """Return True while what comes may still be the older media of the beginning."""
+        return self._burst is not None and now < min(self._burst[1] + _BURST_PAUSE_S, self._first + _LONGEST_BURST_S)
 
     def estimate_arrival(self, ticks: int, now: float) -> float:
         """Return when what lies at `ticks` came, if it was as quick as the quickest; it was read at `now`."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -71,6 +71,17 @@ SECONDS_OF = dict.fromkeys(RECORDED, 15.0) | dict.fromkeys(REFUSED, 25.0) | dict
 SECONDS_OF |= dict.fromkeys(SESSIONS, 80.0)
 
 
+def _find_place(table: Sequence[str], name: str) -> int:
+    """Return where the neighbours begin with which a behaviour is recorded."""
+    return list(table).index(name) // TOGETHER * TOGETHER
+
+
+def _group(table: Sequence[str]) -> list[object]:
+    """Return the rows so that `--dist loadgroup` leaves neighbours to one process: another would record all of them again."""
+    kept = [pytest.mark.xdist_group(f"{table[0]}-{_find_place(table, name)}") for name in table]
+    return [pytest.param(name, id=name, marks=mark) for name, mark in zip(table, kept, strict=True)]
+
+
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return matrix_clips.join(tmp_path_factory.mktemp("quirk-clip"), "h264", "aac16", ".mp4")
@@ -87,7 +98,7 @@ def record_quirk(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Record
     def once(name: str) -> StreamRecording:
         if name not in found:
             table = next(list(names) for names in (RECORDED, REFUSED, STOPPED, SESSIONS) if name in names)
-            at = table.index(name) // TOGETHER * TOGETHER
+            at = _find_place(table, name)
             names = table[at : at + TOGETHER]
             found.update(_record_together(names, film, tmp_path_factory.mktemp("quirks")))
         return found[name]
@@ -110,7 +121,7 @@ def _record_together(names: list[str], film: Path, folder: Path) -> dict[str, St
     return made
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", _group(RECORDED))
 def test_firmware_is_recorded(name: str, film: Path, record_quirk: Recorded) -> None:
     made = record_quirk(name)
     assert made.files, made.words
@@ -121,7 +132,7 @@ def test_firmware_is_recorded(name: str, film: Path, record_quirk: Recorded) -> 
     assert [fault for fault in figures.faults if not allowed.search(fault)] == [], f"{figures}\n{made.words}"
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", _group(list(REFUSED)))
 def test_what_cannot_be_recorded_is_said(name: str, record_quirk: Recorded) -> None:
     made = record_quirk(name)
     keep_figures(f"quirk-{name}", made.words.replace("\n", " | "))
@@ -129,7 +140,7 @@ def test_what_cannot_be_recorded_is_said(name: str, record_quirk: Recorded) -> N
     assert re.search(REFUSED[name], made.words), made.words
 
 
-@pytest.mark.parametrize("name", STOPPED)
+@pytest.mark.parametrize("name", _group(STOPPED))
 def test_a_stream_that_stops_is_said(name: str, record_quirk: Recorded) -> None:
     """`record` ends when its time is over, whatever goes on beside the picture; what came before lies in the files."""
     made = record_quirk(name)
@@ -138,7 +149,7 @@ def test_a_stream_that_stops_is_said(name: str, record_quirk: Recorded) -> None:
     assert re.search("no picture from .* for 10 s", made.words), made.words
 
 
-@pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.parametrize("name", _group(SESSIONS))
 def test_a_session_is_kept(name: str, record_quirk: Recorded) -> None:
     """The film comes twice in 80 s: pictures are counted, not compared."""
     made = record_quirk(name)

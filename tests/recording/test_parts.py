@@ -95,6 +95,14 @@ class TestTimeline:
         placed = line.place(10.1, 100.7)
         assert placed is not None and not placed.broken and placed.at == 10.1
 
+    def test_a_burst_is_no_jump(self) -> None:
+        line = Timeline()
+        line.place(10.0, 100.0)
+        for number in range(1, 60):
+            placed = line.place(10.0 + number * STEP, 98.0 + number * STEP)
+            assert placed is not None and not placed.broken and placed.shift == 0
+        assert line.floor == pytest.approx(88.0)
+
     @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 3)), min_size=2, max_size=60))
     def test_always_forward(self, packets: list[tuple[float, float]]) -> None:
         line, arrival, before = Timeline(), 50.0, float("-inf")
