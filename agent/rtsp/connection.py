@@ -20,6 +20,10 @@ _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 """How an answer begins that is TLS: an alert, a handshake."""
 _MOST = 4 << 20
 """Bytes of one read at most: a camera that floods is not read faster than this in each `nap`."""
+_LONGEST_S = 0.2
+"""How long one read may take: what is no media may take long to understand, and the service may have to stop."""
+_STEP_BYTES = 32 << 10
+"""Bytes taken at once while the stream is opened, for the same reason."""
 _GOLDEN = 0.618
 _FAREWELL_S = 0.3
 """How long the reply to TEARDOWN is waited for; a server that has read it sends nothing more of this session."""
@@ -140,7 +144,7 @@ class RtspConnection:
                 if sent:
                     limits.start_step()
                     self._wire.send(sent)
-                free = client.free()
+                free = client.free()[:_STEP_BYTES]
                 count = self._wire.wait_into(free)
                 if self._is_first:
                     self._check_answer(bytes(free[:2]))
@@ -167,7 +171,7 @@ class RtspConnection:
 
     def _receive(self) -> bool:
         """Read all that has come; return True where that is anything."""
-        client, total = self._client, 0
+        client, total, until = self._client, 0, time.monotonic() + _LONGEST_S
         try:
             while total < _MOST and not self._stop.is_set():
                 free = client.free()
@@ -176,8 +180,8 @@ class RtspConnection:
                 if count is None:
                     break
                 total += count
-                client.receive(count, time.monotonic())
-                if count < room:
+                client.receive(count, now := time.monotonic())
+                if count < room or now > until:
                     break
         except ConnectionError:
             raise self._ended() from None

@@ -67,9 +67,8 @@ class OneServer:
             threading.Thread(target=self._run, args=(sock,), daemon=True).start()
 
     def _run(self, sock: socket.socket) -> None:
-        with sock:
-            with suppress(OSError):
-                self._serve(self, sock)
+        with sock, suppress(OSError):
+            self._serve(self, sock)
 
 
 def be_silent(server: OneServer, sock: socket.socket) -> None:
@@ -221,11 +220,13 @@ def test_farewell_is_said(start: Callable[..., OneServer]) -> None:
 
 
 def test_a_camera_that_asks_and_takes_no_answer_is_left(start: Callable[..., OneServer]) -> None:
-    with RtspConnection(StreamTarget(start(play_then(flood_requests)).url), 2.0) as connection:
-        with pytest.raises(CameraError):
-            for _ in range(1000):
-                connection.read()
-        assert len(connection._unsent) + len(connection._client.session._out) < 300_000
+    with (
+        pytest.raises(CameraError),
+        RtspConnection(StreamTarget(start(play_then(flood_requests)).url), 2.0) as connection,
+    ):
+        for _ in range(1000):
+            connection.read()
+            assert len(connection._unsent) + len(connection._client.session._out) < 300_000
     with pytest.raises(CameraUnreachable):
         RtspConnection(StreamTarget(start(flood_requests).url), 2.0)
 
