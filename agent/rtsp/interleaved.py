@@ -10,12 +10,14 @@ import struct
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from agent.rtsp.message import MAX_BODY, MAX_HEAD, RtspMessage, is_head_possible, parse_message
+from agent.rtsp.message import MAX_BODY, MAX_HEAD, RtspMessage, RtspUnreadable, is_head_possible, parse_message
 
 FrameReceiver: TypeAlias = Callable[[bytearray, int, int], None]
 """Takes an interleaved frame: the buffer, and where in it the payload begins and ends; valid during the call only."""
 CAPACITY = 256 << 10
 """Bytes of the buffer: several frames of the greatest length (64 KiB), or the longest message."""
+MAX_MESSAGES = 500
+"""Messages in one piece of what comes, at most: a camera that sends more of them keeps the box busy, and sends no media."""
 _HEADER = struct.Struct(">BBH")
 _MARK = 0x24
 _FILLING = re.compile(rb"[\s\0]+")
@@ -35,6 +37,7 @@ class InterleavedBuffer:
         self._on_message = on_message
         self._data = bytearray(CAPACITY)
         self._held = 0
+        self._messages = 0
 
     def free(self) -> memoryview:
         """Return the part of the buffer that is to be filled; never empty."""
@@ -43,6 +46,7 @@ class InterleavedBuffer:
     def split(self, count: int) -> None:
         """Take in `count` bytes that were put into `free`. Raises RtspTooLarge, RtspUnreadable, and what a receiver raises."""
         self._held += count
+        self._messages = 0
         used = self._split()
         left = self._held - used
         if used and left:
@@ -78,6 +82,9 @@ class InterleavedBuffer:
             return filling.end()
         if not is_head_possible(data, at, size):
             return find_frame(data, at, size, self.receivers)
+        self._messages += 1
+        if self._messages > MAX_MESSAGES:
+            raise RtspUnreadable(bytes(data[at : at + 20]))
         message, length = parse_message(bytes(data[at : min(size, at + MAX_HEAD + MAX_BODY)]))
         if message:
             self._on_message(message)

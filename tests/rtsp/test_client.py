@@ -36,7 +36,7 @@ def test_pictures_and_sound_come_out_with_their_stamps() -> None:
         feed.now = 5.0 + 0.04 * number
         feed.frame(0, build_rtp(NEXT if number else KEY, number, 1000 + 3600 * number, True))
         feed.frame(2, build_rtp(bytes(320), number, 320 * number, kind=8, ssrc=0x22))
-    units = feed.client.take_units(feed.now) + feed.client.end()
+    units = feed.client.take_units(feed.now) + feed.client.end(100.0)
     assert [(u.is_video, u.pts, u.is_key) for u in units if u.is_video] == [
         (True, 0, True),
         (True, 3600, False),
@@ -105,7 +105,7 @@ def test_channels_that_the_camera_chose(transport: str, channel: int) -> None:
     feed.frame(channel + 1, build_sender_report(0, 0x11, 1.7e9, 0, 1, 1)[4:])
     feed.frame(channel, build_rtp(KEY, 1, 3600, True))
     feed.frame(99, build_rtp(NEXT, 9, 3600, True))
-    units = feed.client.take_units(1.0) + feed.client.end()
+    units = feed.client.take_units(1.0) + feed.client.end(100.0)
     assert [unit.data for unit in units] == [SC + KEY, SC + KEY]
     assert units[1].sender_time == pytest.approx(1.7e9 + 0.04)
 
@@ -115,7 +115,7 @@ def test_two_tracks_on_one_channel() -> None:
     for number in range(12):
         feed.frame(0, build_rtp(KEY, number, 3600 * number, True))
         feed.frame(0, build_rtp(bytes(320), 900 + number, 320 * number, kind=8, ssrc=0x22))
-    units = feed.client.take_units(1.0) + feed.client.end()
+    units = feed.client.take_units(1.0) + feed.client.end(100.0)
     assert sum(unit.is_video for unit in units) == 12
     assert sum(not unit.is_video for unit in units) == 12
     assert feed.client.lost == 0
@@ -129,7 +129,7 @@ def test_packets_before_the_answer_to_play_are_kept() -> None:
     feed.frame(0, build_rtp(KEY, 0, 0, True))
     feed.reply()
     feed.frame(0, build_rtp(NEXT, 1, 3600, True))
-    assert [unit.data for unit in feed.client.take_units(1.0) + feed.client.end()] == [SC + KEY, SC + NEXT]
+    assert [unit.data for unit in feed.client.take_units(1.0) + feed.client.end(100.0)] == [SC + KEY, SC + NEXT]
 
 
 def test_the_reply_to_play_puts_sound_beside_the_picture_in_either_order() -> None:
@@ -150,17 +150,17 @@ def test_the_end_gives_the_last_picture_and_sound() -> None:
     assert len(feed.client.take_units(1.0)) == 1
     feed.frame(0, build_rtp(NEXT, 1, 3600, True))
     feed.frame(2, build_rtp(bytes(320), 1, 320, kind=8, ssrc=0x22))
-    units = feed.client.end()
+    units = feed.client.end(100.0)
     assert [unit.data for unit in units if unit.is_video] == [SC + KEY, SC + NEXT]
     assert [unit.pts for unit in units if not unit.is_video] == [320]
-    assert feed.client.end() == []
+    assert feed.client.end(100.0) == []
 
 
 def test_the_end_leaves_out_a_picture_that_is_not_whole() -> None:
     feed = opened()
     feed.frame(0, build_rtp(KEY, 0, 0, True))
     feed.frame(0, build_rtp(split_fu(NEXT, 9)[0], 1, 3600))
-    assert [unit.data for unit in feed.client.end()] == [SC + KEY]
+    assert [unit.data for unit in feed.client.end(100.0)] == [SC + KEY]
 
 
 def test_units_that_nobody_takes_are_bounded() -> None:
@@ -194,4 +194,4 @@ def test_every_split_of_the_bytes_gives_the_same() -> None:
         feed = ClientFeed()
         for at in range(0, len(data), piece):
             feed.feed(data[at : at + piece])
-        assert [unit.data for unit in feed.client.end()] == [SC + KEY]
+        assert [unit.data for unit in feed.client.end(100.0)] == [SC + KEY]
