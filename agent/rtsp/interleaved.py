@@ -16,6 +16,8 @@ FrameReceiver: TypeAlias = Callable[[bytearray, int, int], None]
 """Takes an interleaved frame: the buffer, and where in it the payload begins and ends; valid during the call only."""
 CAPACITY = 256 << 10
 """Bytes of the buffer: several frames of the greatest length (64 KiB), or the longest message."""
+_PIECE = 64 << 10
+"""Bytes taken in at once at most, so that a flood of small messages leaves time to look at the clock."""
 _HEADER = struct.Struct(">BBH")
 _MARK = 0x24
 _FILLING = re.compile(rb"[\s\0]+")
@@ -38,7 +40,7 @@ class InterleavedBuffer:
 
     def free(self) -> memoryview:
         """Return the part of the buffer that is to be filled; never empty."""
-        return memoryview(self._data)[self._held :]
+        return memoryview(self._data)[self._held : self._held + _PIECE]
 
     def split(self, count: int) -> None:
         """Take in `count` bytes that were put into `free`. Raises RtspTooLarge, RtspUnreadable, and what a receiver raises."""
