@@ -272,7 +272,7 @@ def mutate(recording: Recording, rng: random.Random) -> bytes:
             keep = rng.choice((0, 4, 4, 16))
             frames[number] = frames[number][:keep] + _change(frames[number][keep:], rng)
             if keep:
-                size = min(len(frames[number]) - 4, 0xFFFF)
+                size = min(max(len(frames[number]) - 4, 0), 0xFFFF)
                 frames[number] = frames[number][:2] + size.to_bytes(2, "big") + frames[number][4:]
     elif kind < 0.8:
         for _ in range(rng.choice((1, 2, 6))):
