@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit, urlunsplit
 
+from agent.core.errors import CameraUnreachable
+
 MAX_URL = 4096
 """Characters of a base or a control at most; a longer one is passed over."""
 _SCHEME = re.compile(r"(?i)rtsp[su]?://")
@@ -124,10 +126,16 @@ def resolve_redirect(url: str, location: str, peer: str) -> str:
 
 
 def normalize_rtsp_url(url: str, port: int | None = None) -> str:
-    """Return a stream's URL as requests name it: no account, always a port, nothing that would end the request line."""
-    parts = urlsplit(url)
+    """Return a stream's URL as requests name it: no account, always a port, nothing that would end the request line.
+
+    Raises CameraUnreachable where it is not a URL: it may be the camera's own.
+    """
+    try:
+        parts = urlsplit(url)
+        number = port or parts.port or get_default_port(parts.scheme)
+    except ValueError:
+        raise CameraUnreachable("recording.bad_url", url=url) from None
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    number = port or parts.port or get_default_port(parts.scheme)
     return _escape(urlunsplit(parts._replace(netloc=f"{host}:{number}", fragment="")))
 
 

@@ -161,9 +161,7 @@ def test_opening_has_a_deadline(start: Callable[..., OneServer], serve: Callable
     assert caught.value.key == "recording.slow"
 
 
-@pytest.mark.parametrize(
-    "then", [be_silent, flood_blanks, flood_pictures], ids=lambda then: then.__name__
-)
+@pytest.mark.parametrize("then", [be_silent, flood_blanks, flood_pictures], ids=lambda then: then.__name__)
 @pytest.mark.parametrize("nap", [0.0, 5.0])
 def test_stop_ends_reading_and_closing_within_a_second(
     start: Callable[..., OneServer], then: Callable[..., None], nap: float

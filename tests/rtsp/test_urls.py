@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.errors import CameraUnreachable
 from agent.rtsp.urls import (
     get_default_port,
     normalize_rtsp_url,
@@ -137,3 +138,10 @@ def test_redirects_may_add_encryption_but_never_take_it_away() -> None:
     assert resolve_redirect("rtsps://cam:322/a", "rtsps://cam/b", "10.0.0.5") == "rtsps://cam:322/b"
     assert resolve_redirect("rtsps://cam:322/a", "rtsp://cam/a", "10.0.0.5") == ""
     assert (get_default_port("rtsp"), get_default_port("rtsps")) == (554, 322)
+
+
+@pytest.mark.parametrize("url", ["rtsp://10.0.0.5:99999/a", "rtsp://10.0.0.5:x/a", "rtsp://[10.0.0.5/a"])
+def test_a_url_that_cannot_be_read_is_the_cameras_fault(url: str) -> None:
+    with pytest.raises(CameraUnreachable) as caught:
+        normalize_rtsp_url(url)
+    assert caught.value.key == "recording.bad_url"

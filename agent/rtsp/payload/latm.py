@@ -108,7 +108,7 @@ class LatmDepacketizer:
 
 def _take_length(bits: AacBits) -> int:
     length = 0
-    while (byte := bits.take(8)) == 0xFF:
+    while (byte := bits.take(8)) == 0xFF and length <= MAX_ELEMENT:
         length += byte
     return length + byte
 
