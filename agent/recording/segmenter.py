@@ -195,7 +195,7 @@ class Segmenter:
         self.hole = hole or self.hole
 
     def _feed_sound(self, sound: SoundQueue, unit: MediaUnit, arrival: float) -> None:
-        step = sound.feed(unit, arrival)
+        step = sound.feed(unit, arrival, self._stamps.shift)
         if step is SoundStep.LEFT_OUT:
             return
         self._cut_soon |= step is SoundStep.OUT_OF_STEP

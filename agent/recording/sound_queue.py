@@ -45,11 +45,14 @@ class SoundQueue:
         """How many units or packets are in no file: they could not be placed or decoded, or no picture came."""
         return self._unplaced + self.sound.left_out
 
-    def feed(self, unit: MediaUnit, arrival: float) -> SoundStep:
-        """Queue what `unit` becomes in the file; one that lies on the sound before it is left out."""
+    def feed(self, unit: MediaUnit, arrival: float, picture_shift: float | None = None) -> SoundStep:
+        """Queue what `unit` becomes in the file; one that lies on the sound before it is left out.
+
+        `picture_shift`: seconds that are added to the stamps of the pictures, which have the same clock.
+        """
         duration = unit.duration * self._tick
         even = self._even.place(unit.pts * self._tick, duration)
-        placed = None if even is None else self._place(even, arrival)
+        placed = None if even is None else self._place(even, arrival, picture_shift)
         if placed is None or placed.at <= self._last:
             self._unplaced += 1
             return SoundStep.LEFT_OUT
@@ -79,11 +82,11 @@ class SoundQueue:
         while held and held[0][0] <= until:
             yield held.popleft()
 
-    def _place(self, stamp: float, arrival: float) -> PlacedPacket | None:
+    def _place(self, stamp: float, arrival: float, beside: float | None) -> PlacedPacket | None:
         if self._is_settling:
             self._is_settling = False
             self._line.settle(stamp, arrival)
-        return self._line.place(stamp, arrival)
+        return self._line.place(stamp, arrival, beside)
 
     def _hold(self, packets: list[MediaPacket]) -> None:
         tick = self.sound.tick

@@ -284,6 +284,14 @@ class TestSoundQueue:
         assert [at for at, _ in queue.take(99.0)][-1] == pytest.approx(11.0)
         assert queue.feed(sound_unit(1110 + jump, 10), 11.1) is SoundStep.IN_STEP
 
+    @pytest.mark.parametrize(("shift", "at"), [(-40.0, 13.0), (-38.7, 14.3), (0.0, 13.8)])
+    def test_a_jump_goes_where_the_pictures_went(self, queue: SoundQueue, shift: float, at: float) -> None:
+        """Unless they are elsewhere: have not jumped yet, or otherwise."""
+        for n in range(30):
+            queue.feed(sound_unit(1000 + 10 * n, 10), 10.0 + 0.1 * n, 0.0)
+        queue.feed(sound_unit(5300, 10), 13.8, shift)
+        assert [at for at, _ in queue.take(99.0)][-1] == pytest.approx(at)
+
     def test_a_new_segment_puts_right_what_came_late_at_a_jump(self, queue: SoundQueue) -> None:
         for n in range(30):
             queue.feed(sound_unit(1000 + 10 * n, 10), 10.0 + 0.1 * n)
