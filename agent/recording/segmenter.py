@@ -186,6 +186,8 @@ class Segmenter:
         # where stamps had to be moved, how far they lie apart says nothing of missing pictures
         seam = float("inf") if self._cut_soon else self._interval.seam
         self._cut_soon = False
+        if self._sound is not None:
+            self._sound.settle()
         opened = self._opener.open(start)
         # also across a hole: two segments of one connection must not overlap
         self._wall_zero = opened.wall_zero
@@ -193,7 +195,7 @@ class Segmenter:
         self.hole = hole or self.hole
 
     def _feed_sound(self, sound: SoundQueue, unit: MediaUnit, arrival: float) -> None:
-        step = sound.feed(unit, arrival)
+        step = sound.feed(unit, arrival, self._stamps.shift)
         if step is SoundStep.LEFT_OUT:
             return
         self._cut_soon |= step is SoundStep.OUT_OF_STEP

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from agent.media.containers import MediaPacket
 from agent.recording.sound import Sound
 from agent.recording.sound_line import SoundLine
-from agent.recording.timeline import Timeline
+from agent.recording.timeline import PlacedPacket, Timeline
 from agent.rtsp.media_unit import MediaUnit
 
 STEP_BACK = 1.0
@@ -37,22 +37,32 @@ class SoundQueue:
         self._line = Timeline(STEP_BACK)
         self._held: deque[tuple[float, MediaPacket]] = deque()
         self._unplaced = 0
+        self._last = float("-inf")
+        self._is_settling = False
 
     @property
     def left_out(self) -> int:
         """How many units or packets are in no file: they could not be placed or decoded, or no picture came."""
         return self._unplaced + self.sound.left_out
 
-    def feed(self, unit: MediaUnit, arrival: float) -> SoundStep:
-        """Queue what `unit` becomes in the file; one that lies on the sound before it is left out."""
+    def feed(self, unit: MediaUnit, arrival: float, picture_shift: float | None = None) -> SoundStep:
+        """Queue what `unit` becomes in the file; one that lies on the sound before it is left out.
+
+        `picture_shift`: seconds that are added to the stamps of the pictures, which have the same clock.
+        """
         duration = unit.duration * self._tick
         even = self._even.place(unit.pts * self._tick, duration)
-        placed = None if even is None else self._line.place(even, arrival)
-        if placed is None:
+        placed = None if even is None else self._place(even, arrival, picture_shift)
+        if placed is None or placed.at <= self._last:
             self._unplaced += 1
             return SoundStep.LEFT_OUT
+        self._last = placed.at
         self._hold(self.sound.feed(unit.data, placed.at, duration))
         return SoundStep.OUT_OF_STEP if placed.broken else SoundStep.IN_STEP
+
+    def settle(self) -> None:
+        """At a new segment: put sound right that was moved, as the pictures are; see Timeline.settle."""
+        self._is_settling = True
 
     def flush(self) -> None:
         """Queue what the encoder still holds, at the end of the connection."""
@@ -71,6 +81,12 @@ class SoundQueue:
         held = self._held
         while held and held[0][0] <= until:
             yield held.popleft()
+
+    def _place(self, stamp: float, arrival: float, beside: float | None) -> PlacedPacket | None:
+        if self._is_settling:
+            self._is_settling = False
+            self._line.settle(stamp, arrival)
+        return self._line.place(stamp, arrival, beside)
 
     def _hold(self, packets: list[MediaPacket]) -> None:
         tick = self.sound.tick

@@ -38,6 +38,11 @@ class StampRepair:
         """Least arrival minus stamp; see Timeline."""
         return self._line.floor
 
+    @property
+    def shift(self) -> float:
+        """Seconds that are added to the stamps now."""
+        return self._line.shift
+
     def repair(self, unit: MediaUnit, arrival: float, *, settle: bool) -> RepairedPicture:
         """Move the picture's stamps where they do not follow the ones before; return where it now lies.
 

@@ -56,8 +56,16 @@ class Timeline:
         """Least arrival minus stamp over the last WINDOW to twice WINDOW seconds; 0 before the first packet."""
         return self._floor
 
-    def place(self, stamp: float, arrival: float) -> PlacedPacket | None:
-        """Return where a packet with decoding stamp `stamp` goes; None: leave it out (a small step back in sound)."""
+    @property
+    def shift(self) -> float:
+        """What is added to the stamps now."""
+        return self._shift
+
+    def place(self, stamp: float, arrival: float, beside: float | None = None) -> PlacedPacket | None:
+        """Return where a packet with decoding stamp `stamp` goes; None: leave it out (a small step back in sound).
+
+        `beside`: shift of the stream on the same clock that it belongs to, which is taken where both have jumped alike.
+        """
         at = stamp + self._shift
         back = self._last is not None and at <= self._last
         if back and self._last is not None and self._last - at < self._tolerance:
@@ -66,7 +74,7 @@ class Timeline:
         leaps = self._last is not None and at - self._last > JUMP and arrival - at < self._floor - JUMP
         broken = back or leaps
         if broken:
-            self._move(stamp, arrival)
+            self._move(stamp, arrival, beside)
             at = stamp + self._shift
         else:
             self._unbroken += 1
@@ -87,11 +95,13 @@ class Timeline:
             self._wanted = None
             self._last = None
 
-    def _move(self, stamp: float, arrival: float) -> None:
+    def _move(self, stamp: float, arrival: float, beside: float | None) -> None:
         assert self._last is not None
         if self._wanted is None:
             self._wanted = self._floor
         self._shift = max(arrival - self._wanted, self._last + MIN_STEP) - stamp
+        if beside is not None and abs(beside - self._shift) < JUMP and stamp + beside > self._last:
+            self._shift = beside
         self._unbroken = 0
         self._raw = float("inf")
 

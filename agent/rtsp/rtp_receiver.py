@@ -7,7 +7,8 @@ import struct
 from agent.rtsp.rtcp import SenderReport, parse_sender_report
 from agent.rtsp.track_clock import TrackClock
 
-_unpack_header = struct.Struct(">BBHII").unpack_from
+_HEADER = struct.Struct(">BBHII")
+_unpack_header = _HEADER.unpack_from
 _PLAIN = 0x80
 """First byte of nearly all packets: version 2, no padding, no extension, no contributing sources."""
 _FOREIGN = 8
@@ -29,6 +30,7 @@ class RtpReceiver:
         self._named = named_source
         self._foreign = self._passed = 0
         self._foreign_since = self._passed_since = -1
+        self._kept: list[tuple[int, bytes]] = []  # source and packet, until their source is taken
         self._source = -1
         self._next = -1
         self._stamp = -1
@@ -48,8 +50,11 @@ class RtpReceiver:
         if second & 0x7F != self.payload_type:
             self._pass_over(source, sequence)
             return
-        if source != self._source and not self._adopt(source, sequence):
-            return
+        if source != self._source:
+            if not self._adopt(source, sequence):
+                self._kept.append((source, _HEADER.pack(_PLAIN, second, sequence, stamp, source) + data[at:end]))
+                return
+            self._receive_kept()
         gap = False
         if sequence != self._next:
             if sequence + 1 & 0xFFFF == self._next and stamp == self._stamp:
@@ -83,7 +88,10 @@ class RtpReceiver:
         """
         began = self._source >= 0
         if began and source != self._named and sequence != self._next:
-            self._foreign = self._foreign + 1 if self._next == self._foreign_since else 1
+            if self._next != self._foreign_since:
+                self._foreign = 0
+                self._kept.clear()
+            self._foreign += 1
             self._foreign_since = self._next
             if self._foreign < _FOREIGN:
                 return False
@@ -92,6 +100,13 @@ class RtpReceiver:
             self.clock.forget()
         self._source, self._foreign = source, 0
         return True
+
+    def _receive_kept(self) -> None:
+        """Take the packets of the source that has just been adopted which came while it was foreign."""
+        kept, self._kept = self._kept, []
+        for source, packet in kept:
+            if source == self._source:
+                self.receive(bytearray(packet), 0, len(packet))
 
     def _count_lost(self, sequence: int) -> bool:
         """Count the packets that are missing before this one; return True where there may be any."""

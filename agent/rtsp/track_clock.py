@@ -47,6 +47,7 @@ class TrackClock:
         self._since = 0.0
         self._burst: tuple[float, float] | None = None  # delay and arrival when what comes was last quicker than before
         self._first = 0.0
+        self._jump: int | None = None  # where the clock lay when it last went on by more than a second at once
 
     @property
     def began(self) -> bool:
@@ -63,6 +64,8 @@ class TrackClock:
         if not -self.rate < distance < _JUMP_S * self.rate:
             self.delay = None  # its clock was set: what was seen before says nothing any more
         self.ticks += distance
+        if abs(distance) > self.rate:
+            self._jump = self.ticks if distance > 0 else None
         self._stamp = stamp
 
     def note_report(self, unix_time: float, stamp: int) -> None:
@@ -101,7 +104,8 @@ class TrackClock:
 
     def estimate_arrival(self, ticks: int, now: float) -> float:
         """Return when what lies at `ticks` came, if it was as quick as the quickest; it was read at `now`."""
-        if self.delay is None:
+        # what came before the clock jumped has another delay
+        if self.delay is None or (self._jump is not None and ticks < self._jump):
             return now
         return max(now - OLDEST, min(now, ticks / self.rate + self.delay))
 

@@ -386,13 +386,12 @@ def test_bytes_that_a_camera_loses_cost_their_picture_not_the_connection(
         send(self, rest + data[len(data) // 2 :] if data[:1] == b"$" and sent[0] % 40 == 0 else data)
 
     monkeypatch.setattr(_RtspConnection, "send", lossy)
-    arrivals: list[float] = []
+    received = 0
     with camera(clip(clips, "h264", "aac")) as server, RtspConnection(StreamTarget(server.url("main")), 3.0) as stream:
         begun = time.monotonic()
         while time.monotonic() - begun < 4:
-            if stream.read():
-                arrivals.append(time.monotonic())
-    assert sent[0] > 120 and len(arrivals) > 0.8 * sent[0]
+            received += len(stream.read())
+    assert sent[0] > 120 and received > 0.8 * sent[0]
 
 
 def test_no_secret_is_logged(clips: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -284,6 +284,26 @@ class TestSoundQueue:
         assert [at for at, _ in queue.take(99.0)][-1] == pytest.approx(11.0)
         assert queue.feed(sound_unit(1110 + jump, 10), 11.1) is SoundStep.IN_STEP
 
+    @pytest.mark.parametrize(("shift", "at"), [(-40.0, 13.0), (-38.7, 14.3), (0.0, 13.8)])
+    def test_a_jump_goes_where_the_pictures_went(self, queue: SoundQueue, shift: float, at: float) -> None:
+        """Unless they are elsewhere: have not jumped yet, or otherwise."""
+        for n in range(30):
+            queue.feed(sound_unit(1000 + 10 * n, 10), 10.0 + 0.1 * n, 0.0)
+        queue.feed(sound_unit(5300, 10), 13.8, shift)
+        assert [at for at, _ in queue.take(99.0)][-1] == pytest.approx(at)
+
+    def test_a_new_segment_puts_right_what_came_late_at_a_jump(self, queue: SoundQueue) -> None:
+        for n in range(30):
+            queue.feed(sound_unit(1000 + 10 * n, 10), 10.0 + 0.1 * n)
+        for n in range(30, 50):
+            queue.feed(sound_unit(5000 + 10 * n, 10), 10.0 + 0.1 * n + (0.24 if n == 30 else 0))
+        queue.settle()
+        for n in range(50, 60):
+            queue.feed(sound_unit(5000 + 10 * n, 10), 10.0 + 0.1 * n)
+        ats = [at for at, _ in queue.take(99.0)]
+        assert ats[-1] == pytest.approx(15.9) and ats == sorted(ats)
+        assert queue.left_out == 2  # they lay on what was there already
+
     def test_what_the_encoder_held_comes_last(self, queue: SoundQueue) -> None:
         assert isinstance(queue.sound, TenthsOfSeconds)
         queue.feed(sound_unit(0), 10.0)

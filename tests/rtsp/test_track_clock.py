@@ -134,3 +134,21 @@ def test_a_clock_that_runs_fast_is_no_endless_burst() -> None:
 
 def test_no_burst_without_a_packet() -> None:
     assert not TrackClock(RATE).is_in_burst(100.0)
+
+
+@pytest.mark.parametrize("jump", [-3600, 1.5, 9, 3600])
+def test_what_came_before_a_jump_is_not_taken_for_old(jump: float) -> None:
+    """It stood ten seconds early on the wall clock, and all that followed ten seconds late."""
+    clock = TrackClock(RATE)
+    receive(clock, 0, 100, 104.0)
+    waiting, ahead = clock.ticks, round(jump * RATE / STEP)
+    receive(clock, 100 + ahead, 101 + ahead, 104.04)
+    assert clock.estimate_arrival(waiting, 104.05) == 104.05
+    assert clock.estimate_arrival(clock.ticks, 104.05) == pytest.approx(104.04)
+
+
+def test_a_clock_that_jumped_on_and_back_tells_arrivals_again() -> None:
+    clock = TrackClock(RATE)
+    for number, arrival in ((0, 100.0), (90_000, 100.04), (2, 100.08)):
+        receive(clock, number, number + 1, arrival)
+    assert clock.estimate_arrival(clock.ticks, 100.3) == pytest.approx(100.08)

@@ -119,6 +119,7 @@ class AccessUnit:
         if len(self.starts) > 2 or self._stands_still:
             pictures = self._join_all([0, *self._find_bounds(), len(self._nals)])
         else:
+            self._leave_out_repetition()
             picture = self._join(self._nals, len(self.pieces))
             pictures = [] if picture is None else [picture]
         self.clear()
@@ -138,6 +139,14 @@ class AccessUnit:
         self._nals = [NalEntry(nal.kind, nal.piece - piece) for nal in self._nals[last:]]
         self.size = sum(map(len, self.pieces)) + PIECE_COST * len(self.pieces)
         return pictures
+
+    def _leave_out_repetition(self) -> None:
+        """Leave out a picture that was sent twice under one stamp; two fields are never alike."""
+        for bound in self._find_bounds():
+            piece = self._nals[bound].piece
+            first, second = self.pieces[:piece], self.pieces[piece:]
+            if sum(map(len, first)) == sum(map(len, second)) and b"".join(first) == b"".join(second):
+                self.pieces, self._nals = first, self._nals[:bound]
 
     def _join_all(self, bounds: list[int]) -> list[CodedPicture]:
         joined = (self._join(self._nals[a:b], self._get_piece(b)) for a, b in pairwise(bounds))
