@@ -42,7 +42,7 @@ def test_each_recording_gives_pictures_and_sound_before_it_is_changed() -> None:
     for number, recording in enumerate(build_recordings()[: len(SOUNDS)]):
         client = open_client(recording)
         feed(client, b"".join(recording.frames))
-        units = [*client.take_units(1.0), *client.end()]
+        units = [*client.take_units(1.0), *client.end(1e3)]
         pictures = [unit for unit in units if unit.is_video]
         assert len(pictures) in (3, 4), number
         assert bool(SOUNDS[number]) == (len(units) > len(pictures)), number
@@ -232,7 +232,7 @@ def run_flood(name: str, data: bytes) -> tuple[float, int]:
         for at in range(0, len(data), READ):
             feed(client, data[at : at + READ])
             client.take_units(1.0)
-        client.end()
+        client.end(1e3)
     except CameraError:
         pass
     took = time.process_time() - began
