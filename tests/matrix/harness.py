@@ -19,9 +19,9 @@ import av
 
 from tests.support import processes
 from tests.support.access_units import (
-    CodedPicture,
     PictureComparison,
     SoundSync,
+    StoredPicture,
     compare_pictures,
     measure_sync,
     read_pictures,
@@ -168,7 +168,7 @@ def judge(
     return figures
 
 
-def _compare_copy(pictures: list[CodedPicture], copy: Path | None) -> PictureComparison | None:
+def _compare_copy(pictures: list[StoredPicture], copy: Path | None) -> PictureComparison | None:
     """None where ffmpeg could not write what the server sends."""
     try:
         return compare_pictures(pictures, [read_pictures(copy)]) if copy else None
