@@ -40,6 +40,7 @@ class RtspClient:
         self.session = RtspSession(target)
         self.playing = False
         self._base = "", "", ""
+        self._aggregate = ""  # what PLAY and the keep-alive name
         self._controls = "", ""
         self._buffer = InterleavedBuffer(self.session.handle)
         self._units: list[MediaUnit] = []
@@ -127,11 +128,11 @@ class RtspClient:
     def keep_alive(self, now: float) -> None:
         """Send a sign of life where one is due."""
         if self.playing:
-            self.session.keep_alive(self._aggregate(), now)
+            self.session.keep_alive(self._aggregate, now)
 
     def tear_down(self) -> None:
         """Say farewell."""
-        self.session.tear_down(self._aggregate())
+        self.session.tear_down(self._aggregate)
 
     def restart(self) -> None:
         """Begin anew after a redirect, on a new connection."""
@@ -174,6 +175,7 @@ class RtspClient:
                 raise CameraUnreachable("recording.codec", url=url, codec=chosen.refused[0])
             raise CameraUnreachable("recording.no_video", url=url)
         self._base = reply.one("Content-Base"), reply.one("Content-Location"), description.control
+        self._aggregate = resolve_aggregate(self.session.url, *self._base)
         self._set_up_video(chosen.video, chosen.audio)
 
     def _set_up_video(self, video: VideoTrack, audio: AudioTrack | None) -> None:
@@ -254,7 +256,7 @@ class RtspClient:
             self._units.append(unit)
 
     def _play(self) -> None:
-        self.session.request("PLAY", self._aggregate(), self._after_play, headers=(("Range", "npt=0.000-"),))
+        self.session.request("PLAY", self._aggregate, self._after_play, headers=(("Range", "npt=0.000-"),))
 
     def _after_play(self, reply: RtspMessage) -> None:
         self.session.take_session(reply)
@@ -267,8 +269,6 @@ class RtspClient:
         if infos[0].rtptime is not None and infos[1].rtptime is not None:
             self._offset.announce(infos[0].rtptime, infos[1].rtptime)
 
-    def _aggregate(self) -> str:
-        return resolve_aggregate(self.session.url, *self._base)
 
 
 def _join_receivers(one: FrameReceiver, two: FrameReceiver) -> FrameReceiver:
