@@ -279,7 +279,7 @@ def count_videos(data: Path, detector: OpenVinoDetector) -> None:
             near = min(looks, key=lambda x: abs(x.t - r["t_seconds"])).seen
             errors.append(max(low - near.people, near.people - high, 0))
             held.append(near.low <= high and near.high >= low)
-        whole = files.summarize_clip([x.seen for x in looks])
+        whole = files.summarize_clip(looks, detector)
         print(f"{Path(name).name:42}{len(looks):6}{np.mean(errors):7.2f}{np.mean(held):8.1%}   {whole}")
 
 

@@ -127,8 +127,9 @@ _MOMENTS = frozenset({
     "at", "start", "end", "created", "seen_at", "handed_over_at", "stopped_at", "imported_at", "updated_at", "since",
     "closed_at", "unchecked_since", "until", "sender_time", "found_at", "verdict_at",
 })  # fmt: skip
-_JSON: Mapping[str, type] = {"body": dict, "detail": dict, "quality": dict, "boxes": list,
-                              "sightings": list, "corners": list}
+_JSON: Mapping[str, type] = {
+    "body": dict, "detail": dict, "quality": dict, "boxes": list, "sightings": list, "corners": list,
+}  # fmt: skip
 
 
 def _is_parseable(table: str, values: Row) -> bool:

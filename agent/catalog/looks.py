@@ -54,6 +54,17 @@ class Looks:
         )
         return self._places.mark_things([_to_look(row) for row in rows])
 
+    def list_boxes(
+        self, camera_id: str, start: datetime, end: datetime
+    ) -> list[tuple[datetime, int, int, list[list[float]]]]:
+        """Return (instant, width, height, boxes) of a camera's judged looks in [start, end), the newest ones, in order."""
+        rows = self._store.rows(
+            "select at, width, height, boxes from looks where camera_id = ? and at >= ? and at < ? and judged = 1"
+            " order by at desc limit ?",
+            [camera_id, clocks.format_utc(start), clocks.format_utc(end), _MOST_BOXES_ROWS],
+        )
+        return [(clocks.parse_time(r["at"]), r["width"], r["height"], json.loads(r["boxes"])) for r in reversed(rows)]
+
     def withdraw(self, camera_id: str, start: datetime, end: datetime, reason: str) -> int:
         """Make the judged looks of a camera in [start, end) not judged, for a reason found later; return their number."""
         with self._store.write() as db:
@@ -79,6 +90,9 @@ class Looks:
             "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.format_utc(start)]
         )
         return [_to_look(row) for row in rows]
+
+
+_MOST_BOXES_ROWS = 12_000
 
 
 def _to_look(row: Row) -> Look:

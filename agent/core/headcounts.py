@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def _fill_places(looks: Sequence[Sequence[PlaceSighting]]) -> list[dict[int, flo
     things = [{s.place for s in seen if s.thing} for seen in looks]
     for place in {p for row in rows for p in row}:
         seen = [i for i, row in enumerate(rows) if row.get(place, 0.0) >= SEEN]
-        for first, last in zip(seen, seen[1:], strict=False):
+        for first, last in itertools.pairwise(seen):
             between = min(rows[first][place], rows[last][place])
             for i in range(first + 1, last):
                 if place not in things[i]:

@@ -116,7 +116,9 @@ class CameraPlaces:
             statistics.median(n.floor for n in self._noises), statistics.median(n.slope for n in self._noises)
         )
 
-    def feed(self, plane: Plane, candidates: Sequence[Candidate], at: datetime) -> tuple[list[PlaceSighting], PlaceChanges]:
+    def feed(
+        self, plane: Plane, candidates: Sequence[Candidate], at: datetime
+    ) -> tuple[list[PlaceSighting], PlaceChanges]:
         """Add one look that can be judged; return a sighting for each candidate, and what changed."""
         if self._before is not None and (found := measure_noise(self._before, plane)) is not None:
             self._noises.append(found)
@@ -148,9 +150,7 @@ class CameraPlaces:
             found.append(place)
         return found
 
-    def _compare(
-        self, place: Place, plane: Plane, chance: float | None, at: datetime, changes: PlaceChanges
-    ) -> bool:
+    def _compare(self, place: Place, plane: Plane, chance: float | None, at: datetime, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged."""
         noise = self.noise
         if noise is None:
@@ -191,7 +191,14 @@ class CameraPlaces:
             return False
         wanted = THING_AFTER_LIFE if place.alive else THING_AFTER
         often = run.seen >= LEAST_SEEN_SHARE * run.compared
-        if place.thing is None and same and chance is not None and often and run.is_still() and at - run.start >= wanted:
+        if (
+            place.thing is None
+            and same
+            and chance is not None
+            and often
+            and run.is_still()
+            and at - run.start >= wanted
+        ):
             self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start), changes)
         return same
 
