@@ -37,8 +37,9 @@ ALIVE_AFTER_LOOKS = 3
 _FORGOTTEN_AFTER = timedelta(minutes=30)
 _MOST_PLACES, _MOST_REMEMBERED = 400, 100
 _NOISE_LOOKS = 15
-_JOIN_DISTANCE, _JOIN_RATIO = 0.5, 1.6
-"""Distance of centres over the size, and ratio of sizes, up to which two boxes are the same place."""
+_SAME_DISTANCE, _JOIN_DISTANCE, _JOIN_RATIO = 0.5, 0.9, 1.6
+"""Distance of centres over the size up to which a box lies where a thing or a run is, and up to which somebody who moved is
+joined to the place; ratio of sizes up to which two boxes can be the same."""
 
 
 @dataclass(slots=True)
@@ -125,16 +126,15 @@ class CameraPlaces:
         self._before = plane
         changes = PlaceChanges()
         joined = self._join(candidates, at)
-        seen = {place.place_id: chance for place, (_, chance) in zip(joined, candidates, strict=True)}
-        states: dict[int, bool] = {}
-        for place in self.places:
-            states[place.place_id] = self._compare(place, plane, seen.get(place.place_id), at, changes)
+        seen = {place.place_id: corners for place, (corners, _) in zip(joined, candidates, strict=True)}
+        states = {p.place_id: self._compare(p, plane, seen.get(p.place_id), at, changes) for p in self.places}
         self._forget(at)
         return [_make_sighting(p, c, states[p.place_id]) for p, (_, c) in zip(joined, candidates, strict=True)], changes
 
     def _join(self, candidates: Sequence[Candidate], at: datetime) -> list[Place]:
         """Return the place of each candidate, nearest pairs first; candidates without one get a new place."""
-        chosen = match_corners([c for c, _ in candidates], [p.corners for p in self.places])
+        reach = [_SAME_DISTANCE if p.thing is not None else _JOIN_DISTANCE for p in self.places]
+        chosen = match_corners([c for c, _ in candidates], [p.corners for p in self.places], reach)
         found: list[Place] = []
         known = list(self.places)
         for (corners, chance), index in zip(candidates, chosen, strict=True):
@@ -150,8 +150,8 @@ class CameraPlaces:
             found.append(place)
         return found
 
-    def _compare(self, place: Place, plane: Plane, chance: float | None, at: datetime, changes: PlaceChanges) -> bool:
-        """Compare a place with its thing or its run; return whether it is unchanged."""
+    def _compare(self, place: Place, plane: Plane, seen: Corners | None, at: datetime, changes: PlaceChanges) -> bool:
+        """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
         noise = self.noise
         if noise is None:
             return False
@@ -160,28 +160,29 @@ class CameraPlaces:
                 _refresh_thing(place.thing, plane)
                 place.run = None
                 return True
-            if chance is not None:
+            if seen is not None:
                 self._doubt_thing(place, at, changes)
         doubted = place.thing is not None
         if place.run is not None:
-            return self._extend_run(place, place.run, plane, chance, noise, changes) and not doubted
-        crop = cut_crop(plane, place.corners) if chance is not None else None
-        if crop is None:
+            return self._extend_run(place, place.run, plane, seen, noise, changes) and not doubted
+        crop = cut_crop(plane, seen) if seen is not None else None
+        if seen is None or crop is None:
             return False
-        place.run = StillRun(place.corners, crop, at, 1, 1, 1)
+        place.run = StillRun(seen, crop, at, 1, 1, 1)
         past = None if doubted else self._recall(place, plane, noise)
         if past is not None:
             self._set_thing(place, replace(past, place_id=place.place_id, start=at), changes)
         return not doubted
 
     def _extend_run(
-        self, place: Place, run: StillRun, plane: Plane, chance: float | None, noise: CameraNoise, changes: PlaceChanges
+        self, place: Place, run: StillRun, plane: Plane, seen: Corners | None, noise: CameraNoise, changes: PlaceChanges
     ) -> bool:
         same = self._is_same(run.corners, run.crop, plane, noise)
+        here = seen is not None and match_corners([seen], [run.corners], [_SAME_DISTANCE])[0] is not None
         run.compared += 1
         run.still += same
-        run.seen += chance is not None
-        run.changed = 0 if same else run.changed + (chance is not None)
+        run.seen += here
+        run.changed = 0 if same else run.changed + (seen is not None)
         at = place.seen_at
         if run.changed >= ALIVE_AFTER_LOOKS or (not same and run.compared > 3 and run.still < 0.4 * run.compared):
             # it moved: a new run begins; a place that moves again and again while it is seen is alive
@@ -191,16 +192,9 @@ class CameraPlaces:
             return False
         wanted = THING_AFTER_LIFE if place.alive else THING_AFTER
         often = run.seen >= LEAST_SEEN_SHARE * run.compared
-        if (
-            place.thing is None
-            and same
-            and chance is not None
-            and often
-            and run.is_still()
-            and at - run.start >= wanted
-        ):
+        if place.thing is None and same and here and often and run.is_still() and at - run.start >= wanted:
             self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start), changes)
-        return same
+        return same and (here or seen is None)
 
     def _set_thing(self, place: Place, thing: KnownThing, changes: PlaceChanges) -> None:
         place.thing, place.run, place.moves, place.alive = thing, None, 0, False
@@ -218,7 +212,7 @@ class CameraPlaces:
 
     def _recall(self, place: Place, plane: Plane, noise: CameraNoise) -> KnownThing | None:
         """Return a thing that was here before and looks the same now."""
-        near = [t for t in self._past if match_corners([place.corners], [t.corners])[0] is not None]
+        near = [t for t in self._past if match_corners([place.corners], [t.corners], [_SAME_DISTANCE])[0] is not None]
         return next((t for t in reversed(near) if self._is_same(t.corners, t.crop, plane, noise)), None)
 
     def _is_same(self, corners: Corners, crop: Plane, plane: Plane, noise: CameraNoise) -> bool:
@@ -254,8 +248,11 @@ def _blend_corners(old: Corners, new: Corners) -> Corners:
     return x1, y1, x2, y2
 
 
-def match_corners(wanted: Sequence[Corners], known: Sequence[Corners]) -> list[int | None]:
-    """Return for each wanted box the index of the known box that is the same place, each at most once; nearest first."""
+def match_corners(wanted: Sequence[Corners], known: Sequence[Corners], reach: Sequence[float]) -> list[int | None]:
+    """Return for each wanted box the index of the known box that it belongs to, each at most once; nearest first.
+
+    `reach`: for each known box the largest distance of the centres over the size.
+    """
     found: list[int | None] = [None] * len(wanted)
     if not wanted or not known:
         return found
@@ -264,7 +261,7 @@ def match_corners(wanted: Sequence[Corners], known: Sequence[Corners]) -> list[i
     apart = np.abs((a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2)
     distance = (apart / np.minimum(size_a[:, None], size_b[None])).max(axis=2)
     ratio = np.sqrt(size_a.prod(1)[:, None] / size_b.prod(1)[None])
-    near = (distance <= _JOIN_DISTANCE) & (ratio <= _JOIN_RATIO) & (ratio >= 1 / _JOIN_RATIO)
+    near = (distance <= np.array(reach)[None]) & (ratio <= _JOIN_RATIO) & (ratio >= 1 / _JOIN_RATIO)
     pairs = np.argwhere(near)
     taken: set[int] = set()
     for i, j in pairs[np.argsort(distance[near], kind="stable")].tolist():

@@ -36,6 +36,10 @@ _INFLATION = 1.5
 """Mean square of a cell without change over the _STILL_SHARE quantile of such cells."""
 _LEAST_FLOOR = 0.02
 _SLOPES = (2e-4, 0.02)
+MOVEMENT_PX = 0.07
+"""A movement of so many pixels is as much change as the noise of the camera."""
+_CORRELATED = 4.0
+"""Pixels that share one value of noise after smoothing and compression."""
 _DARKEST, _LIGHTEST = 6.0, 249.0
 
 
@@ -70,34 +74,58 @@ def cut_crop(plane: Plane, corners: Corners) -> Plane | None:
 def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
     """Return the change between two crops of the same place, in units of what a place without change shows.
 
+    It is the larger of what remains beside that noise, and of a movement of the whole crop beyond its own uncertainty.
     Infinity if the shapes differ (another stream of the camera) or nothing can be seen in one of them.
     """
     if before.shape != now.shape or not _is_visible(before) or not _is_visible(now):
         return float("inf")
-    height, width = before.shape
-    across = np.broadcast_to(np.linspace(-1, 1, width, dtype=np.float32), before.shape)
-    down = np.broadcast_to(np.linspace(-1, 1, height, dtype=np.float32)[:, None], before.shape)
-    terms = np.stack([before.ravel(), np.ones(before.size, np.float32), across.ravel(), down.ravel()], axis=1)
-    # normal equations with a tiny ridge: a flat crop has no gain
-    square = (terms.T @ terms).astype(np.float64) + np.diag([1.0, 1e-6, 1e-6, 1e-6])
-    fitted = np.linalg.solve(square, (terms.T @ now.ravel()).astype(np.float64))
-    rest = now.ravel() - terms @ fitted.astype(np.float32)
-    gain = min(max(float(fitted[0]), 0.3), 3.0)
-    expected = noise.floor + noise.slope * gain * gain * _measure_gradient(before)
+    terms = _make_terms(before)
+    target = now[1:-1, 1:-1].ravel().astype(np.float64)
+    light = terms[:, :4]
+    fitted = _solve(light, target)
+    rest = float(np.mean((target - light @ fitted) ** 2))
+    gain = float(fitted[0])
+    expected = noise.floor + noise.slope * min(max(gain, 0.3), 3.0) ** 2 * float(np.mean(terms[:, 4:] ** 2) * 2)
     # a crop that lost its contrast is no likeness: the fit would explain it with a gain of zero
-    lost = 1.0 if 0.3 <= float(fitted[0]) <= 3.0 or float(before.std()) < 3 * noise.floor**0.5 else 10.0
-    return lost * float(np.sqrt(np.mean(rest * rest) / expected))
+    lost = 1.0 if 0.3 <= gain <= 3.0 or float(before.std()) < 3 * noise.floor**0.5 else 10.0
+    return max(lost * (rest / expected) ** 0.5, _measure_movement(terms, target) / MOVEMENT_PX)
+
+
+def _make_terms(crop: Plane) -> npt.NDArray[np.float64]:
+    """Return what a crop is fitted with, without its border: itself, a level, two slopes of light, its two gradients."""
+    height, width = crop.shape
+    whole = crop.astype(np.float64)
+    down, across = np.mgrid[-1 : 1 : complex(0, height - 2), -1 : 1 : complex(0, width - 2)]
+    parts = (
+        whole[1:-1, 1:-1],
+        np.ones((height - 2, width - 2)),
+        across,
+        down,
+        (whole[1:-1, 2:] - whole[1:-1, :-2]) / 2,
+        (whole[2:, 1:-1] - whole[:-2, 1:-1]) / 2,
+    )
+    return np.stack([part.ravel() for part in parts], axis=1)
+
+
+def _solve(terms: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # a tiny ridge: a flat crop has neither gain nor gradient
+    square = terms.T @ terms + np.diag([1.0, 1e-6, 1e-6, 1e-6, 1.0, 1.0][: terms.shape[1]])
+    return np.asarray(np.linalg.solve(square, terms.T @ target), np.float64)
+
+
+def _measure_movement(terms: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> float:
+    """Return by how many pixels the crop moved, less three standard errors; breathing is a fraction of a pixel."""
+    fitted = _solve(terms, target)
+    rest = float(np.mean((target - terms @ fitted) ** 2)) * _CORRELATED
+    edges = terms[:, 4:].T @ terms[:, 4:] + np.eye(2)
+    error = float(np.trace(np.linalg.inv(edges)) * rest) ** 0.5
+    gain = max(float(fitted[0]), 0.3)
+    return max(0.0, (float(np.hypot(fitted[4], fitted[5])) - 3 * error) / gain)
 
 
 def _is_visible(crop: Plane) -> bool:
     mean = float(crop.mean())
     return _DARKEST < mean < _LIGHTEST
-
-
-def _measure_gradient(crop: Plane) -> float:
-    """Return the mean square of the gradient, in grey levels per pixel."""
-    across, down = np.diff(crop, axis=1), np.diff(crop, axis=0)
-    return float(np.mean(across * across) + np.mean(down * down))
 
 
 def measure_noise(before: Plane, now: Plane) -> CameraNoise | None:
@@ -114,7 +142,8 @@ def measure_noise(before: Plane, now: Plane) -> CameraNoise | None:
     if visible.sum() < 4 * _NOISE_BINS:
         return None
     first, second = first[visible], second[visible]
-    texture = (np.diff(first, axis=2) ** 2).mean((1, 2)) + (np.diff(first, axis=1) ** 2).mean((1, 2))
+    across, down = (first[:, :, 2:] - first[:, :, :-2]) / 2, (first[:, 2:] - first[:, :-2]) / 2
+    texture = (across**2).mean((1, 2)) + (down**2).mean((1, 2))
     a, b = first - first.mean((1, 2), keepdims=True), second - second.mean((1, 2), keepdims=True)
     own, common = (a * a).mean((1, 2)), (a * b).mean((1, 2))
     gain = np.where(own > 1.0, (common / np.maximum(own, 1e-6)).clip(0.3, 3.0), 1.0)
