@@ -27,8 +27,8 @@ LEAST_HEADS = 4
 """Looks with fewer heads say nothing."""
 POSITION_TOLERANCE, SIZE_TOLERANCE = 0.08, 0.09
 """Distance of centres over the size, and log of the ratio of sizes over log 2.7, up to which a head lies where it lay."""
-NEAREST_S = 100.0
-"""Looks nearer than this are not compared: people sit still for so long."""
+LOOP_NEAREST_S, REPLAY_NEAREST_S = 100.0, 900.0
+"""Looks nearer than this are not compared: people sit still for so long, in an exam for many minutes."""
 WINDOW_LOOKS = 45
 LAG_BIN_S = 10.0
 LAG_APART_S = 60.0
@@ -38,6 +38,7 @@ PHOTOGRAPH_HEADS = 6
 _MOST_LOOKS = 12_000
 _RECENT_LOOKS = 9
 _FEWEST_VOTES = 2
+_LOOP_REACH_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,21 @@ class LivenessFinding:
     evidence: dict[str, float | str]
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierLooks:
+    """Earlier looks compared with one: their times, their numbers of heads, and how many heads lie where one lay then."""
+
+    times: npt.NDArray[np.float64]
+    heads: npt.NDArray[np.intp]
+    matches: npt.NDArray[np.intp]
+
+
 class HeadHistory:
     """The fingerprints of earlier looks of one camera, searchable; times in seconds, any epoch."""
 
     def __init__(self) -> None:
         self.times = np.zeros(0)
+        self._sizes = np.zeros(0, np.intp)
         self._heads = np.zeros((0, 3))
         self._looks = np.zeros(0, np.intp)
         self._pending: list[tuple[float, Fingerprint]] = []
@@ -75,6 +86,7 @@ class HeadHistory:
             return
         count = len(self.times)
         self.times = np.concatenate([self.times, [t for t, _ in self._pending]])
+        self._sizes = np.concatenate([self._sizes, np.array([len(h) for _, h in self._pending], np.intp)])
         self._heads = np.concatenate([self._heads, *(h for _, h in self._pending)])
         added = [np.full(len(h), count + i, np.intp) for i, (_, h) in enumerate(self._pending)]
         self._looks = np.concatenate([self._looks, *added])
@@ -82,12 +94,13 @@ class HeadHistory:
         excess = len(self.times) - _MOST_LOOKS
         if excess > 0:
             kept = self._looks >= excess
-            self.times, self._heads, self._looks = self.times[excess:], self._heads[kept], self._looks[kept] - excess
+            self.times, self._sizes = self.times[excess:], self._sizes[excess:]
+            self._heads, self._looks = self._heads[kept], self._looks[kept] - excess
         order = np.argsort(self._heads[:, 0], kind="stable")
         self._heads, self._looks = self._heads[order], self._looks[order]
 
-    def count_matches(self, heads: Fingerprint) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-        """Return the times of all earlier looks, and how many of `heads` lie in each where a head lay then."""
+    def count_matches(self, heads: Fingerprint) -> EarlierLooks:
+        """Return all earlier looks, and how many of `heads` lie in each where a head lay then."""
         counts = np.zeros(len(self.times), np.intp)
         for x, y, size in heads.tolist():
             reach = POSITION_TOLERANCE * size
@@ -95,10 +108,11 @@ class HeadHistory:
             near = self._heads[first:last]
             same = (np.abs(near[:, 1] - y) <= reach) & (np.abs(np.log(near[:, 2] / size)) <= SIZE_TOLERANCE)
             counts[np.unique(self._looks[first:last][same])] += 1
-        late = [(t, count_common(heads, h)) for t, h in self._pending]
-        return (
-            np.concatenate([self.times, [t for t, _ in late]]),
-            np.concatenate([counts, np.array([n for _, n in late], np.intp)]),
+        late = [(t, len(h), count_common(heads, h)) for t, h in self._pending]
+        return EarlierLooks(
+            np.concatenate([self.times, [t for t, _, _ in late]]),
+            np.concatenate([self._sizes, np.array([n for _, n, _ in late], np.intp)]),
+            np.concatenate([counts, np.array([n for _, _, n in late], np.intp)]),
         )
 
 
@@ -134,8 +148,7 @@ class LivenessWatch:
     def feed(self, time: float, heads: Fingerprint) -> LivenessFinding | None:
         """Add one look, its heads without things; return a finding if it and those before it are a replay or a loop."""
         if len(heads) >= LEAST_HEADS:
-            times, counts = self.history.count_matches(heads)
-            self._votes.append(_vote(time, heads, times, counts))
+            self._votes.append(_vote(time, len(heads), self.history.count_matches(heads)))
         self.history.add(time, heads)
         return self._find_replay(time) or self._find_loop(time)
 
@@ -166,7 +179,7 @@ class LivenessWatch:
         lag = float(bins[best]) * LAG_BIN_S
         evidence: dict[str, float | str] = {"lag_s": lag, "looks": len(agreeing), "heads_share": round(share, 3)}
         confidence = 1 - (others + 1) / (float(score[best]) + 1)
-        return LivenessFinding("replayed", agreeing[0].time, round(confidence, 2), evidence)
+        return LivenessFinding("replayed", agreeing[0].time, round(min(0.99, confidence), 2), evidence)
 
     def _find_loop(self, time: float) -> LivenessFinding | None:
         returned = [v for v in self._votes if v.returned and time - v.time < 900]
@@ -175,20 +188,29 @@ class LivenessWatch:
             return None
         evidence: dict[str, float | str] = {"looks": len(returned), "of": len(self._votes)}
         since = min(v.time for v in self._votes if time - v.time < 900)
-        return LivenessFinding("replayed", since, round(1 - 0.5 ** len(returned), 2), evidence)
+        return LivenessFinding("replayed", since, round(min(0.99, 1 - 0.5 ** len(returned)), 2), evidence)
 
 
-def _vote(time: float, heads: Fingerprint, times: npt.NDArray[np.float64], counts: npt.NDArray[np.intp]) -> _LookVotes:
-    old = time - times >= NEAREST_S
-    voting = old & (counts >= _FEWEST_VOTES)
-    lags = np.rint((time - times[voting]) / LAG_BIN_S).astype(np.intp)
-    returned = False
-    today = old & (time - times < 6 * 3600)
-    if today.any() and (best := int(counts[today].max())) >= max(LEAST_HEADS, LOOP_SHARE * len(heads)):
-        then = float(times[today][counts[today] == best].max())
-        between = counts[(times > then) & (times < time)]
-        returned = len(between) >= 3 and float(np.median(between)) <= LOOP_BETWEEN * best
-    return _LookVotes(time, len(heads), lags, counts[voting], returned)
+def _vote(time: float, heads: int, earlier: EarlierLooks) -> _LookVotes:
+    age = time - earlier.times
+    voting = (age >= REPLAY_NEAREST_S) & (earlier.matches >= _FEWEST_VOTES)
+    lags = np.rint(age[voting] / LAG_BIN_S).astype(np.intp)
+    today = (age >= LOOP_NEAREST_S) & (age < _LOOP_REACH_S)
+    returned = bool(today.any()) and _is_return(time, heads, earlier, today)
+    return _LookVotes(time, heads, lags, earlier.matches[voting], returned)
+
+
+def _is_return(time: float, heads: int, earlier: EarlierLooks, today: npt.NDArray[np.bool_]) -> bool:
+    """Return whether nearly all heads lie where they lay in an earlier look, while looks in between differ.
+
+    A look in between with far fewer heads does not: of a class that was out for a while those who sit still lie as before.
+    """
+    best = int(earlier.matches[today].max())
+    if best < max(LEAST_HEADS, LOOP_SHARE * heads):
+        return False
+    then = float(earlier.times[today & (earlier.matches == best)].max())
+    between = (earlier.times > then) & (earlier.times < time) & (earlier.heads >= LOOP_SHARE * heads)
+    return int(between.sum()) >= 3 and float(np.median(earlier.matches[between])) <= LOOP_BETWEEN * best
 
 
 def _add_neighbours(bins: npt.NDArray[np.intp], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -222,4 +244,4 @@ def find_photograph(starts: Sequence[float], living: int, now: float) -> Livenes
         return None
     since = max(starts)
     evidence: dict[str, float | str] = {"heads": len(starts), "still_s": round(now - since)}
-    return LivenessFinding("lifeless", since, round(1 - 0.6 ** len(starts), 2), evidence)
+    return LivenessFinding("lifeless", since, round(min(0.99, 1 - 0.6 ** len(starts)), 2), evidence)

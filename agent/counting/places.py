@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from agent.core.model import PlaceSighting
-from agent.counting.stillness import CameraNoise, Corners, Plane, cut_crop, measure_change, measure_noise
+from agent.counting.stillness import CameraNoise, Corners, Grey, Plane, cut_crop, measure_change, measure_noise
 
 Candidate = tuple[Corners, float]
 """Corners in parts of the picture, and the probability that it is a person."""
@@ -33,7 +33,9 @@ STILL_CHANGE = 2.0
 STILL_SHARE = 0.8
 LEAST_SEEN_SHARE = 0.2
 ENDED_AFTER_LOOKS = 3
-ALIVE_AFTER_LOOKS = 3
+ALIVE_AFTER_LOOKS, ALIVE_MOVES = 3, 2
+LOST_SHARE = 0.4
+"""A run of which less than this share is still has come to its end."""
 _FORGOTTEN_AFTER = timedelta(minutes=30)
 _MOST_PLACES, _MOST_REMEMBERED = 400, 100
 _NOISE_LOOKS = 15
@@ -59,8 +61,23 @@ class StillRun:
     changed: int = 0
 
     def is_still(self) -> bool:
-        """Return whether nearly all looks of the run show no change."""
-        return self.compared >= LEAST_RUN_LOOKS and self.still >= STILL_SHARE * self.compared
+        """Return whether nearly all looks of the run show no change, and a candidate often enough."""
+        enough = self.compared >= LEAST_RUN_LOOKS and self.seen >= LEAST_SEEN_SHARE * self.compared
+        return enough and self.still >= STILL_SHARE * self.compared
+
+
+@dataclass(frozen=True, slots=True)
+class LookView:
+    """The picture of one look as places are compared with it."""
+
+    plane: Grey
+    noise: CameraNoise
+    at: datetime
+
+    def is_same(self, corners: Corners, crop: Plane) -> bool:
+        """Return whether a part of the picture still looks like `crop`."""
+        now = cut_crop(self.plane, corners)
+        return now is not None and measure_change(crop, now, self.noise) <= STILL_CHANGE
 
 
 @dataclass(slots=True)
@@ -105,7 +122,7 @@ class CameraPlaces:
         self._next = first_id
         self.places: list[Place] = [Place(t.place_id, t.corners, t.start, thing=t) for t in things]
         self._past = deque(past, _MOST_REMEMBERED)
-        self._before: Plane | None = None
+        self._before: Grey | None = None
         self._noises: deque[CameraNoise] = deque(maxlen=_NOISE_LOOKS)
 
     @property
@@ -118,7 +135,7 @@ class CameraPlaces:
         )
 
     def feed(
-        self, plane: Plane, candidates: Sequence[Candidate], at: datetime
+        self, plane: Grey, candidates: Sequence[Candidate], at: datetime
     ) -> tuple[list[PlaceSighting], PlaceChanges]:
         """Add one look that can be judged; return a sighting for each candidate, and what changed."""
         if self._before is not None and (found := measure_noise(self._before, plane)) is not None:
@@ -127,7 +144,12 @@ class CameraPlaces:
         changes = PlaceChanges()
         joined = self._join(candidates, at)
         seen = {place.place_id: corners for place, (corners, _) in zip(joined, candidates, strict=True)}
-        states = {p.place_id: self._compare(p, plane, seen.get(p.place_id), at, changes) for p in self.places}
+        noise = self.noise
+        if noise is None:
+            states = dict.fromkeys((p.place_id for p in self.places), False)
+        else:
+            view = LookView(plane, noise, at)
+            states = {p.place_id: self._compare(p, view, seen.get(p.place_id), changes) for p in self.places}
         self._forget(at)
         return [_make_sighting(p, c, states[p.place_id]) for p, (_, c) in zip(joined, candidates, strict=True)], changes
 
@@ -145,54 +167,52 @@ class CameraPlaces:
             else:
                 place = known[index]
                 place.corners = _blend_corners(place.corners, corners)
-                place.seen_at = max(place.seen_at, at)
+                place.seen_at = at
             place.chance += (chance - place.chance) * (0.2 if place.chance else 1.0)
             found.append(place)
         return found
 
-    def _compare(self, place: Place, plane: Plane, seen: Corners | None, at: datetime, changes: PlaceChanges) -> bool:
+    def _compare(self, place: Place, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
-        noise = self.noise
-        if noise is None:
-            return False
         if place.thing is not None:
-            if self._is_same(place.thing.corners, place.thing.crop, plane, noise):
-                _refresh_thing(place.thing, plane)
+            if view.is_same(place.thing.corners, place.thing.crop):
+                _refresh_thing(place.thing, view.plane)
                 place.run = None
                 return True
             if seen is not None:
-                self._doubt_thing(place, at, changes)
+                self._doubt_thing(place, view.at, changes)
         doubted = place.thing is not None
         if place.run is not None:
-            return self._extend_run(place, place.run, plane, seen, noise, changes) and not doubted
-        crop = cut_crop(plane, seen) if seen is not None else None
+            return self._extend_run(place, place.run, view, seen, changes) and not doubted
+        crop = cut_crop(view.plane, seen) if seen is not None else None
         if seen is None or crop is None:
             return False
-        place.run = StillRun(seen, crop, at, 1, 1, 1)
-        past = None if doubted else self._recall(place, plane, noise)
+        place.run = StillRun(seen, crop, view.at, 1, 1, 1)
+        past = None if doubted else self._recall(place, view)
         if past is not None:
-            self._set_thing(place, replace(past, place_id=place.place_id, start=at), changes)
+            self._set_thing(
+                place, replace(past, place_id=place.place_id, start=view.at, changed=0, changed_at=None), changes
+            )
         return not doubted
 
     def _extend_run(
-        self, place: Place, run: StillRun, plane: Plane, seen: Corners | None, noise: CameraNoise, changes: PlaceChanges
+        self, place: Place, run: StillRun, view: LookView, seen: Corners | None, changes: PlaceChanges
     ) -> bool:
-        same = self._is_same(run.corners, run.crop, plane, noise)
-        here = seen is not None and match_corners([seen], [run.corners], [_SAME_DISTANCE])[0] is not None
+        same = view.is_same(run.corners, run.crop)
+        here = seen is not None and is_same_place(seen, run.corners)
         run.compared += 1
         run.still += same
         run.seen += here
         run.changed = 0 if same else run.changed + (seen is not None)
-        at = place.seen_at
-        if run.changed >= ALIVE_AFTER_LOOKS or (not same and run.compared > 3 and run.still < 0.4 * run.compared):
+        lost = not same and run.compared > ALIVE_AFTER_LOOKS and run.still < LOST_SHARE * run.compared
+        if run.changed >= ALIVE_AFTER_LOOKS or lost:
             # it moved: a new run begins; a place that moves again and again while it is seen is alive
             place.moves = place.moves + 1 if run.changed else 0
-            place.alive |= place.moves >= 2
+            place.alive |= place.moves >= ALIVE_MOVES
             place.run = None
             return False
         wanted = THING_AFTER_LIFE if place.alive else THING_AFTER
-        often = run.seen >= LEAST_SEEN_SHARE * run.compared
-        if place.thing is None and same and here and often and run.is_still() and at - run.start >= wanted:
+        if place.thing is None and same and here and run.is_still() and view.at - run.start >= wanted:
             self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start), changes)
         return same and (here or seen is None)
 
@@ -210,14 +230,10 @@ class CameraPlaces:
             place.thing = None
             self._past.append(thing)
 
-    def _recall(self, place: Place, plane: Plane, noise: CameraNoise) -> KnownThing | None:
+    def _recall(self, place: Place, view: LookView) -> KnownThing | None:
         """Return a thing that was here before and looks the same now."""
-        near = [t for t in self._past if match_corners([place.corners], [t.corners], [_SAME_DISTANCE])[0] is not None]
-        return next((t for t in reversed(near) if self._is_same(t.corners, t.crop, plane, noise)), None)
-
-    def _is_same(self, corners: Corners, crop: Plane, plane: Plane, noise: CameraNoise) -> bool:
-        now = cut_crop(plane, corners)
-        return now is not None and measure_change(crop, now, noise) <= STILL_CHANGE
+        near = [t for t in self._past if is_same_place(place.corners, t.corners)]
+        return next((t for t in reversed(near) if view.is_same(t.corners, t.crop)), None)
 
     def _forget(self, at: datetime) -> None:
         """Drop places that were not seen for long; things stay."""
@@ -235,7 +251,7 @@ def _make_sighting(place: Place, chance: float, unchanged: bool) -> PlaceSightin
     return PlaceSighting(place.place_id, chance, unchanged, thing)
 
 
-def _refresh_thing(thing: KnownThing, plane: Plane) -> None:
+def _refresh_thing(thing: KnownThing, plane: Grey) -> None:
     """Let the remembered appearance follow slow changes of the light."""
     now = cut_crop(plane, thing.corners)
     if now is not None and now.shape == thing.crop.shape:
@@ -246,6 +262,15 @@ def _refresh_thing(thing: KnownThing, plane: Plane) -> None:
 def _blend_corners(old: Corners, new: Corners) -> Corners:
     x1, y1, x2, y2 = (0.7 * a + 0.3 * b for a, b in zip(old, new, strict=True))
     return x1, y1, x2, y2
+
+
+def is_same_place(one: Corners, other: Corners) -> bool:
+    """Return whether two boxes lie on each other."""
+    across, down = min(one[2] - one[0], other[2] - other[0]), min(one[3] - one[1], other[3] - other[1])
+    return (
+        abs(one[0] + one[2] - other[0] - other[2]) <= 2 * _SAME_DISTANCE * across
+        and abs(one[1] + one[3] - other[1] - other[3]) <= 2 * _SAME_DISTANCE * down
+    )
 
 
 def match_corners(wanted: Sequence[Corners], known: Sequence[Corners], reach: Sequence[float]) -> list[int | None]:

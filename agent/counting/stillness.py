@@ -12,6 +12,7 @@ half more than 15.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -22,12 +23,13 @@ from agent.media.containers import BgrImage
 
 Grey = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Corners = tuple[float, float, float, float]
 """x1 y1 x2 y2 in parts of width and height of the picture, 0 to 1."""
 
 DETAIL_SIDE_PX = 1280
 LEAST_CROP_PX = 5
-_CELL_PX = 24
+_CELL_PX, _MOST_CELLS = 24, 400
 _SMOOTHING_PX = 0.8
 _NOISE_BINS = 6
 _STILL_SHARE = 0.3
@@ -40,6 +42,9 @@ MOVEMENT_PX = 0.07
 """A movement of so many pixels is as much change as the noise of the camera."""
 _CORRELATED = 4.0
 """Pixels that share one value of noise after smoothing and compression."""
+_RIDGE = np.diag([1.0, 1e-6, 1e-6, 1e-6, 1.0, 1.0])
+"""Keeps the fit solvable: a flat crop has neither gain nor gradient."""
+_FULL_SCALE, _LEAST_USABLE = 240.0, 0.3
 _DARKEST, _LIGHTEST = 6.0, 249.0
 
 
@@ -51,24 +56,26 @@ class CameraNoise:
     slope: float
 
 
-def make_detail_plane(picture: BgrImage) -> Plane:
-    """Return the smoothed luma (float32) with a long side of at most DETAIL_SIDE_PX."""
-    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-    scale = DETAIL_SIDE_PX / max(grey.shape)
+def make_detail_plane(picture: BgrImage) -> Grey:
+    """Return the smoothed luma with a long side of at most DETAIL_SIDE_PX."""
+    height, width = picture.shape[:2]
+    scale = DETAIL_SIDE_PX / max(height, width)
     if scale < 1:
-        size = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
-        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return np.asarray(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), _SMOOTHING_PX), np.float32)
+        # linear, not by area: a third of the time; what aliasing there is, is the same in each look
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), _SMOOTHING_PX), np.uint8)
 
 
-def cut_crop(plane: Plane, corners: Corners) -> Plane | None:
-    """Return a copy of a part of the plane; None if it is too small to be compared."""
+def cut_crop(plane: Grey, corners: Corners) -> Plane | None:
+    """Return a part of the plane as float32; None if it is too small to be compared."""
     height, width = plane.shape
     left, right = max(0, round(corners[0] * width)), min(width, round(corners[2] * width))
     top, bottom = max(0, round(corners[1] * height)), min(height, round(corners[3] * height))
     if right - left < LEAST_CROP_PX or bottom - top < LEAST_CROP_PX:
         return None
-    return plane[top:bottom, left:right].copy()
+    return plane[top:bottom, left:right].astype(np.float32)
 
 
 def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
@@ -79,48 +86,48 @@ def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
     """
     if before.shape != now.shape or not _is_visible(before) or not _is_visible(now):
         return float("inf")
-    terms = _make_terms(before)
-    target = now[1:-1, 1:-1].ravel().astype(np.float64)
-    light = terms[:, :4]
-    fitted = _solve(light, target)
-    rest = float(np.mean((target - light @ fitted) ** 2))
+    terms, target = _make_terms(before), now[1:-1, 1:-1].ravel().astype(np.float64)
+    # pixels at full scale do not follow the light
+    usable = np.maximum(terms[:, 0], target) < _FULL_SCALE
+    if usable.mean() < _LEAST_USABLE:
+        return float("inf")
+    terms, target = terms[usable], target[usable]
+    square, sides = terms.T @ terms + _RIDGE, terms.T @ target
+    fitted = np.linalg.solve(square[:4, :4], sides[:4])
+    rest = target - terms[:, :4] @ fitted
     gain = float(fitted[0])
-    expected = noise.floor + noise.slope * min(max(gain, 0.3), 3.0) ** 2 * float(np.mean(terms[:, 4:] ** 2) * 2)
-    # a crop that lost its contrast is no likeness: the fit would explain it with a gain of zero
-    lost = 1.0 if 0.3 <= gain <= 3.0 or float(before.std()) < 3 * noise.floor**0.5 else 10.0
-    return max(lost * (rest / expected) ** 0.5, _measure_movement(terms, target) / MOVEMENT_PX)
+    edges = float(square[4, 4] + square[5, 5]) / len(target)
+    expected = noise.floor + noise.slope * min(max(gain, 0.3), 3.0) ** 2 * edges
+    if not 0.3 <= gain <= 3.0 and float(before.std()) >= 3 * math.sqrt(noise.floor):
+        # the contrast is gone: a gain of zero would explain any flat picture
+        return float("inf")
+    remains = math.sqrt(float(rest @ rest) / len(target) / expected)
+    return max(remains, _measure_movement(terms, target, square, sides) / MOVEMENT_PX)
 
 
-def _make_terms(crop: Plane) -> npt.NDArray[np.float64]:
+def _make_terms(crop: Plane) -> Doubles:
     """Return what a crop is fitted with, without its border: itself, a level, two slopes of light, its two gradients."""
-    height, width = crop.shape
     whole = crop.astype(np.float64)
-    down, across = np.mgrid[-1 : 1 : complex(0, height - 2), -1 : 1 : complex(0, width - 2)]
-    parts = (
-        whole[1:-1, 1:-1],
-        np.ones((height - 2, width - 2)),
-        across,
-        down,
-        (whole[1:-1, 2:] - whole[1:-1, :-2]) / 2,
-        (whole[2:, 1:-1] - whole[:-2, 1:-1]) / 2,
-    )
-    return np.stack([part.ravel() for part in parts], axis=1)
+    height, width = crop.shape[0] - 2, crop.shape[1] - 2
+    terms = np.empty((height, width, 6))
+    terms[..., 0] = whole[1:-1, 1:-1]
+    terms[..., 1] = 1
+    terms[..., 2] = np.linspace(-1, 1, width)
+    terms[..., 3] = np.linspace(-1, 1, height)[:, None]
+    terms[..., 4] = (whole[1:-1, 2:] - whole[1:-1, :-2]) / 2
+    terms[..., 5] = (whole[2:, 1:-1] - whole[:-2, 1:-1]) / 2
+    return terms.reshape(-1, 6)
 
 
-def _solve(terms: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # a tiny ridge: a flat crop has neither gain nor gradient
-    square = terms.T @ terms + np.diag([1.0, 1e-6, 1e-6, 1e-6, 1.0, 1.0][: terms.shape[1]])
-    return np.asarray(np.linalg.solve(square, terms.T @ target), np.float64)
-
-
-def _measure_movement(terms: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> float:
+def _measure_movement(terms: Doubles, target: Doubles, square: Doubles, sides: Doubles) -> float:
     """Return by how many pixels the crop moved, less three standard errors; breathing is a fraction of a pixel."""
-    fitted = _solve(terms, target)
-    rest = float(np.mean((target - terms @ fitted) ** 2)) * _CORRELATED
-    edges = terms[:, 4:].T @ terms[:, 4:] + np.eye(2)
-    error = float(np.trace(np.linalg.inv(edges)) * rest) ** 0.5
-    gain = max(float(fitted[0]), 0.3)
-    return max(0.0, (float(np.hypot(fitted[4], fitted[5])) - 3 * error) / gain)
+    fitted = np.linalg.solve(square, sides)
+    rest = target - terms @ fitted
+    variance = float(rest @ rest) / len(target) * _CORRELATED
+    a, b, c = float(square[4, 4]), float(square[4, 5]), float(square[5, 5])
+    error = math.sqrt(variance * (a + c) / max(a * c - b * b, 1e-9))
+    moved = math.hypot(float(fitted[4]), float(fitted[5]))
+    return max(0.0, (moved - 3 * error) / max(float(fitted[0]), 0.3))
 
 
 def _is_visible(crop: Plane) -> bool:
@@ -128,7 +135,7 @@ def _is_visible(crop: Plane) -> bool:
     return _DARKEST < mean < _LIGHTEST
 
 
-def measure_noise(before: Plane, now: Plane) -> CameraNoise | None:
+def measure_noise(before: Grey, now: Grey) -> CameraNoise | None:
     """Measure the noise of a camera from the cells of two successive looks; None if the planes have other shapes.
 
     In each bin of cells with a like texture, the cells that differ least are those without change.
@@ -155,10 +162,11 @@ def measure_noise(before: Plane, now: Plane) -> CameraNoise | None:
     return CameraNoise(floor, min(max(float(np.median(slopes)), _SLOPES[0]), _SLOPES[1]))
 
 
-def _split_cells(plane: Plane) -> Plane:
-    """Return every second cell of the plane, as in a chess board: N x _CELL_PX x _CELL_PX."""
+def _split_cells(plane: Grey) -> Plane:
+    """Return at most _MOST_CELLS cells of the plane, spread evenly: N x _CELL_PX x _CELL_PX."""
     rows, columns = plane.shape[0] // _CELL_PX, plane.shape[1] // _CELL_PX
     whole = plane[: rows * _CELL_PX, : columns * _CELL_PX].reshape(rows, _CELL_PX, columns, _CELL_PX)
-    cells = whole.transpose(0, 2, 1, 3)
-    chosen = (np.add.outer(np.arange(rows), np.arange(columns)) % 2) == 0
-    return np.asarray(cells[chosen], np.float32)
+    cells = whole.transpose(0, 2, 1, 3).reshape(-1, _CELL_PX, _CELL_PX)
+    # multiples of the golden ratio, so that no row or column of cells is favoured
+    chosen = np.unique((np.arange(_MOST_CELLS) * 0.6180339887 % 1 * len(cells)).astype(np.intp))
+    return np.asarray(cells[chosen] if len(cells) else cells, np.float32)

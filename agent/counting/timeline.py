@@ -101,13 +101,16 @@ class CameraTimeline(FileTimeline):
             [thing for s, thing in known if s.end is not None],
             load_history(catalog, camera_id, at),
         )
-        self._catalog, self._camera_id, self._saved = catalog, camera_id, at
+        self._catalog, self._camera_id, self._saved, self.last = catalog, camera_id, at, at
 
     def feed(self, picture: BgrImage, candidates: Sequence[Box], at: datetime) -> TimedLook:
-        """Add one look; store what changed."""
+        """Add one look, not earlier than `last`; store what changed."""
+        self.last = at
         seen = super().feed(picture, candidates, at)
         for thing in self.changes.found:
             self._store(thing, at, None)
+            if thing.overruled:  # known again: what an operator said of it still holds
+                self._catalog.places.overrule(self._camera_id, thing.place_id, thing.start, "person", "", at)
         for thing, ended in self.changes.ended:
             self._store(thing, at, ended)
         if not timedelta() <= at - self._saved < _SAVE_AFTER:

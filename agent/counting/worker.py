@@ -228,7 +228,7 @@ class CountingWorker:
         if not seen.judged:
             state.liveness.feed(None, at, segment)
             return None
-        if state.timeline is None:
+        if state.timeline is None or at < state.timeline.last:  # the clock was set back
             state.timeline = CameraTimeline(self._catalog, segment.camera_id, at)
         leave_out = self._leave_out.get(segment.camera_id, ())
         timed = state.timeline.feed(
