@@ -105,6 +105,8 @@ class LivenessAlerts:
         self._catalog, self._camera_id = catalog, camera_id
         self._active: LivenessFinding | None = None
         self._last: datetime | None = None
+        # also those that a run of the agent before this one left open
+        self._open = any(catalog.alerts.open_one(kind, camera_id) for kind in LIVENESS_ALERTS.values())
 
     def feed(self, finding: LivenessFinding | None, at: datetime, segment: Segment) -> LivenessFinding | None:
         """Add what a look found; return the finding that holds, which lasts until it was absent for LIVENESS_HOLD.
@@ -115,8 +117,8 @@ class LivenessAlerts:
             self._begin(finding, at, segment)
         elif self._active is not None and self._last is not None and not timedelta() <= at - self._last < LIVENESS_HOLD:
             self._active = None
-        if self._active is None:
-            # also those that a run of the agent before this one left open
+        if self._active is None and self._open:
+            self._open = False
             for kind in LIVENESS_ALERTS.values():
                 self._catalog.alerts.clear(kind, self._camera_id, at)
         return self._active
@@ -125,7 +127,7 @@ class LivenessAlerts:
         self._last = at
         if self._active is not None and self._active.reason == finding.reason:
             return
-        self._active = finding
+        self._active, self._open = finding, True
         since = datetime.fromtimestamp(finding.since, UTC)
         withdrawn = self._catalog.looks.withdraw(self._camera_id, since, at, finding.reason)
         self._catalog.alerts.raise_(

@@ -1,7 +1,7 @@
 """Whether the picture is alive: replays and loops are found by heads that lie where they lay before. Pure.
 
 The positions and sizes of the heads of a look are its fingerprint: people move, so of two looks at a class a minute apart one
-head in four lies where it lay (measures.POSITION_TOLERANCE of its size), at another time of another lesson in the same room
+head in four lies where it lay (to POSITION_TOLERANCE of its size), at another time of another lesson in the same room
 one in fifty (docs/reference/counting.md). Three rules:
 
 - A *replay* has a lag: the looks agree with looks that are all the same time earlier, and with no others. The votes of many

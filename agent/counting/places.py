@@ -30,7 +30,7 @@ THING_AFTER_LIFE = timedelta(minutes=30)
 LEAST_RUN_LOOKS = 8
 STILL_CHANGE = 2.0
 """A change up to this is the camera's noise."""
-STILL_SHARE = 0.8
+STILL_SHARE = 0.7
 LEAST_SEEN_SHARE = 0.2
 ENDED_AFTER_LOOKS = 3
 ALIVE_AFTER_LOOKS, ALIVE_MOVES = 3, 2

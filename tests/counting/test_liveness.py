@@ -33,7 +33,9 @@ class SittingClass:
             moves = np.random.default_rng([self.seed, n, int(time // rest)])
             x, y = seat + moves.normal(0, 0.25, 2) * size
             jitter = self.noise.normal(0, 0.015, 3)
-            heads.append((x + jitter[0] * size, y + jitter[1] * size, size * (1 + moves.normal(0, 0.04)) * (1 + jitter[2])))
+            heads.append(
+                (x + jitter[0] * size, y + jitter[1] * size, size * (1 + moves.normal(0, 0.04)) * (1 + jitter[2]))
+            )
         return np.array(heads)
 
 
@@ -72,7 +74,9 @@ def test_a_film_of_eleven_seconds_in_a_loop_is_found() -> None:
     assert found[0][1].reason == "replayed"
 
 
-@pytest.mark.parametrize(("people", "rest_s"), [(16, 12.0), (16, 200.0), (6, 30.0), (4, 12.0), (40, 60.0), (16, 3600.0)])
+@pytest.mark.parametrize(
+    ("people", "rest_s"), [(16, 12.0), (16, 200.0), (6, 30.0), (4, 12.0), (40, 60.0), (16, 3600.0)]
+)
 def test_a_class_at_work_or_in_an_exam_raises_nothing(people: int, rest_s: float) -> None:
     watch = LivenessWatch(HeadHistory())
     for day in range(2):

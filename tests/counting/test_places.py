@@ -72,7 +72,9 @@ def test_who_stands_before_a_thing_for_a_look_is_a_person_and_it_stays_a_thing()
 
 
 def test_a_thing_whose_place_changes_is_asked_anew_and_known_again_when_it_is_back() -> None:
-    seen, places = watch(70, lambda k: [DrawnHead(300 + (k % 7 if 40 <= k < 60 else 0), 180, look=5 if 40 <= k < 60 else 0)])
+    seen, places = watch(
+        70, lambda k: [DrawnHead(300 + (k % 7 if 40 <= k < 60 else 0), 180, look=5 if 40 <= k < 60 else 0)]
+    )
     assert seen[39][0].thing
     assert not any(look[0].thing for look in seen[40:60])
     assert seen[69][0].thing, "the same thing again: no ten minutes more"
