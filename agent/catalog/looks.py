@@ -89,7 +89,7 @@ class Looks:
         rows = self._store.rows(
             "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.format_utc(start)]
         )
-        return [_to_look(row) for row in rows]
+        return self._places.mark_things([_to_look(row) for row in rows])
 
 
 _MOST_BOXES_ROWS = 12_000

@@ -104,8 +104,8 @@ def _calibrate(args: argparse.Namespace) -> int:
             if look.at in used:
                 raise InputError("counting.calibrate_twice", moment=given.isoformat())
             used.add(look.at)
-            # the headcount of a look may be corrected already, so use the number of boxes detected
-            pairs.append((len(look.boxes), people))
+            # the headcount of a look may be corrected already, so use the number of boxes, without those of things
+            pairs.append((len(look.counted_boxes), people))
             detectors.add(look.detector)
         if len(detectors) > 1:
             raise InputError("counting.calibrate_mixed", versions=", ".join(sorted(detectors)))

@@ -94,7 +94,7 @@ class KnownThing:
 
 
 @dataclass(slots=True)
-class Place:
+class CandidatePlace:
     """One place. `alive`: somebody moved in it while being seen; `moves`: runs in a row that ended by movement."""
 
     place_id: int
@@ -120,7 +120,7 @@ class CameraPlaces:
 
     def __init__(self, first_id: int, things: Sequence[KnownThing] = (), past: Sequence[KnownThing] = ()) -> None:
         self._next = first_id
-        self.places: list[Place] = [Place(t.place_id, t.corners, t.start, thing=t) for t in things]
+        self.places: list[CandidatePlace] = [CandidatePlace(t.place_id, t.corners, t.start, thing=t) for t in things]
         self._past = deque(past, _MOST_REMEMBERED)
         self._before: Grey | None = None
         self._noises: deque[CameraNoise] = deque(maxlen=_NOISE_LOOKS)
@@ -153,15 +153,15 @@ class CameraPlaces:
         self._forget(at)
         return [_make_sighting(p, c, states[p.place_id]) for p, (_, c) in zip(joined, candidates, strict=True)], changes
 
-    def _join(self, candidates: Sequence[Candidate], at: datetime) -> list[Place]:
+    def _join(self, candidates: Sequence[Candidate], at: datetime) -> list[CandidatePlace]:
         """Return the place of each candidate, nearest pairs first; candidates without one get a new place."""
         reach = [_SAME_DISTANCE if p.thing is not None else _JOIN_DISTANCE for p in self.places]
         chosen = match_corners([c for c, _ in candidates], [p.corners for p in self.places], reach)
-        found: list[Place] = []
+        found: list[CandidatePlace] = []
         known = list(self.places)
         for (corners, chance), index in zip(candidates, chosen, strict=True):
             if index is None:
-                place = Place(self._next, corners, at)
+                place = CandidatePlace(self._next, corners, at)
                 self._next += 1
                 self.places.append(place)
             else:
@@ -172,7 +172,7 @@ class CameraPlaces:
             found.append(place)
         return found
 
-    def _compare(self, place: Place, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
+    def _compare(self, place: CandidatePlace, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
         if place.thing is not None:
             if view.is_same(place.thing.corners, place.thing.crop):
@@ -196,7 +196,7 @@ class CameraPlaces:
         return not doubted
 
     def _extend_run(
-        self, place: Place, run: StillRun, view: LookView, seen: Corners | None, changes: PlaceChanges
+        self, place: CandidatePlace, run: StillRun, view: LookView, seen: Corners | None, changes: PlaceChanges
     ) -> bool:
         same = view.is_same(run.corners, run.crop)
         here = seen is not None and is_same_place(seen, run.corners)
@@ -216,11 +216,11 @@ class CameraPlaces:
             self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start), changes)
         return same and (here or seen is None)
 
-    def _set_thing(self, place: Place, thing: KnownThing, changes: PlaceChanges) -> None:
+    def _set_thing(self, place: CandidatePlace, thing: KnownThing, changes: PlaceChanges) -> None:
         place.thing, place.run, place.moves, place.alive = thing, None, 0, False
         changes.found.append(thing)
 
-    def _doubt_thing(self, place: Place, at: datetime, changes: PlaceChanges) -> None:
+    def _doubt_thing(self, place: CandidatePlace, at: datetime, changes: PlaceChanges) -> None:
         thing = place.thing
         assert thing is not None
         thing.changed_at = thing.changed_at or at
@@ -230,7 +230,7 @@ class CameraPlaces:
             place.thing = None
             self._past.append(thing)
 
-    def _recall(self, place: Place, view: LookView) -> KnownThing | None:
+    def _recall(self, place: CandidatePlace, view: LookView) -> KnownThing | None:
         """Return a thing that was here before and looks the same now."""
         near = [t for t in self._past if is_same_place(place.corners, t.corners)]
         return next((t for t in reversed(near) if view.is_same(t.corners, t.crop)), None)
@@ -246,7 +246,7 @@ class CameraPlaces:
         self.places = kept
 
 
-def _make_sighting(place: Place, chance: float, unchanged: bool) -> PlaceSighting:
+def _make_sighting(place: CandidatePlace, chance: float, unchanged: bool) -> PlaceSighting:
     thing = unchanged and place.thing is not None and not place.thing.overruled
     return PlaceSighting(place.place_id, chance, unchanged, thing)
 
