@@ -98,8 +98,13 @@ class Places:
 
 def _mark_look(look: Look, things: dict[tuple[str, int], list[StoredPlace]]) -> Look:
     assert look.sightings is not None
+    # most places are nobody's but people's: only the others are looked at
+    if not any((look.camera_id, s.place) in things for s in look.sightings):
+        return look
     marked = tuple(
-        s._replace(thing=s.unchanged and any(p.is_thing_at(look.at) for p in things.get((look.camera_id, s.place), ())))
+        s._replace(thing=any(p.is_thing_at(look.at) for p in things.get((look.camera_id, s.place), ())))
+        if s.unchanged
+        else s
         for s in look.sightings
     )
     return replace(look, sightings=marked)

@@ -28,7 +28,7 @@ Corners = tuple[float, float, float, float]
 """x1 y1 x2 y2 in parts of width and height of the picture, 0 to 1."""
 
 DETAIL_SIDE_PX = 1280
-LEAST_CROP_PX = 5
+LEAST_CROP_PX = 8
 _CELL_PX, _MOST_CELLS = 24, 400
 _SMOOTHING_PX = 0.8
 _NOISE_BINS = 6
@@ -101,7 +101,8 @@ def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
     if not 0.3 <= gain <= 3.0 and float(before.std()) >= 3 * math.sqrt(noise.floor):
         # the contrast is gone: a gain of zero would explain any flat picture
         return float("inf")
-    remains = math.sqrt(float(rest @ rest) / len(target) / expected)
+    # what the fit took away with its four terms is added again
+    remains = math.sqrt(float(rest @ rest) / max(len(target) - 4, 1) / expected)
     return max(remains, _measure_movement(terms, target, square, sides) / MOVEMENT_PX)
 
 
@@ -123,7 +124,7 @@ def _measure_movement(terms: Doubles, target: Doubles, square: Doubles, sides: D
     """Return by how many pixels the crop moved, less three standard errors; breathing is a fraction of a pixel."""
     fitted = np.linalg.solve(square, sides)
     rest = target - terms @ fitted
-    variance = float(rest @ rest) / len(target) * _CORRELATED
+    variance = float(rest @ rest) / max(len(target) - 6, 1) * _CORRELATED
     a, b, c = float(square[4, 4]), float(square[4, 5]), float(square[5, 5])
     error = math.sqrt(variance * (a + c) / max(a * c - b * b, 1e-9))
     moved = math.hypot(float(fitted[4]), float(fitted[5]))

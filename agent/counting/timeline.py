@@ -16,7 +16,7 @@ from agent.core.model import PlaceSighting
 from agent.counting import liveness
 from agent.counting.estimate import Box
 from agent.counting.liveness import HeadHistory, LivenessFinding, LivenessWatch
-from agent.counting.places import CameraPlaces, KnownThing, PlaceChanges
+from agent.counting.places import THING_AFTER, CameraPlaces, KnownThing, PlaceChanges
 from agent.counting.stillness import Plane, make_detail_plane
 from agent.media.containers import BgrImage
 
@@ -82,7 +82,8 @@ class FileTimeline:
         """Return a finding if likely heads became things together and nobody else is seen."""
         likely = {p.place_id for p in self.places.places if p.chance >= LIKELY}
         stay = {id(p.thing) for p in self.places.places if p.thing is not None}
-        found = [t for t in self.changes.found if t.place_id in likely]
+        # a thing that was known before and is seen again says nothing about today's picture
+        found = [t for t in self.changes.found if t.place_id in likely and at - t.start >= THING_AFTER]
         together = [t for t in self._photograph if id(t) in stay] + found
         newest = max((t.start for t in together), default=at)
         self._photograph = [t for t in together if newest - t.start <= timedelta(minutes=5)]

@@ -17,9 +17,14 @@ from agent.core.alert_model import AlertKind
 from agent.core.headcounts import PlacedLook, combine_placed
 from agent.core.model import Look, PlaceSighting, Segment, Session
 from agent.counting import timeline
+from agent.counting.detector import Heads
+from agent.counting.estimate import IntervalParameters
 from agent.counting.fault_alerts import LIVENESS_HOLD, LivenessAlerts
 from agent.counting.liveness import LivenessFinding
-from agent.counting.timeline import CameraTimeline, FileTimeline
+from agent.counting.look import LookResult
+from agent.counting.look_row import build_look
+from agent.counting.quality import QualityVerdict
+from agent.counting.timeline import CameraTimeline, FileTimeline, TimedLook
 from tests.support.drawn_room import DrawnHead, DrawnRoom
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
@@ -120,6 +125,19 @@ def test_a_photograph_is_found(catalog: Catalog) -> None:
     assert found[29] is None and set(found[33:]) == {"lifeless"}
 
 
+def test_things_known_before_are_no_photograph(catalog: Catalog) -> None:
+    """An empty room in the morning: its things were covered for a while, and are seen again together."""
+    room, kept = DrawnRoom(), FileTimeline()
+    things = [DrawnHead(60.0 + 80 * n, 250, n) for n in range(7)]
+    covered = [dataclasses.replace(t, look=20 + n) for n, t in enumerate(things)]
+    found = []
+    for k in range(70):
+        heads = [*(covered if 40 <= k < 50 else things), *([moving(k)] if k < 50 else [])]
+        found.append(kept.feed(room.picture(heads), [h.box for h in heads], START + k * STEP).finding)
+    assert found == [None] * 70
+    assert sum(p.thing is not None for p in kept.places.places) == 7
+
+
 def test_a_room_full_of_things_with_somebody_in_it_is_no_photograph(catalog: Catalog) -> None:
     room, kept = DrawnRoom(), FileTimeline()
     things = [DrawnHead(60.0 + 80 * n, 250, n) for n in range(7)]
@@ -193,3 +211,21 @@ def test_sightings_of_another_form_are_none(catalog: Catalog) -> None:
     with catalog.store.write() as db:
         db.execute("update looks set sightings = '[[1, 0.5, 1]]'")
     assert stored_looks(catalog)[0].sightings == (PlaceSighting(1, 0.5, True, False),)
+
+
+def test_a_look_at_a_dead_picture_keeps_its_figures_and_is_not_judged(catalog: Catalog) -> None:
+    class StubDetector:
+        version, doubt = "w1", IntervalParameters(sure=0.7)
+
+        def heads(self, picture: object) -> Heads:
+            raise AssertionError
+
+    seen = LookResult(8, 7, 9, True, None, (), 640, 360, {"light": 200.0}, ())
+    heard = QualityVerdict(None, {"level_dbfs": -20.0})
+    finding = LivenessFinding("lifeless", START.timestamp(), 0.9, {})
+    row = build_look(SEGMENT, START, seen, heard, TimedLook((PlaceSighting(3, 0.9, True),), finding), StubDetector())
+    assert (row.people, row.low, row.high, row.judged, row.reason) == (8, 7, 9, False, "lifeless")
+    assert row.quality == {"light": 200.0, "sound.level_dbfs": -20.0, "sure": 0.7}
+    assert row.sightings == (PlaceSighting(3, 0.9, True),)
+    alive = build_look(SEGMENT, START, seen, heard, None, StubDetector())
+    assert (alive.judged, alive.reason, alive.sightings) == (True, None, None)
