@@ -28,7 +28,7 @@ _LEAST_FIGURE_PX = 24
 
 
 @dataclass
-class RoomFigures:
+class SimulatedFigures:
     """What one simulated room showed, per look after LEARNT_AFTER: probability of false heads and of people.
 
     `removed`, `lost`: the parts of both that were counted out; `placed`, `raw`: errors of the five-minute estimates.
@@ -44,7 +44,7 @@ class RoomFigures:
     findings: set[str]
 
 
-def iter_simulated_rooms(data: Path, detector: OpenVinoDetector, rooms: int, seed: int) -> Iterator[RoomFigures]:
+def iter_simulated_rooms(data: Path, detector: OpenVinoDetector, rooms: int, seed: int) -> Iterator[SimulatedFigures]:
     """Simulate half an hour in empty rooms in whose pictures the detector sees heads: people are pasted in."""
     rng = np.random.default_rng(seed)
     paths = sorted((data / "empty" / "images").iterdir())
@@ -67,7 +67,7 @@ def _simulate_room(
     sources: list[dict],
     detector: OpenVinoDetector,
     rng: np.random.Generator,
-) -> RoomFigures:
+) -> SimulatedFigures:
     height, width = picture.shape[:2]
     size = max(28.0, width / 22)
     room = SimulatedRoom(picture, _seat_people(_cut_figures(data, sources, size, rng), width, height, size, rng))
@@ -77,7 +77,7 @@ def _simulate_room(
         timed = timeline.feed(seen, found.candidates, _START + timedelta(seconds=INTERVAL_S * k))
         rows.append((found, timed))
         findings |= {timed.finding.reason} if timed.finding else set()
-    figures = RoomFigures(name, 0, 0, 0, 0, [], [], findings)
+    figures = SimulatedFigures(name, 0, 0, 0, 0, [], [], findings)
     for k in range(LEARNT_AFTER, LOOKS):
         _add_look(figures, room, k, *rows[k], size)
     for first in range(0, LOOKS, BLOCK_LOOKS):
@@ -97,7 +97,7 @@ def _simulate_room(
 
 
 def _add_look(
-    figures: RoomFigures, room: SimulatedRoom, k: int, found: LookResult, timed: TimedLook, size: float
+    figures: SimulatedFigures, room: SimulatedRoom, k: int, found: LookResult, timed: TimedLook, size: float
 ) -> None:
     share = 1 / (LOOKS - LEARNT_AFTER)
     for box, seen in zip(found.candidates, timed.sightings, strict=True):
