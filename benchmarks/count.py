@@ -1,6 +1,7 @@
 """Accuracy and speed of counting, compared with a general person detector in the same run.
 
 `scripts/bench count [--data DIR] [--json FILE]`: any folder with an `index.jsonl` (one line per picture: file, count, scene).
+`--rooms N`: how many rooms are simulated for half an hour, things and people in them (0: none).
 Errors are per picture: mean absolute error, bias (mean of count minus true count), relative error (sum of absolute errors over
 sum of true counts).
 """
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -25,11 +27,13 @@ from agent.core.errors import ModelError
 from agent.counting import files, sound, weights
 from agent.counting.detector import OpenVinoDetector
 from agent.counting.look import LookResult, take_look
+from agent.counting.timeline import FileTimeline
 from agent.media import containers
-from benchmarks.support import ROOT
+from benchmarks.support import ROOT, over_time
 from benchmarks.support.person_detector import PersonDetector
 from benchmarks.support.results import add_json_option, write_result
 from simulator.clips import make_clip
+from training import fit_calibration
 
 SHARED = ROOT.parent / "shared"
 
@@ -82,6 +86,8 @@ def main() -> int:
     parser.add_argument("--sha256", default="", help="where the model is listed in no SHA256SUMS")
     parser.add_argument("--rival", type=Path, default=SHARED / "models" / "rival-yolox-nano.onnx")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rooms", type=int, default=4, help="simulated rooms, for counting over time; 0: none")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated rooms")
     parser.add_argument("--each", action="store_true", help="a JSON line for each picture too")
     add_json_option(parser)
     args = parser.parse_args()
@@ -130,7 +136,11 @@ def main() -> int:
     print_errors(entries, true, counts)
     metrics = measure_errors(true, counts) | report_looks(seen, true)
     metrics |= report_times(args.threads, ours_s, wall_s, rival_s)
+    metrics |= measure_rooms_left_out(args.data, entries, model)
     count_videos(args.data, detector)
+    if args.rooms and (args.data / "empty").is_dir():
+        metrics |= measure_over_time(args.data, detector, args.rooms, args.seed)
+        metrics |= measure_liveness(args.data, entries, detector)
     metrics |= measure_eight_cameras(detector)
     write_result(args.json, "count", "YOLOX-nano on people (COCO)", args, metrics, ["interval_cover_share"])
     return 0
@@ -208,6 +218,69 @@ def read_index(index: Path) -> list[IndexEntry]:
     return entries
 
 
+def measure_rooms_left_out(data: Path, entries: list[IndexEntry], model: weights.Weights) -> dict[str, float]:
+    """Print errors and intervals with each room left out of the fit of scoring and interval; return the metrics."""
+    labelled = [dict(e) for e in entries]
+    if not all("boxes" in e and "box_type" in e for e in labelled):
+        return {}
+    samples = fit_calibration.collect_samples(data, labelled, model, model.tuning.first_side, False)
+    scenes = [str(e.get("scene", "")) for e in entries]
+    rooms, true = fit_calibration.name_rooms(scenes), np.array([e["count"] for e in entries])
+    if len(set(rooms.tolist())) < 3:
+        return {}
+    rows = fit_calibration.cross_validate(samples, rooms)
+    print()
+    fit_calibration.print_report("each room", rows, true, [shorten_scene(s) for s in scenes])
+    metrics = measure_errors(true, {"ours": rows[:, 0]})
+    held = (rows[:, 1] <= true) & (true <= rows[:, 2])
+    return {f"left_out_{name}": value for name, value in metrics.items()} | {"left_out_cover_share": float(held.mean())}
+
+
+def measure_over_time(data: Path, detector: OpenVinoDetector, rooms: int, seed: int) -> dict[str, float]:
+    """Print what time makes of false heads and of people in simulated rooms; return the metrics."""
+    print(f"\n{'simulated room, per look':30}{'false':>7}{'left':>7}{'people':>8}{'lost':>6}   five-minute errors, raw")
+    found = []
+    for room in over_time.iter_simulated_rooms(data, detector, rooms, seed):
+        errors = " ".join(f"{e:+.0f}" for e in room.placed), " ".join(f"{e:+.0f}" for e in room.raw)
+        left = room.false - room.removed
+        print(
+            f"{room.name[:29]:30}{room.false:7.2f}{left:7.2f}{room.people:8.2f}{room.lost:6.2f}   {' | '.join(errors)}"
+        )
+        found.append(room)
+    false, people = sum(r.false for r in found), sum(r.people for r in found)
+    metrics = {
+        "false_heads_removed_share": sum(r.removed for r in found) / max(false, 1e-9),
+        "people_lost_share": sum(r.lost for r in found) / max(people, 1e-9),
+        "simulated_alarms": float(sum(bool(r.findings) for r in found)),
+    }
+    print(
+        "time removes {:.0%} of false heads, and {:.1%} of people; rooms with an alarm: {:.0f}".format(
+            *metrics.values()
+        )
+    )
+    return metrics
+
+
+def measure_liveness(data: Path, entries: list[IndexEntry], detector: OpenVinoDetector) -> dict[str, float]:
+    """Print whether a photograph and a loop are found, and whether the videos raise anything; return the metrics."""
+    crowd = next(e for e in entries if 12 <= e["count"] <= 30)
+    picture = files.decode_picture(data / crowd["file"])
+    assert picture is not None
+    metrics = {}
+    lively = {"photograph": (over_time.iter_photograph(picture, 46), 20.0)}
+    videos = sorted((data / "videos").glob("*.mp4"))
+    shortest = min(videos, key=lambda v: v.stat().st_size, default=None)
+    if shortest:
+        lively["loop"] = over_time.iter_loop(shortest, 46, 20.3), 20.3
+    for number, video in enumerate(videos):
+        lively[f"video {number + 1}"] = over_time.iter_video(video, 2.0), 2.0
+    for name, (pictures, interval_s) in lively.items():
+        reason, after = over_time.watch_pictures(pictures, interval_s, detector)
+        print(f"{name}: {f'{reason} after {after:.0f} s' if reason else 'nothing raised'}")
+        metrics[f"{name.replace(' ', '_')}_raised_s"] = after
+    return metrics
+
+
 def measure_eight_cameras(detector: OpenVinoDetector) -> dict[str, float]:
     """Measure the CPU time of looks at eight 1080p cameras every 20 s, key frame and sound read from a recording included.
 
@@ -217,11 +290,14 @@ def measure_eight_cameras(detector: OpenVinoDetector) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "class.mp4", 8.0, (1920, 1080), bit_rate=4_000_000)
 
+        timeline = FileTimeline()
+
         def look() -> None:
             found = containers.read_key_frame_at(clip, 5.0)
             assert found is not None
             sound.read_sound_before(clip, found[0])
-            take_look(found[1], detector)
+            seen = take_look(found[1], detector)
+            timeline.feed(found[1], seen.candidates, datetime(2026, 1, 1, tzinfo=UTC))
 
         def decode() -> None:
             with av.open(str(clip)) as container:
@@ -279,7 +355,7 @@ def count_videos(data: Path, detector: OpenVinoDetector) -> None:
             near = min(looks, key=lambda x: abs(x.t - r["t_seconds"])).seen
             errors.append(max(low - near.people, near.people - high, 0))
             held.append(near.low <= high and near.high >= low)
-        whole = files.summarize_clip([x.seen for x in looks])
+        whole = files.summarize_clip(looks, detector)
         print(f"{Path(name).name:42}{len(looks):6}{np.mean(errors):7.2f}{np.mean(held):8.1%}   {whole}")
 
 

@@ -167,10 +167,10 @@ def _build_bench_subject(half: JudgedHalfDay, room: Room, bench: Bench) -> str:
 
 
 def count_at_bench(bench: Bench, look: Look) -> int:
-    """Count the heads whose centre is inside the bench's polygon."""
+    """Count the heads, things left out, whose centre is inside the bench's polygon."""
     if not look.width or not look.height:
         return 0
-    centres = [((x1 + x2) / 2 / look.width, (y1 + y2) / 2 / look.height) for x1, y1, x2, y2, _ in look.boxes]
+    centres = [((x1 + x2) / 2 / look.width, (y1 + y2) / 2 / look.height) for x1, y1, x2, y2, _ in look.counted_boxes]
     return sum(_is_inside(bench.polygon, x, y) for x, y in centres)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from agent.core.class_model import Room
-from agent.core.headcounts import combine_looks
+from agent.core.headcounts import PlacedLook, combine_placed
 from agent.core.model import Look
 
 
@@ -22,9 +22,12 @@ class PeopleEstimate:
 
 
 def estimate_block(looks: Sequence[Look]) -> PeopleEstimate | None:
-    """Return the estimate of one camera over one block from its judged looks; None without any."""
-    judged = [(look.people, look.low, look.high) for look in looks if look.judged]
-    return PeopleEstimate(*combine_looks(judged)) if judged else None
+    """Return the estimate of one camera over one block from its judged looks, by places; None without any.
+
+    `looks`: in order of time, with things marked.
+    """
+    judged = [PlacedLook.of(look) for look in looks if look.judged]
+    return PeopleEstimate(*combine_placed(judged)) if judged else None
 
 
 def compute_upper_median(pairs: Iterable[tuple[int, float]]) -> int:

@@ -24,10 +24,11 @@ from agent.catalog.health import ExaminationStore
 from agent.catalog.looks import Looks
 from agent.catalog.origins import Origins
 from agent.catalog.outbox import Outbox, OutboxMessage
+from agent.catalog.places import Places, StoredPlace
 from agent.catalog.segments import Segments
 from agent.catalog.views import Views
 
-__all__ = ["AccountRow", "AuditEntry", "Catalog", "ChainLink", "OutboxMessage"]
+__all__ = ["AccountRow", "AuditEntry", "Catalog", "ChainLink", "OutboxMessage", "StoredPlace"]
 
 
 class Catalog:
@@ -43,7 +44,8 @@ class Catalog:
         self.alerts = Alerts(self.store, self.outbox, zone)
         self.events = Events(self.store)
         self.segments = Segments(self.store)
-        self.looks = Looks(self.store)
+        self.places = Places(self.store)
+        self.looks = Looks(self.store, self.places)
         self.cameras = Cameras(self.store)
         self.classes = Classes(self.store)
         self.attendance = AttendanceFigures(self.store)

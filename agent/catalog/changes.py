@@ -125,9 +125,11 @@ class RowChanges:
 
 _MOMENTS = frozenset({
     "at", "start", "end", "created", "seen_at", "handed_over_at", "stopped_at", "imported_at", "updated_at", "since",
-    "closed_at", "unchecked_since", "until", "sender_time",
+    "closed_at", "unchecked_since", "until", "sender_time", "found_at", "verdict_at",
 })  # fmt: skip
-_JSON: Mapping[str, type] = {"body": dict, "detail": dict, "quality": dict, "boxes": list}
+_JSON: Mapping[str, type] = {
+    "body": dict, "detail": dict, "quality": dict, "boxes": list, "sightings": list, "corners": list,
+}  # fmt: skip
 
 
 def _is_parseable(table: str, values: Row) -> bool:
@@ -161,4 +163,5 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "drives": ("drive_id",), "classes": ("class_id",), "segments": ("drive_id", "path"), "looks": ("camera_id", "at"),
     "attendance": ("class_id", "date", "session"), "alerts": ("alert_id",),
     "events": ("at", "kind", "camera_id", "drive_id"), "chain": ("class_id", "date", "session"), "audit": ("hash",),
+    "places": ("camera_id", "place", "start"),
 }  # fmt: skip

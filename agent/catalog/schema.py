@@ -91,14 +91,15 @@ create table facts (name text primary key, value text not null)
 def m002_changes(db: Database) -> None:
     """Add a log of changed rows, written by triggers, for the drive's journal (`drive rebuild`, docs/reference/storage.md)."""
     db.execute("create table changes (seq integer primary key autoincrement, name text not null, row integer not null)")
-    for table in JOURNALED:
+    for table in _JOURNALED_FIRST:
         for action in ("insert", "update"):
-            into = f"insert into changes (name, row) values ('{table}', new.rowid)"  # noqa: S608 - table names from JOURNALED
+            into = f"insert into changes (name, row) values ('{table}', new.rowid)"  # noqa: S608 - table names from _JOURNALED_FIRST
             db.execute(f"create trigger {table}_{action} after {action} on {table} begin {into}; end")
 
 
 # tables that can be rebuilt from the drives; the rest (cameras, outbox, facts, accounts) is only in the state folder
-JOURNALED = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
+_JOURNALED_FIRST = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
+JOURNALED = (*_JOURNALED_FIRST, "places")
 
 
 @migrations()
@@ -200,3 +201,20 @@ def m010_origins(db: Database) -> None:
 def m011_signing_cameras(db: Database) -> None:
     """Add whether the unit behind a camera ID has sent signed pictures."""
     db.execute("alter table cameras add column signs integer not null default 0")
+
+
+@migrations()
+def m012_places(db: Database) -> None:
+    """Add the things that stay in places of a camera's picture, and for each look which candidate was in which place.
+
+    `end` is null as long as the thing stays. Looks of earlier versions have no sightings.
+    """
+    db.execute("alter table looks add column sightings text")
+    db.execute(
+        "create table places (id integer primary key, camera_id text not null, place integer not null, start text not null,"
+        " end text, found_at text not null, corners text not null, appearance text not null, verdict text not null default '',"
+        " verdict_by text not null default '', verdict_at text, unique (camera_id, place, start))"
+    )
+    for action in ("insert", "update"):
+        into = "insert into changes (name, row) values ('places', new.rowid)"
+        db.execute(f"create trigger places_{action} after {action} on places begin {into}; end")

@@ -13,7 +13,6 @@ from agent.commands import common
 from agent.core.errors import InputError
 from agent.counting import annotate, calibrate, files, weights
 from agent.counting.detector import OpenVinoDetector
-from agent.counting.look import LookResult
 from agent.settings.schema import CountingSettings
 
 
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, counting: CountingSettings) -> None:
-    seen: list[LookResult] = []
+    seen: list[files.FileLook] = []
     video = False
     for look in files.count_in_file(
         name,
@@ -80,9 +79,9 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
         if args.annotate:
             drawing = annotate.draw_boxes(look.picture, look.seen, show_faces=args.show_faces)
             annotate.save_drawing(args.annotate, name, look.t, drawing)
-        seen.append(look.seen)
+        seen.append(look)
         video = look.t is not None
-    total = files.summarize_clip(seen) if video else None
+    total = files.summarize_clip(seen, detector) if video else None
     if total:
         people, low, high = total
         common.print_message(
@@ -105,8 +104,8 @@ def _calibrate(args: argparse.Namespace) -> int:
             if look.at in used:
                 raise InputError("counting.calibrate_twice", moment=given.isoformat())
             used.add(look.at)
-            # the headcount of a look may be corrected already, so use the number of boxes detected
-            pairs.append((len(look.boxes), people))
+            # the headcount of a look may be corrected already, so use the number of boxes, without those of things
+            pairs.append((len(look.counted_boxes), people))
             detectors.add(look.detector)
         if len(detectors) > 1:
             raise InputError("counting.calibrate_mixed", versions=", ".join(sorted(detectors)))
@@ -125,6 +124,6 @@ def _line(look: files.FileLook) -> str:
     line = i18n.translate("counting.line", file=look.file, at=at, people=seen.people, low=seen.low, high=seen.high)
     return (
         line
-        if seen.judged
-        else line + i18n.translate("counting.unjudged", reason=i18n.translate(f"counting.reason.{seen.reason}"))
+        if look.judged
+        else line + i18n.translate("counting.unjudged", reason=i18n.translate(f"counting.reason.{look.reason}"))
     )

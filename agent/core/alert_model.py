@@ -31,6 +31,8 @@ class AlertKind(StrEnum):
     PICTURE_FROZEN = "picture.frozen"
     PICTURE_MOVED = "picture.moved"
     PICTURE_WASHED_OUT = "picture.washed_out"
+    PICTURE_REPLAYED = "picture.replayed"
+    PICTURE_LIFELESS = "picture.lifeless"
     SOUND_MISSING = "sound.missing"
     SOUND_SILENT = "sound.silent"
     SOUND_CLIPPED = "sound.clipped"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from agent.core.clock import Trust
 
@@ -79,9 +79,26 @@ class Segment:
     unchecked_since: datetime | None = None
 
 
+class PlaceSighting(NamedTuple):
+    """A candidate of a look in a place of its camera.
+
+    `chance`: probability that it is a person; `unchanged`: the pixels are as they were when the place's present state began;
+    `thing`: it is known to be a thing that stays there, and is not counted.
+    """
+
+    place: int
+    chance: float
+    unchanged: bool = False
+    thing: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One key frame judged for people. `boxes` are (x1, y1, x2, y2, score) in pixels; `people` includes staff."""
+    """One key frame judged for people. `boxes` are (x1, y1, x2, y2, score) in pixels; `people` includes staff.
+
+    `people`, `low` and `high` are those of the picture alone. `sightings`: its candidates in places, the first ones in the
+    order of `boxes`; None if the look was not joined with others.
+    """
 
     camera_id: str
     room_id: str
@@ -99,6 +116,14 @@ class Look:
     height: int = 0
     quality: Mapping[str, float] = field(default_factory=dict)
     detector: str = ""
+    sightings: tuple[PlaceSighting, ...] | None = None
+
+    @property
+    def counted_boxes(self) -> tuple[tuple[float, float, float, float, float], ...]:
+        """The boxes without those of things."""
+        if self.sightings is None:
+            return self.boxes
+        return tuple(box for box, seen in zip(self.boxes, self.sightings, strict=False) if not seen.thing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,8 @@ class OpenVinoDetector:
         boxes = corners.clip(0, np.array([width, height, width, height])).astype(np.float32)
         size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
         possible = (size > 0) & (size <= self.tuning.largest * min(height, width))
-        return suppress_overlaps(Heads(boxes, rows[:, 4]).select(possible), self.tuning.overlap), scale
+        found = suppress_overlaps(Heads(boxes, rows[:, 4]).select(possible), self.tuning.overlap)
+        return found.select(scoring.find_single_boxes(found.boxes, found.scores, scale)), scale
 
 
 def add_preprocessing(model: object) -> object:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from agent import i18n
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
 from agent.core.model import Segment
+from agent.counting.liveness import LivenessFinding
 
 PICTURE_ALERTS = {
     "dark": AlertKind.PICTURE_DARK,
@@ -25,6 +26,8 @@ SOUND_ALERTS = {
 }
 PICTURE_HOLD = timedelta(seconds=45)
 SOUND_HOLD = timedelta(seconds=120)
+LIVENESS_ALERTS = {"replayed": AlertKind.PICTURE_REPLAYED, "lifeless": AlertKind.PICTURE_LIFELESS}
+LIVENESS_HOLD = timedelta(minutes=3)
 
 
 @dataclass(slots=True)
@@ -93,3 +96,49 @@ class QualityWatch:
                 )
             else:
                 self._catalog.alerts.clear(kind, self._camera_id, at)
+
+
+class LivenessAlerts:
+    """The alerts `picture.replayed` and `picture.lifeless` of one camera."""
+
+    def __init__(self, catalog: Catalog, camera_id: str) -> None:
+        self._catalog, self._camera_id = catalog, camera_id
+        self._active: LivenessFinding | None = None
+        self._last: datetime | None = None
+        # also those that a run of the agent before this one left open
+        self._open = any(catalog.alerts.open_one(kind, camera_id) for kind in LIVENESS_ALERTS.values())
+
+    def feed(self, finding: LivenessFinding | None, at: datetime, segment: Segment) -> LivenessFinding | None:
+        """Add what a look found; return the finding that holds, which lasts until it was absent for LIVENESS_HOLD.
+
+        A new one withdraws the looks since its beginning: they are not judged.
+        """
+        if finding is not None:
+            self._begin(finding, at, segment)
+        elif self._active is not None and self._last is not None and not timedelta() <= at - self._last < LIVENESS_HOLD:
+            self._active = None
+        if self._active is None and self._open:
+            self._open = False
+            for kind in LIVENESS_ALERTS.values():
+                self._catalog.alerts.clear(kind, self._camera_id, at)
+        return self._active
+
+    def _begin(self, finding: LivenessFinding, at: datetime, segment: Segment) -> None:
+        self._last = at
+        if self._active is not None and self._active.reason == finding.reason:
+            return
+        self._active, self._open = finding, True
+        since = datetime.fromtimestamp(finding.since, UTC)
+        withdrawn = self._catalog.looks.withdraw(self._camera_id, since, at, finding.reason)
+        self._catalog.alerts.raise_(
+            LIVENESS_ALERTS[finding.reason],
+            self._camera_id,
+            i18n.translate(f"counting.alert.{finding.reason}", camera_id=self._camera_id),
+            at,
+            since=since,
+            class_id=segment.class_id,
+            day=segment.date,
+            session=segment.session,
+            evidence={**finding.evidence, "confidence": finding.confidence, "looks_withdrawn": withdrawn},
+            camera_id=self._camera_id,
+        )

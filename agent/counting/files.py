@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from agent.core.errors import InputError, MediaError
-from agent.core.headcounts import combine_looks
+from agent.core.headcounts import PlacedLook, combine_placed
+from agent.core.model import PlaceSighting
 from agent.counting import quality
 from agent.counting.detector import HeadDetector
 from agent.counting.limits import LIMITS, Limits
 from agent.counting.look import LookResult, take_look
+from agent.counting.timeline import FileTimeline, TimedLook
 from agent.media import containers
 from agent.media.containers import BgrImage
 
 LOOKS_PER_VIDEO = 10
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _PICTURE_SIGNS = (
     b"\xff\xd8\xff",
     b"\x89PNG",
@@ -37,12 +41,35 @@ _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
 
 @dataclass(frozen=True, slots=True)
 class FileLook:
-    """A look at a file. `t`: seconds after the first frame of a video, None for a picture."""
+    """A look at a file.
+
+    `t`: seconds after the first frame of a video, None for a picture; `timed`: what time says of it; `timeline`: places of
+    the whole file, to be asked after the last look.
+    """
 
     file: str
     t: float | None
     picture: BgrImage
     seen: LookResult
+    timed: TimedLook | None = None
+    timeline: FileTimeline | None = None
+
+    @property
+    def judged(self) -> bool:
+        """False if the picture has a fault or is not alive."""
+        return self.seen.judged and (self.timed is None or self.timed.finding is None)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not judged."""
+        finding = self.timed.finding if self.timed else None
+        return finding.reason if finding else self.seen.reason
+
+    def mark_things(self, other: FileLook) -> list[PlaceSighting] | None:
+        """Return the sightings of another look at the file, with things marked as is known at this one."""
+        if self.timeline is None or other.timed is None or other.t is None:
+            return None
+        return self.timeline.mark_things(other.timed.sightings, _EPOCH + timedelta(seconds=other.t))
 
     def as_json(self) -> dict[str, object]:
         """Return the JSON object that the contract prescribes for a look."""
@@ -53,8 +80,8 @@ class FileLook:
             "people": seen.people,
             "low": seen.low,
             "high": seen.high,
-            "judged": seen.judged,
-            "reason": seen.reason,
+            "judged": self.judged,
+            "reason": self.reason,
             "boxes": [list(box) for box in seen.boxes],
         }
 
@@ -119,6 +146,7 @@ def _count_in_video(
     name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool, limits: Limits
 ) -> Iterator[FileLook]:
     count, before, still_since = 0, None, 0.0
+    timeline = FileTimeline()
     try:
         probe = containers.probe_media(path)
         if probe.video in _TEXT_CODECS:
@@ -132,19 +160,24 @@ def _count_in_video(
                 still_since = at
             before = now
             count += 1
-            yield FileLook(
-                name,
-                round(at, 3),
-                picture,
-                take_look(picture, detector, still_s=at - still_since, grey=grey, limits=limits),
-            )
+            seen = take_look(picture, detector, still_s=at - still_since, grey=grey, limits=limits)
+            at = round(at, 3)
+            timed = timeline.feed(picture, seen.candidates, _EPOCH + timedelta(seconds=at)) if seen.judged else None
+            yield FileLook(name, at, picture, seen, timed, timeline)
     except MediaError as error:
         raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None
     if count == 0:
         raise InputError("counting.no_key_frame", file=name)
 
 
-def summarize_clip(found: list[LookResult]) -> tuple[int, int, int] | None:
-    """Return (people, low, high) over all judged looks at a video, as for one block; None if none was judged."""
-    judged = [(s.people, s.low, s.high) for s in found if s.judged]
-    return combine_looks(judged) if judged else None
+def summarize_clip(found: Sequence[FileLook], detector: HeadDetector) -> tuple[int, int, int] | None:
+    """Return (people, low, high) over all judged looks at a video, as for one block; None if none was judged.
+
+    What was found to be a thing in a later look is left out of the earlier ones too.
+    """
+    judged = [
+        PlacedLook((x.seen.people, x.seen.low, x.seen.high), found[-1].mark_things(x), detector.doubt.sure)
+        for x in found
+        if x.judged
+    ]
+    return combine_placed(judged) if judged else None

@@ -16,6 +16,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 REFERENCE_SIZE_PX = 24.0
+DUPLICATE_DISTANCE = 0.4
 _SURE_SCORE = 0.45
 _FAIR_SCORE = 0.30
 _LEAST_SURE_HEADS = 3
@@ -66,6 +67,25 @@ def compute_probabilities(boxes: Floats, scores: Floats, scale: float, weights: 
     """Return the probability of each candidate: N float32, 0 to 1. Arguments as for the features."""
     total = compute_features(boxes, scores, scale) @ np.array(astuple(weights))
     return np.asarray(1 / (1 + np.exp(-total.clip(-30, 30))), np.float32)
+
+
+def find_single_boxes(boxes: Floats, scores: Floats, scale: float) -> npt.NDArray[np.bool_]:
+    """Return which boxes are the best one of their head: N booleans.
+
+    In a dense row two boxes on one head may overlap less than the network's suppression asks for. Centres nearer than
+    DUPLICATE_DISTANCE of the size that heads have at that height of the picture cannot be two heads.
+    """
+    single = np.ones(len(scores), np.bool_)
+    if len(scores) < 2:
+        return single
+    sizes = np.log2(np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)).clip(1e-3)).astype(np.float64)
+    expected = 2 ** _predict_sizes(boxes, sizes, scores, scale)
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(np.float64)
+    for i in np.argsort(-scores, kind="stable"):
+        if single[i]:
+            apart = np.hypot(*(centres - centres[i]).T)
+            single &= ~((apart < DUPLICATE_DISTANCE * np.minimum(expected, expected[i])) & (scores < scores[i]))
+    return single
 
 
 def compute_overlaps(boxes: Floats, scores: Floats) -> Doubles:

@@ -19,12 +19,14 @@ from agent.core.clock import Clock
 from agent.core.errors import MediaError
 from agent.core.model import Look, Segment
 from agent.core.periodic import run_every
-from agent.counting import calibrate, fault_alerts, quality, sound
+from agent.counting import calibrate, estimate, fault_alerts, quality, sound
 from agent.counting.camera_state import CameraState
 from agent.counting.detector import HeadDetector
 from agent.counting.estimate import Polygon
 from agent.counting.limits import LIMITS, Limits
 from agent.counting.look import LookResult, take_look
+from agent.counting.look_row import build_look
+from agent.counting.timeline import CameraTimeline, TimedLook
 from agent.media import containers
 from agent.media.containers import BgrImage
 
@@ -122,6 +124,7 @@ class CountingWorker:
                     self._catalog, camera_id, fault_alerts.PICTURE_ALERTS, fault_alerts.PICTURE_HOLD
                 ),
                 fault_alerts.QualityWatch(self._catalog, camera_id, fault_alerts.SOUND_ALERTS, fault_alerts.SOUND_HOLD),
+                fault_alerts.LivenessAlerts(self._catalog, camera_id),
                 due=self._compute_due(camera_id),
                 reference=quality.ViewFingerprint.from_text(text) if text else None,
             )
@@ -211,11 +214,27 @@ class CountingWorker:
             limits=self._limits,
         )
         heard = quality.judge_sound(samples, sound.SAMPLE_RATE, self._limits)
-        row = _build_look(segment, at, seen, heard, self._detector.version)
+        timed = self._compare_over_time(segment, state, picture, seen, at)
+        row = build_look(segment, at, seen, heard, timed, self._detector)
         self._catalog.looks.add(self._apply_calibration(row))
         state.pictures.feed(seen.reason, at, segment)
         state.sounds.feed(heard.reason, at, segment)
         self._update_reference(segment.camera_id, state, seen, now, at)
+
+    def _compare_over_time(
+        self, segment: Segment, state: CameraState, picture: BgrImage, seen: LookResult, at: datetime
+    ) -> TimedLook | None:
+        """Return what time says of a look; None if its picture cannot be judged."""
+        if not seen.judged:
+            state.liveness.feed(None, at, segment)
+            return None
+        if state.timeline is None or at < state.timeline.last:  # the clock was set back
+            state.timeline = CameraTimeline(self._catalog, segment.camera_id, at)
+        leave_out = self._leave_out.get(segment.camera_id, ())
+        timed = state.timeline.feed(
+            picture, estimate.filter_outside(seen.candidates, leave_out, seen.width, seen.height), at
+        )
+        return replace(timed, finding=state.liveness.feed(timed.finding, at, segment))
 
     def _apply_calibration(self, look: Look) -> Look:
         """Return the look corrected by its camera's calibration; the recall is added to its measures."""
@@ -249,28 +268,6 @@ class CountingWorker:
 
 def _make_view_key(camera_id: str) -> str:
     return f"view.{camera_id}"
-
-
-def _build_look(segment: Segment, at: datetime, seen: LookResult, heard: quality.QualityVerdict, version: str) -> Look:
-    measures = dict(seen.measures) | {f"sound.{name}": value for name, value in heard.measures.items()}
-    return Look(
-        camera_id=segment.camera_id,
-        room_id=segment.room_id,
-        class_id=segment.class_id,
-        date=segment.date,
-        session=segment.session,
-        at=at,
-        people=seen.people,
-        low=seen.low,
-        high=seen.high,
-        judged=seen.judged,
-        reason=seen.reason,
-        boxes=seen.boxes,
-        width=seen.width,
-        height=seen.height,
-        quality=measures,
-        detector=version,
-    )
 
 
 def lower_priority() -> None:

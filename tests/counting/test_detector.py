@@ -172,3 +172,14 @@ def test_drawings_hide_heads_unless_asked(detector: OpenVinoDetector, room: Clas
     assert np.array_equal(shown[inner], picture[inner])
     assert len(np.unique(hidden[inner].reshape(-1, 3), axis=0)) <= 25
     assert np.array_equal(picture, drawn(room, 3))
+
+
+def test_two_boxes_on_one_head_of_a_dense_row_are_one() -> None:
+    """Heads of 40 pixels, 30 apart; a second box on the first one is 12 pixels aside and higher."""
+    row = [(100 + 30 * n, 100, 140 + 30 * n, 140) for n in range(6)]
+    boxes = np.array([*row, (108, 90, 132, 125)], np.float32)
+    scores = np.array([0.9, 0.8, 0.7, 0.8, 0.9, 0.8, 0.5], np.float32)
+    assert scoring.find_single_boxes(boxes, scores, 1.0).tolist() == [True] * 6 + [False]
+    assert scoring.find_single_boxes(boxes[:1], scores[:1], 1.0).tolist() == [True]
+    small = np.array([(100, 100, 110, 110), (108, 100, 118, 110)], np.float32)
+    assert scoring.find_single_boxes(small, scores[:2], 1.0).all(), "far heads are small and near each other"

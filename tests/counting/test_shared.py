@@ -45,7 +45,7 @@ def test_an_empty_hall_is_empty(detector: OpenVinoDetector) -> None:
 
 def test_classroom_clip(detector: OpenVinoDetector) -> None:
     looks = list(files.count_in_file(str(DATA / "videos" / "classroom_cctv_11s_audio.mp4"), detector, 20))
-    whole = files.summarize_clip([x.seen for x in looks])
+    whole = files.summarize_clip(looks, detector)
     assert whole is not None
     assert abs(whole[0] - 14) <= 1
     assert whole[1] <= 14 <= whole[2]

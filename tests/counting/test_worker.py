@@ -127,6 +127,10 @@ def test_makes_up_late_looks_from_finished_recordings(
     assert {"light", "sharpness", "flat", "sound.level_dbfs"} <= set(first.quality)
     assert counter.run_once() == 0
     assert worker(catalog, clock, detector).run_once() == 0, "a restart repeats nothing"
+    assert first.quality["sure"] == detector.doubt.sure
+    places = [[s.place for s in x.sightings or () if s.chance > 0.5] for x in looks]
+    assert [len(p) for p in places] == [3, 3, 6]
+    assert set(places[0]) == set(places[1]) < set(places[2]), "who stays, stays in the same place"
 
 
 @pytest.mark.long

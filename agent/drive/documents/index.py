@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from agent import i18n
 from agent.core import room_gaps
-from agent.core.headcounts import LookFigures, combine_looks
+from agent.core.headcounts import PlacedLook, combine_placed
 from agent.core.model import Gap, Look, Segment, Session
 from agent.drive import class_gaps as book
 from agent.drive.documents.class_view import ClassView
@@ -195,8 +195,8 @@ def _render_curve(
 
 def _five_minutes(looks: Sequence[Look], start: datetime) -> list[tuple[datetime, int]]:
     """Return one headcount for each five minutes with judged looks, by the rule of the attendance figures."""
-    bins: dict[int, list[LookFigures]] = {}
+    bins: dict[int, list[PlacedLook]] = {}
     for look in looks:
         number = int((look.at - start).total_seconds() // 300)
-        bins.setdefault(number, []).append((look.people, look.low, look.high))
-    return [(start + timedelta(seconds=300 * n + 150), combine_looks(seen)[0]) for n, seen in sorted(bins.items())]
+        bins.setdefault(number, []).append(PlacedLook.of(look))
+    return [(start + timedelta(seconds=300 * n + 150), combine_placed(seen)[0]) for n, seen in sorted(bins.items())]

@@ -1,0 +1,177 @@
+"""What the worker keeps of one camera over time: places, things and liveness, with the catalog as their memory."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from agent.catalog import Catalog, StoredPlace
+from agent.core import clock as clocks
+from agent.core.model import PlaceSighting
+from agent.counting import liveness
+from agent.counting.estimate import Box
+from agent.counting.liveness import HeadHistory, LivenessFinding, LivenessWatch
+from agent.counting.places import THING_AFTER, CameraPlaces, KnownThing, PlaceChanges
+from agent.counting.stillness import Plane, make_detail_plane
+from agent.media.containers import BgrImage
+
+HISTORY_DAYS = 30
+PLACES_A_SECOND = 8
+"""Places are numbered from the instant at which the worker begins, so that none gets the number of an earlier run's."""
+LIKELY = 0.6
+"""Probability from which a candidate takes part in liveness."""
+_SAVE_AFTER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedLook:
+    """What time says of one look: a sighting for each candidate, and a finding if the picture is not alive."""
+
+    sightings: tuple[PlaceSighting, ...]
+    finding: LivenessFinding | None = None
+
+
+class FileTimeline:
+    """Places and liveness of one camera or file, without memory beyond it. `first_place`: number of the first place."""
+
+    def __init__(
+        self,
+        first_place: int = 0,
+        things: Sequence[KnownThing] = (),
+        past: Sequence[KnownThing] = (),
+        history: HeadHistory | None = None,
+    ) -> None:
+        self.places = CameraPlaces(first_place, things, past)
+        self.watch = LivenessWatch(history or HeadHistory())
+        self.changes = PlaceChanges()
+        self._photograph: list[KnownThing] = []
+        self._spans: dict[int, list[tuple[datetime, datetime | None]]] = {}
+
+    def mark_things(self, sightings: Sequence[PlaceSighting], at: datetime) -> list[PlaceSighting]:
+        """Return sightings of an earlier look with things marked as is known now."""
+        return [
+            s._replace(
+                thing=s.unchanged and any(a <= at and (b is None or at < b) for a, b in self._spans.get(s.place, ()))
+            )
+            for s in sightings
+        ]
+
+    def feed(self, picture: BgrImage, candidates: Sequence[Box], at: datetime) -> TimedLook:
+        """Add one look whose picture can be judged; `candidates`: x1 y1 x2 y2 in pixels, probability."""
+        height, width = picture.shape[:2]
+        scaled = [((b[0] / width, b[1] / height, b[2] / width, b[3] / height), b[4]) for b in candidates]
+        sightings, self.changes = self.places.feed(make_detail_plane(picture), scaled, at)
+        for thing in self.changes.found:
+            self._spans.setdefault(thing.place_id, []).append((thing.start, None))
+        for thing, ended in self.changes.ended:
+            spans = self._spans.setdefault(thing.place_id, [])
+            self._spans[thing.place_id] = [(a, ended if b is None else b) for a, b in spans]
+        likely = [
+            (box, seen) for box, seen in zip(candidates, sightings, strict=True) if box[4] >= LIKELY and not seen.thing
+        ]
+        heads = liveness.make_fingerprint([box[:4] for box, _ in likely], width, height)
+        finding = self.watch.feed(at.timestamp(), heads) or self._find_photograph(len(likely), at)
+        return TimedLook(tuple(sightings), finding)
+
+    def _find_photograph(self, living: int, at: datetime) -> LivenessFinding | None:
+        """Return a finding if likely heads became things together and nobody else is seen."""
+        likely = {p.place_id for p in self.places.places if p.chance >= LIKELY}
+        stay = {id(p.thing) for p in self.places.places if p.thing is not None}
+        # a thing that was known before and is seen again says nothing about today's picture
+        found = [t for t in self.changes.found if t.place_id in likely and at - t.start >= THING_AFTER]
+        together = [t for t in self._photograph if id(t) in stay] + found
+        newest = max((t.start for t in together), default=at)
+        self._photograph = [t for t in together if newest - t.start <= timedelta(minutes=5)]
+        return liveness.find_photograph([t.start.timestamp() for t in self._photograph], living, at.timestamp())
+
+
+class CameraTimeline(FileTimeline):
+    """The timeline of a camera: things and earlier looks are loaded from the catalog, new things are stored there."""
+
+    def __init__(self, catalog: Catalog, camera_id: str, at: datetime) -> None:
+        stored = catalog.places.of_camera(camera_id, at - timedelta(days=HISTORY_DAYS))
+        known = [(s, thing) for s in stored if (thing := _load_thing(s)) is not None]
+        super().__init__(
+            int(at.timestamp() * PLACES_A_SECOND),
+            [thing for s, thing in known if s.end is None],
+            [thing for s, thing in known if s.end is not None],
+            load_history(catalog, camera_id, at),
+        )
+        self._catalog, self._camera_id, self._saved, self.last = catalog, camera_id, at, at
+
+    def feed(self, picture: BgrImage, candidates: Sequence[Box], at: datetime) -> TimedLook:
+        """Add one look, not earlier than `last`; store what changed."""
+        self.last = at
+        seen = super().feed(picture, candidates, at)
+        for thing in self.changes.found:
+            self._store(thing, at, None)
+            if thing.overruled:  # known again: what an operator said of it still holds
+                self._catalog.places.overrule(self._camera_id, thing.place_id, thing.start, "person", "", at)
+        for thing, ended in self.changes.ended:
+            self._store(thing, at, ended)
+        if not timedelta() <= at - self._saved < _SAVE_AFTER:
+            self._saved = at
+            self._refresh(at)
+        return seen
+
+    def _refresh(self, at: datetime) -> None:
+        """Store the present appearance of the things, and take over the verdicts of operators."""
+        overruled = {
+            (s.place, clocks.format_utc(s.start))
+            for s in self._catalog.places.of_camera(self._camera_id, at)
+            if s.end is None and s.verdict == "person"
+        }
+        for place in self.places.places:
+            if place.thing is not None:
+                place.thing.overruled = (place.place_id, clocks.format_utc(place.thing.start)) in overruled
+                self._store(place.thing, at, None)
+
+    def _store(self, thing: KnownThing, at: datetime, end: datetime | None) -> None:
+        self._catalog.places.put(
+            StoredPlace(
+                self._camera_id, thing.place_id, thing.start, end, at, thing.corners, dump_appearance(thing.crop)
+            )
+        )
+
+
+def load_history(catalog: Catalog, camera_id: str, at: datetime) -> HeadHistory:
+    """Load the fingerprints of a camera's judged looks of the last days."""
+    history = HeadHistory()
+    for moment, width, height, boxes in catalog.looks.list_boxes(camera_id, at - timedelta(days=HISTORY_DAYS), at):
+        heads = liveness.make_fingerprint([(b[0], b[1], b[2], b[3]) for b in boxes if b[4] >= LIKELY], width, height)
+        if len(heads):
+            history.add(moment.timestamp(), heads)
+    history.settle()
+    return history
+
+
+def dump_appearance(crop: Plane) -> str:
+    """Return a thing's smoothed luma as text, for the catalog."""
+    height, width = crop.shape
+    grey = np.rint(crop.clip(0, 255)).astype(np.uint8)
+    return json.dumps({"size": [width, height], "luma": base64.b64encode(grey.tobytes()).decode("ascii")})
+
+
+def parse_appearance(text: str) -> Plane | None:
+    """Parse the result of `dump_appearance`; None if another version or a foreign drive wrote something else."""
+    try:
+        value = json.loads(text)
+        width, height = value["size"]
+        raw = np.frombuffer(base64.b64decode(value["luma"], validate=True), np.uint8)
+    except (ValueError, TypeError, KeyError):
+        return None
+    if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
+        return None
+    return raw.reshape(height, width).astype(np.float32) if raw.size == width * height else None
+
+
+def _load_thing(stored: StoredPlace) -> KnownThing | None:
+    crop = parse_appearance(stored.appearance)
+    if crop is None:
+        return None
+    return KnownThing(stored.place, stored.corners, crop, stored.start, stored.verdict == "person")
