@@ -1,27 +1,40 @@
-"""Looks: the head count of one key frame."""
+"""Looks: the head count of one key frame.
+
+Looks are stated in batches of about a minute: a batch's statement carries the hash over its rows. A look belongs to the batch
+after the newest stated one, from its insertion on.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from agent.catalog.base import CatalogStore, Row, dump_json
+from agent.catalog.outbox import Outbox
 from agent.core import clock as clocks
 from agent.core.model import Look, Session
+from agent.core.statement_model import hash_value
+
+if TYPE_CHECKING:
+    from agent.contract.statements import LooksStatement
 
 
 class Looks:
     """Table `looks`."""
 
-    def __init__(self, store: CatalogStore) -> None:
+    def __init__(self, store: CatalogStore, outbox: Outbox) -> None:
         self._store = store
+        self._outbox = outbox
 
     def add(self, look: Look) -> None:
         """Insert a look; a second one of the same camera and instant is ignored."""
         with self._store.write() as db:
             db.execute(
                 "insert into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, reason,"
-                " boxes, width, height, quality, detector) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " boxes, width, height, quality, detector, batch) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                " coalesce((select batch from logs where current = 1), 0) + 1)"
                 " on conflict (camera_id, at) do nothing",
                 [
                     look.camera_id,
@@ -42,6 +55,29 @@ class Looks:
                     look.detector,
                 ],
             )
+
+    def state(self, at: datetime) -> int:
+        """State the looks added since the last call, a statement for each half-day; return how many looks."""
+        with self._store.write() as db:
+            where = "batch > coalesce((select batch from logs where current = 1), 0)"
+            rows = self._store.rows(f"select * from looks where {where}")  # noqa: S608 - own condition
+            if not rows:
+                return 0
+            groups: dict[tuple[int, str, str, str], list[Row]] = {}
+            for row in rows:
+                groups.setdefault((row["batch"], row["class_id"], row["date"], row["session"]), []).append(row)
+            for (batch, class_id, day, session), items in sorted(groups.items()):
+                data: LooksStatement = {
+                    "class_id": class_id,
+                    "date": day,
+                    "session": session,
+                    "batch": batch,
+                    "count": len(items),
+                    "sha256": hash_looks(items),
+                }
+                self._outbox.put(f"looks/{class_id}/{day}/{session}", "looks", data, at)
+            db.execute("update logs set batch = ? where current = 1", [max(row["batch"] for row in rows)])
+        return len(rows)
 
     def of_half_day(self, class_id: str, day: date, session: Session) -> list[Look]:
         rows = self._store.rows(
@@ -66,6 +102,21 @@ class Looks:
             "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.format_utc(start)]
         )
         return [_to_look(row) for row in rows]
+
+
+def hash_looks(rows: Iterable[Row]) -> str:
+    """Return the SHA-256 of the canonical form of a batch of rows by instant and camera, without ID and batch number.
+
+    Columns that a later version adds are left out by name there, so that this value can be computed for ever.
+    """
+    told = [{name: row[name] for name in _STATED} for row in rows]
+    return hash_value(sorted(told, key=lambda row: (row["at"], row["camera_id"])))
+
+
+_STATED = (
+    "camera_id", "room_id", "class_id", "date", "session", "at", "people", "low", "high", "judged", "reason", "boxes",
+    "width", "height", "quality", "detector",
+)  # fmt: skip
 
 
 def _to_look(row: Row) -> Look:
