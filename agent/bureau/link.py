@@ -19,6 +19,7 @@ from agent.bureau.dispatcher import Dispatcher, Handler
 from agent.bureau.options import BureauOptions
 from agent.bureau.outbox_sender import OutboxSender
 from agent.bureau.own_state import StateTopic
+from agent.bureau.read_back import READ_BACK_TOPICS, BrokerKnowledge
 from agent.bureau.retained import RetainedReconciler
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.bureau.warnings import LinkWarnings
@@ -69,6 +70,7 @@ class BureauLink:
         self._suspects = SuspectMessages(options.aside_pause_s)
         self._hunting = False
         self._warnings = LinkWarnings(catalog)
+        self._known = BrokerKnowledge(catalog, clock, options)
         self._mirror = RetainedReconciler(catalog, clock, options, classes)
         self._dispatcher = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
         self._status = LinkStatus(False, clock.now(), None)
@@ -114,7 +116,7 @@ class BureauLink:
             self._welcome()
             self._own.connecting()
             self._rebirth_due, self._dispatcher.largest = False, connection.largest
-            connection.subscribe([self._topic(t) for t in ("classes/+", "request/+", "state")])
+            self._read_back(connection, stop)
             sender = OutboxSender(
                 connection, self._catalog, self._clock, self._options, lambda: self._birth(connection), self._suspects
             )
@@ -122,6 +124,26 @@ class BureauLink:
             clean = self._serve(connection, sender, stop)
         finally:
             connection.close(clean=clean)
+
+    def _read_back(self, connection: BrokerConnection, stop: threading.Event) -> None:
+        """Subscribe, and hear what the broker knows of this box before anything is sent that could replace it.
+
+        Raises BureauError.
+        """
+        self._known.start()
+        topics = (*READ_BACK_TOPICS, "classes/+", "request/+", "witness/+")
+        connection.subscribe([self._topic(topic) for topic in topics])
+        deadline, quiet = time.monotonic() + self._options.ack_timeout_s, 0.0
+        while not stop.is_set() and (connection.is_subscribing() or time.monotonic() < quiet):
+            connection.step(min(0.05, self._options.readback_s))
+            if connection.is_subscribing():
+                quiet = time.monotonic() + self._options.readback_s
+                if time.monotonic() > deadline:
+                    raise BureauError("bureau.no_ack", seconds=round(self._options.ack_timeout_s))
+        for message in connection.inbox:
+            if message.retained:
+                self._known.take(message)
+        self._known.conclude()
 
     def _open(self, connection: BrokerConnection, will: bytes) -> None:
         try:
@@ -166,7 +188,7 @@ class BureauLink:
             overwritten = self._own.take(message)
             if sender.born and not message.retained:
                 self._rebirth_due = overwritten
-        else:
+        else:  # what the box itself published under its other own topics was read before; the dispatcher passes it over
             self._dispatcher.take(message)
 
     def _be_born_again(self, connection: BrokerConnection, sender: OutboxSender) -> None:

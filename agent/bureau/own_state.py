@@ -16,6 +16,7 @@ from typing import Literal
 from agent import i18n
 from agent.bureau.connection import ReceivedMessage
 from agent.bureau.envelope import unwrap, wrap
+from agent.bureau.heartbeat import build_position
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.contract.box import StateBody
@@ -50,6 +51,7 @@ class StateTopic:
             "boot_id": self._boot_id,
             "version": self._version,
             "since": clocks.format_local(since, self._catalog.zone),
+            "statements": build_position(self._catalog.statements.current()),
         }
         return wrap(
             event_id=str(uuid.uuid4()),

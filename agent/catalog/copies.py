@@ -102,6 +102,11 @@ def _insert(connection: sqlite3.Connection) -> int:
             # by name: a copy made by an older version lacks columns that were added later
             shared = ", ".join(sorted(_list_columns(connection, "old", name) & _list_columns(connection, "main", name)))
             connection.execute(f"insert or ignore into main.{name} ({shared}) select {shared} from old.{name}")  # noqa: S608
+    if "logs" in there:
+        # only to name the log before, should a new one begin: the drive knows better which number was the last
+        connection.execute(
+            "insert or ignore into main.logs select log, cause, number, hash, batch, 0, began_at from old.logs"
+        )
     columns = "event_id, topic, type, data, retained, created_at, expires_at"
     if "outbox" in there:
         connection.execute(

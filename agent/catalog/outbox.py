@@ -17,7 +17,7 @@ from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
 from agent.catalog.statements import Statements, to_statement
 from agent.core import clock as clocks
 from agent.core.model import JsonObject
-from agent.core.statement_model import STATEMENT_TYPES, LogCause, Statement
+from agent.core.statement_model import STATEMENT_TYPES, LogCause, LogPosition, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,10 @@ class Outbox:
             )
         return statement
 
-    def begin_log(self, cause: LogCause, at: datetime) -> None:
+    def begin_log(self, cause: LogCause, at: datetime, before: LogPosition | None = None) -> None:
         """Begin a new log; its first statement names the cause, and the log before as far as it is known."""
         with self._store.write():
-            data = self._statements.start_log(cause, at)
+            data = self._statements.start_log(cause, at, before)
             self.put("log", "log", data, at)
 
     def _find_cause(self) -> LogCause:

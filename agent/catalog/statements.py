@@ -46,10 +46,12 @@ class Statements:
         rows = self._store.rows("select * from logs order by current, began_at")
         return [LogPosition(row["log"], row["number"], row["hash"]) for row in rows]
 
-    def start_log(self, cause: LogCause, at: datetime) -> dict[str, object]:
-        """Make a new log the current one; return the data of its first statement, which the caller appends."""
-        known = self.ends()
-        before = known[-1] if known else None
+    def start_log(self, cause: LogCause, at: datetime, before: LogPosition | None = None) -> dict[str, object]:
+        """Make a new log the current one; return the data of its first statement, which the caller appends.
+
+        `before`: the newest place of the log before where somebody else knows it better.
+        """
+        before = before or next(reversed(self.ends()), None)
         with self._store.write() as db:
             row = self._store.row("select coalesce(max(batch), 0) as batch from looks")
             db.execute("update logs set current = 0")

@@ -26,8 +26,11 @@ class LogStatement(TypedDict):
     """A statement log begins."""
 
     cause: Annotated[
-        Literal["first", "upgraded", "lost"],
-        Field(description="A new box; a box of a version without statements; a box that lost catalog and drive"),
+        Literal["first", "upgraded", "lost", "rollback"],
+        Field(
+            description="A new box; a box of a version without statements; a box that lost catalog and drive; a box that"
+            " found the broker to know more of its log than itself"
+        ),
     ]
     before: Annotated[PositionBody | None, Field(description="The log before, as far as the box knows it")]
 

@@ -22,8 +22,9 @@ STATEMENT_TYPES = frozenset({
     "log", "agent", "segment", "looks", "attendance", "alert", "gaps", "camera", "chain", "papers", "journal", "drive",
 })  # fmt: skip
 """Message names (last part of the CloudEvents type) that are statements."""
-LogCause = Literal["first", "upgraded", "lost"]
-"""Why a log begins: a new box; a box of a version without statements; a box that lost catalog and drive."""
+LogCause = Literal["first", "upgraded", "lost", "rollback"]
+"""Why a log begins: a new box; a box of a version without statements; a box that lost catalog and drive; a box that found
+the broker to know more of its log than itself."""
 REPLAYED = "replayed"
 """Key in `data` that says how a message was delivered; it is not part of the statement."""
 _LOG = re.compile(r"[0-9a-f]{32}")

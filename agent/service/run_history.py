@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from agent import i18n
 from agent.catalog import Catalog
@@ -16,6 +17,9 @@ from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.periodic import run_every
+
+if TYPE_CHECKING:
+    from agent.contract.statements import AgentStatement
 
 ALIVE_S = 5.0
 _STALE = timedelta(seconds=4 * ALIVE_S)
@@ -42,10 +46,11 @@ class RunHistory:
         self._offset: float | None = None
         self._step: datetime | None = None
         self._before: datetime | None = None
+        self._version = ""
 
     def begin(self, version: str) -> None:
         """Record the start and, where the last run crashed, what happened since."""
-        now = self._clock.now()
+        now, self._version = self._clock.now(), version
         past = self._past()
         self._before = past.last if past else None
         if self._catalog.alerts.open_one(AlertKind.CLOCK_STEPPED, "clock"):
@@ -54,8 +59,11 @@ class RunHistory:
             self._crashed(past, now)
         elif past is not None:
             self._away("agent.down", past.last, now)
-        self._catalog.events.add("agent.started", now, detail={"version": version, "machine_boot": self._machine_boot})
         with self._catalog.store.write():
+            self._catalog.events.add(
+                "agent.started", now, detail={"version": version, "machine_boot": self._machine_boot}
+            )
+            self._state("started", now)
             self._catalog.facts.put("machine_boot", self._machine_boot)
             self._catalog.facts.put("alive", clocks.format_utc(now))
             self._catalog.facts.forget("stopped")
@@ -63,10 +71,21 @@ class RunHistory:
     def end(self) -> None:
         """Record that the run ends in order."""
         now = self._clock.now()
-        self._catalog.events.add("agent.stopped", now)
         with self._catalog.store.write():
+            self._catalog.events.add("agent.stopped", now)
+            self._state("stopped", now)
             self._catalog.facts.put("alive", clocks.format_utc(now))
             self._catalog.facts.put("stopped", clocks.format_utc(now))
+
+    def _state(self, state: Literal["started", "stopped"], now: datetime) -> None:
+        last = self._before if state == "started" else None
+        data: AgentStatement = {
+            "state": state,
+            "version": self._version,
+            "last_alive": clocks.format_local(last, self._catalog.zone) if last else None,
+            "clock": self._clock.trust(),
+        }
+        self._catalog.outbox.put("agent", "agent", data, now)
 
     def run(self, stop: threading.Event) -> None:
         run_every(self._clock, stop, ALIVE_S, self.run_once, first_s=ALIVE_S)
