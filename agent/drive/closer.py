@@ -168,7 +168,7 @@ class HalfDayCloser:
         for part in left:
             if self._is_over(layout.parse_class_id(folder), part, classes):
                 if closing.list_waiting_files(path, part):
-                    closed.append(self._close(drive, folder, part))
+                    closed.append(self._close(drive, folder, part, classes))
                 self._complete.add((*key, part))
         if all((*key, part) in self._complete for part in left):
             self._scanned.add(key)
@@ -236,12 +236,14 @@ class HalfDayCloser:
             if closed.link and known.get((closed.link.date, closed.link.session), 0) < closed.link.sequence:
                 closing.record_link(self._catalog, drive, closed.link, closed.head, self._clock.now())
 
-    def _close(self, drive: Drive, folder: str, half_day: PurePosixPath) -> ChainLink:
+    def _close(
+        self, drive: Drive, folder: str, half_day: PurePosixPath, classes: Sequence[TrainingClass]
+    ) -> ChainLink:
         key = layout.parse_half_day(half_day)
         assert key is not None
         class_id, now = layout.parse_class_id(folder), self._clock.now()
         self._catalog.looks.state(now)
-        gaps = class_gaps.find_class_gaps(self._catalog, self._classes(), class_id, now, *key)
+        gaps = class_gaps.find_class_gaps(self._catalog, classes, class_id, now, *key)
         stated_papers.state_gaps(self._catalog, class_id, *key, gaps, now)
         self._mark_changed(self._journal.complete(drive))
         last = self._catalog.chain.last(class_id)

@@ -14,6 +14,7 @@ from agent.catalog import Catalog
 from agent.catalog.audit import compute_row_hash
 from agent.catalog.changes import RowChange
 from agent.core.model import Session
+from agent.drive.journal_writer import Journal
 from agent.drive import journal, layout, verify
 from agent.drive.seal import Sealer
 from tests.support.drive_factory import DriveSite, at, site
@@ -117,11 +118,11 @@ def box(tmp_path: Path) -> DriveSite:
     for action in ("view.class", "watch", "clip"):
         made.catalog.audit.add(made.clock.now(), "检查员@10.0.0.9", action, "C1", {"why": "抽查"})
     made.catalog.audit.add(made.clock.now(), "检查员@10.0.0.9", "view.class", "C2")
-    journal.Journal(made.catalog, made.clock, made.catalog.zone).flush(made.drive)
+    Journal(made.catalog, made.clock, made.catalog.zone).flush(made.drive)
     made.clock.time = at("20:00")
     made.closer().run_once()
     Sealer(made.drive, made.clock, made.catalog, made.classes, made.key_dir).one_class("C1")
-    journal.Journal(made.catalog, made.clock, made.catalog.zone).flush(made.drive)
+    Journal(made.catalog, made.clock, made.catalog.zone).flush(made.drive)
     return made
 
 
