@@ -38,9 +38,7 @@ def accept_witness(
     if found.box != box or found.class_id != class_id or links.get(found.sequence) != found.head:
         raise BureauError("bureau.witness_other", class_id=class_id)
     key = options.witness_key
-    if key and not keys.verify_signature(
-        text.encode(), signature.encode(), key, namespace=keys.WITNESS_NAMESPACE
-    ):
+    if key and not keys.verify_signature(text.encode(), signature.encode(), key, namespace=keys.WITNESS_NAMESPACE):
         raise BureauError("bureau.witness_unsigned", class_id=class_id)
     catalog.witnesses.put(StoredWitness(class_id, found.sequence, found.head, now, text, signature))
     return True

@@ -108,7 +108,9 @@ def _insert(connection: sqlite3.Connection) -> int:
             "insert or ignore into main.logs select log, cause, number, hash, batch, 0, began_at from old.logs"
         )
     if "statements" in there:
-        stated = "log, number, previous, hash, event_id, subject, type, time, data, class_id, date, session, told, made_at"
+        stated = (
+            "log, number, previous, hash, event_id, subject, type, time, data, class_id, date, session, told, made_at"
+        )
         connection.execute(
             f"insert or ignore into main.statements ({stated}) select {stated} from old.statements"  # noqa: S608
             " where event_id in (select event_id from old.outbox where retained = 0)"

@@ -31,6 +31,7 @@ class Looks:
     def add(self, look: Look) -> None:
         """Insert a look; a second one of the same camera and instant is ignored."""
         with self._store.write() as db:
+            self._outbox.ensure_log(look.at)
             db.execute(
                 "insert into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, reason,"
                 " boxes, width, height, quality, detector, batch) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
@@ -76,7 +77,7 @@ class Looks:
                     "sha256": hash_looks(items),
                 }
                 self._outbox.put(f"looks/{class_id}/{day}/{session}", "looks", data, at)
-            db.execute("update logs set batch = ? where current = 1", [max(row["batch"] for row in rows)])
+            db.execute("update logs set batch = max(batch, ?) where current = 1", [max(row["batch"] for row in rows)])
         return len(rows)
 
     def of_half_day(self, class_id: str, day: date, session: Session) -> list[Look]:

@@ -82,8 +82,8 @@ class Outbox:
             if retained and topic.startswith(_REPEATED):
                 db.execute("delete from outbox where topic = ?", [topic])
             if type_ in STATEMENT_TYPES:
-                if type_ != "log" and self._statements.current() is None:
-                    self.begin_log(self._find_cause(), at)
+                if type_ != "log":
+                    self.ensure_log(at)
                 statement = self._statements.append(event_id, topic, type_, data, at)
             if retained:
                 db.execute(
@@ -105,6 +105,11 @@ class Outbox:
                 ],
             )
         return statement
+
+    def ensure_log(self, at: datetime) -> None:
+        """Begin a log where the catalog has none."""
+        if self._statements.current() is None:
+            self.begin_log(self._find_cause(), at)
 
     def begin_log(self, cause: LogCause, at: datetime, before: LogPosition | None = None) -> None:
         """Begin a new log; its first statement names the cause, and the log before as far as it is known."""

@@ -54,10 +54,12 @@ class Statements:
         before = before or next(reversed(self.ends()), None)
         with self._store.write() as db:
             row = self._store.row("select coalesce(max(batch), 0) as batch from looks")
+            # a box that lost its catalog must not number batches of looks as before
+            batch = max(int(row["batch"]) if row else 0, int(at.timestamp() // 60))
             db.execute("update logs set current = 0")
             db.execute(
                 "insert into logs values (?, ?, 0, ?, ?, 1, ?)",
-                [uuid.uuid4().hex, cause, GENESIS_HASH, row["batch"] if row else 0, clocks.format_utc(at)],
+                [uuid.uuid4().hex, cause, GENESIS_HASH, batch, clocks.format_utc(at)],
             )
         return {"cause": cause, "before": before.as_data() if before else None}
 
@@ -118,7 +120,11 @@ class Statements:
 
     def lowest_kept(self, log: str) -> int:
         """Return the number from which the catalog holds the log without a hole up to its newest statement."""
-        row = self._store.row("select min(number) as n from statements where log = ?", [log])
+        row = self._store.row(
+            "select max(number) as n from statements s where log = ? and not exists"
+            " (select 1 from statements b where b.log = s.log and b.number = s.number - 1)",
+            [log],
+        )
         return int(row["n"] or 1) if row else 1
 
     def delivered(self) -> int:
@@ -126,9 +132,7 @@ class Statements:
         newest = self.current()
         if newest is None:
             return 0
-        row = self._store.row(
-            "select min(number) as n from statements where log = ? and told = 0", [newest.log]
-        )
+        row = self._store.row("select min(number) as n from statements where log = ? and told = 0", [newest.log])
         return newest.number if row is None or row["n"] is None else int(row["n"]) - 1
 
     def prune(self, before: datetime) -> int:

@@ -17,12 +17,15 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock, get_local_day
 from agent.core.errors import DriveError, InputError
 from agent.drive import Drive, creation, files, identity, keys, monitor, rebuild, seal, status, verify
+from agent.drive.against import read_bureau_list
 from agent.drive.progress import ProgressBar
+from agent.drive.report import VerifyReport
 from agent.settings.schema import Settings
 from agent.setup import mount_check
 
 _GIGABYTE = 1e9
 _MOST_SYSTEM_FILES = 10
+_MOST_LEFT_OUT = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,6 +55,8 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
     if name == "verify":
         part.add_argument("--key", type=Path, metavar="FILE")
         part.add_argument("--head", action="append", default=[], metavar="HASH")
+        part.add_argument("--witness", type=Path, metavar="FILE", help=i18n.translate("drive.help_witness"))
+        part.add_argument("--against", type=Path, metavar="FILE", help=i18n.translate("drive.help_against"))
     if name in ("verify", "seal"):
         part.add_argument("--class", dest="class_id", metavar="ID")
     if name == "seal":
@@ -175,8 +180,18 @@ def _verify(args: argparse.Namespace) -> int:
     if args.class_id and drive.find_class(args.class_id) is None:
         raise InputError("drive.no_class", class_id=args.class_id[:64], root=drive.root)
     began = time.monotonic()
+    witness = keys.read_public_key_file(args.witness) if args.witness else None
+    against = read_bureau_list(args.against) if args.against else None
     with ProgressBar(verify.count_drive_bytes(drive), sys.stderr) as bar:
-        report = verify.verify_drive(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
+        report = verify.verify_drive(
+            drive,
+            key=key,
+            heads=args.head,
+            witness=witness,
+            against=against,
+            progress=bar.advance,
+            only=args.class_id,
+        )
     seconds = max(1e-3, time.monotonic() - began)
     system = report.system_files()
     for problem in [*report.faults(), *system[:_MOST_SYSTEM_FILES]]:
@@ -189,6 +204,7 @@ def _verify(args: argparse.Namespace) -> int:
         common.print_message(i18n.translate("drive.more_system_files", count=len(system) - _MOST_SYSTEM_FILES))
     for where in report.unclosed:
         common.print_message(i18n.translate("drive.unclosed", path=common.escape_control(where)))
+    _print_cover(report)
     if drive.public_key == "" and key is None:
         common.print_message(i18n.translate("drive.verify_unsigned"))
     verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
@@ -212,10 +228,26 @@ def _verify(args: argparse.Namespace) -> int:
             "half_days": report.half_days,
             "audited": report.audited,
             "unclosed": report.unclosed,
+            "statements": report.statements,
+            "newest": report.newest.as_data() if report.newest else None,
+            "left_out": report.left_out,
+            "witnessed": [{"path": path, "witness": name, "at": at} for path, name, at in report.witnessed],
+            "unwitnessed": report.unwitnessed,
             "problems": [asdict(p) for p in report.problems],
         },
     )
     return 0 if report.ok else 1
+
+
+def _print_cover(report: VerifyReport) -> None:
+    """Print what was countersigned, and what the verdict does not cover."""
+    for path, name, at in report.witnessed:
+        common.print_message(i18n.translate("drive.witnessed", path=common.escape_control(path), witness=name, at=at))
+    for path in report.unwitnessed:
+        common.print_message(i18n.translate("drive.unwitnessed", path=common.escape_control(path)))
+    for kind, paths in report.left_out.items():
+        for path in paths[:_MOST_LEFT_OUT]:
+            common.print_message(i18n.translate(f"drive.left_out.{kind}", path=common.escape_control(path)))
 
 
 def _seal(args: argparse.Namespace) -> int:

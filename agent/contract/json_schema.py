@@ -216,7 +216,8 @@ def _envelope() -> Schema:
         "time": build_schema(TimeText),
         "datacontenttype": {"const": "application/json"},
         "replayed": {"const": True, "description": "Stands only on messages that are delivered late"},
-        "statementlog": text | {"pattern": "^[0-9a-f]{32}$", "description": "The box's statement log; see docs/proof.md"},
+        "statementlog": text
+        | {"pattern": "^[0-9a-f]{32}$", "description": "The box's statement log; see docs/proof.md"},
         "statementnumber": {"type": "integer", "minimum": 1, "description": "Counts from 1 in the log, without a hole"},
         "statementprevious": digest | {"description": "statementhash of the number before; zeros for number 1"},
         "statementhash": digest | {"description": "SHA-256 of the statement in RFC 8785 form"},

@@ -236,9 +236,7 @@ class HalfDayCloser:
             if closed.link and known.get((closed.link.date, closed.link.session), 0) < closed.link.sequence:
                 closing.record_link(self._catalog, drive, closed.link, closed.head, self._clock.now())
 
-    def _close(
-        self, drive: Drive, folder: str, half_day: PurePosixPath, classes: Sequence[TrainingClass]
-    ) -> ChainLink:
+    def _close(self, drive: Drive, folder: str, half_day: PurePosixPath, classes: Sequence[TrainingClass]) -> ChainLink:
         key = layout.parse_half_day(half_day)
         assert key is not None
         class_id, now = layout.parse_class_id(folder), self._clock.now()

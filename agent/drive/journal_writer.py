@@ -7,7 +7,7 @@ half-day is closed and when a day ends: lines cut out or emptied later differ fr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
@@ -144,7 +144,7 @@ class Journal:
             self._catalog.outbox.put("drive", "drive", data, self._clock.now())
         current = self._catalog.statements.current()
         assert current is not None
-        rows = self._catalog.changes.statements_from(current.log, first) if begun else self._all_rows(drive)
+        rows = self._rows_lacking(drive, current.log, first, begun=begun)
         source = iter(rows)
         while batch := list(islice(source, _BATCH)):
             self._append(drive, folder, batch)
@@ -170,13 +170,16 @@ class Journal:
     def _hold(self, drive: Drive, log: str, number: int) -> None:
         self._catalog.facts.put(f"journal.{drive.drive_id}.held", f"{log}:{number}")
 
-    def _all_rows(self, drive: Drive) -> Iterable[RowChange]:
-        """Yield all rows except looks and segments on other drives, for a drive new to this box."""
-        return (
-            change
-            for change in self._catalog.changes.everything()
-            if change.table != "looks" and (change.table != "segments" or change.row["drive_id"] == drive.drive_id)
-        )
+    def _rows_lacking(self, drive: Drive, log: str, first: int, *, begun: bool) -> Iterator[RowChange]:
+        """Yield the statements from a number on; for a drive new to this box all other rows before them.
+
+        Looks and segments on other drives are left out.
+        """
+        for change in () if begun else self._catalog.changes.everything():
+            elsewhere = change.table == "segments" and change.row["drive_id"] != drive.drive_id
+            if change.table not in ("looks", "statements") and not elsewhere:
+                yield change
+        yield from self._catalog.changes.statements_from(log, first)
 
     def _append(self, drive: Drive, folder: Path, changes: Iterable[RowChange]) -> None:
         name = f"{get_local_day(self._clock.now(), self._zone).isoformat()}.jsonl"

@@ -23,9 +23,12 @@ from agent.core.clock import Clock
 from agent.core.errors import InputError
 from agent.drive import chain, closing, durable, files, journal, keys, layout, stated_papers, sums, system_files
 from agent.drive.documents import class_view, handover
+from agent.drive.drive_log import read_drive_log
 from agent.drive.identity import DEFAULT_ZONE, Drive, build_seal_path, to_drive_error
 from agent.drive.journal_writer import Journal
 from agent.drive.label import encode_text_file, to_one_line
+from agent.drive.papers_check import check_papers
+from agent.drive.report import VerifyReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class Sealer:
             # create the folder for later corrections now: the class folder becomes read-only
             self.drive.make_folder(f"{folder}/{layout.CORRECTIONS}")
             self._write_documents(folder, now)
+            self._check_documents(folder)
             page = handover.build_handover_page(
                 self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to
             )
@@ -179,7 +183,13 @@ class Sealer:
                 rows = self.catalog.changes.of_half_day(class_id, *key, self.drive.drive_id)
                 known = {s.path: s.sha256 or "" for s in self.catalog.segments.of_class(class_id, *key)}
             link, head = closing.close_half_day(
-                self.drive, folder, half_day, rows=rows, before=before, known=known, key_dir=self.key_dir,
+                self.drive,
+                folder,
+                half_day,
+                rows=rows,
+                before=before,
+                known=known,
+                key_dir=self.key_dir,
                 position=self.catalog.statements.current() if self.catalog else None,
             )
             if self.catalog:
@@ -197,6 +207,14 @@ class Sealer:
         durable.write_file(
             self.drive.root / folder / layout.RECORD, journal.format_rows(self.catalog.changes.of_class(class_id))
         )
+
+    def _check_documents(self, folder: str) -> None:
+        """Refuse documents that disagree with the records: a seal would sign them. Raises InputError, OSError."""
+        report = VerifyReport()
+        log = read_drive_log(self.drive.root, [folder])
+        check_papers(self.drive, report, log, folder)
+        for problem in report.faults():
+            raise InputError("drive.seal_papers", path=problem.path, detail=problem.detail)
 
     def _update_catalog(self, now: datetime) -> None:
         """Store in the catalog that the drive is sealed or handed over, with time and recipient."""

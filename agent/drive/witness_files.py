@@ -18,7 +18,9 @@ def write_waiting_witnesses(catalog: Catalog, drive: Drive) -> int:
     Raises DriveError.
     """
     waiting = catalog.witnesses.waiting()
-    links = {(link.class_id, link.sequence): link for found in waiting for link in catalog.chain.of_class(found.class_id)}
+    links = {
+        (link.class_id, link.sequence): link for found in waiting for link in catalog.chain.of_class(found.class_id)
+    }
     written = 0
     for found in waiting:
         link = links.get((found.class_id, found.sequence))
@@ -41,9 +43,13 @@ def write_waiting_witnesses(catalog: Catalog, drive: Drive) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WitnessCheck:
-    """A closing's countersignature. `text` is None where there is none; `good`: it is by the key given, over this head."""
+    """A closing's countersignature.
+
+    `present`: there is a file; `text` is None where it cannot be read; `good`: it is by the key given, over this head.
+    """
 
     path: str
+    present: bool = False
     text: WitnessText | None = None
     good: bool = False
 
@@ -57,9 +63,9 @@ def check_witness(class_path: Path, closed: chain.HalfDayClosing, key: str) -> W
         raw = files.read_small_file(file, MAX_WITNESS, below=class_path)
         proof = files.read_small_file(file.with_name(f"{name}.sig"), files.MAX_SIGNATURE, below=class_path)
         text = parse_witness_text(raw.decode("utf-8"))
-    except (FileNotFoundError, files.UnfitFileError):
-        return WitnessCheck(where)
-    except ValueError:
-        return WitnessCheck(where, None, False)
+    except FileNotFoundError:
+        return WitnessCheck(where, files.classify_path(file) is not None)
+    except (files.UnfitFileError, ValueError):
+        return WitnessCheck(where, True)
     signed = keys.verify_signature(raw, proof, key, namespace=keys.WITNESS_NAMESPACE)
-    return WitnessCheck(where, text, signed and text.head == closed.head)
+    return WitnessCheck(where, True, text, signed and text.head == closed.head)
