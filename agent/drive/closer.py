@@ -100,6 +100,9 @@ class HalfDayCloser:
                     self._journal.state(drive)
                     self._journal.flush(drive)
 
+    def _sync(self, drive: Drive) -> None:
+        self._mark_changed(self._journal.sync(drive))
+
     def _state_looks(self) -> None:
         """State the looks of the last minute."""
         if self._clock.monotonic() >= self._looks_due:
@@ -148,7 +151,7 @@ class HalfDayCloser:
             self._documents_written_at[(drive.drive_id, class_id)] = self._clock.monotonic()
             if not drive.is_sealed(folder):
                 view = self._gather_view(drive, cls, classes)
-                stated_papers.write_stated_documents(self._catalog, drive, view)
+                stated_papers.write_stated_documents(self._catalog, drive, view, self._sync)
         return closed
 
     def _close_all(

@@ -102,17 +102,18 @@ class Journal:
         self._catalog.outbox.put("journal", "journal", data, self._clock.now())
         self._stated_size = prefix.size
 
-    def complete(self, drive: Drive) -> set[ClassHalfDay]:
-        """Write all statements to a drive before a half-day on it is closed, as `flush`; also to one that is not in use.
+    def sync(self, drive: Drive) -> set[ClassHalfDay]:
+        """Write all that a drive lacks of the log, also to one that is not in use; return as `flush`. Raises DriveError."""
+        if self._catalog.facts.get("journal.current") in (None, drive.drive_id):
+            return self.flush(drive)
+        self._bring(drive, drive.make_folder(journal.JOURNAL_FOLDER), all_missing=True)
+        return set()
 
-        Raises DriveError.
-        """
-        if self._catalog.facts.get("journal.current") not in (None, drive.drive_id):
-            self._bring(drive, drive.make_folder(journal.JOURNAL_FOLDER), all_missing=True)
-            return set()
-        touched = self.flush(drive)
+    def complete(self, drive: Drive) -> set[ClassHalfDay]:
+        """Do as `sync`, and state the journal, before a half-day on the drive is closed. Raises DriveError."""
+        touched = self.sync(drive)
         self.state(drive)
-        return touched | self.flush(drive)
+        return touched | self.sync(drive)
 
     def _end_day(self, drive: Drive, name: str) -> None:
         """State the newest file before `name` as a whole, if that was not done. Raises OSError."""

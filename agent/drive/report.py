@@ -83,6 +83,10 @@ class VerifyReport:
         if path not in paths:
             paths.append(path)
 
+    def is_named(self, path: str) -> bool:
+        """Return whether a problem of this path was reported."""
+        return any(named == path for _, named in self._reported)
+
     def add(self, kind: str, path: str, detail: str = "") -> None:
         """Add a problem once per kind and path."""
         if (kind, path) not in self._reported:

@@ -202,8 +202,12 @@ class Sealer:
         if self.catalog is None or cls is None:
             return
         seen = class_view.gather_class_view(self.catalog, self.drive, cls, self.classes, now)
-        stated_papers.write_stated_documents(self.catalog, self.drive, class_view.mark_sealed(seen))
-        Journal(self.catalog, self.clock, self.catalog.zone).complete(self.drive)
+        stated_papers.write_stated_documents(
+            self.catalog,
+            self.drive,
+            class_view.mark_sealed(seen),
+            Journal(self.catalog, self.clock, self.catalog.zone).complete,
+        )
         durable.write_file(
             self.drive.root / folder / layout.RECORD, journal.format_rows(self.catalog.changes.of_class(class_id))
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from agent.contract.statements import GapsStatement, PapersStatement
 
 
-def write_stated_documents(catalog: Catalog, drive: Drive, view: ClassView) -> None:
+def write_stated_documents(catalog: Catalog, drive: Drive, view: ClassView, sync: Callable[[Drive], object]) -> None:
     """State the gaps and documents of a class, then write the documents that changed. Raises DriveError.
 
-    Stated first: a kill between the two leaves a document that the statement before names.
+    `sync` brings the statements to the drive's journal before the documents: a kill between the two leaves a document that the
+    statement before names, and never one that no statement on the drive names.
     """
     closed = {(link.date, link.session) for link in catalog.chain.of_class(view.cls.class_id)}
     for day, session in sorted(closed, key=lambda key: (key[0], key[1].order)):
         state_gaps(catalog, view.cls.class_id, day, session, view.gaps, view.now)
     documents = class_documents.build_documents(catalog, view)
     _state_documents(catalog, drive, view, documents)
+    sync(drive)
     class_documents.write_changed(drive, view.folder, documents)
 
 
