@@ -3,8 +3,8 @@
 Order on a new connection: first retained messages (the newest of each topic for a broker that came back empty, then what
 waits for those topics), then the birth, then the rest. So a subscriber that finds the box `online` finds its retained state
 correct. A statement is held back until the drive in use has it (at most `hold_s`): a box that loses its catalog then never
-has to say another thing under a number that it has sent. Of a retained topic's waiting messages only the newest is sent with the retain flag: a late subscriber never gets an
-old one.
+has to say another thing under a number that it has sent. Of a retained topic's waiting messages only the newest is sent
+with the retain flag: a late subscriber never gets an old one.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def accept_witness(
     except ValueError:
         raise BureauError("bureau.witness_bad", class_id=class_id) from None
     known = next((x for x in catalog.witnesses.of_class(class_id) if x.sequence == found.sequence), None)
-    if known and known.text == text:
-        return False
+    if known and known.head == found.head:
+        return False  # the earlier one proves more
     box = f"{options.county}/{options.site}/{options.box}"
     links = {link.sequence: link.head for link in catalog.chain.of_class(class_id)}
     if found.box != box or found.class_id != class_id or links.get(found.sequence) != found.head:

@@ -157,9 +157,7 @@ def _is_parseable(table: str, values: Row) -> bool:
                 Session(value)
             elif name == "evidence":
                 json.loads(value)
-            elif (name == "data" and table == "statements" and not to_statement(values).is_sound()) or (
-                name in _JSON and not isinstance(json.loads(value), _JSON[name])
-            ):
+            elif (name in _JSON and not isinstance(json.loads(value), _JSON[name])) or (name == "hash" and table == "statements" and not to_statement(values).is_sound()):
                 return False
             elif name == "kind" and table == "alerts":
                 AlertKind(value)

@@ -10,7 +10,7 @@ from agent.core.statement_model import GENESIS_HASH, LogPosition, Statement
 FaultKind = Literal["hole", "fork", "step_back", "unsound", "new_log"]
 HOLE_AFTER_S = 600.0
 """A number that has not come this long after a later one, with the link up, is a hole."""
-_MOST_WAITING = 100_000
+_MOST_WAITING, _MOST_REMEMBERED = 100_000, 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class LogObserver:
             del self.waiting[statement.number]
             self.whole = statement.position
             self.hashes[statement.number] = statement.hash
+            self.hashes.pop(statement.number - _MOST_REMEMBERED, None)
         return []
 
     def take_newest(self, newest: LogPosition) -> list[LogFault]:

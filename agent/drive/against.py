@@ -24,9 +24,14 @@ _LISTED_KINDS = ("segment", "chain")
 
 @dataclass(slots=True)
 class BureauList:
-    """The statements of a list: `hashes` by log and number; `segments`, `heads`: those that state one; `forks`: two of a number."""
+    """The statements of a list.
+
+    `hashes` are by log and number; `segments` and `heads` state one; `drives` names the drive of those that are about one;
+    `forks` are numbers with two statements.
+    """
 
     hashes: dict[tuple[str, int], str] = field(default_factory=dict)
+    drives: dict[tuple[str, int], str] = field(default_factory=dict)
     segments: list[Statement] = field(default_factory=list)
     heads: list[Statement] = field(default_factory=list)
     forks: list[tuple[str, int]] = field(default_factory=list)
@@ -47,7 +52,10 @@ def read_bureau_list(file: Path) -> BureauList:
             key = (statement.log, statement.number)
             if found.hashes.setdefault(key, statement.hash) != statement.hash:
                 found.forks.append(key)
-            elif statement.name == "segment":
+                continue
+            if isinstance(statement.data, dict) and "drive_id" in statement.data:
+                found.drives[key] = str(statement.data["drive_id"])
+            if statement.name == "segment":
                 found.segments.append(statement)
             elif statement.name == "chain":
                 found.heads.append(statement)
@@ -76,7 +84,7 @@ def check_against(drive: Drive, report: VerifyReport, log: DriveLog, listed: Bur
     if not shared:
         report.add("against_missing", journal.JOURNAL_FOLDER, describe_problem("against_other_log"))
     for name in sorted(shared):
-        _check_log(report, log, listed, name)
+        _check_log(drive, report, log, listed, name)
     for statement in listed.segments:
         if statement.log not in shared:
             _check_told_segment(drive, report, statement)
@@ -84,7 +92,7 @@ def check_against(drive: Drive, report: VerifyReport, log: DriveLog, listed: Bur
         _check_head(drive, report, statement)
 
 
-def _check_log(report: VerifyReport, log: DriveLog, listed: BureauList, name: str) -> None:
+def _check_log(drive: Drive, report: VerifyReport, log: DriveLog, listed: BureauList, name: str) -> None:
     here = {number: statement for (other, number), statement in log.statements.items() if other == name}
     numbers, newest = sorted(here), listed.newest(name)
     first, last = numbers[0], numbers[-1]
@@ -93,7 +101,9 @@ def _check_log(report: VerifyReport, log: DriveLog, listed: BureauList, name: st
             continue
         found = here.get(number)
         if found is None and number > last:
-            report.add("against_missing", journal.JOURNAL_FOLDER, describe_problem("against_newer", number=newest))
+            # the box goes on with other drives; what it then states about this one must be here
+            if listed.drives.get((name, number)) == drive.drive_id:
+                report.add("against_missing", journal.JOURNAL_FOLDER, describe_problem("against_newer", number=newest))
         elif found is None:
             # while another drive was in use; a statement says from which number on this one goes on
             if (name, numbers[bisect(numbers, number)]) in log.starts:

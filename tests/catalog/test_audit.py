@@ -14,8 +14,8 @@ from agent.catalog import Catalog
 from agent.catalog.audit import compute_row_hash
 from agent.catalog.changes import RowChange
 from agent.core.model import Session
-from agent.drive.journal_writer import Journal
 from agent.drive import journal, layout, verify
+from agent.drive.journal_writer import Journal
 from agent.drive.seal import Sealer
 from tests.support.drive_factory import DriveSite, at, site
 
