@@ -77,32 +77,40 @@ def root(box: DriveSite) -> sqlite3.Connection:
 
 
 def tell_anew(box: DriveSite) -> None:
-    """Make the log agree with the forged rows: every statement is hashed again from the first on, journal and catalog."""
+    """Make the log agree with the forged rows: hashed again from the first statement that they contradict, journal too."""
     db = root(box)
-    renamed: dict[str, str] = {}
-    previous = "0" * 64
-    rows = db.execute("select * from statements order by number").fetchall()
     segments = {row["path"]: row for row in db.execute("select * from segments")}
-    for row in rows:
+    previous, first, log = "", 0, ""
+    for row in db.execute("select * from statements order by number").fetchall():
         data = json.loads(row["data"])
+        forged = dict(data)
         if row["type"] == "segment" and data["path"] in segments:
-            data |= {"sha256": segments[data["path"]]["sha256"], "bytes": segments[data["path"]]["bytes"]}
-        if row["type"] == "journal":
-            data |= {"drive_id": "another"}
+            forged |= {name: segments[data["path"]][name] for name in ("sha256", "bytes")}
+        if row["type"] == "journal" and first:
+            forged |= {"drive_id": "another"}
+        if forged == data and not first:
+            previous, log = row["hash"], row["log"]
+            continue
+        first = first or row["number"]
         draft = Statement(
-            row["log"], row["number"], previous, "", row["event_id"], row["subject"],
-            EVENT_TYPE.format(name=row["type"]), row["time"], data,
+            log, row["number"], previous, "", row["event_id"], row["subject"],
+            EVENT_TYPE.format(name=row["type"]), row["time"], forged,
         )  # fmt: skip
         digest = compute_statement_hash(draft)
-        renamed[row["hash"]] = digest
-        text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(forged, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         db.execute(
             "update statements set data = ?, previous = ?, hash = ? where id = ?", [text, previous, digest, row["id"]]
         )
         previous = digest
     db.execute("update logs set hash = ?", [previous])
-    shutil.rmtree(box.drive.root / ".site-agent/journal")
-    db.execute("delete from facts where name like 'journal.%'")
+    (day,) = (box.drive.root / ".site-agent/journal").glob("*.jsonl")
+    lines = day.read_bytes().splitlines(True)
+    stated = [
+        n for n, x in enumerate(lines) if b'"table":"statements"' in x and json.loads(x)["row"]["number"] == first
+    ]
+    day.write_bytes(b"".join(lines[: stated[0]]))
+    db.execute("delete from facts where name = 'journal.current'")
+    db.execute("update facts set value = ? where name like 'journal.%.held'", [f"{log}:{first - 1}"])
     db.close()
 
 
