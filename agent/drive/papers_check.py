@@ -33,14 +33,16 @@ class _ClassFacts:
     """What records and statements say of a class.
 
     `figures` are the attendance objects of each half-day by revision, those of its record first; `closed` the newest
-    revision in the record; `listed` the videos of closed half-days with their hashes; `told` (path, hash) of stated
-    segments; `gaps` those last stated.
+    revision in the record; `listed` the videos of closed half-days with their hashes, `recorded` those of them that
+    a record names (a half-day closed away from its box has an empty record, and documents of before); `told` (path, hash)
+    of stated segments; `gaps` those last stated.
     """
 
     figures: dict[_HalfDayKey, dict[int, Mapping[str, object]]] = field(default_factory=dict)
     closed: dict[_HalfDayKey, int] = field(default_factory=dict)
     listed: dict[str, str] = field(default_factory=dict)
     half_days: set[_HalfDayKey] = field(default_factory=set)
+    recorded: set[str] = field(default_factory=set)
     told: set[tuple[str, str]] = field(default_factory=set)
     gaps: dict[_HalfDayKey, list[tuple[str, str, str]]] = field(default_factory=dict)
 
@@ -97,7 +99,9 @@ def _gather(drive: Drive, log: DriveLog, folder: str) -> _ClassFacts:
             if layout.parse_start(PurePosixPath(inner).name)
         }
         record = path / closed.folder / layout.add_part_number(layout.RECORD, closed.part)
-        for body in _bodies(journal.read_journal_file(record, drive.root, []), class_id):
+        rows = list(_papers_rows(journal.read_journal_file(record, drive.root, [])))
+        facts.recorded |= {str(x.row.get("path")).partition("/")[2] for x in rows if x.table == "segments"}
+        for body in _bodies(rows, class_id):
             added = facts.add_figures(body)
             if added and added[0] == name:
                 facts.closed[name] = max(added[1], facts.closed.get(name, 0))
@@ -124,6 +128,11 @@ def _add_stated(facts: _ClassFacts, drive: Drive, log: DriveLog, class_id: str) 
                 facts.gaps[key] = [x for item in data.get("items") or () if (x := _gap_key(item))]
             elif data.get("drive_id") == drive.drive_id:
                 facts.told.add((str(data.get("path")).partition("/")[2], str(data.get("sha256"))))
+
+
+def _papers_rows(rows: Iterable[RowChange]) -> Iterator[RowChange]:
+    """Yield the rows of a record that documents are made from; looks are most of it."""
+    return (change for change in rows if change.table in ("segments", "attendance"))
 
 
 def _bodies(rows: Iterable[RowChange], class_id: str) -> Iterator[Mapping[str, object]]:
@@ -196,7 +205,7 @@ def _check_listing(
             late = row[9] not in facts.listed and (row[9], row[11]) in facts.told
             if facts.listed.get(row[9]) != row[11] and not late:
                 report.add("paper_differs", where, describe_problem("listing_differs", path=row[9][:200]))
-    missing = facts.listed.keys() - segments
+    missing = (facts.listed.keys() & facts.recorded) - segments
     if missing:
         report.add("paper_differs", where, describe_problem("listing_lacks", path=min(missing)))
     for key, told in facts.gaps.items():
