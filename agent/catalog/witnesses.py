@@ -58,6 +58,11 @@ class Witnesses:
         """Return those that no drive holds yet."""
         return [_to_witness(r) for r in self._store.rows("select * from witnesses where drive_id = '' order by at")]
 
+    def newest(self) -> StoredWitness | None:
+        """Return the countersignature that came last."""
+        row = self._store.row("select * from witnesses order by rowid desc limit 1")
+        return _to_witness(row) if row else None
+
     def of_class(self, class_id: str) -> list[StoredWitness]:
         """Return the countersignatures of a class by sequence."""
         rows = self._store.rows("select * from witnesses where class_id = ? order by sequence", [class_id])

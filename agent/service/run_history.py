@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from agent import i18n
 from agent.catalog import Catalog
+from agent.catalog.base import parse_moment
 from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.periodic import run_every
+from agent.service.start_time import StartTime
 
 if TYPE_CHECKING:
     from agent.contract.statements import AgentStatement
@@ -47,11 +49,12 @@ class RunHistory:
         self._step: datetime | None = None
         self._before: datetime | None = None
         self._version = ""
+        self._start = StartTime(catalog, clock)
 
     def begin(self, version: str) -> None:
         """Record the start and, where the last run crashed, what happened since."""
         now, self._version = self._clock.now(), version
-        past = self._past()
+        past, alive = self._past(), parse_moment(self._catalog.facts.get("alive"))
         self._before = past.last if past else None
         if self._catalog.alerts.open_one(AlertKind.CLOCK_STEPPED, "clock"):
             self._step = now  # raised by the previous run, which can no longer clear it
@@ -67,6 +70,9 @@ class RunHistory:
             self._catalog.facts.put("machine_boot", self._machine_boot)
             self._catalog.facts.put("alive", clocks.format_utc(now))
             self._catalog.facts.forget("stopped")
+        self._start.begin(now)
+        if (seconds := self._start.find_backward_step(alive or (past.last if past else None), now)) is not None:
+            self._report_step(seconds, now)
 
     def end(self) -> None:
         """Record that the run ends in order."""
@@ -94,6 +100,8 @@ class RunHistory:
         now = self._clock.now()
         self._catalog.facts.put("alive", clocks.format_utc(now))
         self._watch_steps(now)
+        if (seconds := self._start.find_shift(now)) is not None:
+            self._report_step(seconds, now)
 
     def _past(self) -> _EarlierRun | None:
         """Return the previous run; None for a catalog without any trace of one."""
@@ -128,15 +136,19 @@ class RunHistory:
         offset = now.timestamp() - self._clock.monotonic()
         before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > STEP_S:
-            detail: dict[str, object] = {"seconds": round(offset - before, 3)}
-            if self._before is not None and now - timedelta(seconds=offset - before) < self._before < now:
-                # a box without a clock battery starts in 1970: the time before its last run was not
-                # skipped
-                detail["from"] = clocks.format_utc(self._before)
-            self._catalog.events.add("clock.stepped", now, detail=detail)
-            message = i18n.translate("life.stepped", seconds=f"{offset - before:+.1f}")
-            self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)
-            self._step = now
+            self._report_step(offset - before, now)
         elif self._step and now - self._step > timedelta(minutes=10):
             self._catalog.alerts.clear(AlertKind.CLOCK_STEPPED, "clock", now)
             self._step = None
+
+    def _report_step(self, seconds: float, now: datetime) -> None:
+        detail: dict[str, object] = {"seconds": round(seconds, 3)}
+        if self._before is not None and now - timedelta(seconds=seconds) < self._before < now:
+            # a box without a clock battery starts in 1970: the time before its last run was not
+            # skipped
+            detail["from"] = clocks.format_utc(self._before)
+        with self._catalog.store.write():
+            self._catalog.events.add("clock.stepped", now, detail=detail)
+            message = i18n.translate("life.stepped", seconds=f"{seconds:+.1f}")
+            self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)
+        self._step = now

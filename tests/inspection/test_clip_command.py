@@ -342,21 +342,25 @@ def test_verify_says_what_nobody_checked(box: ClipBox, tmp_path: Path, capsys: p
         return status, json.loads(out.out), out.err
 
     status, body, told = verify()
-    assert (status, body["checked"], body["not_checked"]) == (0, ["clip", "signature"], ["key", "sources"])
+    assert (status, body["checked"], body["not_checked"]) == (
+        0,
+        ["clip", "signature"],
+        ["key", "sources", "statements"],
+    )
     assert (
         "does not prove which box" in told
         and "not checked: which box" in told
         and "not checked: whether its rec" in told
     )
     status, body, told = verify("--key", key)
-    assert (status, body["not_checked"]) == (0, ["sources"]) and "signed by the key given" in told
+    assert (status, body["not_checked"]) == (0, ["sources", "statements"]) and "signed by the key given" in told
     status, body, told = verify("--key", key, "--drive", box.drive.root)
     assert status == 1 and {p["kind"] for p in body["problems"]} == {"source_missing"}, "the half-day is not closed"
     close_by_hand(box)
     status, body, told = verify("--key", key, "--drive", box.drive.root)
-    assert (status, body["ok"], body["not_checked"]) == (0, True, []) and {x["state"] for x in body["sources"]} == {
-        "found"
-    }
+    assert (status, body["ok"], body["not_checked"]) == (0, True, ["statements"]) and {
+        x["state"] for x in body["sources"]
+    } == {"found"}
     assert f"of {len(body['sources'])} recordings" in told
     # a forger: another film, the key taken out of the manifest, the signature too
     forged = json.loads(paper.read_bytes())
