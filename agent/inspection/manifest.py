@@ -29,8 +29,8 @@ class CheckedManifest:
     """Result of checking a clip.
 
     `anchored`: the signature is by a key that the checker named, not just by the key in the manifest. `clip` (its bytes),
-    `signature`, `key` (who signed), `sources` and `statements` are each in `checked` or in `not_checked`; what was checked and is wrong is
-    in `problems` as well. `looked` are the sources, where drives were given.
+    `signature`, `key` (who signed), `sources` and `statements` are each in `checked` or in `not_checked`; what was checked
+    and is wrong is in `problems` as well. `looked` are the sources, where drives were given.
     """
 
     file: Path
@@ -65,10 +65,11 @@ def check_clip(
     """Check whether the clip agrees with the manifest beside it, and the manifest with its signature.
 
     `key` is the line of a public key. With `drives` the sources are looked up in the signed checksums of these drives, with
-    `against` in the bureau's list of what was told when they were recorded. Problems are (kind, detail): manifest_missing, manifest_bad, other_clip, clip_changed, unsigned, signature_missing,
-    signature_bad, other_key, source_differs, source_missing, source_unsigned, source_elsewhere, source_untold, source_told_otherwise. A manifest without a key
-    is `unsigned`: whoever removed the key could have changed everything else. Raises InputError where the clip cannot be
-    read, DriveError.
+    `against` in the bureau's list of what was told when they were recorded. Problems are (kind, detail): manifest_missing,
+    manifest_bad, other_clip, clip_changed, unsigned, signature_missing, signature_bad, other_key, source_differs,
+    source_missing, source_unsigned, source_elsewhere, source_untold, source_told_otherwise. A manifest without a key is
+    `unsigned`: whoever removed the key could have changed everything else. Raises InputError where the clip cannot be read,
+    DriveError.
     """
     problems: list[tuple[str, str]] = []
     digest, size = _hash_clip(clip)

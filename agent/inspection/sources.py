@@ -42,7 +42,7 @@ def look_up_sources(manifest: Mapping[str, object], drives: Iterable[Drive], key
 
 
 def look_up_statements(manifest: Mapping[str, object], listed: BureauList) -> list[SourceLookup]:
-    """Look up every source of a manifest in the bureau's list: was this recording told, with this hash, when it was made?
+    """Look up every source of a manifest in the bureau's list of what was told when it was recorded.
 
     `state`: found; told_otherwise (the list has another hash for this number or path); untold (the list does not have it).
     """

@@ -16,7 +16,7 @@ from agent.catalog import ChainLink
 from agent.core.alert_model import AlertKind
 from agent.core.clock import SystemClock
 from agent.core.model import Session
-from agent.core.statement_model import parse_statement
+from agent.core.statement_model import LogPosition, parse_statement
 from agent.core.statement_rule import LogObserver
 from agent.core.witness_text import parse_witness_text
 from agent.drive import keys
@@ -43,6 +43,12 @@ def statements(bureau: Listener) -> dict[int, dict[str, Any]]:
     return found
 
 
+def newest(box: BureauBox) -> LogPosition:
+    found = box.catalog.statements.current()
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_every_statement_comes_and_they_are_one_chain(tmp_path: Path, protocol: str) -> None:
     with (
@@ -59,14 +65,13 @@ def test_every_statement_comes_and_they_are_one_chain(tmp_path: Path, protocol: 
                 box.camera(up=number % 2 == 0)
             close_half_day(box, 1)
             broker.start()
-            newest = box.catalog.statements.current()
-            assert newest is not None
-            bureau.wait(lambda: len(statements(bureau)) == newest.number, 30)
+            bureau.wait(lambda: box.catalog.outbox.size() == 0 and len(statements(bureau)) == newest(box).number, 30)
+            last = newest(box)
         observer = LogObserver()
         for _, event in sorted(statements(bureau).items()):
             statement = parse_statement(event)
             assert statement and observer.take(statement, 0.0) == []
-        assert observer.whole == newest
+        assert observer.whole == last
 
 
 def test_the_heartbeat_and_the_retained_message_name_the_newest(tmp_path: Path) -> None:
@@ -95,7 +100,7 @@ def test_a_box_put_back_to_an_earlier_copy_says_that_the_broker_knows_more(tmp_p
             close_half_day(box, 2, "cd" * 32)
             eventually(lambda: box.catalog.outbox.size() == 0)
             assert box.catalog.alerts.opened() == [], "its own messages are no surprise"
-            newest = box.catalog.statements.current()
+            known = newest(box)
         with BureauBox(tmp_path / "copy", options(broker.port), boot_id="boot-3") as box:
             close_half_day(box, 2, "ef" * 32)
             alert = eventually(lambda: box.catalog.alerts.open_one(AlertKind.EVIDENCE_ROLLBACK, "box"))
@@ -105,7 +110,7 @@ def test_a_box_put_back_to_an_earlier_copy_says_that_the_broker_knows_more(tmp_p
             ][1:]
         assert alert.severity == "critical" and len(told) == 1
         assert alert.evidence["broker"]["chain"] == {"C-1": {"sequence": 2, "head": "cd" * 32}}
-        assert newest and new["data"]["cause"] == "rollback" and new["data"]["before"]["number"] >= newest.number - 1
+        assert new["data"]["cause"] == "rollback" and new["data"]["before"]["number"] >= known.number - 1
 
 
 def test_what_a_rebuilt_box_had_not_sent_is_sent(tmp_path: Path) -> None:
