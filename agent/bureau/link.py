@@ -131,15 +131,17 @@ class BureauLink:
         Raises BureauError.
         """
         self._known.start()
-        topics = (*READ_BACK_TOPICS, "classes/+", "request/+", "witness/+")
+        topics = ("classes/+", "request/+", "witness/+", *READ_BACK_TOPICS)
         connection.subscribe([self._topic(topic) for topic in topics])
-        deadline, quiet = time.monotonic() + self._options.ack_timeout_s, 0.0
-        while not stop.is_set() and (connection.is_subscribing() or time.monotonic() < quiet):
+        begun, heard = time.monotonic(), False
+        # brokers send what they retain in the order of the subscriptions: `state`, the last one, ends the wait
+        while not stop.is_set() and (connection.is_subscribing() or not heard):
             connection.step(min(0.05, self._options.readback_s))
-            if connection.is_subscribing():
-                quiet = time.monotonic() + self._options.readback_s
-                if time.monotonic() > deadline:
-                    raise BureauError("bureau.no_ack", seconds=round(self._options.ack_timeout_s))
+            heard = any(message.retained and message.topic == self._topic("state") for message in connection.inbox)
+            waited = time.monotonic() - begun
+            if connection.is_subscribing() and waited > self._options.ack_timeout_s:
+                raise BureauError("bureau.no_ack", seconds=round(self._options.ack_timeout_s))
+            heard |= not connection.is_subscribing() and waited > self._options.readback_s
         for message in connection.inbox:
             if message.retained:
                 self._known.take(message)

@@ -22,7 +22,7 @@ from agent.core.errors import BureauError
 from agent.core.statement_model import LogPosition, is_hash, is_number, parse_position
 
 log = logging.getLogger(__name__)
-READ_BACK_TOPICS = ("state", "statements", "chain/+")
+READ_BACK_TOPICS = ("chain/+", "statements", "state")
 _SUBJECT = "box"
 _SHOWN = timedelta(days=7)
 

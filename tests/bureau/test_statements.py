@@ -92,16 +92,16 @@ def test_the_heartbeat_and_the_retained_message_name_the_newest(tmp_path: Path) 
 def test_a_box_put_back_to_an_earlier_copy_says_that_the_broker_knows_more(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        with BureauBox(tmp_path / "one", options(broker.port)) as box:
+        with BureauBox(tmp_path / "one", options(broker.port, readback_s=3)) as box:
             close_half_day(box, 1)
             eventually(lambda: box.catalog.outbox.size() == 0)
         shutil.copytree(tmp_path / "one", tmp_path / "copy")
-        with BureauBox(tmp_path / "one", options(broker.port), boot_id="boot-2") as box:
+        with BureauBox(tmp_path / "one", options(broker.port, readback_s=3), boot_id="boot-2") as box:
             close_half_day(box, 2, "cd" * 32)
             eventually(lambda: box.catalog.outbox.size() == 0)
             assert box.catalog.alerts.opened() == [], "its own messages are no surprise"
             known = newest(box)
-        with BureauBox(tmp_path / "copy", options(broker.port), boot_id="boot-3") as box:
+        with BureauBox(tmp_path / "copy", options(broker.port, readback_s=3), boot_id="boot-3") as box:
             close_half_day(box, 2, "ef" * 32)
             alert = eventually(lambda: box.catalog.alerts.open_one(AlertKind.EVIDENCE_ROLLBACK, "box"))
             told = bureau.wait(lambda: bureau.on("/alert/evidence.rollback"))

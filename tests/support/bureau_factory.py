@@ -35,7 +35,7 @@ def options(port: int, **more: Any) -> BureauOptions:
         "poll_s": 0.02,
         "mirror_s": 0.1,
         "connect_timeout_s": 3,
-        "readback_s": 0.1,
+        "readback_s": 0.5,
         "hold_s": 0,  # no closer writes a journal here
     }
     return BureauOptions(**{**given, **more})
