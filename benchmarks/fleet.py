@@ -232,7 +232,8 @@ def main() -> int:
         bench = FleetBench(args.boxes, Path(folder), statements=not args.heartbeats)
         try:
             print(
-                f"messages: {[len(template) + 20 for _, template in bench.fleet.templates]} bytes; {os.cpu_count()} cores for broker, fleet and dashboard"
+                f"messages: {[len(template) + 20 for _, template in bench.fleet.templates]} bytes;"
+                f" {os.cpu_count()} cores for broker, fleet and dashboard"
             )
             bench.connect_all()
             bench.run_steady(args.interval, args.seconds)
