@@ -41,6 +41,8 @@ class OutboxMessage:
     held: bool = False
 
 
+IDLE_JOURNAL = "journal.idle"
+"""Fact that stands while no drive takes a journal: then no statement waits for one."""
 # topics that only repeat what statements say: values in between may be skipped
 _REPEATED = ("alerts/open", "statements")
 # topics of which a message that equals the last one is not queued again
@@ -48,7 +50,8 @@ _STATES = (*_REPEATED, "camera/")
 _RETAINED_STATEMENTS = ("attendance", "camera", "chain")
 _COLUMNS = (
     "s.log, s.number, s.previous, s.hash, s.subject, s.time, s.data as stated,"
-    " s.id in (select row from changes where name = 'statements') as held"
+    " (s.id in (select row from changes where name = 'statements')"
+    f" and not exists (select 1 from facts where name = '{IDLE_JOURNAL}')) as held"  # noqa: S608 - own name
 )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from agent import i18n
 from agent.catalog import Catalog, ChainLink
+from agent.catalog.outbox import IDLE_JOURNAL
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.model import Session
@@ -90,9 +91,20 @@ class HalfDayCloser:
         self._due = self._clock.monotonic() + self._options.interval_s
         self.run_once()
 
+    def _list_drives(self) -> list[Drive]:
+        """Return the drives; where none takes a journal, let statements leave without waiting for one."""
+        drives, facts = self._drives(), self._catalog.facts
+        idle = not drives or drives[0].is_sealed()
+        if idle != (facts.get(IDLE_JOURNAL) is not None):
+            if idle:
+                facts.put(IDLE_JOURNAL, "yes")
+            else:
+                facts.forget(IDLE_JOURNAL)
+        return drives
+
     def _flush(self, *, last: bool = False) -> None:
         self._state_looks()
-        for drive in self._drives()[:1]:
+        for drive in self._list_drives()[:1]:
             if not drive.is_sealed():
                 drive.check()
                 self._mark_changed(self._journal.flush(drive))
@@ -114,7 +126,7 @@ class HalfDayCloser:
         classes = self._classes()
         done: list[ChainLink] = []
         self._state_looks()
-        for number, drive in enumerate(self._drives()):
+        for number, drive in enumerate(self._list_drives()):
             if drive.is_sealed():
                 continue
             drive.check()
