@@ -116,7 +116,11 @@ class BureauLink:
             self._welcome()
             self._own.connecting()
             self._rebirth_due, self._dispatcher.largest = False, connection.largest
-            self._read_back(connection, stop)
+            try:
+                self._read_back(connection, stop)
+            except BureauError as error:
+                self._note_taken_over(error)
+                raise
             sender = OutboxSender(
                 connection, self._catalog, self._clock, self._options, lambda: self._birth(connection), self._suspects
             )
@@ -163,11 +167,14 @@ class BureauLink:
                 self._turn(connection, sender, self._options.poll_s)
             return self._goodbye(connection, sender)
         except BureauError as error:
-            if error.key == "bureau.taken_over":
-                self._own.other_box()
+            self._note_taken_over(error)
             # where another box takes the connection away, no message is to blame
             self._hunting = self._own.problem() is None and self._suspects.broke(sender.sent())
             raise
+
+    def _note_taken_over(self, error: BureauError) -> None:
+        if error.key == "bureau.taken_over":
+            self._own.other_box()
 
     def _turn(self, connection: BrokerConnection, sender: OutboxSender, timeout: float) -> None:
         connection.step(timeout)

@@ -51,7 +51,7 @@ _RETAINED_STATEMENTS = ("attendance", "camera", "chain")
 _COLUMNS = (
     "s.log, s.number, s.previous, s.hash, s.subject, s.time, s.data as stated,"
     " (s.id in (select row from changes where name = 'statements')"
-    f" and not exists (select 1 from facts where name = '{IDLE_JOURNAL}')) as held"  # noqa: S608 - own name
+    " and not exists (select 1 from facts where name = 'journal.idle')) as held"
 )
 
 

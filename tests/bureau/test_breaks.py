@@ -176,7 +176,7 @@ def test_two_boxes_of_one_name_are_told_once_by_each(tmp_path: Path, protocol: s
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
-        given = options(broker.port, protocol=protocol)
+        given = options(broker.port, protocol=protocol, readback_s=0.1)
         with (
             BureauBox(tmp_path / "one", given, boot_id="boot-a") as one,
             BureauBox(tmp_path / "two", given, boot_id="boot-b") as two,
