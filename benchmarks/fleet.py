@@ -39,7 +39,7 @@ from benchmarks.support.simulated_fleet import SimulatedFleet
 class FleetBench:
     """MosquittoBroker, subscriber and fleet, and the phases of the measurement; `metrics` collects the results."""
 
-    def __init__(self, boxes: int, folder: Path) -> None:
+    def __init__(self, boxes: int, folder: Path, *, statements: bool) -> None:
         self.boxes = boxes
         self.lost = 0
         self.metrics: dict[str, float] = {}
@@ -50,7 +50,7 @@ class FleetBench:
         self.listener = context.Process(target=run_dashboard, args=(self.broker.port, other), daemon=True)
         self.listener.start()
         assert self.pipe.recv() == "ready"
-        self.fleet = SimulatedFleet(boxes, self.broker.port, make_jittered_pauses)
+        self.fleet = SimulatedFleet(boxes, self.broker.port, make_jittered_pauses, statements=statements)
 
     def close(self) -> None:
         self.pipe.send("end")
@@ -214,6 +214,7 @@ def main() -> int:
     parser.add_argument("--boxes", type=int, default=2000)
     parser.add_argument("--interval", type=float, default=2.0, help="seconds between a box's messages (in service: 60)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of steady load")
+    parser.add_argument("--heartbeats", action="store_true", help="heartbeats alone, as before the statement log")
     parser.add_argument("--down", type=float, default=10.0, help="seconds that the broker is away")
     add_json_option(parser)
     args = parser.parse_args()
@@ -228,10 +229,11 @@ def main() -> int:
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, need), hard))
     with tempfile.TemporaryDirectory() as folder:
-        bench = FleetBench(args.boxes, Path(folder))
+        bench = FleetBench(args.boxes, Path(folder), statements=not args.heartbeats)
         try:
             print(
-                f"message: {len(bench.fleet.template) + 20} bytes; {os.cpu_count()} cores for broker, fleet and dashboard"
+                f"messages: {[len(template) + 20 for _, template in bench.fleet.templates]} bytes;"
+                f" {os.cpu_count()} cores for broker, fleet and dashboard"
             )
             bench.connect_all()
             bench.run_steady(args.interval, args.seconds)

@@ -191,10 +191,7 @@ class AttendanceWorker:
         body = build_attendance_object(half, decide_status(half, before), (before["revision"] if before else 0) + 1)
         if before is not None and not self._is_news(key, body, before):
             return
-        with self._catalog.store.write():
-            self._catalog.attendance.put(body, now)
-            topic = f"attendance/{half.class_id}/{half.date.isoformat()}/{half.session.value}"
-            self._catalog.outbox.put(topic, "attendance", body, now, retained=True)
+        self._catalog.attendance.put(body, now)
         self._published[key] = self._clock.monotonic()
 
     def _is_news(self, key: HalfDayRef, body: AttendanceBody, before: AttendanceBody) -> bool:

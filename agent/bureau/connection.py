@@ -127,6 +127,10 @@ class BrokerConnection:
             raise self._gone or self._ended(mqtt.error_string(code))
         self._subscribed[mid] = topics
 
+    def is_subscribing(self) -> bool:
+        """Return whether the broker has not answered a subscription yet."""
+        return bool(self._subscribed)
+
     def close(self, *, clean: bool) -> None:
         """End it: cleanly (the broker drops the will), or by closing the socket, so that the broker publishes the will."""
         if clean:

@@ -17,6 +17,7 @@ from agent.bureau import validation
 from agent.bureau.connection import ReceivedMessage
 from agent.bureau.envelope import IncomingEnvelope, unwrap, wrap
 from agent.bureau.options import BureauOptions
+from agent.bureau.witness_inbox import accept_witness
 from agent.catalog import Catalog
 from agent.contract.box import FailureAnswer, FailureBody, RefusalBody, SuccessAnswer
 from agent.contract.topics import ROOT
@@ -82,6 +83,8 @@ class Dispatcher:
         try:
             if kind == "classes":
                 self._take_class(name, message)
+            elif kind == "witness" and message.payload:
+                self._take_witness(name, message)
             elif kind == "request":
                 self._take_request(name, message)
         except SiteAgentError as error:
@@ -122,6 +125,12 @@ class Dispatcher:
             self._catalog.events.add("class.approved", now, detail={"class_id": class_id, "changed": changed})
         fields = ", ".join(changed) or "-"
         log.info("%s", i18n.translate("bureau.class_taken", class_id=class_id, fields=fields))
+
+    def _take_witness(self, class_id: str, message: ReceivedMessage) -> None:
+        _check_size(message, self._options.max_request_bytes)
+        body = unwrap(message.payload).body
+        if accept_witness(self._catalog, self._options, class_id, body, self._clock.now()):
+            log.info("%s", i18n.translate("bureau.witnessed", class_id=class_id))
 
     def _check_signature(self, incoming: IncomingEnvelope) -> None:
         if not self._options.signing_key:

@@ -14,6 +14,7 @@ from agent.contract.requests import IncomingEvent, Invalid, validate
 from agent.contract.topics import TYPE
 from agent.core import clock as clocks
 from agent.core.errors import BureauError
+from agent.core.statement_model import Statement
 
 DEEPEST = 32
 
@@ -28,8 +29,12 @@ def wrap(
     zone: ZoneInfo,
     data: Mapping[str, object] | Sequence[object],
     replayed: bool = False,
+    statement: Statement | None = None,
 ) -> bytes:
-    """Return the message's bytes. `replayed` (a CloudEvents extension) stands only on what is delivered late."""
+    """Return the message's bytes.
+
+    CloudEvents extensions: `replayed` stands only on what is delivered late, `statement…` on what is part of the box's log.
+    """
     event: dict[str, object] = {
         "specversion": "1.0",
         "id": event_id,
@@ -42,6 +47,14 @@ def wrap(
     }
     if replayed:
         event["replayed"] = True
+    if statement:
+        event |= {
+            "time": statement.time,
+            "statementlog": statement.log,
+            "statementnumber": statement.number,
+            "statementprevious": statement.previous,
+            "statementhash": statement.hash,
+        }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 

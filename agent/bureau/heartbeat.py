@@ -12,12 +12,15 @@ from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.contract.box import CameraBeat, DriveBeat, HeartbeatBody
 from agent.contract.health import ExaminationBody
+from agent.contract.statements import NewestBody, PositionBody
 from agent.core.camera_model import Camera
 from agent.core.clock import Clock, format_local
 from agent.core.model import Segment
 from agent.core.periodic import run_every
+from agent.core.statement_model import LogPosition
 
 MINUTE = timedelta(seconds=60)
+_NEWEST_EVERY = 5
 
 
 class HeartbeatFacts(TypedDict, total=False):
@@ -58,6 +61,8 @@ class Heartbeat:
             self._catalog.outbox.expire(now)
             self._seq += 1
             self._catalog.outbox.put("heartbeat", "heartbeat", self.data(now), now, expires_at=expires)
+            if self._seq % _NEWEST_EVERY == 1:
+                put_newest(self._catalog, now)
 
     def data(self, now: datetime) -> HeartbeatBody:
         """Return the message's data."""
@@ -72,6 +77,7 @@ class Heartbeat:
             "clock": self._clock.trust(),
             "outbox": self._catalog.outbox.size(),
             "doctor": self._doctor(),
+            "statements": build_position(self._catalog.statements.current()),
         }
 
     def _camera(self, camera: Camera, recorded: Mapping[str, float], now: datetime) -> CameraBeat:
@@ -91,6 +97,19 @@ class Heartbeat:
     def _recorded(self, camera: Camera, now: datetime) -> float:
         segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)
         return sum_recorded_seconds(segments, now, open_until=now if camera.up else None)
+
+
+def build_position(position: LogPosition | None) -> PositionBody | None:
+    """Return a place in the statement log as the contract has it."""
+    return {"log": position.log, "number": position.number, "hash": position.hash} if position else None
+
+
+def put_newest(catalog: Catalog, now: datetime) -> None:
+    """Queue the retained message that names the newest statement, if it changed."""
+    newest = build_position(catalog.statements.current())
+    if newest is not None:
+        data: NewestBody = {"newest": newest, "delivered": catalog.statements.delivered()}
+        catalog.outbox.put("statements", "statements", data, now, retained=True)
 
 
 def sum_recorded_seconds(segments: list[Segment], now: datetime, *, open_until: datetime | None) -> float:

@@ -19,6 +19,7 @@ from agent.bureau.dispatcher import Dispatcher, Handler
 from agent.bureau.options import BureauOptions
 from agent.bureau.outbox_sender import OutboxSender
 from agent.bureau.own_state import StateTopic
+from agent.bureau.read_back import READ_BACK_TOPICS, BrokerKnowledge
 from agent.bureau.retained import RetainedReconciler
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.bureau.warnings import LinkWarnings
@@ -69,6 +70,7 @@ class BureauLink:
         self._suspects = SuspectMessages(options.aside_pause_s)
         self._hunting = False
         self._warnings = LinkWarnings(catalog)
+        self._known = BrokerKnowledge(catalog, clock, options)
         self._mirror = RetainedReconciler(catalog, clock, options, classes)
         self._dispatcher = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
         self._status = LinkStatus(False, clock.now(), None)
@@ -114,7 +116,11 @@ class BureauLink:
             self._welcome()
             self._own.connecting()
             self._rebirth_due, self._dispatcher.largest = False, connection.largest
-            connection.subscribe([self._topic(t) for t in ("classes/+", "request/+", "state")])
+            try:
+                self._read_back(connection, stop)
+            except BureauError as error:
+                self._note_taken_over(error)
+                raise
             sender = OutboxSender(
                 connection, self._catalog, self._clock, self._options, lambda: self._birth(connection), self._suspects
             )
@@ -122,6 +128,28 @@ class BureauLink:
             clean = self._serve(connection, sender, stop)
         finally:
             connection.close(clean=clean)
+
+    def _read_back(self, connection: BrokerConnection, stop: threading.Event) -> None:
+        """Subscribe, and hear what the broker knows of this box before anything is sent that could replace it.
+
+        Raises BureauError.
+        """
+        self._known.start()
+        topics = ("classes/+", "request/+", "witness/+", *READ_BACK_TOPICS)
+        connection.subscribe([self._topic(topic) for topic in topics])
+        begun, heard = time.monotonic(), False
+        # brokers send what they retain in the order of the subscriptions: `state`, the last one, ends the wait
+        while not stop.is_set() and (connection.is_subscribing() or not heard):
+            connection.step(min(0.05, self._options.readback_s))
+            heard = any(message.retained and message.topic == self._topic("state") for message in connection.inbox)
+            waited = time.monotonic() - begun
+            if connection.is_subscribing() and waited > self._options.ack_timeout_s:
+                raise BureauError("bureau.no_ack", seconds=round(self._options.ack_timeout_s))
+            heard |= not connection.is_subscribing() and waited > self._options.readback_s
+        for message in connection.inbox:
+            if message.retained:
+                self._known.take(message)
+        self._known.conclude()
 
     def _open(self, connection: BrokerConnection, will: bytes) -> None:
         try:
@@ -139,11 +167,14 @@ class BureauLink:
                 self._turn(connection, sender, self._options.poll_s)
             return self._goodbye(connection, sender)
         except BureauError as error:
-            if error.key == "bureau.taken_over":
-                self._own.other_box()
+            self._note_taken_over(error)
             # where another box takes the connection away, no message is to blame
             self._hunting = self._own.problem() is None and self._suspects.broke(sender.sent())
             raise
+
+    def _note_taken_over(self, error: BureauError) -> None:
+        if error.key == "bureau.taken_over":
+            self._own.other_box()
 
     def _turn(self, connection: BrokerConnection, sender: OutboxSender, timeout: float) -> None:
         connection.step(timeout)
@@ -166,7 +197,7 @@ class BureauLink:
             overwritten = self._own.take(message)
             if sender.born and not message.retained:
                 self._rebirth_due = overwritten
-        else:
+        else:  # what the box itself published under its other own topics was read before; the dispatcher passes it over
             self._dispatcher.take(message)
 
     def _be_born_again(self, connection: BrokerConnection, sender: OutboxSender) -> None:

@@ -20,6 +20,8 @@ class BureauOptions:
     (`ssh-ed25519 AAAA…`) an approved class needs that key's signature. `session_expiry_s` 0 keeps no session at the broker.
     After a connection that lasted `steady_s`, reconnect delays start small again. A topic that the broker refuses is tried
     again after `refused_pause_s`; one that breaks the link after `aside_pause_s`, and then after longer and longer pauses.
+    `readback_s`: how long at most the box listens to what the broker knows of it before it sends. `hold_s`: how long
+    a statement waits for the drive in use to hold it. With `witness_key` (the bureau's) countersignatures are checked.
     """
 
     county: str
@@ -35,6 +37,7 @@ class BureauOptions:
     username: str = ""
     password: str = field(default="", repr=False)
     signing_key: str = ""
+    witness_key: str = ""
     keepalive_s: int = 30
     session_expiry_s: int = 7 * 86400
     window: int = 20
@@ -48,6 +51,8 @@ class BureauOptions:
     poll_s: float = 0.25
     mirror_s: float = 2
     late_s: float = 30
+    readback_s: float = 3
+    hold_s: float = 10
     heartbeat_s: float = defaults.HEARTBEAT_S
     heartbeat_keep_s: float = 300
     max_class_bytes: int = 256 * 1024

@@ -2,8 +2,9 @@
 
 Order on a new connection: first retained messages (the newest of each topic for a broker that came back empty, then what
 waits for those topics), then the birth, then the rest. So a subscriber that finds the box `online` finds its retained state
-correct. Of a retained topic's waiting messages only the newest is sent with the retain flag: a late subscriber never gets an
-old one.
+correct. A statement is held back until the drive in use has it (at most `hold_s`): a box that loses its catalog then never
+has to say another thing under a number that it has sent. Of a retained topic's waiting messages only the newest is sent
+with the retain flag: a late subscriber never gets an old one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from agent.core.errors import BureauError
 log = logging.getLogger(__name__)
 _TELL_REPLAYED = ("alert", "attendance")
 _PACKET_OVERHEAD = 256
+_UNHELD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class OutboxSender:
         self._blocked: dict[str, BureauError] = {}
         self._retry_at: float | None = None
         self._messages = self._in_order()
+        self._held: tuple[int, float] | None = None
+        self._unheld_until = 0.0
         self.born = False
         self.acknowledged = 0
 
@@ -112,7 +116,8 @@ class OutboxSender:
         yield from self._catalog.outbox.remembered(settled=True)
         cursor = 0
         while rows := self._catalog.outbox.waiting(cursor, retained=True):
-            yield from rows
+            # what is held back comes with the rest
+            yield from (row for row in rows if not row.held or not self._options.hold_s)
             cursor = rows[-1].seq
         if not self._is_set_aside("state"):
             self.track(*self._birth())
@@ -127,9 +132,25 @@ class OutboxSender:
             if not rows:
                 yield None
                 continue
-            under_way = {waiting.message.seq for waiting in self._flight.values() if waiting.message}
-            yield from (row for row in rows if row.seq not in under_way)
-            cursor = rows[-1].seq
+            for row in rows:
+                if self._is_held(row):
+                    yield None
+                    break
+                if row.seq not in {waiting.message.seq for waiting in self._flight.values() if waiting.message}:
+                    yield row
+                cursor = row.seq
+
+    def _is_held(self, message: OutboxMessage) -> bool:
+        """Return whether a statement waits for the drive; without a drive that takes it, nothing waits for a while."""
+        now = time.monotonic()
+        if not message.held or now < self._unheld_until:
+            return False
+        if self._held is None or self._held[0] != message.seq:
+            self._held = (message.seq, now)
+        if now - self._held[1] < self._options.hold_s:
+            return True
+        self._unheld_until = now + _UNHELD_S
+        return False
 
     def _send(self, message: OutboxMessage) -> None:
         payload = self._payload(message)
@@ -160,6 +181,7 @@ class OutboxSender:
             zone=self._catalog.zone,
             data=data,
             replayed=replayed,
+            statement=message.statement,
         )
 
     def _is_late(self, message: OutboxMessage) -> bool:

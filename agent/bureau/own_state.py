@@ -16,6 +16,7 @@ from typing import Literal
 from agent import i18n
 from agent.bureau.connection import ReceivedMessage
 from agent.bureau.envelope import unwrap, wrap
+from agent.bureau.heartbeat import build_position
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.contract.box import StateBody
@@ -23,6 +24,7 @@ from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.errors import BureauError
+from agent.core.statement_model import LogPosition
 
 log = logging.getLogger(__name__)
 _SUBJECT = "box"
@@ -40,16 +42,20 @@ class StateTopic:
         self._version = version
         self._first: datetime | None = None
         self._echoed = False
+        self._position: LogPosition | None = None
         open_ = catalog.alerts.open_one(AlertKind.BOX_DUPLICATE, _SUBJECT)
         self._seen = clock.monotonic() if open_ else None
 
     def message(self, state: Literal["online", "offline", "stopped"], since: datetime) -> bytes:
-        """Return the payload of will, birth or goodbye; they differ in `state` only."""
+        """Return the payload of will, birth or goodbye; will and birth differ in `state` only."""
+        if state != "online":
+            self._position = self._catalog.statements.current()
         data: StateBody = {
             "state": state,
             "boot_id": self._boot_id,
             "version": self._version,
             "since": clocks.format_local(since, self._catalog.zone),
+            "statements": build_position(self._position),
         }
         return wrap(
             event_id=str(uuid.uuid4()),

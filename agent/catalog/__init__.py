@@ -26,7 +26,9 @@ from agent.catalog.origins import Origins
 from agent.catalog.outbox import Outbox, OutboxMessage
 from agent.catalog.places import Places, StoredPlace
 from agent.catalog.segments import Segments
+from agent.catalog.statements import Statements
 from agent.catalog.views import Views
+from agent.catalog.witnesses import Witnesses
 
 __all__ = ["AccountRow", "AuditEntry", "Catalog", "ChainLink", "OutboxMessage", "StoredPlace"]
 
@@ -40,15 +42,16 @@ class Catalog:
     def __init__(self, path: Path, zone: ZoneInfo) -> None:
         self.zone = zone
         self.store = CatalogStore(path)
-        self.outbox = Outbox(self.store)
+        self.statements = Statements(self.store, zone)
+        self.outbox = Outbox(self.store, self.statements)
         self.alerts = Alerts(self.store, self.outbox, zone)
         self.events = Events(self.store)
-        self.segments = Segments(self.store)
+        self.segments = Segments(self.store, self.outbox, zone)
         self.places = Places(self.store)
-        self.looks = Looks(self.store, self.places)
+        self.looks = Looks(self.store, self.outbox, self.places)
         self.cameras = Cameras(self.store)
         self.classes = Classes(self.store)
-        self.attendance = AttendanceFigures(self.store)
+        self.attendance = AttendanceFigures(self.store, self.outbox)
         self.drives = Drives(self.store)
         self.chain = Chain(self.store, self.outbox)
         self.facts = Facts(self.store)
@@ -59,6 +62,7 @@ class Catalog:
         self.deliveries = Deliveries(self.store, self.audit, zone)
         self.accounts = Accounts(self.store, AccountNotifier(self.store, self.alerts, self.events, self.audit))
         self.origins = Origins(self.store)
+        self.witnesses = Witnesses(self.store)
 
     def close(self) -> None:
         self.store.close()

@@ -27,6 +27,7 @@ ALERT_SEVERITIES: Mapping[AlertKind, Severity] = {
     AlertKind.DRIVE_ERROR: "critical", AlertKind.DRIVE_FULL: "critical", AlertKind.CAMERA_OFFLINE: "critical",
     AlertKind.CAMERA_REFUSED: "critical", AlertKind.PICTURE_COVERED: "critical", AlertKind.ATTENDANCE_EMPTY: "critical",
     AlertKind.CAMERA_EXCHANGED: "critical", AlertKind.BOX_DUPLICATE: "critical", AlertKind.AGENT_RESTARTED: "info",
+    AlertKind.EVIDENCE_ROLLBACK: "critical",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from datetime import date
 
 from agent.catalog.base import CatalogStore, Row
 from agent.catalog.schema import JOURNALED
+from agent.catalog.statements import to_statement
 from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.errors import CatalogError
@@ -58,6 +59,14 @@ class RowChanges:
             for row in self._store.rows(f"select * from {name} order by rowid"):  # noqa: S608 - table names from JOURNALED
                 yield RowChange(name, row)
 
+    def statements_from(self, log: str, first: int) -> Iterator[RowChange]:
+        """Yield the stored statements of a log in order, from a number on."""
+        while rows := self._store.rows(
+            "select * from statements where log = ? and number >= ? order by number limit 1000", [log, first]
+        ):
+            yield from (RowChange("statements", row) for row in rows)
+            first = rows[-1]["number"] + 1
+
     def of_half_day(self, class_id: str, day: date, session: Session, drive_id: str) -> list[RowChange]:
         """Return the rows for a half-day's record: class, finished segments on this drive, looks, figures, alerts."""
         key = {"c": class_id, "d": day.isoformat(), "s": session.value, "v": drive_id}
@@ -68,6 +77,7 @@ class RowChanges:
             ("looks", half, "at, camera_id"),
             ("attendance", half, "revision"),
             ("alerts", half, "since, alert_id"),
+            ("statements", half, "log, number"),
         )
         return [
             RowChange(name, row)
@@ -106,8 +116,8 @@ class RowChanges:
             try:
                 where = " and ".join(f"{name} is :{name}" for name in key)
                 known = self._store.row(f"select rowid as r from {change.table} where {where}", values)  # noqa: S608
-                if known and change.table == "audit":
-                    return True  # append-only; the hash covers all other columns
+                if known and change.table in _ONLY_GROW:
+                    return True  # the hash covers all other columns
                 if known:
                     rest = [name for name in values if name != "id" and name not in key]
                     pairs = ", ".join(f"{name} = :{name}" for name in rest)
@@ -125,7 +135,7 @@ class RowChanges:
 
 _MOMENTS = frozenset({
     "at", "start", "end", "created", "seen_at", "handed_over_at", "stopped_at", "imported_at", "updated_at", "since",
-    "closed_at", "unchecked_since", "until", "sender_time", "found_at", "verdict_at",
+    "closed_at", "unchecked_since", "until", "sender_time", "found_at", "verdict_at", "made_at",
 })  # fmt: skip
 _JSON: Mapping[str, type] = {
     "body": dict, "detail": dict, "quality": dict, "boxes": list, "sightings": list, "corners": list,
@@ -153,15 +163,17 @@ def _is_parseable(table: str, values: Row) -> bool:
                 return False
             elif name == "kind" and table == "alerts":
                 AlertKind(value)
-    except (ValueError, TypeError, OverflowError, RecursionError):
+        return table != "statements" or to_statement(values).is_sound()
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return False
-    return True
 
 
+_ONLY_GROW = ("audit", "statements")
 # the columns that identify the same record in another database
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "drives": ("drive_id",), "classes": ("class_id",), "segments": ("drive_id", "path"), "looks": ("camera_id", "at"),
     "attendance": ("class_id", "date", "session"), "alerts": ("alert_id",),
     "events": ("at", "kind", "camera_id", "drive_id"), "chain": ("class_id", "date", "session"), "audit": ("hash",),
     "places": ("camera_id", "place", "start"),
+    "statements": ("log", "number"),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from agent.catalog.base import CatalogStore, Row, dump_json
+from agent.catalog.outbox import Outbox
 from agent.core import clock as clocks
 from agent.core.model import JsonObject, Session
 
@@ -57,12 +58,15 @@ class Classes:
 class AttendanceFigures:
     """Table `attendance`: the attendance object of each half-day, as last published."""
 
-    def __init__(self, store: CatalogStore) -> None:
+    def __init__(self, store: CatalogStore, outbox: Outbox) -> None:
         self._store = store
+        self._outbox = outbox
 
     def put(self, body: AttendanceBody, at: datetime) -> None:
-        """Insert or replace a half-day's attendance object."""
+        """Insert or replace a half-day's attendance object, and state it to the bureau."""
         with self._store.write() as db:
+            topic = f"attendance/{body['class_id']}/{body['date']}/{body['session']}"
+            self._outbox.put(topic, "attendance", body, at, retained=True)
             db.execute(
                 "insert into attendance values (?, ?, ?, ?, ?, ?, ?) on conflict (class_id, date, session) do update set"
                 " revision = excluded.revision, status = excluded.status, body = excluded.body,"

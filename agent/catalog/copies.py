@@ -102,6 +102,19 @@ def _insert(connection: sqlite3.Connection) -> int:
             # by name: a copy made by an older version lacks columns that were added later
             shared = ", ".join(sorted(_list_columns(connection, "old", name) & _list_columns(connection, "main", name)))
             connection.execute(f"insert or ignore into main.{name} ({shared}) select {shared} from old.{name}")  # noqa: S608
+    if "logs" in there:
+        # only to name the log before, should a new one begin: the drive knows better which number was the last
+        connection.execute(
+            "insert or ignore into main.logs select log, cause, number, hash, batch, 0, began_at from old.logs"
+        )
+    if "statements" in there:
+        stated = (
+            "log, number, previous, hash, event_id, subject, type, time, data, class_id, date, session, told, made_at"
+        )
+        connection.execute(
+            f"insert or ignore into main.statements ({stated}) select {stated} from old.statements"  # noqa: S608
+            " where event_id in (select event_id from old.outbox where retained = 0)"
+        )
     columns = "event_id, topic, type, data, retained, created_at, expires_at"
     if "outbox" in there:
         connection.execute(

@@ -1,29 +1,42 @@
-"""Looks: the head count of one key frame."""
+"""Looks: the head count of one key frame.
+
+Looks are stated in batches of about a minute: a batch's statement carries the hash over its rows. A look belongs to the batch
+after the newest stated one, from its insertion on.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from agent.catalog.base import CatalogStore, Row, dump_json
+from agent.catalog.outbox import Outbox
 from agent.catalog.places import Places, dump_sightings, parse_sightings
 from agent.core import clock as clocks
 from agent.core.model import Look, Session
+from agent.core.statement_model import hash_value
+
+if TYPE_CHECKING:
+    from agent.contract.statements import LooksStatement
 
 
 class Looks:
     """Table `looks`."""
 
-    def __init__(self, store: CatalogStore, places: Places) -> None:
-        self._store, self._places = store, places
+    def __init__(self, store: CatalogStore, outbox: Outbox, places: Places) -> None:
+        self._store, self._outbox, self._places = store, outbox, places
 
     def add(self, look: Look) -> None:
         """Insert a look; a second one of the same camera and instant is ignored."""
         with self._store.write() as db:
+            self._outbox.ensure_log(look.at)
             db.execute(
                 "insert into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, reason,"
-                " boxes, width, height, quality, detector, sightings)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " boxes, width, height, quality, detector, sightings, batch)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                " coalesce((select batch from logs where current = 1), 0) + 1)"
                 " on conflict (camera_id, at) do nothing",
                 [
                     look.camera_id,
@@ -45,6 +58,29 @@ class Looks:
                     dump_sightings(look.sightings),
                 ],
             )
+
+    def state(self, at: datetime) -> int:
+        """State the looks added since the last call, a statement for each half-day; return how many looks."""
+        with self._store.write() as db:
+            where = "batch > coalesce((select batch from logs where current = 1), 0)"
+            rows = self._store.rows(f"select * from looks where {where}")  # noqa: S608 - own condition
+            if not rows:
+                return 0
+            groups: dict[tuple[int, str, str, str], list[Row]] = {}
+            for row in rows:
+                groups.setdefault((row["batch"], row["class_id"], row["date"], row["session"]), []).append(row)
+            for (batch, class_id, day, session), items in sorted(groups.items()):
+                data: LooksStatement = {
+                    "class_id": class_id,
+                    "date": day,
+                    "session": session,
+                    "batch": batch,
+                    "count": len(items),
+                    "sha256": hash_looks(items),
+                }
+                self._outbox.put(f"looks/{class_id}/{day}/{session}", "looks", data, at)
+            db.execute("update logs set batch = max(batch, ?) where current = 1", [max(row["batch"] for row in rows)])
+        return len(rows)
 
     def of_half_day(self, class_id: str, day: date, session: Session) -> list[Look]:
         """Return the looks of a half-day, with things marked as is known today."""
@@ -93,6 +129,21 @@ class Looks:
 
 
 _MOST_BOXES_ROWS = 12_000
+
+
+def hash_looks(rows: Iterable[Row]) -> str:
+    """Return the SHA-256 of the canonical form of a batch of rows by instant and camera, without ID and batch number.
+
+    Columns that a later version adds are left out by name there, so that this value can be computed for ever.
+    """
+    told = [{name: row[name] for name in _STATED} for row in rows]
+    return hash_value(sorted(told, key=lambda row: (row["at"], row["camera_id"])))
+
+
+_STATED = (
+    "camera_id", "room_id", "class_id", "date", "session", "at", "people", "low", "high", "judged", "reason", "boxes",
+    "width", "height", "quality", "detector",
+)  # fmt: skip
 
 
 def _to_look(row: Row) -> Look:

@@ -93,13 +93,13 @@ def m002_changes(db: Database) -> None:
     db.execute("create table changes (seq integer primary key autoincrement, name text not null, row integer not null)")
     for table in _JOURNALED_FIRST:
         for action in ("insert", "update"):
-            into = f"insert into changes (name, row) values ('{table}', new.rowid)"  # noqa: S608 - table names from _JOURNALED_FIRST
+            into = f"insert into changes (name, row) values ('{table}', new.rowid)"  # noqa: S608 - own table names
             db.execute(f"create trigger {table}_{action} after {action} on {table} begin {into}; end")
 
 
-# tables that can be rebuilt from the drives; the rest (cameras, outbox, facts, accounts) is only in the state folder
 _JOURNALED_FIRST = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
-JOURNALED = (*_JOURNALED_FIRST, "places")
+# tables that can be rebuilt from the drives; the rest (cameras, outbox, facts, accounts) is only in the state folder
+JOURNALED = (*_JOURNALED_FIRST, "places", "statements")
 
 
 @migrations()
@@ -218,3 +218,42 @@ def m012_places(db: Database) -> None:
     for action in ("insert", "update"):
         into = "insert into changes (name, row) values ('places', new.rowid)"
         db.execute(f"create trigger places_{action} after {action} on places begin {into}; end")
+
+
+@migrations()
+def m013_statements(db: Database) -> None:
+    """Add the statement log, which statement covers a segment, batches of looks, and countersignatures.
+
+    `statements.told`: the broker has acknowledged it; the column is not journaled, as only inserts are.
+    `logs.batch`: the newest batch of looks that was stated; a look belongs to the batch after it.
+    """
+    for statement in _STATEMENTS.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_STATEMENTS = """
+create table statements (
+    id integer primary key autoincrement, log text not null, number integer not null, previous text not null,
+    hash text not null, event_id text not null unique, subject text not null, type text not null, time text not null,
+    data text not null, class_id text, date text, session text, told integer not null default 0,
+    made_at text not null, unique (log, number)
+);
+create index statements_by_class on statements (class_id, date, session);
+create index statements_by_subject on statements (subject, type, id);
+create index statements_untold on statements (log, number) where told = 0;
+create trigger statements_insert after insert on statements begin
+    insert into changes (name, row) values ('statements', new.rowid); end;
+create index changes_by_row on changes (name, row);
+create table logs (
+    log text primary key, cause text not null, number integer not null, hash text not null, batch integer not null,
+    current integer not null, began_at text not null
+);
+alter table segments add column statement text not null default '';
+alter table looks add column batch integer;
+create index looks_by_batch on looks (batch) where batch is not null;
+create table witnesses (
+    class_id text not null, sequence integer not null, head text not null, at text not null, body text not null,
+    signature text not null, drive_id text not null default '', primary key (class_id, sequence)
+)
+"""

@@ -1,23 +1,32 @@
 """Segments: recorded files.
 
-A row is inserted as `open` when its file is opened; `finished` is the last step, after the file is complete.
+A row is inserted as `open` when its file is opened; `finished` is the last step, after the file is complete. It is stated
+to the bureau in the same transaction, so a file exchanged later differs from what was told when it was recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from agent.catalog.base import CatalogStore, Row, parse_moment
+from agent.catalog.outbox import Outbox
 from agent.core import clock as clocks
 from agent.core.model import Segment, Session
+
+if TYPE_CHECKING:
+    from agent.contract.statements import SegmentStatement
 
 
 class Segments:
     """Table `segments`."""
 
-    def __init__(self, store: CatalogStore) -> None:
+    def __init__(self, store: CatalogStore, outbox: Outbox, zone: ZoneInfo) -> None:
         self._store = store
+        self._outbox = outbox
+        self._zone = zone
 
     def open(self, segment: Segment) -> int:
         """Insert an open row (its `segment_id` is ignored) and return the new ID; a path that exists is an error."""
@@ -29,11 +38,21 @@ class Segments:
             return int(cursor.lastrowid or 0)
 
     def finish(self, segment_id: int, *, end: datetime, size: int, sha256: str) -> None:
-        """Mark a segment as finished; its file must be complete, renamed and synced."""
+        """Mark a segment as finished and state it; its file must be complete, renamed and synced."""
         with self._store.write() as db:
             db.execute(
                 "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
                 [clocks.format_utc(end), size, sha256, segment_id],
+            )
+            found = self.get(segment_id)
+            if found is None:
+                return
+            data = build_segment_statement(found, self._zone)
+            made = self._outbox.put(f"segment/{found.camera_id}", "segment", data, end)
+            assert made is not None
+            db.execute(
+                "update segments set statement = ? where id = ?",
+                [f"{made.log}:{made.number}:{made.hash}", segment_id],
             )
 
     def rename(self, segment_id: int, path: str) -> None:
@@ -119,6 +138,28 @@ class Segments:
         return int(row["n"]) if row else 0
 
 
+def build_segment_statement(segment: Segment, zone: ZoneInfo) -> SegmentStatement:
+    """Build the contract's object for a finished segment, times in `zone`."""
+    assert segment.end is not None and segment.bytes is not None and segment.sha256 is not None
+    since = segment.unchecked_since
+    return {
+        "class_id": segment.class_id,
+        "date": segment.date.isoformat(),
+        "session": segment.session.value,
+        "room_id": segment.room_id,
+        "camera_id": segment.camera_id,
+        "drive_id": segment.drive_id,
+        "path": segment.path,
+        "start": clocks.format_local(segment.start, zone),
+        "end": clocks.format_local(segment.end, zone),
+        "bytes": segment.bytes,
+        "sha256": segment.sha256,
+        "serial": segment.serial,
+        "unchecked_since": clocks.format_local(since, zone) if since else None,
+        "clock": segment.trust,
+    }
+
+
 def _to_values(segment: Segment) -> dict[str, object]:
     return {
         "drive_id": segment.drive_id,
@@ -169,4 +210,5 @@ def _to_segment(row: Row) -> Segment:
         sender_time=parse_moment(row["sender_time"]),
         serial=row["serial"],
         unchecked_since=parse_moment(row["unchecked_since"]),
+        statement=row["statement"],
     )

@@ -17,6 +17,7 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError, SiteAgentError
 from agent.drive import keys
+from agent.drive.against import read_bureau_list
 from agent.inspection import manifest, spot_check
 from agent.inspection.clip import ClipOptions, ClipRequest, ClipService
 from agent.inspection.cut import ClipSpan
@@ -53,6 +54,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--seed", metavar="X")
     parser.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help=i18n.translate("clip.help_verify"))
     parser.add_argument("--key", type=Path, metavar="FILE", help=i18n.translate("clip.help_key"))
+    parser.add_argument("--against", type=Path, metavar="FILE", help=i18n.translate("clip.help_against"))
     parser.set_defaults(run=run)
 
 
@@ -141,9 +143,10 @@ def _moment(day: date, text: str, zone: ZoneInfo) -> datetime:
 def _verify(args: argparse.Namespace) -> int:
     key = keys.read_public_key_file(args.key) if args.key else None
     drives = [common.open_drive(root) for root in args.drives] if args.drives else None
+    against = read_bureau_list(args.against) if args.against else None
     status = 0
     for file in args.verify:
-        result = manifest.check_clip(file, key, drives)
+        result = manifest.check_clip(file, key, drives, against)
         common.emit_json(
             args,
             {

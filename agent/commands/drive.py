@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from agent import i18n
 from agent.catalog import Catalog
-from agent.commands import common
+from agent.commands import common, drive_verify
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock, get_local_day
 from agent.core.errors import DriveError, InputError
-from agent.drive import Drive, creation, files, identity, keys, monitor, rebuild, seal, status, verify
-from agent.drive.progress import ProgressBar
+from agent.drive import Drive, creation, files, identity, monitor, rebuild, seal, status
 from agent.settings.schema import Settings
 from agent.setup import mount_check
 
 _GIGABYTE = 1e9
-_MOST_SYSTEM_FILES = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +27,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     for name, run in (
         ("init", _init),
         ("status", _status),
-        ("verify", _verify),
+        ("verify", drive_verify.run_verify),
         ("seal", _seal),
         ("rebuild", _rebuild),
     ):
@@ -52,6 +48,8 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
     if name == "verify":
         part.add_argument("--key", type=Path, metavar="FILE")
         part.add_argument("--head", action="append", default=[], metavar="HASH")
+        part.add_argument("--witness", type=Path, metavar="FILE", help=i18n.translate("drive.help_witness"))
+        part.add_argument("--against", type=Path, metavar="FILE", help=i18n.translate("drive.help_against"))
     if name in ("verify", "seal"):
         part.add_argument("--class", dest="class_id", metavar="ID")
     if name == "seal":
@@ -164,58 +162,6 @@ def _print_status(
         print(common.format_table(rows, i18n.translate("drive.status_headings").split(",")))
     for x in old:
         common.print_message(i18n.translate("drive.may_delete", folder=x.folder, last=x.last, years=years))
-
-
-def _verify(args: argparse.Namespace) -> int:
-    drive = common.open_drive(args.dir)
-    key = keys.read_public_key_file(args.key) if args.key else None
-    for head in args.head:
-        if len(head) != 64 or any(c not in "0123456789abcdefABCDEF" for c in head):
-            raise InputError("drive.bad_head", head=head[:80])
-    if args.class_id and drive.find_class(args.class_id) is None:
-        raise InputError("drive.no_class", class_id=args.class_id[:64], root=drive.root)
-    began = time.monotonic()
-    with ProgressBar(verify.count_drive_bytes(drive), sys.stderr) as bar:
-        report = verify.verify_drive(drive, key=key, heads=args.head, progress=bar.advance, only=args.class_id)
-    seconds = max(1e-3, time.monotonic() - began)
-    system = report.system_files()
-    for problem in [*report.faults(), *system[:_MOST_SYSTEM_FILES]]:
-        common.print_message(
-            i18n.translate(
-                f"drive.problem.{problem.kind}", path=common.escape_control(problem.path) or "—", detail=problem.detail
-            )
-        )
-    if len(system) > _MOST_SYSTEM_FILES:
-        common.print_message(i18n.translate("drive.more_system_files", count=len(system) - _MOST_SYSTEM_FILES))
-    for where in report.unclosed:
-        common.print_message(i18n.translate("drive.unclosed", path=common.escape_control(where)))
-    if drive.public_key == "" and key is None:
-        common.print_message(i18n.translate("drive.verify_unsigned"))
-    verdict = "wrong" if not report.ok else "anchored" if report.anchored else "consistent"
-    common.print_message(
-        i18n.translate(
-            f"drive.verify_{verdict}",
-            files=report.checked,
-            gigabytes=f"{report.bytes / _GIGABYTE:.2f}",
-            rate=f"{report.bytes / 1e6 / seconds:.0f}",
-            half_days=report.half_days,
-            problems=len(report.faults()),
-        )
-    )
-    common.emit_json(
-        args,
-        {
-            "ok": report.ok,
-            "anchored": report.anchored,
-            "checked": report.checked,
-            "bytes": report.bytes,
-            "half_days": report.half_days,
-            "audited": report.audited,
-            "unclosed": report.unclosed,
-            "problems": [asdict(p) for p in report.problems],
-        },
-    )
-    return 0 if report.ok else 1
 
 
 def _seal(args: argparse.Namespace) -> int:

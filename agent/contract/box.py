@@ -8,6 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from agent.contract.health import ExaminationBody
+from agent.contract.statements import PositionBody
 from agent.contract.values import (
     DateText,
     Id,
@@ -30,6 +31,9 @@ class StateBody(TypedDict):
     version: NonEmpty
     since: Annotated[
         TimeText, Field(description="online, offline: when this connection began; stopped: when the box was stopped")
+    ]
+    statements: Annotated[
+        PositionBody | None, Field(description="The newest statement when this was said"), OnMqtt(required=False)
     ]
 
 
@@ -62,6 +66,7 @@ class HeartbeatBody(TypedDict):
     clock: Literal["trusted", "free", "unknown"]
     outbox: Whole
     doctor: Annotated[ExaminationBody | None, OnMqtt(required=False)]
+    statements: Annotated[PositionBody | None, Field(description="The newest statement"), OnMqtt(required=False)]
 
 
 class ChainBody(TypedDict):

@@ -201,6 +201,7 @@ def drop_null(schema: Schema) -> Schema:
 
 def _envelope() -> Schema:
     text: Schema = {"type": "string"}
+    digest: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     properties: Schema = {
         "specversion": {"const": "1.0"},
         "id": text
@@ -215,11 +216,18 @@ def _envelope() -> Schema:
         "time": build_schema(TimeText),
         "datacontenttype": {"const": "application/json"},
         "replayed": {"const": True, "description": "Stands only on messages that are delivered late"},
+        "statementlog": text
+        | {"pattern": "^[0-9a-f]{32}$", "description": "The box's statement log; see docs/proof.md"},
+        "statementnumber": {"type": "integer", "minimum": 1, "description": "Counts from 1 in the log, without a hole"},
+        "statementprevious": digest | {"description": "statementhash of the number before; zeros for number 1"},
+        "statementhash": digest | {"description": "SHA-256 of the statement in RFC 8785 form"},
         "data": {"type": ["object", "array"]},
     }
+    places = [name for name in properties if name.startswith("statement")]
     return _head("envelope.json", "CloudEvents 1.0 in structured JSON, as every message of the box is wrapped") | {
         "type": "object",
         "properties": properties,
-        "required": [name for name in properties if name != "replayed"],
+        "required": [name for name in properties if name not in ("replayed", *places)],
+        "dependentRequired": {name: [other for other in places if other != name] for name in places},
         "additionalProperties": False,
     }

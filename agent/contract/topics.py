@@ -12,9 +12,22 @@ from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
 from agent.contract.requests import RequestParameters
+from agent.contract.statements import (
+    AgentStatement,
+    DriveStatement,
+    GapsStatement,
+    JournalStatement,
+    LogStatement,
+    LooksStatement,
+    NewestBody,
+    PapersStatement,
+    SegmentStatement,
+    WitnessBody,
+)
+from agent.core.statement_model import EVENT_TYPE
 
 ROOT = "training/v1"
-TYPE = "cn.training.site-agent.{name}.v1"
+TYPE = EVENT_TYPE
 """The CloudEvents type of a message."""
 
 
@@ -85,6 +98,28 @@ TOPICS = (
         "tellReadiness",
         retained=True,
     ),
+    Topic("log", "log", "A statement log begins", LogStatement, "tellLog"),
+    Topic(
+        "statements",
+        "statements",
+        "The newest statement of the box, at least every five minutes while there are new ones",
+        NewestBody,
+        "tellNewest",
+        retained=True,
+    ),
+    Topic("agent", "agent", "The agent started or stopped", AgentStatement, "tellAgent"),
+    Topic("segment", "segment/{camera_id}", "A segment is finished", SegmentStatement, "tellSegment"),
+    Topic(
+        "looks",
+        "looks/{class_id}/{date}/{session}",
+        "Looks of a half-day, as a hash over their rows, each minute",
+        LooksStatement,
+        "tellLooks",
+    ),
+    Topic("gaps", "gaps/{class_id}/{date}/{session}", "Recording gaps of a half-day", GapsStatement, "tellGaps"),
+    Topic("papers", "papers/{class_id}", "The documents of a class on a drive", PapersStatement, "tellPapers"),
+    Topic("journal", "journal", "The hash of a drive's journal", JournalStatement, "tellJournal"),
+    Topic("drive", "drive", "From which statement on a drive holds the log", DriveStatement, "tellDrive"),
     Topic(
         "error", "error", "A message from the bureau's side was refused, and nothing changed", RefusalBody, "tellError"
     ),
@@ -102,6 +137,15 @@ TOPICS = (
         "An approved class: its body alone, or as a CloudEvent (signed where the box holds the bureau's key)",
         ApprovedClass,
         "takeClass",
+        retained=True,
+        direction="receive",
+    ),
+    Topic(
+        "witness",
+        "witness/{class_id}",
+        "A countersignature over a closed half-day; its data alone, or as a CloudEvent",
+        WitnessBody,
+        "takeWitness",
         retained=True,
         direction="receive",
     ),

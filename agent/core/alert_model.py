@@ -48,6 +48,7 @@ class AlertKind(StrEnum):
     AGENT_RESTARTED = "agent.restarted"
     ACCOUNT_CHANGED = "account.changed"
     BOX_DUPLICATE = "box.duplicate"
+    EVIDENCE_ROLLBACK = "evidence.rollback"
 
 
 @dataclass(frozen=True, slots=True)

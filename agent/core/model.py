@@ -52,7 +52,8 @@ class Segment:
     `path` is relative to the drive's root, with `/`. While the segment is open, `temporary` is the path that exists
     and `end`, `bytes`, `sha256` are None. `start` is the instant of the first video frame, `end` that of the end of
     the last. `serial` is that of the recorded camera; `unchecked_since` the last check of its identity where it could
-    not be read on this connection, else None.
+    not be read on this connection, else None. `statement` is where the finished segment was stated, as LOG:NUMBER:HASH; "" for
+    segments of versions without statements.
     """
 
     segment_id: int
@@ -77,6 +78,7 @@ class Segment:
     sender_time: datetime | None = None
     serial: str = ""
     unchecked_since: datetime | None = None
+    statement: str = ""
 
 
 class PlaceSighting(NamedTuple):

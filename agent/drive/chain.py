@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from agent.core.model import Session
+from agent.core.statement_model import LogPosition, parse_position
 from agent.drive import durable, files, keys, layout, sums, system_files
 
 CHAIN_FORMAT = "site-agent chain 1"
@@ -25,7 +26,9 @@ class HalfDayLink:
     """The content of a `CHAIN` file.
 
     `previous` is the head of the half-day before, or `none`; `previous_drive` is the drive that holds that half-day;
-    `sequence` counts from 1 within the class.
+    `sequence` counts from 1 within the class. `statements` is the newest place of the box's statement log at the closing, so
+    that a signed half-day stands for all statements before it; None from boxes without statements, and where a half-day is
+    closed away from its box.
     """
 
     class_id: str
@@ -35,6 +38,7 @@ class HalfDayLink:
     drive_id: str
     previous: str = NO_PREVIOUS
     previous_drive: str = NO_PREVIOUS
+    statements: LogPosition | None = None
 
     def write(self) -> bytes:
         lines = [
@@ -47,6 +51,8 @@ class HalfDayLink:
             f"previous: {self.previous}",
             f"previous_drive: {self.previous_drive}",
         ]
+        if self.statements:
+            lines.append(f"statements: {self.statements.log} {self.statements.number} {self.statements.hash}")
         return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
@@ -65,9 +71,21 @@ def parse_chain_file(data: bytes) -> HalfDayLink:
             drive_id=values["drive_id"],
             previous=values["previous"],
             previous_drive=values["previous_drive"],
+            statements=_parse_position(values.get("statements", "")),
         )
     except KeyError as error:
         raise ValueError(str(error)) from error
+
+
+def _parse_position(text: str) -> LogPosition | None:
+    """Parse `LOG NUMBER HASH`. Raises ValueError for text that is neither that nor empty."""
+    if not text:
+        return None
+    log, number, digest = text.split(" ")
+    found = parse_position({"log": log, "number": int(number), "hash": digest})
+    if found is None:
+        raise ValueError(text)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +198,7 @@ def scan_half_day(folder: Path) -> FolderContents:
     """Sort everything below the folder of a half-day into `FolderContents`. Raises OSError."""
     found = FolderContents([], [], [])
     for entry, system in system_files.walk_classified(folder):
-        own = len(entry.path.parts) == 1 and layout.parse_part_number(entry.name.removesuffix(".sig")) is not None
+        own = len(entry.path.parts) == 1 and layout.is_proof(entry.name)
         if system:
             found.system.append(system)
         elif entry.kind == "file" and not own:

@@ -6,18 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from agent import i18n
 from agent.drive import chain, files, journal, keys, layout, sums, system_files
 from agent.drive.identity import OWN_FILES, Drive, build_seal_path
-from agent.drive.report import HARMLESS, VerifyReport
+from agent.drive.report import HARMLESS, VerifyReport, describe_problem
 
 _SEALED_DOCUMENTS = (layout.LABEL, layout.HANDOVER)
 _CORRECTIONS = PurePosixPath(layout.CORRECTIONS)
-
-
-def describe_problem(key: str, **params: object) -> str:
-    """Return the text of `drive.detail.KEY` in the language of the user."""
-    return i18n.translate(f"drive.detail.{key}", **params)
 
 
 class Checker:
@@ -129,13 +123,14 @@ class Checker:
             # a head counts for the chain of a class only together with the checksum list that it is the hash of
             self._report.heads[closed.head] = f"{where}/{name}"
         own = {layout.add_part_number(layout.SUMS, closed.part) for closed in closings}
+        own |= {layout.build_witness_name(closed.part) for closed in closings}
         self._report_odd(here.odd, where, listed | own | {f"{name}.sig" for name in own})
         signatures = [
             x.path
             for x in files.list_entries(path)
-            if x.path.suffix == ".sig" and layout.parse_part_number(x.path.stem)
+            if x.path.suffix in (".sig", layout.WITNESS) and layout.is_proof(x.name)
         ]
-        lone = {x.name for x in signatures if x.stem not in own}
+        lone = {x.name for x in signatures if x.name.removesuffix(".sig") not in own}
         # files named by an unreadable list must not be reported as added
         unlisted = present - listed if all(closed.sums is not None for closed in closings) else set()
         for name in sorted(unlisted | lone):

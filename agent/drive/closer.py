@@ -14,16 +14,21 @@ from pathlib import Path, PurePosixPath
 
 from agent import i18n
 from agent.catalog import Catalog, ChainLink
+from agent.catalog.outbox import IDLE_JOURNAL
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.model import Session
 from agent.core.periodic import ErrorLog, run_every
 from agent.core.schedule import RECORDING_MARGIN, list_placements
-from agent.drive import chain, closing, durable, files, journal, keys, layout
-from agent.drive.documents import class_documents, class_view
+from agent.drive import chain, class_gaps, closing, files, layout, stated_papers
+from agent.drive.corrections import write_correction
+from agent.drive.documents import class_view
 from agent.drive.identity import Drive, to_drive_error
+from agent.drive.journal_writer import ClassHalfDay, Journal
+from agent.drive.witness_files import write_waiting_witnesses
 
 log = logging.getLogger(__name__)
+_LOOKS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +65,23 @@ class HalfDayCloser:
         self._classes = classes
         self._drives = drives
         self._options = options or CloserOptions()
-        self._journal = journal.Journal(catalog, clock, catalog.zone)
+        self._journal = Journal(catalog, clock, catalog.zone)
         self._documents_written_at: dict[tuple[str, str], float] = {}
         self._changed_at: dict[str, float] = {}
         # closed and complete, as seen by this run: checked again only when its video changes
         self._complete: set[tuple[str, str, PurePosixPath]] = set()
         self._scanned: set[tuple[str, str]] = set()
         self._due = 0.0
+        self._looks_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
         self._due = self._clock.monotonic()
         errors = ErrorLog(log, "closing half-days: %s")
         run_every(self._clock, stop, self._options.journal_s, self._run_due, errors=errors)
         # the last seconds' rows reach the drive before it may be unplugged
+        self._looks_due = 0.0
         with errors:
-            self._flush()
+            self._flush(last=True)
 
     def _run_due(self) -> None:
         """Close half-days once an interval; in between bring the journal to the drive."""
@@ -84,17 +91,42 @@ class HalfDayCloser:
         self._due = self._clock.monotonic() + self._options.interval_s
         self.run_once()
 
-    def _flush(self) -> None:
-        for drive in self._drives()[:1]:
+    def _list_drives(self) -> list[Drive]:
+        """Return the drives; where none takes a journal, let statements leave without waiting for one."""
+        drives, facts = self._drives(), self._catalog.facts
+        idle = not drives or drives[0].is_sealed()
+        if idle != (facts.get(IDLE_JOURNAL) is not None):
+            if idle:
+                facts.put(IDLE_JOURNAL, "yes")
+            else:
+                facts.forget(IDLE_JOURNAL)
+        return drives
+
+    def _flush(self, *, last: bool = False) -> None:
+        self._state_looks()
+        for drive in self._list_drives()[:1]:
             if not drive.is_sealed():
                 drive.check()
                 self._mark_changed(self._journal.flush(drive))
+                if last:
+                    self._journal.state(drive)
+                    self._journal.flush(drive)
+
+    def _sync(self, drive: Drive) -> None:
+        self._mark_changed(self._journal.sync(drive))
+
+    def _state_looks(self) -> None:
+        """State the looks of the last minute."""
+        if self._clock.monotonic() >= self._looks_due:
+            self._looks_due = self._clock.monotonic() + _LOOKS_S
+            self._catalog.looks.state(self._clock.now())
 
     def run_once(self) -> list[ChainLink]:
         """Do everything that is due; return the half-days closed. Raises DriveError, CatalogError."""
         classes = self._classes()
         done: list[ChainLink] = []
-        for number, drive in enumerate(self._drives()):
+        self._state_looks()
+        for number, drive in enumerate(self._list_drives()):
             if drive.is_sealed():
                 continue
             drive.check()
@@ -103,11 +135,12 @@ class HalfDayCloser:
                 self._mark_changed(self._journal.flush(drive))
             for folder in drive.class_folders():
                 done += self._update_class(drive, folder, classes)
+            write_waiting_witnesses(self._catalog, drive)
             if number == 0 and len(done) > before:
                 self._journal.flush(drive)
         return done
 
-    def _mark_changed(self, changed: Iterable[journal.ClassHalfDay]) -> None:
+    def _mark_changed(self, changed: Iterable[ClassHalfDay]) -> None:
         """Mark half-days with new video or figures, so that they are checked again and their documents are updated."""
         for class_id, day, session in changed:
             self._changed_at[class_id] = self._clock.monotonic()
@@ -129,7 +162,8 @@ class HalfDayCloser:
         if cls and (closed or self._documents_due(drive, cls)):
             self._documents_written_at[(drive.drive_id, class_id)] = self._clock.monotonic()
             if not drive.is_sealed(folder):
-                class_documents.write_documents(self._catalog, drive, self._gather_view(drive, cls, classes))
+                view = self._gather_view(drive, cls, classes)
+                stated_papers.write_stated_documents(self._catalog, drive, view, self._sync)
         return closed
 
     def _close_all(
@@ -149,7 +183,7 @@ class HalfDayCloser:
         for part in left:
             if self._is_over(layout.parse_class_id(folder), part, classes):
                 if closing.list_waiting_files(path, part):
-                    closed.append(self._close(drive, folder, part))
+                    closed.append(self._close(drive, folder, part, classes))
                 self._complete.add((*key, part))
         if all((*key, part) in self._complete for part in left):
             self._scanned.add(key)
@@ -217,10 +251,14 @@ class HalfDayCloser:
             if closed.link and known.get((closed.link.date, closed.link.session), 0) < closed.link.sequence:
                 closing.record_link(self._catalog, drive, closed.link, closed.head, self._clock.now())
 
-    def _close(self, drive: Drive, folder: str, half_day: PurePosixPath) -> ChainLink:
+    def _close(self, drive: Drive, folder: str, half_day: PurePosixPath, classes: Sequence[TrainingClass]) -> ChainLink:
         key = layout.parse_half_day(half_day)
         assert key is not None
-        class_id = layout.parse_class_id(folder)
+        class_id, now = layout.parse_class_id(folder), self._clock.now()
+        self._catalog.looks.state(now)
+        gaps = class_gaps.find_class_gaps(self._catalog, classes, class_id, now, *key)
+        stated_papers.state_gaps(self._catalog, class_id, *key, gaps, now)
+        self._mark_changed(self._journal.complete(drive))
         last = self._catalog.chain.last(class_id)
         known = {
             s.path: s.sha256
@@ -235,39 +273,9 @@ class HalfDayCloser:
             before=(last.sequence, last.head, last.drive_id) if last else None,
             known=known,
             key_dir=self._options.key_dir,
+            position=self._catalog.statements.current(),
         )
         for item in chain.scan_half_day(drive.root / folder / half_day).odd:
             path = files.escape_for_log(f"{folder}/{half_day}/{item.path}")
             log.warning("%s", i18n.translate("drive.left_out", path=path, detail=files.describe_kind(item.kind)))
         return closing.record_link(self._catalog, drive, link, head, self._clock.now())
-
-
-def write_correction(catalog: Catalog, drive: Drive, folder: str, now: datetime, key_dir: Path | None) -> Path | None:
-    """Write the figures of a sealed class that were revised since to a new signed file in 更正/.
-
-    Nothing else in a sealed class may change. Return the file, or None where no figures changed. Raises DriveError, OSError.
-    """
-    written = {}
-    corrections = drive.root / folder / layout.CORRECTIONS
-    sources = [drive.root / folder / layout.RECORD, *chain.list_corrections(drive.root / folder)]
-    for path in sources:
-        for change in journal.read_journal_file(path, drive.root, []):
-            if change.table == "attendance":
-                written[(str(change.row.get("date")), str(change.row.get("session")))] = change.row.get("revision")
-    class_id = layout.parse_class_id(folder)
-    rows = [
-        change
-        for change in catalog.changes.of_class(class_id)
-        if change.table == "attendance"
-        and written.get((change.row["date"], change.row["session"])) != change.row["revision"]
-    ]
-    if not rows:
-        return None
-    data = journal.format_rows(rows)
-    drive.make_folder(PurePosixPath(folder, layout.CORRECTIONS))
-    path = corrections / f"{now.astimezone(catalog.zone):%Y%m%d-%H%M%S}-{max(r.row['revision'] for r in rows)}.jsonl"
-    key = closing.find_signing_key(drive, key_dir)
-    if key:
-        durable.write_file(path.with_name(f"{path.name}.sig"), keys.sign_bytes(data, key))
-    durable.write_file(path, data)
-    return path

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from agent.catalog import Catalog, ChainLink
 from agent.catalog.changes import RowChange
 from agent.core.errors import DriveError
+from agent.core.statement_model import LogPosition
 from agent.drive import chain, durable, files, journal, keys, layout, sums
 from agent.drive.identity import Drive
 
@@ -22,11 +23,13 @@ def close_half_day(
     before: tuple[int, str, str] | None,
     known: Mapping[str, str],
     key_dir: Path | None,
+    position: LogPosition | None = None,
 ) -> tuple[chain.HalfDayLink, str]:
     """Close the files of a half-day that no checksum list names yet; return the link and the new head.
 
     `rows` go to the record. `before` is (sequence, head, drive ID) of the class's last closing. `known` is SHA-256 by path on
     the drive, computed when each segment was finished, so that a bit flipped since is detected; other files are read.
+    `position` is the newest place of the box's statement log, which the drive's journal holds.
     Raises OSError, DriveError.
     """
     key = layout.parse_half_day(half_day)
@@ -36,7 +39,7 @@ def close_half_day(
     earlier = chain.list_closings(drive.root / folder, half_day)
     part = len(earlier) + 1
     sequence, head, at = before or (0, chain.NO_PREVIOUS, chain.NO_PREVIOUS)
-    link = chain.HalfDayLink(layout.parse_class_id(folder), *key, sequence + 1, drive.drive_id, head, at)
+    link = chain.HalfDayLink(layout.parse_class_id(folder), *key, sequence + 1, drive.drive_id, head, at, position)
     durable.write_file(path / layout.add_part_number(layout.RECORD, part), journal.format_rows(rows))
     durable.write_file(path / layout.add_part_number(layout.CHAIN, part), link.write())
     listed = {name for closed in earlier for name in closed.sums or ()}

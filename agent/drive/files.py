@@ -57,9 +57,8 @@ class RegularFile:
     descriptor: int
     size: int
 
-    def blocks(self) -> Iterator[bytes]:
-        """Yield the file from its start in blocks of 1 MiB. Raises OSError."""
-        at = 0
+    def blocks(self, at: int = 0) -> Iterator[bytes]:
+        """Yield the file from its byte `at` on in blocks of 1 MiB. Raises OSError."""
         while at < self.size and (block := os.pread(self.descriptor, min(_BLOCK, self.size - at), at)):
             at += len(block)
             yield block

@@ -9,70 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from agent.catalog import Catalog
 from agent.catalog.changes import RowChange
-from agent.core.clock import Clock, get_local_day
-from agent.core.model import Session
-from agent.drive import durable, files, layout
-from agent.drive.identity import Drive, to_drive_error
+from agent.drive import files, layout
 
 JOURNAL_FOLDER = f"{layout.SYSTEM}/journal"
-_BATCH = 2000
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.jsonl")
-ClassHalfDay = tuple[str, date, Session]
 UnreadableFiles = list[tuple[str, str]]
 """Files that could not be read: (path relative to the drive, reason)."""
-
-
-class Journal:
-    """Writes changed rows of the catalog to the drive in use.
-
-    A row leaves the change log of the catalog only after it is synced to the drive, so nothing is lost while there is none.
-    """
-
-    def __init__(self, catalog: Catalog, clock: Clock, zone: ZoneInfo) -> None:
-        self._catalog = catalog
-        self._clock = clock
-        self._zone = zone
-
-    def flush(self, drive: Drive) -> set[ClassHalfDay]:
-        """Write the rows changed since the last call; return half-days with new video or figures. Raises DriveError."""
-        folder = drive.make_folder(JOURNAL_FOLDER)
-        touched: set[ClassHalfDay] = set()
-        if self._catalog.facts.get(f"journal.{drive.drive_id}") is None:
-            self._start_journal(drive, folder)
-        while True:
-            seq, changes = self._catalog.changes.after(0, _BATCH)
-            if seq == 0:
-                return touched
-            self._append(drive, folder, changes)
-            self._catalog.changes.forget(seq)
-            touched |= {
-                (c.row["class_id"], date.fromisoformat(c.row["date"]), Session(c.row["session"]))
-                for c in changes
-                if c.table in ("segments", "attendance")
-            }
-
-    def _start_journal(self, drive: Drive, folder: Path) -> None:
-        """Start the journal of a drive new to this box with all rows except looks and segments on other drives."""
-        rows = [
-            change
-            for change in self._catalog.changes.everything()
-            if change.table != "looks" and (change.table != "segments" or change.row["drive_id"] == drive.drive_id)
-        ]
-        self._append(drive, folder, rows)
-        self._catalog.facts.put(f"journal.{drive.drive_id}", "begun")
-
-    def _append(self, drive: Drive, folder: Path, changes: Iterable[RowChange]) -> None:
-        day = get_local_day(self._clock.now(), self._zone)
-        try:
-            durable.append_lines(folder / f"{day.isoformat()}.jsonl", format_rows(changes))
-        except OSError as error:
-            raise to_drive_error(error, drive.root) from error
 
 
 def format_rows(changes: Iterable[RowChange]) -> bytes:

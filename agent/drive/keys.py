@@ -11,6 +11,8 @@ from pathlib import Path
 from agent.core.errors import DriveError, InputError
 
 NAMESPACE = "site-agent"
+WITNESS_NAMESPACE = "site-agent-witness"
+"""Of the bureau's countersignatures: no signature of the box can be taken for one."""
 PRINCIPAL = "box"
 KEY_FILE = "box_ed25519"
 _TIMEOUT_S = 60
@@ -66,18 +68,18 @@ def strip_key_comment(line: str) -> str:
     return key if key.isascii() else ""
 
 
-def sign_bytes(data: bytes, key_dir: Path) -> bytes:
-    """Return an armoured OpenSSH signature of `data` in the namespace `site-agent`. Raises DriveError."""
-    return _run("-Y", "sign", "-n", NAMESPACE, "-f", str(key_dir / KEY_FILE), data=data)
+def sign_bytes(data: bytes, key_dir: Path, *, namespace: str = NAMESPACE) -> bytes:
+    """Return an armoured OpenSSH signature of `data`. Raises DriveError."""
+    return _run("-Y", "sign", "-n", namespace, "-f", str(key_dir / KEY_FILE), data=data)
 
 
-def verify_signature(data: bytes, signature: bytes, public: str) -> bool:
+def verify_signature(data: bytes, signature: bytes, public: str, *, namespace: str = NAMESPACE) -> bool:
     """Return whether `signature` of `data` was made with the key `public`. Raises DriveError without ssh-keygen."""
     with tempfile.TemporaryDirectory(prefix="site-agent-") as folder:
         allowed, sig = Path(folder, "allowed_signers"), Path(folder, "signature")
-        allowed.write_text(f'{PRINCIPAL} namespaces="{NAMESPACE}" {strip_key_comment(public)}\n', encoding="utf-8")
+        allowed.write_text(f'{PRINCIPAL} namespaces="{namespace}" {strip_key_comment(public)}\n', encoding="utf-8")
         sig.write_bytes(signature)
-        done = _call("-Y", "verify", "-f", str(allowed), "-I", PRINCIPAL, "-n", NAMESPACE, "-s", str(sig), data=data)
+        done = _call("-Y", "verify", "-f", str(allowed), "-I", PRINCIPAL, "-n", namespace, "-s", str(sig), data=data)
     return done.returncode == 0
 
 

@@ -22,6 +22,7 @@ ATTENDANCE = "到课人数.csv"
 INDEX = "目录.html"
 HANDOVER = "移交单.html"
 SUMS = "SHA256SUMS"
+WITNESS = ".witness"
 CHAIN = "CHAIN"
 RECORD = "RECORD.jsonl"
 CORRECTIONS = "更正"
@@ -135,6 +136,16 @@ def parse_part_number(name: str) -> int | None:
     """Return the number of the closing (1, 2 …) from the name of a checksum list; None for other names."""
     match = _SUMS.match(name)
     return int(match[1] or 1) if match else None
+
+
+def build_witness_name(part: int) -> str:
+    """Return the file name of the bureau's countersignature over a closing; its signature has `.sig` behind it."""
+    return add_part_number(SUMS, part) + WITNESS
+
+
+def is_proof(name: str) -> bool:
+    """Return whether this is the name of a checksum list, a countersignature of one, or the signature of either."""
+    return parse_part_number(name.removesuffix(".sig").removesuffix(WITNESS)) is not None
 
 
 def is_correction(name: str) -> bool:

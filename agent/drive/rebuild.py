@@ -6,7 +6,7 @@ The files on the drive decide: a row without its file is left out, a file withou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -54,9 +54,7 @@ def open_or_rebuild(
         if not fresh:
             rename_damaged(path, clock)
         catalog = Catalog(path, zone)
-    report = RebuildReport()
-    for drive in drives:
-        report = _add_reports(report, restore_from_drive(catalog, drive, clock))
+    report = restore_from_drives(catalog, list(drives), clock)
     half_made.unlink(missing_ok=True)
     return catalog, report
 
@@ -99,20 +97,68 @@ def restore_from_drive(
     catalog: Catalog, drive: Drive, clock: Clock, progress: Callable[[int], None] | None = None
 ) -> RebuildReport:
     """Restore all rows from one drive. Can be repeated, and done for several drives in any order. Raises DriveError."""
-    try:
-        with catalog.store.write():
+    return restore_from_drives(catalog, [drive], clock, progress)
+
+
+def restore_from_drives(
+    catalog: Catalog, drives: list[Drive], clock: Clock, progress: Callable[[int], None] | None = None
+) -> RebuildReport:
+    """Restore all rows of several drives, then read the files that have none. Raises DriveError.
+
+    Rows first, of every drive: what is read from files is stated, and the statement must follow the newest of all drives.
+    """
+    report, begun = RebuildReport(), []
+    for drive in drives:
+        with _drive_errors(drive), catalog.store.write():
             faults: journal.UnreadableFiles = []
-            rows, lost, begun = _restore_rows(catalog, drive, faults)
-        read, unreadable = _restore_files(catalog, drive, begun, progress)
-        unreadable = [*dict.fromkeys(path for path, _ in faults), *unreadable]
-        with catalog.store.write():
+            rows, lost, open_rows = _restore_rows(catalog, drive, faults)
             _restore_links(catalog, drive)
             _restore_drive(catalog, drive, clock)
             # all rows came from the drive, so none of them has to be written to its journal
             catalog.changes.forget_all()
+        begun.append(open_rows)
+        report = _add_reports(report, RebuildReport(rows, 0, tuple(lost), tuple(dict.fromkeys(p for p, _ in faults))))
+    catalog.statements.resume()
+    for drive, open_rows in zip(drives, begun, strict=True):
+        with _drive_errors(drive):
+            read, unreadable = _restore_files(catalog, drive, open_rows, progress)
+        report = _add_reports(report, RebuildReport(0, read, (), tuple(unreadable)))
+    return report
+
+
+def continue_log(catalog: Catalog, drives: Iterable[Drive]) -> int:
+    """Take over statements that the drives hold and the catalog does not; return how many.
+
+    An older copy of the state folder was put back: the log goes on behind the newest statement, not beside it.
+    Raises DriveError.
+    """
+    taken = 0
+    for drive in drives:
+        with _drive_errors(drive), catalog.store.write():
+            for path in reversed(journal.list_journal_files(drive.root)):
+                rows = [x for x in journal.read_journal_file(path, drive.root, []) if x.table == "statements"]
+                missing = [x for x in rows if not _is_known(catalog, x.row)]
+                taken += sum(catalog.changes.put(x) for x in missing)
+                if rows and len(missing) < len(rows):
+                    break
+    if taken:
+        catalog.statements.resume()
+    return taken
+
+
+def _is_known(catalog: Catalog, row: Mapping[str, object]) -> bool:
+    """Return whether the catalog's log reaches as far as this statement."""
+    log, number = str(row.get("log")), row.get("number")
+    end = next((x.number for x in catalog.statements.ends() if x.log == log), 0)
+    return not isinstance(number, int) or number <= end
+
+
+@contextmanager
+def _drive_errors(drive: Drive) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise to_drive_error(error, drive.root) from error
-    return RebuildReport(rows, read, tuple(lost), tuple(unreadable))
 
 
 def _add_reports(one: RebuildReport, two: RebuildReport) -> RebuildReport:
@@ -139,11 +185,17 @@ def _restore_rows(
     count = 0
     begun: dict[str, RowChange] = {}
     segments: dict[str, RowChange] = {}
+    held: tuple[str, int] | None = None
     for change in _stored_rows(drive, faults):
         if change.table == "segments" and change.row.get("drive_id") == drive.drive_id:
             segments[str(change.row.get("path"))] = change
-        else:
-            count += catalog.changes.put(change)
+            continue
+        restored = catalog.changes.put(change)
+        count += restored
+        if restored and change.table == "statements":
+            held = str(change.row["log"]), int(change.row["number"])
+    if held:
+        catalog.facts.put(f"journal.{drive.drive_id}.held", f"{held[0]}:{held[1]}")
     lost = []
     for path, change in segments.items():
         if _is_file(drive, path):

@@ -21,10 +21,14 @@ from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.errors import InputError
-from agent.drive import chain, closing, durable, files, journal, keys, layout, sums, system_files
-from agent.drive.documents import class_documents, class_view, handover
+from agent.drive import chain, closing, durable, files, journal, keys, layout, stated_papers, sums, system_files
+from agent.drive.documents import class_view, handover
+from agent.drive.drive_log import read_drive_log
 from agent.drive.identity import DEFAULT_ZONE, Drive, build_seal_path, to_drive_error
+from agent.drive.journal_writer import Journal
 from agent.drive.label import encode_text_file, to_one_line
+from agent.drive.papers_check import check_papers
+from agent.drive.report import VerifyReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Sealer:
         done = [self._seal_class(folder) for folder in folders]
         now = self.clock.now()
         if self.catalog:
-            journal.Journal(self.catalog, self.clock, self.catalog.zone).flush(self.drive)
+            Journal(self.catalog, self.clock, self.catalog.zone).complete(self.drive)
         try:
             heads = {f: chain.compute_head(self.drive.root / f / layout.SUMS) for f in self.drive.class_folders()}
             published = {f: self._last_head(f) for f in heads}
@@ -145,6 +149,7 @@ class Sealer:
             # create the folder for later corrections now: the class folder becomes read-only
             self.drive.make_folder(f"{folder}/{layout.CORRECTIONS}")
             self._write_documents(folder, now)
+            self._check_documents(folder)
             page = handover.build_handover_page(
                 self.drive, {folder: self._last_head(folder)}, now, self._zone(), self.to
             )
@@ -173,10 +178,19 @@ class Sealer:
             if self.catalog:
                 row = self.catalog.chain.last(class_id)
                 before = (row.sequence, row.head, row.drive_id) if row else before
+                self.catalog.looks.state(self.clock.now())
+                Journal(self.catalog, self.clock, self.catalog.zone).complete(self.drive)
                 rows = self.catalog.changes.of_half_day(class_id, *key, self.drive.drive_id)
                 known = {s.path: s.sha256 or "" for s in self.catalog.segments.of_class(class_id, *key)}
             link, head = closing.close_half_day(
-                self.drive, folder, half_day, rows=rows, before=before, known=known, key_dir=self.key_dir
+                self.drive,
+                folder,
+                half_day,
+                rows=rows,
+                before=before,
+                known=known,
+                key_dir=self.key_dir,
+                position=self.catalog.statements.current() if self.catalog else None,
             )
             if self.catalog:
                 closing.record_link(self.catalog, self.drive, link, head, self.clock.now())
@@ -188,12 +202,23 @@ class Sealer:
         if self.catalog is None or cls is None:
             return
         seen = class_view.gather_class_view(self.catalog, self.drive, cls, self.classes, now)
-        class_documents.write_changed(
-            self.drive, folder, class_documents.build_documents(self.catalog, class_view.mark_sealed(seen))
+        stated_papers.write_stated_documents(
+            self.catalog,
+            self.drive,
+            class_view.mark_sealed(seen),
+            Journal(self.catalog, self.clock, self.catalog.zone).complete,
         )
         durable.write_file(
             self.drive.root / folder / layout.RECORD, journal.format_rows(self.catalog.changes.of_class(class_id))
         )
+
+    def _check_documents(self, folder: str) -> None:
+        """Refuse documents that disagree with the records: a seal would sign them. Raises InputError, OSError."""
+        report = VerifyReport()
+        log = read_drive_log(self.drive.root, [folder])
+        check_papers(self.drive, report, log, folder)
+        for problem in report.faults():
+            raise InputError("drive.seal_papers", path=problem.path, detail=problem.detail)
 
     def _update_catalog(self, now: datetime) -> None:
         """Store in the catalog that the drive is sealed or handed over, with time and recipient."""
@@ -219,7 +244,8 @@ def _list_left_out(path: Path) -> Iterator[tuple[PurePosixPath, str]]:
     closed = chain.list_all_closings(path)
     half_days = set(chain.list_half_day_folders(path))
     named = {f"{x.folder}/{name}" for x in closed for name in x.sums or ()}
-    named |= {f"{x.folder}/{layout.add_part_number(layout.SUMS, x.part)}{end}" for x in closed for end in ("", ".sig")}
+    ends = ("", ".sig", layout.WITNESS, f"{layout.WITNESS}.sig")
+    named |= {f"{x.folder}/{layout.add_part_number(layout.SUMS, x.part)}{end}" for x in closed for end in ends}
     named |= {*layout.CLASS_DOCUMENTS, *(str(x.relative_to(path)) for x in chain.list_corrections(path))}
     for entry, system in system_files.walk_classified(path):
         inner = entry.path.parts

@@ -2,7 +2,8 @@
 
 Only the drive is needed; an anchor makes the result stronger. Without an anchor the result is "consistent, not anchored":
 the owner of the drive could have removed half-days from the end and signed everything again. `key` (the box's public key,
-kept elsewhere) and `heads` (published when half-days are closed) reveal that too.
+kept elsewhere) and `heads` (published when half-days are closed) reveal that too. The bureau's countersignatures say since when
+nothing can have been changed, and its list of statements shows what was told when it happened.
 """
 
 from __future__ import annotations
@@ -10,11 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 
+from agent.core.clock import format_utc
 from agent.core.model import Session
-from agent.drive import audit_check, files, journal, keys, layout
-from agent.drive.checker import Checker, describe_problem
+from agent.drive import (
+    audit_check,
+    chain,
+    drive_log,
+    files,
+    journal,
+    keys,
+    layout,
+    papers_check,
+    stated_check,
+    witness_files,
+)
+from agent.drive.against import BureauList, check_against
+from agent.drive.checker import Checker
 from agent.drive.identity import Drive, build_seal_path, to_drive_error
-from agent.drive.report import DriveProblem, VerifyReport
+from agent.drive.report import DriveProblem, VerifyReport, describe_problem
 
 
 def count_drive_bytes(drive: Drive) -> int:
@@ -30,13 +44,16 @@ def verify_drive(
     *,
     key: str | None = None,
     heads: Iterable[str] = (),
+    witness: str | None = None,
+    against: BureauList | None = None,
     progress: Callable[[int], None] | None = None,
     only: str | None = None,
 ) -> VerifyReport:
     """Check every class of the drive, or only the class ID `only`.
 
-    `key` is the public key that must have signed; `heads` are published heads that must all be found; `progress` is called
-    with the number of bytes read. Raises DriveError where the drive itself cannot be read; a single unreadable file is a
+    `key` is the public key that must have signed; `heads` are published heads that must all be found; `witness` is the public
+    key of the bureau's countersignatures, `against` its list of statements; `progress` is called with the number of bytes read.
+    Raises DriveError where the drive itself cannot be read; a single unreadable file is a
     problem in the report.
     """
     report = VerifyReport(signed=bool(drive.public_key or key))
@@ -48,6 +65,9 @@ def verify_drive(
             if only is None or layout.parse_class_id(folder) == only:
                 Checker(drive, report, public, progress).check_class(folder)
         _check_journal(drive, report, only)
+        _check_statements(drive, report, only, against)
+        if witness:
+            _check_witnesses(drive, report, witness, only)
         if only is None:
             trail = audit_check.check_audit(drive.root, drive.class_folders())
             report.audited = trail.entries
@@ -68,6 +88,40 @@ def verify_drive(
     # only a head is an anchor: the key proves who signed, but not that the last half-days are still there
     report.anchored = bool(wanted) and not any(p.kind in ("head_unknown", "other_key") for p in report.problems)
     return report
+
+
+def _check_statements(drive: Drive, report: VerifyReport, only: str | None, against: BureauList | None) -> None:
+    """Check the box's statement log as far as the drive holds it, and the drive against it. Raises OSError."""
+    folders = drive.class_folders()
+    found = drive_log.read_drive_log(drive.root, folders)
+    report.statements, report.newest = len(found.statements), found.newest()
+    for kind, path, detail in found.findings:
+        report.add(kind, path, describe_problem(detail))
+    check = stated_check.StatedCheck(drive, report, found)
+    for folder in folders:
+        if only in (None, layout.parse_class_id(folder)):
+            check.check_class(folder)
+            papers_check.check_papers(drive, report, found, folder)
+    check.check_late_looks()
+    stated_check.check_journal_files(drive, report, found)
+    if against is not None:
+        check_against(drive, report, found, against)
+
+
+def _check_witnesses(drive: Drive, report: VerifyReport, key: str, only: str | None) -> None:
+    """Check the bureau's countersignature over each closed half-day. Raises OSError."""
+    for folder in drive.class_folders():
+        if only not in (None, layout.parse_class_id(folder)):
+            continue
+        for closed in chain.list_all_closings(drive.root / folder):
+            found = witness_files.check_witness(drive.root / folder, closed, key)
+            where = f"{folder}/{closed.folder}/{layout.add_part_number(layout.SUMS, closed.part)}"
+            if found.good and found.text:
+                report.witnessed.append((where, found.text.witness, format_utc(found.text.time)))
+            else:
+                report.unwitnessed.append(where)
+                if found.present:
+                    report.add("witness_bad", found.path, describe_problem("witness_bad"))
 
 
 def _check_journal(drive: Drive, report: VerifyReport, only: str | None) -> None:

@@ -15,11 +15,12 @@ from pathlib import Path
 from agent.core.errors import InputError
 from agent.core.model import JsonObject
 from agent.drive import Drive, files, keys
-from agent.inspection.sources import SOURCE_FOUND, SourceLookup, look_up_sources
+from agent.drive.against import BureauList
+from agent.inspection.sources import SOURCE_FOUND, SourceLookup, look_up_sources, look_up_statements
 
 MANIFEST_FORMAT = 1
 MANIFEST_KIND = "site-agent.clip"
-CHECK_NAMES = ("clip", "signature", "key", "sources")
+CHECK_NAMES = ("clip", "signature", "key", "sources", "statements")
 _MAX_MANIFEST = 16 << 20
 
 
@@ -28,8 +29,8 @@ class CheckedManifest:
     """Result of checking a clip.
 
     `anchored`: the signature is by a key that the checker named, not just by the key in the manifest. `clip` (its bytes),
-    `signature`, `key` (who signed) and `sources` are each in `checked` or in `not_checked`; what was checked and is wrong is
-    in `problems` as well. `looked` are the sources, where drives were given.
+    `signature`, `key` (who signed), `sources` and `statements` are each in `checked` or in `not_checked`; what was checked
+    and is wrong is in `problems` as well. `looked` are the sources, where drives were given.
     """
 
     file: Path
@@ -58,14 +59,17 @@ def encode_manifest(body: Mapping[str, object]) -> bytes:
     ).encode()
 
 
-def check_clip(clip: Path, key: str | None = None, drives: Iterable[Drive] | None = None) -> CheckedManifest:
+def check_clip(
+    clip: Path, key: str | None = None, drives: Iterable[Drive] | None = None, against: BureauList | None = None
+) -> CheckedManifest:
     """Check whether the clip agrees with the manifest beside it, and the manifest with its signature.
 
-    `key` is the line of a public key. With `drives` the sources are looked up in the signed checksums of these drives.
-    Problems are (kind, detail): manifest_missing, manifest_bad, other_clip, clip_changed, unsigned, signature_missing,
-    signature_bad, other_key, source_differs, source_missing, source_unsigned, source_elsewhere. A manifest without a key
-    is `unsigned`: whoever removed the key could have changed everything else. Raises InputError where the clip cannot be
-    read, DriveError.
+    `key` is the line of a public key. With `drives` the sources are looked up in the signed checksums of these drives, with
+    `against` in the bureau's list of what was told when they were recorded. Problems are (kind, detail): manifest_missing,
+    manifest_bad, other_clip, clip_changed, unsigned, signature_missing, signature_bad, other_key, source_differs,
+    source_missing, source_unsigned, source_elsewhere, source_untold, source_told_otherwise. A manifest without a key is
+    `unsigned`: whoever removed the key could have changed everything else. Raises InputError where the clip cannot be read,
+    DriveError.
     """
     problems: list[tuple[str, str]] = []
     digest, size = _hash_clip(clip)
@@ -87,6 +91,12 @@ def check_clip(clip: Path, key: str | None = None, drives: Iterable[Drive] | Non
         problems += [(f"source_{x.state}", x.path) for x in looked if x.state != SOURCE_FOUND]
         if not looked:
             problems.append(("source_missing", manifest.name))
+    if against is not None and body:
+        done.append("statements")
+        told = look_up_statements(body, against)
+        problems += [(f"source_{x.state}", x.path) for x in told if x.state != SOURCE_FOUND]
+        if not told:
+            problems.append(("source_untold", manifest.name))
     left = tuple(name for name in CHECK_NAMES if name not in done)
     ok = not problems
     return CheckedManifest(clip, ok, anchored and ok, tuple(problems), tuple(done), left, tuple(looked))

@@ -54,6 +54,14 @@ class SourceChainBody(TypedDict):
     key: str | None
 
 
+class SourceStatementBody(TypedDict):
+    """Where a source was stated when its recording was finished."""
+
+    log: str
+    number: int
+    hash: str
+
+
 class SourceBody(TypedDict):
     drive_id: str
     path: str
@@ -65,6 +73,7 @@ class SourceBody(TypedDict):
     serial: str | None
     chain: SourceChainBody
     unchecked_since: str | None
+    statement: SourceStatementBody | None
 
 
 class ManifestFileBody(TypedDict):
@@ -141,7 +150,15 @@ def describe_source(catalog: Catalog, segment: Segment) -> SourceBody:
             "key": link.public_key if link else None,
         },
         "unchecked_since": clocks.format_local(segment.unchecked_since, zone) if segment.unchecked_since else None,
+        "statement": _describe_statement(segment.statement),
     }
+
+
+def _describe_statement(text: str) -> SourceStatementBody | None:
+    """Return a segment's place in the statement log; None for segments of versions without one."""
+    log, _, rest = text.partition(":")
+    number, _, digest = rest.partition(":")
+    return {"log": log, "number": int(number), "hash": digest} if digest else None
 
 
 def list_serials(segments: Iterable[Segment]) -> list[str]:

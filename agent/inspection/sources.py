@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from agent.core.statement_model import LogPosition, parse_position
 from agent.drive import Drive, chain, files, keys, layout
+from agent.drive.against import BureauList
 from agent.drive.identity import to_drive_error
 
 SOURCE_FOUND = "found"
@@ -18,7 +20,8 @@ class SourceLookup:
     """One source of a clip and what was found of it.
 
     `state`: found; differs (the drive lists another checksum); missing (no checksum list of the drive names it); unsigned
-    (the list has no valid signature); elsewhere (on a drive that was not given).
+    (the list has no valid signature); elsewhere (on a drive that was not given); untold, told_otherwise (in the
+    bureau's list).
     """
 
     drive_id: str
@@ -36,6 +39,36 @@ def look_up_sources(manifest: Mapping[str, object], drives: Iterable[Drive], key
     rows = sources if isinstance(sources, list) else []
     known = {drive.drive_id: _ChecksumLists(drive, key) for drive in drives}
     return [_look_up_source(row, known) for row in rows[:_MAX_SOURCES]]
+
+
+def look_up_statements(manifest: Mapping[str, object], listed: BureauList) -> list[SourceLookup]:
+    """Look up every source of a manifest in the bureau's list of what was told when it was recorded.
+
+    `state`: found; told_otherwise (the list has another hash for this number or path); untold (the list does not have it).
+    """
+    sources = manifest.get("sources")
+    rows = sources if isinstance(sources, list) else []
+    told: dict[tuple[str, str], set[str]] = {}
+    places: dict[LogPosition, str] = {}
+    for statement in listed.segments:
+        if isinstance(statement.data, dict):
+            digest = str(statement.data.get("sha256"))
+            told.setdefault((str(statement.data.get("drive_id")), str(statement.data.get("path"))), set()).add(digest)
+            places[statement.position] = digest
+    found = []
+    for row in rows[:_MAX_SOURCES]:
+        values = row if isinstance(row, dict) else {}
+        drive_id, path, digest = (str(values.get(name) or "") for name in ("drive_id", "path", "sha256"))
+        place = parse_position(values.get("statement"))
+        known = told.get((drive_id, path))
+        if known is None:
+            state = "untold"
+        elif digest in known and (place is None or places.get(place) == digest):
+            state = SOURCE_FOUND
+        else:
+            state = "told_otherwise"
+        found.append(SourceLookup(drive_id, path, state))
+    return found
 
 
 def _look_up_source(row: object, known: Mapping[str, _ChecksumLists]) -> SourceLookup:

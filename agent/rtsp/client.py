@@ -270,7 +270,6 @@ class RtspClient:
             self._offset.announce(infos[0].rtptime, infos[1].rtptime)
 
 
-
 def _join_receivers(one: FrameReceiver, two: FrameReceiver) -> FrameReceiver:
     def receive(data: bytearray, at: int, end: int) -> None:
         one(data, at, end)

@@ -18,6 +18,7 @@ from agent.bureau.link import BureauLink
 from agent.cameras.worker import CameraWorker
 from agent.catalog import Catalog, copies
 from agent.catalog.disk_reserve import DiskReserve
+from agent.catalog.statements import STATEMENTS_KEPT
 from agent.core.clock import Clock, SystemClock, get_local_day
 from agent.core.errors import CatalogError, InputError
 from agent.core.periodic import ErrorLog, run_every
@@ -175,7 +176,8 @@ class App:
         run_every(self._clock, stop, _COPY_CHECK_S, self._copy, errors=ErrorLog(log, expected=(CatalogError,)))
 
     def _copy(self) -> None:
-        """Make today's copy where there is none. Raises CatalogError."""
+        """Prune old statements; make today's copy where there is none. Raises CatalogError."""
+        self._catalog.statements.prune(self._clock.now() - STATEMENTS_KEPT)
         day = get_local_day(self._clock.now(), self._catalog.zone)
         # while the disk is full a copy would take the space that the catalog needs
         space = DiskReserve(self._settings.state_dir).keep()

@@ -9,13 +9,19 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from agent import i18n
 from agent.catalog import Catalog
+from agent.catalog.base import parse_moment
 from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.periodic import run_every
+from agent.service.start_time import StartTime
+
+if TYPE_CHECKING:
+    from agent.contract.statements import AgentStatement
 
 ALIVE_S = 5.0
 _STALE = timedelta(seconds=4 * ALIVE_S)
@@ -42,11 +48,13 @@ class RunHistory:
         self._offset: float | None = None
         self._step: datetime | None = None
         self._before: datetime | None = None
+        self._version = ""
+        self._start = StartTime(catalog, clock)
 
     def begin(self, version: str) -> None:
         """Record the start and, where the last run crashed, what happened since."""
-        now = self._clock.now()
-        past = self._past()
+        now, self._version = self._clock.now(), version
+        past, alive = self._past(), parse_moment(self._catalog.facts.get("alive"))
         self._before = past.last if past else None
         if self._catalog.alerts.open_one(AlertKind.CLOCK_STEPPED, "clock"):
             self._step = now  # raised by the previous run, which can no longer clear it
@@ -54,19 +62,36 @@ class RunHistory:
             self._crashed(past, now)
         elif past is not None:
             self._away("agent.down", past.last, now)
-        self._catalog.events.add("agent.started", now, detail={"version": version, "machine_boot": self._machine_boot})
         with self._catalog.store.write():
+            self._catalog.events.add(
+                "agent.started", now, detail={"version": version, "machine_boot": self._machine_boot}
+            )
+            self._state("started", now)
             self._catalog.facts.put("machine_boot", self._machine_boot)
             self._catalog.facts.put("alive", clocks.format_utc(now))
             self._catalog.facts.forget("stopped")
+        self._start.begin(now)
+        if (seconds := self._start.find_backward_step(alive or (past.last if past else None), now)) is not None:
+            self._report_step(seconds, now)
 
     def end(self) -> None:
         """Record that the run ends in order."""
         now = self._clock.now()
-        self._catalog.events.add("agent.stopped", now)
         with self._catalog.store.write():
+            self._catalog.events.add("agent.stopped", now)
+            self._state("stopped", now)
             self._catalog.facts.put("alive", clocks.format_utc(now))
             self._catalog.facts.put("stopped", clocks.format_utc(now))
+
+    def _state(self, state: Literal["started", "stopped"], now: datetime) -> None:
+        last = self._before if state == "started" else None
+        data: AgentStatement = {
+            "state": state,
+            "version": self._version,
+            "last_alive": clocks.format_local(last, self._catalog.zone) if last else None,
+            "clock": self._clock.trust(),
+        }
+        self._catalog.outbox.put("agent", "agent", data, now)
 
     def run(self, stop: threading.Event) -> None:
         run_every(self._clock, stop, ALIVE_S, self.run_once, first_s=ALIVE_S)
@@ -75,6 +100,8 @@ class RunHistory:
         now = self._clock.now()
         self._catalog.facts.put("alive", clocks.format_utc(now))
         self._watch_steps(now)
+        if (seconds := self._start.find_shift(now)) is not None:
+            self._report_step(seconds, now)
 
     def _past(self) -> _EarlierRun | None:
         """Return the previous run; None for a catalog without any trace of one."""
@@ -109,15 +136,19 @@ class RunHistory:
         offset = now.timestamp() - self._clock.monotonic()
         before, self._offset = self._offset, offset
         if before is not None and abs(offset - before) > STEP_S:
-            detail: dict[str, object] = {"seconds": round(offset - before, 3)}
-            if self._before is not None and now - timedelta(seconds=offset - before) < self._before < now:
-                # a box without a clock battery starts in 1970: the time before its last run was not
-                # skipped
-                detail["from"] = clocks.format_utc(self._before)
-            self._catalog.events.add("clock.stepped", now, detail=detail)
-            message = i18n.translate("life.stepped", seconds=f"{offset - before:+.1f}")
-            self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)
-            self._step = now
+            self._report_step(offset - before, now)
         elif self._step and now - self._step > timedelta(minutes=10):
             self._catalog.alerts.clear(AlertKind.CLOCK_STEPPED, "clock", now)
             self._step = None
+
+    def _report_step(self, seconds: float, now: datetime) -> None:
+        detail: dict[str, object] = {"seconds": round(seconds, 3)}
+        if self._before is not None and now - timedelta(seconds=seconds) < self._before < now:
+            # a box without a clock battery starts in 1970: the time before its last run was not
+            # skipped
+            detail["from"] = clocks.format_utc(self._before)
+        with self._catalog.store.write():
+            self._catalog.events.add("clock.stepped", now, detail=detail)
+            message = i18n.translate("life.stepped", seconds=f"{seconds:+.1f}")
+            self._catalog.alerts.raise_(AlertKind.CLOCK_STEPPED, "clock", message, now)
+        self._step = now

@@ -42,18 +42,33 @@ def open_catalog(settings: Settings, clock: Clock) -> Catalog:
     reserve = DiskReserve(settings.state_dir)
     if reserve.full() and reserve.spend():
         log.warning("%s", i18n.translate("run.reserve_spent", path=settings.state_dir))
+    drives = _open_own_drives(settings)
     with sd_notify.extend_start_timeout():
-        catalog, report = rebuild.open_or_rebuild(
-            settings.catalog_file, settings.zone, _open_own_drives(settings), clock
-        )
+        catalog, report = rebuild.open_or_rebuild(settings.catalog_file, settings.zone, drives, clock)
         if report is None:
+            _continue_log(catalog, drives)
             return catalog
         copy = copies.find_newest_copy(settings.copies_dir, get_local_day(clock.now(), settings.zone))
         rows = report.rows + (copies.restore_from_copy(catalog.store, copy) if copy else 0)
+    worked = rows or copy or any(settings.state_dir.glob(f"{settings.catalog_file.name}.damaged-*"))
+    if worked and catalog.statements.current() is None:
+        # this box had a catalog, and neither catalog nor drive holds its log any more
+        catalog.outbox.begin_log("lost", clock.now())
     if rows:
         catalog.events.add("catalog.rebuilt", clock.now(), detail={"rows": rows})
         log.warning("%s", i18n.translate("run.rebuilt", file=settings.catalog_file, rows=rows))
     return catalog
+
+
+def _continue_log(catalog: Catalog, drives: list[Drive]) -> None:
+    """Go on behind the newest statement that a drive holds, where an older copy of the catalog was put back."""
+    try:
+        taken = rebuild.continue_log(catalog, drives)
+    except DriveError as error:
+        log.warning("%s", error)
+        return
+    if taken:
+        log.warning("%s", i18n.translate("run.log_continued", count=taken))
 
 
 def _open_own_drives(settings: Settings) -> list[Drive]:

@@ -137,6 +137,7 @@ class BureauSettings(Section):
     password: SecretStr = SecretStr("")
     heartbeat_s: Seconds = defaults.HEARTBEAT_S
     signing_key: Key = ""
+    witness_key: Key = ""
 
 
 class RetentionSettings(Section):

@@ -237,6 +237,7 @@ def build_bureau_options(settings: Settings) -> bureau_options.BureauOptions:
         username=own.username,
         password=own.password.get_secret_value(),
         signing_key=own.signing_key,
+        witness_key=own.witness_key,
         heartbeat_s=own.heartbeat_s,
     )
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from agent.bureau.envelope import wrap
+from agent.core.statement_model import EVENT_TYPE, Statement
 from benchmarks.support.mqtt import CONNACK, PUBACK, connect_packet, packets, publish_packet
 
 HOST = "127.0.0.1"
@@ -65,17 +66,39 @@ def heartbeat(cameras: int) -> bytes:
     return whole.replace(b"%", b"%%").replace(b'"ID"', b'"%b"').replace(b'"SENT"', b"%b")
 
 
-class SimulatedFleet:
-    """All boxes in one thread with one selector. `waits` makes a box's pauses (s) between attempts to connect."""
+def segment_statement() -> bytes:
+    """Return a real statement of a finished segment with `%b` in place of ID and time of sending."""
+    data = {
+        "class_id": "C-1", "date": "2026-11-23", "session": "am", "room_id": "r1", "camera_id": "cam1", "drive_id": "d-7f3a",
+        "path": "C-1_职业技能提升_第1班_20261123_20261210_文水县某街1号/2026-11-23/上午/r1_cam1/083000.mp4",
+        "start": "2026-11-23T08:30:00.000+08:00", "end": "2026-11-23T08:35:00.040+08:00", "bytes": 150000000,
+        "sha256": "1c" * 32, "serial": "S-1", "unchecked_since": None, "clock": "trusted", "sent": "SENT",
+    }  # fmt: skip
+    type_ = EVENT_TYPE.format(name="segment")
+    statement = Statement(
+        "4f" * 16, 123456, "2d" * 32, "3e" * 32, "ID", "segment/cam1", type_, "2026-11-23T08:35:00.040+08:00", data
+    )
+    whole = wrap(
+        event_id="ID", source="/training/bench/site/box", name="segment", subject="segment/cam1", at=datetime.now(UTC),
+        zone=ZONE, data=data, statement=statement,
+    )  # fmt: skip
+    return whole.replace(b"%", b"%%").replace(b'"ID"', b'"%b"').replace(b'"SENT"', b"%b")
 
-    def __init__(self, count: int, port: int, waits: Callable[[], Iterator[float]]) -> None:
+
+class SimulatedFleet:
+    """All boxes in one thread with one selector. `waits` makes a box's pauses (s) between attempts to connect.
+
+    With `statements` every second message is a statement of a segment, twice as large as a heartbeat; else all are heartbeats.
+    """
+
+    def __init__(self, count: int, port: int, waits: Callable[[], Iterator[float]], *, statements: bool = True) -> None:
         self.port = port
         self.make_waits = waits
         self.boxes = [SimulatedBox(n, waits()) for n in range(count)]
         self.selector = selectors.DefaultSelector()
         self.timers: list[tuple[float, int, Callable[[SimulatedBox], None], SimulatedBox]] = []
         self.tie = itertools.count()
-        self.template = heartbeat(4)
+        self.templates = [("heartbeat", heartbeat(4)), *([("segment/cam1", segment_statement())] if statements else [])]
         self.interval: float | None = None
         self.closed_loop = False
         self.sent: set[str] = set()
@@ -154,8 +177,9 @@ class SimulatedFleet:
         """Make one message; while there is no connection, it is kept in the box."""
         box.sequence += 1
         event_id = f"{box.number}-{box.sequence}"
-        payload = self.template % (event_id.encode(), b"%.6f" % time.monotonic())
-        topic, mid = f"{box.prefix}/heartbeat", box.sequence % 60000 + 1
+        name, template = self.templates[box.sequence % len(self.templates)]
+        payload = template % (event_id.encode(), b"%.6f" % time.monotonic())
+        topic, mid = f"{box.prefix}/{name}", box.sequence % 60000 + 1
         self.sent.add(event_id)
         box.flight[mid] = (topic, payload)
         if box.online and box.sock is not None:

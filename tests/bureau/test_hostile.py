@@ -342,7 +342,7 @@ def test_bad_broker_costs_nothing_but_time(tmp_path: Path, behave: Behave, word:
             time.sleep(0.5)
             assert box.alive
             waiting = {m.topic for m in box.catalog.outbox.waiting()}
-            assert len(waiting) == 3, "alert, open alerts, attendance"
+            assert len(waiting) == 4, "log, alert, open alerts, attendance"
             begun = time.monotonic()
         assert time.monotonic() - begun < 10
 
@@ -399,7 +399,7 @@ def test_no_more_is_under_way_than_the_broker_takes(tmp_path: Path, most: int) -
             box.alarm(number)
         with box:
             eventually(lambda: box.catalog.outbox.size() == 0)
-        assert len(worst) == 7, "open alerts, birth, four alerts, goodbye"
+        assert len(worst) == 8, "open alerts, birth, log, four alerts, goodbye"
         assert max(worst) == most
 
 

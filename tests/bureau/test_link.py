@@ -320,7 +320,7 @@ def test_heartbeat_is_as_the_contract_has_it_and_dropped_when_late(tmp_path: Pat
         )
         for _ in range(3):
             heart.beat()
-        assert catalog.outbox.size() == 1, "only the youngest waits"
+        assert [m.topic for m in catalog.outbox.waiting()].count("heartbeat") == 1, "only the youngest waits"
         catalog.close()
 
 

@@ -36,7 +36,10 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    """With a statement log whose beginning was delivered."""
     with Catalog(tmp_path / "catalog.db", ZONE) as found:
+        found.outbox.begin_log("first", BEGIN)
+        found.outbox.done(found.outbox.last())
         yield found
 
 
@@ -63,11 +66,12 @@ def test_a_topic_that_is_forgotten_is_removed_by_an_empty_retained_message(catal
     assert [(m.type, m.retained, m.latest) for m in catalog.outbox.waiting()] == [("", True, True)]
 
 
-def test_a_state_is_told_once_and_only_its_newest_waits(catalog: Catalog) -> None:
+def test_a_state_is_told_once_and_each_of_its_changes_is(catalog: Catalog) -> None:
     for up in (True, False, False):
         catalog.outbox.put("camera/cam1", "camera", {"up": up}, BEGIN, retained=True)
-    assert [m.data for m in catalog.outbox.waiting()] == [{"up": False}]
-    catalog.outbox.done(catalog.outbox.last())
+    assert [(m.data, m.latest) for m in catalog.outbox.waiting()] == [({"up": True}, False), ({"up": False}, True)]
+    for message in catalog.outbox.waiting():
+        catalog.outbox.done(message.seq)
     catalog.outbox.put("camera/cam1", "camera", {"up": False}, BEGIN, retained=True)
     assert catalog.outbox.waiting() == []
     for revision in (1, 2):
@@ -284,6 +288,29 @@ def test_replayed_stands_on_what_is_late_and_not_on_what_is_remembered(
         ("alert/now", False, False),
         ("alert/old", True, True),
     ]
+
+
+def test_a_statement_waits_for_the_drive_and_not_for_ever(
+    catalog: Catalog, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A box that loses its catalog never has to put another statement under a number that it has sent."""
+    monkeypatch.setattr(pumping, "time", clock)
+    catalog.changes.forget_all()
+    sender = Sender(catalog, clock, Line(), hold_s=10)
+    sender.step()
+    catalog.outbox.put("alert/x", "alert", {}, BEGIN)
+    assert sender.step() == []
+    catalog.changes.forget_all()  # what the journal has written
+    assert sender.step() == ["alert/x"]
+    catalog.outbox.put("alert/y", "alert", {}, BEGIN)
+    assert sender.step() == []
+    clock.go(9)
+    sender.acknowledge_all()
+    assert sender.step() == []
+    clock.go(2)
+    assert sender.step() == ["alert/y"], "there is no drive"
+    catalog.outbox.put("alert/z", "alert", {}, BEGIN)
+    assert sender.step() == ["alert/z"], "then nothing waits for a while"
 
 
 def test_a_broker_that_does_not_acknowledge_ends_the_connection(clock: HandClock, sender: Sender) -> None:

@@ -125,7 +125,7 @@ def problem_of(tmp_path: Path, given: BureauOptions) -> str:
     with BureauBox(tmp_path, given) as box:
         box.alarm(1)
         problem: str = eventually(lambda: box.link.status().problem)
-        assert box.catalog.outbox.size() == 2, "nothing was sent"
+        assert box.catalog.outbox.size() == 3, "nothing was sent"
     with pytest.raises(BureauError) as caught:
         probe_broker(given)
     assert str(caught.value) == problem
@@ -188,7 +188,7 @@ def test_client_certificates_and_the_example_of_access_control(tmp_path: Path, c
             with BureauBox(tmp_path / "2", other) as box:
                 box.alarm(2)
                 eventually(lambda: box.link.status().connected)
-                eventually(lambda: box.catalog.outbox.size() == 2)
+                eventually(lambda: box.catalog.outbox.size() == 3)
                 assert not [h for h in bureau.heard if "/box2/" in h.topic], "a box must not speak under another's name"
         (tmp_path / "3").mkdir()
         assert "证书" in problem_of(tmp_path / "3", secure(broker, certificates))

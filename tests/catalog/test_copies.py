@@ -44,7 +44,9 @@ def test_what_only_the_box_knew_comes_back_and_nothing_is_overwritten(tmp_path: 
         new.facts.put("kept", "new")
         assert copies.restore_from_copy(new.store, copy) >= 2
         assert (new.facts.get("kept"), new.facts.get("other")) == ("new", "old")
-        assert [m.topic for m in new.outbox.waiting()] == ["alert/camera.offline"]
+        waiting = new.outbox.waiting()
+        assert [m.topic for m in waiting] == ["log", "alert/camera.offline"]
+        assert all(m.statement and m.statement.is_sound() for m in waiting), "what waits keeps its place in the log"
         assert copies.restore_from_copy(new.store, copy) == 0
 
 

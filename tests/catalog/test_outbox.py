@@ -14,7 +14,10 @@ from tests.support.attendance_factory import ZONE, at
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    """With a statement log whose beginning was delivered."""
     with Catalog(tmp_path / "c.db", ZONE) as opened:
+        opened.outbox.begin_log("first", at("08:00"))
+        opened.outbox.done(opened.outbox.last())
         yield opened
 
 
@@ -42,15 +45,22 @@ def test_what_is_forgotten_is_removed_here_and_by_a_retained_message_at_the_brok
     ]
 
 
-def test_of_a_state_only_the_newest_waits_and_is_told_once(catalog: Catalog) -> None:
+def test_a_state_is_told_once_and_each_of_its_changes_is(catalog: Catalog) -> None:
     for up in (True, False, False):
         catalog.outbox.put("camera/cam1", "camera", {"up": up}, at("09:00"), retained=True)
-    assert [m.data for m in catalog.outbox.waiting()] == [{"up": False}]
-    catalog.outbox.done(catalog.outbox.last())
+    assert [(m.data, m.latest) for m in catalog.outbox.waiting()] == [({"up": True}, False), ({"up": False}, True)]
+    for message in catalog.outbox.waiting():
+        catalog.outbox.done(message.seq)
     catalog.outbox.put("camera/cam1", "camera", {"up": False}, at("09:01"), retained=True)
     assert catalog.outbox.waiting() == []
     catalog.outbox.put("camera/cam1", "camera", {"up": True}, at("09:02"), retained=True)
     assert [m.data for m in catalog.outbox.waiting()] == [{"up": True}]
+
+
+def test_of_what_only_repeats_statements_the_newest_waits(catalog: Catalog) -> None:
+    for n in (1, 2, 2):
+        catalog.outbox.put("alerts/open", "alerts.open", [{"n": n}], at("09:00"), retained=True)
+    assert [m.data for m in catalog.outbox.waiting()] == [[{"n": 2}]]
 
 
 def test_of_attendance_every_message_waits_though_only_the_last_one_is_the_newest(catalog: Catalog) -> None:

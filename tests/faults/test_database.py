@@ -19,7 +19,7 @@ from agent.settings.wiring import ClassBook
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
 from tests.support.daemon import CLASS_ID
-from tests.support.faults import accounts, balanced, box, tell, zone_of
+from tests.support.faults import accounts, balanced, box, check_log, tell, zone_of
 
 pytestmark = [needs_mosquitto, pytest.mark.long]
 TABLES = {"segments": "start", "looks": "at", "alerts": "since", "attendance": None, "audit": "at", "chain": None}
@@ -102,4 +102,5 @@ def test_it_answers_as_before(how: str, film: Path, tmp_path: Path) -> None:
         assert len(before["attendance"]) <= len(after["attendance"])
         assert "agent_down" in books[0].reasons, "how the last run ended was forgotten"
         assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
+        check_log(site)
     tell(f"database {how}", recovery=round(back, 1), rows_before=rows, rows_after=late, reasons=books[0].reasons)

@@ -15,7 +15,7 @@ import pytest
 
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
-from tests.support.faults import FaultBox, accounts, balanced, box, data, sums, tell
+from tests.support.faults import FaultBox, accounts, balanced, box, check_log, data, sums, tell
 from tests.support.fuse_drives import FuseDrive, fuse_drive, needs_fuse
 from tests.support.recording_drives import LoopDrive, loop_drive, needs_mount
 
@@ -106,6 +106,7 @@ def test_its_driver_dies(kind: str, film: Path, tmp_path: Path) -> None:
         reasons = close(site)
         assert before.items() <= sums(site.daemon).items()
         assert site.daemon.json("drive", "verify", str(disk.root))[0]["ok"]
+        check_log(site)
     tell(
         "drive's driver dies",
         kind=kind,

@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 
 from simulator.clips import make_clip
-from tests.support.faults import accounts, balanced, behind, box, last_kept, on_wire, recorded_to, spread, sums, tell
+from tests.support.faults import (
+    accounts,
+    balanced,
+    behind,
+    box,
+    check_log,
+    last_kept,
+    on_wire,
+    recorded_to,
+    spread,
+    sums,
+    tell,
+)
 from tests.support.fuse_drives import KINDS as FUSE_KINDS
 from tests.support.fuse_drives import fuse_drive, needs_fuse
 
@@ -67,6 +79,7 @@ def killed(kind: str, film: Path, tmp_path: Path) -> None:
         assert site.daemon.stop() == 0
         assert site.daemon.parts() == []
         assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
+        check_log(site)
         with site.catalog() as catalog:
             balanced(accounts(catalog, site.daemon.drive, datetime.now(UTC)))
     tell("kill -9", kind=kind, **spread(lost), seed=SEED, start_to_recording=spread(back))

@@ -22,6 +22,7 @@ from tests.support.faults import (
     balanced,
     behind,
     box,
+    check_log,
     last_kept,
     on_wire,
     recorded_to,
@@ -130,6 +131,7 @@ def test_power_cuts_cost_the_stated_bound(kind: str, film: Path, tmp_path: Path)
                 assert all("power_loss" in account.reasons for account in books)
                 assert not catalog.segments.opened()
             assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
+            check_log(site)
     finally:
         disk.close()
     tell("power cut", kind=kind, **spread(lost), seed=SEED, start_to_recording=spread(back))

@@ -22,6 +22,7 @@ from agent.core.model import Segment, Session
 from agent.drive import chain, keys, layout, sums
 from agent.inspection import manifest, sources
 from simulator.clips import make_clip
+from tests.support import statement_lists
 from tests.support.clip_factory import CLASS, START, ClipBox, frames, make_box
 
 ID = str(CLASS["class_id"])
@@ -342,22 +343,34 @@ def test_verify_says_what_nobody_checked(box: ClipBox, tmp_path: Path, capsys: p
         return status, json.loads(out.out), out.err
 
     status, body, told = verify()
-    assert (status, body["checked"], body["not_checked"]) == (0, ["clip", "signature"], ["key", "sources"])
+    assert (status, body["checked"], body["not_checked"]) == (
+        0,
+        ["clip", "signature"],
+        ["key", "sources", "statements"],
+    )
     assert (
         "does not prove which box" in told
         and "not checked: which box" in told
         and "not checked: whether its rec" in told
     )
     status, body, told = verify("--key", key)
-    assert (status, body["not_checked"]) == (0, ["sources"]) and "signed by the key given" in told
+    assert (status, body["not_checked"]) == (0, ["sources", "statements"]) and "signed by the key given" in told
     status, body, told = verify("--key", key, "--drive", box.drive.root)
     assert status == 1 and {p["kind"] for p in body["problems"]} == {"source_missing"}, "the half-day is not closed"
     close_by_hand(box)
     status, body, told = verify("--key", key, "--drive", box.drive.root)
-    assert (status, body["ok"], body["not_checked"]) == (0, True, []) and {x["state"] for x in body["sources"]} == {
-        "found"
-    }
+    assert (status, body["ok"], body["not_checked"]) == (0, True, ["statements"]) and {
+        x["state"] for x in body["sources"]
+    } == {"found"}
     assert f"of {len(body['sources'])} recordings" in told
+    listed = tmp_path / "list.jsonl"
+    listed.write_bytes(b"".join(payload + b"\n" for _, payload in statement_lists.events(box.catalog)))
+    status, body, told = verify("--key", key, "--drive", box.drive.root, "--against", listed)
+    assert (status, body["not_checked"]) == (0, []), "told when it was recorded"
+    (source,) = {x["path"] for x in body["sources"]}
+    text = listed.read_text("utf-8")
+    listed.write_text("".join(x for x in text.splitlines(True) if source not in x), "utf-8")
+    assert {p["kind"] for p in verify("--key", key, "--against", listed)[1]["problems"]} == {"source_untold"}
     # a forger: another film, the key taken out of the manifest, the signature too
     forged = json.loads(paper.read_bytes())
     clip.write_bytes(b"forged")

@@ -24,8 +24,11 @@ import av
 import pytest
 
 from agent.catalog import Catalog
+from agent.core.alert_model import AlertKind
 from agent.core.errors import MediaError
 from agent.core.schedule import list_planned_time
+from agent.core.statement_model import parse_statement
+from agent.core.statement_rule import LogObserver
 from agent.drive import class_gaps
 from agent.media import containers
 from agent.mp4.repair import restore_header
@@ -54,6 +57,10 @@ class FaultBox:
     def __init__(self, daemon: Daemon, cameras: dict[str, VirtualCamera], ears: Listener | None) -> None:
         self.daemon, self.cameras, self._ears = daemon, cameras, ears
         self.begun = time.monotonic()
+
+    @property
+    def has_bureau(self) -> bool:
+        return self._ears is not None
 
     @property
     def camera(self) -> VirtualCamera:
@@ -92,6 +99,25 @@ class FaultBox:
 
     def catalog(self) -> Catalog:
         return Catalog(self.daemon.folder / "state/catalog.db", zone_of(self.daemon))
+
+
+def check_log(site: FaultBox) -> int:
+    """What was stated is one log without hole or fork: in the catalog, and as the bureau heard it; the newest number."""
+    with site.catalog() as catalog:
+        newest = catalog.statements.current()
+        assert newest is not None and len(catalog.statements.ends()) == 1, "one log"
+        observer = LogObserver()
+        for statement in catalog.statements.of_log(newest.log):
+            assert observer.take(statement, 0.0) == []
+        assert observer.whole == newest, "no number is missing"
+        waiting = {m.statement.number for m in catalog.outbox.waiting(limit=10_000) if m.statement}
+        assert not catalog.alerts.open_one(AlertKind.EVIDENCE_ROLLBACK, "box")
+    if site.has_bureau:
+        told = [s for h in site.ears.heard if h.payload and (s := parse_statement(json.loads(h.payload)))]
+        bureau = LogObserver()
+        assert [fault for statement in told for fault in bureau.take(statement, 0.0)] == []
+        assert set(range(1, newest.number + 1)) - {s.number for s in told} <= waiting
+    return newest.number
 
 
 def zone_of(daemon: Daemon) -> ZoneInfo:

@@ -153,18 +153,24 @@ def _gap_row(view: ClassView, g: Gap) -> list[object]:
 
 def build_attendance_csv(view: ClassView) -> bytes:
     """Build 到课人数.csv: the figures of each half-day."""
-    columns = ("expected", "present", "absent", "low", "high", "ratio", "at_start", "at_end", "lesson_s", "judged_s")
-    rows = [
-        [
-            a["date"],
-            Session(str(a["session"])).folder,
-            *[a.get(c) for c in columns],
-            format_status(a),
-            a.get("revision"),
-        ]
-        for a in view.attendance
-    ]
+    rows = [_attendance_cells(a) for a in view.attendance]
     return build_csv(t("papers.attendance_headings").split(","), rows)
+
+
+def _attendance_cells(body: Mapping[str, object]) -> list[object]:
+    day, session = body["date"], Session(str(body["session"])).folder
+    return [day, session, *[body.get(c) for c in _FIGURES], format_status(body), body.get("revision")]
+
+
+def format_attendance_row(body: Mapping[str, object]) -> list[str]:
+    """Return the cells of a half-day in 到课人数.csv; empty for an object that is none of the contract's."""
+    try:
+        return [_cell(value) for value in _attendance_cells(body)]
+    except (KeyError, ValueError):
+        return []
+
+
+_FIGURES = ("expected", "present", "absent", "low", "high", "ratio", "at_start", "at_end", "lesson_s", "judged_s")
 
 
 def format_status(figures: Mapping[str, object]) -> str:

@@ -97,7 +97,9 @@ def show_class(v: PageVisit) -> Response:
         for day, session in cls.half_days()
     ]
     v.note("view.class", cls.class_id)
-    return v.page("class.html", cls=cls, rows=rows, links=catalog.chain.of_class(cls.class_id))
+    links, signed = catalog.chain.of_class(cls.class_id), catalog.witnesses.of_class(cls.class_id)
+    witnessed = {x.head: f"{x.at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" for x in signed}
+    return v.page("class.html", cls=cls, rows=rows, links=links, witnessed=witnessed)
 
 
 @dataclass(frozen=True, slots=True)

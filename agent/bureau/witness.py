@@ -1,0 +1,224 @@
+"""The bureau's witness: hears every box, keeps the list of their statements, countersigns closed half-days.
+
+A witness is a key and a memory (C2SP tlog-witness): it remembers the newest statement and every head that it has seen, and
+never signs a second head or a log with a hole or a fork. Its memory is the list itself, one CloudEvent a line for each box,
+from which it begins again after a restart and which `drive verify --against` reads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from agent.contract.statements import WitnessBody
+from agent.contract.topics import ROOT, TYPE
+from agent.core.model import Session, is_id
+from agent.core.statement_model import Statement, is_hash, is_number, parse_position, parse_statement
+from agent.core.statement_rule import LogFault, LogObserver
+from agent.core.witness_text import WitnessText
+from agent.drive import keys
+
+log = logging.getLogger(__name__)
+_MAX_EVENT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessAlarm:
+    """What is wrong with a box. `kind`: of LogFault, or `second_head`, `lost_log`."""
+
+    box: str
+    kind: str
+    log: str
+    number: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Countersignature:
+    """A message to publish, retained."""
+
+    topic: str
+    body: WitnessBody
+
+
+@dataclass(slots=True)
+class _BoxMemory:
+    """What is remembered of one box. `heads` by class and sequence; `due` are closed half-days not yet signed."""
+
+    observer: LogObserver = field(default_factory=LogObserver)
+    heads: dict[tuple[str, int], str] = field(default_factory=dict)
+    due: list[Statement] = field(default_factory=list)
+    signed: set[tuple[str, int]] = field(default_factory=set)
+    seen: set[tuple[str, int]] = field(default_factory=set)
+
+
+class Witness:
+    """Takes in messages, returns alarms and countersignatures. For one thread; `folder` holds the lists.
+
+    `key_dir` holds the witness's key, `name` is what it calls itself. `utcnow` and `monotonic` are its clocks.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        key_dir: Path,
+        name: str,
+        *,
+        utcnow: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._key_dir = key_dir
+        self._name = name
+        self._utcnow = utcnow
+        self._monotonic = monotonic
+        self._boxes: dict[str, _BoxMemory] = {}
+        for file in sorted(folder.glob("*/*/*.jsonl")):
+            self._replay(file)
+
+    def take(self, topic: str, payload: bytes, *, retained: bool = False) -> list[WitnessAlarm]:
+        """Take in a message of a box; anything else is passed over. Raises OSError where the list cannot be written."""
+        parts = topic.removeprefix(f"{ROOT}/").split("/")
+        if len(parts) < 4 or not all(map(is_id, parts[:3])) or len(payload) > _MAX_EVENT:
+            return []
+        box, event = "/".join(parts[:3]), _parse_event(payload)
+        if event is None or not str(event.get("type")).startswith(TYPE.partition("{name}")[0]):
+            return []
+        memory = self._boxes.setdefault(box, _BoxMemory())
+        statement = parse_statement(event)
+        if statement is None:
+            return self._take_heartbeat(box, memory, event) if parts[3] == "heartbeat" else []
+        return self._take_statement(box, memory, statement, event, retained=retained)
+
+    def _take_heartbeat(self, box: str, memory: _BoxMemory, event: Mapping[str, object]) -> list[WitnessAlarm]:
+        data = event.get("data")
+        newest = parse_position(data.get("statements")) if isinstance(data, dict) else None
+        if newest is None or event.get("replayed"):
+            return []
+        return [_alarm(box, fault) for fault in memory.observer.find_step_back(newest)]
+
+    def _take_statement(
+        self, box: str, memory: _BoxMemory, statement: Statement, event: Mapping[str, object], *, retained: bool
+    ) -> list[WitnessAlarm]:
+        if retained and memory.observer.whole is None:
+            return []  # a list begins with what is heard live, not with what the broker kept of long ago
+        faults = memory.observer.take(statement, self._monotonic())
+        key, kinds = (statement.log, statement.number), {fault.kind for fault in faults}
+        if key not in memory.seen or kinds & {"fork", "unsound"}:
+            if "unsound" not in kinds:
+                memory.seen.add(key)
+            self._append(f"{box}.jsonl", event)
+        alarms = [_alarm(box, fault) for fault in faults]
+        if statement.name == "chain" and not kinds & {"fork", "unsound"}:
+            alarms += self._take_head(box, memory, statement)
+        return alarms
+
+    def _take_head(self, box: str, memory: _BoxMemory, statement: Statement) -> list[WitnessAlarm]:
+        data = statement.data
+        if not isinstance(data, dict) or not is_number(data.get("sequence")) or not is_hash(data.get("head")):
+            return []
+        key, head = (str(data.get("class_id")), int(data["sequence"])), str(data["head"])
+        known = memory.heads.setdefault(key, head)
+        if known != head:
+            detail = f"{key[0]} {key[1]}"
+            return [WitnessAlarm(box, "second_head", statement.log, statement.number, detail)]
+        if key not in memory.signed and statement not in memory.due:
+            memory.due.append(statement)
+        return []
+
+    def find_holes(self) -> list[WitnessAlarm]:
+        """Return holes that are open too long; call it while the link to the broker is up."""
+        now = self._monotonic()
+        return [_alarm(box, fault) for box, memory in self._boxes.items() for fault in memory.observer.find_hole(now)]
+
+    def sign_due(self) -> Iterator[Countersignature]:
+        """Yield a countersignature for each closed half-day up to which the whole log has come. Raises DriveError."""
+        for box, memory in self._boxes.items():
+            whole = memory.observer.whole
+            ready = [s for s in memory.due if whole and s.log == whole.log and s.number <= whole.number]
+            for statement in ready:
+                memory.due.remove(statement)
+                found = self._sign(box, memory, statement)
+                if found:
+                    yield found
+
+    def _sign(self, box: str, memory: _BoxMemory, statement: Statement) -> Countersignature | None:
+        data, whole = statement.data, memory.observer.whole
+        assert isinstance(data, dict) and whole is not None
+        try:
+            text = WitnessText(
+                box=box,
+                class_id=str(data["class_id"]),
+                date=date.fromisoformat(str(data["date"])),
+                session=Session(str(data["session"])),
+                sequence=int(data["sequence"]),
+                head=str(data["head"]),
+                key=" ".join(str(data.get("key", "")).split()),
+                position=whole,
+                time=self._utcnow(),
+                witness=self._name,
+            )
+        except (KeyError, ValueError):
+            return None
+        raw = text.write()
+        signature = keys.sign_bytes(raw.encode(), self._key_dir, namespace=keys.WITNESS_NAMESPACE).decode()
+        body: WitnessBody = {
+            "class_id": text.class_id,
+            "date": text.date.isoformat(),
+            "session": text.session.value,
+            "sequence": text.sequence,
+            "head": text.head,
+            "text": raw,
+            "signature": signature,
+        }
+        # signed once: a later time would prove less
+        self._append(f"{box}.signed", body)
+        memory.signed.add((text.class_id, text.sequence))
+        return Countersignature(f"{ROOT}/{box}/witness/{text.class_id}", body)
+
+    def _append(self, name: str, event: Mapping[str, object]) -> None:
+        """Append a line to a file of a box and sync it: what is signed afterwards is never forgotten."""
+        file = self._folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n"
+        with file.open("a", encoding="utf-8") as out:
+            out.write(line)
+            out.flush()
+            os.fdatasync(out.fileno())
+
+    def _replay(self, file: Path) -> None:
+        """Remember what a list holds, and what was signed."""
+        box = file.relative_to(self._folder).with_suffix("").as_posix()
+        memory = self._boxes.setdefault(box, _BoxMemory())
+        signed = file.with_suffix(".signed")
+        for line in signed.read_bytes().splitlines() if signed.exists() else ():
+            body = _parse_event(line) or {}
+            if is_number(sequence := body.get("sequence")):
+                memory.signed.add((str(body.get("class_id")), int(str(sequence))))
+        with file.open("rb") as lines:
+            for line in lines:
+                event = _parse_event(line)
+                statement = parse_statement(event) if event else None
+                if statement is None:
+                    continue
+                memory.observer.take(statement, self._monotonic())
+                memory.seen.add((statement.log, statement.number))
+                if statement.name == "chain":
+                    self._take_head(box, memory, statement)
+
+
+def _parse_event(payload: bytes) -> dict[str, object] | None:
+    try:
+        event = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _alarm(box: str, fault: LogFault) -> WitnessAlarm:
+    return WitnessAlarm(box, fault.kind, fault.log, fault.number, fault.detail)

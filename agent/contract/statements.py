@@ -1,0 +1,136 @@
+"""Statements that no other message has: what the box recorded, saw and wrote, as told when it happened (docs/proof.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from agent.contract.recordings import GapBody
+from agent.contract.values import DateText, Id, NonEmpty, SessionText, Sha256, TimeText, Whole
+
+LogId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="ID of a statement log")]
+StatementNumber = Annotated[int, Field(ge=1, description="Counts from 1 in its log, without a hole")]
+
+
+class PositionBody(TypedDict):
+    """A place in a statement log."""
+
+    log: LogId
+    number: StatementNumber
+    hash: Sha256
+
+
+class LogStatement(TypedDict):
+    """A statement log begins."""
+
+    cause: Annotated[
+        Literal["first", "upgraded", "lost", "rollback"],
+        Field(
+            description="A new box; a box of a version without statements; a box that lost catalog and drive; a box that"
+            " found the broker to know more of its log than itself"
+        ),
+    ]
+    before: Annotated[PositionBody | None, Field(description="The log before, as far as the box knows it")]
+
+
+class NewestBody(TypedDict):
+    """The newest statement of the box."""
+
+    newest: PositionBody
+    delivered: Annotated[Whole, Field(description="The broker has acknowledged every statement up to this number")]
+
+
+class AgentStatement(TypedDict):
+    """The agent started or stopped."""
+
+    state: Literal["started", "stopped"]
+    version: NonEmpty
+    last_alive: Annotated[TimeText | None, Field(description="started: the last sign of life of the run before")]
+    clock: Literal["trusted", "free", "unknown"]
+
+
+class SegmentStatement(TypedDict):
+    """A segment is finished."""
+
+    class_id: Id
+    date: DateText
+    session: SessionText
+    room_id: Id
+    camera_id: Id
+    drive_id: NonEmpty
+    path: Annotated[NonEmpty, Field(description="Relative to the drive")]
+    start: TimeText
+    end: TimeText
+    bytes: Whole
+    sha256: Sha256
+    serial: Annotated[str, Field(description="The recorded camera's; empty where it has not told one")]
+    unchecked_since: Annotated[TimeText | None, Field(description="Its identity could not be read since then")]
+    clock: Annotated[NonEmpty, Field(description="trusted, free or unknown")]
+
+
+class LooksStatement(TypedDict):
+    """The looks of about a minute, as a hash over their rows."""
+
+    class_id: Id
+    date: DateText
+    session: SessionText
+    batch: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1)]
+    sha256: Annotated[Sha256, Field(description="Of the rows in RFC 8785 form, by instant and camera")]
+
+
+class GapsStatement(TypedDict):
+    """The recording gaps of a half-day, when it is closed and whenever they change."""
+
+    class_id: Id
+    date: DateText
+    session: SessionText
+    items: list[GapBody]
+
+
+class PapersStatement(TypedDict):
+    """The documents of a class as they are about to be written to a drive."""
+
+    class_id: Id
+    drive_id: NonEmpty
+    items: Annotated[dict[str, Sha256], Field(description="SHA-256 by file name")]
+
+
+class AuditPosition(TypedDict):
+    """The newest entry of the box's audit."""
+
+    number: Whole
+    hash: Sha256
+
+
+class JournalStatement(TypedDict):
+    """The first bytes of a day's file of a drive's journal, which only grows."""
+
+    drive_id: NonEmpty
+    name: NonEmpty
+    bytes: Whole
+    sha256: Sha256
+    audit: AuditPosition | None
+
+
+class DriveStatement(TypedDict):
+    """A drive holds the log without a hole from a number on."""
+
+    drive_id: NonEmpty
+    first: StatementNumber
+
+
+class WitnessBody(TypedDict):
+    """A countersignature of the bureau over a closed half-day."""
+
+    class_id: Id
+    date: DateText
+    session: SessionText
+    sequence: Annotated[int, Field(ge=1)]
+    head: Sha256
+    text: Annotated[str, Field(max_length=4096, description="Exactly what is signed, ending in a line feed")]
+    signature: Annotated[
+        str, Field(max_length=8192, description="OpenSSH signature of `text`, namespace site-agent-witness")
+    ]

@@ -1,0 +1,143 @@
+"""What the statement log costs on the wire and in the catalog: the messages of one day of a box, counted.
+
+`scripts/bench statements [--cameras 4] [--hours 8]` writes a day into a real catalog (segments, looks, attendance, camera
+changes, alerts, papers, heartbeats), wraps every message as the link does and adds up its bytes by kind, with the MQTT header.
+The rival is the same day without statements, as version 0.2.0 sent it. Exit status 1 above the limit of 3 MB a day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agent.bureau.envelope import wrap
+from agent.bureau.heartbeat import Heartbeat, put_newest
+from agent.bureau.options import BureauOptions
+from agent.catalog import Catalog
+from agent.core.alert_model import AlertKind
+from agent.core.camera_model import Camera, Verdict
+from agent.core.clock import SystemClock
+from agent.core.model import Look, Segment, Session
+from benchmarks.support.results import add_json_option, write_result
+
+ZONE = ZoneInfo("Asia/Shanghai")
+BEGIN = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
+LIMIT = 3_000_000
+_BEFORE = {"heartbeat", "attendance", "alert", "alerts.open", "camera", "chain", "state"}
+_STATEMENT_ATTRIBUTES = 330
+_SEGMENT_S, _LOOK_S, _PAPERS_S = 300, 20, 600
+
+
+def fill_day(catalog: Catalog, cameras: int, hours: float) -> None:
+    """Write a day of the box: each camera records and is looked at for `hours`, heartbeats go on all day."""
+    options = BureauOptions("wenshui", "site1", "box1")
+    heart = Heartbeat(catalog, SystemClock(), options, boot_id="6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11", facts=dict)
+    for number in range(cameras):
+        catalog.cameras.put(
+            Camera(f"cam{number}", "192.168.1.10", verdict=Verdict.ADMITTED, serial=f"S-{number}"), BEGIN
+        )
+    for second in range(0, 86400, 10):
+        at, taught = BEGIN + timedelta(seconds=second), second < hours * 3600
+        for number in range(cameras) if taught else ():
+            if second % _SEGMENT_S == 0:
+                _record(catalog, f"cam{number}", at)
+            if second % _LOOK_S == 0:
+                catalog.looks.add(
+                    Look(f"cam{number}", "r1", "C-1", date(2026, 11, 23), Session.AM, at, 28, 26, 30, True)
+                )
+        if taught and second % 300 == 0:
+            _attend(catalog, second // 300 + 1, at)
+        if taught and second % _PAPERS_S == 0:
+            items = dict.fromkeys(("标签.txt", "清单.csv", "到课人数.csv", "目录.html"), f"{second:064x}")
+            catalog.outbox.put("papers/C-1", "papers", {"class_id": "C-1", "drive_id": "d-7f3a", "items": items}, at)
+        if taught and second % 3600 == 0:
+            catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam0", f"摄像机 cam0 掉线 {second}", at, camera_id="cam0")
+            catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, "cam0", at)
+            journal = {
+                "drive_id": "d-7f3a",
+                "name": "2026-11-23.jsonl",
+                "bytes": second,
+                "sha256": "3e" * 32,
+                "audit": None,
+            }
+            catalog.outbox.put("journal", "journal", journal, at)
+        if second % 60 == 0:
+            catalog.looks.state(at)
+            # the heartbeat's own method asks the clock; here the day is written in a minute
+            catalog.outbox.put("heartbeat", "heartbeat", heart.data(at), at)
+        if second % 300 == 0:
+            put_newest(catalog, at)
+
+
+def _record(catalog: Catalog, camera: str, at: datetime) -> None:
+    path = f"C-1_职业技能提升_第1班_20261123_20261210_文水县某街1号/2026-11-23/上午/r1_{camera}/{at:%H%M%S}.mp4"
+    segment = Segment(
+        0, "d-7f3a", path, f"{path}.part", "open", "C-1", date(2026, 11, 23), Session.AM, "r1", camera, at
+    )
+    number = catalog.segments.open(segment)
+    catalog.segments.finish(number, end=at + timedelta(seconds=_SEGMENT_S), size=150_000_000, sha256="1c" * 32)
+
+
+def _attend(catalog: Catalog, revision: int, at: datetime) -> None:
+    figures = {
+        "expected": 30, "present": 28, "absent": 2, "low": 27, "high": 29, "ratio": 0.933, "at_start": 27, "at_end": None,
+        "lesson_s": 2700, "judged_s": 2400,
+    }  # fmt: skip
+    rooms = [{"room_id": "r1", **figures}]
+    body = {
+        "class_id": "C-1", "date": "2026-11-23", "session": "am", **figures, "status": "provisional", "revision": revision,
+        "rooms": rooms,
+    }  # fmt: skip
+    catalog.attendance.put(body, at)  # type: ignore[arg-type]
+
+
+def count_bytes(catalog: Catalog) -> tuple[Counter[str], Counter[str], int]:
+    """Return (messages by kind, bytes by kind, bytes of the same day without statements); the outbox is empty then."""
+    messages, size, before = Counter[str](), Counter[str](), 0
+    while rows := catalog.outbox.waiting(limit=1000):
+        with catalog.store.write():
+            for m in rows:
+                payload = wrap(
+                    event_id=m.event_id, source="/training/wenshui/site1/box1", name=m.type, subject=m.topic,
+                    at=m.created_at, zone=ZONE, data=m.data, statement=m.statement,
+                )  # fmt: skip
+                whole = len(payload) + len(f"training/v1/wenshui/site1/box1/{m.topic}".encode()) + 8
+                messages[m.type] += 1
+                size[m.type] += whole
+                if m.type in _BEFORE:
+                    before += whole - (_STATEMENT_ATTRIBUTES if m.statement else 0)
+                catalog.outbox.done(m.seq)
+    return messages, size, before
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--hours", type=float, default=8.0, help="of recording and lessons")
+    add_json_option(parser)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, Catalog(Path(folder) / "catalog.db", ZONE) as catalog:
+        with catalog.store.write():
+            fill_day(catalog, args.cameras, args.hours)
+        messages, size, before = count_bytes(catalog)
+        newest = catalog.statements.current()
+        row = catalog.store.row("select sum(length(data) + 400) as n from statements")
+    total = sum(size.values())
+    print(f"{'':16}{'messages':>10}{'kB':>10}")
+    for kind, count in sorted(messages.items(), key=lambda item: -size[item[0]]):
+        print(f"{kind:16}{count:10}{size[kind] / 1000:10.0f}")
+    statements = newest.number if newest else 0
+    kept = int(row["n"] or 0) if row else 0
+    print(f"{'all':16}{sum(messages.values()):10}{total / 1000:10.0f}   without statements {before / 1000:.0f} kB")
+    print(f"{statements} statements, {kept / 1e6:.1f} MB a day in the catalog")
+    metrics: dict[str, float] = {"wire_bytes": total, "wire_bytes_before": before, "statements": statements}
+    write_result(args.json, "statements", "0.2.0", args, metrics)
+    return 0 if total <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
