@@ -96,16 +96,21 @@ class Looks:
         """Return (instant, width, height, boxes) of a camera's judged looks in [start, end), the newest ones, in order."""
         rows = self._store.rows(
             "select at, width, height, boxes from looks where camera_id = ? and at >= ? and at < ? and judged = 1"
+            " and withdrawn is null"
             " order by at desc limit ?",
             [camera_id, clocks.format_utc(start), clocks.format_utc(end), _MOST_BOXES_ROWS],
         )
         return [(clocks.parse_time(r["at"]), r["width"], r["height"], json.loads(r["boxes"])) for r in reversed(rows)]
 
     def withdraw(self, camera_id: str, start: datetime, end: datetime, reason: str) -> int:
-        """Make the judged looks of a camera in [start, end) not judged, for a reason found later; return their number."""
+        """Make the judged looks of a camera in [start, end) not judged, for a reason found later; return their number.
+
+        What was stated of them stays as it is: the reason stands beside it.
+        """
         with self._store.write() as db:
             cursor = db.execute(
-                "update looks set judged = 0, reason = ? where camera_id = ? and at >= ? and at < ? and judged = 1",
+                "update looks set withdrawn = ? where camera_id = ? and at >= ? and at < ? and judged = 1"
+                " and withdrawn is null",
                 [reason, camera_id, clocks.format_utc(start), clocks.format_utc(end)],
             )
             return int(cursor.rowcount)
@@ -157,8 +162,8 @@ def _to_look(row: Row) -> Look:
         people=row["people"],
         low=row["low"],
         high=row["high"],
-        judged=bool(row["judged"]),
-        reason=row["reason"],
+        judged=bool(row["judged"]) and row["withdrawn"] is None,
+        reason=row["withdrawn"] or row["reason"],
         boxes=tuple((b[0], b[1], b[2], b[3], b[4]) for b in json.loads(row["boxes"])),
         width=row["width"],
         height=row["height"],

@@ -208,8 +208,10 @@ def m012_places(db: Database) -> None:
     """Add the things that stay in places of a camera's picture, and for each look which candidate was in which place.
 
     `end` is null as long as the thing stays. Looks of earlier versions have no sightings.
+    `looks.withdrawn`: a reason found later for which a judged look does not count.
     """
     db.execute("alter table looks add column sightings text")
+    db.execute("alter table looks add column withdrawn text")
     db.execute(
         "create table places (id integer primary key, camera_id text not null, place integer not null, start text not null,"
         " end text, found_at text not null, corners text not null, appearance text not null, verdict text not null default '',"

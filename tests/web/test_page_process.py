@@ -18,7 +18,8 @@ import pytest
 from agent.catalog import Catalog
 from agent.core.clock import SystemClock
 from agent.drive import Drive
-from agent.drive.journal_writer import Journal, read_drive_journal
+from agent.drive.journal import read_drive_journal
+from agent.drive.journal_writer import Journal
 from agent.web.http.connection_gate import FROM_ONE
 from tests.support import processes
 from tests.support.daemon import Daemon, PageDaemon
