@@ -573,6 +573,6 @@ def test_a_clock_put_back_does_not_put_the_alert_off(tmp_path: Path) -> None:
     try:
         wait_for(lambda: rig.events("camera.down"), "nothing is noticed")
         clock.moved = timedelta()
-        wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert", 8)
+        wait_for(lambda: rig.catalog.alerts.open_one(AlertKind.CAMERA_OFFLINE, CAMERA), "no alert", 15)
     finally:
         rig.stop()
