@@ -3,7 +3,7 @@
 The simulated cameras (1080p25, 4 Mbit/s, AAC or with `--sound alaw` G.711 A-law) run in a process of their own behind a relay
 that passes bytes as a cable of 100 Mbit/s does: one packet of 1448 bytes after another, not a whole frame at once as two
 processes on one machine would (`--no-cable` leaves it out). A-law is copied by ffmpeg, into Matroska; the agent encodes it to
-AAC, since MP4 takes no G.711. `cpu_s`: CPU time (user and system) from the start of the processes to the end of the run;
+AAC, since MP4 takes no G.711. The agent's modules are compiled before, as an installation does. `cpu_s`: CPU time (user and system) from the start of the processes to the end of the run;
 `steady_cpu_s`: that of the second half only; `uss_mb`: unique memory, the median over the second half, summed over processes.
 
 Usage: scripts/bench record [--seconds N] [--rounds N] [--cameras N] [--sound aac|alaw] [--no-cable] [--json FILE]. Prints a
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -92,10 +93,12 @@ def serve(clip: Path, cameras: int, with_cable: bool) -> None:
     server.stop()
 
 
-def measure_run(commands: list[list[str]], seconds: float, folder: Path) -> RunFigures:
+def measure_run(
+    commands: list[list[str]], seconds: float, folder: Path, environment: dict[str, str] | None = None
+) -> RunFigures:
     """Run the commands together for `seconds`, then interrupt them; return their costs."""
     children = [
-        psutil.Popen(c, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        psutil.Popen(c, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         for c in commands
     ]
     begun, memory, half = time.monotonic(), [], 0.0
@@ -121,11 +124,21 @@ def sum_cpu(children: list[psutil.Popen]) -> float:
     return sum(sum(child.cpu_times()[:2]) for child in children)
 
 
-def run_ours(urls: list[str], seconds: float, folder: Path) -> RunFigures:
+def compile_agent(folder: Path) -> dict[str, str]:
+    """Compile the modules as an installation does; return the environment in which they are found."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    subprocess.run(
+        [sys.executable, "-m", "agent", "record", "--help"], env=environment, check=True, capture_output=True
+    )
+    return environment
+
+
+def run_ours(urls: list[str], seconds: float, folder: Path, environment: dict[str, str]) -> RunFigures:
     """Record with the agent."""
     init_drive(folder, label="bench", institution="", clock=SystemClock())
     command = [sys.executable, "-m", "agent", "record", *urls, "--drive", str(folder), "--seconds", str(MAX_SECONDS)]
-    return measure_run([command], seconds, folder)
+    return measure_run([command], seconds, folder, environment)
 
 
 def run_ffmpeg(urls: list[str], seconds: float, folder: Path, suffix: str) -> RunFigures:
@@ -186,6 +199,7 @@ def run_bench(args: argparse.Namespace, folder: Path) -> int:
         audio="alaw" if alaw else "aac",
     )
     ffmpeg = partial(run_ffmpeg, suffix=".mkv" if alaw else ".mp4")
+    ours = partial(run_ours, environment=compile_agent(folder))
     command = [sys.executable, "-m", "benchmarks.record", "--serve", str(clip), "--cameras", str(args.cameras)]
     command += ["--no-cable"] if args.no_cable else []
     cameras = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -195,7 +209,7 @@ def run_bench(args: argparse.Namespace, folder: Path) -> int:
         port = int(cameras.stdout.readline())
         urls = [f"rtsp://127.0.0.1:{port}/cam{n}" for n in range(args.cameras)]
         for number in range(args.rounds):
-            for who, run in (("ffmpeg", ffmpeg), ("site-agent", run_ours)):
+            for who, run in (("ffmpeg", ffmpeg), ("site-agent", ours)):
                 target = folder / f"{who}-{number}"
                 target.mkdir()
                 figures = run(urls, args.seconds, target)

@@ -47,7 +47,8 @@ class CatalogStore:
         try:
             connection = sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False, isolation_level=None)
             connection.row_factory = sqlite3.Row
-            self.db = Database(connection)
+            # plugins of sqlite-utils, which anybody may have installed, have no business in the evidence
+            self.db = Database(connection, execute_plugins=False)
             self._enable_wal()
             # a segment's finished row must survive a power cut; with WAL, `synchronous = normal` may lose it
             connection.execute("pragma synchronous = full")
