@@ -26,6 +26,7 @@ from agent.catalog.origins import Origins
 from agent.catalog.outbox import Outbox, OutboxMessage
 from agent.catalog.places import Places, StoredPlace
 from agent.catalog.segments import Segments
+from agent.catalog.sign_ins import SignIns
 from agent.catalog.statements import Statements
 from agent.catalog.views import Views
 from agent.catalog.witnesses import Witnesses
@@ -63,6 +64,7 @@ class Catalog:
         self.accounts = Accounts(self.store, AccountNotifier(self.store, self.alerts, self.events, self.audit))
         self.origins = Origins(self.store)
         self.witnesses = Witnesses(self.store)
+        self.sign_ins = SignIns(self.store, self.facts)
 
     def close(self) -> None:
         self.store.close()

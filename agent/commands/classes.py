@@ -49,7 +49,7 @@ def import_file(args: argparse.Namespace) -> int:
             known = common.load_class(catalog, plan_of) if plan_of else None
             loaded = load_class_with_notes(args.file, settings.zone, known)
             _show_understood(args, loaded, settings.zone)
-            if not _ask_confirmation(args):
+            if not common.ask_yes(args, "classes.ask"):
                 common.print_message(i18n.translate("classes.not_taken"))
                 return 1
             taken = import_class(catalog, loaded.cls, "file", SystemClock().now(), name=args.file.name)
@@ -106,15 +106,6 @@ def _show_understood(args: argparse.Namespace, loaded: LoadedClass, zone: ZoneIn
         sys.stdout.flush()
     for note in loaded.notes:
         common.print_message(note)
-
-
-def _ask_confirmation(args: argparse.Namespace) -> bool:
-    """Ask whether to import; scripts (no terminal, --yes or --json) are not asked."""
-    if getattr(args, "yes", False) or common.wants_json(args) or not sys.stdin.isatty():
-        return True
-    sys.stderr.write(i18n.translate("classes.ask"))
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
 def list_all(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 from agent.web.api import endpoint, openapi, operations
 from agent.web.pages import (
     account_pages,
+    class_list,
     class_pages,
     clip_views,
     document_pages,
@@ -35,7 +36,8 @@ def build_application(site: Site) -> ASGIApp:
             ("POST", "/accounts/reset", account_pages.reset_password, account_pages.MANAGERS),
             ("POST", "/accounts/disable", account_pages.disable_account, account_pages.MANAGERS),
             ("POST", "/accounts/enable", account_pages.enable_account, account_pages.MANAGERS),
-            ("GET", "/", class_pages.show_classes, ()),
+            ("GET", "/", class_list.show_classes, ()),
+            ("GET", "/alerts", class_list.show_alerts, ()),
             ("GET", "/classes/{class_id}", class_pages.show_class, ()),
             ("GET", "/classes/{class_id}/{day}/{session}", class_pages.show_half_day, ()),
             ("POST", "/classes/{class_id}/{day}/{session}/clips", clip_views.cut_half_day, ()),

@@ -28,13 +28,13 @@ from agent.contract.recordings import GapListBody, LookBody, LookListBody, Segme
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera
 from agent.core.class_model import TrainingClass, find_class
+from agent.core.class_search import get_class_state
 from agent.core.clock import format_local
 from agent.core.model import Look, Segment, Session
 from agent.drive import class_gaps
 from agent.web.api.endpoint import BASE
 from agent.web.http.problems import ApiProblem
 from agent.web.pages import audit_report
-from agent.web.pages.class_pages import get_class_state
 from agent.web.site import PageVisit
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The pages: list of classes, class, half-day, now, audit; signing in and out."""
+"""The pages: class, half-day, audit; signing in and out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -14,7 +13,6 @@ from starlette.responses import Response
 
 from agent.attendance import figures
 from agent.contract.attendance import AttendanceBody
-from agent.core import clock as clocks
 from agent.core import schedule
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError, SiteAgentError
@@ -31,38 +29,7 @@ from agent.web.site import PageVisit
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
-_LISTED = 200
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassListRow:
-    cls: TrainingClass
-    state: str
-    expected: int
-
-
-def show_classes(v: PageVisit) -> Response:
-    """List all classes, the newest first; `q` searches ID, project, occupation and place. A single hit by ID is opened."""
-    query = v.query("q").strip()
-    found = sorted(v.site.classes(), key=lambda c: (c.first_day, c.class_id), reverse=True)
-    exact = next((c for c in found if c.class_id.lower() == query.lower()), None)
-    if exact is not None:
-        return v.go(f"/classes/{exact.class_id}")
-    if query:
-        found = [c for c in found if query.lower() in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
-    today = clocks.get_local_day(v.site.clock.now(), v.site.catalog.zone)
-    rows = [
-        ClassListRow(c, get_class_state(c, today), c.expected_on(min(today, c.last_day), Session.EV))
-        for c in found[:_LISTED]
-    ]
-    v.note("view.classes", "", {"q": query[:80]} if query else None)
-    return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
-
-
-def get_class_state(cls: TrainingClass, today: date) -> Literal["ahead", "open", "over"]:
-    last = max([cls.last_day, *(x.date for x in cls.lessons if not x.cancelled)])
-    return "ahead" if today < cls.first_day else "over" if today > last else "open"
 
 
 @dataclass(frozen=True, slots=True)
