@@ -106,9 +106,7 @@ def describe_difference(found: sign_in.SignInDifference) -> str:
 
 def set_counts(args: argparse.Namespace) -> int:
     """Enter the counts of one half-day."""
-    signed = sign_in.parse_count(args.signed_in), sign_in.parse_count(args.signed_out)
-    if signed == (None, None):
-        raise InputError("signins.no_count")
+    signed = sign_in.parse_counts(args.signed_in, args.signed_out)
     day, session = parse_day(args.on), Session(args.session)
     if day is None:
         raise InputError("signins.bad_day", value=sanitize_value(args.on))
@@ -191,7 +189,9 @@ def _print_found(
     )
     for why, (n, places) in found.skipped.items():
         common.print_message(
-            i18n.translate("signins.skipped", why=i18n.translate(why), n=n, places=i18n.translate("papers.and").join(places))
+            i18n.translate(
+                "signins.skipped", why=i18n.translate(why), n=n, places=i18n.translate("papers.and").join(places)
+            )
         )
 
 

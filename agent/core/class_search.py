@@ -10,6 +10,7 @@ from datetime import date
 from typing import Literal
 
 from agent.core.class_model import TrainingClass
+from agent.core.model import Session
 
 ClassState = Literal["open", "ahead", "over"]
 STATES: Sequence[ClassState] = ("open", "ahead", "over")
@@ -78,6 +79,15 @@ def find_day(query: ClassQuery, cls: TrainingClass) -> date | None:
     """Return the day that the query names, where the class has lessons on it."""
     days = {day for day, _ in cls.half_days()}
     return next((d for word in query.words for d in _list_days(word, days)), None)
+
+
+def find_half_days_beside(
+    cls: TrainingClass, day: date, session: Session
+) -> tuple[tuple[date, Session] | None, tuple[date, Session] | None]:
+    """Return the half-days before and after this one in the class's plan."""
+    halves = cls.half_days()
+    at = halves.index((day, session))
+    return halves[at - 1] if at else None, halves[at + 1] if at + 1 < len(halves) else None
 
 
 def _matches(cls: TrainingClass, query: ClassQuery, today: date) -> bool:

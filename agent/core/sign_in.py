@@ -78,6 +78,14 @@ def parse_count(text: str) -> int | None:
     return int(digits)
 
 
+def parse_counts(signed_in: str, signed_out: str) -> tuple[int | None, int | None]:
+    """Parse typed counts, of which one may be left out. Raises InputError."""
+    found = parse_count(signed_in), parse_count(signed_out)
+    if found == (None, None):
+        raise InputError("signins.no_count")
+    return found
+
+
 def describe_entry(
     counts: Mapping[tuple[date, Session], tuple[int | None, int | None]], source: SignInSource
 ) -> dict[str, object]:

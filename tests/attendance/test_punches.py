@@ -19,9 +19,7 @@ from agent.core.model import Session
 from tests.support.attendance_factory import ZONE, a_class, lesson
 
 D1, D2 = date(2026, 11, 23), date(2026, 11, 24)
-CLS = a_class(
-    *(lesson(a, b, day) for day in (D1, D2) for a, b in (("08:30", "11:30"), ("14:00", "17:00")))
-)
+CLS = a_class(*(lesson(a, b, day) for day in (D1, D2) for a, b in (("08:30", "11:30"), ("14:00", "17:00"))))
 AM1, PM1, AM2 = (D1, Session.AM), (D1, Session.PM), (D2, Session.AM)
 
 
@@ -158,8 +156,8 @@ def test_a_class_of_fifty_over_two_months_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "role"),
-    [("姓名", "person"), ("上班1打卡时间", "am_in"), ("下班2打卡时间", "pm_out"), ("上午签到", "am_in"), ("晚上签退时间", "ev_out"),
-     ("签到时间", "in"), ("应打卡时间", ""), ("上班1打卡结果", ""), ("部门", "")],
+    [("姓名", "person"), ("上班1打卡时间", "am_in"), ("下班2打卡时间", "pm_out"), ("上午签到", "am_in"),
+     ("晚上签退时间", "ev_out"),     ("签到时间", "in"), ("应打卡时间", ""), ("上班1打卡结果", ""), ("部门", "")],
 )  # fmt: skip
 def test_headings(heading: str, role: str) -> None:
     assert recognise_heading(heading) == role

@@ -39,5 +39,7 @@ def test_words(typed: str, found: list[object]) -> None:
 def test_filters_and_months() -> None:
     assert search_classes(ALL, parse_query("", "ahead"), TODAY) == [AHEAD]
     assert search_classes(ALL, parse_query("", "", "2026-09"), TODAY) == [TWO]
-    assert search_classes(ALL, parse_query("", "no such", "13"), TODAY) == [ONE, AHEAD, TWO], "nonsense leaves nothing out"
+    assert search_classes(ALL, parse_query("", "no such", "13"), TODAY) == [ONE, AHEAD, TWO], (
+        "nonsense leaves nothing out"
+    )
     assert list_months(ALL) == ["2026-12", "2026-11", "2026-10", "2026-09"]

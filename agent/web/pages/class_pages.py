@@ -12,12 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent.attendance import figures
-from agent.contract.attendance import AttendanceBody
 from agent.core import schedule
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError, SiteAgentError
 from agent.core.model import Gap, Segment, Session
-from agent.core.room_gaps import RoomGapTotal
 from agent.drive import class_gaps
 from agent.inspection.clip import ClipRequest
 from agent.inspection.cut import ClipSpan
@@ -30,43 +28,6 @@ from agent.web.site import PageVisit
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class HalfDayRow:
-    day: date
-    session: Session
-    figures: AttendanceBody | None
-    missing: RoomGapTotal
-    marks: list[str]
-    begun: bool
-
-
-def show_class(v: PageVisit) -> Response:
-    """Show a class: its half-days with attendance, gaps and alerts."""
-    cls, now = v.the_class(), v.site.clock.now()
-    catalog = v.site.catalog
-    published = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
-    book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now)
-    marks: dict[tuple[date, Session], list[str]] = {}
-    for alert in catalog.alerts.of_class(cls.class_id):
-        if alert.date and alert.session and alert.kind.value not in marks.setdefault((alert.date, alert.session), []):
-            marks[alert.date, alert.session].append(alert.kind.value)
-    rows = [
-        HalfDayRow(
-            day,
-            session,
-            published.get((day.isoformat(), session.value)),
-            book.total(day, session),
-            marks.get((day, session), []),
-            cls.lessons_of(day, session)[0].start <= now,
-        )
-        for day, session in cls.half_days()
-    ]
-    v.note("view.class", cls.class_id)
-    links, signed = catalog.chain.of_class(cls.class_id), catalog.witnesses.of_class(cls.class_id)
-    witnessed = {x.head: f"{x.at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" for x in signed}
-    return v.page("class.html", cls=cls, rows=rows, links=links, witnessed=witnessed)
 
 
 @dataclass(frozen=True, slots=True)

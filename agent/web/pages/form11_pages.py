@@ -15,6 +15,7 @@ from agent.web.pages import form11_facts
 from agent.web.pages.class_pages import find_half_day, parse_half_day_time
 from agent.web.pages.document_pages import collapse_spaces, read_fields, t
 from agent.web.pages.form11_facts import MinuteFacts, RoomMinute
+from agent.web.pages.retry_page import RetryField, show_retry
 from agent.web.site import PageVisit
 
 FORM_11 = (
@@ -40,7 +41,17 @@ _MOST_GAPS = 6
 
 def edit_form_11(v: PageVisit) -> Response:
     """Show form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
-    seen = _minute(v, v.query("at"))
+    try:
+        seen = _minute(v, v.query("at"))
+    except InputError as error:
+        return show_retry(
+            v,
+            error,
+            title=v.t("web.form11"),
+            back=v.request.url.path.removesuffix("/form11"),
+            fields=[RetryField("at", v.t("web.at"), v.query("at")[:20], "time")],
+            method="get",
+        )
     v.note("view.form11", seen.cls.class_id, {"at": clocks.format_local(seen.at, v.site.catalog.zone)})
     return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=fill_form_11(v, seen), fields=FORM_11)
 
