@@ -79,7 +79,7 @@ def _row(cls: TrainingClass, row: HalfDayRow) -> list[table.XlsxCell]:
         ratio = None if a["ratio"] is None else float(a["ratio"])
         figures = [a["present"], a["absent"], a["low"], a["high"], ratio, a["at_start"], a["at_end"]]
         figures.append(timedelta(seconds=a["judged_s"]))
-        status = [t(f"attendance.status.{a['status']}"), a["revision"]]
+        status = [t(f"attendance.{a['status']}"), a["revision"]]
     return [
         row.day,
         row.session.folder,

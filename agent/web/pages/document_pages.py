@@ -17,6 +17,7 @@ from agent import i18n
 from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError
+from agent.core.sign_in import find_differences
 from agent.drive import class_gaps
 from agent.inspection import spot_check
 from agent.web.pages import audit_report
@@ -163,6 +164,15 @@ def _list_findings(v: PageVisit, cls: TrainingClass) -> list[str]:
     marks: dict[str, int] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1
+    share = v.site.options.sign_in_share
+    figures = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
+    differing = [
+        f"{day} {session.folder}"
+        for (day, session), count in catalog.sign_ins.of_class(cls.class_id).items()
+        if find_differences(count, figures.get((day.isoformat(), session.value)), share)
+    ]
+    if differing:
+        lines.append(t("forms.differing", share=f"{share:.0%}", half_days=t("papers.and").join(differing)))
     lines += [t("form.alerts", kind=t(f"web.alert.{kind}"), n=n) for kind, n in sorted(marks.items())]
     return lines
 
@@ -195,6 +205,7 @@ def show_archive(v: PageVisit) -> Response:
         missing=book.total(),
         clips=cut,
         figures=catalog.attendance.of_class(cls.class_id),
+        signed={(d.isoformat(), s.value): x for (d, s), x in catalog.sign_ins.of_class(cls.class_id).items()},
         now=now,
         z=t,
     )
