@@ -18,6 +18,7 @@ from agent.catalog.cameras import Cameras
 from agent.catalog.changes import RowChanges
 from agent.catalog.classes import AttendanceFigures, Classes
 from agent.catalog.deliveries import Deliveries
+from agent.catalog.drive_changes import DriveChanges
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Events
 from agent.catalog.health import ExaminationStore
@@ -65,6 +66,7 @@ class Catalog:
         self.origins = Origins(self.store)
         self.witnesses = Witnesses(self.store)
         self.sign_ins = SignIns(self.store, self.facts)
+        self.drive_changes = DriveChanges(self.facts)
 
     def close(self) -> None:
         self.store.close()

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def build_global_options() -> argparse.ArgumentParser:
     """Return a parent parser with the global options, which are allowed before and after the command."""
     parent = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parent.add_argument("--config", type=Path, metavar="FILE")
-    parent.add_argument("--json", action="store_true")
-    parent.add_argument("--language", choices=("zh", "en"))
+    parent.add_argument("--config", type=Path, metavar="FILE", help=i18n.translate("commands.help_config"))
+    parent.add_argument("--json", action="store_true", help=i18n.translate("commands.help_json"))
+    parent.add_argument("--language", choices=("zh", "en"), help=i18n.translate("commands.help_language"))
     return parent
 
 

@@ -66,8 +66,8 @@ def test_form_11_has_the_fields_of_the_form_and_what_video_can_answer(served: Se
     assert offered["at"] == "2025 年 3 月 10 日 9 时 02 分"
     assert offered["present"] == "17（视频估计，16–20，09:00–09:05）"
     assert offered["as_planned"] == "是，教室（计划理论）：画面有学员"
-    assert offered["video"].startswith("完整：否，缺失 cam1 08:30:00–09:00:00 ")
-    assert offered["video"].endswith("清晰：是（抽帧 30 次，可判断 30 次）")
+    assert offered["video"].startswith("不完整，缺失： 08:30:00–09:00:00 ")
+    assert offered["video"].endswith("清晰（每 20 秒自动查看一次，共 30 次，均看得清）")
     for left in ("category", "missing", "textbooks", "log", "problems"):
         assert offered[left] == ""
     paper = re.sub(r"<[^>]+>", "", printed(browser))

@@ -180,7 +180,8 @@ def _video(v: PageVisit, seen: MinuteFacts) -> str:
         parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
     elif seen.complete is False:
         rooms = class_gaps.describe_room_gaps(seen.missing, seen.cls, t)
-        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.cls, seen.gaps), rooms=rooms))
+        said = t("forms.rooms_lack", rooms=rooms) if seen.missing.seconds else t("forms.rooms_have")
+        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.cls, seen.gaps), rooms=said))
     if seen.clear is not None:
         why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
         why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
