@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import resources
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -25,24 +24,21 @@ from starlette.types import ASGIApp
 from agent import i18n
 from agent.catalog import Catalog
 from agent.catalog.accounts import Role, SignedInUser
-from agent.core import class_search
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.errors import InputError, SiteAgentError
-from agent.core.model import JsonObject
-from agent.core.sign_in import SignInCount, SignInDifference, find_differences
-from agent.drive import class_gaps
 from agent.inspection import clip
 from agent.web import cookies
 from agent.web.auth.access import Authenticator
 from agent.web.auth.refusal_log import Refusals
 from agent.web.http import problems
-from agent.web.http.form_input import Form, UploadedFile, is_same_origin, read_form, read_upload, split_url
+from agent.web.http.form_input import Form, UploadedFile, is_same_origin, receive_form, split_url
 from agent.web.http.options import WebOptions
 from agent.web.http.problems import ApiProblem
 from agent.web.http.ranges import ActiveTransfers
 from agent.web.http.security_headers import SecurityHeaders
 from agent.web.http.throttle import identify_sender
+from agent.web.templating import build_templates, choose_word
 
 Handler = Callable[["PageVisit"], Response]
 _REMEMBERED = 10_000
@@ -90,25 +86,7 @@ class Site:
 
     @cached_property
     def templates(self) -> jinja2.Environment:
-        made = jinja2.Environment(
-            loader=jinja2.PackageLoader("agent.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        made.globals |= {
-            "length": class_gaps.format_duration,
-            "clocks": class_gaps.format_gap_times,
-            "rooms_said": class_gaps.describe_room_gaps,
-            "none_said": class_gaps.describe_no_gaps,
-            "cameras_said": class_gaps.describe_camera_gaps,
-            "hours": lambda seconds, t: t("page.hours", n=f"{seconds / 3600:.1f}"),
-            "half_days_beside": class_search.find_half_days_beside,
-            "sign_differences": partial(_find_sign_differences, self.options.sign_in_share),
-        }
-        made.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)  # jinja's own filter escapes Chinese
-        return made
+        return build_templates(self.options.sign_in_share)
 
     def app(self, routes: list[tuple[str, str, Handler, tuple[Role, ...] | None]], more: list[Route]) -> ASGIApp:
         """Build the application.
@@ -126,15 +104,7 @@ class Site:
 
     def _endpoint(self, handler: Handler, roles: tuple[Role, ...] | None) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            form: Form = {}
-            file: UploadedFile | None = None
-            if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/"):
-                # a stranger's file is not even received
-                if not await run_in_threadpool(self._find_user, request):
-                    raise HTTPException(415)
-                form, file = await read_upload(request)
-            elif request.method == "POST":
-                form = await read_form(request)
+            form, file = await receive_form(request, lambda r: run_in_threadpool(self._find_user, r))
             return await run_in_threadpool(self._guarded, handler, roles, request, form, file)
 
         return endpoint
@@ -229,8 +199,7 @@ class PageVisit:
 
     def say(self, error: SiteAgentError) -> str:
         """Return an error in the page's language, with the remedy in the page's terms where the command line's differ."""
-        own = f"page.said.{error.key}"
-        key = own if own in i18n.load_catalogue() else error.key
+        key = choose_word(f"page.said.{error.key}", error.key)
         return " ".join(self.t(key, **error.params).split())
 
     def query(self, name: str) -> str:
@@ -250,8 +219,7 @@ class PageVisit:
         return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
 
     def error(self, status: int, text: str) -> Response:
-        known = f"page.error_{status}"
-        title = self.t(known if known in i18n.load_catalogue() else "page.error_other")
+        title = self.t(choose_word(f"page.error_{status}", "page.error_other"))
         return self.page(
             "error.html", status, title=title, text=text, back=self.here if self.request.method == "POST" else ""
         )
@@ -302,12 +270,6 @@ class PageVisit:
         """Write a refusal into the audit, a few times an hour for each sender and reason, whatever name or path is given."""
         inside = self.me is not None
         self.site.refusals.add(self.who, identify_sender(self.address), action, object_[:200], detail, signed_in=inside)
-
-
-def _find_sign_differences(
-    share: float, count: SignInCount | None, figures: JsonObject | None
-) -> list[SignInDifference]:
-    return find_differences(count, figures, share)
 
 
 def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:

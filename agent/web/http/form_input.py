@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -37,6 +37,22 @@ async def read_form(request: Request) -> Form:
     except ValueError:
         raise HTTPException(400) from None
     return {name: values[0] for name, values in found.items()}
+
+
+async def receive_form(
+    request: Request, find_user: Callable[[Request], Awaitable[object]]
+) -> tuple[Form, UploadedFile | None]:
+    """Read what a request posts: fields, and a file where the caller is known; a stranger's file is not received.
+
+    Raises HTTPException 400, 413, 415.
+    """
+    if request.method != "POST":
+        return {}, None
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        return await read_form(request), None
+    if not await find_user(request):
+        raise HTTPException(415)
+    return await read_upload(request)
 
 
 async def _read_body(request: Request, most: int) -> bytes:

@@ -14,7 +14,7 @@ from agent.web.site import PageVisit
 
 
 @dataclass(frozen=True, slots=True)
-class DriveRow:
+class AttachedDrive:
     """An attached drive. `open_classes`: classes on it that are not sealed; `change`: its change, if one was asked for."""
 
     drive: Drive
@@ -43,13 +43,13 @@ def _attached(v: PageVisit) -> dict[str, Drive]:
     return evidence.find_attached_drives(v.site.options.drives)
 
 
-def _describe(drive: Drive, change: DriveChange | None) -> DriveRow:
+def _describe(drive: Drive, change: DriveChange | None) -> AttachedDrive:
     mine = change if change and change.drive_id == drive.drive_id else None
     try:
         opened = sum(not drive.is_sealed(folder) for folder in drive.class_folders())
-        return DriveRow(drive, drive.is_sealed(), opened, drive.free_bytes(), mine)
+        return AttachedDrive(drive, drive.is_sealed(), opened, drive.free_bytes(), mine)
     except (DriveError, OSError):
-        return DriveRow(drive, False, 0, 0, mine)
+        return AttachedDrive(drive, False, 0, 0, mine)
 
 
 def ask_change(v: PageVisit) -> Response:
