@@ -36,6 +36,7 @@ def build_templates(sign_in_share: float) -> jinja2.Environment:
         "hours": _format_hours,
         "half_days_beside": class_search.find_half_days_beside,
         "sign_differences": differences,
+        "say_code": _say_code,
     }
     made.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)  # jinja's own filter escapes Chinese
     return made
@@ -43,6 +44,12 @@ def build_templates(sign_in_share: float) -> jinja2.Environment:
 
 def _format_hours(seconds: float, say: Callable[..., str]) -> str:
     return say("page.hours", n=f"{seconds / 3600:.1f}")
+
+
+def _say_code(kind: str, code: str, say: Callable[..., str]) -> str:
+    """Return what an audit code (`kind` action or detail) is called; one without words as it is."""
+    key = f"audit.{kind}.{code}"
+    return say(key) if key in i18n.load_catalogue() else code
 
 
 def choose_word(*keys: str) -> str:
