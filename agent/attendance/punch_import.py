@@ -21,7 +21,7 @@ from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError
 
 MOST_BYTES = 2 << 20
-MOST_PUNCH_ROWS = 40_000
+MOST_PUNCH_ROWS = 30_000
 _MOST_SHEETS = 10
 
 

@@ -28,6 +28,8 @@ _PLACES_KEPT = 3
 HalfDay = tuple[date, Session]
 RowCells = dict[str, list[tuple[int, Cell]]]
 """The filled cells of a row by role, each with its column."""
+CellPlace = tuple[int, int]
+"""Row from 1, column from 0."""
 
 
 @dataclass(slots=True)
@@ -38,10 +40,6 @@ class PunchTally:
     persons: set[str] = field(default_factory=set)
     punches: int = 0
     skipped: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
-
-    def skip(self, why: str, place: str) -> None:
-        n, places = self.skipped.get(why, (0, ()))
-        self.skipped[why] = (n + 1, (*places, place) if len(places) < _PLACES_KEPT else places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +90,13 @@ class PunchSheetReader:
         who = "\n".join(ids or names).casefold()
         if not who or _TOTALS.fullmatch((names or ids)[0]) or self._is_heading_again(row):
             return
-        place = describe_cell(self._sheet.name, number, None)
         if self._several_classes and not self._is_own(cells.get("class", [])):
-            self._tally.skip("signins.skip_class", place)
+            self._skip("signins.skip_class", number)
             return
         try:
             day = self._read_day(cells)
         except UnreadableCell:
-            self._tally.skip("signins.skip_unreadable", place)
+            self._skip("signins.skip_unreadable", number)
             return
         self._tally.persons.add(who)
         self._read_punches(who, day, cells, number)
@@ -114,8 +111,8 @@ class PunchSheetReader:
 
     def _is_heading_again(self, row: Cells) -> bool:
         """Whether the row repeats the headings, as printed pages do."""
-        said = [strip_whitespace(x) for x in row if isinstance(x, str)]
-        return len(said) > 1 and all(x.lower() in self._columns.headings for x in said)
+        said = (strip_whitespace(x).lower() for x in row if isinstance(x, str))
+        return all(x in self._columns.headings for x in said)
 
     def _read_day(self, cells: RowCells) -> date | None:
         first, last = self._cls.first_day, self._cls.last_day
@@ -136,36 +133,45 @@ class PunchSheetReader:
             if way is None:
                 continue
             for column, value in found:
-                place = describe_cell(self._sheet.name, number, column)
+                place = (number, column)
                 try:
                     punches = punch_cells.read_punches_of_cell(value)
                 except UnreadableCell:
-                    self._tally.skip("signins.skip_unreadable", place)
+                    self._skip("signins.skip_unreadable", *place)
                     continue
                 for own_day, at in punches.times:
                     self._add(who, own_day or day, at, half or named, way, place)
                 if punches.marked:
                     self._add(who, day, None, half or named, way or "in", place)
 
-    def _add(self, who: str, day: date | None, at: time | None, session: Session | None, way: str, place: str) -> None:
+    def _add(
+        self, who: str, day: date | None, at: time | None, session: Session | None, way: str, place: CellPlace
+    ) -> None:
         windows = self._windows.get(day, []) if day else []
         if not windows:
-            self._tally.skip("signins.skip_day" if day else "signins.skip_no_day", place)
+            self._skip("signins.skip_day" if day else "signins.skip_no_day", *place)
             return
         window = next((w for w in windows if w.session == session), None) if session else None
         if session and window is None:
-            self._tally.skip("signins.skip_day", place)
+            self._skip("signins.skip_day", *place)
             return
         moment = datetime.combine(day, at) if day and at else None
         if window is None:
             window = _choose_window(windows, moment, way)
         if window is None:
-            self._tally.skip("signins.skip_time", place)
+            self._skip("signins.skip_time", *place)
             return
         if not way:
             way = "in" if moment is None or moment <= window.middle else "out"
         self._tally.punches += 1
         self._tally.signed.setdefault(((day or window.start.date(), window.session), way), set()).add(who)
+
+    def _skip(self, why: str, number: int, column: int | None = None) -> None:
+        """Note a cell or row that does not count; of each kind the first places are kept."""
+        n, places = self._tally.skipped.get(why, (0, ()))
+        if len(places) < _PLACES_KEPT:
+            places = (*places, describe_cell(self._sheet.name, number, column))
+        self._tally.skipped[why] = (n + 1, places)
 
     def _read_title(self) -> tuple[date | None, Session | None]:
         """Read day and half-day from the lines above the table, where exactly one of each stands there."""

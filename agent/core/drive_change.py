@@ -46,11 +46,8 @@ class DriveChange:
 
 def find_busy_class(classes: Sequence[TrainingClass], now: datetime) -> str:
     """Return the ID of a class that is recorded now or within SOON, "" where there is none."""
-    for cls in classes:
-        for camera in {c for room in cls.rooms for c in room.cameras}:
-            placed = schedule.find_placement(classes, camera, now) or schedule.find_placement(
-                classes, camera, now + SOON
-            )
-            if placed:
+    for camera in sorted({c for cls in classes for room in cls.rooms for c in room.cameras}):
+        for moment in (now, now + SOON):
+            if placed := schedule.find_placement(classes, camera, moment):
                 return placed.class_id
     return ""
