@@ -12,10 +12,10 @@ import logging
 import os
 import pkgutil
 import sys
-from typing import NoReturn
 
 from agent import __version__, commands, i18n
 from agent.commands import common
+from agent.commands.argument_parser import Parser
 from agent.core.errors import InputError, SiteAgentError
 from agent.settings import config_file
 
@@ -29,14 +29,6 @@ PYPI_NAMES = {
 """Names of packages on PyPI that differ from their import names."""
 
 
-class Parser(argparse.ArgumentParser):
-    """An argparse parser whose error messages are one line in the user's language."""
-
-    def error(self, message: str) -> NoReturn:
-        common.print_message(i18n.translate("commands.usage", detail=message))
-        raise SystemExit(2)
-
-
 def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     """Build the parser with every module of agent.commands that has `add`.
 
@@ -46,7 +38,7 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     asked = [name for name in names if name in arguments]
     shared = common.build_global_options()
     top = Parser(prog="site-agent", description=i18n.translate("commands.about"), parents=[shared])
-    top.add_argument("--version", action="version", version=__version__)
+    top.add_argument("--version", action="version", version=__version__, help=i18n.translate("commands.help_version"))
     subparsers = top.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=_make_child_parser(shared)
     )
@@ -61,7 +53,7 @@ def _make_child_parser(shared: argparse.ArgumentParser) -> type[argparse.Argumen
     class Child(Parser):
         def __init__(self, **kwargs: object) -> None:
             kwargs["parents"] = [*kwargs.get("parents", ()), shared]  # type: ignore[misc]
-            super().__init__(**kwargs)  # type: ignore[arg-type]
+            super().__init__(**kwargs)
 
     return Child
 

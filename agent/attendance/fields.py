@@ -108,6 +108,8 @@ def normalize_width(text: str) -> str:
 
     ① and ½ are kept: ①8:30 must not become 18:30.
     """
+    if text.isascii():
+        return text
     kinds = [(char, unicodedata.category(char)) for char in text if unicodedata.category(char) != "Cf"]
     made = "".join(c if kind in ("No", "Nl", "So") else unicodedata.normalize("NFKC", c) for c, kind in kinds)
     return made.replace("∶", ":")

@@ -35,7 +35,7 @@ class Sheet:
         return found
 
 
-def parse_csv(path: Path, data: bytes) -> Sheet:
+def parse_csv(path: Path, data: bytes, limit: int = MOST_ROWS) -> Sheet:
     """Parse a CSV file as Excel saves it. Raises ClassFileError.
 
     Encodings: UTF-8 (with or without BOM), GB18030, UTF-16. Delimiters: comma, semicolon, tab.
@@ -51,8 +51,8 @@ def parse_csv(path: Path, data: bytes) -> Sheet:
         raise ClassFileError("classes.not_csv", file=path, detail=error) from error
     while rows and not rows[-1]:
         rows.pop()
-    if len(rows) > MOST_ROWS:
-        raise ClassFileError("classes.many_rows", file=path, limit=MOST_ROWS)
+    if len(rows) > limit:
+        raise ClassFileError("classes.many_rows", file=path, limit=limit)
     return Sheet(path.name, rows, typed=False)
 
 

@@ -60,7 +60,7 @@ def read_class_file(path: Path, report: ImportReport) -> dict[str, object]:
         raise ClassFileError("classes.plan_alone", file=path)
     if suffix in XLSX_SUFFIXES:
         return _read_workbook(path, report)
-    raise _build_unsupported_error(path)
+    raise build_unsupported_error(path)
 
 
 def read_plan(path: Path, body: Mapping[str, object], report: ImportReport) -> dict[str, object]:
@@ -76,7 +76,7 @@ def read_plan(path: Path, body: Mapping[str, object], report: ImportReport) -> d
     elif suffix == ".toml":
         raise ClassFileError("classes.class_in_plan", file=path)
     else:
-        raise _build_unsupported_error(path)
+        raise build_unsupported_error(path)
     if other := plan.find_other_class(sheet, body):
         raise ClassFileError(
             "classes.other_class",
@@ -90,7 +90,7 @@ def read_plan(path: Path, body: Mapping[str, object], report: ImportReport) -> d
     return {**body, "lessons": plan.read_lessons(sheet, body, report)}
 
 
-def _build_unsupported_error(path: Path) -> ClassFileError:
+def build_unsupported_error(path: Path) -> ClassFileError:
     """Build the error for an unsupported kind of file, with the remedy for that kind."""
     suffix = path.suffix.lower()
     key = (
@@ -135,7 +135,7 @@ def _read_toml(path: Path, report: ImportReport) -> dict[str, object]:
 def _read_separate_plan(path: Path, body: Mapping[str, object], report: ImportReport) -> list[dict[str, object]]:
     suffix = path.suffix.lower()
     if suffix in SPREADSHEET_SUFFIXES | DOCUMENT_SUFFIXES:
-        raise _build_unsupported_error(path)
+        raise build_unsupported_error(path)
     sheet = (
         _find_plan_sheet(path, XlsxReader(path, read_bytes(path)), report)
         if suffix in XLSX_SUFFIXES

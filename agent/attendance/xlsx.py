@@ -54,13 +54,14 @@ _LARGEST_SERIAL = 2958466
 
 
 class XlsxReader:
-    """An open workbook. `names`: its sheets in order. `unseen`: names of its hidden sheets.
+    """An open workbook. `names`: its sheets in order. `unseen`: names of its hidden sheets. `limit`: rows of a sheet.
 
     The constructor and `cells` raise ClassFileError if the file cannot be read.
     """
 
-    def __init__(self, path: Path, data: bytes) -> None:
+    def __init__(self, path: Path, data: bytes, limit: int = MOST_ROWS) -> None:
         self.path = path
+        self._limit = limit
         self._strings: list[str] | None = None
         if data.startswith(b"\xd0\xcf\x11\xe0"):
             raise ClassFileError("classes.old_or_locked", file=path)
@@ -82,12 +83,12 @@ class XlsxReader:
         try:
             if self._strings is None:
                 self._strings = self._read_strings()
-            grid = SheetGrid(self.value, most)
+            grid = SheetGrid(self.value, most, self._limit)
             self._parse(self._sheets[name], grid)
         except EnoughRows:
             pass
         except TooManyRows:
-            raise ClassFileError("classes.many_rows", file=self.path, limit=MOST_ROWS) from None
+            raise ClassFileError("classes.many_rows", file=self.path, limit=self._limit) from None
         except _BROKEN as error:
             raise self._build_error(error) from error
         rows: list[Cells] = [[] for _ in range(max(grid.rows, default=0))]

@@ -111,15 +111,15 @@ class SharedStrings(PartTarget):
 class SheetGrid(PartTarget):
     """Reads one sheet: `rows[row][column]`, hidden row numbers, merged ranges; rows count from 1, columns from 0.
 
-    `most`: raise EnoughRows behind this row. Raises TooManyRows for a value below row MOST_ROWS.
+    `most`: raise EnoughRows behind this row. Raises TooManyRows for a value below row `limit`.
     """
 
-    def __init__(self, convert: ConvertCell, most: int | None) -> None:
+    def __init__(self, convert: ConvertCell, most: int | None, limit: int = MOST_ROWS) -> None:
         super().__init__()
         self.rows: dict[int, dict[int, Cell]] = {}
         self.hidden: set[int] = set()
         self.merged: list[Merged] = []
-        self._convert, self._most = convert, most
+        self._convert, self._most, self._limit = convert, most, limit
         self._row, self._column = 0, -1
         self._cell: Mapping[str, str] = {}
         self._value, self._parts, self._formula, self._reading = "", [""], False, False
@@ -129,7 +129,7 @@ class SheetGrid(PartTarget):
             self._row, self._column = int(attributes.get("r") or self._row + 1), -1
             if self._most is not None and self._row > self._most:
                 raise EnoughRows
-            if attributes.get("hidden") in ("1", "true") and self._row <= MOST_ROWS:
+            if attributes.get("hidden") in ("1", "true") and self._row <= self._limit:
                 self.hidden.add(self._row)
         elif tag == "c":
             self._column = _parse_column(attributes["r"]) if attributes.get("r") else self._column + 1
@@ -140,7 +140,7 @@ class SheetGrid(PartTarget):
             self._reading = True
         elif tag == "f":
             self._formula = True
-        elif tag == "mergeCell" and len(self.merged) < MOST_ROWS:
+        elif tag == "mergeCell" and len(self.merged) < self._limit:
             self.merged += [found] if (found := _parse_range(attributes.get("ref", ""))) else []
 
     def closed(self, tag: str, text: str) -> None:
@@ -155,7 +155,7 @@ class SheetGrid(PartTarget):
             value = self._convert(kind, self._value or "".join(self._parts), self._cell.get("s"), self._formula)
             if value is not None and self._column < MOST_COLUMNS:
                 self.rows.setdefault(self._row, {})[self._column] = value
-                if self._row > MOST_ROWS:
+                if self._row > self._limit:
                     raise TooManyRows
 
 

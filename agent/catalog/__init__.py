@@ -18,6 +18,7 @@ from agent.catalog.cameras import Cameras
 from agent.catalog.changes import RowChanges
 from agent.catalog.classes import AttendanceFigures, Classes
 from agent.catalog.deliveries import Deliveries
+from agent.catalog.drive_changes import DriveChanges
 from agent.catalog.drives import Chain, ChainLink, Drives, Facts
 from agent.catalog.events import Events
 from agent.catalog.health import ExaminationStore
@@ -26,6 +27,7 @@ from agent.catalog.origins import Origins
 from agent.catalog.outbox import Outbox, OutboxMessage
 from agent.catalog.places import Places, StoredPlace
 from agent.catalog.segments import Segments
+from agent.catalog.sign_ins import SignIns
 from agent.catalog.statements import Statements
 from agent.catalog.views import Views
 from agent.catalog.witnesses import Witnesses
@@ -63,6 +65,8 @@ class Catalog:
         self.accounts = Accounts(self.store, AccountNotifier(self.store, self.alerts, self.events, self.audit))
         self.origins = Origins(self.store)
         self.witnesses = Witnesses(self.store)
+        self.sign_ins = SignIns(self.store, self.facts)
+        self.drive_changes = DriveChanges(self.facts)
 
     def close(self) -> None:
         self.store.close()

@@ -158,6 +158,22 @@ class Alerts:
     def recent(self, limit: int = 100) -> list[Alert]:
         return [_to_alert(r) for r in self._store.rows("select * from alerts order by at desc limit ?", [limit])]
 
+    def page(
+        self, limit: int, *, class_id: str = "", only_open: bool = False, before: int | None = None
+    ) -> list[tuple[int, Alert]]:
+        """Return alerts with their row numbers, the newest first: of a class, open ones, those older than a row."""
+        rows = self._store.rows(
+            "select rowid as row, * from alerts where (:c = '' or class_id = :c) and (:o = 0 or state != 'cleared')"
+            " and (:b is null or rowid < :b) order by rowid desc limit :n",
+            {"c": class_id, "o": int(only_open), "b": before, "n": limit},
+        )
+        return [(row["row"], _to_alert(row)) for row in rows]
+
+    def count_open(self) -> int:
+        """Return how many alerts are not cleared."""
+        row = self._store.row("select count(*) as n from alerts where state != 'cleared'")
+        return int(row["n"]) if row else 0
+
     def publish_open(self, at: datetime) -> None:
         """Put the retained list of open alerts into the outbox."""
         data = [self.as_data(a) for a in self.opened()]

@@ -15,6 +15,7 @@ from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.errors import CatalogError
 from agent.core.model import Session
+from agent.core.sign_in import MOST_SIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ def _is_parseable(table: str, values: Row) -> bool:
                 return False
             elif name == "kind" and table == "alerts":
                 AlertKind(value)
+            elif table == "sign_ins" and name.startswith("signed_") and value not in range(MOST_SIGNED + 1):
+                return False
         return table != "statements" or to_statement(values).is_sound()
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError):
         return False
@@ -175,5 +178,5 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "attendance": ("class_id", "date", "session"), "alerts": ("alert_id",),
     "events": ("at", "kind", "camera_id", "drive_id"), "chain": ("class_id", "date", "session"), "audit": ("hash",),
     "places": ("camera_id", "place", "start"),
-    "statements": ("log", "number"),
+    "statements": ("log", "number"), "sign_ins": ("class_id", "date", "session"),
 }  # fmt: skip

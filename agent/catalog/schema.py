@@ -99,7 +99,7 @@ def m002_changes(db: Database) -> None:
 
 _JOURNALED_FIRST = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
 # tables that can be rebuilt from the drives; the rest (cameras, outbox, facts, accounts) is only in the state folder
-JOURNALED = (*_JOURNALED_FIRST, "places", "statements")
+JOURNALED = (*_JOURNALED_FIRST, "places", "statements", "sign_ins")
 
 
 @migrations()
@@ -259,3 +259,16 @@ create table witnesses (
     signature text not null, drive_id text not null default '', primary key (class_id, sequence)
 )
 """
+
+
+@migrations()
+def m014_sign_ins(db: Database) -> None:
+    """Add counts of sign-ins and sign-outs by half-day, as the institution states them; no names."""
+    db.execute(
+        "create table sign_ins (class_id text not null, date text not null, session text not null, signed_in integer,"
+        " signed_out integer, source text not null, entered_by text not null, at text not null,"
+        " primary key (class_id, date, session))"
+    )
+    for action in ("insert", "update"):
+        into = "insert into changes (name, row) values ('sign_ins', new.rowid)"
+        db.execute(f"create trigger sign_ins_{action} after {action} on sign_ins begin {into}; end")

@@ -17,13 +17,14 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError
 from agent.core.model import Session
+from agent.core.sign_in import SignInCount
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("attendance", help=i18n.translate("attendance.help"))
-    parser.add_argument("class_id", metavar="CLASS_ID")
-    parser.add_argument("--on", metavar="YYYY-MM-DD")
-    parser.add_argument("--session", choices=[s.value for s in Session])
+    parser.add_argument("class_id", metavar="CLASS_ID", help=i18n.translate("commands.help_class_id"))
+    parser.add_argument("--on", metavar="YYYY-MM-DD", help=i18n.translate("commands.help_on"))
+    parser.add_argument("--session", choices=[s.value for s in Session], help=i18n.translate("signins.help_session"))
     parser.set_defaults(run=run)
 
 
@@ -37,12 +38,12 @@ def run(args: argparse.Namespace) -> int:
         asked = bool(args.on)
         begun = [pair for pair in wanted if asked or cls.lessons_of(*pair)[0].start <= now]
         rows = [load_half_day_figures(catalog, cls, day, session, now, rules) for day, session in begun]
+        signed = catalog.sign_ins.of_class(cls.class_id)
     for row in rows:
         common.emit_json(args, row.as_object(settings.zone))
     if not common.wants_json(args):
-        sys.stdout.write(
-            common.format_table(map(_table_row, rows), i18n.translate("attendance.headings").split("|")) + "\n"
-        )
+        table = [_table_row(row, signed.get((row.half.date, row.half.session))) for row in rows]
+        sys.stdout.write(common.format_table(table, i18n.translate("attendance.headings").split("|")) + "\n")
         total = summarize_class(cls, [row.half for row in rows], now, rules)
         sys.stdout.write(_summary_text(total, whole=not args.on and not args.session) + "\n")
     return 0
@@ -64,7 +65,7 @@ def _select_half_days(cls: TrainingClass, on: str | None, session: str | None) -
     return found
 
 
-def _table_row(row: HalfDayFigures) -> tuple[str, ...]:
+def _table_row(row: HalfDayFigures, signed: SignInCount | None) -> tuple[str, ...]:
     body = row.body
     ratio, span = body["ratio"], body["lesson_s"]
     return (
@@ -78,6 +79,8 @@ def _table_row(row: HalfDayFigures) -> tuple[str, ...]:
         _format_count(body["at_start"]),
         _format_count(body["at_end"]),
         _format_share(body["judged_s"] / span if span else None),
+        _format_count(signed.signed_in if signed else None),
+        _format_count(signed.signed_out if signed else None),
         i18n.translate(f"attendance.{body['status']}"),
         "；".join(i18n.translate(f"attendance.finding_{f.kind}", minutes=round(f.seconds / 60)) for f in row.findings),
     )

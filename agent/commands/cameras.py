@@ -26,7 +26,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     actions.add_parser("list", help=i18n.translate("cameras.help_list")).set_defaults(run=list_all)
     for name, action in _ACTIONS.items():
         one = actions.add_parser(name, help=i18n.translate(f"cameras.help_{name}"))
-        one.add_argument("camera_id", metavar="CAMERA_ID")
+        one.add_argument("camera_id", metavar="CAMERA_ID", help=i18n.translate("commands.help_camera_id"))
         one.set_defaults(run=_run_for_one(action))
 
 

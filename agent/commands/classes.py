@@ -23,17 +23,17 @@ _MOST_LINES = 10
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("classes", help=i18n.translate("classes.help"))
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    importing = actions.add_parser("import")
-    importing.add_argument("file", type=Path, metavar="FILE")
+    importing = actions.add_parser("import", help=i18n.translate("classes.help_import"))
+    importing.add_argument("file", type=Path, metavar="FILE", help=i18n.translate("classes.help_file"))
     importing.add_argument("--class", dest="plan_of", metavar="CLASS_ID", help=i18n.translate("classes.plan_of_help"))
     importing.add_argument("--yes", action="store_true", help=i18n.translate("classes.yes_help"))
     importing.set_defaults(run=import_file)
-    actions.add_parser("list").set_defaults(run=list_all)
-    showing = actions.add_parser("show")
-    showing.add_argument("class_id", metavar="CLASS_ID")
+    actions.add_parser("list", help=i18n.translate("classes.help_list")).set_defaults(run=list_all)
+    showing = actions.add_parser("show", help=i18n.translate("classes.help_show"))
+    showing.add_argument("class_id", metavar="CLASS_ID", help=i18n.translate("commands.help_class_id"))
     showing.set_defaults(run=show)
-    making = actions.add_parser("template")
-    making.add_argument("--out", type=Path, default=Path(), metavar="DIR")
+    making = actions.add_parser("template", help=i18n.translate("classes.help_template"))
+    making.add_argument("--out", type=Path, default=Path(), metavar="DIR", help=i18n.translate("classes.help_out"))
     making.set_defaults(run=make_templates)
 
 
@@ -49,7 +49,7 @@ def import_file(args: argparse.Namespace) -> int:
             known = common.load_class(catalog, plan_of) if plan_of else None
             loaded = load_class_with_notes(args.file, settings.zone, known)
             _show_understood(args, loaded, settings.zone)
-            if not _ask_confirmation(args):
+            if not common.ask_yes(args, "classes.ask"):
                 common.print_message(i18n.translate("classes.not_taken"))
                 return 1
             taken = import_class(catalog, loaded.cls, "file", SystemClock().now(), name=args.file.name)
@@ -106,15 +106,6 @@ def _show_understood(args: argparse.Namespace, loaded: LoadedClass, zone: ZoneIn
         sys.stdout.flush()
     for note in loaded.notes:
         common.print_message(note)
-
-
-def _ask_confirmation(args: argparse.Namespace) -> bool:
-    """Ask whether to import; scripts (no terminal, --yes or --json) are not asked."""
-    if getattr(args, "yes", False) or common.wants_json(args) or not sys.stdin.isatty():
-        return True
-    sys.stderr.write(i18n.translate("classes.ask"))
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
 def list_all(args: argparse.Namespace) -> int:

@@ -31,12 +31,14 @@ _OVER_MIDNIGHT = timedelta(hours=1)  # longest span across midnight; a longer on
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("clip", help=i18n.translate("clip.help"), description=i18n.translate("clip.help"))
-    parser.add_argument("class_id", metavar="CLASS_ID", nargs="?")
-    parser.add_argument("--on", metavar="DATE", help="YYYY-MM-DD")
-    parser.add_argument("--from", dest="start", metavar="HH:MM[:SS]")
-    parser.add_argument("--to", dest="end", metavar="HH:MM[:SS]")
-    parser.add_argument("--camera", dest="cameras", metavar="ID", action="append", default=[])
-    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("class_id", metavar="CLASS_ID", nargs="?", help=i18n.translate("commands.help_class_id"))
+    parser.add_argument("--on", metavar="YYYY-MM-DD", help=i18n.translate("commands.help_on"))
+    parser.add_argument("--from", dest="start", metavar="HH:MM[:SS]", help=i18n.translate("help.from"))
+    parser.add_argument("--to", dest="end", metavar="HH:MM[:SS]", help=i18n.translate("help.to"))
+    parser.add_argument(
+        "--camera", dest="cameras", metavar="ID", action="append", default=[], help=i18n.translate("help.camera")
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=i18n.translate("help.clip_out"))
     parser.add_argument(
         "--drive",
         dest="drives",
@@ -50,8 +52,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--exact", action="store_true", help=i18n.translate("clip.help_exact"))
     parser.add_argument("--h264", action="store_true", help=i18n.translate("clip.help_h264"))
     parser.add_argument("--random", type=int, metavar="N", help=i18n.translate("clip.help_random"))
-    parser.add_argument("--seconds", type=int, metavar="S", default=60)
-    parser.add_argument("--seed", metavar="X")
+    parser.add_argument("--seconds", type=int, metavar="S", default=60, help=i18n.translate("help.random_seconds"))
+    parser.add_argument("--seed", metavar="X", help=i18n.translate("help.seed"))
     parser.add_argument("--verify", nargs="+", type=Path, metavar="FILE", help=i18n.translate("clip.help_verify"))
     parser.add_argument("--key", type=Path, metavar="FILE", help=i18n.translate("clip.help_key"))
     parser.add_argument("--against", type=Path, metavar="FILE", help=i18n.translate("clip.help_against"))

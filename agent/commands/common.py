@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import i18n
 from agent.catalog import Catalog
 from agent.core.class_model import TrainingClass
 from agent.core.errors import DriveError, InputError
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 def build_global_options() -> argparse.ArgumentParser:
     """Return a parent parser with the global options, which are allowed before and after the command."""
     parent = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parent.add_argument("--config", type=Path, metavar="FILE")
-    parent.add_argument("--json", action="store_true")
-    parent.add_argument("--language", choices=("zh", "en"))
+    parent.add_argument("--config", type=Path, metavar="FILE", help=i18n.translate("commands.help_config"))
+    parent.add_argument("--json", action="store_true", help=i18n.translate("commands.help_json"))
+    parent.add_argument("--language", choices=("zh", "en"), help=i18n.translate("commands.help_language"))
     return parent
 
 
@@ -119,6 +120,15 @@ def print_message(text: str) -> None:
     """Print a message for the user on standard error, so that standard output holds JSON only."""
     sys.stderr.write(escape_control(text, keep="\n\t") + "\n")
     sys.stderr.flush()
+
+
+def ask_yes(args: argparse.Namespace, key: str) -> bool:
+    """Ask on a terminal; scripts (no terminal, --yes or --json) are not asked."""
+    if getattr(args, "yes", False) or wants_json(args) or not sys.stdin.isatty():
+        return True
+    sys.stderr.write(i18n.translate(key))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
 
 
 def escape_control(text: str, keep: str = "") -> str:

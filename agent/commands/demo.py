@@ -7,13 +7,14 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from agent import i18n
 from agent.commands.common import print_message
 from agent.core.errors import InputError
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("demo", help="show the main job end to end with a virtual camera")
-    parser.add_argument("--video", type=Path, metavar="FILE", help="play this file instead of the made classroom")
+    parser = subparsers.add_parser("demo", help=i18n.translate("help.demo"))
+    parser.add_argument("--video", type=Path, metavar="FILE", help=i18n.translate("help.demo_video"))
     parser.set_defaults(run=run)
 
 

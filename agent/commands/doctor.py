@@ -26,11 +26,18 @@ MARKS = {"ok": "✓", "info": "·", "warning": "!", "critical": "✗"}
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("doctor", help="check the whole box and name the mends")
-    parser.add_argument("--class", dest="class_id", metavar="ID", help="readiness sheet before a class opens")
-    parser.add_argument("--only", action="append", choices=sorted(examine.CHECKS), default=[], metavar="CHECK")
-    parser.add_argument("--baseline", type=Path, metavar="FILE", help="--json output of before: only new faults count")
-    parser.add_argument("--bundle", type=Path, metavar="FILE.tar.gz", help="write a support bundle without secrets")
+    parser = subparsers.add_parser("doctor", help=i18n.translate("help.doctor"))
+    parser.add_argument("--class", dest="class_id", metavar="ID", help=i18n.translate("help.readiness"))
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=sorted(examine.CHECKS),
+        default=[],
+        metavar="CHECK",
+        help=i18n.translate("help.only"),
+    )
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help=i18n.translate("help.baseline"))
+    parser.add_argument("--bundle", type=Path, metavar="FILE.tar.gz", help=i18n.translate("help.bundle"))
     parser.set_defaults(run=run)
 
 

@@ -1,4 +1,4 @@
-"""`site-agent drive init|status|verify|seal|rebuild DIR`: works without settings; uses those given or installed."""
+"""`site-agent drive init|status|verify|seal|rebuild|change DIR`: works without settings; uses those given or installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent import i18n
 from agent.catalog import Catalog
-from agent.commands import common, drive_verify
+from agent.commands import common, drive_change, drive_verify
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock, get_local_day
 from agent.core.errors import DriveError, InputError
@@ -32,30 +32,31 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         ("rebuild", _rebuild),
     ):
         part = parts.add_parser(name, help=i18n.translate(f"drive.help_{name}"))
-        part.add_argument("dir", type=Path, metavar="DIR")
+        part.add_argument("dir", type=Path, metavar="DIR", help=i18n.translate("drive.help_dir"))
         part.set_defaults(run=run)
         _options(name, part)
+    drive_change.add_change(parts)
 
 
 def _options(name: str, part: argparse.ArgumentParser) -> None:
     if name == "init":
-        part.add_argument("--label", required=True)
-        part.add_argument("--institution", default="")
-        part.add_argument("--force", metavar="WORD")
+        part.add_argument("--label", required=True, metavar="TEXT", help=i18n.translate("drive.help_label"))
+        part.add_argument("--institution", default="", metavar="NAME", help=i18n.translate("drive.help_institution"))
+        part.add_argument("--force", metavar="WORD", help=i18n.translate("drive.help_force"))
         part.add_argument("--system-disk", action="store_true", help=i18n.translate("drive.help_system_disk"))
     if name in ("init", "seal"):
-        part.add_argument("--key-dir", type=Path, metavar="DIR")
+        part.add_argument("--key-dir", type=Path, metavar="DIR", help=i18n.translate("drive.help_key_dir"))
     if name == "verify":
-        part.add_argument("--key", type=Path, metavar="FILE")
-        part.add_argument("--head", action="append", default=[], metavar="HASH")
+        part.add_argument("--key", type=Path, metavar="FILE", help=i18n.translate("drive.help_key"))
+        part.add_argument("--head", action="append", default=[], metavar="HASH", help=i18n.translate("drive.help_head"))
         part.add_argument("--witness", type=Path, metavar="FILE", help=i18n.translate("drive.help_witness"))
         part.add_argument("--against", type=Path, metavar="FILE", help=i18n.translate("drive.help_against"))
     if name in ("verify", "seal"):
-        part.add_argument("--class", dest="class_id", metavar="ID")
+        part.add_argument("--class", dest="class_id", metavar="ID", help=i18n.translate("drive.help_class"))
     if name == "seal":
-        part.add_argument("--to", default="", metavar="NAME")
+        part.add_argument("--to", default="", metavar="NAME", help=i18n.translate("drive.help_to"))
     if name == "rebuild":
-        part.add_argument("--catalog", type=Path, metavar="FILE")
+        part.add_argument("--catalog", type=Path, metavar="FILE", help=i18n.translate("drive.help_catalog"))
 
 
 def _init(args: argparse.Namespace) -> int:

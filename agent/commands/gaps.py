@@ -15,9 +15,9 @@ from agent.drive import class_gaps
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("gaps", help=i18n.translate("drive.help_gaps"))
-    parser.add_argument("class_id", metavar="CLASS_ID")
-    parser.add_argument("--on", metavar="DATE")
-    parser.add_argument("--session", choices=[s.value for s in Session])
+    parser.add_argument("class_id", metavar="CLASS_ID", help=i18n.translate("commands.help_class_id"))
+    parser.add_argument("--on", metavar="YYYY-MM-DD", help=i18n.translate("commands.help_on"))
+    parser.add_argument("--session", choices=[s.value for s in Session], help=i18n.translate("signins.help_session"))
     parser.set_defaults(run=run)
 
 

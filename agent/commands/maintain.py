@@ -16,8 +16,8 @@ from agent.doctor import disks, reread
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("maintain", help="nightly: re-read a slice of the drives, check the database")
-    parser.add_argument("--smart", type=Path, metavar="FILE", help="only write the disks' health to FILE (root)")
+    parser = subparsers.add_parser("maintain", help=i18n.translate("help.maintain"))
+    parser.add_argument("--smart", type=Path, metavar="FILE", help=i18n.translate("help.smart"))
     parser.set_defaults(run=run)
 
 

@@ -40,11 +40,19 @@ _ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("record", help="record RTSP streams onto an initialised drive")
-    parser.add_argument("url", nargs="+", metavar="URL", help="rtsp://[user:password@]host[:port]/path")
-    parser.add_argument("--drive", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--seconds", type=float, required=True, metavar="N")
-    parser.add_argument("--segment-seconds", type=float, default=RecordingOptions().segment_seconds, metavar="N")
+    parser = subparsers.add_parser("record", help=i18n.translate("help.record"))
+    parser.add_argument("url", nargs="+", metavar="URL", help=i18n.translate("help.url"))
+    parser.add_argument("--drive", type=Path, required=True, metavar="DIR", help=i18n.translate("drive.help_dir"))
+    parser.add_argument(
+        "--seconds", type=float, required=True, metavar="N", help=i18n.translate("recording.help_seconds")
+    )
+    parser.add_argument(
+        "--segment-seconds",
+        type=float,
+        default=RecordingOptions().segment_seconds,
+        metavar="N",
+        help=i18n.translate("recording.help_segment"),
+    )
     parser.add_argument("--allow-basic", action="store_true", help=i18n.translate("recording.help_allow_basic"))
     parser.set_defaults(run=run)
 

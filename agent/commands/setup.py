@@ -23,7 +23,7 @@ from agent.web.auth.access import Authenticator
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("setup", help="first run: settings, cameras, drive, bureau, class")
+    parser = subparsers.add_parser("setup", help=i18n.translate("help.setup"))
     arguments.add_arguments(parser)
     parser.set_defaults(run=run, camera_password=None, broker_password=None)
 

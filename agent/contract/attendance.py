@@ -105,7 +105,18 @@ class HalfDayFiguresBody(AttendanceBody):
     findings: list[AttendanceFindingBody]
 
 
+class SignInsBody(TypedDict):
+    """Sign-ins as the institution states them; null where not stated. They never enter the estimate."""
+
+    signed_in: Whole | None
+    signed_out: Whole | None
+    source: Literal["typed", "file"]
+    by: str
+    at: TimeText
+
+
 class HalfDayBody(HalfDayFiguresBody):
-    """The same with the time that has no video."""
+    """The same with the time that has no video, and the sign-ins; `signed` is null where nobody entered any."""
 
     missing: MissingBody
+    signed: SignInsBody | None

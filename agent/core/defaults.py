@@ -21,6 +21,8 @@ ALERT_WINDOW_S = 300.0
 ALERT_HOLD_S = 300.0
 JUDGE_EVERY_S = 30.0
 ALERTS_PER_HOUR = 30
+SIGN_IN_SHARE = 0.1
+"""Sign-ins that differ from the estimate by more than this share of the expected headcount are marked."""
 
 BROKER_HOST = "localhost"
 BROKER_PORT = 8883

@@ -34,6 +34,7 @@ from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
 from agent.service import sd_notify
 from agent.service.disk_space import DiskSpaceMonitor
+from agent.service.drive_change import DriveChangeWorker
 from agent.service.metrics import MetricsServer
 from agent.service.recorders import RecorderPool
 from agent.service.request_handlers import RequestHandlers
@@ -136,6 +137,8 @@ class App:
         self._metrics(supervisor, recorders)
         supervisor.start("doctor", ExaminationRounds(catalog, now, self._box, self._plans.is_any_due).run)
         supervisor.start("recorders", recorders.run)
+        changes = DriveChangeWorker(catalog, now, self._book.all, settings.key_dir)
+        supervisor.start("drive change", changes.run)
         link = self._link
         watchdog = Watchdog(
             catalog,

@@ -122,6 +122,7 @@ class AttendanceSettings(Section):
     hold_s: Annotated[float, Field(ge=0, le=86400)] = defaults.ALERT_HOLD_S
     interval_s: Seconds = defaults.JUDGE_EVERY_S
     alerts_per_hour: Annotated[int, Field(ge=1)] = defaults.ALERTS_PER_HOUR
+    sign_in_share: Share = defaults.SIGN_IN_SHARE
 
 
 class BureauSettings(Section):

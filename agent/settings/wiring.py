@@ -257,4 +257,5 @@ def build_page_options(settings: Settings) -> page_options.WebOptions:
         key=own.key_file,
         names=own.names,
         rules=JudgementRules.for_looks_every(settings.counting.interval),
+        sign_in_share=settings.attendance.sign_in_share,
     )

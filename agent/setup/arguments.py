@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from agent import i18n
+
 SETTINGS = {
     "county": "county",
     "site": "site",
@@ -39,44 +41,40 @@ _STEPS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add all flags to the parser of the command."""
-    place = parser.add_argument_group("place")
+    place = parser.add_argument_group(_say("place"))
     for name in ("county", "site", "box", "institution", "timezone"):
-        place.add_argument(f"--{name}")
-    place.add_argument(
-        "--keys", action="store_true", help="make the box's signing key and the page's certificate where there are none"
-    )
-    cameras = parser.add_argument_group("cameras")
-    cameras.add_argument("--network", action="append", metavar="CIDR")
-    cameras.add_argument("--camera-user", metavar="NAME")
-    cameras.add_argument("--camera-password-file", type=Path, metavar="FILE")
-    cameras.add_argument("--models", type=Path, metavar="FILE", help="the bureau's list of approved models")
-    cameras.add_argument("--model-list-key", metavar="KEY")
-    cameras.add_argument("--find", action="store_true", help="search cameras, judge them, save a picture of each")
-    cameras.add_argument("--reference", metavar="CAMERA", help="save a picture to be confirmed")
-    cameras.add_argument(
-        "--confirm", metavar="NAME", help="who looked at the newest saved picture: all seats are in view"
-    )
-    drive = parser.add_argument_group("drive")
-    drive.add_argument("--device", metavar="/dev/sdX1", help="mount this partition, by its identity, at --drive")
-    drive.add_argument("--drive", type=Path, metavar="DIR", help="make this mount point a drive")
-    drive.add_argument("--label")
-    drive.add_argument("--force", metavar="WORD", help="the full word, where the disk holds other files")
-    drive.add_argument(
-        "--system-disk", action="store_true", help="record to the system disk although a disk should be mounted"
-    )
-    bureau = parser.add_argument_group("bureau")
-    bureau.add_argument("--broker", metavar="HOST[:PORT]")
-    bureau.add_argument("--broker-user", metavar="NAME")
-    bureau.add_argument("--broker-password-file", type=Path, metavar="FILE")
-    bureau.add_argument("--ca-file", type=Path, metavar="FILE")
-    bureau.add_argument("--signing-key", metavar="KEY")
-    bureau.add_argument("--no-tls", action="store_true")
-    bureau.add_argument("--no-bureau", action="store_true", help="do not report")
-    parser.add_argument("--class", dest="class_file", type=Path, metavar="FILE", help="import this class file")
-    parser.add_argument(
-        "--account", metavar="NAME", help="the page's first account (operator); its password is shown once"
-    )
-    parser.add_argument("--start", action="store_true", help="restart the service with the new settings")
+        place.add_argument(f"--{name}", metavar="TEXT", help=_say(name))
+    place.add_argument("--keys", action="store_true", help=_say("keys"))
+    cameras = parser.add_argument_group(_say("cameras"))
+    cameras.add_argument("--network", action="append", metavar="CIDR", help=_say("network"))
+    cameras.add_argument("--camera-user", metavar="NAME", help=_say("camera_user"))
+    cameras.add_argument("--camera-password-file", type=Path, metavar="FILE", help=_say("camera_password_file"))
+    cameras.add_argument("--models", type=Path, metavar="FILE", help=_say("models"))
+    cameras.add_argument("--model-list-key", metavar="KEY", help=_say("model_list_key"))
+    cameras.add_argument("--find", action="store_true", help=_say("find"))
+    cameras.add_argument("--reference", metavar="CAMERA", help=_say("reference"))
+    cameras.add_argument("--confirm", metavar="NAME", help=_say("confirm"))
+    drive = parser.add_argument_group(_say("drive_group"))
+    drive.add_argument("--device", metavar="/dev/sdX1", help=_say("device"))
+    drive.add_argument("--drive", type=Path, metavar="DIR", help=_say("drive"))
+    drive.add_argument("--label", metavar="TEXT", help=i18n.translate("drive.help_label"))
+    drive.add_argument("--force", metavar="WORD", help=i18n.translate("drive.help_force"))
+    drive.add_argument("--system-disk", action="store_true", help=i18n.translate("drive.help_system_disk"))
+    bureau = parser.add_argument_group(_say("bureau"))
+    bureau.add_argument("--broker", metavar="HOST[:PORT]", help=_say("broker"))
+    bureau.add_argument("--broker-user", metavar="NAME", help=_say("broker_user"))
+    bureau.add_argument("--broker-password-file", type=Path, metavar="FILE", help=_say("broker_password_file"))
+    bureau.add_argument("--ca-file", type=Path, metavar="FILE", help=_say("ca_file"))
+    bureau.add_argument("--signing-key", metavar="KEY", help=_say("signing_key"))
+    bureau.add_argument("--no-tls", action="store_true", help=_say("no_tls"))
+    bureau.add_argument("--no-bureau", action="store_true", help=_say("no_bureau"))
+    parser.add_argument("--class", dest="class_file", type=Path, metavar="FILE", help=_say("class_file"))
+    parser.add_argument("--account", metavar="NAME", help=_say("account"))
+    parser.add_argument("--start", action="store_true", help=_say("start"))
+
+
+def _say(name: str) -> str:
+    return i18n.translate(f"help.{name}")
 
 
 def has_work(args: argparse.Namespace) -> bool:

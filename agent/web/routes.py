@@ -7,20 +7,27 @@ from starlette.types import ASGIApp
 from agent.web.api import endpoint, openapi, operations
 from agent.web.pages import (
     account_pages,
+    class_list,
     class_pages,
     clip_views,
+    county_forms,
     document_pages,
+    drive_pages,
     form11_pages,
     health_page,
     live_view,
+    punch_pages,
     reference_pictures,
 )
+from agent.web.pages.attendance_sheet import AttendanceSheet
+from agent.web.pages.class_overview import ClassOverview
 from agent.web.site import Site
 
 
 def build_application(site: Site) -> ASGIApp:
     """Build the page's application."""
     now = live_view.LiveView(site.catalog)
+    overview = ClassOverview()
     table = operations.list_operations(now)
     return site.app(
         [
@@ -35,13 +42,21 @@ def build_application(site: Site) -> ASGIApp:
             ("POST", "/accounts/reset", account_pages.reset_password, account_pages.MANAGERS),
             ("POST", "/accounts/disable", account_pages.disable_account, account_pages.MANAGERS),
             ("POST", "/accounts/enable", account_pages.enable_account, account_pages.MANAGERS),
-            ("GET", "/", class_pages.show_classes, ()),
-            ("GET", "/classes/{class_id}", class_pages.show_class, ()),
+            ("GET", "/", class_list.show_classes, ()),
+            ("GET", "/alerts", class_list.show_alerts, ()),
+            ("GET", "/classes/{class_id}", overview.page, ()),
             ("GET", "/classes/{class_id}/{day}/{session}", class_pages.show_half_day, ()),
             ("POST", "/classes/{class_id}/{day}/{session}/clips", clip_views.cut_half_day, ()),
             ("GET", "/classes/{class_id}/{day}/{session}/form11", form11_pages.edit_form_11, ()),
             ("POST", "/classes/{class_id}/{day}/{session}/form11", form11_pages.print_form_11, ()),
-            ("GET", "/classes/{class_id}/attendance.xlsx", document_pages.send_attendance_sheet, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}/form6", county_forms.show_form_6, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}/form4", county_forms.show_form_4, ()),
+            ("POST", "/classes/{class_id}/{day}/{session}/signins", punch_pages.enter_typed, ()),
+            ("GET", "/classes/{class_id}/signins", punch_pages.show_sign_ins, ()),
+            ("POST", "/classes/{class_id}/signins", punch_pages.enter_counted, ()),
+            ("POST", "/classes/{class_id}/signins/file", punch_pages.read_punch_file, ()),
+            ("POST", "/classes/{class_id}/signins/columns", punch_pages.map_punch_columns, ()),
+            ("GET", "/classes/{class_id}/attendance.xlsx", AttendanceSheet(overview).send, ()),
             ("GET", "/classes/{class_id}/archive", document_pages.show_archive, ()),
             ("GET", "/classes/{class_id}/audit.jsonl", document_pages.send_class_audit, ("bureau",)),
             ("GET", "/classes/{class_id}/at", document_pages.go_to_moment, ()),
@@ -55,6 +70,8 @@ def build_application(site: Site) -> ASGIApp:
             ("GET", "/now", now.page, ()),
             ("GET", "/now/{camera_id}.jpg", now.picture, ()),
             ("GET", "/health", health_page.show_health, ()),
+            ("GET", "/drives", drive_pages.show_drives, ()),
+            ("POST", "/drives", drive_pages.ask_change, ("operator",)),
             ("GET", "/reference", reference_pictures.show_reference_pictures, ()),
             ("GET", "/reference/{camera_id}.jpg", reference_pictures.send_reference_picture, ()),
             ("POST", "/reference/{camera_id}", reference_pictures.confirm_reference, ("operator",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from collections import OrderedDict
@@ -28,24 +27,24 @@ from agent.catalog.accounts import Role, SignedInUser
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.errors import InputError, SiteAgentError
-from agent.drive import class_gaps
 from agent.inspection import clip
 from agent.web import cookies
 from agent.web.auth.access import Authenticator
 from agent.web.auth.refusal_log import Refusals
 from agent.web.http import problems
-from agent.web.http.form_input import Form, is_same_origin, read_form, split_url
+from agent.web.http.form_input import Form, UploadedFile, is_same_origin, receive_form, split_url
 from agent.web.http.options import WebOptions
 from agent.web.http.problems import ApiProblem
 from agent.web.http.ranges import ActiveTransfers
 from agent.web.http.security_headers import SecurityHeaders
 from agent.web.http.throttle import identify_sender
+from agent.web.templating import build_templates, choose_word
 
 Handler = Callable[["PageVisit"], Response]
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
-_STATIC = {"site.css": "text/css", "icon.png": "image/png"}
+_STATIC = {"site.css": "text/css", "icon.png": "image/png"} | {"refresh.js": "text/javascript"}
 
 
 class Site:
@@ -87,22 +86,7 @@ class Site:
 
     @cached_property
     def templates(self) -> jinja2.Environment:
-        made = jinja2.Environment(
-            loader=jinja2.PackageLoader("agent.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        made.globals |= {
-            "length": class_gaps.format_duration,
-            "clocks": class_gaps.format_gap_times,
-            "rooms_said": class_gaps.describe_room_gaps,
-            "none_said": class_gaps.describe_no_gaps,
-            "cameras_said": class_gaps.describe_camera_gaps,
-        }
-        made.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)  # jinja's own filter escapes Chinese
-        return made
+        return build_templates(self.options.sign_in_share)
 
     def app(self, routes: list[tuple[str, str, Handler, tuple[Role, ...] | None]], more: list[Route]) -> ASGIApp:
         """Build the application.
@@ -120,14 +104,33 @@ class Site:
 
     def _endpoint(self, handler: Handler, roles: tuple[Role, ...] | None) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            form = await read_form(request) if request.method == "POST" else {}
-            return await run_in_threadpool(self._guarded, handler, roles, request, form)
+            form, file = await receive_form(request, lambda r: run_in_threadpool(self._find_user, r))
+            return await run_in_threadpool(self._guarded, handler, roles, request, form, file)
 
         return endpoint
 
-    def _guarded(self, handler: Handler, roles: tuple[Role, ...] | None, request: Request, form: Form) -> Response:
+    def _find_user(self, request: Request) -> SignedInUser | None:
         token = request.cookies.get(self.cookie, "")
-        visit = PageVisit(self, request, form, self.access.session(token) if token else None)
+        return self.access.session(token) if token else None
+
+    async def _visit_after_error(self, request: Request) -> PageVisit:
+        """Make the visit that an error is shown to: with the menu where the caller is signed in and the catalog can say so."""
+        try:
+            me = await run_in_threadpool(self._find_user, request)
+        except SiteAgentError:
+            me = None
+        return PageVisit(self, request, {}, me)
+
+    def _guarded(
+        self,
+        handler: Handler,
+        roles: tuple[Role, ...] | None,
+        request: Request,
+        form: Form,
+        file: UploadedFile | None,
+    ) -> Response:
+        visit = PageVisit(self, request, form, self._find_user(request))
+        visit.upload = file
         if request.method == "POST" and not is_same_origin(request):
             return self._refuse(visit, "web.forged")
         if roles is None:
@@ -152,7 +155,7 @@ class Site:
         if request.url.path.startswith("/api/"):
             code = problems.OF_STATUS.get(error.status_code, "api.bad_request")
             return problems.build_problem_response(request, ApiProblem(error.status_code, code), error.headers)
-        visit = PageVisit(self, request, {}, None)
+        visit = await self._visit_after_error(request)
         key = "web.not_found" if error.status_code == 404 else "web.bad_request"
         return visit.error(error.status_code, visit.t(key))
 
@@ -160,9 +163,9 @@ class Site:
         if request.url.path.startswith("/api/"):
             status = 422 if isinstance(error, InputError) else 503
             return problems.build_problem_response(request, ApiProblem(status, error.key, None, **error.params))
-        visit = PageVisit(self, request, {}, None)
+        visit = await self._visit_after_error(request)
         status = 400 if isinstance(error, InputError) else 503
-        return visit.error(status, i18n.translate_to(visit.language, error.key, **error.params))
+        return visit.error(status, visit.say(error))
 
 
 class PageVisit:
@@ -175,6 +178,7 @@ class PageVisit:
         self.request = request
         self.form = form
         self.me = me
+        self.upload: UploadedFile | None = None
 
     @property
     def language(self) -> i18n.Language:
@@ -193,6 +197,11 @@ class PageVisit:
     def t(self, key: str, /, **params: object) -> str:
         return i18n.translate_to(self.language, key, **params)
 
+    def say(self, error: SiteAgentError) -> str:
+        """Return an error in the page's language, with the remedy in the page's terms where the command line's differ."""
+        key = choose_word(f"page.said.{error.key}", error.key)
+        return " ".join(self.t(key, **error.params).split())
+
     def query(self, name: str) -> str:
         return self.request.query_params.get(name, "")
 
@@ -210,7 +219,10 @@ class PageVisit:
         return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
 
     def error(self, status: int, text: str) -> Response:
-        return self.page("error.html", status, status_code=status, text=text)
+        title = self.t(choose_word(f"page.error_{status}", "page.error_other"))
+        return self.page(
+            "error.html", status, title=title, text=text, back=self.here if self.request.method == "POST" else ""
+        )
 
     @property
     def here(self) -> str:
@@ -233,6 +245,13 @@ class PageVisit:
     def note(self, action: str, object_: str = "", detail: Mapping[str, object] | None = None) -> None:
         """Write into the audit."""
         self.site.catalog.audit.add(self.site.clock.now(), self.who, action, object_[:200], detail)
+
+    def count_alerts(self) -> int:
+        """Return how many alerts are open, for the menu; 0 where the catalog cannot say so, since errors have the menu too."""
+        try:
+            return self.site.catalog.alerts.count_open()
+        except SiteAgentError:
+            return 0
 
     def settle(self, class_id: str | None = None) -> None:
         """Write pending deliveries of video into the audit, before somebody reads there what was watched."""

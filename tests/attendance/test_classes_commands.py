@@ -183,7 +183,7 @@ def test_a_camera_serves_one_class_at_a_time(catalog: Catalog) -> None:
     other = body(lesson("09:30", "11:00"), class_id="C2")
     with pytest.raises(ClassFileProblems) as caught:
         import_class(catalog, parse_class(other, ZONE, "b.toml"), "file", at("08:00"), name="b.toml")
-    assert "抢用摄像机 cam1（该班 08:30 至 10:00）" in caught.value.problems[0]
+    assert "占用冲突：摄像机 cam1（该班 08:30 至 10:00）" in caught.value.problems[0]
     later = body(lesson("10:00", "11:00"), class_id="C2")
     assert import_class(catalog, parse_class(later, ZONE, "b"), "file", at("08:00"), name="b").new
     catalog.close()

@@ -48,7 +48,9 @@ class Shot:
 SHOTS = {
     "now": Shot("operator", "/now", 810),
     "health": Shot("operator", "/health", 780),
+    "class": Shot("inspector", f"/classes/{ID}", 560),
     "half-day": Shot("inspector", HALF, 600),
+    "form6": Shot("inspector", f"{HALF}/form6", 900, "article", ("zh",)),
     "play": Shot("inspector", f"{HALF}?camera=cam1&at=09:12:00#play", 640, "#play"),
     "form11": Shot("inspector", f"{HALF}/form11?at=09:12", 700, "article", ("zh",)),
 }

@@ -71,9 +71,9 @@ def sign_in(page: sync_api.Page, served: Served, role: str = "inspector") -> Non
 
 def test_from_class_id_to_evidence(page: sync_api.Page, served: Served, tmp_path: Path) -> None:
     sign_in(page, served)
-    page.get_by_label("班级编号、项目、职业或地点").fill(ID.lower())
+    page.get_by_label("查找班级").fill(ID.lower())
     page.get_by_role("button", name="查找").click()
-    page.get_by_role("link", name="2025-03-10").click()
+    page.get_by_role("link", name="2025-03-10").first.click()
 
     player = page.locator("form", has=page.get_by_role("button", name="播放", exact=True))
     player.get_by_label("机位").select_option("cam1")

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from agent import i18n
 from agent.attendance.judge import JudgementRules
 from agent.catalog.audit import compute_row_hash
 from agent.core.alert_model import AlertKind
@@ -63,11 +62,12 @@ def test_form_11_has_the_fields_of_the_form_and_what_video_can_answer(served: Se
     offered = fields(browser.open(FORM, params={"at": "09:02"}).text)
     assert offered["institution"] == "示例职业培训学校"
     assert (offered["number"], offered["occupation"], offered["expected"]) == ("1", "电工", "20")
-    assert offered["at"] == "2025 年 3 月 10 日 9 时 02 分"
+    assert offered["at"].startswith("2025 年 3 月 10 日 9 时 02 分（录像时刻；")
+    assert offered["at"].endswith("日 调阅）")
     assert offered["present"] == "17（视频估计，16–20，09:00–09:05）"
     assert offered["as_planned"] == "是，教室（计划理论）：画面有学员"
-    assert offered["video"].startswith("完整：否，缺失 cam1 08:30:00–09:00:00 ")
-    assert offered["video"].endswith("清晰：是（抽帧 30 次，可判断 30 次）")
+    assert offered["video"].startswith("不完整，缺失：教室 cam1 08:30:00–09:00:00 ")
+    assert offered["video"].endswith("清晰（每 20 秒自动查看一次，共 30 次，均看得清）")
     for left in ("category", "missing", "textbooks", "log", "problems"):
         assert offered[left] == ""
     paper = re.sub(r"<[^>]+>", "", printed(browser))
@@ -196,10 +196,7 @@ def test_attendance_as_xlsx(served: Served) -> None:
     heading = next(i for i, row in enumerate(rows) if row[0] == "日期")
     assert rows[heading][2:5] == ["应到人数", "到课人数（视频估计）", "未到人数"]
     assert rows[heading + 1][1:8] == ["上午", 20, 18, 2, 17, 20, 0.9]
-    assert (rows[heading + 1][0], rows[heading + 1][12]) == (
-        datetime(2025, 3, 10),
-        i18n.translate("attendance.status.final"),
-    )
+    assert (rows[heading + 1][0], rows[heading + 1][16]) == (datetime(2025, 3, 10), "已定稿")
     evil = served.signed_in().open("/classes/EVIL/attendance.xlsx")
     assert evil.status_code == 200
     assert "a" not in evil.cookies

@@ -20,7 +20,7 @@ from agent.contract.arguments import (
     LooksArguments,
     SegmentsArguments,
 )
-from agent.contract.attendance import AttendanceListBody, HalfDayBody
+from agent.contract.attendance import AttendanceListBody, HalfDayBody, SignInsBody
 from agent.contract.audit import AuditBody, AuditListBody
 from agent.contract.cameras import CameraBody, CameraListBody
 from agent.contract.classes import ClassBody, ClassBriefBody, ClassHalfDayBody, ClassListBody, ClosedHalfDayBody
@@ -28,13 +28,14 @@ from agent.contract.recordings import GapListBody, LookBody, LookListBody, Segme
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera
 from agent.core.class_model import TrainingClass, find_class
+from agent.core.class_search import get_class_state
 from agent.core.clock import format_local
 from agent.core.model import Look, Segment, Session
+from agent.core.sign_in import SignInCount
 from agent.drive import class_gaps
 from agent.web.api.endpoint import BASE
 from agent.web.http.problems import ApiProblem
 from agent.web.pages import audit_report
-from agent.web.pages.class_pages import get_class_state
 from agent.web.site import PageVisit
 
 T = TypeVar("T")
@@ -124,7 +125,20 @@ def get_half_day(v: PageVisit, asked: HalfDayArguments) -> HalfDayBody:
     now = v.site.clock.now()
     shown = figures.load_half_day_figures(v.site.catalog, cls, day, session, now, v.site.options.rules)
     book = class_gaps.load_gap_book(v.site.catalog, v.site.classes(), cls.class_id, now, day, session)
-    return {**shown.as_object(v.site.catalog.zone), "missing": book.total().as_object()}
+    signed = _build_sign_ins(v, v.site.catalog.sign_ins.get(cls.class_id, day, session))
+    return {**shown.as_object(v.site.catalog.zone), "missing": book.total().as_object(), "signed": signed}
+
+
+def _build_sign_ins(v: PageVisit, count: SignInCount | None) -> SignInsBody | None:
+    if count is None:
+        return None
+    return {
+        "signed_in": count.signed_in,
+        "signed_out": count.signed_out,
+        "source": count.source,
+        "by": count.by,
+        "at": format_local(count.at, v.site.catalog.zone),
+    }
 
 
 def list_gaps(v: PageVisit, asked: GapsArguments) -> GapListBody:

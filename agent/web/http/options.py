@@ -17,6 +17,7 @@ class WebOptions:
     `folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to search;
     `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on the
     loopback only; `port` 0 lets the system choose; `names` are further host names and addresses for its own certificate.
+    `sign_in_share`: sign-ins that differ from the estimate by more than this share of the expected headcount are marked.
     """
 
     folder: Path
@@ -32,3 +33,4 @@ class WebOptions:
     key: Path | None = None
     names: tuple[str, ...] = ()
     rules: JudgementRules = field(default_factory=JudgementRules)
+    sign_in_share: float = defaults.SIGN_IN_SHARE

@@ -1,4 +1,4 @@
-"""The pages: list of classes, class, half-day, now, audit; signing in and out."""
+"""The pages: class, half-day, audit; signing in and out."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent.attendance import figures
-from agent.contract.attendance import AttendanceBody
-from agent.core import clock as clocks
 from agent.core import schedule
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError, SiteAgentError
 from agent.core.model import Gap, Segment, Session
-from agent.core.room_gaps import RoomGapTotal
 from agent.drive import class_gaps
 from agent.inspection.clip import ClipRequest
 from agent.inspection.cut import ClipSpan
@@ -31,75 +27,7 @@ from agent.web.site import PageVisit
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
-_LISTED = 200
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassListRow:
-    cls: TrainingClass
-    state: str
-    expected: int
-
-
-def show_classes(v: PageVisit) -> Response:
-    """List all classes, the newest first; `q` searches ID, project, occupation and place. A single hit by ID is opened."""
-    query = v.query("q").strip()
-    found = sorted(v.site.classes(), key=lambda c: (c.first_day, c.class_id), reverse=True)
-    exact = next((c for c in found if c.class_id.lower() == query.lower()), None)
-    if exact is not None:
-        return v.go(f"/classes/{exact.class_id}")
-    if query:
-        found = [c for c in found if query.lower() in " ".join([c.class_id, c.project, c.occupation, c.place]).lower()]
-    today = clocks.get_local_day(v.site.clock.now(), v.site.catalog.zone)
-    rows = [
-        ClassListRow(c, get_class_state(c, today), c.expected_on(min(today, c.last_day), Session.EV))
-        for c in found[:_LISTED]
-    ]
-    v.note("view.classes", "", {"q": query[:80]} if query else None)
-    return v.page("classes.html", rows=rows, q=query, more=len(found) - len(rows))
-
-
-def get_class_state(cls: TrainingClass, today: date) -> Literal["ahead", "open", "over"]:
-    last = max([cls.last_day, *(x.date for x in cls.lessons if not x.cancelled)])
-    return "ahead" if today < cls.first_day else "over" if today > last else "open"
-
-
-@dataclass(frozen=True, slots=True)
-class HalfDayRow:
-    day: date
-    session: Session
-    figures: AttendanceBody | None
-    missing: RoomGapTotal
-    marks: list[str]
-    begun: bool
-
-
-def show_class(v: PageVisit) -> Response:
-    """Show a class: its half-days with attendance, gaps and alerts."""
-    cls, now = v.the_class(), v.site.clock.now()
-    catalog = v.site.catalog
-    published = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
-    book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now)
-    marks: dict[tuple[date, Session], list[str]] = {}
-    for alert in catalog.alerts.of_class(cls.class_id):
-        if alert.date and alert.session and alert.kind.value not in marks.setdefault((alert.date, alert.session), []):
-            marks[alert.date, alert.session].append(alert.kind.value)
-    rows = [
-        HalfDayRow(
-            day,
-            session,
-            published.get((day.isoformat(), session.value)),
-            book.total(day, session),
-            marks.get((day, session), []),
-            cls.lessons_of(day, session)[0].start <= now,
-        )
-        for day, session in cls.half_days()
-    ]
-    v.note("view.class", cls.class_id)
-    links, signed = catalog.chain.of_class(cls.class_id), catalog.witnesses.of_class(cls.class_id)
-    witnessed = {x.head: f"{x.at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" for x in signed}
-    return v.page("class.html", cls=cls, rows=rows, links=links, witnessed=witnessed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,14 @@ from agent.contract.clips import ManifestBody
 from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.errors import CatalogError, InputError, MediaError, SiteAgentError
-from agent.core.model import is_id
+from agent.core.model import Session, is_id
+from agent.drive import class_gaps
 from agent.inspection import delivered_time
 from agent.inspection.clip import ClipPlan, ClipRequest
 from agent.inspection.cut import ClipSpan
 from agent.web.http.ranges import respond
 from agent.web.pages.class_pages import find_half_day, parse_clock_on_day, parse_half_day_time
+from agent.web.pages.retry_page import RetryField, show_retry
 from agent.web.site import PageVisit, Site
 
 log = logging.getLogger(__name__)
@@ -83,12 +85,49 @@ def cut_half_day(v: PageVisit) -> Response:
     """Cut clips out of a half-day: manifests are written and signed now, the video stays on the drive."""
     cls = v.the_class()
     day, session = find_half_day(v, cls)
+    try:
+        span = _read_span(v, cls, day, session)
+        camera = v.form.get("camera", "")
+        clip_id = write_clip(v, cls, span, (camera,) if camera else (), v.form.get("why", "")[:200])
+    except (InputError, MediaError) as error:
+        return _cut_again(v, error, cls, day, session)
+    return v.go(f"/clips/{clip_id}")
+
+
+def _read_span(v: PageVisit, cls: TrainingClass, day: date, session: Session) -> ClipSpan:
     start, end = (parse_half_day_time(cls, day, session, v.form.get(name, ""), v) for name in ("from", "to"))
     if start is None or end is None:
         raise InputError("clip.bad_time", value=f"{v.form.get('from', '')[:20]} – {v.form.get('to', '')[:20]}")
-    camera = v.form.get("camera", "")
-    clip_id = write_clip(v, cls, ClipSpan(start, end), (camera,) if camera else (), v.form.get("why", "")[:200])
-    return v.go(f"/clips/{clip_id}")
+    return ClipSpan(start, end)
+
+
+def _cut_again(v: PageVisit, error: SiteAgentError, cls: TrainingClass, day: date, session: Session) -> Response:
+    """Show the form again with what was typed; where video is missing, with the gaps of the half-day."""
+    typed = {name: v.form.get(name, "")[:200] for name in ("camera", "from", "to", "why")}
+    cameras = sorted({c for room in cls.rooms for c in room.cameras} | ({typed["camera"]} - {""}))
+    book = class_gaps.load_gap_book(v.site.catalog, v.site.classes(), cls.class_id, v.site.clock.now(), day, session)
+    missing = [g for g in book.gaps if typed["camera"] in ("", g.camera_id)] if error.key == "clip.no_video" else []
+    return show_retry(
+        v,
+        error,
+        title=v.t("web.cut"),
+        back=f"/classes/{cls.class_id}/{day}/{session.value}",
+        fields=[
+            RetryField(
+                "camera",
+                v.t("web.camera"),
+                typed["camera"],
+                "select",
+                (("", v.t("web.all_cameras")), *((c, c) for c in cameras)),
+                required=False,
+            ),
+            RetryField("from", v.t("web.from"), typed["from"], "time"),
+            RetryField("to", v.t("web.to"), typed["to"], "time"),
+            RetryField("why", v.t("web.why"), typed["why"], required=False),
+        ],
+        gaps=missing,
+        status=400 if isinstance(error, InputError) else 503,
+    )
 
 
 def write_clip(v: PageVisit, cls: TrainingClass, span: ClipSpan, cameras: tuple[str, ...], why: str) -> str:

@@ -7,7 +7,7 @@ the audit records, and long answers are not cut off by an input field.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -17,9 +17,9 @@ from agent import i18n
 from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError
-from agent.core.model import JsonObject, Session
+from agent.core.sign_in import find_differences
 from agent.drive import class_gaps
-from agent.inspection import spot_check, table
+from agent.inspection import spot_check
 from agent.web.pages import audit_report
 from agent.web.pages.audit_report import AuditReport
 from agent.web.site import PageVisit
@@ -46,13 +46,26 @@ def read_fields(v: PageVisit, names: Sequence[str]) -> dict[str, str]:
 
 def edit_review(v: PageVisit) -> Response:
     """Show the review sheet: the spans come from the audit, the caller's own or (`all`) everybody's."""
+    v.note("view.review", v.the_class().class_id)
+    return _review_page(v)
+
+
+def _review_page(v: PageVisit, status: int = 200, fault: str = "", **typed: str) -> Response:
     cls = v.the_class()
     everybody = v.query("all") == "1"
     v.settle(cls.class_id)
     seen = _collect_report(v, cls, everybody=everybody)
-    v.note("view.review", cls.class_id)
+    draw = {"count": "3", "seconds": "60", "seed": ""} | typed
     return v.page(
-        "review_edit.html", cls=cls, f=_fill_review(v, cls, seen), everybody=everybody, draws=seen.draws, fault="", z=t
+        "review_edit.html",
+        status,
+        cls=cls,
+        f=_fill_review(v, cls, seen),
+        everybody=everybody,
+        draws=seen.draws,
+        fault=fault,
+        draw=draw,
+        z=t,
     )
 
 
@@ -104,17 +117,27 @@ def print_review(v: PageVisit) -> Response:
 def draw_for_review(v: PageVisit) -> Response:
     """Draw moments of lesson time that nobody on the site can choose; the audit records them."""
     cls = v.the_class()
+    try:
+        count, seconds = _read_draw(v)
+        seed = v.form.get("seed", "").strip()[:200] or None
+        spot_check.draw_and_record(
+            v.site.catalog, v.site.clock, cls, count=count, seconds=seconds, seed=seed, within=None, who=v.who
+        )
+    except InputError as error:
+        typed = {name: v.form.get(name, "")[:200] for name in ("count", "seconds", "seed")}
+        return _review_page(v, 400, v.say(error), **typed)
+    return v.go(f"/classes/{cls.class_id}/review")
+
+
+def _read_draw(v: PageVisit) -> tuple[int, int]:
+    """Return how many moments of how many seconds are asked for. Raises InputError."""
     counts = [v.form.get(name, "") for name in ("count", "seconds")]
     if not all(x.isascii() and x.isdigit() and len(x) < 5 for x in counts):
         raise InputError("web.bad_draw", most=_MOST_DRAWN)
     count, seconds = (int(x) for x in counts)
     if not (0 < count <= _MOST_DRAWN and 0 < seconds <= 600):
         raise InputError("web.bad_draw", most=_MOST_DRAWN)
-    seed = v.form.get("seed", "").strip()[:200] or None
-    spot_check.draw_and_record(
-        v.site.catalog, v.site.clock, cls, count=count, seconds=seconds, seed=seed, within=None, who=v.who
-    )
-    return v.go(f"/classes/{cls.class_id}/review")
+    return count, seconds
 
 
 def go_to_moment(v: PageVisit) -> Response:
@@ -141,57 +164,20 @@ def _list_findings(v: PageVisit, cls: TrainingClass) -> list[str]:
     marks: dict[str, int] = {}
     for alert in catalog.alerts.of_class(cls.class_id):
         marks[alert.kind.value] = marks.get(alert.kind.value, 0) + 1
+    share = v.site.options.sign_in_share
+    figures = {(a["date"], a["session"]): a for a in catalog.attendance.of_class(cls.class_id)}
+    differing = [
+        f"{day} {session.folder}"
+        for (day, session), count in catalog.sign_ins.of_class(cls.class_id).items()
+        if find_differences(count, figures.get((day.isoformat(), session.value)), share)
+    ]
+    if differing:
+        lines.append(t("forms.differing", share=f"{share:.0%}", half_days=t("papers.and").join(differing)))
     lines += [t("form.alerts", kind=t(f"web.alert.{kind}"), n=n) for kind, n in sorted(marks.items())]
     return lines
 
 
-def send_attendance_sheet(v: PageVisit) -> Response:
-    """Send the attendance of a class by half-day as XLSX."""
-    cls = v.the_class()
-    v.note("export.attendance", cls.class_id)
-    known = {(a["date"], a["session"]): a for a in v.site.catalog.attendance.of_class(cls.class_id)}
-    rows = [
-        _attendance_row(cls, day, session, known.get((day.isoformat(), session.value)))
-        for day, session in cls.half_days()
-    ]
-    heads: list[Sequence[table.XlsxCell]] = [
-        (t("web.class_id"), cls.class_id),
-        (t("web.project"), cls.project),
-        (t("web.occupation"), cls.occupation),
-        (t("web.number"), t("web.number_n", n=cls.class_number)),
-        (t("web.institution"), cls.institution),
-        (t("web.place"), cls.place),
-        (t("web.footer"),),
-        (),
-    ]
-    data = table.build_xlsx(t("form.attendance_title"), heads, t("papers.attendance_headings").split(","), rows)
-    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    return Response(
-        data, media_type=kind, headers={**_name_attachment(cls, "到课人数.xlsx"), "Cache-Control": "no-store"}
-    )
-
-
-def _attendance_row(cls: TrainingClass, day: date, session: Session, a: JsonObject | None) -> list[table.XlsxCell]:
-    if a is None:
-        return [day, session.folder, cls.expected_on(day, session), *[None] * 9, t("form.no_figures"), None]
-    ratio = None if a["ratio"] is None else float(a["ratio"])
-    names = ("at_start", "at_end", "lesson_s", "judged_s")
-    return [
-        day,
-        session.folder,
-        a["expected"],
-        a["present"],
-        a["absent"],
-        a["low"],
-        a["high"],
-        ratio,
-        *[a[x] for x in names],
-        t(f"attendance.status.{a['status']}"),
-        a["revision"],
-    ]
-
-
-def _name_attachment(cls: TrainingClass, name: str) -> dict[str, str]:
+def name_attachment(cls: TrainingClass, name: str) -> dict[str, str]:
     # the class ID is letters, digits and hyphens; the Chinese name goes encoded (RFC 6266)
     plain = f"{cls.class_id}.{name.rsplit('.', 1)[1]}"
     return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{cls.class_id}_{quote(name)}"}
@@ -219,6 +205,7 @@ def show_archive(v: PageVisit) -> Response:
         missing=book.total(),
         clips=cut,
         figures=catalog.attendance.of_class(cls.class_id),
+        signed={(d.isoformat(), s.value): x for (d, s), x in catalog.sign_ins.of_class(cls.class_id).items()},
         now=now,
         z=t,
     )
@@ -234,5 +221,5 @@ def send_class_audit(v: PageVisit) -> Response:
     return Response(
         body,
         media_type="application/x-ndjson",
-        headers={**_name_attachment(cls, "审计.jsonl"), "Cache-Control": "no-store"},
+        headers={**name_attachment(cls, "审计.jsonl"), "Cache-Control": "no-store"},
     )

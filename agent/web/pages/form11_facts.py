@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 
 from agent.attendance import figures
 from agent.attendance.alerting import count_at_bench
@@ -46,8 +48,9 @@ class RoomMinute:
 class MinuteFacts:
     """The facts. `block` is the five minutes whose estimate stands for the minute; counts are None where unknown.
 
-    `gaps`, `missing` (their sum), `looks`, `judged`, `reasons` (why looks could not be judged) and `alerts` (of picture and
-    sound) are of the half-day from its first lesson up to `until`: its end, or now.
+    `every_s`: seconds from look to look of a camera, None for fewer than two. `gaps`, `missing` (their sum), `looks`, `judged`,
+    `reasons` (why looks could not be judged) and `alerts` (of picture and sound) are of the half-day from its first lesson up
+    to `until`: its end, or now.
     """
 
     cls: TrainingClass
@@ -63,6 +66,7 @@ class MinuteFacts:
     missing: RoomGapTotal
     looks: int
     judged: int
+    every_s: int | None
     reasons: Counter[str]
     alerts: list[Alert]
 
@@ -137,9 +141,19 @@ def collect_form11_facts(
         book.total(),
         len(in_lessons),
         sum(x.judged for x in in_lessons),
+        _measure_spacing(in_lessons),
         Counter(x.reason or "unknown" for x in in_lessons if not x.judged),
         alerts,
     )
+
+
+def _measure_spacing(looks: Sequence[Look]) -> int | None:
+    """Return the usual time between two looks of a camera in whole seconds."""
+    times: dict[str, list[datetime]] = {}
+    for look in looks:
+        times.setdefault(look.camera_id, []).append(look.at)
+    steps = [(b - a).total_seconds() for found in times.values() for a, b in pairwise(sorted(found))]
+    return round(median(steps)) if steps else None
 
 
 def _room(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from starlette.responses import Response
 
 from agent import i18n
 from agent.core import clock as clocks
+from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError
 from agent.core.model import Gap
 from agent.drive import class_gaps
@@ -15,6 +17,7 @@ from agent.web.pages import form11_facts
 from agent.web.pages.class_pages import find_half_day, parse_half_day_time
 from agent.web.pages.document_pages import collapse_spaces, read_fields, t
 from agent.web.pages.form11_facts import MinuteFacts, RoomMinute
+from agent.web.pages.retry_page import RetryField, show_retry
 from agent.web.site import PageVisit
 
 FORM_11 = (
@@ -40,7 +43,17 @@ _MOST_GAPS = 6
 
 def edit_form_11(v: PageVisit) -> Response:
     """Show form 11 with what video can answer, to be completed; `at` is HH:MM[:SS] of the half-day."""
-    seen = _minute(v, v.query("at"))
+    try:
+        seen = _minute(v, v.query("at"))
+    except InputError as error:
+        return show_retry(
+            v,
+            error,
+            title=v.t("web.form11"),
+            back=v.request.url.path.removesuffix("/form11"),
+            fields=[RetryField("at", v.t("web.at"), v.query("at")[:20], "time")],
+            method="get",
+        )
     v.note("view.form11", seen.cls.class_id, {"at": clocks.format_local(seen.at, v.site.catalog.zone)})
     return v.page("form11_edit.html", cls=seen.cls, seen=seen, offered=fill_form_11(v, seen), fields=FORM_11)
 
@@ -58,7 +71,14 @@ def print_form_11(v: PageVisit) -> Response:
     moment = clocks.format_local(seen.at, v.site.catalog.zone)
     v.note("print.form11", seen.cls.class_id, {"at": moment, "offered": figures, "changed": changed})
     return v.page(
-        "form11.html", f=now, before=before, changed=changed, seen=seen, head=v.site.catalog.audit.head(), z=t
+        "form11.html",
+        f=now,
+        before=before,
+        changed=changed,
+        seen=seen,
+        head=v.site.catalog.audit.head(),
+        count=v.site.catalog.sign_ins.get(seen.cls.class_id, seen.day, seen.session),
+        z=t,
     )
 
 
@@ -82,13 +102,21 @@ def fill_form_11(v: PageVisit, seen: MinuteFacts) -> dict[str, str]:
         "number": str(cls.class_number),
         "occupation": cls.occupation,
         "place": cls.place,
-        "at": t("form.at", y=local.year, m=local.month, d=local.day, h=local.hour, min=f"{local.minute:02}"),
+        "at": _say_when(v, local),
         "inspectors": v.me.name if v.me else "",
         "expected": str(seen.expected),
         "present": _present(v, seen),
         "as_planned": _as_planned(seen),
         "video": _video(v, seen),
     }
+
+
+def _say_when(v: PageVisit, local: datetime) -> str:
+    """Return the moment of the video, and the day on which it is looked at: the form is signed on that."""
+    today = clocks.get_local_day(v.site.clock.now(), v.site.catalog.zone)
+    viewed = t("form.day", y=today.year, m=today.month, d=today.day)
+    moment = {"y": local.year, "m": local.month, "d": local.day, "h": local.hour, "min": f"{local.minute:02}"}
+    return t("form.at", **moment, viewed=viewed)
 
 
 def _present(v: PageVisit, seen: MinuteFacts) -> str:
@@ -152,15 +180,17 @@ def _video(v: PageVisit, seen: MinuteFacts) -> str:
         parts.append(t("form.complete", until=f"{seen.until.astimezone(zone):%H:%M}"))
     elif seen.complete is False:
         rooms = class_gaps.describe_room_gaps(seen.missing, seen.cls, t)
-        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.gaps), rooms=rooms))
+        said = t("forms.rooms_lack", rooms=rooms) if seen.missing.seconds else t("forms.rooms_have")
+        parts.append(t("form.incomplete", gaps=_gap_words(v, seen.cls, seen.gaps), rooms=said))
     if seen.clear is not None:
         why = [t(f"web.alert.{a.kind.value}") for a in seen.alerts]
         why += [t("form.reason", reason=_reason(reason), n=n) for reason, n in seen.reasons.most_common(3)]
         parts.append(
             t(
                 "form.clear" if seen.clear else "form.unclear",
-                judged=seen.judged,
                 looks=seen.looks,
+                every=t("forms.every", n=seen.every_s) if seen.every_s else "",
+                judged_said=t("forms.all_clear") if seen.judged == seen.looks else t("forms.some_clear", n=seen.judged),
                 why="（" + "、".join(dict.fromkeys(why)) + "）" if why else "",
             )
         )
@@ -174,10 +204,18 @@ def _reason(reason: str) -> str:
     return t("form.other_reason")
 
 
-def _gap_words(v: PageVisit, found: Sequence[Gap]) -> str:
+def _name_camera(cls: TrainingClass, camera_id: str) -> str:
+    """Return the camera with its room: officials know rooms, not numbers of cameras."""
+    rooms = [room.name for room in cls.rooms if camera_id in room.cameras and room.name]
+    return f"{rooms[0]} {camera_id}" if rooms else camera_id
+
+
+def _gap_words(v: PageVisit, cls: TrainingClass, found: Sequence[Gap]) -> str:
     zone, said = v.site.catalog.zone, []
     for g in found[:_MOST_GAPS]:
         start, end = class_gaps.format_gap_times(g, zone)
-        said.append(t("form.gap", camera=g.camera_id, start=start, end=end, reason=t(f"gap.{g.reason}")))
+        said.append(
+            t("form.gap", camera=_name_camera(cls, g.camera_id), start=start, end=end, reason=t(f"gap.{g.reason}"))
+        )
     rest = len(found) - len(said)
     return "；".join(said) + (t("form.more_gaps", n=rest) if rest > 0 else "")
