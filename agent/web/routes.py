@@ -12,7 +12,9 @@ from agent.web.pages import (
     document_pages,
     form11_pages,
     health_page,
+    live_stream,
     live_view,
+    player_views,
     reference_pictures,
 )
 from agent.web.site import Site
@@ -20,7 +22,7 @@ from agent.web.site import Site
 
 def build_application(site: Site) -> ASGIApp:
     """Build the page's application."""
-    now = live_view.LiveView(site.catalog)
+    now, live = live_view.LiveView(site.catalog), live_stream.LiveStream()
     table = operations.list_operations(now)
     return site.app(
         [
@@ -49,6 +51,11 @@ def build_application(site: Site) -> ASGIApp:
             ("POST", "/classes/{class_id}/review", document_pages.print_review, ()),
             ("POST", "/classes/{class_id}/draw", document_pages.draw_for_review, ()),
             ("GET", "/play/{class_id}/{day}/{camera_id}/{span}.mp4", clip_views.play_recording, ()),
+            ("GET", "/player/{class_id}/segments/{segment_id:int}.json", player_views.send_index, ()),
+            ("GET", "/player/{class_id}/segments/{segment_id:int}/{number:int}.mp4", player_views.send_part, ()),
+            ("GET", "/player/{class_id}/{day}/{session}.json", player_views.send_time_line, ()),
+            ("GET", "/live/{camera_id}.json", live.send_index, ()),
+            ("GET", "/live/{camera_id}/{segment_id:int}/{begin:int}-{end:int}.mp4", live.send_fragments, ()),
             ("GET", "/clips/{clip_id}", clip_views.show_clip, ()),
             ("POST", "/clips/{clip_id}/verify", clip_views.verify_clip, ()),
             ("GET", "/clips/{clip_id}/{name}", clip_views.download_clip_file, ()),

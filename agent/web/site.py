@@ -30,12 +30,14 @@ from agent.core.clock import Clock
 from agent.core.errors import InputError, SiteAgentError
 from agent.drive import class_gaps
 from agent.inspection import clip
+from agent.inspection.playback_shelf import PlaybackShelf
 from agent.web import cookies
 from agent.web.auth.access import Authenticator
 from agent.web.auth.refusal_log import Refusals
 from agent.web.http import problems
 from agent.web.http.form_input import Form, is_same_origin, read_form, split_url
 from agent.web.http.options import WebOptions
+from agent.web.http.played_time import PlayedTime
 from agent.web.http.problems import ApiProblem
 from agent.web.http.ranges import ActiveTransfers
 from agent.web.http.security_headers import SecurityHeaders
@@ -61,6 +63,8 @@ class Site:
         self.access = Authenticator(catalog, clock)
         self.sending = ActiveTransfers()
         self.refusals = Refusals(catalog, clock)
+        self.played = PlayedTime(catalog, clock)
+        self.playback = PlaybackShelf(options.drives)
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
         self.clips = clip.ClipService(
@@ -79,6 +83,11 @@ class Site:
             while len(self._noted) > _REMEMBERED:
                 self._noted.popitem(last=False)
             return True
+
+    def tell_sent(self) -> None:
+        """Write into the catalog what was sent of video so far."""
+        self.sending.tell()
+        self.played.tell()
 
     @cached_property
     def cookie(self) -> str:
@@ -236,7 +245,7 @@ class PageVisit:
 
     def settle(self, class_id: str | None = None) -> None:
         """Write pending deliveries of video into the audit, before somebody reads there what was watched."""
-        self.site.sending.tell()
+        self.site.tell_sent()
         self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, object] | None = None) -> None:
