@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import threading
@@ -39,7 +40,7 @@ from agent.web.http.form_input import Form, is_same_origin, read_form, split_url
 from agent.web.http.options import WebOptions
 from agent.web.http.played_time import PlayedTime
 from agent.web.http.problems import ApiProblem
-from agent.web.http.ranges import ActiveTransfers
+from agent.web.http.ranges import ActiveTransfers, matches
 from agent.web.http.security_headers import SecurityHeaders
 from agent.web.http.throttle import identify_sender
 
@@ -47,7 +48,10 @@ Handler = Callable[["PageVisit"], Response]
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
-_STATIC = {"site.css": "text/css", "icon.png": "image/png"}
+_SCRIPTS = ("half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
+_STATIC = {"site.css": "text/css", "player.css": "text/css", "icon.png": "image/png"} | {
+    f"player/{name}.js": "text/javascript" for name in _SCRIPTS
+}
 
 
 class Site:
@@ -264,7 +268,12 @@ class PageVisit:
 
 def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        data = resources.files("agent.web").joinpath("static", name).read_bytes()
-        return Response(data, media_type=kind, headers={"Cache-Control": "max-age=3600"})
+        data = resources.files("agent.web").joinpath("static", *name.split("/")).read_bytes()
+        tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        # scripts and pages of one version belong together: an upgraded box must not be read with an old script
+        headers = {"Cache-Control": "no-cache", "ETag": tag}
+        if matches(request, tag):
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type=kind, headers=headers)
 
     return endpoint

@@ -30,14 +30,14 @@ _FORMAT = "1"
 """Changes where the same recording would give other bytes."""
 WORDS = (
     "no_video_unknown", "at_end", "loading", "busy_h264", "h264_note", "signed_out", "lost", "snapshot_caption",
-    "nothing_marked", "play", "pause",
+    "nothing_marked", "play", "pause", "no_video", "skipped", "fault", "marked",
 )  # fmt: skip
-TEMPLATES = ("no_video", "skipped", "fault", "marked")
-"""Words with blanks, which the script fills."""
+_BLANKS = {name: f"{{{name}}}" for name in ("start", "end", "reason", "detail")}
+"""Stay blanks, which the script fills."""
 
 
 def origin_of(day: date, v: PageVisit) -> datetime:
-    """Return the instant that is 0 on the player's time line: midnight a day before, since a half-day may begin before its own."""
+    """Return the instant that is 0 on the player's time line: midnight a day before, as a half-day may begin before its own."""
     return datetime(day.year, day.month, day.day, tzinfo=v.site.catalog.zone) - _DAY
 
 
@@ -81,9 +81,8 @@ def send_time_line(v: PageVisit) -> Response:
         "segments": f"/player/{cls.class_id}/segments/",
         "box": v.site.options.box,
         "cameras": cameras,
-        "words": {name: v.t(f"player.{name}") for name in WORDS}
-        | {name: v.t(f"player.{name}", start="{start}", end="{end}", reason="{reason}", detail="{detail}") for name in TEMPLATES},
-    }  # fmt: skip
+        "words": {name: v.t(f"player.{name}", **_BLANKS) for name in WORDS},
+    }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
@@ -105,7 +104,7 @@ def _describe_segment(segment: Segment, origin: datetime, *, attached: bool) -> 
 
 def count_seconds(moment: datetime, origin: datetime) -> float:
     """Return a place on the time line."""
-    return round((moment - origin).totalcount_seconds(), 3)
+    return round((moment - origin).total_seconds(), 3)
 
 
 def send_index(v: PageVisit) -> Response:
