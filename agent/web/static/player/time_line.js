@@ -95,8 +95,20 @@ export class TimeLine {
     this.cursor.setAttribute("visibility", "visible");
     this.cursor.setAttribute("x1", x);
     this.cursor.setAttribute("x2", x);
+    this.reveal(x);
     this.slider.setAttribute("aria-valuenow", Math.floor(t));
     this.slider.setAttribute("aria-valuetext", clock(t));
+  }
+
+  // On a narrow screen the line is wider than what is seen of it.
+  reveal(x) {
+    const frame = this.slider.closest(".chart");
+    const wide = this.slider.offsetWidth;
+    if (wide <= frame.clientWidth || performance.now() - (this.scrolled ?? 0) < 2000) return;
+    const at = (x / this.svg.viewBox.baseVal.width) * wide - frame.scrollLeft;
+    if (at > 0.05 * frame.clientWidth && at < 0.9 * frame.clientWidth) return;
+    this.scrolled = performance.now();
+    frame.scrollLeft += at - frame.clientWidth / 2;
   }
 
   mark(start, stop) {
