@@ -129,11 +129,13 @@ def serving(root: Path, *, tls: bool = True) -> Iterator[Served]:
 
 
 @contextmanager
-def serving_box(box: ClipBox, *more: TrainingClass, tls: bool = True) -> Iterator[Served]:
-    """The page of a box, with its class and `more`; closes the box's catalog at the end."""
+def serving_box(
+    box: ClipBox, *more: TrainingClass, tls: bool = True, drives: tuple[Path, ...] = ()
+) -> Iterator[Served]:
+    """The page of a box, with its class and `more`, its drive and `drives`; closes the box's catalog at the end."""
     state = box.root / "state"
     options = WebOptions(
-        state / "page", (box.drive.root,), state / "keys", "box-1", "学校", host="127.0.0.1", port=0, tls=tls
+        state / "page", (box.drive.root, *drives), state / "keys", "box-1", "学校", host="127.0.0.1", port=0, tls=tls
     )
     page = PageServer(box.catalog, SystemClock(), options, lambda: [box.cls, *more])
     stop = threading.Event()

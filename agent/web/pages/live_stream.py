@@ -35,7 +35,10 @@ class LiveStream:
         camera_id = _read_camera(v)
         try:
             with self._lock:
-                segment, file = self._follow(v, camera_id)
+                followed = self._follow(v, camera_id)
+                if followed is None:
+                    return JSONResponse({"fragments": []}, headers={"Cache-Control": "no-store"})
+                segment, file = followed
                 known = v.query("segment") == str(segment.segment_id) and v.query("after").isascii()
                 after = int(v.query("after")) if known and v.query("after").isdigit() else None
                 found: Sequence[GrowingFragment] = (
@@ -68,21 +71,21 @@ class LiveStream:
             return player_views.answer_fault(v, error)
         return Response(data, media_type="video/mp4", headers={"Cache-Control": "no-store"})
 
-    def _follow(self, v: PageVisit, camera_id: str) -> tuple[Segment, GrowingFile]:
-        """Return the newest open segment of a camera and its file. Raises HTTPException 404, SiteAgentError."""
+    def _follow(self, v: PageVisit, camera_id: str) -> tuple[Segment, GrowingFile] | None:
+        """Return the newest open segment of a camera and its file; None where nothing is recorded. Raises SiteAgentError."""
         opened = v.site.catalog.segments.opened(camera_id)
         drives = evidence.find_attached_drives(v.site.options.drives)
         segment = next((s for s in reversed(opened) if s.drive_id in drives), None)
         if segment is None:
             self._files.pop(camera_id, None)
-            raise HTTPException(404)
+            return None
         now = v.site.clock.monotonic()
         known, file, at = self._files.get(camera_id, (None, None, 0.0))
         if file is None or known is None or known.segment_id != segment.segment_id:
             try:
                 file = GrowingFile(evidence.resolve_on_drive(drives[segment.drive_id].root, segment.temporary))
             except OSError:
-                raise HTTPException(404) from None
+                return None  # it got its own name just now
             at = float("-inf")
         if now - at >= FOLLOW_S:
             file.follow()
