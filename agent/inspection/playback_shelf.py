@@ -31,7 +31,7 @@ class PlaybackShelf:
         self._described: OrderedDict[_Version, tuple[str, bytes]] = OrderedDict()
         self.h264 = H264Processes()
 
-    def open(self, segment: Segment) -> PlaybackFile:
+    def fetch(self, segment: Segment) -> PlaybackFile:
         """Return the index of a segment's file. Raises MediaError where the drive is away or the file missing or damaged."""
         version = self._find(segment)
         with self._lock:
@@ -48,7 +48,7 @@ class PlaybackShelf:
 
     def describe(self, segment: Segment, *, h264: bool) -> tuple[str, bytes]:
         """Return (names of codecs, initialization segment), as recorded or as H.264. Raises MediaError."""
-        file = self.open(segment)
+        file = self.fetch(segment)
         if not h264:
             return file.codecs, file.initialization
         version = self._find(segment)
@@ -64,7 +64,7 @@ class PlaybackShelf:
 
     def read(self, segment: Segment, part: int, begins: float, *, h264: bool) -> bytes:
         """Return a part of a segment as a media segment. Raises MediaError."""
-        file = self.open(segment)
+        file = self.fetch(segment)
         return self.h264.make(file.path, part, begins) if h264 else read_part(file, part, begins)
 
     def _find(self, segment: Segment) -> _Version:

@@ -73,7 +73,9 @@ def test_a_hole_in_the_sound_is_filled_with_silence(tmp_path: Path) -> None:
     sound = tracks[1]
     ticks = sound.timescale
     outside = (sound.dts < 3 * ticks) | (sound.dts > 7 * ticks)
-    file = playback.build_playback(tmp_path / "source.mp4", [tracks[0], sound.select(outside & (sound.dts < 10 * ticks))])
+    file = playback.build_playback(
+        tmp_path / "source.mp4", [tracks[0], sound.select(outside & (sound.dts < 10 * ticks))]
+    )
     assert file.sound is not None
     assert np.diff(file.sound.dts).max() < 1.6 * np.median(file.sound.length)
     assert (file.sound.dts[-1] + file.sound.length[-1]) / ticks == pytest.approx(12, abs=0.1)

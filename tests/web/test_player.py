@@ -14,9 +14,11 @@ from typing import Any
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from agent.core.model import Session
+from agent.inspection import h264_processes
 from simulator.clips import VideoCodec, make_clip, read_index
 from tests.support.clip_factory import DAY, START, ClipBox, make_box
 from tests.support.web_client import HALF, ID, Served, own_password, serving_box
@@ -326,7 +328,9 @@ def test_it_fits_a_phone(browser: Any, served: Served, tmp_path: Path) -> None:
         assert box and box["y"] + box["height"] <= 844
 
 
-def test_h265_is_converted_where_the_browser_has_no_decoder(browser: Any, tmp_path: Path) -> None:
+def test_h265_is_converted_where_the_browser_has_no_decoder(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with a_half_day(tmp_path, "hevc", 2) as served, signed_in(browser, served, "转换") as page:
         able = page.evaluate("MediaSource.isTypeSupported('video/mp4; codecs=\"hvc1.1.6.L93.B0\"')")
         open_player(page, "09:00:30")
@@ -335,4 +339,19 @@ def test_h265_is_converted_where_the_browser_has_no_decoder(browser: Any, tmp_pa
         assert off(one["index"] / FPS, turn_second(one)) < 1
         if not able:
             assert "H.265" in page.locator(".said").inner_text()
-            assert served.page.site.playback.h264._idle, "made by a process of its own"
+            (worker,) = workers()
+            assert os.sched_getscheduler(worker.pid) == os.SCHED_IDLE
+            assert worker.nice() == 19
+            assert worker.ionice().ioclass == psutil.IOPRIO_CLASS_IDLE
+            page.goto("/")
+            monkeypatch.setattr(h264_processes, "IDLE_S", 1.0)
+            limit = time.monotonic() + 40
+            while workers():
+                assert time.monotonic() < limit, "it ends when its reader has left"
+                time.sleep(0.1)
+
+
+def workers() -> list[psutil.Process]:
+    """Processes of this one that make H.264."""
+    found = psutil.Process().children()
+    return [p for p in found if p.is_running() and "agent.inspection.h264_worker" in p.cmdline()]

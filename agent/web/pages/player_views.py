@@ -115,7 +115,7 @@ def send_index(v: PageVisit) -> Response:
     if matches(v.request, f'"{tag}"'):
         return Response(status_code=304, headers=headers)
     try:
-        file = v.site.playback.open(segment)
+        file = v.site.playback.fetch(segment)
         codecs, initialization = v.site.playback.describe(segment, h264=h264)
     except SiteAgentError as error:
         return answer_fault(v, error)
@@ -136,7 +136,7 @@ def send_part(v: PageVisit) -> Response:
     segment, h264 = _find_segment(v), bool(v.query("h264"))
     number = int(v.request.path_params["number"])
     try:
-        file = v.site.playback.open(segment)
+        file = v.site.playback.fetch(segment)
         if not number < len(file.parts):
             raise HTTPException(404)
         content = _PartContent(v, segment, number, h264=h264)
