@@ -3,8 +3,9 @@
 The simulated cameras (1080p25, 4 Mbit/s, AAC or with `--sound alaw` G.711 A-law) run in a process of their own behind a relay
 that passes bytes as a cable of 100 Mbit/s does: one packet of 1448 bytes after another, not a whole frame at once as two
 processes on one machine would (`--no-cable` leaves it out). A-law is copied by ffmpeg, into Matroska; the agent encodes it to
-AAC, since MP4 takes no G.711. The agent's modules are compiled before, as an installation does. `cpu_s`: CPU time (user and system) from the start of the processes to the end of the run;
-`steady_cpu_s`: that of the second half only; `uss_mb`: unique memory, the median over the second half, summed over processes.
+AAC, since MP4 takes no G.711. The agent's modules are compiled before, as an installation does. `cpu_s`: CPU time (user and
+system) from the start of the processes to the end of the run; `steady_cpu_s`: that of the second half only; `uss_mb`: unique
+memory, the median over the second half, summed over processes.
 
 Usage: scripts/bench record [--seconds N] [--rounds N] [--cameras N] [--sound aac|alaw] [--no-cable] [--json FILE]. Prints a
 line per run and a JSON object at the end. Exit status 1 if the median of CPU time is above 0.42 of ffmpeg's (0.5 without the

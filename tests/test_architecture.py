@@ -167,6 +167,8 @@ BY_FILE = {
                       "sig.write_bytes"},
     # the clip that is being made, in a folder that is no drive
     "inspection/clip_file.py": {"os.open", "target.open", "part.open", "(folder / '.site-agent').exists"},
+    # a codec
+    "inspection/h264_parts.py": {"encoder.open"},
     # the recorder's own unfinished file, which recovery has looked at before
     "mp4/repair.py": {"path.open"},
 }  # fmt: skip

@@ -59,26 +59,38 @@ def _read_file(descriptor: int, length: int) -> list[Mp4Track]:
 
 def _join_tracks(moov: memoryview, fragments: list[tuple[int, bytes]], length: int) -> list[Mp4Track]:
     """Return the tracks of the index and the fragments that follow it in a file of `length` bytes."""
-    movie_scale = 1
     defaults: dict[int, SampleDefaults] = {}
     for kind, body in walk_child_boxes(moov):
-        if kind == b"mvhd":
-            movie_scale = struct.unpack_from(">I", body, 20 if body[0] else 12)[0]
-        elif kind == b"mvex":
+        if kind == b"mvex":
             defaults |= read_defaults(body)
-    headers: list[tuple[_TrackHeader, memoryview]] = []
-    for kind, body in walk_child_boxes(moov):
-        if kind == b"trak":
-            header = _read_track_header(body, movie_scale)
-            if header is not None:
-                headers.append((header, body))
+    headers = _list_headers(moov)
     runs = read_fragments(fragments, defaults)
     found = [_build_track(header, body, runs.get(header.track_id), length) for header, body in headers]
     return [t for t in found if t is not None]
 
 
+def read_track_heads(moov: memoryview) -> list[TrackHead]:
+    """Return what the index states of each track of picture or sound. Raises BadMp4Error, IndexError, struct.error."""
+    return [header for header, _ in _list_headers(moov)]
+
+
+def _list_headers(moov: memoryview) -> list[tuple[TrackHead, memoryview]]:
+    """(header, content of the `trak` box) of each track of picture or sound."""
+    movie_scale = 1
+    for kind, body in walk_child_boxes(moov):
+        if kind == b"mvhd":
+            movie_scale = struct.unpack_from(">I", body, 20 if body[0] else 12)[0]
+    headers: list[tuple[TrackHead, memoryview]] = []
+    for kind, body in walk_child_boxes(moov):
+        if kind == b"trak":
+            header = _read_track_header(body, movie_scale)
+            if header is not None:
+                headers.append((header, body))
+    return headers
+
+
 @dataclass(slots=True)
-class _TrackHeader:
+class TrackHead:
     """What a `trak` box states besides its samples.
 
     `empty`: delay before the track begins; `media_time`: first media time that is shown; both in ticks of `timescale`.
@@ -95,7 +107,7 @@ class _TrackHeader:
     media_time: int
 
 
-def _build_track(header: _TrackHeader, trak: memoryview, run: SampleRun | None, file_length: int) -> Mp4Track | None:
+def _build_track(header: TrackHead, trak: memoryview, run: SampleRun | None, file_length: int) -> Mp4Track | None:
     table = read_sample_table(find_box(trak, b"mdia", b"minf", b"stbl"))
     runs = [r for r in (table, run) if r is not None and r.size.size]
     if not runs:
@@ -135,7 +147,7 @@ def _compute_shown_lengths(pts: Int64Array, length: Int64Array) -> Int64Array:
     return shown
 
 
-def _read_track_header(trak: memoryview, movie_scale: int) -> _TrackHeader | None:
+def _read_track_header(trak: memoryview, movie_scale: int) -> TrackHead | None:
     """None for tracks that are neither video nor sound."""
     tkhd, mdhd = find_box(trak, b"tkhd"), find_box(trak, b"mdia", b"mdhd")
     kind = bytes(find_box(trak, b"mdia", b"hdlr")[8:12]).decode("latin-1")
@@ -154,7 +166,7 @@ def _read_track_header(trak: memoryview, movie_scale: int) -> _TrackHeader | Non
         raise BadMp4Error(f"{count} sample descriptions")
     empty, media_time = _read_edits(find_box(trak, b"edts", b"elst"), movie_scale, timescale)
     entry = bytes(stsd[8 : 8 + size])
-    return _TrackHeader(track_id, kind, timescale, entry, width, height, matrix, empty, media_time)
+    return TrackHead(track_id, kind, timescale, entry, width, height, matrix, empty, media_time)
 
 
 def _read_edits(elst: memoryview, movie_scale: int, timescale: int) -> tuple[int, int]:

@@ -27,6 +27,13 @@ def _read_setup(track: Mp4Track) -> tuple[bytes, ...]:
     return shape, *(_read_decoder_config(body) for name, body in inner.items() if name == b"esds")
 
 
+def read_sound_config(entry: bytes) -> tuple[int, bytes]:
+    """Return (object type, AudioSpecificConfig) of an `mp4a` entry; (0, b"") where there is none."""
+    esds = dict(_list_inner_boxes(entry, _HEADER_SIZES["soun"])).get(b"esds", b"")
+    found = _read_decoder_config(esds)
+    return (found[0], found[1:]) if found and found != esds else (0, b"")
+
+
 def _read_decoder_config(esds: bytes) -> bytes:
     """Object type and AudioSpecificConfig out of an `esds` box (ISO/IEC 14496-1, 7.2.6); the whole box if not understood."""
     kind, at = b"", 4
@@ -73,6 +80,11 @@ def add_parameter_sets(entry: bytes, sps: list[bytes], pps: list[bytes]) -> byte
 def read_avcc(entry: bytes) -> bytes:
     """Return the content of an entry's `avcC` box; empty where there is none."""
     return dict(_list_inner_boxes(entry, _HEADER_SIZES["vide"])).get(b"avcC", b"")
+
+
+def read_hvcc(entry: bytes) -> bytes:
+    """Return the content of an entry's `hvcC` box; empty where there is none."""
+    return dict(_list_inner_boxes(entry, _HEADER_SIZES["vide"])).get(b"hvcC", b"")
 
 
 def _list_inner_boxes(entry: bytes, head: int) -> list[tuple[bytes, bytes]]:

@@ -57,34 +57,52 @@ def _build_moov(
 ) -> bytes:
     """Return the `moov` box. `base` is the offset of the media data, `wide` says that offsets take 64 bits."""
     lengths = [round(compute_track_seconds(track, samples) * MOVIE_SCALE) for track, samples in tracks]
-    mvhd = struct.pack(">QQIQ", 0, 0, MOVIE_SCALE, max(lengths)) + struct.pack(">IH10x", 0x10000, 0x100) + _UNITY
-    mvhd += bytes(24) + struct.pack(">I", len(tracks) + 1)
     traks = [
         _build_trak(number + 1, track, samples, chunks[number], base, lengths[number], wide=wide)
         for number, (track, samples) in enumerate(tracks)
     ]
-    return make_box(b"moov", make_full_box(b"mvhd", mvhd, version=1), *traks)
+    return make_box(b"moov", build_movie_header(max(lengths), len(tracks)), *traks)
+
+
+def build_movie_header(shown: int, tracks: int) -> bytes:
+    """Return the `mvhd` box of a film with so many tracks; `shown` is its duration in ticks of MOVIE_SCALE."""
+    mvhd = struct.pack(">QQIQ", 0, 0, MOVIE_SCALE, shown) + struct.pack(">IH10x", 0x10000, 0x100) + _UNITY
+    return make_full_box(b"mvhd", mvhd + bytes(24) + struct.pack(">I", tracks + 1), version=1)
 
 
 def _build_trak(
     number: int, track: Mp4Track, samples: Mp4Samples, chunks: ChunkTable, base: int, shown: int, *, wide: bool
 ) -> bytes:
     """Return the `trak` box. `shown` is the track's duration in ticks of MOVIE_SCALE."""
+    delta = np.append(np.diff(samples.dts), samples.length[-1])
+    table = _build_stbl(track, samples, delta, chunks, base, wide=wide)
+    return build_track(number, track, table, _build_edits(track, samples, shown), shown, int(delta.sum()))
+
+
+def build_track(
+    number: int, track: Mp4Track, table: bytes, edits: bytes = b"", shown: int = 0, ticks: int = 0
+) -> bytes:
+    """Return a `trak` box around a sample table (`stbl`) and an edit list (`edts`).
+
+    `shown` is the duration in ticks of MOVIE_SCALE, `ticks` in those of the track; both are 0 where fragments follow.
+    """
     sound = track.kind == "soun"
     tkhd = struct.pack(">QQI4xQ8xHHH2x", 0, 0, number, shown, 0, int(sound), 0x100 if sound else 0) + track.matrix
     tkhd += struct.pack(">2I", track.width, track.height)
-    delta = np.append(np.diff(samples.dts), samples.length[-1])
-    mdhd = struct.pack(">QQIQHH", 0, 0, track.timescale, int(delta.sum()), _LANGUAGE, 0)
+    mdhd = struct.pack(">QQIQHH", 0, 0, track.timescale, ticks, _LANGUAGE, 0)
     name = b"SoundHandler\0" if sound else b"VideoHandler\0"
     hdlr = struct.pack(">4x4s12x", track.kind.encode()) + name
     media = make_full_box(b"smhd", bytes(4)) if sound else make_full_box(b"vmhd", bytes(8), flags=1)
     url = make_full_box(b"url ", b"", flags=1)
     dinf = make_box(b"dinf", make_full_box(b"dref", struct.pack(">I", 1) + url))
-    minf = make_box(b"minf", media, dinf, _build_stbl(track, samples, delta, chunks, base, wide=wide))
+    minf = make_box(b"minf", media, dinf, table)
     mdia = make_box(b"mdia", make_full_box(b"mdhd", mdhd, version=1), make_full_box(b"hdlr", hdlr), minf)
-    return make_box(
-        b"trak", make_full_box(b"tkhd", tkhd, version=1, flags=3), _build_edits(track, samples, shown), mdia
-    )
+    return make_box(b"trak", make_full_box(b"tkhd", tkhd, version=1, flags=3), edits, mdia)
+
+
+def build_description(track: Mp4Track) -> bytes:
+    """Return the `stsd` box with the track's only sample entry."""
+    return make_full_box(b"stsd", struct.pack(">I", 1) + tag_for_players(track.entry))
 
 
 def _build_edits(track: Mp4Track, samples: Mp4Samples, shown: int) -> bytes:
@@ -104,8 +122,7 @@ def _build_stbl(
     track: Mp4Track, samples: Mp4Samples, delta: Int64Array, chunks: ChunkTable, base: int, *, wide: bool
 ) -> bytes:
     shift = samples.pts - samples.dts
-    entry = struct.pack(">I", 1) + tag_for_players(track.entry)
-    parts = [make_full_box(b"stsd", entry), make_full_box(b"stts", _encode_run_lengths(delta, ">u4"))]
+    parts = [build_description(track), make_full_box(b"stts", _encode_run_lengths(delta, ">u4"))]
     if shift.any():
         parts.append(make_full_box(b"ctts", _encode_run_lengths(shift, ">i4"), version=1))
     if not samples.key.all():

@@ -15,7 +15,9 @@ from agent.web.pages import (
     drive_pages,
     form11_pages,
     health_page,
+    live_stream,
     live_view,
+    player_views,
     punch_pages,
     reference_pictures,
 )
@@ -26,7 +28,7 @@ from agent.web.site import Site
 
 def build_application(site: Site) -> ASGIApp:
     """Build the page's application."""
-    now = live_view.LiveView(site.catalog)
+    now, live = live_view.LiveView(site.catalog), live_stream.LiveStream()
     overview = ClassOverview()
     table = operations.list_operations(now)
     return site.app(
@@ -64,6 +66,11 @@ def build_application(site: Site) -> ASGIApp:
             ("POST", "/classes/{class_id}/review", document_pages.print_review, ()),
             ("POST", "/classes/{class_id}/draw", document_pages.draw_for_review, ()),
             ("GET", "/play/{class_id}/{day}/{camera_id}/{span}.mp4", clip_views.play_recording, ()),
+            ("GET", "/player/{class_id}/segments/{segment_id:int}.json", player_views.send_index, ()),
+            ("GET", "/player/{class_id}/segments/{segment_id:int}/{number:int}.mp4", player_views.send_part, ()),
+            ("GET", "/player/{class_id}/{day}/{session}.json", player_views.send_time_line, ()),
+            ("GET", "/live/{camera_id}.json", live.send_index, ()),
+            ("GET", "/live/{camera_id}/{segment_id:int}/{begin:int}-{end:int}.mp4", live.send_fragments, ()),
             ("GET", "/clips/{clip_id}", clip_views.show_clip, ()),
             ("POST", "/clips/{clip_id}/verify", clip_views.verify_clip, ()),
             ("GET", "/clips/{clip_id}/{name}", clip_views.download_clip_file, ()),

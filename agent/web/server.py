@@ -75,7 +75,8 @@ class PageServer:
             while not stop.wait(0.2) and not done.is_set():
                 pass
             server.should_exit = True
-            self.site.sending.tell()  # in parallel: there is little time at the end
+            self.site.tell_sent()  # in parallel: there is little time at the end
+            self.site.playback.h264.close()
 
         watcher = threading.Thread(target=watch, name="page-stop")
         watcher.start()
@@ -92,7 +93,7 @@ class PageServer:
             keeper.join(1)
             self._socket.close()
             # videos that were cut off could not report any more
-            self.site.sending.tell()
+            self.site.tell_sent()
             self._settle()
 
     def _keep_certificate(self, done: threading.Event) -> None:
@@ -111,6 +112,8 @@ class PageServer:
         try:
             self.site.catalog.accounts.any()
             self.site.refusals.tick()
+            self.site.played.tick()
+            self.site.playback.h264.sweep()
         except SiteAgentError as error:
             log.warning("%s", error)
         else:

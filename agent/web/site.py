@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
@@ -28,14 +29,16 @@ from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.errors import InputError, SiteAgentError
 from agent.inspection import clip
+from agent.inspection.playback_shelf import PlaybackShelf
 from agent.web import cookies
 from agent.web.auth.access import Authenticator
 from agent.web.auth.refusal_log import Refusals
 from agent.web.http import problems
 from agent.web.http.form_input import Form, UploadedFile, is_same_origin, receive_form, split_url
 from agent.web.http.options import WebOptions
+from agent.web.http.played_time import PlayedTime
 from agent.web.http.problems import ApiProblem
-from agent.web.http.ranges import ActiveTransfers
+from agent.web.http.ranges import ActiveTransfers, matches
 from agent.web.http.security_headers import SecurityHeaders
 from agent.web.http.throttle import identify_sender
 from agent.web.templating import build_templates, choose_word
@@ -44,7 +47,9 @@ Handler = Callable[["PageVisit"], Response]
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
-_STATIC = {"site.css": "text/css", "icon.png": "image/png"} | {"refresh.js": "text/javascript"}
+_SCRIPTS = ("half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
+_STATIC = {"site.css": "text/css", "player.css": "text/css", "icon.png": "image/png", "refresh.js": "text/javascript"}
+_STATIC |= {f"player/{name}.js": "text/javascript" for name in _SCRIPTS}
 
 
 class Site:
@@ -60,6 +65,8 @@ class Site:
         self.access = Authenticator(catalog, clock)
         self.sending = ActiveTransfers()
         self.refusals = Refusals(catalog, clock)
+        self.played = PlayedTime(catalog, clock)
+        self.playback = PlaybackShelf(options.drives)
         self._noted: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
         self.clips = clip.ClipService(
@@ -78,6 +85,11 @@ class Site:
             while len(self._noted) > _REMEMBERED:
                 self._noted.popitem(last=False)
             return True
+
+    def tell_sent(self) -> None:
+        """Write into the catalog what was sent of video so far."""
+        self.sending.tell()
+        self.played.tell()
 
     @cached_property
     def cookie(self) -> str:
@@ -255,7 +267,7 @@ class PageVisit:
 
     def settle(self, class_id: str | None = None) -> None:
         """Write pending deliveries of video into the audit, before somebody reads there what was watched."""
-        self.site.sending.tell()
+        self.site.tell_sent()
         self.site.catalog.deliveries.settle(self.site.clock.now(), class_id)
 
     def note_once(self, action: str, object_: str = "", detail: Mapping[str, object] | None = None) -> None:
@@ -274,7 +286,12 @@ class PageVisit:
 
 def _static(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        data = resources.files("agent.web").joinpath("static", name).read_bytes()
-        return Response(data, media_type=kind, headers={"Cache-Control": "max-age=3600"})
+        data = resources.files("agent.web").joinpath("static", *name.split("/")).read_bytes()
+        tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        # scripts and pages of one version belong together: an upgraded box must not be read with an old script
+        headers = {"Cache-Control": "no-cache", "ETag": tag}
+        if matches(request, tag):
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type=kind, headers=headers)
 
     return endpoint

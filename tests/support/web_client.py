@@ -15,6 +15,7 @@ import requests
 from agent.catalog.accounts import SignedInUser
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
+from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Segment, Session
 from agent.web.auth.access import generate_password
@@ -123,17 +124,20 @@ def serving(root: Path, *, tls: bool = True) -> Iterator[Served]:
     )
     rooms = tuple(replace(room, cameras=("cam8",)) for room in box.cls.rooms)
     evil = replace(box.cls, rooms=rooms, class_id="EVIL", project=EVIL, place=EVIL, occupation=EVIL, institution=EVIL)
+    with serving_box(box, evil, tls=tls) as served:
+        yield served
+
+
+@contextmanager
+def serving_box(
+    box: ClipBox, *more: TrainingClass, tls: bool = True, drives: tuple[Path, ...] = ()
+) -> Iterator[Served]:
+    """The page of a box, with its class and `more`, its drive and `drives`; closes the box's catalog at the end."""
+    state = box.root / "state"
     options = WebOptions(
-        root / "state" / "page",
-        (box.drive.root,),
-        root / "state" / "keys",
-        "box-1",
-        "学校",
-        host="127.0.0.1",
-        port=0,
-        tls=tls,
+        state / "page", (box.drive.root, *drives), state / "keys", "box-1", "学校", host="127.0.0.1", port=0, tls=tls
     )
-    page = PageServer(box.catalog, SystemClock(), options, lambda: [box.cls, evil])
+    page = PageServer(box.catalog, SystemClock(), options, lambda: [box.cls, *more])
     stop = threading.Event()
     thread = threading.Thread(target=page.run, args=(stop,))
     thread.start()

@@ -75,14 +75,15 @@ def test_from_class_id_to_evidence(page: sync_api.Page, served: Served, tmp_path
     page.get_by_role("button", name="查找").click()
     page.get_by_role("link", name="2025-03-10").first.click()
 
-    player = page.locator("form", has=page.get_by_role("button", name="播放", exact=True))
+    player = page.locator("#player form")
     player.get_by_label("机位").select_option("cam1")
     player.get_by_label("时刻").fill("09:00:05")
     player.get_by_role("button").click()
-    video = page.locator("video")
+    video = page.locator(".screen video").first
+    # the place on the half-day's time line: midnight is 86400
     video.evaluate(
-        "v => new Promise((y, n) => { v.onerror = () => n(v.error.message); v.currentTime > 1.4 ? y() :"
-        " v.ontimeupdate = () => v.currentTime > 1.4 && y() })"
+        "v => new Promise((y, n) => { v.onerror = () => n(v.error.message);"
+        " v.ontimeupdate = () => v.currentTime > 86400 + 9 * 3600 + 6.4 && y() })"
     )
     assert video.evaluate("v => v.videoWidth") == 320
     assert video.evaluate("v => v.error") is None
@@ -123,14 +124,16 @@ def test_from_class_id_to_evidence(page: sync_api.Page, served: Served, tmp_path
 
 
 def test_the_sheet_of_what_was_played_before_a_gap(page: sync_api.Page, served: Served, tmp_path: Path) -> None:
-    """Played at 09:00:16, four seconds before the film ends: the sheet knows nothing behind 09:00:20."""
+    """Played at 09:00:16, in a part that begins two seconds before: the sheet knows nothing behind 09:00:20."""
     sign_in(page, served, "operator")
     page.goto(f"{HALF}?camera=cam1&at=09:00:16#play")
-    page.locator("video").evaluate("v => new Promise(y => { v.ontimeupdate = () => v.currentTime > 3 && y() })")
+    page.locator(".screen video").first.evaluate(
+        "v => new Promise(y => { v.ontimeupdate = () => v.currentTime > 86400 + 9 * 3600 + 18.5 && y() })"
+    )
     page.goto(f"/classes/{ID}/review")
     spans = page.get_by_label("调阅时段").input_value()
-    assert "看-operator 打开（调取） cam1 2025-03-10 09:00:16 至 09:00:20" in spans
-    assert "看-operator 已传送（可供观看） cam1 2025-03-10 09:00:16 至 09:00:20，共 4 秒" in spans
+    assert "看-operator 打开（调取） cam1 2025-03-10 09:00:14 至 09:00:20" in spans
+    assert "看-operator 已传送（可供观看） cam1 2025-03-10 09:00:14 至 09:00:20，共 6 秒" in spans
     assert "观看 cam1" not in spans and "09:10" not in spans
     page.get_by_role("button", name="生成打印页").click()
     assert page.get_by_text("已传送不等于逐秒观看").is_visible()

@@ -54,6 +54,8 @@ def collect_audit_report(catalog: Catalog, class_id: str, who: str | None) -> Au
         elif entry.action == deliveries.DELIVERY_ACTION:
             seen = found.seen.setdefault((name, str(entry.detail["camera_id"])), SeenTime())
             seen.sent += _stretches(entry.detail["spans"])
+            # the player opens as it goes: its `watch` entries say only where somebody began
+            seen.opened += _stretches(entry.detail["spans"])
         elif entry.action == spot_check.DRAW_ACTION:
             found.draws.append(entry)
         elif entry.action == "clip":

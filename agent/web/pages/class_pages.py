@@ -22,7 +22,7 @@ from agent.inspection.cut import ClipSpan
 from agent.web import cookies
 from agent.web.auth.access import LONGEST_PASSWORD, normalise_name
 from agent.web.http.throttle import SignInThrottled
-from agent.web.pages import charts
+from agent.web.pages import camera_names, charts, time_line
 from agent.web.site import PageVisit
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
@@ -59,6 +59,11 @@ def show_half_day(v: PageVisit) -> Response:
     rows += [s for s in catalog.segments.opened() if (s.class_id, s.date, s.session) == (cls.class_id, day, session)]
     book = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now, day, session)
     lines = _lines(v, cls, rows, book.gaps, axis, now)
+    rooms = camera_names.name_rooms([cls])
+    names = {camera: camera_names.name_camera(camera, rooms) for camera in lines}
+    alerts = [a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)]
+    said = [(a.since, f"{v.t(f'web.alert.{a.kind.value}')}: {a.first_message}") for a in alerts]
+    expected = cls.expected_on(day, session)
     v.note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
     return v.page(
         "half_day.html",
@@ -69,13 +74,16 @@ def show_half_day(v: PageVisit) -> Response:
         axis=axis,
         shown=shown,
         a=shown.body,
-        expected=cls.expected_on(day, session),
+        expected=expected,
         lines=lines,
+        names=names,
+        time_line=time_line,
+        strip=time_line.build_player_time_line(shown.half.curve, lessons, expected, axis, lines, names, said),
         gaps=book.gaps,
         missing=book.total(),
         charts=charts,
-        curve=charts.build_curve(shown.half.curve, lessons, cls.expected_on(day, session), axis),
-        alerts=[a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)],
+        curve=charts.build_curve(shown.half.curve, lessons, expected, axis),
+        alerts=alerts,
         playing=_playing(v, cls, day, session),
         first=lessons[0].start.astimezone(zone),
         last=lessons[-1].end.astimezone(zone),
