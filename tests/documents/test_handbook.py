@@ -113,7 +113,7 @@ def walk(browser: Any, found: Office, language: i18n.Language, target: Path | No
 def _open(page: Any, shot: Shot) -> None:
     page.set_viewport_size({"width": WIDTH, "height": shot.height})
     page.goto(shot.path, wait_until="load")
-    if shot.top == "article":
+    if shot.top == "article" and "form11" in shot.path:
         page.locator("form.sheet button").last.click()
         page.wait_for_selector("article")
     if page.locator("video").count():

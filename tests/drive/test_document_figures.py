@@ -143,8 +143,8 @@ def test_form_11(made: Made) -> None:
     found = re.search(r'name="video"[^>]*>([^<]*)<', page)
     assert found
     said = html.unescape(found[1])
-    assert said.startswith("完整：否，缺失 cam1 09:30:00–10:30:00 摄像机离线；cam2 10:00:00–11:00:00 ")
-    assert said.splitlines()[0].endswith("；教室没有任何机位录像：理论教室 30 分钟、车间 15 分钟")
+    assert said.startswith("不完整，缺失：理论教室 cam1 09:30:00–10:30:00 摄像机离线；理论教室 cam2 10:00:00–11:00:00 ")
+    assert said.splitlines()[0].endswith("；教室没有任何机位录像的时间：理论教室 30 分钟、车间 15 分钟")
 
 
 def test_the_sheet_and_the_archive_list(made: Made) -> None:

@@ -154,7 +154,7 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: ClipBox) -> None:
         ((ID, "--random", "3", "--seconds", "3600", "--seed", "x"), 2, "not enough lesson time"),
         ((ID, "--random", "1000", "--seconds", "60", "--seed", "x"), 2, "not enough lesson time"),
         ((ID, "--random", "1001", "--seconds", "1", "--seed", "x"), 2, "at most 1000"),
-        ((ID, "--random", "x"), 2, "invalid int"),
+        ((ID, "--random", "x"), 2, "'x' is no value for --random"),
         ((os.fsdecode("班".encode("gbk")), *SPAN), 2, "no UTF-8 text"),
         ((ID, *SPAN, "--why", os.fsdecode("检查".encode("gbk"))), 2, "no UTF-8 text"),
         ((ID, *SPAN, "--camera", os.fsdecode(b"\xbc")), 2, "no UTF-8 text"),
