@@ -5,6 +5,7 @@ All SQL of the project is in this package, one module per group of tables.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
@@ -63,6 +64,11 @@ class Catalog:
         self.accounts = Accounts(self.store, AccountNotifier(self.store, self.alerts, self.events, self.audit))
         self.origins = Origins(self.store)
         self.witnesses = Witnesses(self.store)
+
+    def state_batches(self, at: datetime) -> None:
+        """State segments and looks that wait for their batch."""
+        self.segments.state(at)
+        self.looks.state(at)
 
     def close(self) -> None:
         self.store.close()

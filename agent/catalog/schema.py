@@ -234,6 +234,13 @@ def m013_statements(db: Database) -> None:
             db.execute(statement)
 
 
+@migrations()
+def m014_segment_batches(db: Database) -> None:
+    """Add whether a finished segment was stated; rows of earlier versions are not stated any more."""
+    db.execute("alter table segments add column stated integer not null default 1")
+    db.execute("create index segments_unstated on segments (id) where stated = 0")
+
+
 _STATEMENTS = """
 create table statements (
     id integer primary key autoincrement, log text not null, number integer not null, previous text not null,

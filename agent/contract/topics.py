@@ -108,7 +108,13 @@ TOPICS = (
         retained=True,
     ),
     Topic("agent", "agent", "The agent started or stopped", AgentStatement, "tellAgent"),
-    Topic("segment", "segment/{camera_id}", "A segment is finished", SegmentStatement, "tellSegment"),
+    Topic(
+        "segment",
+        "segment/{class_id}/{date}/{session}",
+        "Segments of a half-day that were finished, each minute",
+        SegmentStatement,
+        "tellSegment",
+    ),
     Topic(
         "looks",
         "looks/{class_id}/{date}/{session}",

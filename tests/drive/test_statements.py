@@ -76,6 +76,10 @@ def root(box: DriveSite) -> sqlite3.Connection:
     return db
 
 
+def forge(item: dict[str, object], row: sqlite3.Row) -> dict[str, object]:
+    return item | {name: row[name] for name in ("sha256", "bytes")}
+
+
 def tell_anew(box: DriveSite) -> None:
     """Make the log agree with the forged rows: hashed again from the first statement that they contradict, journal too."""
     db = root(box)
@@ -84,8 +88,8 @@ def tell_anew(box: DriveSite) -> None:
     for row in db.execute("select * from statements order by number").fetchall():
         data = json.loads(row["data"])
         forged = dict(data)
-        if row["type"] == "segment" and data["path"] in segments:
-            forged |= {name: segments[data["path"]][name] for name in ("sha256", "bytes")}
+        if row["type"] == "segment":
+            forged["items"] = [forge(item, segments[f"{data['folder']}/{item['path']}"]) for item in data["items"]]
         if row["type"] == "journal" and first:
             forged |= {"drive_id": "another"}
         if forged == data and not first:
@@ -480,7 +484,7 @@ def test_what_the_catalog_has_pruned_is_named_by_the_drive_that_begins_later(box
     bureau.hear(box.catalog)
     Journal(box.catalog, box.clock, box.catalog.zone).complete(box.drive)
     bureau.hear(box.catalog)
-    assert box.catalog.statements.prune(at("23:00", DAY)) > 3
+    assert box.catalog.statements.prune(at("23:00", DAY)) >= 3
     newest = box.catalog.statements.current()
     second = new_drive(tmp_path / "second", box.clock, box.key_dir, "二号盘")
     box.know(second)
