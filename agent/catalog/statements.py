@@ -111,6 +111,22 @@ class Statements:
             yield from map(to_statement, rows)
             first = rows[-1]["number"] + 1
 
+    def list_range(self, log: str, first: int, last: int) -> list[Statement]:
+        """Return the stored statements of a log with numbers from `first` to `last`, in order; pruned ones are missing."""
+        rows = self._store.rows(
+            "select * from statements where log = ? and number >= ? and number <= ? order by number", [log, first, last]
+        )
+        return [to_statement(row) for row in rows]
+
+    def find_held(self, log: str) -> int | None:
+        """Return the lowest number that the drive in use does not hold yet; None where nothing waits for a drive."""
+        row = self._store.row(
+            "select min(number) as n from statements where log = ? and id in (select row from changes where name ="
+            " 'statements') and not exists (select 1 from facts where name = 'journal.idle')",
+            [log],
+        )
+        return int(row["n"]) if row and row["n"] is not None else None
+
     def last_of(self, name: str, subject: str) -> Statement | None:
         """Return the newest stored statement of a kind and subject."""
         row = self._store.row(

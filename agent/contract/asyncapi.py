@@ -89,13 +89,13 @@ def _operation(topic: Topic) -> Schema:
         "channel": {"$ref": f"#/channels/{topic.channel}"},
         "bindings": {"mqtt": {"qos": 1, "retain": topic.retained}},
     }
-    if topic.channel == "request":
+    if topic.address.startswith("request/"):
         made["reply"] = {
             "address": {
                 "location": "$message.header#/responseTopic",
                 "description": "MQTT 5 response topic, with the correlation data of the request",
             },
-            "channel": {"$ref": "#/channels/response"},
+            "channel": {"$ref": f"#/channels/{topic.channel.replace('request', 'response')}"},
         }
     return made
 

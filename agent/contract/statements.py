@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from agent.contract.recordings import GapBody
-from agent.contract.values import DateText, Id, NonEmpty, SessionText, Sha256, TimeText, Whole
+from agent.contract.values import DateText, Id, JsonObject, NonEmpty, SessionText, Sha256, TimeText, Whole
 from agent.core.stated_segment import MOST_IN_BATCH
 
 LogId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="ID of a statement log")]
@@ -141,4 +141,20 @@ class WitnessBody(TypedDict):
     text: Annotated[str, Field(max_length=4096, description="Exactly what is signed, ending in a line feed")]
     signature: Annotated[
         str, Field(max_length=8192, description="OpenSSH signature of `text`, namespace site-agent-witness")
+    ]
+
+
+class StatementsResult(TypedDict):
+    """Statements asked for, in order and without a hole."""
+
+    log: LogId
+    statements: Annotated[
+        list[JsonObject],
+        Field(
+            min_length=1,
+            description="The messages as they were sent, CloudEvents with `replayed`, each with its own id",
+        ),
+    ]
+    next: Annotated[
+        StatementNumber | None, Field(description="Ask again from this number on; null where the answer has all")
     ]

@@ -7,11 +7,19 @@ from typing import Literal
 
 from agent.contract.alerts import AlertBody
 from agent.contract.attendance import AttendanceMessage
-from agent.contract.box import ChainBody, FailureAnswer, HeartbeatBody, RefusalBody, StateBody, SuccessAnswer
+from agent.contract.box import (
+    ChainBody,
+    FailureAnswer,
+    HeartbeatBody,
+    RefusalBody,
+    StateBody,
+    StatementsAnswer,
+    SuccessAnswer,
+)
 from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
-from agent.contract.requests import RequestParameters
+from agent.contract.requests import RequestParameters, StatementsParameters
 from agent.contract.statements import (
     AgentStatement,
     DriveStatement,
@@ -130,6 +138,15 @@ TOPICS = (
         "error", "error", "A message from the bureau's side was refused, and nothing changed", RefusalBody, "tellError"
     ),
     Topic(
+        "responseStatements",
+        "response/statements",
+        "The answer to the request for statements",
+        StatementsAnswer | FailureAnswer,
+        None,
+        event="response",
+        file="response-statements",
+    ),
+    Topic(
         "response",
         "response/{name}",
         "The answer to a request",
@@ -154,6 +171,15 @@ TOPICS = (
         "takeWitness",
         retained=True,
         direction="receive",
+    ),
+    Topic(
+        "requestStatements",
+        "request/statements",
+        "Ask for statements that did not come, by number",
+        StatementsParameters,
+        "takeStatementsRequest",
+        direction="receive",
+        file="request-statements",
     ),
     Topic(
         "request",
