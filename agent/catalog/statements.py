@@ -119,9 +119,9 @@ class Statements:
         return [to_statement(row) for row in rows]
 
     def find_held(self, log: str) -> int | None:
-        """Return the lowest number that the drive in use does not hold yet; None where nothing waits for a drive."""
+        """Return the lowest number that has not left the box, as the drive in use does not hold it yet; None without one."""
         row = self._store.row(
-            "select min(number) as n from statements where log = ? and id in (select row from changes where name ="
+            "select min(number) as n from statements where log = ? and told = 0 and id in (select row from changes where name ="
             " 'statements') and not exists (select 1 from facts where name = 'journal.idle')",
             [log],
         )
