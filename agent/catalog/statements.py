@@ -27,6 +27,8 @@ from agent.core.statement_model import (
 STATEMENTS_KEPT = timedelta(days=30)
 """Statements that a drive holds and the broker has acknowledged stay this long."""
 _PAGE = 1000
+_COMPARED = ("gaps", "papers", "journal")
+"""Kinds that are stated again only where they differ from the last statement of their subject."""
 
 
 class Statements:
@@ -154,17 +156,20 @@ class Statements:
     def prune(self, before: datetime) -> int:
         """Delete statements that a drive holds and the broker has, older than `before`; return how many.
 
-        Those of the newest retained messages stay, as they are sent again to a broker that lost its data.
+        Those of the newest retained messages stay, as they are sent again to a broker that lost its data; and the newest of
+        each subject that is compared before it is stated again. What no drive holds or nobody has acknowledged stays, so
+        the catalog never forgets what is nowhere else.
         """
+        compared = ", ".join("?" for _ in _COMPARED)
         with self._store.write() as db:
             cursor = db.execute(
-                "delete from statements where told = 1 and made_at < ?"
+                "delete from statements where told = 1 and made_at < ?"  # noqa: S608 - marks only
                 " and event_id not in (select event_id from retained)"
                 " and event_id not in (select event_id from outbox)"
                 " and id not in (select row from changes where name = 'statements')"
-                " and id not in (select max(id) from statements group by subject, type)"
+                f" and id not in (select max(id) from statements where type in ({compared}) group by subject, type)"
                 " and number < (select number from logs where logs.log = statements.log)",
-                [clocks.format_utc(before)],
+                [clocks.format_utc(before), *_COMPARED],
             )
             return int(cursor.rowcount)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from agent.contract.classes import ClosedHalfDayBody
 from agent.contract.recordings import MissingBody
 from agent.contract.values import DateText, Id, Number, OnMqtt, Seconds, SessionText, TimeText, Whole
 
@@ -106,6 +107,7 @@ class HalfDayFiguresBody(AttendanceBody):
 
 
 class HalfDayBody(HalfDayFiguresBody):
-    """The same with the time that has no video."""
+    """The same with the time that has no video, and the half-day's closing; null while it is open."""
 
     missing: MissingBody
+    closed: ClosedHalfDayBody | None

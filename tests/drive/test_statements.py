@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.__main__ import main
 from agent.core.alert_model import AlertKind
 from agent.core.errors import InputError
 from agent.core.model import Session
 from agent.core.statement_model import EVENT_TYPE, Statement, compute_statement_hash
-from agent.drive import Drive, against, keys, verify
+from agent.drive import Drive, against, keys, status, verify
 from agent.drive.journal_writer import Journal
 from agent.drive.report import VerifyReport
 from agent.drive.seal import Sealer
@@ -400,6 +401,20 @@ def test_a_countersigned_half_day_is_checked_by_ssh_keygen_alone(
     assert f"head: {head}" in text.read_text("utf-8").splitlines()
     close(box)
     assert found(box, witness=public).unwitnessed == [f"{folder(box).name}/{PM}/SHA256SUMS"]
+
+
+def test_status_counts_the_countersigned_closings(
+    box: DriveSite, bureau: Bureau, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bureau.hear(box.catalog)
+    assert [(x.closings, x.witnessed) for x in status.summarise_classes(box.drive)] == [(1, 0)]
+    close(box)
+    assert [(x.closings, x.witnessed) for x in status.summarise_classes(box.drive)] == [(2, 1)]
+    assert main(["drive", "status", str(box.drive.root), "--language", "zh"]) == 0
+    assert " 1/2 " in capsys.readouterr().out
+    text = folder(box) / AM / "SHA256SUMS.witness"
+    text.write_text(text.read_text("utf-8").replace("head: ", "head: 0"), "utf-8")
+    assert status.summarise_classes(box.drive)[0].witnessed == 0
 
 
 def test_a_countersignature_of_another_head_or_key_is_bad(box: DriveSite, bureau: Bureau) -> None:

@@ -97,9 +97,17 @@ def show_class(v: PageVisit) -> Response:
         for day, session in cls.half_days()
     ]
     v.note("view.class", cls.class_id)
-    links, signed = catalog.chain.of_class(cls.class_id), catalog.witnesses.of_class(cls.class_id)
-    witnessed = {x.head: f"{x.at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" for x in signed}
-    return v.page("class.html", cls=cls, rows=rows, links=links, witnessed=witnessed)
+    links = catalog.chain.of_class(cls.class_id)
+    return v.page("class.html", cls=cls, rows=rows, links=links, witnessed=_list_witnessed(v, cls))
+
+
+def _list_witnessed(v: PageVisit, cls: TrainingClass) -> dict[str, str]:
+    """Return who countersigned and when, by the head of the half-day."""
+    zone, found = v.site.catalog.zone, {}
+    for signed in v.site.catalog.witnesses.of_class(cls.class_id):
+        text = signed.parse()
+        found[signed.head] = f"{text.time.astimezone(zone):%Y-%m-%d %H:%M} {text.witness}"
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,8 @@ def show_half_day(v: PageVisit) -> Response:
         missing=book.total(),
         charts=charts,
         curve=charts.build_curve(shown.half.curve, lessons, cls.expected_on(day, session), axis),
+        closed=next((x for x in catalog.chain.of_class(cls.class_id) if (x.date, x.session) == (day, session)), None),
+        witnessed=_list_witnessed(v, cls),
         alerts=[a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)],
         playing=_playing(v, cls, day, session),
         first=lessons[0].start.astimezone(zone),
