@@ -183,6 +183,30 @@ def test_what_root_changes_before_the_closing_differs_from_what_was_stated(
     assert kinds(report) & {"statement_differs", "statement_missing"}
 
 
+@pytest.mark.parametrize("tidy", [False, True])
+def test_what_is_exchanged_within_the_minute_shows_against_the_journal(tmp_path: Path, tidy: bool) -> None:
+    """The rows are finished and in the journal, the batch is yet to come. `tidy`: the attacker edits the journal too."""
+    box = site(tmp_path)
+    box.half_day(box.classes[0], Session.PM)
+    box.clock.time = at("14:11")
+    closer = box.closer()
+    written = Journal(box.catalog, box.clock, box.catalog.zone)
+    written.flush(box.drive)
+    before = {s.path: s.sha256 or "" for s in box.catalog.segments.of_class("C1")}
+    exchange(box)
+    if tidy:
+        (day,) = (box.drive.root / ".site-agent/journal").glob("*.jsonl")
+        text = day.read_text("utf-8")
+        for made in box.catalog.segments.of_class("C1"):
+            text = text.replace(before[made.path], made.sha256 or "")
+        day.write_text(text, "utf-8")
+        box.clock.time = at("14:30")
+        written.complete(box.drive)  # the agent that goes on remembers what it wrote
+    box.clock.time = at("14:30")
+    assert len(closer.run_once()) == 1
+    assert kinds(found(box)) == {"statement_differs"}
+
+
 def test_a_log_rewritten_to_agree_is_not_the_one_that_left_the_building(box: DriveSite, bureau: Bureau) -> None:
     bureau.hear(box.catalog)
     exchange(box)
