@@ -17,6 +17,8 @@ from agent.core.errors import BureauError
 from agent.core.statement_model import Statement
 
 DEEPEST = 32
+TELL_REPLAYED = ("alert", "attendance")
+"""Messages whose `data` says, too, whether they are delivered late."""
 
 
 def wrap(
@@ -56,6 +58,28 @@ def wrap(
             "statementhash": statement.hash,
         }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def build_past_event(statement: Statement, source: str) -> dict[str, object]:
+    """Return the CloudEvent of a statement as it is delivered late."""
+    data = statement.data
+    if statement.name in TELL_REPLAYED and isinstance(data, dict):
+        data = {**data, "replayed": True}
+    return {
+        "specversion": "1.0",
+        "id": statement.event_id,
+        "source": source,
+        "type": statement.type,
+        "subject": statement.subject,
+        "time": statement.time,
+        "datacontenttype": "application/json",
+        "data": data,
+        "replayed": True,
+        "statementlog": statement.log,
+        "statementnumber": statement.number,
+        "statementprevious": statement.previous,
+        "statementhash": statement.hash,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from agent.bureau.connection import BrokerConnection
-from agent.bureau.envelope import wrap
+from agent.bureau.envelope import TELL_REPLAYED, wrap
 from agent.bureau.options import BureauOptions
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.catalog import Catalog, OutboxMessage
@@ -24,7 +24,6 @@ from agent.core.clock import Clock
 from agent.core.errors import BureauError
 
 log = logging.getLogger(__name__)
-_TELL_REPLAYED = ("alert", "attendance")
 _PACKET_OVERHEAD = 256
 _UNHELD_S = 60.0
 
@@ -170,7 +169,7 @@ class OutboxSender:
             return b""
         replayed = message.seq > 0 and self._is_late(message)
         data = message.data
-        if message.type in _TELL_REPLAYED and isinstance(data, dict):
+        if message.type in TELL_REPLAYED and isinstance(data, dict):
             data = {**data, "replayed": replayed}
         return wrap(
             event_id=message.event_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping
 
-from agent.contract.requests import NAMES, PARAMETERS, Invalid, RequestParameters, validate
+from agent.contract.requests import PARAMETERS, Invalid, RequestParameters, list_parameter_names, validate
 from agent.contract.values import is_day
 from agent.core.errors import BureauError
 
@@ -22,7 +22,9 @@ def check_request(name: str, body: Mapping[str, object]) -> None:
     else:
         return
     if fault.kind == "unknown":
-        raise BureauError("bureau.unknown_key", key=shorten_for_log(fault.key), known=", ".join(NAMES))
+        raise BureauError(
+            "bureau.unknown_key", key=shorten_for_log(fault.key), known=", ".join(list_parameter_names(name))
+        )
     if fault.kind == "missing":
         raise BureauError("bureau.missing_key", key=fault.key)
     raise BureauError("bureau.bad_value", key=fault.key, value=shorten_for_log(body[fault.key]))

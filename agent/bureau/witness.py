@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from agent.bureau.hole_inquiry import MOST_INQUIRIES, HoleInquiry, Inquiry, list_answered_events
 from agent.contract.statements import WitnessBody
 from agent.contract.topics import ROOT, TYPE
 from agent.core.model import Session, is_id
@@ -48,13 +49,19 @@ class Countersignature:
 
 @dataclass(slots=True)
 class _BoxMemory:
-    """What is remembered of one box. `heads` by class and sequence; `due` are closed half-days not yet signed."""
+    """What is remembered of one box. `heads` by class and sequence; `due` are closed half-days not yet signed.
+
+    `online` is what its `state` said last, `up_since` when it came back, on the monotonic clock.
+    """
 
     observer: LogObserver = field(default_factory=LogObserver)
     heads: dict[tuple[str, int], str] = field(default_factory=dict)
     due: list[Statement] = field(default_factory=list)
     signed: set[tuple[str, int]] = field(default_factory=set)
     seen: set[tuple[str, int]] = field(default_factory=set)
+    inquiry: HoleInquiry = field(default_factory=HoleInquiry)
+    online: bool = True
+    up_since: float = 0.0
 
 
 class Witness:
@@ -91,15 +98,38 @@ class Witness:
             return []
         memory = self._boxes.setdefault(box, _BoxMemory())
         statement = parse_statement(event)
-        if statement is None:
-            return self._take_heartbeat(box, memory, event) if parts[3] == "heartbeat" else []
-        return self._take_statement(box, memory, statement, event, retained=retained)
+        if statement is not None:
+            return self._take_statement(box, memory, statement, event, retained=retained)
+        if parts[3] == "heartbeat":
+            return self._take_heartbeat(box, memory, event)
+        if parts[3] == "state":
+            data = event.get("data")
+            self._take_state(memory, online=isinstance(data, dict) and data.get("state") == "online")
+        if parts[3:] == ["response", "statements"]:
+            return self._take_answer(box, memory, event)
+        return []
+
+    def _take_state(self, memory: _BoxMemory, *, online: bool) -> None:
+        """Note whether the box is connected: what a box that is away has not sent is not a hole."""
+        if online and not memory.online:
+            memory.up_since = self._monotonic()
+        memory.online = online
+
+    def _take_answer(self, box: str, memory: _BoxMemory, event: Mapping[str, object]) -> list[WitnessAlarm]:
+        """Take in statements that the box sent again because they were asked for."""
+        alarms = []
+        for found in list_answered_events(event):
+            statement = parse_statement(found)
+            if statement is not None:
+                alarms += self._take_statement(box, memory, statement, found, retained=False)
+        return alarms
 
     def _take_heartbeat(self, box: str, memory: _BoxMemory, event: Mapping[str, object]) -> list[WitnessAlarm]:
         data = event.get("data")
         newest = parse_position(data.get("statements")) if isinstance(data, dict) else None
         if newest is None or event.get("replayed"):
             return []
+        self._take_state(memory, online=True)
         return [_alarm(box, fault) for fault in memory.observer.find_step_back(newest)]
 
     def _take_statement(
@@ -134,7 +164,25 @@ class Witness:
     def find_holes(self) -> list[WitnessAlarm]:
         """Return holes that are open too long; call it while the link to the broker is up."""
         now = self._monotonic()
-        return [_alarm(box, fault) for box, memory in self._boxes.items() for fault in memory.observer.find_hole(now)]
+        return [
+            _alarm(box, fault)
+            for box, memory in self._boxes.items()
+            if memory.online
+            for fault in memory.observer.find_hole(now, memory.up_since)
+        ]
+
+    def list_inquiries(self) -> list[Inquiry]:
+        """Return the requests for missing statements that are due; each hole is asked for before it becomes an alarm."""
+        now = self._monotonic()
+        found = []
+        for box, memory in self._boxes.items():
+            missing = memory.observer.find_missing() if memory.online else None
+            body = memory.inquiry.ask(missing, now) if missing else None
+            if body is not None:
+                found.append(Inquiry(f"{ROOT}/{box}/request/statements", body))
+            if len(found) >= MOST_INQUIRIES:
+                break
+        return found
 
     def sign_due(self) -> Iterator[Countersignature]:
         """Yield a countersignature for each closed half-day up to which the whole log has come. Raises DriveError."""

@@ -56,6 +56,8 @@ def _serve(
             message = connection.inbox.popleft()
             for alarm in witness.take(message.topic, message.payload, retained=message.retained):
                 report(alarm)
+        for asked in witness.list_inquiries():
+            connection.publish(asked.topic, json.dumps(asked.body).encode(), retain=False)
         for alarm in witness.find_holes():
             report(alarm)
         for found in witness.sign_due():

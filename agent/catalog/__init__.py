@@ -5,6 +5,7 @@ All SQL of the project is in this package, one module per group of tables.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from zoneinfo import ZoneInfo
@@ -67,6 +68,11 @@ class Catalog:
         self.witnesses = Witnesses(self.store)
         self.sign_ins = SignIns(self.store, self.facts)
         self.drive_changes = DriveChanges(self.facts)
+
+    def state_batches(self, at: datetime) -> None:
+        """State segments and looks that wait for their batch."""
+        self.segments.state(at)
+        self.looks.state(at)
 
     def close(self) -> None:
         self.store.close()

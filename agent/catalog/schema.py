@@ -234,6 +234,13 @@ def m013_statements(db: Database) -> None:
             db.execute(statement)
 
 
+@migrations()
+def m014_segment_batches(db: Database) -> None:
+    """Add whether a finished segment was stated; rows of earlier versions are not stated any more."""
+    db.execute("alter table segments add column stated integer not null default 1")
+    db.execute("create index segments_unstated on segments (id) where stated = 0")
+
+
 _STATEMENTS = """
 create table statements (
     id integer primary key autoincrement, log text not null, number integer not null, previous text not null,
@@ -262,7 +269,7 @@ create table witnesses (
 
 
 @migrations()
-def m014_sign_ins(db: Database) -> None:
+def m015_sign_ins(db: Database) -> None:
     """Add counts of sign-ins and sign-outs by half-day, as the institution states them; no names."""
     db.execute(
         "create table sign_ins (class_id text not null, date text not null, session text not null, signed_in integer,"

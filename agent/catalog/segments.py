@@ -1,7 +1,8 @@
 """Segments: recorded files.
 
-A row is inserted as `open` when its file is opened; `finished` is the last step, after the file is complete. It is stated
-to the bureau in the same transaction, so a file exchanged later differs from what was told when it was recorded.
+A row is inserted as `open` when its file is opened; `finished` is the last step, after the file is complete. Finished
+segments are stated to the bureau in batches of about a minute, so a file exchanged later differs from what was told when it
+was recorded. A row waits (`stated` 0) from the transaction that finishes it, so a kill before the batch loses nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from agent.catalog.base import CatalogStore, Row, parse_moment
 from agent.catalog.outbox import Outbox
 from agent.core import clock as clocks
 from agent.core.model import Segment, Session
+from agent.core.stated_segment import MOST_IN_BATCH
 
 if TYPE_CHECKING:
-    from agent.contract.statements import SegmentStatement
+    from agent.contract.statements import SegmentItem, SegmentStatement
 
 
 class Segments:
@@ -38,22 +40,36 @@ class Segments:
             return int(cursor.lastrowid or 0)
 
     def finish(self, segment_id: int, *, end: datetime, size: int, sha256: str) -> None:
-        """Mark a segment as finished and state it; its file must be complete, renamed and synced."""
+        """Mark a segment as finished, to be stated with the next batch; its file must be complete, renamed and synced."""
         with self._store.write() as db:
             db.execute(
-                "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ? where id = ?",
+                "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ?, stated = 0 where id = ?",
                 [clocks.format_utc(end), size, sha256, segment_id],
             )
-            found = self.get(segment_id)
-            if found is None:
-                return
-            data = build_segment_statement(found, self._zone)
-            made = self._outbox.put(f"segment/{found.camera_id}", "segment", data, end)
-            assert made is not None
-            db.execute(
-                "update segments set statement = ? where id = ?",
-                [f"{made.log}:{made.number}:{made.hash}", segment_id],
-            )
+
+    def state(self, at: datetime) -> int:
+        """State the segments finished since the last call, batches of a half-day and drive; return how many segments."""
+        waiting = "from segments where stated = 0 and state = 'finished'"
+        if self._store.row(f"select 1 {waiting} limit 1") is None:
+            return 0
+        with self._store.write() as db:
+            rows = self._store.rows(f"select * {waiting} order by id")
+            groups: dict[tuple[str, str, str, str, str], list[Segment]] = {}
+            for found in map(_to_segment, rows):
+                key = (found.class_id, found.date.isoformat(), found.session.value, found.drive_id)
+                groups.setdefault((*key, _split_path(found.path)[0]), []).append(found)
+            for whole in groups.values():
+                for items in (whole[n : n + MOST_IN_BATCH] for n in range(0, len(whole), MOST_IN_BATCH)):
+                    data = build_segment_statement(items, self._zone)
+                    topic = f"segment/{data['class_id']}/{data['date']}/{data['session']}"
+                    made = self._outbox.put(topic, "segment", data, at)
+                    assert made is not None
+                    place = f"{made.log}:{made.number}:{made.hash}"
+                    for item in items:
+                        db.execute(
+                            "update segments set stated = 1, statement = ? where id = ?", [place, item.segment_id]
+                        )
+        return len(rows)
 
     def rename(self, segment_id: int, path: str) -> None:
         """Change the final path of an open row."""
@@ -138,18 +154,26 @@ class Segments:
         return int(row["n"]) if row else 0
 
 
-def build_segment_statement(segment: Segment, zone: ZoneInfo) -> SegmentStatement:
-    """Build the contract's object for a finished segment, times in `zone`."""
+def build_segment_statement(items: Sequence[Segment], zone: ZoneInfo) -> SegmentStatement:
+    """Build the contract's object for finished segments of one half-day and drive, times in `zone`."""
+    first = items[0]
+    return {
+        "class_id": first.class_id,
+        "date": first.date.isoformat(),
+        "session": first.session.value,
+        "drive_id": first.drive_id,
+        "folder": _split_path(first.path)[0],
+        "items": [_build_item(item, zone) for item in items],
+    }
+
+
+def _build_item(segment: Segment, zone: ZoneInfo) -> SegmentItem:
     assert segment.end is not None and segment.bytes is not None and segment.sha256 is not None
     since = segment.unchecked_since
     return {
-        "class_id": segment.class_id,
-        "date": segment.date.isoformat(),
-        "session": segment.session.value,
         "room_id": segment.room_id,
         "camera_id": segment.camera_id,
-        "drive_id": segment.drive_id,
-        "path": segment.path,
+        "path": _split_path(segment.path)[1],
         "start": clocks.format_local(segment.start, zone),
         "end": clocks.format_local(segment.end, zone),
         "bytes": segment.bytes,
@@ -158,6 +182,12 @@ def build_segment_statement(segment: Segment, zone: ZoneInfo) -> SegmentStatemen
         "unchecked_since": clocks.format_local(since, zone) if since else None,
         "clock": segment.trust,
     }
+
+
+def _split_path(path: str) -> tuple[str, str]:
+    """Return (folder of the half-day, camera's folder and file name) of a segment's path."""
+    parts = path.split("/")
+    return "/".join(parts[:-2]), "/".join(parts[-2:])
 
 
 def _to_values(segment: Segment) -> dict[str, object]:

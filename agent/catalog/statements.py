@@ -27,6 +27,8 @@ from agent.core.statement_model import (
 STATEMENTS_KEPT = timedelta(days=30)
 """Statements that a drive holds and the broker has acknowledged stay this long."""
 _PAGE = 1000
+_COMPARED = ("gaps", "papers", "journal")
+"""Kinds that are stated again only where they differ from the last statement of their subject."""
 
 
 class Statements:
@@ -111,6 +113,22 @@ class Statements:
             yield from map(to_statement, rows)
             first = rows[-1]["number"] + 1
 
+    def list_range(self, log: str, first: int, last: int) -> list[Statement]:
+        """Return the stored statements of a log with numbers from `first` to `last`, in order; pruned ones are missing."""
+        rows = self._store.rows(
+            "select * from statements where log = ? and number >= ? and number <= ? order by number", [log, first, last]
+        )
+        return [to_statement(row) for row in rows]
+
+    def find_held(self, log: str) -> int | None:
+        """Return the lowest number that has not left the box, as the drive in use does not hold it yet; None without one."""
+        row = self._store.row(
+            "select min(number) as n from statements where log = ? and told = 0 and id in (select row from changes where name ="
+            " 'statements') and not exists (select 1 from facts where name = 'journal.idle')",
+            [log],
+        )
+        return int(row["n"]) if row and row["n"] is not None else None
+
     def last_of(self, name: str, subject: str) -> Statement | None:
         """Return the newest stored statement of a kind and subject."""
         row = self._store.row(
@@ -138,17 +156,20 @@ class Statements:
     def prune(self, before: datetime) -> int:
         """Delete statements that a drive holds and the broker has, older than `before`; return how many.
 
-        Those of the newest retained messages stay, as they are sent again to a broker that lost its data.
+        Those of the newest retained messages stay, as they are sent again to a broker that lost its data; and the newest of
+        each subject that is compared before it is stated again. What no drive holds or nobody has acknowledged stays, so
+        the catalog never forgets what is nowhere else.
         """
+        compared = ", ".join("?" for _ in _COMPARED)
         with self._store.write() as db:
             cursor = db.execute(
-                "delete from statements where told = 1 and made_at < ?"
+                "delete from statements where told = 1 and made_at < ?"  # noqa: S608 - marks only
                 " and event_id not in (select event_id from retained)"
                 " and event_id not in (select event_id from outbox)"
                 " and id not in (select row from changes where name = 'statements')"
-                " and id not in (select max(id) from statements group by subject, type)"
+                f" and id not in (select max(id) from statements where type in ({compared}) group by subject, type)"
                 " and number < (select number from logs where logs.log = statements.log)",
-                [clocks.format_utc(before)],
+                [clocks.format_utc(before), *_COMPARED],
             )
             return int(cursor.rowcount)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from agent.catalog.base import CatalogStore, Row
 from agent.core import clock as clocks
+from agent.core.witness_text import WitnessText, parse_witness_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class StoredWitness:
     text: str
     signature: str
     drive_id: str = ""
+
+    def parse(self) -> WitnessText:
+        """Return what the text says; only texts that can be read are stored."""
+        return parse_witness_text(self.text)
 
 
 class Witnesses:

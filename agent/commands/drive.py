@@ -154,6 +154,7 @@ def _print_status(
             _format_day(x.last) or "",
             str(x.half_days),
             str(x.unclosed),
+            f"{x.witnessed}/{x.closings}",
             f"{x.bytes / _GIGABYTE:.2f}",
             i18n.translate("drive.state.sealed") if x.sealed else "",
         )

@@ -68,7 +68,7 @@ _PARAMETERS: Schema = {
     "date": {"description": "The site's calendar day, YYYY-MM-DD"},
     "session": {"description": "Half-day", "enum": [session.value for session in Session]},
     "kind": {"description": "Alert kind, as in schemas/common.json"},
-    "name": {"description": "Request", "examples": ["count", "gaps", "clip"]},
+    "name": {"description": "Request", "examples": ["count", "gaps", "clip", "statements"]},
 }
 
 
@@ -89,13 +89,13 @@ def _operation(topic: Topic) -> Schema:
         "channel": {"$ref": f"#/channels/{topic.channel}"},
         "bindings": {"mqtt": {"qos": 1, "retain": topic.retained}},
     }
-    if topic.channel == "request":
+    if topic.address.startswith("request/"):
         made["reply"] = {
             "address": {
                 "location": "$message.header#/responseTopic",
                 "description": "MQTT 5 response topic, with the correlation data of the request",
             },
-            "channel": {"$ref": "#/channels/response"},
+            "channel": {"$ref": f"#/channels/{topic.channel.replace('request', 'response')}"},
         }
     return made
 

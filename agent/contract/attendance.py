@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from agent.contract.classes import ClosedHalfDayBody
 from agent.contract.recordings import MissingBody
 from agent.contract.values import DateText, Id, Number, OnMqtt, Seconds, SessionText, TimeText, Whole
 
@@ -116,7 +117,8 @@ class SignInsBody(TypedDict):
 
 
 class HalfDayBody(HalfDayFiguresBody):
-    """The same with the time that has no video, and the sign-ins; `signed` is null where nobody entered any."""
+    """The same with the time without video, the sign-ins (null where there are none), and the closing (null while open)."""
 
     missing: MissingBody
     signed: SignInsBody | None
+    closed: ClosedHalfDayBody | None

@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from agent.contract.health import ExaminationBody
-from agent.contract.statements import PositionBody
+from agent.contract.statements import PositionBody, StatementsResult
 from agent.contract.values import (
     DateText,
     Id,
@@ -107,6 +107,13 @@ class SuccessAnswer(_Answer):
 
     ok: Literal[True]
     result: JsonObject
+
+
+class StatementsAnswer(_Answer):
+    """The answer to the request `statements`."""
+
+    ok: Literal[True]
+    result: StatementsResult
 
 
 class FailureAnswer(_Answer):

@@ -57,8 +57,16 @@ class ClassHalfDayBody(TypedDict):
     missing: MissingBody
 
 
+class CountersignatureBody(TypedDict):
+    """The bureau had seen a half-day's head, and every statement of the box up to a number."""
+
+    witness: str
+    at: TimeText
+    number: Whole
+
+
 class ClosedHalfDayBody(TypedDict):
-    """A closed half-day's place in the chain of sums."""
+    """A closed half-day's place in the chain of sums, and the bureau's countersignature once it has come."""
 
     date: DateText
     session: SessionText
@@ -67,6 +75,7 @@ class ClosedHalfDayBody(TypedDict):
     head: str
     key: str
     closed_at: TimeText
+    countersigned: CountersignatureBody | None
 
 
 class ClassBody(ClassBriefBody):

@@ -179,7 +179,7 @@ def _sent_file(topic: Topic, body: Schema, definitions: Mapping[str, Schema]) ->
 
 def _received_file(topic: Topic, body: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """Write the body alone, or as a CloudEvent."""
-    name = "parameters" if topic.channel == "request" else topic.channel
+    name = "parameters" if topic.address.startswith("request/") else topic.channel
     event = _walk(build_schema(IncomingEvent), _for_mqtt)
     properties = event["properties"]
     event["properties"] = {key: drop_null(value) for key, value in properties.items()}

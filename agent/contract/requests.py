@@ -8,7 +8,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agent.contract.statements import LogId
 from agent.contract.values import ClockTimeText, Id, RecentDateText, SessionText
+from agent.core.statement_model import MAX_NUMBER
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -57,8 +59,31 @@ class ClipParameters(RequestParameters):
     to: ClockTimeText
 
 
-PARAMETERS: Mapping[str, type[RequestParameters]] = {"gaps": GapsParameters, "clip": ClipParameters}
+_Number = Annotated[int, Field(ge=1, lt=MAX_NUMBER, strict=True)]
+
+
+class StatementsParameters(BaseModel):
+    """Parameters of the request `statements`: numbers from `from` to `to`, of the current log where none is named."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    from_: _Number = Field(alias="from")
+    to: _Number
+    log: Annotated[LogId, Field(description="The current one where it is left out")] = ""
+
+
+PARAMETERS: Mapping[str, type[BaseModel]] = {
+    "gaps": GapsParameters,
+    "clip": ClipParameters,
+    "statements": StatementsParameters,
+}
 NAMES = tuple(field.alias or name for name, field in RequestParameters.model_fields.items())
+
+
+def list_parameter_names(request: str) -> tuple[str, ...]:
+    """Return the keys that a request may have."""
+    fields = PARAMETERS.get(request, RequestParameters).model_fields
+    return tuple(field.alias or name for name, field in fields.items())
 
 
 @dataclass(frozen=True, slots=True)

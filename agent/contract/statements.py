@@ -8,7 +8,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from agent.contract.recordings import GapBody
-from agent.contract.values import DateText, Id, NonEmpty, SessionText, Sha256, TimeText, Whole
+from agent.contract.values import DateText, Id, JsonObject, NonEmpty, SessionText, Sha256, TimeText, Whole
+from agent.core.stated_segment import MOST_IN_BATCH
 
 LogId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="ID of a statement log")]
 StatementNumber = Annotated[int, Field(ge=1, description="Counts from 1 in its log, without a hole")]
@@ -51,16 +52,12 @@ class AgentStatement(TypedDict):
     clock: Literal["trusted", "free", "unknown"]
 
 
-class SegmentStatement(TypedDict):
-    """A segment is finished."""
+class SegmentItem(TypedDict):
+    """One finished segment of a batch."""
 
-    class_id: Id
-    date: DateText
-    session: SessionText
     room_id: Id
     camera_id: Id
-    drive_id: NonEmpty
-    path: Annotated[NonEmpty, Field(description="Relative to the drive")]
+    path: Annotated[NonEmpty, Field(description="Below the batch's folder")]
     start: TimeText
     end: TimeText
     bytes: Whole
@@ -68,6 +65,17 @@ class SegmentStatement(TypedDict):
     serial: Annotated[str, Field(description="The recorded camera's; empty where it has not told one")]
     unchecked_since: Annotated[TimeText | None, Field(description="Its identity could not be read since then")]
     clock: Annotated[NonEmpty, Field(description="trusted, free or unknown")]
+
+
+class SegmentStatement(TypedDict):
+    """The segments of a half-day on a drive that were finished in about a minute."""
+
+    class_id: Id
+    date: DateText
+    session: SessionText
+    drive_id: NonEmpty
+    folder: Annotated[str, Field(description="Of the half-day, relative to the drive; a segment is folder/path")]
+    items: Annotated[list[SegmentItem], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
 class LooksStatement(TypedDict):
@@ -133,4 +141,20 @@ class WitnessBody(TypedDict):
     text: Annotated[str, Field(max_length=4096, description="Exactly what is signed, ending in a line feed")]
     signature: Annotated[
         str, Field(max_length=8192, description="OpenSSH signature of `text`, namespace site-agent-witness")
+    ]
+
+
+class StatementsResult(TypedDict):
+    """Statements asked for, in order and without a hole."""
+
+    log: LogId
+    statements: Annotated[
+        list[JsonObject],
+        Field(
+            min_length=1,
+            description="The messages as they were sent, CloudEvents with `replayed`, each with its own id",
+        ),
+    ]
+    next: Annotated[
+        StatementNumber | None, Field(description="Ask again from this number on; null where the answer has all")
     ]

@@ -7,11 +7,19 @@ from typing import Literal
 
 from agent.contract.alerts import AlertBody
 from agent.contract.attendance import AttendanceMessage
-from agent.contract.box import ChainBody, FailureAnswer, HeartbeatBody, RefusalBody, StateBody, SuccessAnswer
+from agent.contract.box import (
+    ChainBody,
+    FailureAnswer,
+    HeartbeatBody,
+    RefusalBody,
+    StateBody,
+    StatementsAnswer,
+    SuccessAnswer,
+)
 from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
-from agent.contract.requests import RequestParameters
+from agent.contract.requests import RequestParameters, StatementsParameters
 from agent.contract.statements import (
     AgentStatement,
     DriveStatement,
@@ -108,7 +116,13 @@ TOPICS = (
         retained=True,
     ),
     Topic("agent", "agent", "The agent started or stopped", AgentStatement, "tellAgent"),
-    Topic("segment", "segment/{camera_id}", "A segment is finished", SegmentStatement, "tellSegment"),
+    Topic(
+        "segment",
+        "segment/{class_id}/{date}/{session}",
+        "Segments of a half-day that were finished, each minute",
+        SegmentStatement,
+        "tellSegment",
+    ),
     Topic(
         "looks",
         "looks/{class_id}/{date}/{session}",
@@ -122,6 +136,15 @@ TOPICS = (
     Topic("drive", "drive", "From which statement on a drive holds the log", DriveStatement, "tellDrive"),
     Topic(
         "error", "error", "A message from the bureau's side was refused, and nothing changed", RefusalBody, "tellError"
+    ),
+    Topic(
+        "responseStatements",
+        "response/statements",
+        "The answer to the request for statements",
+        StatementsAnswer | FailureAnswer,
+        None,
+        event="response",
+        file="response-statements",
     ),
     Topic(
         "response",
@@ -148,6 +171,15 @@ TOPICS = (
         "takeWitness",
         retained=True,
         direction="receive",
+    ),
+    Topic(
+        "requestStatements",
+        "request/statements",
+        "Ask for statements that did not come, by number",
+        StatementsParameters,
+        "takeStatementsRequest",
+        direction="receive",
+        file="request-statements",
     ),
     Topic(
         "request",

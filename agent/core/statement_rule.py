@@ -23,6 +23,16 @@ class LogFault:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MissingRange:
+    """Numbers of a log that have not come; `since` is the monotonic time at which a later one did."""
+
+    log: str
+    first: int
+    last: int
+    since: float
+
+
 @dataclass(slots=True)
 class LogObserver:
     """What a receiver remembers of one box, and what it concludes from the next message.
@@ -100,16 +110,20 @@ class LogObserver:
                 return [LogFault("step_back", newest.log, newest.number)]
         return self.take_newest(newest)
 
-    def find_hole(self, now: float) -> list[LogFault]:
-        """Return the hole that is open too long, once. Call it only while the link to the broker is up."""
+    def find_missing(self) -> MissingRange | None:
+        """Return the first numbers that have not come while a later one has."""
         if self.whole is None or not self.waiting:
-            return []
-        missing = self.whole.number + 1
+            return None
         since = min(at for _, at in self.waiting.values())
-        if now - since < HOLE_AFTER_S or missing == self._hole:
+        return MissingRange(self.whole.log, self.whole.number + 1, min(self.waiting) - 1, since)
+
+    def find_hole(self, now: float, up_since: float = 0.0) -> list[LogFault]:
+        """Return the hole that is open too long, once. Call it only while the box is connected, which it is `up_since`."""
+        missing = self.find_missing()
+        if missing is None or now - max(missing.since, up_since) < HOLE_AFTER_S or missing.first == self._hole:
             return []
-        self._hole = missing
-        return [LogFault("hole", self.whole.log, missing)]
+        self._hole = missing.first
+        return [LogFault("hole", missing.log, missing.first)]
 
 
 def _cause(statement: Statement) -> str:

@@ -13,26 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.core.errors import InputError
+from agent.core.stated_segment import StatedSegment, list_stated_segments
 from agent.core.statement_model import Statement, parse_statement
 from agent.drive import files, journal
 from agent.drive.drive_log import DriveLog
 from agent.drive.identity import Drive
 from agent.drive.report import VerifyReport, describe_problem
 
-_LISTED_KINDS = ("segment", "chain")
-
 
 @dataclass(slots=True)
 class BureauList:
     """The statements of a list.
 
-    `hashes` are by log and number; `segments` and `heads` state one; `drives` names the drive of those that are about one;
-    `forks` are numbers with two statements.
+    `hashes` are by log and number; `segments` are those of all batches, `heads` state one; `drives` names the drive of those
+    that are about one; `forks` are numbers with two statements.
     """
 
     hashes: dict[tuple[str, int], str] = field(default_factory=dict)
     drives: dict[tuple[str, int], str] = field(default_factory=dict)
-    segments: list[Statement] = field(default_factory=list)
+    segments: list[StatedSegment] = field(default_factory=list)
     heads: list[Statement] = field(default_factory=list)
     forks: list[tuple[str, int]] = field(default_factory=list)
 
@@ -55,9 +54,8 @@ def read_bureau_list(file: Path) -> BureauList:
                 continue
             if isinstance(statement.data, dict) and "drive_id" in statement.data:
                 found.drives[key] = str(statement.data["drive_id"])
-            if statement.name == "segment":
-                found.segments.append(statement)
-            elif statement.name == "chain":
+            found.segments += list_stated_segments(statement)
+            if statement.name == "chain":
                 found.heads.append(statement)
     except OSError as error:
         raise InputError("drive.bad_list", file=file, detail=error.strerror or error) from None
@@ -85,9 +83,9 @@ def check_against(drive: Drive, report: VerifyReport, log: DriveLog, listed: Bur
         report.add("against_missing", journal.JOURNAL_FOLDER, describe_problem("against_other_log"))
     for name in sorted(shared):
         _check_log(drive, report, log, listed, name)
-    for statement in listed.segments:
-        if statement.log not in shared:
-            _check_told_segment(drive, report, statement)
+    for segment in listed.segments:
+        if segment.place.log not in shared:
+            _check_told_segment(drive, report, segment)
     for statement in listed.heads:
         _check_head(drive, report, statement)
 
@@ -121,15 +119,11 @@ def _check_log(drive: Drive, report: VerifyReport, log: DriveLog, listed: Bureau
         )
 
 
-def _check_told_segment(drive: Drive, report: VerifyReport, statement: Statement) -> None:
+def _check_told_segment(drive: Drive, report: VerifyReport, told: StatedSegment) -> None:
     """Compare a segment that was told in a log of which this drive has nothing."""
-    data = statement.data
-    if not isinstance(data, dict) or data.get("drive_id") != drive.drive_id:
-        return
-    path = str(data.get("path"))
-    folder = path.partition("/")[0]
-    if folder in drive.class_folders():
-        report.add("against_missing", path, describe_problem("segment_gone", number=statement.number))
+    if told.drive_id == drive.drive_id and told.path.partition("/")[0] in drive.class_folders():
+        text = describe_problem("segment_gone", number=told.place.number)
+        report.add("against_missing", told.path, text)
 
 
 def _check_head(drive: Drive, report: VerifyReport, statement: Statement) -> None:

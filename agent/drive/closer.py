@@ -28,7 +28,7 @@ from agent.drive.journal_writer import ClassHalfDay, Journal
 from agent.drive.witness_files import write_waiting_witnesses
 
 log = logging.getLogger(__name__)
-_LOOKS_S = 60.0
+_BATCH_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class HalfDayCloser:
         self._complete: set[tuple[str, str, PurePosixPath]] = set()
         self._scanned: set[tuple[str, str]] = set()
         self._due = 0.0
-        self._looks_due = 0.0
+        self._batch_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
         self._due = self._clock.monotonic()
         errors = ErrorLog(log, "closing half-days: %s")
         run_every(self._clock, stop, self._options.journal_s, self._run_due, errors=errors)
         # the last seconds' rows reach the drive before it may be unplugged
-        self._looks_due = 0.0
+        self._batch_due = 0.0
         with errors:
             self._flush(last=True)
 
@@ -103,7 +103,7 @@ class HalfDayCloser:
         return drives
 
     def _flush(self, *, last: bool = False) -> None:
-        self._state_looks()
+        self._state_batches()
         for drive in self._list_drives()[:1]:
             if not drive.is_sealed():
                 drive.check()
@@ -115,17 +115,17 @@ class HalfDayCloser:
     def _sync(self, drive: Drive) -> None:
         self._mark_changed(self._journal.sync(drive))
 
-    def _state_looks(self) -> None:
-        """State the looks of the last minute."""
-        if self._clock.monotonic() >= self._looks_due:
-            self._looks_due = self._clock.monotonic() + _LOOKS_S
-            self._catalog.looks.state(self._clock.now())
+    def _state_batches(self) -> None:
+        """State the segments and looks of the last minute."""
+        if self._clock.monotonic() >= self._batch_due:
+            self._batch_due = self._clock.monotonic() + _BATCH_S
+            self._catalog.state_batches(self._clock.now())
 
     def run_once(self) -> list[ChainLink]:
         """Do everything that is due; return the half-days closed. Raises DriveError, CatalogError."""
         classes = self._classes()
         done: list[ChainLink] = []
-        self._state_looks()
+        self._state_batches()
         for number, drive in enumerate(self._list_drives()):
             if drive.is_sealed():
                 continue
@@ -255,7 +255,7 @@ class HalfDayCloser:
         key = layout.parse_half_day(half_day)
         assert key is not None
         class_id, now = layout.parse_class_id(folder), self._clock.now()
-        self._catalog.looks.state(now)
+        self._catalog.state_batches(now)
         gaps = class_gaps.find_class_gaps(self._catalog, classes, class_id, now, *key)
         stated_papers.state_gaps(self._catalog, class_id, *key, gaps, now)
         self._mark_changed(self._journal.complete(drive))

@@ -48,9 +48,19 @@ class DriveLog:
 
 
 def read_drive_log(root: Path, folders: list[str]) -> DriveLog:
-    """Read and check every statement on a drive. Raises OSError."""
+    """Read and check every statement on a drive. Raises OSError.
+
+    The journal has a finished segment's row from some seconds after its end, and again once it is stated: between the two its
+    hash may not change, nor later.
+    """
     found = DriveLog()
+    finished: dict[tuple[object, object], object] = {}
     for where, change in _rows(root, folders):
+        row = change.row
+        if change.table == "segments" and row.get("state") == "finished":
+            digest = row.get("sha256")
+            if finished.setdefault((row.get("drive_id"), row.get("path")), digest) != digest:
+                found.findings.append(("statement_differs", str(row.get("path")), "segment_rewritten"))
         if change.table != "statements":
             continue
         try:

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from agent.catalog.changes import RowChange
 from agent.core.model import Session
+from agent.core.stated_segment import list_stated_segments
 from agent.drive import chain, files, journal, layout, sums
 from agent.drive.documents.class_documents import format_attendance_row, t
 from agent.drive.drive_log import DriveLog
@@ -116,18 +117,19 @@ def _gather(drive: Drive, log: DriveLog, folder: str) -> _ClassFacts:
 
 
 def _add_stated(facts: _ClassFacts, drive: Drive, log: DriveLog, class_id: str) -> None:
-    for name in ("attendance", "segment", "gaps"):
+    for item in (x for s in log.named("segment") for x in list_stated_segments(s)):
+        if (item.class_id, item.drive_id) == (class_id, drive.drive_id):
+            facts.told.add((item.path.partition("/")[2], item.sha256))
+    for name in ("attendance", "gaps"):
         for statement in log.named(name):
             data = statement.data
             if not isinstance(data, dict) or data.get("class_id") != class_id:
                 continue
             if name == "attendance":
                 facts.add_figures(data)
-            elif name == "gaps":
+            else:
                 key = (str(data.get("date")), str(data.get("session")))
                 facts.gaps[key] = [x for item in data.get("items") or () if (x := _gap_key(item))]
-            elif data.get("drive_id") == drive.drive_id:
-                facts.told.add((str(data.get("path")).partition("/")[2], str(data.get("sha256"))))
 
 
 def _papers_rows(rows: Iterable[RowChange]) -> Iterator[RowChange]:

@@ -178,7 +178,7 @@ class Sealer:
             if self.catalog:
                 row = self.catalog.chain.last(class_id)
                 before = (row.sequence, row.head, row.drive_id) if row else before
-                self.catalog.looks.state(self.clock.now())
+                self.catalog.state_batches(self.clock.now())
                 Journal(self.catalog, self.clock, self.catalog.zone).complete(self.drive)
                 rows = self.catalog.changes.of_half_day(class_id, *key, self.drive.drive_id)
                 known = {s.path: s.sha256 or "" for s in self.catalog.segments.of_class(class_id, *key)}

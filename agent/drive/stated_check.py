@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from agent.catalog.changes import RowChange
 from agent.catalog.looks import hash_looks
 from agent.core.clock import parse_time
+from agent.core.stated_segment import StatedSegment, list_stated_segments
 from agent.core.statement_model import Statement, strip_delivery
 from agent.drive import chain, files, journal, layout, sums
 from agent.drive.drive_log import DriveLog
@@ -44,8 +45,12 @@ class StatedCheck:
         self._report = report
         self._log = log
         self._since = {s.log: parse_time(s.time) for s in log.statements.values() if s.number == 1}
+        self._segments: dict[_Key, list[StatedSegment]] = {}
+        for statement in log.named("segment"):
+            for item in list_stated_segments(statement):
+                self._segments.setdefault((item.class_id, item.date, item.session), []).append(item)
         self._by_key: dict[_Key, list[Statement]] = {}
-        for name in ("segment", "looks", "attendance"):
+        for name in ("looks", "attendance"):
             for statement in log.named(name):
                 data = statement.data if isinstance(statement.data, dict) else {}
                 key = (str(data.get("class_id")), str(data.get("date")), str(data.get("session")))
@@ -58,12 +63,14 @@ class StatedCheck:
         for half_day in chain.list_half_day_folders(class_path):
             key = layout.parse_half_day(half_day)
             assert key is not None
-            stated = self._by_key.get((class_id, key[0].isoformat(), key[1].value), [])
+            name = (class_id, key[0].isoformat(), key[1].value)
+            segments = [x for x in self._segments.get(name, []) if x.drive_id == self._drive.drive_id]
             closings = chain.list_closings(class_path, half_day)
             if closings:
-                self._check_closed(_read_half_day(self._drive, folder, half_day, closings), stated)
+                half = _read_half_day(self._drive, folder, half_day, closings)
+                self._check_closed(half, segments, self._by_key.get(name, []))
             else:
-                self._check_unclosed(f"{folder}/{half_day}", stated)
+                self._check_unclosed(f"{folder}/{half_day}", segments)
         self._check_gone(folder, class_id)
 
     def check_late_looks(self) -> None:
@@ -89,7 +96,7 @@ class StatedCheck:
                         "statement_differs", where, describe_problem("looks_differ", number=statement.number)
                     )
 
-    def _check_closed(self, half: _HalfDay, stated: list[Statement]) -> None:
+    def _check_closed(self, half: _HalfDay, segments: list[StatedSegment], stated: list[Statement]) -> None:
         positions = [c.link.statements for c in half.closings if c.link and c.link.statements]
         for place in positions:
             found = self._log.at(place)
@@ -99,28 +106,21 @@ class StatedCheck:
         if not positions:
             self._report.leave_out("statements", half.where)
             return
-        self._check_segments(half, [s for s in stated if s.name == "segment"])
+        self._check_segments(half, segments)
         self._check_looks(half, [s for s in stated if s.name == "looks"])
         self._check_attendance(half, [s for s in stated if s.name == "attendance"])
 
-    def _check_segments(self, half: _HalfDay, stated: list[Statement]) -> None:
-        told: dict[str, list[Statement]] = {}
-        for statement in stated:
-            data = statement.data
-            if isinstance(data, dict) and data.get("drive_id") == self._drive.drive_id:
-                told.setdefault(str(data.get("path")), []).append(statement)
-        for path, statements in told.items():
+    def _check_segments(self, half: _HalfDay, stated: list[StatedSegment]) -> None:
+        told: dict[str, list[StatedSegment]] = {}
+        for item in stated:
+            told.setdefault(item.path, []).append(item)
+        for path, items in told.items():
             inner = "/".join(PurePosixPath(path).parts[3:])
-            listed = half.listed.get(inner)
-            digests = {str(s.data.get("sha256")) for s in statements if isinstance(s.data, dict)}
+            listed, number = half.listed.get(inner), items[-1].place.number
             if listed is None:
-                self._report.add(
-                    "statement_missing", path, describe_problem("segment_gone", number=statements[-1].number)
-                )
-            elif listed not in digests:
-                self._report.add(
-                    "statement_differs", path, describe_problem("segment_differs", number=statements[-1].number)
-                )
+                self._report.add("statement_missing", path, describe_problem("segment_gone", number=number))
+            elif listed not in {item.sha256 for item in items}:
+                self._report.add("statement_differs", path, describe_problem("segment_differs", number=number))
         known = {str(change.row.get("path")): change.row for change in half.segments}
         for inner in half.listed:
             path = f"{half.where}/{inner}"
@@ -157,43 +157,32 @@ class StatedCheck:
             if body not in told and self._is_after(change.row):
                 self._report.add("statement_differs", half.where, describe_problem("attendance_differs"))
 
-    def _check_unclosed(self, where: str, stated: list[Statement]) -> None:
+    def _check_unclosed(self, where: str, stated: list[StatedSegment]) -> None:
         """Read the segments of a half-day that has no checksum list yet: their statements have their hashes."""
-        for statement in stated:
-            data = statement.data
-            if statement.name != "segment" or not isinstance(data, dict):
-                continue
-            if data.get("drive_id") != self._drive.drive_id:
-                continue
-            path = str(data.get("path"))
+        for item in stated:
+            path, number = item.path, item.place.number
             if not path.startswith(f"{where}/") or ".." in PurePosixPath(path).parts:
                 continue
             try:
                 found = sums.hash_file(self._drive.root / path, below=self._drive.root)
                 self._report.checked += 1
             except FileNotFoundError:
-                self._report.add("statement_missing", path, describe_problem("segment_gone", number=statement.number))
+                self._report.add("statement_missing", path, describe_problem("segment_gone", number=number))
             except OSError as error:
                 self._report.add("unreadable", path, error.strerror or "")
             else:
-                if found != data.get("sha256"):
-                    self._report.add(
-                        "statement_differs", path, describe_problem("segment_differs", number=statement.number)
-                    )
+                if found != item.sha256:
+                    self._report.add("statement_differs", path, describe_problem("segment_differs", number=number))
 
     def _check_gone(self, folder: str, class_id: str) -> None:
         """Report stated segments whose half-day folder is gone from a class that is still here."""
         there = {f"{folder}/{half_day}" for half_day in chain.list_half_day_folders(self._drive.root / folder)}
-        for (found, _, _), statements in self._by_key.items():
-            for statement in statements if found == class_id else ():
-                data = statement.data
-                if statement.name == "segment" and isinstance(data, dict):
-                    path = str(data.get("path"))
-                    where = "/".join(PurePosixPath(path).parts[:3])
-                    if data.get("drive_id") == self._drive.drive_id and where not in there:
-                        self._report.add(
-                            "statement_missing", path, describe_problem("segment_gone", number=statement.number)
-                        )
+        for (found, _, _), items in self._segments.items():
+            for item in items if found == class_id else ():
+                where = "/".join(PurePosixPath(item.path).parts[:3])
+                if item.drive_id == self._drive.drive_id and where not in there:
+                    text = describe_problem("segment_gone", number=item.place.number)
+                    self._report.add("statement_missing", item.path, text)
 
 
 def check_journal_files(drive: Drive, report: VerifyReport, log: DriveLog) -> None:

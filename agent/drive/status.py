@@ -8,11 +8,15 @@ from datetime import date
 
 from agent.drive import chain, files, layout
 from agent.drive.identity import Drive, to_drive_error
+from agent.drive.witness_files import is_countersigned
 
 
 @dataclass(frozen=True, slots=True)
 class ClassOnDrive:
-    """A class folder: `last` day with video, `bytes` of all its files, `unclosed` half-days without checksum list."""
+    """A class folder: `last` day with video, `bytes` of all its files, `unclosed` half-days without checksum list.
+
+    `closings` counts checksum lists of half-days, `witnessed` those of them with a countersignature of the bureau.
+    """
 
     class_id: str
     folder: str
@@ -22,6 +26,8 @@ class ClassOnDrive:
     unclosed: int
     bytes: int
     sealed: bool
+    closings: int = 0
+    witnessed: int = 0
 
 
 def summarise_classes(drive: Drive) -> list[ClassOnDrive]:
@@ -35,6 +41,7 @@ def summarise_classes(drive: Drive) -> list[ClassOnDrive]:
 def _summarise(drive: Drive, folder: str) -> ClassOnDrive:
     path = drive.root / folder
     half_days = chain.list_half_day_folders(path)
+    closings = list(chain.list_all_closings(path))
     days = sorted(key[0] for x in half_days if (key := layout.parse_half_day(x)))
     return ClassOnDrive(
         class_id=layout.parse_class_id(folder),
@@ -45,6 +52,8 @@ def _summarise(drive: Drive, folder: str) -> ClassOnDrive:
         unclosed=sum(not chain.list_closings(path, x) for x in half_days),
         bytes=files.compute_size(path),
         sealed=drive.is_sealed(folder),
+        closings=len(closings),
+        witnessed=sum(is_countersigned(path, closed) for closed in closings),
     )
 
 

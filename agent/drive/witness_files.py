@@ -41,6 +41,16 @@ def write_waiting_witnesses(catalog: Catalog, drive: Drive) -> int:
     return written
 
 
+def is_countersigned(class_path: Path, closed: chain.HalfDayClosing) -> bool:
+    """Return whether a countersignature over this head lies beside the list; only a key says whether it is good."""
+    name = layout.build_witness_name(closed.part)
+    try:
+        raw = files.read_small_file(class_path / closed.folder / name, MAX_WITNESS, below=class_path)
+        return parse_witness_text(raw.decode("utf-8")).head == closed.head
+    except (FileNotFoundError, files.UnfitFileError, ValueError):
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class WitnessCheck:
     """A closing's countersignature.

@@ -133,6 +133,7 @@ def describe_source(catalog: Catalog, segment: Segment) -> SourceBody:
     zone, day = catalog.zone, (segment.date, segment.session)
     links = catalog.chain.of_class(segment.class_id)
     link = next((x for x in links if (x.date, x.session) == day), None)
+    newest = catalog.segments.get(segment.segment_id) or segment
     return {
         "drive_id": segment.drive_id,
         "path": segment.path,
@@ -150,7 +151,7 @@ def describe_source(catalog: Catalog, segment: Segment) -> SourceBody:
             "key": link.public_key if link else None,
         },
         "unchecked_since": clocks.format_local(segment.unchecked_since, zone) if segment.unchecked_since else None,
-        "statement": _describe_statement(segment.statement),
+        "statement": _describe_statement(newest.statement),
     }
 
 

@@ -49,12 +49,10 @@ def look_up_statements(manifest: Mapping[str, object], listed: BureauList) -> li
     sources = manifest.get("sources")
     rows = sources if isinstance(sources, list) else []
     told: dict[tuple[str, str], set[str]] = {}
-    places: dict[LogPosition, str] = {}
-    for statement in listed.segments:
-        if isinstance(statement.data, dict):
-            digest = str(statement.data.get("sha256"))
-            told.setdefault((str(statement.data.get("drive_id")), str(statement.data.get("path"))), set()).add(digest)
-            places[statement.position] = digest
+    places: dict[tuple[LogPosition, str], str] = {}
+    for segment in listed.segments:
+        told.setdefault((segment.drive_id, segment.path), set()).add(segment.sha256)
+        places[segment.place, segment.path] = segment.sha256
     found = []
     for row in rows[:_MAX_SOURCES]:
         values = row if isinstance(row, dict) else {}
@@ -63,7 +61,7 @@ def look_up_statements(manifest: Mapping[str, object], listed: BureauList) -> li
         known = told.get((drive_id, path))
         if known is None:
             state = "untold"
-        elif digest in known and (place is None or places.get(place) == digest):
+        elif digest in known and (place is None or places.get((place, path)) == digest):
             state = SOURCE_FOUND
         else:
             state = "told_otherwise"

@@ -39,6 +39,7 @@ from agent.service.metrics import MetricsServer
 from agent.service.recorders import RecorderPool
 from agent.service.request_handlers import RequestHandlers
 from agent.service.run_history import RunHistory
+from agent.service.statement_requests import StatementRequests
 from agent.service.supervisor import Supervisor
 from agent.service.watchdog import Watchdog
 from agent.settings import wiring
@@ -213,5 +214,8 @@ class App:
             version=__version__,
             classes=self._book.all,
             accept_class=lambda body: approved.accept_approval(self._catalog, body, self._clock.now()),
-            requests=RequestHandlers(self._catalog, self._clock, self._book.all, self._clips).handlers(),
+            requests={
+                **RequestHandlers(self._catalog, self._clock, self._book.all, self._clips).handlers(),
+                "statements": StatementRequests(self._catalog, self._drives.healthy, options.source).answer,
+            },
         )

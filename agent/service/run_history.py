@@ -91,6 +91,8 @@ class RunHistory:
             "last_alive": clocks.format_local(last, self._catalog.zone) if last else None,
             "clock": self._clock.trust(),
         }
+        # what a killed run had finished comes before the start, what this run has finished before its end
+        self._catalog.state_batches(now)
         self._catalog.outbox.put("agent", "agent", data, now)
 
     def run(self, stop: threading.Event) -> None:

@@ -20,6 +20,7 @@ from benchmarks.support.mqtt import CONNACK, PUBACK, connect_packet, packets, pu
 
 HOST = "127.0.0.1"
 ZONE = ZoneInfo("Asia/Shanghai")
+_SEGMENT_TOPIC = "segment/C-1/2026-11-23/am"
 
 
 @dataclass(slots=True, eq=False)
@@ -66,20 +67,25 @@ def heartbeat(cameras: int) -> bytes:
     return whole.replace(b"%", b"%%").replace(b'"ID"', b'"%b"').replace(b'"SENT"', b"%b")
 
 
-def segment_statement() -> bytes:
-    """Return a real statement of a finished segment with `%b` in place of ID and time of sending."""
+def segment_statement(cameras: int) -> bytes:
+    """Return a real statement of a minute's finished segments with `%b` in place of ID and time of sending."""
+    folder = "C-1_职业技能提升_第1班_20261123_20261210_文水县某街1号/2026-11-23/上午"
+    items = [
+        {
+            "room_id": "r1", "camera_id": f"cam{n}", "path": f"r1_cam{n}/083000.mp4",
+            "start": "2026-11-23T08:30:00.000+08:00", "end": "2026-11-23T08:35:00.040+08:00", "bytes": 150000000,
+            "sha256": "1c" * 32, "serial": f"S-{n}", "unchecked_since": None, "clock": "trusted",
+        }
+        for n in range(cameras)
+    ]  # fmt: skip
     data = {
-        "class_id": "C-1", "date": "2026-11-23", "session": "am", "room_id": "r1", "camera_id": "cam1", "drive_id": "d-7f3a",
-        "path": "C-1_职业技能提升_第1班_20261123_20261210_文水县某街1号/2026-11-23/上午/r1_cam1/083000.mp4",
-        "start": "2026-11-23T08:30:00.000+08:00", "end": "2026-11-23T08:35:00.040+08:00", "bytes": 150000000,
-        "sha256": "1c" * 32, "serial": "S-1", "unchecked_since": None, "clock": "trusted", "sent": "SENT",
+        "class_id": "C-1", "date": "2026-11-23", "session": "am", "drive_id": "d-7f3a", "folder": folder, "items": items,
+        "sent": "SENT",
     }  # fmt: skip
-    type_ = EVENT_TYPE.format(name="segment")
-    statement = Statement(
-        "4f" * 16, 123456, "2d" * 32, "3e" * 32, "ID", "segment/cam1", type_, "2026-11-23T08:35:00.040+08:00", data
-    )
+    type_, at = EVENT_TYPE.format(name="segment"), "2026-11-23T08:35:00.040+08:00"
+    statement = Statement("4f" * 16, 123456, "2d" * 32, "3e" * 32, "ID", _SEGMENT_TOPIC, type_, at, data)
     whole = wrap(
-        event_id="ID", source="/training/bench/site/box", name="segment", subject="segment/cam1", at=datetime.now(UTC),
+        event_id="ID", source="/training/bench/site/box", name="segment", subject=_SEGMENT_TOPIC, at=datetime.now(UTC),
         zone=ZONE, data=data, statement=statement,
     )  # fmt: skip
     return whole.replace(b"%", b"%%").replace(b'"ID"', b'"%b"').replace(b'"SENT"', b"%b")
@@ -88,7 +94,7 @@ def segment_statement() -> bytes:
 class SimulatedFleet:
     """All boxes in one thread with one selector. `waits` makes a box's pauses (s) between attempts to connect.
 
-    With `statements` every second message is a statement of a segment, twice as large as a heartbeat; else all are heartbeats.
+    With `statements` every second message is a statement of four segments; else all are heartbeats.
     """
 
     def __init__(self, count: int, port: int, waits: Callable[[], Iterator[float]], *, statements: bool = True) -> None:
@@ -98,7 +104,8 @@ class SimulatedFleet:
         self.selector = selectors.DefaultSelector()
         self.timers: list[tuple[float, int, Callable[[SimulatedBox], None], SimulatedBox]] = []
         self.tie = itertools.count()
-        self.templates = [("heartbeat", heartbeat(4)), *([("segment/cam1", segment_statement())] if statements else [])]
+        segments = [(_SEGMENT_TOPIC, segment_statement(4))] if statements else []
+        self.templates = [("heartbeat", heartbeat(4)), *segments]
         self.interval: float | None = None
         self.closed_loop = False
         self.sent: set[str] = set()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.bureau.envelope import build_past_event
 from agent.bureau.witness import Witness, WitnessAlarm
 from agent.bureau.witness_link import run_witness
 from agent.catalog import ChainLink
@@ -20,6 +21,7 @@ from agent.core.statement_model import LogPosition, parse_statement
 from agent.core.statement_rule import LogObserver
 from agent.core.witness_text import parse_witness_text
 from agent.drive import keys
+from agent.service.statement_requests import StatementRequests
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
 from tests.support.bureau_factory import PREFIX, BureauBox, now, options
 from tests.support.contract_check import validate
@@ -159,3 +161,91 @@ def test_a_closed_half_day_is_countersigned_and_the_box_keeps_it(tmp_path: Path,
             stop.set()
             thread.join(15)
         assert alarms == []
+
+
+def test_the_witness_asks_for_what_did_not_come_before_it_alarms(tmp_path: Path) -> None:
+    """The broker loses messages that it has acknowledged: the box has them, and sends them again when asked."""
+    keys.ensure_key(tmp_path / "key")
+    alarms: list[WitnessAlarm] = []
+    stop, clock, ahead = threading.Event(), SystemClock(), [0.0]
+    with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
+        witness = Witness(
+            tmp_path / "lists",
+            tmp_path / "key",
+            "人社局",
+            utcnow=clock.now,
+            monotonic=lambda: clock.monotonic() + ahead[0],
+        )
+        source = "/training/wenshui/site1/box1"
+        given = {"statements": lambda asked: StatementRequests(box.catalog, list, source).answer(asked)}
+        box = BureauBox(tmp_path, options(broker.port), requests=given)
+        box.alarm(1)
+        with box:
+            eventually(lambda: box.catalog.outbox.size() == 0)
+            for topic, event in [(h.topic, h.payload) for h in bureau.heard]:
+                witness.take(topic, event)
+            for number in range(2, 300):
+                box.alarm(number)
+            eventually(lambda: box.catalog.outbox.size() == 0, 30)
+            last = newest(box)
+            for found in box.catalog.statements.list_range(last.log, last.number, last.number):
+                event = json.dumps(build_past_event(found, source)).encode()
+                assert witness.take(f"{PREFIX}/{found.subject}", event) == []
+            assert witness.list_inquiries() == [] and len(alarms) == 0
+            ahead[0] = 61.0
+            thread = threading.Thread(
+                target=run_witness, args=(witness, options(broker.port), clock, stop, alarms.append)
+            )
+            thread.start()
+            try:
+                file = tmp_path / "lists/wenshui/site1/box1.jsonl"
+                eventually(lambda: file.exists() and len(file.read_bytes().splitlines()) >= last.number, 30)
+                for heard in bureau.wait(lambda: bureau.on("/response/statements")):
+                    validate(heard.topic, heard.payload)
+                for heard in bureau.on("/request/statements"):
+                    validate(heard.topic, heard.payload)
+                assert len(bureau.on("/request/statements")) >= 3, "an answer holds a hundred at most"
+                ahead[0] = 700.0
+                assert witness.find_holes() == []
+            finally:
+                stop.set()
+                thread.join(15)
+        assert alarms == []
+
+
+def test_a_hole_that_the_box_cannot_fill_is_an_alarm_and_an_offline_box_none(tmp_path: Path) -> None:
+    keys.ensure_key(tmp_path / "key")
+    seconds = [0.0]
+    clock = SystemClock()
+    witness = Witness(tmp_path / "lists", tmp_path / "key", "局", utcnow=clock.now, monotonic=lambda: seconds[0])
+    box = BureauBox(tmp_path, options(1))
+    for number in range(1, 4):
+        box.alarm(number)
+    log = newest(box).log
+    events = [
+        (f"{PREFIX}/{s.subject}", json.dumps(build_past_event(s, "/training/wenshui/site1/box1")).encode())
+        for s in box.catalog.statements.list_range(log, 1, 4)
+    ]
+    box.catalog.close()
+    state = {"type": "cn.training.site-agent.state.v1", "data": {"state": "offline"}}
+    for topic, payload in (events[0], events[1], events[3], (f"{PREFIX}/state", json.dumps(state).encode())):
+        assert witness.take(topic, payload) == []
+    seconds[0] = 5000.0
+    assert witness.find_holes() == [] and witness.list_inquiries() == [], "the box is away"
+    state["data"] = {"state": "online"}
+    witness.take(f"{PREFIX}/state", json.dumps(state).encode())
+    (asked,) = witness.list_inquiries()
+    assert (asked.topic, asked.body) == (f"{PREFIX}/request/statements", {"from": 3, "to": 3, "log": log})
+    refused = {
+        "type": "cn.training.site-agent.response.v1",
+        "data": {"request": "statements", "request_id": None, "ok": False, "error": {"code": "x", "message": "x"}},
+    }
+    assert witness.take(f"{PREFIX}/response/statements", json.dumps(refused).encode()) == []
+    seconds[0] += 601
+    assert [(alarm.kind, alarm.number) for alarm in witness.find_holes()] == [("hole", 3)]
+    for data in (None, 3, {"result": []}, {"result": {"statements": 3}}, {"result": {"statements": [None, {}, [1]]}}):
+        nonsense = json.dumps({"type": "cn.training.site-agent.response.v1", "data": data}).encode()
+        assert witness.take(f"{PREFIX}/response/statements", nonsense) == []
+    late = {**refused, "data": {"result": {"statements": [json.loads(events[2][1])]}}}
+    assert witness.take(f"{PREFIX}/response/statements", json.dumps(late).encode()) == []
+    assert len((tmp_path / "lists/wenshui/site1/box1.jsonl").read_bytes().splitlines()) == 4

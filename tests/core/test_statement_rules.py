@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.bureau.hole_inquiry import ASK_AFTER_S, HoleInquiry
 from agent.core.canonical_json import encode_canonical
 from agent.core.statement_model import EVENT_TYPE, GENESIS_HASH, LogPosition, Statement, compute_statement_hash
-from agent.core.statement_rule import HOLE_AFTER_S, LogObserver
+from agent.core.statement_rule import HOLE_AFTER_S, LogObserver, MissingRange
 
 LOG = "4f" * 16
 
@@ -128,3 +129,31 @@ def test_a_new_log_names_its_cause_and_the_old_one_may_not_grow() -> None:
     assert (fault.kind, fault.detail) == ("new_log", "lost")
     assert observer.take(new[1], 0.0) == [] and observer.take(old[1], 0.0) == []
     assert [f.kind for f in observer.take(old[2], 0.0)] == ["step_back"]
+
+
+def test_a_box_that_is_away_has_no_hole_until_it_has_been_back_for_the_time() -> None:
+    items, observer = stated(3), LogObserver()
+    observer.take(items[0], 0.0)
+    observer.take(items[2], 10.0)
+    back = 10 + 2 * HOLE_AFTER_S
+    assert observer.find_hole(back + HOLE_AFTER_S - 1, up_since=back) == []
+    assert [f.kind for f in observer.find_hole(back + HOLE_AFTER_S, up_since=back)] == ["hole"]
+
+
+def test_the_missing_numbers_are_named_and_asked_for_now_and_then() -> None:
+    items, observer, inquiry = stated(9), LogObserver(), HoleInquiry()
+    for number in (0, 1, 6, 8):
+        observer.take(items[number], 100.0)
+    missing = observer.find_missing()
+    assert missing == MissingRange(LOG, 3, 6, 100.0)
+    assert inquiry.ask(missing, 100 + ASK_AFTER_S - 1) is None, "it may just be late"
+    assert inquiry.ask(missing, 100 + ASK_AFTER_S) == {"from": 3, "to": 6, "log": LOG}
+    assert inquiry.ask(missing, 110 + ASK_AFTER_S) is None
+    observer.take(items[2], 200.0)
+    part = observer.find_missing()
+    assert part and inquiry.ask(part, 200.0) == {"from": 4, "to": 6, "log": LOG}, "the answer held a part: on at once"
+    asked = sum(inquiry.ask(part, 200.0 + second) is not None for second in range(86400))
+    assert asked < 40, "a box that cannot answer is not asked for ever"
+    for number in (3, 4, 5):
+        observer.take(items[number], 300.0)
+    assert observer.find_missing() == MissingRange(LOG, 8, 8, 100.0)

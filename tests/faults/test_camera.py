@@ -10,7 +10,7 @@ import pytest
 
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
-from tests.support.faults import Account, FaultBox, accounts, balanced, box, data, tell
+from tests.support.faults import Account, FaultBox, accounts, balanced, box, check_log, data, tell
 
 pytestmark = [needs_mosquitto, pytest.mark.long]
 ADDRESS = "127.0.7."
@@ -45,6 +45,7 @@ def close(site: FaultBox) -> Account:
     with site.catalog() as catalog:
         books = accounts(catalog, site.daemon.drive, datetime.now(UTC))
     balanced(books)
+    check_log(site)
     return books[0]
 
 

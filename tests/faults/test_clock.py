@@ -15,7 +15,7 @@ from agent.settings.wiring import ClassBook
 from simulator.clips import make_clip
 from tests.support.broker import needs_mosquitto
 from tests.support.daemon import CLASS_ID
-from tests.support.faults import FaultBox, box, sums, tell, zone_of
+from tests.support.faults import FaultBox, box, check_log, sums, tell, zone_of
 from tests.support.recording_bench import breaks, indexes
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
@@ -91,6 +91,7 @@ def test_an_hour_back_and_forth_hides_nothing(film: Path, tmp_path: Path) -> Non
         assert told, holes
         assert any(h.start < forth_at and h.end > back_at for h in told)
         assert site.daemon.json("drive", "verify", str(site.daemon.drive))[0]["ok"]
+        check_log(site)
     tell(
         "clock an hour back and forth",
         alarm=round(alarm, 1),

@@ -61,6 +61,7 @@ def close(site: FaultBox) -> dict[str, float]:
         books = accounts(catalog, site.daemon.drive, datetime.now(UTC))
         assert not catalog.segments.opened()
     balanced(books)
+    check_log(site)
     return dict(books[0].reasons)
 
 
@@ -106,7 +107,6 @@ def test_its_driver_dies(kind: str, film: Path, tmp_path: Path) -> None:
         reasons = close(site)
         assert before.items() <= sums(site.daemon).items()
         assert site.daemon.json("drive", "verify", str(disk.root))[0]["ok"]
-        check_log(site)
     tell(
         "drive's driver dies",
         kind=kind,
@@ -127,6 +127,7 @@ def test_sectors_that_cannot_be_read(film: Path, tmp_path: Path) -> None:
         with site.catalog() as catalog:
             assert catalog.events.last("drive.error"), "the ledger's reason"
         assert site.daemon.stop() == 0
+        check_log(site, drive=False)
     tell("sectors that cannot be read", alarm=round(alarm, 1))
 
 
@@ -222,4 +223,5 @@ def test_folder_is_not_a_drive(film: Path, tmp_path: Path) -> None:
         goes_on(site)
         assert list(disk.root.iterdir()) == []
         assert site.daemon.stop() == 0
+        check_log(site, drive=False)
     tell("drive wiped", alarm=round(alarm, 1), kinds=sorted(kinds))

@@ -16,7 +16,7 @@ import pytest
 from simulator.clips import make_clip
 from tests.support import namespaces
 from tests.support.daemon import PASSWORD, Daemon
-from tests.support.faults import Account, FaultBox, accounts, balanced, tell
+from tests.support.faults import Account, FaultBox, accounts, balanced, check_log, tell
 from tests.support.recording_bench import breaks, indexes
 
 WHY_NOT = namespaces.why_not()
@@ -70,6 +70,7 @@ def close(site: FaultBox) -> Account:
     with site.catalog() as catalog:
         books = accounts(catalog, site.daemon.drive, datetime.now(UTC))
     balanced(books)
+    check_log(site)
     return books[0]
 
 

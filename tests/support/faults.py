@@ -27,9 +27,9 @@ from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
 from agent.core.errors import MediaError
 from agent.core.schedule import list_planned_time
-from agent.core.statement_model import parse_statement
+from agent.core.statement_model import parse_position, parse_statement
 from agent.core.statement_rule import LogObserver
-from agent.drive import class_gaps
+from agent.drive import Drive, against, class_gaps, verify
 from agent.media import containers
 from agent.mp4.repair import restore_header
 from agent.settings.wiring import ClassBook
@@ -101,8 +101,11 @@ class FaultBox:
         return Catalog(self.daemon.folder / "state/catalog.db", zone_of(self.daemon))
 
 
-def check_log(site: FaultBox) -> int:
-    """What was stated is one log without hole or fork: in the catalog, and as the bureau heard it; the newest number."""
+def check_log(site: FaultBox, *, drive: bool = True) -> int:
+    """What was stated is one log without hole or fork: in the catalog, on the drive, as the bureau heard it; the newest number.
+
+    The agent is stopped. `drive`: the drive that was in use is there and verifies, also against the bureau's list.
+    """
     with site.catalog() as catalog:
         newest = catalog.statements.current()
         assert newest is not None and len(catalog.statements.ends()) == 1, "one log"
@@ -111,13 +114,31 @@ def check_log(site: FaultBox) -> int:
             assert observer.take(statement, 0.0) == []
         assert observer.whole == newest, "no number is missing"
         waiting = {m.statement.number for m in catalog.outbox.waiting(limit=10_000) if m.statement}
-        assert not catalog.alerts.open_one(AlertKind.EVIDENCE_ROLLBACK, "box")
-    if site.has_bureau:
-        told = [s for h in site.ears.heard if h.payload and (s := parse_statement(json.loads(h.payload)))]
-        bureau = LogObserver()
-        assert [fault for statement in told for fault in bureau.take(statement, 0.0)] == []
-        assert set(range(1, newest.number + 1)) - {s.number for s in told} <= waiting
+        assert not catalog.store.row("select 1 from alerts where kind = ?", [AlertKind.EVIDENCE_ROLLBACK.value])
+        unstated = catalog.store.row("select path from segments where state = 'finished' and stated = 0")
+        assert unstated is None, "each finished segment was stated"
+    listed = hear_log(site, newest.number, waiting) if site.has_bureau else None
+    if drive:
+        report = verify.verify_drive(Drive.open(site.daemon.drive), against=listed)
+        assert report.faults() == []
     return newest.number
+
+
+def hear_log(site: FaultBox, newest: int, waiting: set[int]) -> against.BureauList:
+    """Apply the rule for receivers to what the bureau heard, in its order: no alarm; return its list of statements."""
+    bureau, told = LogObserver(), set()
+    file = site.daemon.folder / "heard.jsonl"
+    events = [json.loads(h.payload) for h in site.ears.heard if h.payload]
+    for event in events:
+        place = parse_position(event["data"].get("statements")) if str(event["type"]).count("heartbeat") else None
+        if place is not None and "replayed" not in event:
+            assert bureau.find_step_back(place) == []
+        if statement := parse_statement(event):
+            assert bureau.take(statement, 0.0) == []
+            told.add(statement.number)
+    assert set(range(1, newest + 1)) - told <= waiting
+    file.write_text("".join(json.dumps(e, ensure_ascii=False) + "\n" for e in events), encoding="utf-8")
+    return against.read_bureau_list(file)
 
 
 def zone_of(daemon: Daemon) -> ZoneInfo:

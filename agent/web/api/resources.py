@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from agent.attendance import figures
 from agent.attendance.classes import serialize_class
@@ -23,7 +24,14 @@ from agent.contract.arguments import (
 from agent.contract.attendance import AttendanceListBody, HalfDayBody, SignInsBody
 from agent.contract.audit import AuditBody, AuditListBody
 from agent.contract.cameras import CameraBody, CameraListBody
-from agent.contract.classes import ClassBody, ClassBriefBody, ClassHalfDayBody, ClassListBody, ClosedHalfDayBody
+from agent.contract.classes import (
+    ClassBody,
+    ClassBriefBody,
+    ClassHalfDayBody,
+    ClassListBody,
+    ClosedHalfDayBody,
+    CountersignatureBody,
+)
 from agent.contract.recordings import GapListBody, LookBody, LookListBody, SegmentBody, SegmentListBody
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera
@@ -32,6 +40,7 @@ from agent.core.class_search import get_class_state
 from agent.core.clock import format_local
 from agent.core.model import Look, Segment, Session
 from agent.core.sign_in import SignInCount
+from agent.core.witness_text import WitnessText
 from agent.drive import class_gaps
 from agent.web.api.endpoint import BASE
 from agent.web.http.problems import ApiProblem
@@ -84,18 +93,6 @@ def get_class(v: PageVisit, asked: ClassArguments) -> ClassBody:
     cls, zone = require_class(v, asked.class_id), v.site.catalog.zone
     today = clocks.get_local_day(v.site.clock.now(), zone)
     book = class_gaps.load_gap_book(v.site.catalog, v.site.classes(), cls.class_id, v.site.clock.now())
-    links: list[ClosedHalfDayBody] = [
-        {
-            "date": x.date.isoformat(),
-            "session": x.session.value,
-            "sequence": x.sequence,
-            "drive_id": x.drive_id,
-            "head": x.head,
-            "key": x.public_key,
-            "closed_at": format_local(x.closed_at, zone),
-        }
-        for x in v.site.catalog.chain.of_class(cls.class_id)
-    ]
     halves: list[ClassHalfDayBody] = [
         {
             "date": d.isoformat(),
@@ -105,7 +102,36 @@ def get_class(v: PageVisit, asked: ClassArguments) -> ClassBody:
         }
         for d, s in cls.half_days()
     ]
-    return {**_build_brief(cls, today), "approved": serialize_class(cls, zone), "half_days": halves, "chain": links}
+    return {
+        **_build_brief(cls, today),
+        "approved": serialize_class(cls, zone),
+        "half_days": halves,
+        "chain": _list_closed(v, cls),
+    }
+
+
+def _list_closed(v: PageVisit, cls: TrainingClass) -> list[ClosedHalfDayBody]:
+    catalog, zone = v.site.catalog, v.site.catalog.zone
+    signed = {(x.sequence, x.head): x.parse() for x in catalog.witnesses.of_class(cls.class_id)}
+    return [
+        {
+            "date": x.date.isoformat(),
+            "session": x.session.value,
+            "sequence": x.sequence,
+            "drive_id": x.drive_id,
+            "head": x.head,
+            "key": x.public_key,
+            "closed_at": format_local(x.closed_at, zone),
+            "countersigned": _build_countersignature(signed.get((x.sequence, x.head)), zone),
+        }
+        for x in catalog.chain.of_class(cls.class_id)
+    ]
+
+
+def _build_countersignature(text: WitnessText | None, zone: ZoneInfo) -> CountersignatureBody | None:
+    if text is None:
+        return None
+    return {"witness": text.witness, "at": format_local(text.time, zone), "number": text.position.number}
 
 
 def _find_half_day(cls: TrainingClass, asked: HalfDayArguments) -> tuple[date, Session]:
@@ -126,7 +152,10 @@ def get_half_day(v: PageVisit, asked: HalfDayArguments) -> HalfDayBody:
     shown = figures.load_half_day_figures(v.site.catalog, cls, day, session, now, v.site.options.rules)
     book = class_gaps.load_gap_book(v.site.catalog, v.site.classes(), cls.class_id, now, day, session)
     signed = _build_sign_ins(v, v.site.catalog.sign_ins.get(cls.class_id, day, session))
-    return {**shown.as_object(v.site.catalog.zone), "missing": book.total().as_object(), "signed": signed}
+    key = (day.isoformat(), session.value)
+    closed = next((x for x in _list_closed(v, cls) if (x["date"], x["session"]) == key), None)
+    body = shown.as_object(v.site.catalog.zone)
+    return {**body, "missing": book.total().as_object(), "signed": signed, "closed": closed}
 
 
 def _build_sign_ins(v: PageVisit, count: SignInCount | None) -> SignInsBody | None:

@@ -20,6 +20,7 @@ from agent.core.room_gaps import RoomGapTotal
 from agent.core.sign_in import SignInCount, SignInDifference, find_differences
 from agent.drive import class_gaps
 from agent.web.pages import audit_report
+from agent.web.pages.witnessed import list_witnessed
 from agent.web.site import PageVisit
 
 _QUICK = 12
@@ -68,13 +69,12 @@ class ClassOverview:
         begun = [row for row in rows if row.begun]
         asked = bool(v.query("summary")) or len(begun) <= _QUICK
         v.note("view.class", cls.class_id)
-        links, signed = catalog.chain.of_class(cls.class_id), catalog.witnesses.of_class(cls.class_id)
         return v.page(
             "class.html",
             cls=cls,
             rows=rows,
-            links=links,
-            witnessed={x.head: f"{x.at.astimezone(catalog.zone):%Y-%m-%d %H:%M}" for x in signed},
+            links=catalog.chain.of_class(cls.class_id),
+            witnessed=list_witnessed(v, cls),
             clips=list_clips(v, cls.class_id),
             total=self.summarize(v, cls, begun, now) if begun and asked else None,
             begun=len(begun),

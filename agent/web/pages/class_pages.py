@@ -22,7 +22,7 @@ from agent.inspection.cut import ClipSpan
 from agent.web import cookies
 from agent.web.auth.access import LONGEST_PASSWORD, normalise_name
 from agent.web.http.throttle import SignInThrottled
-from agent.web.pages import camera_names, charts, time_line
+from agent.web.pages import camera_names, charts, time_line, witnessed
 from agent.web.site import PageVisit
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
@@ -84,6 +84,8 @@ def show_half_day(v: PageVisit) -> Response:
         charts=charts,
         curve=charts.build_curve(shown.half.curve, lessons, expected, axis),
         alerts=alerts,
+        closed=next((x for x in catalog.chain.of_class(cls.class_id) if (x.date, x.session) == (day, session)), None),
+        witnessed=witnessed.list_witnessed(v, cls),
         playing=_playing(v, cls, day, session),
         first=lessons[0].start.astimezone(zone),
         last=lessons[-1].end.astimezone(zone),
