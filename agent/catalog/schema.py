@@ -259,3 +259,9 @@ create table witnesses (
     signature text not null, drive_id text not null default '', primary key (class_id, sequence)
 )
 """
+
+
+@migrations()
+def m014_declared_things(db: Database) -> None:
+    """Add who declared a thing that the agent had not found."""
+    db.execute("alter table places add column found_by text not null default ''")

@@ -7,12 +7,15 @@ from starlette.types import ASGIApp
 from agent.web.api import endpoint, openapi, operations
 from agent.web.pages import (
     account_pages,
+    calibration_page,
+    camera_looks,
     class_pages,
     clip_views,
     document_pages,
     form11_pages,
     health_page,
     live_view,
+    look_views,
     reference_pictures,
 )
 from agent.web.site import Site
@@ -59,6 +62,11 @@ def build_application(site: Site) -> ASGIApp:
             ("GET", "/reference/{camera_id}.jpg", reference_pictures.send_reference_picture, ()),
             ("POST", "/reference/{camera_id}", reference_pictures.confirm_reference, ("operator",)),
             ("POST", "/reference/{camera_id}/accept", reference_pictures.accept_exchanged_unit, ("operator", "bureau")),
+            ("GET", "/cameras/{camera_id}", camera_looks.show_look, ()),
+            ("GET", "/cameras/{camera_id}/look.jpg", look_views.send_look_picture, ()),
+            ("POST", "/cameras/{camera_id}/places", camera_looks.judge_place, ("operator",)),
+            ("GET", "/cameras/{camera_id}/calibration", calibration_page.show_calibration, ("operator",)),
+            ("POST", "/cameras/{camera_id}/calibration", calibration_page.mark_look, ("operator",)),
             ("GET", "/audit", class_pages.show_audit, ("bureau",)),
         ],
         [openapi.build_openapi_route(table), *endpoint.build_api_routes(site, table)],

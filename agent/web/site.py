@@ -45,7 +45,7 @@ Handler = Callable[["PageVisit"], Response]
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
-_STATIC = {"site.css": "text/css", "icon.png": "image/png"}
+_STATIC = {"site.css": "text/css", "looks.css": "text/css", "icon.png": "image/png"}
 
 
 class Site:
