@@ -21,7 +21,16 @@ import numpy as np
 
 from agent.core.model import PlaceSighting
 from agent.counting.corners import JOIN_DISTANCE, SAME_DISTANCE, blend_corners, is_same_place, match_corners
-from agent.counting.stillness import CameraNoise, Corners, Grey, Plane, cut_crop, measure_change, measure_noise
+from agent.counting.stillness import (
+    LEAST_CROP_PX,
+    CameraNoise,
+    Corners,
+    Grey,
+    Plane,
+    cut_crop,
+    measure_change,
+    measure_noise,
+)
 
 Candidate = tuple[Corners, float]
 """Corners in parts of the picture, and the probability that it is a person."""
@@ -32,7 +41,7 @@ LEAST_RUN_LOOKS = 8
 STILL_CHANGE = 2.0
 """A change up to this is the camera's noise."""
 STILL_SHARE = 0.7
-LEAST_SEEN_SHARE = 0.2
+LEAST_SEEN_LOOKS = 3
 ENDED_AFTER_LOOKS = 3
 ALIVE_AFTER_LOOKS, ALIVE_MOVES = 3, 2
 LOST_SHARE = 0.4
@@ -59,8 +68,8 @@ class StillRun:
     changed: int = 0
 
     def is_still(self) -> bool:
-        """Return whether nearly all looks of the run show no change, and a candidate often enough."""
-        enough = self.compared >= LEAST_RUN_LOOKS and self.seen >= LEAST_SEEN_SHARE * self.compared
+        """Return whether nearly all looks of the run show no change against one in which a candidate was seen."""
+        enough = self.compared >= LEAST_RUN_LOOKS and self.seen >= LEAST_SEEN_LOOKS
         return enough and self.still >= STILL_SHARE * self.compared
 
 
@@ -76,6 +85,28 @@ class LookView:
         """Return whether a part of the picture still looks like `crop`."""
         now = cut_crop(self.plane, corners)
         return now is not None and measure_change(crop, now, self.noise) <= STILL_CHANGE
+
+    def shows_thing(self, corners: Corners, crop: Plane) -> bool:
+        """Return whether a known thing is still there: the whole of it, or a half where something stands before the rest.
+
+        A head that is in its place fills all halves of its box.
+        """
+        if self.is_same(corners, crop):
+            return True
+        now = cut_crop(self.plane, corners)
+        if now is None or now.shape != crop.shape:
+            return False
+        halves = list_halves(crop.shape)
+        return any(measure_change(crop[half], now[half], self.noise) <= STILL_CHANGE for half in halves)
+
+
+def list_halves(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """Return the upper, lower, left and right half of a crop, those that are large enough to be compared."""
+    height, width = shape[0], shape[1]
+    whole, middle_y, middle_x = slice(None), height // 2, width // 2
+    rows = [(slice(0, middle_y), whole), (slice(middle_y, None), whole)] if middle_y >= LEAST_CROP_PX else []
+    columns = [(whole, slice(0, middle_x)), (whole, slice(middle_x, None))] if middle_x >= LEAST_CROP_PX else []
+    return rows + columns
 
 
 @dataclass(slots=True)
@@ -181,8 +212,9 @@ class CameraPlaces:
     def _compare(self, place: CandidatePlace, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
         if place.thing is not None:
-            if view.is_same(place.thing.corners, place.thing.crop):
-                _refresh_thing(place.thing, view.plane)
+            if view.shows_thing(place.thing.corners, place.thing.crop):
+                if view.is_same(place.thing.corners, place.thing.crop):
+                    _refresh_thing(place.thing, view.plane)
                 place.run = None
                 return True
             if seen is not None:
