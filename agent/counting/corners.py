@@ -21,12 +21,12 @@ def blend_corners(old: Corners, new: Corners) -> Corners:
     return x1, y1, x2, y2
 
 
-def is_same_place(one: Corners, other: Corners) -> bool:
-    """Return whether two boxes lie on each other."""
+def is_same_place(one: Corners, other: Corners, distance: float = SAME_DISTANCE) -> bool:
+    """Return whether two boxes lie on each other: their centres at most `distance` of their size apart."""
     across, down = min(one[2] - one[0], other[2] - other[0]), min(one[3] - one[1], other[3] - other[1])
     return (
-        abs(one[0] + one[2] - other[0] - other[2]) <= 2 * SAME_DISTANCE * across
-        and abs(one[1] + one[3] - other[1] - other[3]) <= 2 * SAME_DISTANCE * down
+        abs(one[0] + one[2] - other[0] - other[2]) <= 2 * distance * across
+        and abs(one[1] + one[3] - other[1] - other[3]) <= 2 * distance * down
     )
 
 

@@ -21,27 +21,14 @@ import numpy as np
 
 from agent.core.model import PlaceSighting
 from agent.counting.corners import JOIN_DISTANCE, SAME_DISTANCE, blend_corners, is_same_place, match_corners
-from agent.counting.stillness import (
-    LEAST_CROP_PX,
-    CameraNoise,
-    Corners,
-    Grey,
-    Plane,
-    cut_crop,
-    measure_change,
-    measure_noise,
-)
+from agent.counting.still_run import LookView, StillRun
+from agent.counting.stillness import CameraNoise, Corners, Grey, Plane, cut_crop, measure_noise
 
 Candidate = tuple[Corners, float]
 """Corners in parts of the picture, and the probability that it is a person."""
 
 THING_AFTER = timedelta(minutes=10)
 THING_AFTER_LIFE = timedelta(minutes=30)
-LEAST_RUN_LOOKS = 8
-STILL_CHANGE = 2.0
-"""A change up to this is the camera's noise."""
-STILL_SHARE = 0.7
-LEAST_SEEN_LOOKS = 3
 ENDED_AFTER_LOOKS = 3
 ALIVE_AFTER_LOOKS, ALIVE_MOVES = 3, 2
 LOST_SHARE = 0.4
@@ -49,64 +36,6 @@ LOST_SHARE = 0.4
 _FORGOTTEN_AFTER = timedelta(minutes=30)
 _MOST_PLACES, _MOST_REMEMBERED = 400, 100
 _NOISE_LOOKS = 15
-
-
-@dataclass(slots=True)
-class StillRun:
-    """Looks at one place since `start`, compared with the crop of the look at `start`.
-
-    `compared`, `still`, `seen`: numbers of looks: in all, without change, with a candidate; `changed`: in a row with change
-    and a candidate.
-    """
-
-    corners: Corners
-    crop: Plane
-    start: datetime
-    compared: int = 0
-    still: int = 0
-    seen: int = 0
-    changed: int = 0
-
-    def is_still(self) -> bool:
-        """Return whether nearly all looks of the run show no change against one in which a candidate was seen."""
-        enough = self.compared >= LEAST_RUN_LOOKS and self.seen >= LEAST_SEEN_LOOKS
-        return enough and self.still >= STILL_SHARE * self.compared
-
-
-@dataclass(frozen=True, slots=True)
-class LookView:
-    """The picture of one look as places are compared with it."""
-
-    plane: Grey
-    noise: CameraNoise
-    at: datetime
-
-    def is_same(self, corners: Corners, crop: Plane) -> bool:
-        """Return whether a part of the picture still looks like `crop`."""
-        now = cut_crop(self.plane, corners)
-        return now is not None and measure_change(crop, now, self.noise) <= STILL_CHANGE
-
-    def shows_thing(self, corners: Corners, crop: Plane) -> bool:
-        """Return whether a known thing is still there: the whole of it, or a half where something stands before the rest.
-
-        A head that is in its place fills all halves of its box.
-        """
-        if self.is_same(corners, crop):
-            return True
-        now = cut_crop(self.plane, corners)
-        if now is None or now.shape != crop.shape:
-            return False
-        halves = list_halves(crop.shape)
-        return any(measure_change(crop[half], now[half], self.noise) <= STILL_CHANGE for half in halves)
-
-
-def list_halves(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Return the upper, lower, left and right half of a crop, those that are large enough to be compared."""
-    height, width = shape[0], shape[1]
-    whole, middle_y, middle_x = slice(None), height // 2, width // 2
-    rows = [(slice(0, middle_y), whole), (slice(middle_y, None), whole)] if middle_y >= LEAST_CROP_PX else []
-    columns = [(whole, slice(0, middle_x)), (whole, slice(middle_x, None))] if middle_x >= LEAST_CROP_PX else []
-    return rows + columns
 
 
 @dataclass(slots=True)
@@ -212,7 +141,7 @@ class CameraPlaces:
     def _compare(self, place: CandidatePlace, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
         if place.thing is not None:
-            if view.shows_thing(place.thing.corners, place.thing.crop):
+            if view.shows_thing(place.thing.corners, place.thing.crop, seen):
                 if view.is_same(place.thing.corners, place.thing.crop):
                     _refresh_thing(place.thing, view.plane)
                 place.run = None
@@ -236,12 +165,8 @@ class CameraPlaces:
     def _extend_run(
         self, place: CandidatePlace, run: StillRun, view: LookView, seen: Corners | None, changes: PlaceChanges
     ) -> bool:
-        same = view.is_same(run.corners, run.crop)
         here = seen is not None and is_same_place(seen, run.corners)
-        run.compared += 1
-        run.still += same
-        run.seen += here
-        run.changed = 0 if same else run.changed + (seen is not None)
+        same = run.add(view.compare(run.corners, run.crop), here, seen is not None)
         lost = not same and run.compared > ALIVE_AFTER_LOOKS and run.still < LOST_SHARE * run.compared
         if run.changed >= ALIVE_AFTER_LOOKS or lost:
             # it moved: a new run begins; a place that moves again and again while it is seen is alive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -114,7 +115,8 @@ def _add_look(
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         # a hidden person is there too: whatever is seen in that place stands for this person
         present = [p for p in room.people if p.first <= k <= p.last]
-        here = any(max(abs(x - p.x), abs(y - p.y)) < 0.8 * size for p in present)
+        alike = 0.6 * size < math.sqrt((box[2] - box[0]) * (box[3] - box[1])) < 1.7 * size
+        here = alike and any(max(abs(x - p.x), abs(y - p.y)) < 0.6 * size for p in present)
         beside = any(p.covers(x, y) for p in present)
         chance = box[4] * share
         if here:

@@ -111,7 +111,7 @@ def test_recording_loses_nothing_while_looks_are_late(tmp_path: Path) -> None:
             seen_at=drive.created,
         )
         with recording(rig), counting(rig):
-            wait_for(lambda: len(looks(rig)) >= 3, "no looks without load", 60)
+            wait_for(lambda: len(looks(rig)) >= 3, "no looks without load", 170)
             with no_time_left(busy):
                 before, begun = len(looks(rig)), time.monotonic()
                 time.sleep(LOADED_S)

@@ -53,15 +53,15 @@ def test_a_thing_that_is_seldom_taken_for_a_head_is_one() -> None:
 
 def test_a_thing_that_is_partly_covered_stays_one_and_one_that_is_replaced_does_not() -> None:
     def beside(k: int) -> list[DrawnHead]:
-        return [DrawnHead(316 + k % 3, 182, 5)] if 40 <= k < 50 else []
+        return [DrawnHead(321 + k % 3, 182, 5)] if 40 <= k < 50 else []
 
     seen, _ = watch(60, lambda k: [THING], beside)
-    assert all(look[0].thing for look in seen[35:]), "somebody stands before its right half"
+    assert all(look[0].thing for look in seen[35:]), "somebody stands before its right third"
     seen, _ = watch(60, lambda k: [THING if k < 40 else DrawnHead(300 + k % 3, 181 - k % 2, 5)])
     assert not any(s.thing for look in seen[40:] for s in look), "a person sits down where it was"
 
 
-@pytest.mark.parametrize("reach", [0.4, 1.0])
+@pytest.mark.parametrize("reach", [0.12, 0.4, 1.0])
 def test_a_person_who_only_breathes_is_none(reach: float) -> None:
     seen, _ = watch(120, lambda k: [DrawnHead(300 + 0.2 * reach, 180 + reach * np.sin(2 * np.pi * k * 20 / 3.7))])
     assert not any(s.thing for look in seen for s in look)
