@@ -238,14 +238,15 @@ def measure_rooms_left_out(data: Path, entries: list[IndexEntry], model: weights
 
 def measure_over_time(data: Path, detector: OpenVinoDetector, rooms: int, seed: int) -> dict[str, float]:
     """Print what time makes of false heads and of people in simulated rooms; return the metrics."""
-    print(f"\n{'simulated room, per look':30}{'false':>7}{'left':>7}{'people':>8}{'lost':>6}   five-minute errors, raw")
+    heads = f"{'false':>7}{'left':>7}{'beside':>8}{'people':>8}{'lost':>6}"
+    print(f"\n{'simulated room, per look':30}{heads}   five-minute errors, raw")
     found = []
     for room in over_time.iter_simulated_rooms(data, detector, rooms, seed):
         errors = " ".join(f"{e:+.0f}" for e in room.placed), " ".join(f"{e:+.0f}" for e in room.raw)
-        left = room.false - room.removed
-        print(
-            f"{room.name[:29]:30}{room.false:7.2f}{left:7.2f}{room.people:8.2f}{room.lost:6.2f}   {' | '.join(errors)}"
+        figures = (
+            f"{room.false:7.2f}{room.false - room.removed:7.2f}{room.beside:8.2f}{room.people:8.2f}{room.lost:6.2f}"
         )
+        print(f"{room.name[:29]:30}{figures}   {' | '.join(errors)}")
         found.append(room)
     false, people = sum(r.false for r in found), sum(r.people for r in found)
     metrics = {

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import multiprocessing
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,68 +13,10 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from training.augment import AugmentationShares, augment_tile
+from training.training_pictures import TrainingPictures
 
-PICTURES = {".webp", ".jpg", ".jpeg", ".png"}
 _HALVED = 0.6
 """Scale below which pictures are halved first."""
-
-
-def parse_training_folder(text: str) -> Path:
-    """Parse an argument that names a folder with `images/` (and `labels/` for pictures with heads).
-
-    Raises ArgumentTypeError if it contains no pictures.
-    """
-    folder = Path(text)
-    if not any(p.suffix.lower() in PICTURES for p in folder.glob("images/*")):
-        known = ", ".join(sorted(PICTURES))
-        raise argparse.ArgumentTypeError(
-            f"{text}: no pictures ({known}) in its images/; name a folder with images/ and labels/"
-        )
-    return folder
-
-
-class TrainingPictures:
-    """All training pictures, decoded once into one memory-mapped file, so that cutting tiles needs no decoding.
-
-    `more`: beginnings of file names and how often such pictures are used in a round.
-    """
-
-    def __init__(self, folders: list[Path], cache: Path, more: dict[str, int]) -> None:
-        self.order: list[int] = []  # indices in one round of training, repeated as `more` says
-        self.items: list[tuple[int, int, int]] = []  # offset, height, width
-        self.heads: list[np.ndarray] = []  # N x 4 float32, xyxy pixels
-        offset = 0
-        with cache.open("wb") as out:
-            for folder in folders:
-                for path in sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in PICTURES):
-                    picture = cv2.imread(str(path))
-                    if picture is None:
-                        print(f"left out, cannot be read: {path}", flush=True)
-                        continue
-                    height, width = picture.shape[:2]
-                    out.write(picture.tobytes())
-                    times = next((n for start, n in more.items() if path.name.startswith(start)), 1)
-                    self.order += [len(self.items)] * times
-                    self.items.append((offset, height, width))
-                    self.heads.append(_read_labels(folder / "labels" / f"{path.stem}.txt", width, height))
-                    offset += height * width * 3
-        self.bytes = np.memmap(cache, np.uint8, "r")
-        cache.unlink()  # readable as long as it is mapped, and no file remains however the training ends
-
-    def picture(self, index: int) -> np.ndarray:
-        """Return a picture: height x width x 3, uint8, BGR."""
-        offset, height, width = self.items[index]
-        return self.bytes[offset : offset + height * width * 3].reshape(height, width, 3)
-
-
-def _read_labels(path: Path, width: int, height: int) -> np.ndarray:
-    if not path.exists():
-        return np.zeros((0, 4), np.float32)
-    rows = [[float(v) for v in line.split()[1:5]] for line in path.read_text().splitlines() if line.strip()]
-    if not rows:
-        return np.zeros((0, 4), np.float32)
-    cx, cy, w, h = np.array(rows, np.float32).T
-    return np.stack([(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height], 1)
 
 
 def cut_tile(data: TrainingPictures, index: int, tile: int, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:

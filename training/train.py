@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader
 
 from training.augment import AugmentationShares
 from training.network import freeze_layers, lighten_box_branch, load_model, parse_weights_path, save_model
-from training.tile_sampler import TileBatches, TrainingPictures, parse_training_folder
+from training.tile_sampler import TileBatches
+from training.training_pictures import TrainingPictures, parse_training_folder
 
 ALONE = 0.08
 """Share of the time in which only new layers learn, at three times the rate: their first errors would spoil the others."""

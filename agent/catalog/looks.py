@@ -126,6 +126,21 @@ class Looks:
         )
         return self._places.mark_things([_to_look(row)])[0] if row else None
 
+    def first_after(self, camera_id: str, at: datetime) -> Look | None:
+        """Return a camera's first look after an instant."""
+        row = self._store.row(
+            "select * from looks where camera_id = ? and at > ? order by at limit 1", [camera_id, clocks.format_utc(at)]
+        )
+        return self._places.mark_things([_to_look(row)])[0] if row else None
+
+    def between(self, camera_id: str, start: datetime, end: datetime) -> list[Look]:
+        """Return a camera's looks in [start, end), with things marked as is known today."""
+        rows = self._store.rows(
+            "select * from looks where camera_id = ? and at >= ? and at < ? order by at",
+            [camera_id, clocks.format_utc(start), clocks.format_utc(end)],
+        )
+        return self._places.mark_things([_to_look(row) for row in rows])
+
     def since(self, camera_id: str, start: datetime) -> list[Look]:
         rows = self._store.rows(
             "select * from looks where camera_id = ? and at >= ? order by at", [camera_id, clocks.format_utc(start)]

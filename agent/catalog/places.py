@@ -20,7 +20,8 @@ class StoredPlace:
     """A thing in a place, from `start` (also before it was known, at `found_at`) to `end`, None as long as it stays.
 
     `corners`: x1 y1 x2 y2 in parts of the picture; `appearance`: what counting needs to know the thing again, opaque here;
-    `verdict`: what an operator says against the agent ("person") or for it ("thing"), empty if nobody did.
+    `verdict`: what an operator says against the agent ("person") or for it ("thing"), empty if nobody did; `found_by`: the
+    operator who declared it a thing, empty where the agent found it.
     """
 
     camera_id: str
@@ -33,10 +34,20 @@ class StoredPlace:
     verdict: PlaceVerdict = ""
     verdict_by: str = ""
     verdict_at: datetime | None = None
+    found_by: str = ""
+
+    @property
+    def is_overruled(self) -> bool:
+        """Whether an operator says that it is no thing, or withdrew having called it one."""
+        return self.verdict == "person" or (bool(self.found_by) and self.verdict != "thing")
 
     def is_thing_at(self, at: datetime) -> bool:
         """Return whether an unchanged sighting in this place at an instant shows a thing."""
-        return self.verdict != "person" and self.start <= at and (self.end is None or at < self.end)
+        return not self.is_overruled and self.stays_at(at)
+
+    def stays_at(self, at: datetime) -> bool:
+        """Return whether it was in its place at an instant, whatever an operator says of it."""
+        return self.start <= at and (self.end is None or at < self.end)
 
 
 class Places:
@@ -63,6 +74,16 @@ class Places:
                 ],
             )
 
+    def declare(self, place: StoredPlace, by: str, at: datetime) -> None:
+        """Store what an operator declares to be a thing."""
+        with self._store.write() as db:
+            self.put(place)
+            db.execute(
+                "update places set found_by = ? where camera_id = ? and place = ? and start = ? and verdict = ''",
+                [by, place.camera_id, place.place, clocks.format_utc(place.start)],
+            )
+            self.overrule(place.camera_id, place.place, place.start, "thing", by, at)
+
     def overrule(
         self, camera_id: str, place: int, start: datetime, verdict: PlaceVerdict, by: str, at: datetime
     ) -> bool:
@@ -74,6 +95,11 @@ class Places:
                 [verdict, by, clocks.format_utc(at), camera_id, place, clocks.format_utc(start)],
             )
             return int(cursor.rowcount) > 0
+
+    def last_verdict(self, camera_id: str) -> datetime | None:
+        """Return when an operator last said something of a camera's things."""
+        row = self._store.row("select max(verdict_at) as at from places where camera_id = ?", [camera_id])
+        return parse_moment(row["at"]) if row else None
 
     def of_camera(self, camera_id: str, since: datetime) -> list[StoredPlace]:
         """Return a camera's things that stay or stayed until after `since`, oldest first."""
@@ -141,4 +167,5 @@ def _to_place(row: Row) -> StoredPlace:
         verdict=verdict,
         verdict_by=row["verdict_by"],
         verdict_at=parse_moment(row["verdict_at"]),
+        found_by=row["found_by"],
     )

@@ -279,3 +279,9 @@ def m015_sign_ins(db: Database) -> None:
     for action in ("insert", "update"):
         into = "insert into changes (name, row) values ('sign_ins', new.rowid)"
         db.execute(f"create trigger sign_ins_{action} after {action} on sign_ins begin {into}; end")
+
+
+@migrations()
+def m016_declared_things(db: Database) -> None:
+    """Add who declared a thing that the agent had not found."""
+    db.execute("alter table places add column found_by text not null default ''")

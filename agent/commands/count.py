@@ -94,7 +94,7 @@ def _calibrate(args: argparse.Namespace) -> int:
         raise InputError("counting.calibrate_wanted")
     settings = common.load_settings(args)
     with common.open_box_catalog(settings) as catalog:
-        pairs, detectors, used = [], set(), set()
+        counted, used = [], set()
         for given, people in args.hand:
             moment = given if given.tzinfo else given.replace(tzinfo=settings.zone)
             near = catalog.looks.since(args.calibrate, moment - calibrate.NEAREST_LOOK)
@@ -104,12 +104,8 @@ def _calibrate(args: argparse.Namespace) -> int:
             if look.at in used:
                 raise InputError("counting.calibrate_twice", moment=given.isoformat())
             used.add(look.at)
-            # the headcount of a look may be corrected already, so use the number of boxes, without those of things
-            pairs.append((len(look.counted_boxes), people))
-            detectors.add(look.detector)
-        if len(detectors) > 1:
-            raise InputError("counting.calibrate_mixed", versions=", ".join(sorted(detectors)))
-        found = calibrate.fit_recall(pairs, next(iter(detectors), ""))
+            counted.append((look, people))
+        found = calibrate.fit_looks(counted)
         catalog.facts.put(calibrate.make_calibration_key(args.calibrate), found.to_text())
     common.emit_json(args, {"camera_id": args.calibrate, **asdict(found)})
     common.print_message(

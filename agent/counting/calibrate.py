@@ -68,6 +68,18 @@ def find_nearest_look(looks: Sequence[Look], moment: datetime) -> Look | None:
     return min(near, key=lambda x: abs(x.at - moment), default=None)
 
 
+def fit_looks(counted: Sequence[tuple[Look, int]]) -> Calibration:
+    """Fit a calibration to looks and the people that were counted in them by hand, things left out of the looks.
+
+    Raises InputError as `fit_recall`, and if the looks were taken with different weights.
+    """
+    detectors = {look.detector for look, _ in counted}
+    if len(detectors) > 1:
+        raise InputError("counting.calibrate_mixed", versions=", ".join(sorted(detectors)))
+    # the headcount of a look may be corrected already, so use the number of boxes
+    return fit_recall([(len(look.counted_boxes), people) for look, people in counted], next(iter(detectors), ""))
+
+
 def fit_recall(pairs: Sequence[tuple[int, int]], detector: str) -> Calibration:
     """Fit a calibration to pairs of (heads found, people counted by hand).
 

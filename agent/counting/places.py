@@ -20,18 +20,15 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from agent.core.model import PlaceSighting
-from agent.counting.stillness import CameraNoise, Corners, Grey, Plane, cut_crop, measure_change, measure_noise
+from agent.counting.corners import JOIN_DISTANCE, SAME_DISTANCE, blend_corners, is_same_place, match_corners
+from agent.counting.still_run import LookView, StillRun
+from agent.counting.stillness import CameraNoise, Corners, Grey, Plane, cut_crop, measure_noise
 
 Candidate = tuple[Corners, float]
 """Corners in parts of the picture, and the probability that it is a person."""
 
 THING_AFTER = timedelta(minutes=10)
 THING_AFTER_LIFE = timedelta(minutes=30)
-LEAST_RUN_LOOKS = 8
-STILL_CHANGE = 2.0
-"""A change up to this is the camera's noise."""
-STILL_SHARE = 0.7
-LEAST_SEEN_SHARE = 0.2
 ENDED_AFTER_LOOKS = 3
 ALIVE_AFTER_LOOKS, ALIVE_MOVES = 3, 2
 LOST_SHARE = 0.4
@@ -39,45 +36,6 @@ LOST_SHARE = 0.4
 _FORGOTTEN_AFTER = timedelta(minutes=30)
 _MOST_PLACES, _MOST_REMEMBERED = 400, 100
 _NOISE_LOOKS = 15
-_SAME_DISTANCE, _JOIN_DISTANCE, _JOIN_RATIO = 0.5, 0.9, 1.6
-"""Distance of centres over the size up to which a box lies where a thing or a run is, and up to which somebody who moved is
-joined to the place; ratio of sizes up to which two boxes can be the same."""
-
-
-@dataclass(slots=True)
-class StillRun:
-    """Looks at one place since `start`, compared with the crop of the look at `start`.
-
-    `compared`, `still`, `seen`: numbers of looks: in all, without change, with a candidate; `changed`: in a row with change
-    and a candidate.
-    """
-
-    corners: Corners
-    crop: Plane
-    start: datetime
-    compared: int = 0
-    still: int = 0
-    seen: int = 0
-    changed: int = 0
-
-    def is_still(self) -> bool:
-        """Return whether nearly all looks of the run show no change, and a candidate often enough."""
-        enough = self.compared >= LEAST_RUN_LOOKS and self.seen >= LEAST_SEEN_SHARE * self.compared
-        return enough and self.still >= STILL_SHARE * self.compared
-
-
-@dataclass(frozen=True, slots=True)
-class LookView:
-    """The picture of one look as places are compared with it."""
-
-    plane: Grey
-    noise: CameraNoise
-    at: datetime
-
-    def is_same(self, corners: Corners, crop: Plane) -> bool:
-        """Return whether a part of the picture still looks like `crop`."""
-        now = cut_crop(self.plane, corners)
-        return now is not None and measure_change(crop, now, self.noise) <= STILL_CHANGE
 
 
 @dataclass(slots=True)
@@ -153,9 +111,17 @@ class CameraPlaces:
         self._forget(at)
         return [_make_sighting(p, c, states[p.place_id]) for p, (_, c) in zip(joined, candidates, strict=True)], changes
 
+    def adopt(self, thing: KnownThing) -> None:
+        """Take over a thing that an operator declared, unless one is known in its place."""
+        place = next((p for p in self.places if p.place_id == thing.place_id), None)
+        if place is None:
+            self.places.append(CandidatePlace(thing.place_id, thing.corners, thing.start, thing=thing))
+        elif place.thing is None:
+            place.thing, place.run, place.moves, place.alive = thing, None, 0, False
+
     def _join(self, candidates: Sequence[Candidate], at: datetime) -> list[CandidatePlace]:
         """Return the place of each candidate, nearest pairs first; candidates without one get a new place."""
-        reach = [_SAME_DISTANCE if p.thing is not None else _JOIN_DISTANCE for p in self.places]
+        reach = [SAME_DISTANCE if p.thing is not None else JOIN_DISTANCE for p in self.places]
         chosen = match_corners([c for c, _ in candidates], [p.corners for p in self.places], reach)
         found: list[CandidatePlace] = []
         known = list(self.places)
@@ -166,7 +132,7 @@ class CameraPlaces:
                 self.places.append(place)
             else:
                 place = known[index]
-                place.corners = _blend_corners(place.corners, corners)
+                place.corners = blend_corners(place.corners, corners)
                 place.seen_at = at
             place.chance += (chance - place.chance) * (0.2 if place.chance else 1.0)
             found.append(place)
@@ -175,8 +141,9 @@ class CameraPlaces:
     def _compare(self, place: CandidatePlace, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
         if place.thing is not None:
-            if view.is_same(place.thing.corners, place.thing.crop):
-                _refresh_thing(place.thing, view.plane)
+            if view.shows_thing(place.thing.corners, place.thing.crop, seen):
+                if view.is_same(place.thing.corners, place.thing.crop):
+                    _refresh_thing(place.thing, view.plane)
                 place.run = None
                 return True
             if seen is not None:
@@ -198,12 +165,8 @@ class CameraPlaces:
     def _extend_run(
         self, place: CandidatePlace, run: StillRun, view: LookView, seen: Corners | None, changes: PlaceChanges
     ) -> bool:
-        same = view.is_same(run.corners, run.crop)
         here = seen is not None and is_same_place(seen, run.corners)
-        run.compared += 1
-        run.still += same
-        run.seen += here
-        run.changed = 0 if same else run.changed + (seen is not None)
+        same = run.add(view.compare(run.corners, run.crop), here, seen is not None)
         lost = not same and run.compared > ALIVE_AFTER_LOOKS and run.still < LOST_SHARE * run.compared
         if run.changed >= ALIVE_AFTER_LOOKS or lost:
             # it moved: a new run begins; a place that moves again and again while it is seen is alive
@@ -257,40 +220,3 @@ def _refresh_thing(thing: KnownThing, plane: Grey) -> None:
     if now is not None and now.shape == thing.crop.shape:
         thing.crop = np.asarray(thing.crop * 0.95 + now * 0.05, np.float32)
     thing.changed, thing.changed_at = 0, None
-
-
-def _blend_corners(old: Corners, new: Corners) -> Corners:
-    x1, y1, x2, y2 = (0.7 * a + 0.3 * b for a, b in zip(old, new, strict=True))
-    return x1, y1, x2, y2
-
-
-def is_same_place(one: Corners, other: Corners) -> bool:
-    """Return whether two boxes lie on each other."""
-    across, down = min(one[2] - one[0], other[2] - other[0]), min(one[3] - one[1], other[3] - other[1])
-    return (
-        abs(one[0] + one[2] - other[0] - other[2]) <= 2 * _SAME_DISTANCE * across
-        and abs(one[1] + one[3] - other[1] - other[3]) <= 2 * _SAME_DISTANCE * down
-    )
-
-
-def match_corners(wanted: Sequence[Corners], known: Sequence[Corners], reach: Sequence[float]) -> list[int | None]:
-    """Return for each wanted box the index of the known box that it belongs to, each at most once; nearest first.
-
-    `reach`: for each known box the largest distance of the centres over the size.
-    """
-    found: list[int | None] = [None] * len(wanted)
-    if not wanted or not known:
-        return found
-    a, b = np.array(wanted), np.array(known)
-    size_a, size_b = (np.maximum(x[:, 2:] - x[:, :2], 1e-6) for x in (a, b))
-    apart = np.abs((a[:, None, :2] + a[:, None, 2:] - b[None, :, :2] - b[None, :, 2:]) / 2)
-    distance = (apart / np.minimum(size_a[:, None], size_b[None])).max(axis=2)
-    ratio = np.sqrt(size_a.prod(1)[:, None] / size_b.prod(1)[None])
-    near = (distance <= np.array(reach)[None]) & (ratio <= _JOIN_RATIO) & (ratio >= 1 / _JOIN_RATIO)
-    pairs = np.argwhere(near)
-    taken: set[int] = set()
-    for i, j in pairs[np.argsort(distance[near], kind="stable")].tolist():
-        if found[i] is None and j not in taken:
-            found[i] = j
-            taken.add(j)
-    return found

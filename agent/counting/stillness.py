@@ -78,19 +78,40 @@ def cut_crop(plane: Grey, corners: Corners) -> Plane | None:
     return plane[top:bottom, left:right].astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class CropChange:
+    """The change between two crops, in units of what a place without change shows.
+
+    `moved2`, `error2`: squares of the movement of the whole crop and of its standard error, in pixels; 0 where it is not
+    measured. Over many looks they tell a movement that a single look cannot: breath.
+    """
+
+    change: float
+    moved2: float = 0.0
+    error2: float = 0.0
+
+
+_OTHER = CropChange(float("inf"))
+
+
 def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
-    """Return the change between two crops of the same place, in units of what a place without change shows.
+    """Return the change alone, as `compare_crops`."""
+    return compare_crops(before, now, noise).change
+
+
+def compare_crops(before: Plane, now: Plane, noise: CameraNoise) -> CropChange:
+    """Return the change between two crops of the same place.
 
     It is the larger of what remains beside that noise, and of a movement of the whole crop beyond its own uncertainty.
     Infinity if the shapes differ (another stream of the camera) or nothing can be seen in one of them.
     """
     if before.shape != now.shape or not _is_visible(before) or not _is_visible(now):
-        return float("inf")
+        return _OTHER
     terms, target = _make_terms(before), now[1:-1, 1:-1].ravel().astype(np.float64)
     # pixels at full scale do not follow the light
     usable = np.maximum(terms[:, 0], target) < _FULL_SCALE
     if usable.mean() < _LEAST_USABLE:
-        return float("inf")
+        return _OTHER
     terms, target = terms[usable], target[usable]
     square, sides = terms.T @ terms + _RIDGE, terms.T @ target
     fitted = np.linalg.solve(square[:4, :4], sides[:4])
@@ -100,10 +121,12 @@ def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
     expected = noise.floor + noise.slope * min(max(gain, 0.3), 3.0) ** 2 * edges
     if not 0.3 <= gain <= 3.0 and float(before.std()) >= 3 * math.sqrt(noise.floor):
         # the contrast is gone: a gain of zero would explain any flat picture
-        return float("inf")
+        return _OTHER
     # what the fit took away with its four terms is added again
     remains = math.sqrt(float(rest @ rest) / max(len(target) - 4, 1) / expected)
-    return max(remains, _measure_movement(terms, target, square, sides) / MOVEMENT_PX)
+    moved, error = _measure_movement(terms, target, square, sides)
+    surely = max(0.0, moved - 3 * error)
+    return CropChange(max(remains, surely / MOVEMENT_PX), moved**2, error**2)
 
 
 def _make_terms(crop: Plane) -> Doubles:
@@ -120,15 +143,15 @@ def _make_terms(crop: Plane) -> Doubles:
     return terms.reshape(-1, 6)
 
 
-def _measure_movement(terms: Doubles, target: Doubles, square: Doubles, sides: Doubles) -> float:
-    """Return by how many pixels the crop moved, less three standard errors; breathing is a fraction of a pixel."""
+def _measure_movement(terms: Doubles, target: Doubles, square: Doubles, sides: Doubles) -> tuple[float, float]:
+    """Return by how many pixels the crop moved, and the standard error; breathing is a fraction of a pixel."""
     fitted = np.linalg.solve(square, sides)
     rest = target - terms @ fitted
     variance = float(rest @ rest) / max(len(target) - 6, 1) * _CORRELATED
     a, b, c = float(square[4, 4]), float(square[4, 5]), float(square[5, 5])
     error = math.sqrt(variance * (a + c) / max(a * c - b * b, 1e-9))
-    moved = math.hypot(float(fitted[4]), float(fitted[5]))
-    return max(0.0, (moved - 3 * error) / max(float(fitted[0]), 0.3))
+    gain = max(float(fitted[0]), 0.3)
+    return math.hypot(float(fitted[4]), float(fitted[5])) / gain, error / gain
 
 
 def _is_visible(crop: Plane) -> bool:

@@ -94,6 +94,7 @@ class CameraTimeline(FileTimeline):
     """The timeline of a camera: things and earlier looks are loaded from the catalog, new things are stored there."""
 
     def __init__(self, catalog: Catalog, camera_id: str, at: datetime) -> None:
+        self._verdict_at = catalog.places.last_verdict(camera_id)
         stored = catalog.places.of_camera(camera_id, at - timedelta(days=HISTORY_DAYS))
         known = [(s, thing) for s in stored if (thing := _load_thing(s)) is not None]
         super().__init__(
@@ -107,6 +108,7 @@ class CameraTimeline(FileTimeline):
     def feed(self, picture: BgrImage, candidates: Sequence[Box], at: datetime) -> TimedLook:
         """Add one look, not earlier than `last`; store what changed."""
         self.last = at
+        self._follow_operators(at)
         seen = super().feed(picture, candidates, at)
         for thing in self.changes.found:
             self._store(thing, at, None)
@@ -120,16 +122,26 @@ class CameraTimeline(FileTimeline):
         return seen
 
     def _refresh(self, at: datetime) -> None:
-        """Store the present appearance of the things, and take over the verdicts of operators."""
-        overruled = {
-            (s.place, clocks.format_utc(s.start))
-            for s in self._catalog.places.of_camera(self._camera_id, at)
-            if s.end is None and s.verdict == "person"
-        }
+        """Store the present appearance of the things."""
         for place in self.places.places:
             if place.thing is not None:
-                place.thing.overruled = (place.place_id, clocks.format_utc(place.thing.start)) in overruled
                 self._store(place.thing, at, None)
+
+    def _follow_operators(self, at: datetime) -> None:
+        """Take over what operators said since the last look: verdicts, and things that they declared."""
+        newest = self._catalog.places.last_verdict(self._camera_id)
+        if newest == self._verdict_at:
+            return
+        self._verdict_at = newest
+        stored = {(s.place, s.start): s for s in self._catalog.places.of_camera(self._camera_id, at) if s.end is None}
+        for place in self.places.places:
+            if place.thing is not None:
+                said = stored.pop((place.place_id, _round_moment(place.thing.start)), None)
+                place.thing.overruled = said is not None and said.is_overruled
+        for declared in (s for s in stored.values() if s.found_by and not s.is_overruled):
+            thing = _load_thing(declared)
+            if thing is not None:
+                self.places.adopt(thing)
 
     def _store(self, thing: KnownThing, at: datetime, end: datetime | None) -> None:
         self._catalog.places.put(
@@ -174,4 +186,9 @@ def _load_thing(stored: StoredPlace) -> KnownThing | None:
     crop = parse_appearance(stored.appearance)
     if crop is None:
         return None
-    return KnownThing(stored.place, stored.corners, crop, stored.start, stored.verdict == "person")
+    return KnownThing(stored.place, stored.corners, crop, stored.start, stored.is_overruled)
+
+
+def _round_moment(moment: datetime) -> datetime:
+    """Return an instant as the catalog gives it back."""
+    return clocks.parse_time(clocks.format_utc(moment))

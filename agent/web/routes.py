@@ -7,6 +7,8 @@ from starlette.types import ASGIApp
 from agent.web.api import endpoint, openapi, operations
 from agent.web.pages import (
     account_pages,
+    calibration_page,
+    camera_looks,
     class_list,
     class_pages,
     clip_views,
@@ -17,6 +19,7 @@ from agent.web.pages import (
     health_page,
     live_stream,
     live_view,
+    look_views,
     player_views,
     punch_pages,
     reference_pictures,
@@ -83,6 +86,11 @@ def build_application(site: Site) -> ASGIApp:
             ("GET", "/reference/{camera_id}.jpg", reference_pictures.send_reference_picture, ()),
             ("POST", "/reference/{camera_id}", reference_pictures.confirm_reference, ("operator",)),
             ("POST", "/reference/{camera_id}/accept", reference_pictures.accept_exchanged_unit, ("operator", "bureau")),
+            ("GET", "/cameras/{camera_id}", camera_looks.show_look, ()),
+            ("GET", "/cameras/{camera_id}/look.jpg", look_views.send_look_picture, ()),
+            ("POST", "/cameras/{camera_id}/places", camera_looks.judge_place, ("operator",)),
+            ("GET", "/cameras/{camera_id}/calibration", calibration_page.show_calibration, ("operator",)),
+            ("POST", "/cameras/{camera_id}/calibration", calibration_page.mark_look, ("operator",)),
             ("GET", "/audit", class_pages.show_audit, ("bureau",)),
         ],
         [openapi.build_openapi_route(table), *endpoint.build_api_routes(site, table)],

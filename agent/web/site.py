@@ -48,8 +48,8 @@ _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
 _SCRIPTS = ("half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
-_STATIC = {"site.css": "text/css", "player.css": "text/css", "icon.png": "image/png", "refresh.js": "text/javascript"}
-_STATIC |= {f"player/{name}.js": "text/javascript" for name in _SCRIPTS}
+_STATIC = dict.fromkeys(("site.css", "player.css", "looks.css"), "text/css") | {"icon.png": "image/png"}
+_STATIC |= dict.fromkeys(("refresh.js", *(f"player/{part}.js" for part in _SCRIPTS)), "text/javascript")
 
 
 class Site:

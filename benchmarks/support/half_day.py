@@ -42,6 +42,14 @@ class SeatedPerson:
     still: bool = False
     hidden: frozenset[int] = frozenset()
 
+    def covers(self, x: float, y: float) -> bool:
+        """Return whether a point lies on what is pasted of this person, wherever it moves."""
+        x1, y1, x2, y2 = self.figure.head
+        height, width = self.figure.picture.shape[:2]
+        reach = 0.5 * (x2 - x1)
+        left, top = self.x - (x1 + x2) / 2, self.y - (y1 + y2) / 2
+        return left - reach <= x <= left + width + reach and top - reach <= y <= top + height + reach
+
 
 @dataclass
 class SimulatedRoom:
@@ -83,12 +91,23 @@ def spoil_picture(canvas: np.ndarray, look: int, looks: int, rng: np.random.Gene
     return cv2.imdecode(coded, cv2.IMREAD_COLOR)
 
 
+def extend_head(head: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    """Return the corners of what is cut out with a head: the head and its shoulders."""
+    x1, y1, x2, y2 = head
+    width, height = x2 - x1, y2 - y1
+    return (
+        round(x1 - 0.8 * width),
+        round(y1 - 0.2 * height),
+        round(x2 + 0.8 * width),
+        round(y2 + 1.0 * height),
+    )
+
+
 def cut_figure(picture: BgrPicture, head: tuple[float, float, float, float], size: float) -> CutFigure | None:
     """Cut a head with its shoulders, scaled so that the head has this size; None where the picture's edge is near."""
     x1, y1, x2, y2 = head
     width, height = x2 - x1, y2 - y1
-    left, right = round(x1 - 0.8 * width), round(x2 + 0.8 * width)
-    top, bottom = round(y1 - 0.2 * height), round(y2 + 1.0 * height)
+    left, top, right, bottom = extend_head(head)
     if left < 0 or top < 0 or right > picture.shape[1] or bottom > picture.shape[0]:
         return None
     scale = size / max(1.0, (width * height) ** 0.5)

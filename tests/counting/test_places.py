@@ -45,7 +45,23 @@ def test_what_stays_for_ten_minutes_is_a_thing() -> None:
     assert places.places[0].thing is not None and places.places[0].thing.start <= START + STEP
 
 
-@pytest.mark.parametrize("reach", [0.4, 1.0])
+def test_a_thing_that_is_seldom_taken_for_a_head_is_one() -> None:
+    """A candidate in one look of eight only, but the same pixels all the time."""
+    seen, _ = watch(60, lambda k: [THING] if k % 8 == 0 else [], lambda k: [] if k % 8 == 0 else [THING])
+    assert [s.thing for look in seen[33:] for s in look] == [True] * 3
+
+
+def test_a_thing_that_is_partly_covered_stays_one_and_one_that_is_replaced_does_not() -> None:
+    def beside(k: int) -> list[DrawnHead]:
+        return [DrawnHead(321 + k % 3, 182, 5)] if 40 <= k < 50 else []
+
+    seen, _ = watch(60, lambda k: [THING], beside)
+    assert all(look[0].thing for look in seen[35:]), "somebody stands before its right third"
+    seen, _ = watch(60, lambda k: [THING if k < 40 else DrawnHead(300 + k % 3, 181 - k % 2, 5)])
+    assert not any(s.thing for look in seen[40:] for s in look), "a person sits down where it was"
+
+
+@pytest.mark.parametrize("reach", [0.12, 0.4, 1.0])
 def test_a_person_who_only_breathes_is_none(reach: float) -> None:
     seen, _ = watch(120, lambda k: [DrawnHead(300 + 0.2 * reach, 180 + reach * np.sin(2 * np.pi * k * 20 / 3.7))])
     assert not any(s.thing for look in seen for s in look)

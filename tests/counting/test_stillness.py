@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.counting import stillness
-from agent.counting.places import STILL_CHANGE
+from agent.counting.still_run import STILL_CHANGE
 from tests.support.drawn_room import HEIGHT, WIDTH, DrawnHead, DrawnRoom
 
 PLACE = (285 / WIDTH, 165 / HEIGHT, 315 / WIDTH, 195 / HEIGHT)

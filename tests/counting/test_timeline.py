@@ -16,7 +16,7 @@ from agent.catalog import Catalog, StoredPlace
 from agent.core.alert_model import AlertKind
 from agent.core.headcounts import PlacedLook, combine_placed
 from agent.core.model import Look, PlaceSighting, Segment, Session
-from agent.counting import timeline
+from agent.counting import declared_things, timeline
 from agent.counting.detector import Heads
 from agent.counting.estimate import IntervalParameters
 from agent.counting.fault_alerts import LIVENESS_HOLD, LivenessAlerts
@@ -104,6 +104,32 @@ def test_an_operator_has_the_last_word(catalog: Catalog) -> None:
     assert (kept_thing.verdict, kept_thing.verdict_by, kept_thing.verdict_at) == ("person", "operator1", START)
     assert catalog.places.overrule("cam1", thing.place, thing.start, "", "operator1", START)
     assert stored_looks(catalog)[10].sightings[0].thing  # type: ignore[index]
+
+
+def test_what_an_operator_declares_is_a_thing_at_the_next_look(catalog: Catalog) -> None:
+    kept, room = CameraTimeline(catalog, "cam1", START), DrawnRoom()
+    take(catalog, kept, room, 0, 6)
+    assert (
+        declared_things.declare_thing(
+            catalog, stored_looks(catalog)[4], 1, room.picture([THING, moving(4)]), "op", START
+        )
+        is None
+    )
+    made = declared_things.declare_thing(
+        catalog, stored_looks(catalog)[4], 0, room.picture([THING, moving(4)]), "op", START
+    )
+    assert made is not None and made.start == START + STEP, "since the second look, the first that can be compared"
+    take(catalog, kept, room, 6, 6)
+    assert [[s.thing for s in x.sightings or ()] for x in stored_looks(catalog)[1:]] == [[True, False]] * 11
+    assert [p.thing is not None for p in kept.places.places] == [True, False], (
+        "known to the worker, not by its row alone"
+    )
+    assert catalog.places.overrule("cam1", made.place, made.start, "", "op", START + STEP)
+    take(catalog, kept, room, 12, 40)
+    looks = stored_looks(catalog)
+    assert not any(s.thing for x in looks for s in x.sightings or ()), "withdrawn: a person again, now and before"
+    restarted = CameraTimeline(catalog, "cam1", START + 100 * STEP)
+    assert [p.thing.overruled for p in restarted.places.places if p.thing] == [True]
 
 
 def test_a_wrong_appearance_is_passed_over(catalog: Catalog) -> None:
