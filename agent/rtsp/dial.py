@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import select
 import socket
 import threading
@@ -13,9 +12,9 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from agent.core.errors import CameraUnreachable
-from agent.core.shortage import convert_shortage
+from agent.core.left_behind import wait_for_call
 from agent.rtsp.refusal import build_unreachable_error
-from agent.rtsp.wire import SLICE_MS, Wire, wait_for_socket
+from agent.rtsp.wire import Wire, wait_for_socket
 
 _Address = tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]
 
@@ -60,33 +59,18 @@ def probe(url: str, name: str, seconds: float, stop: threading.Event) -> None:
 
 
 def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[_Address]:
-    """Return the addresses of a host. Raises CameraUnreachable where there are none.
-
-    The system's resolver cannot be interrupted, so it runs in a thread that is left behind where nobody waits any more.
-    """
+    """Return the addresses of a host. Raises CameraUnreachable where there are none, and what `check` raises."""
     try:
         return _look_up(host, port, socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
         pass
-    found: queue.SimpleQueue[list[_Address]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            found.put(_look_up(host, port))
-        except (OSError, UnicodeError):
-            found.put([])
-
-    with convert_shortage():
-        threading.Thread(target=run, name="resolver", daemon=True).start()
-    while True:
-        try:
-            addresses = found.get(timeout=SLICE_MS / 1000)
-        except queue.Empty:
-            check()
-            continue
-        if not addresses:
-            raise CameraUnreachable("recording.no_name", url=name, name=host)
-        return addresses
+    try:
+        addresses = wait_for_call("resolver", lambda: _look_up(host, port), check)
+    except (OSError, UnicodeError):
+        addresses = []
+    if not addresses:
+        raise CameraUnreachable("recording.no_name", url=name, name=host)
+    return addresses
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
