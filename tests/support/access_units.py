@@ -121,8 +121,8 @@ def compare_pictures(source: Sequence[StoredPicture], files: Iterable[Sequence[S
     """Compare the pictures of recorded files, in the order in which they are shown, with the source's.
 
     `lost` counts pictures of the source that were sent between the first and the last one recorded, are shown after the first
-    one, and are in no file; `backwards` counts neighbours in the wrong order. `drift` is how far a picture's time strays
-    within its file from the source's times.
+    one, and are in no file; `backwards` counts neighbours in the wrong order, as they are shown or as they are stored in one
+    file. `drift` is how far a picture's time strays within its file from the source's times.
     """
     sent = {picture.digest: number for number, picture in enumerate(source)}
     source = _order(source)
@@ -132,8 +132,11 @@ def compare_pictures(source: Sequence[StoredPicture], files: Iterable[Sequence[S
     unknown = altered = 0
     drift = 0.0
     middles: list[float] = []
-    for pictures in map(_order, files):
-        shifts = []
+    backwards = 0
+    for stored in files:
+        pictures, shifts = _order(stored), []
+        places = [sent[picture.digest] for picture in stored if picture.digest in sent]
+        backwards += sum(two <= one for one, two in pairwise(places))
         for picture in pictures:
             number = index.get(picture.digest)
             if number is None:
@@ -153,7 +156,7 @@ def compare_pictures(source: Sequence[StoredPicture], files: Iterable[Sequence[S
         unknown=unknown,
         lost=_count_lost([sent[picture.digest] for picture in source], counts),
         repeated=len(numbers) - len(counts),
-        backwards=sum(two <= one for one, two in pairwise(numbers)),
+        backwards=backwards + sum(two <= one for one, two in pairwise(numbers)),
         altered_sei=altered,
         drift=drift,
         first=numbers[0] if numbers else None,
