@@ -28,6 +28,7 @@ from agent.core import shortage
 from agent.core.class_model import TrainingClass
 from agent.core.clock import Clock
 from agent.core.errors import BureauError, SiteAgentError
+from agent.core.left_behind import wait_for_call
 
 log = logging.getLogger(__name__)
 _GOODBYE_S = 3.0
@@ -41,6 +42,10 @@ class LinkStatus:
     connected: bool
     since: datetime
     problem: str | None
+
+
+class _Stopped(Exception):
+    """The service stops while the link is being opened."""
 
 
 class BureauLink:
@@ -110,9 +115,12 @@ class BureauLink:
         connection = BrokerConnection(
             self._options, client_id=self._options.client_id, will=(self._topic("state"), will)
         )
+        try:
+            wait_for_call("bureau connects", lambda: self._open(connection, will), lambda: _raise_stopped(stop))
+        except _Stopped:
+            return  # the connection is left to its thread
         clean = False
         try:
-            self._open(connection, will)
             self._welcome()
             self._own.connecting()
             self._rebirth_due, self._dispatcher.largest = False, connection.largest
@@ -152,9 +160,11 @@ class BureauLink:
         self._known.conclude()
 
     def _open(self, connection: BrokerConnection, will: bytes) -> None:
+        """Connect. Raises BureauError, with what is wrong as far as that can be found out."""
         try:
             connection.open()
         except BureauError as error:
+            connection.close(clean=False)
             if self._explained is None or self._explained[0] != str(error):
                 self._explained = str(error), diagnose_refusal(error, self._options, will)
             raise self._explained[1].with_traceback(None) from None
@@ -249,6 +259,11 @@ class BureauLink:
             log.warning("%s", problem)
             since = self._clock.now() if self._status.connected else self._status.since
             self._status = LinkStatus(False, since, problem)
+
+
+def _raise_stopped(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise _Stopped
 
 
 def probe_broker(options: BureauOptions, name: str = "probe") -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 
 from agent.core.errors import SiteAgentError
+from agent.core.left_behind import start_call
 from agent.doctor import cameras, drives, link, machine, page, plan
 from agent.doctor.box import BoxFacts
 from agent.doctor.finding import HEALTH_SEVERITIES, HealthFinding, HealthSeverity, report_error, report_problem
@@ -52,20 +52,12 @@ def _is_repeated(found: HealthFinding, severities: Mapping[str, HealthSeverity])
 
 def run_bounded(name: str, check: Callable[[], list[HealthFinding]], seconds: float) -> list[HealthFinding]:
     """Return the check's findings, or one that says that it failed or did not answer in time."""
-    answer: Future[list[HealthFinding]] = Future()
     thread_name = f"doctor-{name}"
-
-    def work() -> None:
-        try:
-            answer.set_result(check())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits, which raises it there
-            answer.set_exception(error)
-
     if any(thread.name == thread_name for thread in threading.enumerate()):
         # the previous one still hangs: asking again would only accumulate threads
         return [report_problem(name, "critical", "hangs", name=name, seconds=round(seconds))]
-    # daemon: a thread blocked in the kernel on a dead disk must not keep the process from ending
-    threading.Thread(target=work, name=thread_name, daemon=True).start()
+    # left behind: a thread blocked in the kernel on a dead disk must not keep the process from ending
+    answer = start_call(thread_name, check)
     try:
         return answer.result(seconds)
     except TimeoutError:

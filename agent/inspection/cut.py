@@ -9,7 +9,7 @@ clip becomes several files, since few players follow such a change inside one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -205,6 +205,8 @@ def _append_part(cut_: Cut, part: _CutPart, last: _CutPart) -> None:
     # the clocks of camera and box differ a little: inside a join the pictures keep the camera's time
     at = over + hole if join and abs(hole) > frame else over
     if join:
+        part, before = _share_key_frame(before, part, last)
+        cut_.video_parts[-1] = before
         at = next((x for x in (_snap_to_sound(cut_, part, over), _snap_to_sound(cut_, part, at)) if x is not None), at)
     elif hole > 0:
         cut_.holes.append(ClipSpan(last.span.end, part.span.start))
@@ -218,6 +220,21 @@ def _append_part(cut_: Cut, part: _CutPart, last: _CutPart) -> None:
     cut_.video_parts.append(video)
     if cut_.sound is not None and part.sound is not None:
         _append_sound(cut_, part, at)
+
+
+def _share_key_frame(before: Mp4Samples, part: _CutPart, last: _CutPart) -> tuple[_CutPart, Mp4Samples]:
+    """Return the part without its first picture, and the samples before with it, where the last part ends with it, unseen.
+
+    Pictures of an open group stand behind that copy, and are decoded from it.
+    """
+    # where the last part itself began so, its first picture is not among the samples
+    copies, video = last.video.unseen[-before.size.size :], part.video
+    if copies.sum() != 1 or video.size.size < 2 or before.size[copies][0] != video.size[0]:
+        return part, before
+    before = replace(
+        before, key=before.key | (copies & video.key[0]), length=np.where(copies, video.length[0], before.length)
+    )
+    return replace(part, video=video.select(slice(1, None))), before
 
 
 def _snap_to_sound(cut_: Cut, part: _CutPart, at: Fraction) -> Fraction | None:

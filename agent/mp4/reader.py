@@ -93,7 +93,8 @@ def _list_headers(moov: memoryview) -> list[tuple[TrackHead, memoryview]]:
 class TrackHead:
     """What a `trak` box states besides its samples.
 
-    `empty`: delay before the track begins; `media_time`: first media time that is shown; both in ticks of `timescale`.
+    `empty`: delay before the track begins; `media_time`: first media time that is shown; `shown`: how much of it is, None
+    where that is not said; all in ticks of `timescale`.
     """
 
     track_id: int
@@ -105,6 +106,7 @@ class TrackHead:
     matrix: bytes
     empty: int
     media_time: int
+    shown: int | None
 
 
 def _build_track(header: TrackHead, trak: memoryview, run: SampleRun | None, file_length: int) -> Mp4Track | None:
@@ -121,6 +123,11 @@ def _build_track(header: TrackHead, trak: memoryview, run: SampleRun | None, fil
         return None
     dts = found.dts[:stop] + (header.empty - header.media_time)
     pts = dts + found.shift[:stop]
+    length = _compute_shown_lengths(pts, found.length[:stop])
+    unseen = np.zeros(stop, np.bool_)
+    if header.shown is not None and run is None and header.kind == "vide":
+        unseen = pts >= header.empty + header.shown
+        length = np.where(unseen, 1, length)
     return Mp4Track(
         header.kind,
         header.timescale,
@@ -132,8 +139,9 @@ def _build_track(header: TrackHead, trak: memoryview, run: SampleRun | None, fil
         size=found.size[:stop],
         dts=dts,
         pts=pts,
-        length=_compute_shown_lengths(pts, found.length[:stop]),
+        length=length,
         key=found.key[:stop],
+        unseen=unseen,
     )
 
 
@@ -164,20 +172,24 @@ def _read_track_header(trak: memoryview, movie_scale: int) -> TrackHead | None:
     count, size = struct.unpack_from(">2I", stsd, 4)
     if count != 1 or size + 8 > len(stsd):
         raise BadMp4Error(f"{count} sample descriptions")
-    empty, media_time = _read_edits(find_box(trak, b"edts", b"elst"), movie_scale, timescale)
+    empty, media_time, shown = _read_edits(find_box(trak, b"edts", b"elst"), movie_scale, timescale)
     entry = bytes(stsd[8 : 8 + size])
-    return TrackHead(track_id, kind, timescale, entry, width, height, matrix, empty, media_time)
+    return TrackHead(track_id, kind, timescale, entry, width, height, matrix, empty, media_time, shown)
 
 
-def _read_edits(elst: memoryview, movie_scale: int, timescale: int) -> tuple[int, int]:
-    """(delay before the track begins, first media time shown), both in the track's ticks. Later edits are ignored."""
+def _read_edits(elst: memoryview, movie_scale: int, timescale: int) -> tuple[int, int, int | None]:
+    """Return the delay before the track begins, the first media time shown, and how much is shown, in the track's ticks.
+
+    Later edits are ignored.
+    """
     empty = 0
     if len(elst) < 8:
-        return 0, 0
+        return 0, 0, None
     row = struct.Struct(">Qq4x" if elst[0] else ">Ii4x")
     for i in range(struct.unpack_from(">I", elst, 4)[0]):
         duration, media_time = row.unpack_from(elst, 8 + i * row.size)
+        ticks = round(duration * timescale / movie_scale)
         if media_time >= 0:
-            return empty, media_time
-        empty += round(duration * timescale / movie_scale)
-    return empty, 0
+            return empty, media_time, ticks or None
+        empty += ticks
+    return empty, 0, None

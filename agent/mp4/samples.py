@@ -19,7 +19,8 @@ class Mp4Track:
     Arrays hold one entry per sample in decoding order: `offset` and `size` in bytes, `dts` and `pts` in ticks of `timescale`
     on the file's presentation time line (edit list applied), `key` True at key frames. `length` is how long each sample is
     shown or heard, in ticks: where pictures are reordered, the distance to the one shown next. `entry` is the only entry of
-    the sample description, unchanged.
+    the sample description, unchanged. `unseen` is True at a picture that is there only for others to be decoded from (what
+    the file shows ends before it); it is one tick long.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Mp4Track:
     pts: Int64Array
     length: Int64Array
     key: BoolArray
+    unseen: BoolArray
 
     @property
     def codec(self) -> str:
@@ -50,6 +52,7 @@ class Mp4Track:
             pts=self.pts[rows],
             length=self.length[rows],
             key=self.key[rows],
+            unseen=self.unseen[rows],
         )
 
     def shift(self, ticks: int) -> Mp4Track:

@@ -118,7 +118,7 @@ class Segmenter:
         current = self._segments.current
         if current is None or not (at < current.until or self._is_planned(current, at)):
             return
-        if current.writer.video(unit):
+        if self._segments.write_picture(unit):
             current.last_end = max(current.last_end, at + picture.length)
             self._write_sound(at)
         else:
@@ -185,13 +185,16 @@ class Segmenter:
     def _begin(self, start: SegmentStart, wall: WallReading) -> None:
         # where stamps had to be moved, how far they lie apart says nothing of missing pictures
         seam = float("inf") if self._cut_soon else self._interval.seam
+        # pictures that are shown before this one may still come
+        seam += max(0, start.unit.pts - start.unit.dts) / self._clock_rate
         self._cut_soon = False
         if self._sound is not None:
             self._sound.settle()
         opened = self._opener.open(start)
         # also across a hole: two segments of one connection must not overlap
         self._wall_zero = opened.wall_zero
-        hole = self._segments.advance(opened, None if wall.stepped else seam, wait_for_sound=self.has_sound)
+        ends = None if wall.stepped else seam
+        hole = self._segments.advance(opened, ends, start.unit, wait_for_sound=self.has_sound)
         self.hole = hole or self.hole
 
     def _feed_sound(self, sound: SoundQueue, unit: MediaUnit, arrival: float) -> None:

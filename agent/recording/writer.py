@@ -20,7 +20,7 @@ from agent.core.errors import DriveError, Shortage
 from agent.drive import Drive, durable
 from agent.drive.identity import is_drive_errno, to_drive_error
 from agent.media.containers import MediaPacket
-from agent.mp4.mux_stamps import MuxStamps
+from agent.mp4.mux_stamps import MOVIE_TIMESCALE, MuxStamp, MuxStamps
 from agent.mp4.repair import find_whole_end, truncate_to_whole
 from agent.recording.picture_template import PictureTemplate
 from agent.recording.sound import Sound
@@ -110,7 +110,7 @@ class SegmentWriter:
                 "flush_packets": "1",
                 "frag_duration": micro,
                 "max_interleave_delta": micro,
-                "movie_timescale": "48000",
+                "movie_timescale": str(MOVIE_TIMESCALE),
                 "avoid_negative_ts": "disabled",
             },
         )
@@ -118,27 +118,36 @@ class SegmentWriter:
         context = self._video.codec_context
         context.extradata = picture.extradata
         context.width, context.height = picture.width, picture.height
+        context.framerate = Fraction(0)  # otherwise FFmpeg makes up a duration where there is none: see `unseen`
         if picture.codec == "hevc":
             # browsers and Windows play H.265 in MP4 under this name only
             context.codec_tag = "hvc1"
         self._audio = sound.add_to(self._container) if sound else None
         self._video_tick = self._video.time_base = Fraction(1, tracks.clock_rate)
-        self._stamps = MuxStamps(round(self.start * tracks.clock_rate))
+        self._stamps = MuxStamps(round(self.start * tracks.clock_rate), tracks.clock_rate)
         self._audio_base = round(self.start / sound.tick) if sound else 0
         self._container.start_encoding()
 
     def video(self, unit: MediaUnit) -> bool:
         """Write a picture; its stamps are on the connection's time line. False where the muxer refuses it.
 
-        A picture of an open group that is shown before the file begins is left out.
+        A picture of an open group that is shown before the file begins is left out: it cannot be decoded in this file.
         """
         stamp = self._stamps.place(unit.pts, unit.dts, unit.duration)
-        if stamp is None:
-            return True  # it cannot be decoded in this file, and is in the one before as far as it could be
+        return stamp is None or self._write(unit, stamp, is_key=unit.is_key)
+
+    def unseen(self, unit: MediaUnit) -> bool:
+        """Write the picture that the next file begins with, for those to be decoded from that are shown before it.
+
+        Players do not show it here, and do not begin with it.
+        """
+        return self._write(unit, self._stamps.place_unseen(unit.pts, unit.dts), is_key=False)
+
+    def _write(self, unit: MediaUnit, stamp: MuxStamp, *, is_key: bool) -> bool:
         packet = av.Packet(unit.data)
         packet.pts, packet.dts, packet.duration = stamp
         packet.time_base = self._video_tick
-        packet.is_keyframe = unit.is_key
+        packet.is_keyframe = is_key
         written = self._mux(packet, self._video)
         self.empty = self.empty and not written
         return written

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import select
 import socket
 import threading
@@ -13,9 +12,9 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from agent.core.errors import CameraUnreachable
-from agent.core.shortage import convert_shortage
+from agent.core.left_behind import wait_for_call
 from agent.rtsp.refusal import build_unreachable_error
-from agent.rtsp.wire import SLICE_MS, Wire, wait_for_socket
+from agent.rtsp.wire import SLICE_MS, Wire
 
 _Address = tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]
 
@@ -24,19 +23,16 @@ def dial(url: str, name: str, check: Callable[[], None]) -> Wire:
     """Connect to the host of `url`; `name` is the URL for errors. Raises CameraUnreachable, and what `check` raises."""
     parts = urlsplit(url)
     host = str(parts.hostname)
-    failure: Exception = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
-    for family, address in resolve(host, parts.port or 0, name, check):
-        try:
-            sock = _connect(family, address, check)
-        except OSError as error:
-            failure = error
-            continue
+    addresses = resolve(host, parts.port or 0, name, check)
+    try:
+        sock = _connect(addresses, check)
         try:
             return _make_wire(sock, host, check, is_tls=parts.scheme == "rtsps")
-        except (OSError, ValueError) as error:  # closed again by the camera; a name that TLS does not allow
+        except BaseException:
             sock.close()
-            failure = error
-    raise build_unreachable_error(name, failure) from None
+            raise
+    except (OSError, ValueError) as error:  # closed again by the camera; a name that TLS does not allow
+        raise build_unreachable_error(name, error) from None
 
 
 def _make_wire(sock: socket.socket, host: str, check: Callable[[], None], *, is_tls: bool) -> Wire:
@@ -60,33 +56,18 @@ def probe(url: str, name: str, seconds: float, stop: threading.Event) -> None:
 
 
 def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[_Address]:
-    """Return the addresses of a host. Raises CameraUnreachable where there are none.
-
-    The system's resolver cannot be interrupted, so it runs in a thread that is left behind where nobody waits any more.
-    """
+    """Return the addresses of a host. Raises CameraUnreachable where there are none, and what `check` raises."""
     try:
         return _look_up(host, port, socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
         pass
-    found: queue.SimpleQueue[list[_Address]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            found.put(_look_up(host, port))
-        except (OSError, UnicodeError):
-            found.put([])
-
-    with convert_shortage():
-        threading.Thread(target=run, name="resolver", daemon=True).start()
-    while True:
-        try:
-            addresses = found.get(timeout=SLICE_MS / 1000)
-        except queue.Empty:
-            check()
-            continue
-        if not addresses:
-            raise CameraUnreachable("recording.no_name", url=name, name=host)
-        return addresses
+    try:
+        addresses = wait_for_call("resolver", lambda: _look_up(host, port), check)
+    except (OSError, UnicodeError):
+        addresses = []
+    if not addresses:
+        raise CameraUnreachable("recording.no_name", url=name, name=host)
+    return addresses
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
@@ -94,21 +75,50 @@ def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
-def _connect(
-    family: socket.AddressFamily, address: tuple[str | int | bytes, ...], check: Callable[[], None]
-) -> socket.socket:
-    """Connect to one address. Raises OSError."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
+def _connect(addresses: list[_Address], check: Callable[[], None]) -> socket.socket:
+    """Connect to whichever address answers first; the next one is tried beside one that keeps silent. Raises OSError."""
+    waiting, opened = list(addresses), list[socket.socket]()
+    failure: OSError | None = None
     try:
-        sock.setblocking(False)
-        number = sock.connect_ex(address)
-        if number == errno.EINPROGRESS:
-            wait_for_socket(sock, select.POLLOUT, check)
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    except BaseException:
-        sock.close()
-        raise
-    if number:
+        while waiting or opened:
+            try:
+                if waiting:
+                    opened.append(_begin(*waiting.pop(0)))
+                found = _take_answer(opened)
+            except OSError as error:
+                failure = error
+                continue
+            if found is not None:
+                return found
+            check()
+    finally:
+        for sock in opened:
+            sock.close()
+    raise failure or OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+
+
+def _begin(family: socket.AddressFamily, address: tuple[str | int | bytes, ...]) -> socket.socket:
+    """Begin to connect. Raises OSError."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    number = sock.connect_ex(address)
+    if number not in (0, errno.EINPROGRESS):
         sock.close()
         raise OSError(number, os.strerror(number))
     return sock
+
+
+def _take_answer(opened: list[socket.socket]) -> socket.socket | None:
+    """Wait a moment for one of the sockets and take it out; None where all keep silent. Raises OSError of a refused one."""
+    poll = select.poll()
+    for sock in opened:
+        poll.register(sock, select.POLLOUT)
+    ready = {number for number, _ in poll.poll(SLICE_MS)}
+    found = next((sock for sock in opened if sock.fileno() in ready), None)
+    if found is None:
+        return None
+    opened.remove(found)
+    if number := found.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        found.close()
+        raise OSError(number, os.strerror(number))
+    return found

@@ -44,4 +44,4 @@ def build_redirect_error(location: str, url: str) -> CameraError:
 
 def sanitize_camera_text(text: str) -> str:
     """Return text of a camera fit for a line of a log: printable ASCII, 60 characters at most."""
-    return re.sub(r"[^\x20-\x7e]+", " ", text).strip()[:60]
+    return re.sub(r"[^\x20-\x7e]+", " ", text)[:60].strip()

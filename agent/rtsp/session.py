@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.core.errors import CameraUnreachable
 from agent.rtsp.authorization import Authorization
 from agent.rtsp.message import RtspMessage, RtspUnreadable
 from agent.rtsp.refusal import build_redirect_error, build_refusal_error
@@ -131,8 +132,10 @@ class RtspSession:
         location = reply.one("Location")
         target = resolve_redirect(self.url, location, self.peer)
         self._redirects += 1
-        if not target or self._redirects > _REDIRECTS:
+        if not target:
             raise build_redirect_error(location, self._target.url)
+        if self._redirects > _REDIRECTS:
+            raise CameraUnreachable("recording.redirects", url=self._target.url, count=_REDIRECTS)
         self.redirected = target
 
     def _prove(self, reply: RtspMessage, pending: SentRequest) -> None:

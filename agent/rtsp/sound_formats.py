@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from agent.rtsp.audio_config import RATES, extract_audio_config, make_audio_config, parse_audio_config
+from agent.rtsp.audio_config import extract_audio_config, make_audio_config, parse_audio_config
 from agent.rtsp.formats import AudioFormat
+from agent.rtsp.payload.aac_config import AAC_RATES
 from agent.rtsp.sdp import MediaDescription, RtpMap
 
 STATIC_SOUND = {
@@ -107,7 +108,7 @@ def _read_latm(rtpmap: RtpMap, parameters: Mapping[str, str]) -> AudioFormat | N
     if config or parameters.get("cpresent", "1") == "0":
         return _make_aac("latm", rtpmap, config, dict(parameters))
     clock_rate = rtpmap.clock_rate or 90000
-    rate = clock_rate if clock_rate in RATES else 0
+    rate = clock_rate if clock_rate in AAC_RATES else 0
     return AudioFormat("aac", "latm", clock_rate, rate, rtpmap.channels or 1, parameters=dict(parameters))
 
 

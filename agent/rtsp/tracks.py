@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agent.rtsp.formats import AudioFormat, VideoFormat
 from agent.rtsp.parameter_sets import read_parameter_sets
+from agent.rtsp.refusal import sanitize_camera_text
 from agent.rtsp.sdp import MediaDescription, SessionDescription
 from agent.rtsp.sound_formats import MAX_CLOCK_RATE, read_sound_format
 
@@ -35,7 +36,6 @@ _OTHER_PICTURES = {
 _STATIC_PICTURES = {26: "JPEG", 31: "H261", 32: "MPV", 33: "MP2T", 34: "H263"}
 _TELLING_PARAMETERS = {"sprop-parameter-sets": "H264", "sprop-sps": "H265", "sprop-vps": "H265"}
 """fmtp parameters that only one encoding has, for descriptions whose rtpmap is missing."""
-_UNKNOWN = "?"
 ENCRYPTED = "srtp"
 """Name of a picture track whose packets are encrypted, whatever its codec."""
 _USUAL_CLOCK = 90_000
@@ -64,7 +64,10 @@ class AudioTrack:
 
 @dataclass(frozen=True, slots=True)
 class ChosenTracks:
-    """What is set up. `refused`: codecs of picture tracks that cannot be recorded, by the names people see; "?": unknown."""
+    """What is set up.
+
+    `refused`: codecs of picture tracks that cannot be recorded, by the names people see, or as the camera wrote them.
+    """
 
     video: VideoTrack | None
     audio: AudioTrack | None
@@ -159,8 +162,11 @@ def _get_encoding(medium: MediaDescription, number: int) -> str:
 def _name_picture(medium: MediaDescription) -> str:
     if _is_encrypted(medium):
         return ENCRYPTED
-    names = (_OTHER_PICTURES.get(_get_encoding(medium, number)) for number in _list_payload_types(medium))
-    return next((name for name in names if name), _UNKNOWN)
+    numbers = _list_payload_types(medium)
+    told = [_get_encoding(medium, number) for number in numbers]
+    names = [_OTHER_PICTURES[encoding] for encoding in told if encoding in _OTHER_PICTURES]
+    names += filter(None, map(sanitize_camera_text, told))
+    return (names or [f"RTP {number}" for number in numbers] or ["RTP"])[0]
 
 
 def _is_encrypted(medium: MediaDescription) -> bool:

@@ -40,6 +40,7 @@ def track(kind: str, dts: list[int], pts: list[int], key: list[bool], entry: byt
         pts=np.array(pts, np.int64),
         length=np.full(count, length, np.int64),
         key=np.array(key),
+        unseen=np.zeros(count, np.bool_),
     )
 
 
@@ -221,6 +222,7 @@ def test_a_source_with_another_time_scale_is_placed_to_the_nearest_tick() -> Non
         pts=np.arange(100) * 3599,
         length=np.full(100, 3599),
         key=second.key,
+        unseen=second.unseen,
     )
     (one,) = made(0, 10, (0, [video(4)]), (4, [fine]))
     ticks = [round(i * 3599 * VIDEO_SCALE / 90_000) for i in range(100)]

@@ -111,9 +111,6 @@ ROWS = [
 ]
 # not open groups: Chromium does not begin at a key picture that is no IDR, in ffmpeg's files neither
 PLAYED = ["gst-aac16", "gst-alaw", "gst-b2", "gst-pyramid", "gst-slices", "gst-576i"]
-OPEN_GROUPS = "at a cut the pictures shown before the key picture that begins an open group are in no file"
-KNOWN = dict.fromkeys(("gst-b3-open", "gst-h265-b3-open"), OPEN_GROUPS)
-"""Rows that fail by design, and why."""
 REFUSED = {"mjpeg": "jpeg", "mpeg4": "mpeg4"}
 
 
@@ -165,12 +162,7 @@ def record_row(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 Recorded = Callable[[MatrixRow], tuple[StreamRecording, RowFigures]]
 
 
-def _mark(row: MatrixRow) -> object:
-    known = KNOWN.get(row.name)
-    return pytest.param(row, id=row.name, marks=[pytest.mark.xfail(strict=True, reason=known)] if known else ())
-
-
-@pytest.mark.parametrize("row", [_mark(row) for row in ROWS])
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
 def test_each_picture_once_and_sound_in_step(row: MatrixRow, record_row: Recorded) -> None:
     made, figures = record_row(row)
     assert figures.faults == [], f"{figures}\n{made.words}"

@@ -52,7 +52,7 @@ REFUSED = {
     "describe-500": "RTSP 500",
     "describe-503": r"\(503\)",
     "play-453": BUSY,
-    "redirect-endless": "RTSP 302|another host",
+    "redirect-endless": "redirects its viewers without end",
     "silent": SLOW,
     "silent-describe": SLOW,
     "silent-play": SLOW,

@@ -147,7 +147,7 @@ def test_ids_of_parameter_sets() -> None:
 def track(kind: str, sample_entry: bytes, count: int = 1, **more: np.ndarray) -> Mp4Track:
     numbers = np.arange(count, dtype=np.int64)
     values = {"offset": numbers * 10, "size": numbers * 0 + 10, "dts": numbers * 512, "pts": numbers * 512}
-    values |= {"length": numbers * 0 + 512, "key": numbers % 5 == 0}
+    values |= {"length": numbers * 0 + 512, "key": numbers % 5 == 0, "unseen": numbers < 0}
     unity = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
     size = (320, 192) if kind == "vide" else (0, 0)
     return Mp4Track(kind, 12_800, sample_entry, *size, unity, **(values | more))

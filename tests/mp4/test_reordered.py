@@ -69,7 +69,7 @@ def keep_stamps(pictures: list[EncodedPicture]) -> list[MuxStamp]:
 
 def squeeze_stamps(pictures: list[EncodedPicture]) -> list[MuxStamp]:
     """No picture decoded before 0."""
-    stamps = MuxStamps(pictures[0].pts)
+    stamps = MuxStamps(pictures[0].pts, 90_000)
     placed = [stamps.place(p.pts, p.dts, FRAME) for p in pictures]
     return [stamp for stamp in placed if stamp is not None]
 
@@ -132,7 +132,7 @@ def decode(data: bytes) -> tuple[list[int], list[int]]:
 
 
 def test_stamps_of_a_file_begin_at_0_and_rise() -> None:
-    stamps = MuxStamps(1000)
+    stamps = MuxStamps(1000, 90_000)
     rows = [(1000, -7000), (15400, -3400), (8200, 200), (4600, 1000), (11800, 4600)]
     assert [stamps.place(pts, dts, FRAME) for pts, dts in rows] == [
         (0, 0, 3600),
@@ -144,7 +144,7 @@ def test_stamps_of_a_file_begin_at_0_and_rise() -> None:
 
 
 def test_without_reordering_stamps_stay_as_they_are() -> None:
-    stamps = MuxStamps(50)
+    stamps = MuxStamps(50, 90_000)
     assert [stamps.place(at, at, 40) for at in (50, 90, 135)] == [(0, 0, 40), (40, 40, 40), (85, 85, 40)]
 
 
@@ -154,7 +154,7 @@ def test_a_file_may_begin_at_any_key_frame(kind: tuple[str, str], group: int) ->
     pictures = pictures_of(*kind)
     begin = [number for number, p in enumerate(pictures) if p.key][group]
     part, first = pictures[begin:], pictures[begin].pts
-    stamps = MuxStamps(first)
+    stamps = MuxStamps(first, 90_000)
     placed = [stamps.place(p.pts, p.dts, FRAME) for p in part]
     assert [s is None for s in placed] == [p.pts < first for p in part]
     kept = [s for s in placed if s is not None]

@@ -245,7 +245,7 @@ def test_an_opening_has_an_end(behaviour: rogue.Behaviour) -> None:
 
 def test_redirects_without_end_have_one() -> None:
     with hostile(rogue.drips_redirects) as server:
-        assert refused(server.url).key == "recording.redirect"
+        assert refused(server.url).key == "recording.redirects"
     assert len(server.heard) < 8
 
 

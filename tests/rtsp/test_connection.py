@@ -7,13 +7,14 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from agent.core.errors import CameraError, CameraUnreachable, Shortage
+from agent.rtsp import dial as dialling
 from agent.rtsp.connection import RtspConnection
 from agent.rtsp.target import StreamTarget
 from tests.rtsp.rtp_feed import build_rtp
@@ -282,7 +283,7 @@ def test_nothing_listens() -> None:
 def test_redirects_end(start: Callable[..., OneServer]) -> None:
     with pytest.raises(CameraUnreachable) as caught:
         RtspConnection(StreamTarget(start(redirect_for_ever).url), 2.0)
-    assert caught.value.key == "recording.redirect"
+    assert caught.value.key == "recording.redirects"
 
 
 def test_a_camera_that_wants_tls(start: Callable[..., OneServer]) -> None:
@@ -365,3 +366,49 @@ def test_failed_openings_leave_nothing_open(start: Callable[..., OneServer], sch
         one for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port in ports and one.fd >= 0
     ]
     assert not left
+
+
+# more than one address
+
+
+@contextmanager
+def keep_silent() -> Iterator[tuple[str, int]]:
+    """An address that answers no attempt to connect: its queue is full."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+def test_a_silent_address_does_not_take_the_time_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with keep_silent() as silent, socket.create_server(("127.0.0.1", 0)) as good:
+        for listed in ([silent, good.getsockname()], [good.getsockname(), silent]):
+            found = [(socket.AF_INET, address) for address in listed]
+            monkeypatch.setattr(dialling, "_look_up", lambda *_, found=found: found)
+            begun = time.monotonic()
+            dialling.dial("rtsp://camera.lan/main", "camera", lambda: None).close()
+            assert time.monotonic() - begun < 3
+
+
+def test_where_all_addresses_fail_the_last_failure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        closed = gone.getsockname()
+    before = len(psutil.Process().net_connections())
+    monkeypatch.setattr(dialling, "_look_up", lambda *_: [(socket.AF_INET, closed)] * 3)
+    with pytest.raises(CameraUnreachable, match="refused"):
+        dialling.dial("rtsp://camera.lan/main", "camera", lambda: None)
+    with keep_silent() as silent:
+        monkeypatch.setattr(dialling, "_look_up", lambda *_: [(socket.AF_INET, silent)] * 2)
+        until = time.monotonic() + 1
+
+        def check() -> None:
+            if time.monotonic() > until:
+                raise CameraError("recording.ended", url="camera")
+
+        with pytest.raises(CameraError):
+            dialling.dial("rtsp://camera.lan/main", "camera", check)
+    assert len(psutil.Process().net_connections()) <= before

@@ -204,7 +204,7 @@ def test_redirects_end() -> None:
         for number in range(9):
             feed.reply(f"Location: rtsp://10.0.0.9/{number}", status="301 Moved")
             feed.client.restart()
-    assert caught.value.key == "recording.redirect"
+    assert caught.value.key == "recording.redirects"
 
 
 @pytest.mark.parametrize(

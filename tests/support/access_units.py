@@ -71,12 +71,13 @@ class SoundSync:
 
 
 def read_pictures(path: Path) -> list[StoredPicture]:
-    """The coded pictures of a file in the order in which they are stored."""
+    """The coded pictures of a file that are shown, in the order in which they are stored."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         codec = stream.codec_context.name
         prefixed = bytes(stream.codec_context.extradata or b"")[:1] == b"\x01"
-        return [_picture(packet, codec, prefixed) for packet in container.demux(stream) if packet.size]
+        shown = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        return [_picture(packet, codec, prefixed) for packet in shown]
 
 
 def _picture(packet: av.Packet, codec: str, prefixed: bool) -> StoredPicture:
@@ -117,19 +118,25 @@ def _is_sei(unit: bytes, codec: str) -> bool:
 
 
 def compare_pictures(source: Sequence[StoredPicture], files: Iterable[Sequence[StoredPicture]]) -> PictureComparison:
-    """Compare the pictures of recorded files, in their order, with the source's.
+    """Compare the pictures of recorded files, in the order in which they are shown, with the source's.
 
-    `lost` counts pictures of the source between the first and the last one recorded that are in no file; `backwards` counts
-    neighbours in the wrong order. `drift` is how far a picture's time strays within its file from the source's times.
+    `lost` counts pictures of the source that were sent between the first and the last one recorded, are shown after the first
+    one, and are in no file; `backwards` counts neighbours in the wrong order, as they are shown or as they are stored in one
+    file. `drift` is how far a picture's time strays within its file from the source's times.
     """
+    sent = {picture.digest: number for number, picture in enumerate(source)}
+    source = _order(source)
     index = {picture.digest: number for number, picture in enumerate(source)}
     assert len(index) == len(source), "two pictures of the source are alike"
     numbers: list[int] = []
     unknown = altered = 0
     drift = 0.0
     middles: list[float] = []
-    for pictures in files:
-        shifts = []
+    backwards = 0
+    for stored in files:
+        pictures, shifts = _order(stored), []
+        places = [sent[picture.digest] for picture in stored if picture.digest in sent]
+        backwards += sum(two <= one for one, two in pairwise(places))
         for picture in pictures:
             number = index.get(picture.digest)
             if number is None:
@@ -147,14 +154,30 @@ def compare_pictures(source: Sequence[StoredPicture], files: Iterable[Sequence[S
     return PictureComparison(
         pictures=len(numbers) + unknown,
         unknown=unknown,
-        lost=max(counts) - min(counts) + 1 - len(counts) if counts else 0,
+        lost=_count_lost([sent[picture.digest] for picture in source], counts),
         repeated=len(numbers) - len(counts),
-        backwards=sum(two <= one for one, two in pairwise(numbers)),
+        backwards=backwards + sum(two <= one for one, two in pairwise(numbers)),
         altered_sei=altered,
         drift=drift,
         first=numbers[0] if numbers else None,
         shifts=tuple(middles),
     )
+
+
+def _count_lost(sent: list[int], recorded: Iterable[int]) -> int:
+    """`sent`: place of each picture of the source in the order of sending; `recorded`: pictures, counted as they are shown."""
+    found = set(recorded)
+    places = [sent[number] for number in found]
+    if not places:
+        return 0
+    wanted = {n for n in range(min(found), len(sent)) if min(places) <= sent[n] <= max(places)}
+    return len(wanted - found)
+
+
+def _order(pictures: Sequence[StoredPicture]) -> Sequence[StoredPicture]:
+    """Pictures as they are shown; those without times stay as they are stored."""
+    times = [picture.pts for picture in pictures]
+    return pictures if None in times else sorted(pictures, key=lambda picture: picture.pts or 0.0)
 
 
 def measure_sync(picture: Path, sound: Path) -> SoundSync | None:

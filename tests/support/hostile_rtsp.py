@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -182,6 +183,41 @@ def _flood(request: Request, piece: bytes) -> None:
     while True:
         request.sock.sendall(piece)
         request.server.given += len(piece)
+
+
+def redirects_slowly(request: Request) -> None:
+    """Somewhere else on the same server, each time when half a second has passed."""
+    time.sleep(0.5)
+    drips_redirects(request)
+
+
+def plays(then: Behaviour) -> Behaviour:
+    """A camera like any other until PLAY is answered; `then` is what comes instead of pictures."""
+    sets = "Z0LAHtkA8BPywEQAAAMABAAAAwDIPFi5IA==,aMuMsg=="
+    body = (
+        "v=0\r\no=- 0 0 IN IP4 1.1.1.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+        f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sets}\r\na=control:t\r\n"
+    ).encode()
+    more = {
+        "DESCRIBE": ("Content-Type: application/sdp", f"Content-Length: {len(body)}"),
+        "SETUP": ("Transport: RTP/AVP/TCP;unicast;interleaved=0-1", "Session: 1;timeout=60"),
+        "PLAY": ("Session: 1",),
+    }
+
+    def behaviour(request: Request) -> None:
+        given = body if request.method == "DESCRIBE" else b""
+        request.answer("200 OK", *more.get(request.method, ()), body=given)
+        if request.method == "PLAY":
+            then(request)
+
+    return behaviour
+
+
+def floods_pictures(request: Request) -> None:
+    """Key pictures of 20 bytes, 40 ms apart by their stamps, as fast as they are taken."""
+    head, picture = b"$\x00" + (32).to_bytes(2, "big"), b"\x65\x88" + bytes(18)
+    numbers = ((n, n * 3600) for n in range(1 << 16))
+    _flood(request, b"".join(head + struct.pack(">BBHII", 0x80, 0xE0, n, at, 7) + picture for n, at in numbers))
 
 
 def lies_about_length(length: str) -> Behaviour:

@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 ADTS_HEADER = 7
-_CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
+CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
+"""By channelConfiguration; 0: the configuration of the programme says, which is not read here."""
 _ESCAPE, _EXPLICIT_RATE = 31, 15
-_SBR, _PS = 5, 29
+SBR, PS = 5, 29
 _LOW_DELAY, _ENHANCED_LOW_DELAY = 23, 39
 _GENERAL_AUDIO = (1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23)
+_SHORT_GENERAL_AUDIO = (1, 2, 3, 4, 6, 7)
+"""Object types that a GASpecificConfig without extension describes wholly: main, LC, SSR, LTP, scalable, TwinVQ."""
+_SCALABLE = (6, 20)
 _MAX_RATE = 192_000
 
 
@@ -63,7 +67,21 @@ class AacFraming(NamedTuple):
         if self.rate not in AAC_RATES or not 1 <= self.object_type <= 4 or length >= 1 << 13 or not self.channels:
             return b""
         fields = 0xFFF1 << 40 | (self.object_type - 1) << 38 | AAC_RATES.index(self.rate) << 34
-        return (fields | _CHANNELS.index(self.channels) << 30 | length << 13 | 0x7FF << 2).to_bytes(7, "big")
+        return (fields | CHANNELS.index(self.channels) << 30 | length << 13 | 0x7FF << 2).to_bytes(7, "big")
+
+
+class AacConfig(NamedTuple):
+    """What an AudioSpecificConfig says.
+
+    object_type, rate   as signalled: what a decoder that knows SBR puts out
+    framing             of the core coder
+    is_whole            True where it was read to its end; False where it holds what is not read here
+    """
+
+    object_type: int
+    rate: int
+    framing: AacFraming
+    is_whole: bool
 
 
 def read_framing(config: bytes) -> AacFraming | None:
@@ -76,20 +94,30 @@ def read_framing(config: bytes) -> AacFraming | None:
 
 def take_framing(bits: AacBits) -> AacFraming | None:
     """Read a configuration to the end of its GASpecificConfig. Raises EOFError where it is cut off."""
-    kind, rate, channels = _take_object_type(bits), _take_rate(bits), bits.take(4)
-    if kind in (_SBR, _PS):
-        _take_rate(bits)
-        kind = _take_object_type(bits)
-    samples = 512 if kind in (_LOW_DELAY, _ENHANCED_LOW_DELAY) else 1024
-    if kind in _GENERAL_AUDIO or kind == _ENHANCED_LOW_DELAY:
+    framing = take_config(bits).framing
+    return framing if 0 < framing.rate <= _MAX_RATE else None
+
+
+def take_config(bits: AacBits) -> AacConfig:
+    """Read a configuration to the end of its GASpecificConfig. Raises EOFError where it is cut off."""
+    kind, rate, channels = _take_object_type(bits), take_rate(bits), bits.take(4)
+    core, core_rate = kind, rate
+    if kind in (SBR, PS):
+        rate = take_rate(bits)
+        core = _take_object_type(bits)
+    samples, is_extended = 512 if core in (_LOW_DELAY, _ENHANCED_LOW_DELAY) else 1024, 0
+    if core in _GENERAL_AUDIO or core == _ENHANCED_LOW_DELAY:
         samples -= bits.take(1) * samples // 16  # frameLengthFlag: 960 or 480
-    if kind in _GENERAL_AUDIO:
+    if core in _GENERAL_AUDIO:
         if bits.take(1):  # dependsOnCoreCoder
             bits.take(14)
-        bits.take(1)  # extensionFlag
-    if not 0 < rate <= _MAX_RATE:
-        return None
-    return AacFraming(kind, rate, samples, _CHANNELS[channels] if channels < len(_CHANNELS) else 0)
+        is_extended = bits.take(1)
+    if core in _SCALABLE:
+        bits.take(3)  # layerNr
+    # without a channelConfiguration one of the programme follows, and behind the later types more
+    is_whole = core in _SHORT_GENERAL_AUDIO and channels > 0 and not is_extended
+    count = CHANNELS[channels] if channels < len(CHANNELS) else 0
+    return AacConfig(kind, rate, AacFraming(core, core_rate, samples, count), is_whole)
 
 
 def _take_object_type(bits: AacBits) -> int:
@@ -97,7 +125,8 @@ def _take_object_type(bits: AacBits) -> int:
     return 32 + bits.take(6) if kind == _ESCAPE else kind
 
 
-def _take_rate(bits: AacBits) -> int:
+def take_rate(bits: AacBits) -> int:
+    """Return a sampling frequency; 0 for an index that stands for none."""
     index = bits.take(4)
     if index == _EXPLICIT_RATE:
         return bits.take(24)

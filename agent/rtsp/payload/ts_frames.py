@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from agent.rtsp.audio_config import RATES, extract_audio_config, make_audio_config, parse_audio_config
+from agent.rtsp.audio_config import extract_audio_config, make_audio_config, parse_audio_config
 from agent.rtsp.formats import AudioFormat
-from agent.rtsp.payload.aac_config import ADTS_HEADER
+from agent.rtsp.payload.aac_config import AAC_RATES, ADTS_HEADER
 from agent.rtsp.payload.ac3 import AC3_SAMPLES, read_ac3_frame
 from agent.rtsp.payload.mpeg_audio import read_mpeg_frame
 
@@ -51,9 +51,9 @@ def _read_adts(data: bytes, at: int) -> TsFrame | None:
 @lru_cache(maxsize=32)
 def _make_adts_format(profile: int, index: int, channels: int) -> AudioFormat | None:
     """Return the format of AAC; None where the header leaves rate or channels to the programme."""
-    if index >= len(RATES) or not channels:
+    if index >= len(AAC_RATES) or not channels:
         return None
-    rate, count = RATES[index], _AAC_CHANNELS[channels]
+    rate, count = AAC_RATES[index], _AAC_CHANNELS[channels]
     return AudioFormat("aac", "adts", TS_CLOCK, rate, count, make_audio_config(rate, count, profile + 1))
 
 
