@@ -160,7 +160,8 @@ def build_run(track: Mp4Track, rows: slice, begins: float) -> FragmentRun:
     """Return a run of samples of a track, placed on the time line."""
     distance: Int64Array = np.append(np.diff(track.dts), track.length[-1:])[rows]
     dts = track.dts[rows]
-    begin = round(begins * track.timescale) + (int(dts[0]) if dts.size else 0)
+    # never before the time line's 0, which a decode time cannot say
+    begin = max(0, round(begins * track.timescale) + (int(dts[0]) if dts.size else 0))
     return FragmentRun(begin, track.size[rows], distance, track.pts[rows] - dts, track.key[rows])
 
 
