@@ -85,7 +85,7 @@ def _decode_part(file: PlaybackFile, number: int) -> Iterator[av.VideoFrame]:
     decoder = av.CodecContext.create("hevc" if file.video.codec.startswith("h") else "h264", "r")
     decoder.extradata = read_hvcc(file.video.entry)
     decoder.thread_count = 2
-    # sample after sample: a part may hold as much as 64 MB
+    # sample after sample: a part may hold as much as 32 MB
     for row in range(video.size.size):
         packet = av.Packet(playback.read_samples(file.path, video.select(slice(row, row + 1))))
         packet.pts, packet.dts = int(video.pts[row]), int(video.dts[row])

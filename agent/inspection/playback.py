@@ -25,8 +25,8 @@ from agent.mp4.samples import Int64Array, Mp4Track
 
 PART_S, LONGEST_PART_S = 4, 12
 """A part ends at the first key frame after PART_S; where none comes until LONGEST_PART_S it ends without one."""
-LARGEST_PART = 64 << 20
-"""Bytes of a part that are accepted; 12 s of 40 Mbit/s."""
+LARGEST_PART = 32 << 20
+"""Bytes of a part that are accepted; 12 s of 20 Mbit/s."""
 _SILENT = -1
 """Offset of a sound packet that is not in the file."""
 
