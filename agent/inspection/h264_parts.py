@@ -6,6 +6,7 @@ made first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -73,8 +74,8 @@ def _scale(video: Mp4Track) -> tuple[int, int]:
     return max(2, made), max(2, round(height * made / width / 2) * 2)
 
 
-def _decode_part(file: PlaybackFile, number: int) -> list[av.VideoFrame]:
-    """Return the pictures of a part in the order they are shown; decoding begins at the last key frame before it."""
+def _decode_part(file: PlaybackFile, number: int) -> Iterator[av.VideoFrame]:
+    """Yield the pictures of a part in the order they are shown; decoding begins at the last key frame before it."""
     first = number
     while first > 0 and not file.parts[first].key:
         first -= 1
@@ -84,14 +85,12 @@ def _decode_part(file: PlaybackFile, number: int) -> list[av.VideoFrame]:
     decoder = av.CodecContext.create("hevc" if file.video.codec.startswith("h") else "h264", "r")
     decoder.extradata = read_hvcc(file.video.entry)
     decoder.thread_count = 2
-    found: list[av.VideoFrame] = []
-    # sample after sample: a part may hold as much as 64 MB
+    # sample after sample: a part may hold as much as 32 MB
     for row in range(video.size.size):
         packet = av.Packet(playback.read_samples(file.path, video.select(slice(row, row + 1))))
         packet.pts, packet.dts = int(video.pts[row]), int(video.dts[row])
-        found += [f for f in decoder.decode(packet) if f.pts in wanted]
-    found += [f for f in decoder.decode(None) if f.pts in wanted]
-    return sorted(found, key=lambda f: f.pts or 0)
+        yield from (f for f in decoder.decode(packet) if f.pts in wanted)
+    yield from (f for f in decoder.decode(None) if f.pts in wanted)
 
 
 def _open_encoder(width: int, height: int, timescale: int) -> av.VideoCodecContext:
@@ -105,7 +104,7 @@ def _open_encoder(width: int, height: int, timescale: int) -> av.VideoCodecConte
     return encoder
 
 
-def _encode(frames: list[av.VideoFrame], video: Mp4Track, begins: float) -> tuple[FragmentRun, bytes]:
+def _encode(frames: Iterable[av.VideoFrame], video: Mp4Track, begins: float) -> tuple[FragmentRun, bytes]:
     """Return the run of the encoded pictures and their data; each is shown until the next."""
     width, height = _scale(video)
     encoder = _open_encoder(width, height, video.timescale)

@@ -25,8 +25,8 @@ from agent.mp4.samples import Int64Array, Mp4Track
 
 PART_S, LONGEST_PART_S = 4, 12
 """A part ends at the first key frame after PART_S; where none comes until LONGEST_PART_S it ends without one."""
-LARGEST_PART = 64 << 20
-"""Bytes of a part that are accepted; 12 s of 40 Mbit/s."""
+LARGEST_PART = 32 << 20
+"""Bytes of a part that are accepted; 12 s of 20 Mbit/s."""
 _SILENT = -1
 """Offset of a sound packet that is not in the file."""
 
@@ -160,7 +160,8 @@ def build_run(track: Mp4Track, rows: slice, begins: float) -> FragmentRun:
     """Return a run of samples of a track, placed on the time line."""
     distance: Int64Array = np.append(np.diff(track.dts), track.length[-1:])[rows]
     dts = track.dts[rows]
-    begin = round(begins * track.timescale) + (int(dts[0]) if dts.size else 0)
+    # never before the time line's 0, which a decode time cannot say
+    begin = max(0, round(begins * track.timescale) + (int(dts[0]) if dts.size else 0))
     return FragmentRun(begin, track.size[rows], distance, track.pts[rows] - dts, track.key[rows])
 
 

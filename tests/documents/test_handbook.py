@@ -51,7 +51,7 @@ SHOTS = {
     "class": Shot("inspector", f"/classes/{ID}", 560),
     "half-day": Shot("inspector", HALF, 600),
     "form6": Shot("inspector", f"{HALF}/form6", 900, "article", ("zh",)),
-    "play": Shot("inspector", f"{HALF}?camera=cam1&at=09:12:00#play", 640, "#play"),
+    "play": Shot("inspector", f"{HALF}?camera=cam1&at=09:12:00#play", 790, "#play"),
     "form11": Shot("inspector", f"{HALF}/form11?at=09:12", 700, "article", ("zh",)),
 }
 ACCOUNTS = {"operator": "班主任", "inspector": "检查员"}
@@ -116,12 +116,15 @@ def _open(page: Any, shot: Shot) -> None:
     if shot.top == "article" and "form11" in shot.path:
         page.locator("form.sheet button").last.click()
         page.wait_for_selector("article")
-    if page.locator("video").count():
-        # stopped in the middle, its buttons faded: what a person sees who watches
-        page.locator("video").evaluate(
-            "v => new Promise(y => { const begun = v.currentTime; v.muted = true; v.controls = false;"
-            " v.ontimeupdate = () => v.currentTime > begun + 1 && (v.pause(), y()); v.play() })"
+    if "at=" in shot.path and page.locator("#player").count():
+        page.locator("#player.ready").wait_for()
+        # without a gesture a browser plays no sound; stopped after two seconds: what a person sees who watches
+        page.locator("#player").evaluate(
+            "async e => { const p = e.player, begun = p.stage.position; p.find('sound').value = ''; p.chooseSound();"
+            " p.stage.play(); while (p.stage.position < begun + 2) await new Promise(y => setTimeout(y, 50));"
+            " p.stage.pause(); p.find('sound').value = 'cam1'; }"
         )
+        page.wait_for_timeout(500)
     page.locator(shot.top).first.evaluate("e => scrollTo(0, e.getBoundingClientRect().top + scrollY - 6)")
 
 

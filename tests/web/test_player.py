@@ -328,6 +328,28 @@ def test_it_fits_a_phone(browser: Any, served: Served, tmp_path: Path) -> None:
         assert box and box["y"] + box["height"] <= 844
 
 
+def test_play_goes_on_where_the_format_changes(browser: Any, tmp_path: Path) -> None:
+    """Sound that stops, another size, a hole of 0.3 s between two files: the pictures go on, at their times."""
+    box = make_box(tmp_path)
+    loud = make_clip(tmp_path / "loud.mp4", 10, size=SIZE)
+    quiet = make_clip(tmp_path / "quiet.mp4", 10, size=SIZE, audio=None)
+    small = make_clip(tmp_path / "small.mp4", 10, size=(320, 192))
+    for material, begin in ((loud, 0.0), (quiet, 10.0), (small, 20.0), (small, 30.3)):
+        box.record(material, [0, 10], at=START + timedelta(seconds=begin))
+    with serving_box(box) as served, signed_in(browser, served, "变化") as page:
+        page.goto(HALF)
+        form = page.locator("#player form")
+        form.get_by_label("时刻").fill("09:00:06")
+        form.get_by_role("button").click()
+        for second in (12, 22, 33):
+            until(page, f"{POSITION} > 86400 + 9 * 3600 + {second}", 60)
+            page.wait_for_timeout(200)
+            (one,) = look(page)[:1]
+            begin = {12: 10, 22: 20, 33: 30.3}[second]
+            assert off(one["index"] / FPS, one["clock"] - 9 * 3600 - begin) <= 1.04
+        assert page.evaluate("document.querySelector('.screen video').error") is None
+
+
 def test_h265_is_converted_where_the_browser_has_no_decoder(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

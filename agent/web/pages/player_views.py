@@ -26,6 +26,8 @@ from agent.web.pages.class_pages import find_half_day
 from agent.web.site import PageVisit
 
 _DAY = timedelta(days=1)
+_MOST_ROWS = 1 << 62
+"""Larger row numbers are none of SQLite's."""
 _FORMAT = "1"
 """Changes where the same recording would give other bytes."""
 WORDS = (
@@ -210,7 +212,8 @@ def _note_opened(v: PageVisit, segment: Segment, part: MediaPart) -> None:
 def _find_segment(v: PageVisit) -> Segment:
     """Return the finished segment that the path names, of the class that it names. Raises HTTPException 404."""
     cls = v.the_class()
-    found = v.site.catalog.segments.get(int(v.request.path_params["segment_id"]))
+    number = int(v.request.path_params["segment_id"])
+    found = v.site.catalog.segments.get(number) if number < _MOST_ROWS else None
     if found is None or found.class_id != cls.class_id or found.state != "finished":
         raise HTTPException(404)
     return found

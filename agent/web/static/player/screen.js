@@ -34,6 +34,7 @@ export class Screen {
 
   // Keep the clock on the picture that is on the screen.
   follow() {
+    this.video.addEventListener("pause", () => this.frame !== null && this.show(this.frame));
     if (!this.video.requestVideoFrameCallback) {
       this.video.addEventListener("timeupdate", () => this.show(this.video.currentTime));
       this.video.addEventListener("seeked", () => this.show(this.video.currentTime));

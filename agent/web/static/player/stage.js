@@ -125,7 +125,7 @@ export class Stage {
   // Wait until all that have film can play on.
   hold(covering) {
     const waits = covering.filter((s) => !s.late && !this.ready(s, this.held ? READY_S * Math.max(1, this.rate) : 0));
-    if (waits.length && !this.held && waits.every((s) => this.unstick(s))) return;
+    for (const screen of waits) this.unstick(screen);
     if (waits.length && !this.held) this.heldSince = performance.now();
     this.held = waits.length > 0;
     if (!this.held) return;
