@@ -38,7 +38,7 @@ def things_of(served: Served) -> list[bool]:
 
 
 def rects(page: str, kind: str) -> int:
-    return len(re.findall(rf'<rect class="{kind}[ "]', page))
+    return len(re.findall(rf'<rect [^>]*class="{kind}[ "]', page))
 
 
 def test_a_look_shows_people_and_things_over_the_recorded_picture(served: Served) -> None:
