@@ -69,6 +69,12 @@ def browser() -> Iterator[Any]:
         made.close()
 
 
+def _is_complaint(message: Any) -> bool:
+    # a file that has just begun holds no picture yet: the page asks again
+    waits = ".jpg" in message.location["url"] and "404" in message.text
+    return message.type in ("error", "warning") and not waits
+
+
 @contextmanager
 def signed_in(browser: Any, served: Served, name: str, **options: Any) -> Iterator[Any]:
     options = {"viewport": {"width": 1366, "height": 768}, **options}
@@ -76,7 +82,7 @@ def signed_in(browser: Any, served: Served, name: str, **options: Any) -> Iterat
     context.set_default_timeout(30_000)
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("console", lambda m: complaints.append(f"{m.text} {m.location['url']}") if _is_complaint(m) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto("/")
     page.get_by_label("账号").fill(name)
