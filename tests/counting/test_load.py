@@ -91,7 +91,7 @@ def looks(rig: RecordingBench) -> list[Look]:
 
 
 @pytest.mark.long
-@pytest.mark.minutes(3)
+@pytest.mark.minutes(6)
 def test_recording_loses_nothing_while_looks_are_late(tmp_path: Path) -> None:
     film = clip(tmp_path, "h264", "aac")
     found_frame = containers.read_key_frame_at(film, 1.0)
