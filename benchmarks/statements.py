@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent.bureau.envelope import wrap
+from agent.contract.envelope import wrap
 from agent.bureau.heartbeat import Heartbeat, put_newest
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog

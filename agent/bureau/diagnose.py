@@ -7,7 +7,7 @@ import ssl
 from contextlib import suppress
 from dataclasses import replace
 
-from agent.bureau.connection import BrokerConnection
+from agent.mqtt.connection import BrokerConnection
 from agent.bureau.options import BureauOptions
 from agent.core.errors import BureauError
 

@@ -14,8 +14,8 @@ from datetime import timedelta
 
 from agent import i18n
 from agent.bureau import validation
-from agent.bureau.connection import ReceivedMessage
-from agent.bureau.envelope import IncomingEnvelope, unwrap, wrap
+from agent.mqtt.connection import ReceivedMessage
+from agent.contract.envelope import IncomingEnvelope, unwrap, wrap
 from agent.bureau.options import BureauOptions
 from agent.bureau.witness_inbox import accept_witness
 from agent.catalog import Catalog

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal
 
 from agent import i18n
-from agent.bureau.connection import BrokerConnection, ReceivedMessage
+from agent.mqtt.connection import BrokerConnection, ReceivedMessage
 from agent.bureau.diagnose import diagnose_refusal
 from agent.bureau.dispatcher import Dispatcher, Handler
 from agent.bureau.options import BureauOptions

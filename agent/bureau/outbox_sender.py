@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
-from agent.bureau.connection import BrokerConnection
-from agent.bureau.envelope import wrap
+from agent.mqtt.connection import BrokerConnection
+from agent.contract.envelope import wrap
 from agent.bureau.options import BureauOptions
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.catalog import Catalog, OutboxMessage

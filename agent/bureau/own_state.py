@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Literal
 
 from agent import i18n
-from agent.bureau.connection import ReceivedMessage
-from agent.bureau.envelope import unwrap, wrap
+from agent.mqtt.connection import ReceivedMessage
+from agent.contract.envelope import unwrap, wrap
 from agent.bureau.heartbeat import build_position
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from agent import i18n
-from agent.bureau.connection import ReceivedMessage
-from agent.bureau.envelope import unwrap
+from agent.mqtt.connection import ReceivedMessage
+from agent.contract.envelope import unwrap
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind

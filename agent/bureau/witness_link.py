@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from agent.bureau.connection import BrokerConnection
+from agent.mqtt.connection import BrokerConnection
 from agent.bureau.link import generate_reconnect_delays
 from agent.bureau.options import BureauOptions
 from agent.bureau.witness import Witness, WitnessAlarm

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from agent.contract.recordings import GapBody
 from agent.contract.values import DateText, Id, NonEmpty, SessionText, Sha256, TimeText, Whole
+from agent.core.witness_text import WitnessText
 
 LogId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="ID of a statement log")]
 StatementNumber = Annotated[int, Field(ge=1, description="Counts from 1 in its log, without a hole")]
@@ -134,3 +135,16 @@ class WitnessBody(TypedDict):
     signature: Annotated[
         str, Field(max_length=8192, description="OpenSSH signature of `text`, namespace site-agent-witness")
     ]
+
+
+def build_witness_body(text: WitnessText, raw: str, signature: str) -> WitnessBody:
+    """Return the message that carries a countersignature; `raw` is the text as it was signed."""
+    return {
+        "class_id": text.class_id,
+        "date": text.date.isoformat(),
+        "session": text.session.value,
+        "sequence": text.sequence,
+        "head": text.head,
+        "text": raw,
+        "signature": signature,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,15 +29,17 @@ class LogObserver:
     """What a receiver remembers of one box, and what it concludes from the next message.
 
     `whole` is the newest place up to which every statement has come and fits; `waiting` holds later ones, which may
-    overtake each other (order holds for each topic only), with the monotonic time of arrival. `ends` are the last places of
-    logs that were followed by another.
+    overtake each other (order holds for each topic only), with the monotonic time of arrival. `hashes` are those of numbers
+    up to `whole`; it may be backed by a database. `ends` are the last places of logs that were followed by another, `hole` the
+    number last reported as missing.
     """
 
     whole: LogPosition | None = None
     waiting: dict[int, tuple[Statement, float]] = field(default_factory=dict)
-    hashes: dict[int, str] = field(default_factory=dict)
+    hashes: MutableMapping[int, str] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
-    _hole: int = 0
+    hole: int = 0
+    _stated: tuple[int, float] | None = None
 
     def take(self, statement: Statement, now: float) -> list[LogFault]:
         """Take in a statement; return what is wrong with it."""
@@ -52,7 +55,7 @@ class LogObserver:
         if self.whole is None:
             # the first statement ever heard of a box: the receiver begins here
             self.whole = LogPosition(log, number - 1, statement.previous)
-        known = self.hashes.get(number) or (self.waiting[number][0].hash if number in self.waiting else None)
+        known = self._find_hash(number)
         if known is not None:
             return [*faults, *([LogFault("fork", log, number)] if known != statement.hash else [])]
         if number <= self.whole.number:
@@ -64,9 +67,16 @@ class LogObserver:
     def _change_log(self, log: str) -> None:
         assert self.whole is not None
         self.ends[self.whole.log] = max([self.whole.number, *self.waiting])
-        self.whole, self._hole = LogPosition(log, 0, GENESIS_HASH), 0
+        self.whole, self.hole, self._stated = LogPosition(log, 0, GENESIS_HASH), 0, None
         self.waiting.clear()
         self.hashes.clear()
+
+    def _find_hash(self, number: int) -> str | None:
+        """Return the hash under which a number has come; None where it has not, or long ago."""
+        assert self.whole is not None
+        if number > self.whole.number:
+            return self.waiting[number][0].hash if number in self.waiting else None
+        return self.whole.hash if number == self.whole.number else self.hashes.get(number)
 
     def _advance(self) -> list[LogFault]:
         """Move on over statements that follow without a hole; one that names another predecessor is a fork."""
@@ -86,11 +96,17 @@ class LogObserver:
         """Take in the newest place that a heartbeat or retained message states; it may be behind what has come."""
         if self.whole is None or newest.log != self.whole.log:
             return []
-        known = self.hashes.get(newest.number)
-        known = known or (self.waiting[newest.number][0].hash if newest.number in self.waiting else None)
+        known = self._find_hash(newest.number)
         if known is not None and known != newest.hash:
             return [LogFault("fork", newest.log, newest.number)]
         return []
+
+    def note_newest(self, newest: LogPosition, now: float) -> None:
+        """Note what a live message states as the newest number: what has not come up to it can be a hole as well."""
+        if self.whole is None or newest.log != self.whole.log or newest.number <= self.whole.number:
+            return
+        if self._stated is None or self._stated[0] <= self.whole.number:
+            self._stated = (newest.number, now)
 
     def find_step_back(self, newest: LogPosition) -> list[LogFault]:
         """Judge the newest place that a live message (heartbeat, birth) states: a box never knows less than it has sent."""
@@ -102,13 +118,16 @@ class LogObserver:
 
     def find_hole(self, now: float) -> list[LogFault]:
         """Return the hole that is open too long, once. Call it only while the link to the broker is up."""
-        if self.whole is None or not self.waiting:
+        if self.whole is None:
             return []
         missing = self.whole.number + 1
-        since = min(at for _, at in self.waiting.values())
-        if now - since < HOLE_AFTER_S or missing == self._hole:
+        later = [at for _, at in self.waiting.values()]
+        if self._stated and self._stated[0] > self.whole.number:
+            later.append(self._stated[1])
+        since = min(later, default=now)
+        if now - since < HOLE_AFTER_S or missing == self.hole:
             return []
-        self._hole = missing
+        self.hole = missing
         return [LogFault("hole", self.whole.log, missing)]
 
 

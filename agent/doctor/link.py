@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.bureau import warnings
-from agent.bureau.connection import build_tls_context
+from agent.mqtt.connection import build_tls_context
 from agent.bureau.link import LinkStatus, probe_broker
 from agent.bureau.options import BureauOptions
 from agent.core.errors import BureauError, SettingsError

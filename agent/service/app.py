@@ -32,7 +32,7 @@ from agent.drive.closer import HalfDayCloser
 from agent.drive.monitor import DriveMonitor
 from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
-from agent.service import sd_notify
+from agent.core import sd_notify
 from agent.service.disk_space import DiskSpaceMonitor
 from agent.service.metrics import MetricsServer
 from agent.service.recorders import RecorderPool

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.bureau import probe_broker
-from agent.bureau.connection import build_tls_context
+from agent.mqtt.connection import build_tls_context
 from agent.cameras.worker import CameraWorker
 from agent.catalog import Catalog
 from agent.catalog.views import ViewConfirmation

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from agent.bureau.envelope import wrap
+from agent.contract.envelope import wrap
 from agent.core.statement_model import EVENT_TYPE, Statement
 from benchmarks.support.mqtt import CONNACK, PUBACK, connect_packet, packets, publish_packet
 

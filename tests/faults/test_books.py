@@ -20,7 +20,7 @@ from agent.core.model import Session
 from agent.drive import class_gaps, rebuild
 from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recover import recover
-from agent.service import sd_notify
+from agent.core import sd_notify
 from agent.service.run_history import RunHistory
 from tests.support.clocks import HandClock
 from tests.support.drive_factory import DriveSite, at, site, video
