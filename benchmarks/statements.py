@@ -14,10 +14,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent.contract.envelope import wrap
 from agent.bureau.heartbeat import Heartbeat, put_newest
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
+from agent.contract.envelope import wrap
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.clock import SystemClock

@@ -31,7 +31,7 @@ class LogObserver:
     `whole` is the newest place up to which every statement has come and fits; `waiting` holds later ones, which may
     overtake each other (order holds for each topic only), with the monotonic time of arrival. `hashes` are those of numbers
     up to `whole`; it may be backed by a database. `ends` are the last places of logs that were followed by another, `hole` the
-    number last reported as missing.
+    number last reported as missing, `stated` a number that a live message named and since when it is known not to have come.
     """
 
     whole: LogPosition | None = None
@@ -39,7 +39,7 @@ class LogObserver:
     hashes: MutableMapping[int, str] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     hole: int = 0
-    _stated: tuple[int, float] | None = None
+    stated: tuple[int, float] | None = None
 
     def take(self, statement: Statement, now: float) -> list[LogFault]:
         """Take in a statement; return what is wrong with it."""
@@ -67,7 +67,7 @@ class LogObserver:
     def _change_log(self, log: str) -> None:
         assert self.whole is not None
         self.ends[self.whole.log] = max([self.whole.number, *self.waiting])
-        self.whole, self.hole, self._stated = LogPosition(log, 0, GENESIS_HASH), 0, None
+        self.whole, self.hole, self.stated = LogPosition(log, 0, GENESIS_HASH), 0, None
         self.waiting.clear()
         self.hashes.clear()
 
@@ -105,8 +105,8 @@ class LogObserver:
         """Note what a live message states as the newest number: what has not come up to it can be a hole as well."""
         if self.whole is None or newest.log != self.whole.log or newest.number <= self.whole.number:
             return
-        if self._stated is None or self._stated[0] <= self.whole.number:
-            self._stated = (newest.number, now)
+        if self.stated is None or self.stated[0] <= self.whole.number:
+            self.stated = (newest.number, now)
 
     def find_step_back(self, newest: LogPosition) -> list[LogFault]:
         """Judge the newest place that a live message (heartbeat, birth) states: a box never knows less than it has sent."""
@@ -122,8 +122,8 @@ class LogObserver:
             return []
         missing = self.whole.number + 1
         later = [at for _, at in self.waiting.values()]
-        if self._stated and self._stated[0] > self.whole.number:
-            later.append(self._stated[1])
+        if self.stated and self.stated[0] > self.whole.number:
+            later.append(self.stated[1])
         since = min(later, default=now)
         if now - since < HOLE_AFTER_S or missing == self.hole:
             return []
