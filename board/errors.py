@@ -7,3 +7,7 @@ from agent.core.errors import SiteAgentError
 
 class StoreError(SiteAgentError):
     """The database cannot be used just now: not there, locked, full. What was not committed is not acknowledged."""
+
+
+class RowRefused(StoreError):
+    """The database is well and refuses what it was given: trying again does not help."""

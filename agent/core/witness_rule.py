@@ -42,7 +42,9 @@ def is_covered(head: StatedHead, whole: LogPosition | None) -> bool:
     return whole is not None and head.place.log == whole.log and head.place.number <= whole.number
 
 
-def compose_witness_text(box: str, head: StatedHead, whole: LogPosition, time: datetime, name: str) -> WitnessText | None:
+def compose_witness_text(
+    box: str, head: StatedHead, whole: LogPosition, time: datetime, name: str
+) -> WitnessText | None:
     """Return what a witness of that name signs; None where date, session or class ID of the head are none.
 
     `box` is county/site/box; `whole` the place in its log up to which every statement has come.

@@ -36,7 +36,10 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A received message. `response_topic` and `correlation` come from MQTT 5, else None; `mid` is what `acknowledge` takes."""
+    """A received message. `response_topic` and `correlation` come from MQTT 5, else None; `mid` is what `acknowledge` takes.
+
+    `duplicate`: the broker delivers it not for the first time.
+    """
 
     topic: str
     payload: bytes
@@ -44,6 +47,7 @@ class ReceivedMessage:
     response_topic: str | None
     correlation: bytes | None
     mid: int = 0
+    duplicate: bool = False
 
 
 class BrokerConnection:
@@ -237,7 +241,9 @@ class BrokerConnection:
             return
         properties = message.properties
         asked, correlation = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
-        received = ReceivedMessage(topic, bytes(message.payload), message.retain, asked, correlation, message.mid)
+        received = ReceivedMessage(
+            topic, bytes(message.payload), message.retain, asked, correlation, message.mid, message.dup
+        )
         self.inbox.append(received)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.core.clock import Clock
+from board.errors import RowRefused
 from board.ingest.judge import BatchJudge
 from board.ingest.memory import Memories
 from board.ingest.message import Arrival
 from board.store.database import Database
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,20 @@ class BatchWriter:
         self._memories = Memories(clock)
 
     def write(self, arrivals: Sequence[Arrival]) -> BatchResult:
-        """Store these messages. Raises StoreError; then nothing is stored, and they may be given again."""
+        """Store these messages. Raises StoreError; then nothing is stored, and they may be given again.
+
+        One that the database refuses is set aside with an alarm: it would be refused for ever, and hold up all others.
+        """
+        try:
+            return self._write(arrivals)
+        except RowRefused as error:
+            if len(arrivals) > 1:
+                half = len(arrivals) // 2
+                return BatchResult([*self.write(arrivals[:half]).alarms, *self.write(arrivals[half:]).alarms])
+            log.warning("%s %s: %s", arrivals[0].box, arrivals[0].address, error)
+            return self._write([replace(arrivals[0], event=None, statement=None, payload=arrivals[0].payload or b"-")])
+
+    def _write(self, arrivals: Sequence[Arrival]) -> BatchResult:
         done = False
         try:
             with self._database.write() as connection:

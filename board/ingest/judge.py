@@ -131,7 +131,7 @@ class BatchJudge:
         )
         whole = memory.observer.whole
         if before and whole and before.log != whole.log:
-            self.memories.end_log(self.connection, memory, before.log)
+            self.memories.end_log(self.connection, memory, before)
         if whole:
             memory.hashes.use(self.connection, memory.log_ids.get(whole.log))
         return log_id

@@ -164,10 +164,11 @@ class Memories:
             memory.log_ids[log] = int(made.scalar_one())
         return memory.log_ids[log]
 
-    def end_log(self, connection: Connection, memory: BoxMemory, log: str) -> None:
-        """Write where a log ended, once another has followed."""
-        ended = memory.observer.ends[log]
-        connection.execute(update(logs).where(logs.c.id == memory.log_ids[log]).values(ended_number=ended))
+    def end_log(self, connection: Connection, memory: BoxMemory, whole: LogPosition) -> None:
+        """Write where a log ended, once another has followed; `whole` is the place up to which all of it had come."""
+        ended = memory.observer.ends[whole.log]
+        row = {"ended_number": ended, "whole_number": whole.number, "whole_hash": whole.hash}
+        connection.execute(update(logs).where(logs.c.id == memory.log_ids[whole.log]).values(**row))
 
     def save(self, connection: Connection, touched: Iterable[BoxMemory]) -> None:
         """Write what changed of these boxes."""

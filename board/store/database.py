@@ -14,11 +14,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from agent.core.errors import InputError
-from board.errors import StoreError
+from board.errors import RowRefused, StoreError
 
 BUSY_S = 30
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,6 +55,13 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Run queries that see one state. Raises StoreError."""
         with _translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Run queries that all see the same state, however long they take. Raises StoreError."""
+        level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with _translated(), self.engine.connect().execution_options(**level) as connection, connection.begin():
             yield connection
 
     def migrate(self) -> None:
@@ -165,4 +172,5 @@ def _translated() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         detail = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise StoreError("board.store", detail=detail[0] if detail else type(error).__name__) from error
+        kind = RowRefused if isinstance(error, DataError | IntegrityError) else StoreError
+        raise kind("board.store", detail=detail[0] if detail else type(error).__name__) from error

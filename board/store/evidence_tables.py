@@ -63,7 +63,10 @@ logs = Table(
     Column("log", ID, nullable=False),
     Column("cause", String(16), nullable=False, server_default=""),
     Column("begun_at", TIME, nullable=False),
-    Column("ended_number", NUMBER),  # where another log followed
+    # where another log followed: the last number that came, and the place up to which all had come
+    Column("ended_number", NUMBER),
+    Column("whole_number", NUMBER),
+    Column("whole_hash", HASH),
     UniqueConstraint("box_id", "log"),
 )
 

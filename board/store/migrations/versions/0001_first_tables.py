@@ -314,6 +314,8 @@ def upgrade() -> None:
         sa.Column("cause", sa.String(length=16), server_default="", nullable=False),
         sa.Column("begun_at", sa.String(length=24), nullable=False),
         sa.Column("ended_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("whole_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("whole_hash", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["box_id"], ["boxes.id"], name=op.f("fk_logs_box_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_logs")),
         sa.UniqueConstraint("box_id", "log", name=op.f("uq_logs_box_id_log")),
