@@ -66,8 +66,7 @@ class EnrolmentSection(BoardSection):
     host: str = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     models: Path | None = None
-    models_key: str = ""
-    time_server: str = ""
+    time_server: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{0,253}$")] = ""
     folder: Place = Path("/etc/mosquitto/site-agent")
     pid_file: Path | None = Path("/run/mosquitto/mosquitto.pid")
 

@@ -25,6 +25,7 @@ _STEPS = (
     "find",
     "device",
     "drive",
+    "enrolment",
     "broker",
     "broker_password_file",
     "ca_file",
@@ -65,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--system-disk", action="store_true", help="record to the system disk although a disk should be mounted"
     )
     bureau = parser.add_argument_group("bureau")
+    bureau.add_argument(
+        "--enrolment",
+        type=Path,
+        metavar="FILE",
+        help="the bureau's file for this box: nothing else is needed for the bureau",
+    )
     bureau.add_argument("--broker", metavar="HOST[:PORT]")
     bureau.add_argument("--broker-user", metavar="NAME")
     bureau.add_argument("--broker-password-file", type=Path, metavar="FILE")

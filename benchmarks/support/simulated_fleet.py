@@ -89,9 +89,19 @@ class SimulatedFleet:
     """All boxes in one thread with one selector. `waits` makes a box's pauses (s) between attempts to connect.
 
     With `statements` every second message is a statement of a segment, twice as large as a heartbeat; else all are heartbeats.
+    `make_message` makes (topic, event ID, payload) of a box's next message instead.
     """
 
-    def __init__(self, count: int, port: int, waits: Callable[[], Iterator[float]], *, statements: bool = True) -> None:
+    def __init__(
+        self,
+        count: int,
+        port: int,
+        waits: Callable[[], Iterator[float]],
+        *,
+        statements: bool = True,
+        make_message: Callable[[SimulatedBox], tuple[str, str, bytes]] | None = None,
+    ) -> None:
+        self.make_message = make_message or self.fill_template
         self.port = port
         self.make_waits = waits
         self.boxes = [SimulatedBox(n, waits()) for n in range(count)]
@@ -176,10 +186,8 @@ class SimulatedFleet:
     def report(self, box: SimulatedBox) -> None:
         """Make one message; while there is no connection, it is kept in the box."""
         box.sequence += 1
-        event_id = f"{box.number}-{box.sequence}"
-        name, template = self.templates[box.sequence % len(self.templates)]
-        payload = template % (event_id.encode(), b"%.6f" % time.monotonic())
-        topic, mid = f"{box.prefix}/{name}", box.sequence % 60000 + 1
+        topic, event_id, payload = self.make_message(box)
+        mid = box.sequence % 60000 + 1
         self.sent.add(event_id)
         box.flight[mid] = (topic, payload)
         if box.online and box.sock is not None:
@@ -187,6 +195,12 @@ class SimulatedFleet:
                 box.sock.sendall(publish_packet(topic, mid, payload, retain=False))
             except OSError:
                 self.lose(box)
+
+    def fill_template(self, box: SimulatedBox) -> tuple[str, str, bytes]:
+        """Return a message of a box, with its ID and the time of sending."""
+        event_id = f"{box.number}-{box.sequence}"
+        name, template = self.templates[box.sequence % len(self.templates)]
+        return f"{box.prefix}/{name}", event_id, template % (event_id.encode(), b"%.6f" % time.monotonic())
 
     def beat(self, box: SimulatedBox) -> None:
         if self.interval is not None:

@@ -19,7 +19,7 @@ def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = common.load_settings_of(args)
-    set_up_logging(identifier="site-agent-board")
+    set_up_logging(identifier="site-agent-board", packages=("agent", "board"))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support.postgres import PROGRAMS, PostgresServer
 from tests.support.board_store import BoardStore
-from tests.support.postgres import PROGRAMS, PostgresServer
+from tests.support.postgres import start_postgres
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+    server = start_postgres()
     yield server
     server.stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Table, select
 
@@ -14,8 +14,6 @@ from benchmarks.support.reporting_box import Message
 from board.ingest.batch import BatchWriter
 from board.ingest.message import Arrival, parse_arrival
 from board.store.database import Database
-
-Backend = Literal["sqlite", "postgresql"]
 
 
 class BoardClock:

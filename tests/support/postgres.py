@@ -1,74 +1,15 @@
-"""A real PostgreSQL of Debian in a temporary folder, listening on a Unix socket only."""
+"""The PostgreSQL of Debian for tests; it ends with the test process."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-import time
-from itertools import count
-from pathlib import Path
-
 import pytest
 
+from benchmarks.support.postgres import PROGRAMS, PostgresServer
 from tests.support import processes
 
-PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda p: int(p.parent.name))
-needs_postgres = pytest.mark.skipif(PROGRAMS is None, reason="needs PostgreSQL (apt install postgresql)")
-_numbers = count(1)
 
-
-class PostgresServer:
-    """One cluster; `make_database` returns the URL of a new, empty database in it."""
-
-    def __init__(self) -> None:
-        if PROGRAMS is None:
-            pytest.skip("needs PostgreSQL (apt install postgresql)")
-        # a socket's path has at most 107 characters, less than pytest's folders need
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        self.data = self.folder / "data"
-        self._as: list[str] = []
-        if os.geteuid() == 0:
-            # PostgreSQL refuses to run as root
-            user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        self._run("initdb", "-D", str(self.data), "-U", "board", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-        command = [*self._as, str(PROGRAMS / "postgres"), "-D", str(self.data), "-k", str(self.folder), "-c",
-                   "listen_addresses="]  # fmt: skip
-        log = (self.folder / "log").open("ab")
-        with log:
-            self._process = processes.start(command, stdout=log, stderr=log, cwd=self.folder)
-        self._await()
-
-    def _run(self, program: str, *arguments: str) -> None:
-        assert PROGRAMS is not None
-        subprocess.run(
-            [*self._as, str(PROGRAMS / program), *arguments],
-            check=True,
-            capture_output=True,
-            timeout=120,
-            cwd=self.folder,
-        )
-
-    def _await(self) -> None:
-        assert PROGRAMS is not None
-        deadline = time.monotonic() + 60
-        ready = [str(PROGRAMS / "pg_isready"), "-h", str(self.folder), "-q"]
-        while time.monotonic() < deadline:
-            if subprocess.run(ready, check=False).returncode == 0:
-                return
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text())
-
-    def make_database(self) -> str:
-        name = f"board{next(_numbers)}"
-        self._run("createdb", "-h", str(self.folder), "-U", "board", name)
-        return f"postgresql://board@/{name}?host={self.folder}"
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        shutil.rmtree(self.folder, ignore_errors=True)
+def start_postgres() -> PostgresServer:
+    """Start one, or skip the test."""
+    if PROGRAMS is None:
+        pytest.skip("needs PostgreSQL (apt install postgresql)")
+    return PostgresServer(processes.start)
