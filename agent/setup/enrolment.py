@@ -68,8 +68,9 @@ def apply_enrolment(given: Enrolment, settings: Settings, file: Path) -> Mapping
     return values
 
 
-def set_time_server(server: str, file: Path = TIME_SERVERS) -> bool:
+def set_time_server(server: str) -> bool:
     """Have systemd-timesyncd ask this time server; False where there is no timesyncd to set up. Raises InputError."""
+    file = TIME_SERVERS
     if not server or not file.parent.parent.is_dir():
         return False
     try:

@@ -35,7 +35,7 @@ def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
     for name, value in values.items():
         section, _, key = name.rpartition(".")
-        table = document[section] if section else document
+        table = document.setdefault(section, tomlkit.table()) if section else document
         table[key] = value
     text = tomlkit.dumps(document)
     _check_accepted(text, file)

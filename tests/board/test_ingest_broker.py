@@ -22,6 +22,8 @@ from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
 from tests.support.contract_check import validate
 
 pytestmark = needs_mosquitto
+# as config/mosquitto.example.conf has it: a broker that bounds the queue of a board that is away drops messages
+QUEUE = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 100"
 
 
 def say(bureau: Listener, messages: list[Message]) -> None:
@@ -56,7 +58,10 @@ def test_a_day_of_a_box_is_stored_and_its_half_day_countersigned(
     tmp_path: Path, database_url: str, database: Database
 ) -> None:
     box = ReportingBox()
-    with Broker(tmp_path / "mqtt", persistent=True) as broker, Listener(broker, client_id="boxes") as bureau:
+    with (
+        Broker(tmp_path / "mqtt", settings=QUEUE, persistent=True) as broker,
+        Listener(broker, client_id="boxes") as bureau,
+    ):
         # what is retained before the board exists is read first
         say(bureau, [box.state(), box.approve()])
         more = '[witness]\nname = "文水县人社局"\n'
@@ -90,7 +95,7 @@ def test_kills_of_board_and_broker_lose_and_double_nothing(
     drawn = random.Random(seed)
     boxes = [ReportingBox(name=f"wenshui/site{n}/box1", class_id=f"C-{n}") for n in range(3)]
     stop = threading.Event()
-    with Broker(tmp_path / "mqtt", persistent=True) as broker:
+    with Broker(tmp_path / "mqtt", settings=QUEUE, persistent=True) as broker:
         board = BoardProcess(tmp_path / "board", broker, database_url, "batch = 20\nbatch_s = 0.05\n").start()
         with Listener(broker, "nothing", client_id="boxes") as bureau:
 
@@ -134,7 +139,10 @@ def test_two_workers_share_a_subscription(tmp_path: Path, postgres: Any) -> None
     database = Database(url)
     boxes = [ReportingBox(name=f"wenshui/site{n}/box1", class_id=f"C-{n}") for n in range(4)]
     more = "shared = true\nbatch = 25\nbatch_s = 0.02\n"
-    with Broker(tmp_path / "mqtt", persistent=True) as broker, Listener(broker, "nothing", client_id="boxes") as bureau:
+    with (
+        Broker(tmp_path / "mqtt", settings=QUEUE, persistent=True) as broker,
+        Listener(broker, "nothing", client_id="boxes") as bureau,
+    ):
         one = BoardProcess(tmp_path / "board", broker, url, more, worker="1").start()
         two = BoardProcess(tmp_path / "board", broker, url, more, worker="2").start()
         for box in boxes:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.clock import SystemClock
 from agent.core import sd_notify
+from agent.core.clock import SystemClock
 from agent.service.startup import open_catalog
 from agent.settings.schema import Settings
 from agent.setup import mount_units
