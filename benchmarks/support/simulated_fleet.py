@@ -218,7 +218,12 @@ class SimulatedFleet:
 
 
 def state(box: SimulatedBox, word: str) -> bytes:
-    data = {"state": word, "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11", "version": "0.1.0", "since": "-"}
+    data = {
+        "state": word,
+        "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11",
+        "version": "0.1.0",
+        "since": datetime.now(UTC).isoformat(),
+    }
     return wrap(
         event_id=f"state-{box.number}",
         source=f"/training/bench/site{box.number // 4}/box{box.number}",

@@ -14,6 +14,7 @@ Data = Mapping[str, object]
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SESSIONS = frozenset(member.value for member in Session)
 _MOST = 1 << 53
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Malformed(ValueError):
@@ -90,4 +91,4 @@ def read_number(data: Data, name: str) -> float | None:
 
 def dump(value: object) -> str:
     """Return JSON for a text column."""
-    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("\\u0000", "\\ufffd"), 1 << 21)
+    return clean(_ENCODER.encode(value).replace("\\u0000", "\\ufffd"), 1 << 21)

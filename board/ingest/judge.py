@@ -181,7 +181,7 @@ class BatchJudge:
     def _make_origin(self, memory: BoxMemory, arrival: Arrival, log_id: int | None, number: int) -> Origin:
         assert arrival.event is not None
         time = read_event_time(arrival.event, arrival.at)
-        return Origin(memory.box_id, log_id, number, time, arrival.at, arrival.address)
+        return Origin(memory.box_id, log_id, number, time, arrival.at, memory.classes)
 
     def take_heartbeat(self, memory: BoxMemory, arrival: Arrival, data: Mapping[str, object]) -> None:
         """Take in a heartbeat; one that was made in an outage says nothing of now."""

@@ -78,6 +78,7 @@ class BoxMemory:
     hashes: StoredHashes
     log_ids: dict[str, int]
     changes: dict[str, object] = field(default_factory=dict)
+    classes: set[str] = field(default_factory=set)
 
     def recall(self, column: str) -> object:
         """Return a column of its row, with what this batch changed."""

@@ -30,18 +30,24 @@ _MOST_ITEMS = 200
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a message comes from: box and statement log in the database, number, time in the envelope and of arrival."""
+    """Where a message comes from: box and statement log in the database, number, time in the envelope and of arrival.
+
+    `classes`: those that the box is known to report of.
+    """
 
     box_id: int
     log_id: int | None
     number: int
     time: str
     received_at: str
-    address: str
+    classes: set[str]
 
 
 def add_class(rows: Rows, origin: Origin, class_id: str) -> None:
     """Note that a box reports of a class."""
+    if class_id in origin.classes:
+        return
+    origin.classes.add(class_id)
     rows.add(tables.classes, {"class_id": class_id, "search": class_id.lower()})
     rows.add(tables.class_boxes, {"class_id": class_id, "box_id": origin.box_id, "first_seen": origin.received_at})
 

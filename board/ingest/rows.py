@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, Executable, Table
+from sqlalchemy import ColumnElement, Connection, Dialect, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from board.store import tables
 
@@ -15,6 +16,10 @@ Row = Mapping[str, object]
 
 
 _Insert = sqlite.Insert | postgresql.Insert
+_DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),
+    "postgresql": PGDialect_psycopg(paramstyle="pyformat"),  # type: ignore[no-untyped-call]
+}
 
 
 def _newer(column: str) -> Callable[[Table, _Insert], ColumnElement[bool]]:
@@ -52,15 +57,17 @@ _ORDER = (tables.classes, tables.class_boxes, *(table for table in _ONLY_NEW if 
 
 
 @cache
-def build_put(table: Table, dialect: str) -> Executable:
-    """Return the statement that puts a row into a table, for many rows at once."""
-    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    insert = make(table)
+def build_put(table: Table, dialect: str, columns: tuple[str, ...]) -> str:
+    """Return the statement that puts a row into a table, in the driver's own words: it runs for each row of each batch."""
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    put: Executable
     if table in _ONLY_NEW:
-        return insert.on_conflict_do_nothing(index_elements=_ONLY_NEW[table])
-    key, condition, kept = _NEWEST[table]
-    fresh = {c.name: insert.excluded[c.name] for c in table.c if c.name not in (*key, *kept, "id")}
-    return insert.on_conflict_do_update(index_elements=key, set_=fresh, where=condition(table, insert))
+        put = insert.on_conflict_do_nothing(index_elements=_ONLY_NEW[table])
+    else:
+        key, condition, kept = _NEWEST[table]
+        fresh = {c.name: insert.excluded[c.name] for c in table.c if c.name not in (*key, *kept, "id")}
+        put = insert.on_conflict_do_update(index_elements=key, set_=fresh, where=condition(table, insert))
+    return str(put.compile(dialect=_DIALECTS[dialect], column_keys=columns))
 
 
 @dataclass(slots=True)
@@ -80,5 +87,6 @@ class Rows:
             self.by_table.get(table, []).sort(key=lambda row: str(row["class_id"]))
         for table in _ORDER:
             if rows := self.by_table.get(table):
-                connection.execute(build_put(table, connection.dialect.name), rows)
+                put = build_put(table, connection.dialect.name, tuple(rows[0]))
+                connection.exec_driver_sql(put, [dict(row) for row in rows])
         self.by_table.clear()

@@ -26,6 +26,7 @@ from board.store.database import Database
 
 log = logging.getLogger(__name__)
 _POLL_S = 0.05
+_LULL_S = 0.02
 _STEADY_S = 10.0
 
 
@@ -130,13 +131,19 @@ class IngestWorker:
         self.turns += 1
 
     def _gather(self, connection: BrokerConnection) -> list[ReceivedMessage]:
-        """Wait for messages until there are enough for a batch, or the first has waited long enough."""
+        """Wait for messages until there are enough for a batch, the first has waited long enough, or no more come.
+
+        No more come where the broker waits for acknowledgements: it bounds how many may be under way.
+        """
         options = self._options
         connection.step(_POLL_S)
         if connection.inbox:
             until = self._clock.monotonic() + options.batch_s
             while len(connection.inbox) < options.batch and (left := until - self._clock.monotonic()) > 0:
-                connection.step(min(left, _POLL_S))
+                before = len(connection.inbox)
+                connection.step(min(left, _LULL_S))
+                if len(connection.inbox) == before:
+                    break
         return [connection.inbox.popleft() for _ in range(min(options.batch, len(connection.inbox)))]
 
     def _store(self, batch: list[ReceivedMessage]) -> None:

@@ -13,7 +13,7 @@ _LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class HalfDayRow:
+class ReportedHalfDay:
     """A half-day of a class at one box. `witness`: signed, due, refused, or "" where it is not closed; `reason` why not."""
 
     box: str
@@ -47,7 +47,7 @@ def search_classes(
         return [{str(key): value for key, value in row.items()} for row in found.mappings()]
 
 
-def list_half_days(database: Database, class_id: str) -> list[HalfDayRow]:
+def list_half_days(database: Database, class_id: str) -> list[ReportedHalfDay]:
     """Return the half-days of a class, by day and box: several boxes stand side by side."""
     same = [half_days.c[name] for name in ("box_id", "class_id", "date", "session")]
     closed = and_(*(heads.c[column.name] == column for column in same))
@@ -67,7 +67,7 @@ def list_half_days(database: Database, class_id: str) -> list[HalfDayRow]:
             query.order_by(half_days.c.date, half_days.c.session, boxes.c.name, heads.c.id)
         ).mappings()
         return [
-            HalfDayRow(
+            ReportedHalfDay(
                 box=row["name"],
                 date=row["date"],
                 session=row["session"],

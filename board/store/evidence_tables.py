@@ -104,8 +104,8 @@ heads = Table(
     Column("reason", String(32), nullable=False, server_default=""),
     UniqueConstraint("box_id", "class_id", "sequence", "head"),
 )
-index_where("ix_heads_due", heads.c.box_id, "state = 'due'")
-Index("ix_heads_half_day", heads.c.class_id, heads.c.date)
+heads_due_index = index_where("ix_heads_due", heads.c.box_id, "state = 'due'")
+heads_half_day_index = Index("ix_heads_half_day", heads.c.class_id, heads.c.date)
 
 countersignatures = Table(
     "countersignatures",
@@ -121,7 +121,9 @@ countersignatures = Table(
     Column("published_at", TIME),
     UniqueConstraint("box_id", "class_id", "sequence"),
 )
-index_where("ix_countersignatures_unpublished", countersignatures.c.id, "published_at is null")
+countersignatures_unpublished_index = index_where(
+    "ix_countersignatures_unpublished", countersignatures.c.id, "published_at is null"
+)
 
 segments = Table(
     "segments",
@@ -143,7 +145,7 @@ segments = Table(
     Column("clock", String(16), nullable=False),
     UniqueConstraint("log_id", "number", "path", "sha256"),
 )
-Index("ix_segments_half_day", segments.c.class_id, segments.c.date, segments.c.session)
+segments_half_day_index = Index("ix_segments_half_day", segments.c.class_id, segments.c.date, segments.c.session)
 
 alarms = Table(
     "alarms",
@@ -162,4 +164,4 @@ alarms = Table(
     Column("note", Text, nullable=False, server_default=""),
     UniqueConstraint("box_id", "kind", "log", "number", "detail"),
 )
-index_where("ix_alarms_open", alarms.c.raised_at, "cleared_at is null and acknowledged_at is null")
+alarms_open_index = index_where("ix_alarms_open", alarms.c.raised_at, "cleared_at is null and acknowledged_at is null")

@@ -55,8 +55,8 @@ half_days = Table(
     Column("lesson_s", Float),
     Column("judged_s", Float),
 )
-Index("ix_half_days_date", half_days.c.date)
-Index("ix_half_days_class", half_days.c.class_id, half_days.c.date)
+half_days_date_index = Index("ix_half_days_date", half_days.c.date)
+half_days_class_index = Index("ix_half_days_class", half_days.c.class_id, half_days.c.date)
 
 gaps = Table(
     "gaps",
@@ -87,9 +87,9 @@ alerts = Table(
     Column("message", Text, nullable=False),
     Column("body", Text, nullable=False),
 )
-index_where("ix_alerts_open", alerts.c.since, "state <> 'cleared'")
-Index("ix_alerts_since", alerts.c.since)
-Index("ix_alerts_class", alerts.c.class_id, alerts.c.date)
+alerts_open_index = index_where("ix_alerts_open", alerts.c.since, "state <> 'cleared'")
+alerts_since_index = Index("ix_alerts_since", alerts.c.since)
+alerts_class_index = Index("ix_alerts_class", alerts.c.class_id, alerts.c.date)
 
 cameras = Table(
     "cameras",
@@ -134,7 +134,7 @@ heartbeats = Table(
     Column("outbox", NUMBER),
     Column("worst", String(16), nullable=False),
 )
-Index("ix_heartbeats_received_at", heartbeats.c.received_at)
+heartbeats_received_at_index = Index("ix_heartbeats_received_at", heartbeats.c.received_at)
 
 readiness = Table(
     "readiness",
@@ -163,7 +163,7 @@ classes = Table(
     Column("body", Text, nullable=False, server_default=""),
     Column("search", Text, nullable=False, server_default=""),  # lower case, what a search looks through
 )
-Index("ix_classes_last_day", classes.c.last_day)
+classes_last_day_index = Index("ix_classes_last_day", classes.c.last_day)
 
 class_boxes = Table(
     "class_boxes",
