@@ -164,4 +164,4 @@ alarms = Table(
     Column("note", Text, nullable=False, server_default=""),
     UniqueConstraint("box_id", "kind", "log", "number", "detail"),
 )
-alarms_open_index = index_where("ix_alarms_open", alarms.c.raised_at, "cleared_at is null and acknowledged_at is null")
+alarms_open_index = index_where("ix_alarms_open", alarms.c.box_id, "cleared_at is null and acknowledged_at is null")

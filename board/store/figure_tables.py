@@ -88,6 +88,7 @@ alerts = Table(
     Column("body", Text, nullable=False),
 )
 alerts_open_index = index_where("ix_alerts_open", alerts.c.since, "state <> 'cleared'")
+alerts_open_box_index = index_where("ix_alerts_open_box", alerts.c.box_id, "state <> 'cleared'")
 alerts_since_index = Index("ix_alerts_since", alerts.c.since)
 alerts_class_index = Index("ix_alerts_class", alerts.c.class_id, alerts.c.date)
 

@@ -95,7 +95,7 @@ def upgrade() -> None:
     with op.batch_alter_table("alarms", schema=None) as batch_op:
         batch_op.create_index(
             "ix_alarms_open",
-            ["raised_at"],
+            ["box_id"],
             unique=False,
             sqlite_where=sa.text("cleared_at is null and acknowledged_at is null"),
             postgresql_where=sa.text("cleared_at is null and acknowledged_at is null"),
@@ -124,6 +124,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_alerts_open",
             ["since"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'cleared'"),
+            postgresql_where=sa.text("state <> 'cleared'"),
+        )
+        batch_op.create_index(
+            "ix_alerts_open_box",
+            ["box_id"],
             unique=False,
             sqlite_where=sa.text("state <> 'cleared'"),
             postgresql_where=sa.text("state <> 'cleared'"),
