@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import logging
-import os
 import pkgutil
 import sys
 
 from agent import __version__, commands, i18n
 from agent.commands import common
-from agent.commands.argument_parser import Parser
-from agent.core.errors import InputError, SiteAgentError
+from agent.program.argument_parser import Parser
+from agent.program.command_line import make_child_parser, run_program
 from agent.settings import config_file
 
 PYPI_NAMES = {
@@ -40,22 +38,13 @@ def build_parser(arguments: list[str]) -> argparse.ArgumentParser:
     top = Parser(prog="site-agent", description=i18n.translate("commands.about"), parents=[shared])
     top.add_argument("--version", action="version", version=__version__, help=i18n.translate("commands.help_version"))
     subparsers = top.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", parser_class=_make_child_parser(shared)
+        dest="command", required=True, metavar="COMMAND", parser_class=make_child_parser(shared)
     )
     for name in asked or names:
         loaded = importlib.import_module(f"agent.commands.{name}")
         if hasattr(loaded, "add"):
             loaded.add(subparsers)
     return top
-
-
-def _make_child_parser(shared: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
-    class Child(Parser):
-        def __init__(self, **kwargs: object) -> None:
-            kwargs["parents"] = [*kwargs.get("parents", ()), shared]  # type: ignore[misc]
-            super().__init__(**kwargs)
-
-    return Child
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,45 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
     i18n.use_language(_find_language(arguments))
-    try:
-        args = build_parser(arguments).parse_args(arguments)
-        _check_text(args)
-        return int(args.run(args))
-    except SiteAgentError as error:
-        common.print_message(f"site-agent: {error}")
-        return error.exit_status
-    except ModuleNotFoundError as error:
-        package = (error.name or "agent").partition(".")[0]
-        if package == "agent":
-            raise
-        common.print_message(
-            i18n.translate("commands.no_package", package=PYPI_NAMES.get(package, package), python=sys.executable)
-        )
-        return 1
-    except KeyboardInterrupt:
-        common.print_message(i18n.translate("commands.interrupted"))
-        return 1
-    except BrokenPipeError:
-        # the reader of our output has closed it (head, less): not an error, but Python would complain again
-        # at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    finally:
-        logging.shutdown()
-
-
-def _check_text(args: argparse.Namespace) -> None:
-    """Refuse arguments that are not text. Raises InputError.
-
-    A terminal with GBK encoding passes bytes that cannot be decoded; they would fail later, inside a database. File
-    names may be such bytes.
-    """
-    for name, given in vars(args).items():
-        if name == "files":
-            continue
-        for value in given if isinstance(given, list) else [given]:
-            if isinstance(value, str) and not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value):
-                raise InputError("commands.not_text", value=value[:40])
+    return run_program("site-agent", lambda: build_parser(arguments).parse_args(arguments), PYPI_NAMES)
 
 
 def _find_language(arguments: list[str]) -> i18n.Language:

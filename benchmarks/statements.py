@@ -16,12 +16,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent.bureau.envelope import wrap
 from agent.bureau.heartbeat import Heartbeat, put_newest
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.catalog.health import Examination, HealthFinding
 from agent.contract.box import DriveBeat
+from agent.contract.envelope import wrap
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.clock import SystemClock

@@ -7,9 +7,9 @@ import ssl
 from contextlib import suppress
 from dataclasses import replace
 
-from agent.bureau.connection import BrokerConnection
 from agent.bureau.options import BureauOptions
 from agent.core.errors import BureauError
+from agent.mqtt.connection import BrokerConnection
 
 _MUTE = ("bureau.closed_early", "bureau.no_welcome", "bureau.garbled")
 

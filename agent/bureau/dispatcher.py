@@ -14,17 +14,17 @@ from datetime import timedelta
 
 from agent import i18n
 from agent.bureau import validation
-from agent.bureau.connection import ReceivedMessage
-from agent.bureau.envelope import IncomingEnvelope, unwrap, wrap
 from agent.bureau.options import BureauOptions
 from agent.bureau.witness_inbox import accept_witness
 from agent.catalog import Catalog
 from agent.contract.box import FailureAnswer, FailureBody, RefusalBody, SuccessAnswer
+from agent.contract.envelope import IncomingEnvelope, unwrap, wrap
 from agent.contract.topics import ROOT
 from agent.core.clock import Clock
 from agent.core.errors import BureauError, SiteAgentError
 from agent.core.model import is_id
 from agent.drive import keys
+from agent.mqtt.connection import ReceivedMessage
 
 log = logging.getLogger(__name__)
 Handler = Callable[[Mapping[str, object]], Mapping[str, object]]

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Literal
 
 from agent import i18n
-from agent.bureau.connection import BrokerConnection, ReceivedMessage
 from agent.bureau.diagnose import diagnose_refusal
 from agent.bureau.dispatcher import Dispatcher, Handler
 from agent.bureau.options import BureauOptions
@@ -29,6 +28,7 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import Clock
 from agent.core.errors import BureauError, SiteAgentError
 from agent.core.left_behind import wait_for_call
+from agent.mqtt.connection import BrokerConnection, ReceivedMessage
 
 log = logging.getLogger(__name__)
 _GOODBYE_S = 3.0

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass
 
 from agent.contract.topics import ROOT
 from agent.core import defaults
 from agent.core.errors import SettingsError
 from agent.core.model import is_id
+from agent.mqtt.options import BrokerOptions
 
 
 @dataclass(frozen=True, slots=True)
-class BureauOptions:
+class BureauOptions(BrokerOptions):
     """Seconds end in `_s`, sizes in `_bytes`.
 
-    `ca_file` pins the CA: no other one is trusted then. `password` and key never appear in texts. With `signing_key`
-    (`ssh-ed25519 AAAA…`) an approved class needs that key's signature. `session_expiry_s` 0 keeps no session at the broker.
+    With `signing_key` (`ssh-ed25519 AAAA…`) an approved class needs that key's signature.
     After a connection that lasted `steady_s`, reconnect delays start small again. A topic that the broker refuses is tried
     again after `refused_pause_s`; one that breaks the link after `aside_pause_s`, and then after longer and longer pauses.
     `readback_s`: how long at most the box listens to what the broker knows of it before it sends. `hold_s`: how long
@@ -27,21 +25,8 @@ class BureauOptions:
     county: str
     site: str
     box: str
-    host: str = defaults.BROKER_HOST
-    port: int = defaults.BROKER_PORT
-    protocol: Literal["5", "3.1.1"] = "5"
-    tls: bool = True
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    username: str = ""
-    password: str = field(default="", repr=False)
     signing_key: str = ""
     witness_key: str = ""
-    keepalive_s: int = 30
-    session_expiry_s: int = 7 * 86400
-    window: int = 20
-    connect_timeout_s: float = 5
     ack_timeout_s: float = 20
     pause_min_s: float = 1
     pause_max_s: float = 60
@@ -79,13 +64,4 @@ class BureauOptions:
         for key in ("county", "site", "box"):
             if not is_id(getattr(self, key)):
                 raise SettingsError("bureau.not_id", key=key)
-        if self.certificate_file is None and self.key_file is not None:
-            raise SettingsError("bureau.key_without_certificate")
-        for key in ("ca_file", "certificate_file", "key_file"):
-            path: Path | None = getattr(self, key)
-            if path is None or not self.tls:
-                continue
-            try:
-                path.open("rb").close()
-            except OSError as error:
-                raise SettingsError("bureau.file", key=key, file=path, detail=error.strerror) from error
+        self.check_files()

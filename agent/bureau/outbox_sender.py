@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
-from agent.bureau.connection import BrokerConnection
-from agent.bureau.envelope import TELL_REPLAYED, wrap
 from agent.bureau.options import BureauOptions
 from agent.bureau.suspects import SentMessage, SuspectMessages
 from agent.catalog import Catalog, OutboxMessage
+from agent.contract.envelope import TELL_REPLAYED, wrap
 from agent.core.clock import Clock
 from agent.core.errors import BureauError
+from agent.mqtt.connection import BrokerConnection
 
 log = logging.getLogger(__name__)
 _PACKET_OVERHEAD = 256

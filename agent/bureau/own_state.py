@@ -14,17 +14,17 @@ from datetime import datetime
 from typing import Literal
 
 from agent import i18n
-from agent.bureau.connection import ReceivedMessage
-from agent.bureau.envelope import unwrap, wrap
 from agent.bureau.heartbeat import build_position
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.contract.box import StateBody
+from agent.contract.envelope import unwrap, wrap
 from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.errors import BureauError
 from agent.core.statement_model import LogPosition
+from agent.mqtt.connection import ReceivedMessage
 
 log = logging.getLogger(__name__)
 _SUBJECT = "box"

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from agent import i18n
-from agent.bureau.connection import ReceivedMessage
-from agent.bureau.envelope import unwrap
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
+from agent.contract.envelope import unwrap
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.errors import BureauError
 from agent.core.statement_model import LogPosition, is_hash, is_number, parse_position
+from agent.mqtt.connection import ReceivedMessage
 
 log = logging.getLogger(__name__)
 READ_BACK_TOPICS = ("chain/+", "statements", "state")

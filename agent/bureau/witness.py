@@ -12,16 +12,16 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from agent.bureau.hole_inquiry import MOST_INQUIRIES, HoleInquiry, Inquiry, list_answered_events
-from agent.contract.statements import WitnessBody
+from agent.contract.statements import WitnessBody, build_witness_body
 from agent.contract.topics import ROOT, TYPE
-from agent.core.model import Session, is_id
-from agent.core.statement_model import Statement, is_hash, is_number, parse_position, parse_statement
+from agent.core.model import is_id
+from agent.core.statement_model import Statement, is_number, parse_position, parse_statement
 from agent.core.statement_rule import LogFault, LogObserver
-from agent.core.witness_text import WitnessText
+from agent.core.witness_rule import StatedHead, compose_witness_text, is_covered, read_stated_head
 from agent.drive import keys
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class _BoxMemory:
 
     observer: LogObserver = field(default_factory=LogObserver)
     heads: dict[tuple[str, int], str] = field(default_factory=dict)
-    due: list[Statement] = field(default_factory=list)
+    due: list[StatedHead] = field(default_factory=list)
     signed: set[tuple[str, int]] = field(default_factory=set)
     seen: set[tuple[str, int]] = field(default_factory=set)
     inquiry: HoleInquiry = field(default_factory=HoleInquiry)
@@ -130,6 +130,7 @@ class Witness:
         if newest is None or event.get("replayed"):
             return []
         self._take_state(memory, online=True)
+        memory.observer.note_newest(newest, self._monotonic())
         return [_alarm(box, fault) for fault in memory.observer.find_step_back(newest)]
 
     def _take_statement(
@@ -149,16 +150,15 @@ class Witness:
         return alarms
 
     def _take_head(self, box: str, memory: _BoxMemory, statement: Statement) -> list[WitnessAlarm]:
-        data = statement.data
-        if not isinstance(data, dict) or not is_number(data.get("sequence")) or not is_hash(data.get("head")):
+        stated = read_stated_head(statement)
+        if stated is None:
             return []
-        key, head = (str(data.get("class_id")), int(data["sequence"])), str(data["head"])
-        known = memory.heads.setdefault(key, head)
-        if known != head:
+        key = (stated.class_id, stated.sequence)
+        if memory.heads.setdefault(key, stated.head) != stated.head:
             detail = f"{key[0]} {key[1]}"
             return [WitnessAlarm(box, "second_head", statement.log, statement.number, detail)]
-        if key not in memory.signed and statement not in memory.due:
-            memory.due.append(statement)
+        if key not in memory.signed and stated not in memory.due:
+            memory.due.append(stated)
         return []
 
     def find_holes(self) -> list[WitnessAlarm]:
@@ -188,42 +188,21 @@ class Witness:
         """Yield a countersignature for each closed half-day up to which the whole log has come. Raises DriveError."""
         for box, memory in self._boxes.items():
             whole = memory.observer.whole
-            ready = [s for s in memory.due if whole and s.log == whole.log and s.number <= whole.number]
-            for statement in ready:
-                memory.due.remove(statement)
-                found = self._sign(box, memory, statement)
+            for stated in [head for head in memory.due if is_covered(head, whole)]:
+                memory.due.remove(stated)
+                found = self._sign(box, memory, stated)
                 if found:
                     yield found
 
-    def _sign(self, box: str, memory: _BoxMemory, statement: Statement) -> Countersignature | None:
-        data, whole = statement.data, memory.observer.whole
-        assert isinstance(data, dict) and whole is not None
-        try:
-            text = WitnessText(
-                box=box,
-                class_id=str(data["class_id"]),
-                date=date.fromisoformat(str(data["date"])),
-                session=Session(str(data["session"])),
-                sequence=int(data["sequence"]),
-                head=str(data["head"]),
-                key=" ".join(str(data.get("key", "")).split()),
-                position=whole,
-                time=self._utcnow(),
-                witness=self._name,
-            )
-        except (KeyError, ValueError):
+    def _sign(self, box: str, memory: _BoxMemory, stated: StatedHead) -> Countersignature | None:
+        whole = memory.observer.whole
+        assert whole is not None
+        text = compose_witness_text(box, stated, whole, self._utcnow(), self._name)
+        if text is None:
             return None
         raw = text.write()
         signature = keys.sign_bytes(raw.encode(), self._key_dir, namespace=keys.WITNESS_NAMESPACE).decode()
-        body: WitnessBody = {
-            "class_id": text.class_id,
-            "date": text.date.isoformat(),
-            "session": text.session.value,
-            "sequence": text.sequence,
-            "head": text.head,
-            "text": raw,
-            "signature": signature,
-        }
+        body = build_witness_body(text, raw, signature)
         # signed once: a later time would prove less
         self._append(f"{box}.signed", body)
         memory.signed.add((text.class_id, text.sequence))

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from agent.bureau.connection import BrokerConnection
 from agent.bureau.link import generate_reconnect_delays
 from agent.bureau.options import BureauOptions
 from agent.bureau.witness import Witness, WitnessAlarm
 from agent.contract.topics import ROOT
 from agent.core.clock import Clock
 from agent.core.errors import BureauError
+from agent.mqtt.connection import BrokerConnection
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import os
 import sys
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +15,15 @@ from agent.catalog import Catalog
 from agent.core.class_model import TrainingClass
 from agent.core.errors import DriveError, InputError
 from agent.drive import Drive
+from agent.program.command_line import build_global_options as build_global_options
+from agent.program.console import escape_control as escape_control
+from agent.program.console import format_table as format_table
+from agent.program.console import print_json
+from agent.program.console import print_message as print_message
 from agent.settings.config_file import DEFAULT_FILE
 
 if TYPE_CHECKING:
     from agent.settings.schema import Settings
-
-
-def build_global_options() -> argparse.ArgumentParser:
-    """Return a parent parser with the global options, which are allowed before and after the command."""
-    parent = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parent.add_argument("--config", type=Path, metavar="FILE", help=i18n.translate("commands.help_config"))
-    parent.add_argument("--json", action="store_true", help=i18n.translate("commands.help_json"))
-    parent.add_argument("--language", choices=("zh", "en"), help=i18n.translate("commands.help_language"))
-    return parent
 
 
 def find_config_file(args: argparse.Namespace) -> Path:
@@ -112,14 +106,7 @@ def wants_json(args: argparse.Namespace) -> bool:
 def emit_json(args: argparse.Namespace, item: Mapping[str, object]) -> None:
     """Print one JSON line on standard output where --json was given, else nothing."""
     if wants_json(args):
-        sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-
-
-def print_message(text: str) -> None:
-    """Print a message for the user on standard error, so that standard output holds JSON only."""
-    sys.stderr.write(escape_control(text, keep="\n\t") + "\n")
-    sys.stderr.flush()
+        print_json(item)
 
 
 def ask_yes(args: argparse.Namespace, key: str) -> bool:
@@ -129,27 +116,3 @@ def ask_yes(args: argparse.Namespace, key: str) -> bool:
     sys.stderr.write(i18n.translate(key))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
-
-
-def escape_control(text: str, keep: str = "") -> str:
-    """Escape control characters (as `\\x1b`): names of files and cameras must not control the terminal."""
-    return "".join(repr(c)[1:-1] if c not in keep and _is_control(c) else c for c in text)
-
-
-def _is_control(char: str) -> bool:
-    kind = unicodedata.category(char)
-    return kind[0] == "C" or kind in ("Zl", "Zp")
-
-
-def format_table(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> str:
-    """Format rows as aligned columns; a Chinese character is two columns wide."""
-    lines = [list(headings), *[[escape_control(cell) for cell in row] for row in rows]]
-    widths = [max(_display_width(line[i]) for line in lines) for i in range(len(headings))]
-    return "\n".join(
-        "  ".join(cell + " " * (widths[i] - _display_width(cell)) for i, cell in enumerate(line)).rstrip()
-        for line in lines
-    )
-
-
-def _display_width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -18,7 +18,7 @@ from agent.core.errors import BureauError, CameraError, InputError, SettingsErro
 from agent.core.model import is_id
 from agent.drive import Drive
 from agent.settings.schema import Settings
-from agent.setup import arguments, dialogue, mount_check, mount_units, settings_writer, steps
+from agent.setup import arguments, dialogue, enrolment, mount_check, mount_units, settings_writer, steps
 from agent.web.auth.access import Authenticator
 
 
@@ -51,6 +51,8 @@ class Setup:
         args, settings = self._args, self._load_settings()
         if args.keys:
             self._report({"step": "keys", "public_key": steps.make_keys(settings)}, "setup.key")
+        if args.enrolment:
+            settings = self._enrol(settings, args.enrolment)
         settings = self._write_settings()
         with self._open_catalog(settings) as catalog:
             # a confirmation is for the picture saved by an earlier run, not for one taken now
@@ -63,10 +65,18 @@ class Setup:
                 self._save_reference(settings, catalog, args.reference, seen)
         if args.device or args.drive:
             self._set_up_drive(settings)
-        if args.broker:
+        if args.broker or args.enrolment:
             self._test_broker(settings)
         self._run_last_steps(settings)
         return self._status
+
+    def _enrol(self, settings: Settings, file: Path) -> Settings:
+        given = enrolment.read_enrolment(file)
+        settings = settings_writer.change_settings(self._file, enrolment.apply_enrolment(given, settings, self._file))
+        served = given.time_server if enrolment.set_time_server(given.time_server) else ""
+        body = {"step": "enrolment", "box": f"{given.county}/{given.site}/{given.box}", "time_server": served or None}
+        self._report(body, "setup.enrolled", box=body["box"], host=given.host)
+        return settings
 
     def run_guide(self) -> int:
         """Ask for everything on the terminal; return the exit status."""

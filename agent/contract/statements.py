@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from agent.contract.recordings import GapBody
 from agent.contract.values import DateText, Id, JsonObject, NonEmpty, SessionText, Sha256, TimeText, Whole
 from agent.core.stated_segment import MOST_IN_BATCH
+from agent.core.witness_text import WitnessText
 
 LogId = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="ID of a statement log")]
 StatementNumber = Annotated[int, Field(ge=1, description="Counts from 1 in its log, without a hole")]
@@ -158,3 +159,16 @@ class StatementsResult(TypedDict):
     next: Annotated[
         StatementNumber | None, Field(description="Ask again from this number on; null where the answer has all")
     ]
+
+
+def build_witness_body(text: WitnessText, raw: str, signature: str) -> WitnessBody:
+    """Return the message that carries a countersignature; `raw` is the text as it was signed."""
+    return {
+        "class_id": text.class_id,
+        "date": text.date.isoformat(),
+        "session": text.session.value,
+        "sequence": text.sequence,
+        "head": text.head,
+        "text": raw,
+        "signature": signature,
+    }

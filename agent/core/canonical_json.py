@@ -6,12 +6,13 @@ receiver in any language gets the same bytes from a message that it has parsed a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from math import isfinite
 
 _LARGEST_PLAIN, _SMALLEST_PLAIN = 1e21, 1e-6
 _EXACT = 1 << 53
+_LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def encode_canonical(value: object) -> bytes:
@@ -23,8 +24,11 @@ def encode_canonical(value: object) -> bytes:
 
 
 def _write(value: object) -> str:
-    if value is None or isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False)
+    # hot path (each text of each statement): json.dumps would make an encoder for every one
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None or isinstance(value, bool):
+        return _LITERALS[value]
     if isinstance(value, int):
         if abs(value) > _EXACT:
             raise ValueError(value)
@@ -32,7 +36,9 @@ def _write(value: object) -> str:
     if isinstance(value, float):
         return _write_number(value)
     if isinstance(value, Mapping):
-        keys = sorted(value, key=lambda key: str(key).encode("utf-16-be"))
+        # UTF-16 order is the order of the text itself where all is ASCII
+        plain = all(isinstance(key, str) and key.isascii() for key in value)
+        keys = sorted(value) if plain else sorted(value, key=lambda key: str(key).encode("utf-16-be"))
         return "{" + ",".join(f"{_write(str(key))}:{_write(value[key])}" for key in keys) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_write, value)) + "]"

@@ -41,8 +41,17 @@ _PATTERNS = (
 )
 
 
-def set_up_logging(level: int = logging.INFO, *, limit: int = LIMIT, identifier: str = "site-agent") -> None:
-    """Set up logging for this process, each message at most `limit` times a minute. Libraries log from warnings on."""
+def set_up_logging(
+    level: int = logging.INFO,
+    *,
+    limit: int = LIMIT,
+    identifier: str = "site-agent",
+    packages: tuple[str, ...] = ("agent",),
+) -> None:
+    """Set up logging for this process, each message at most `limit` times a minute.
+
+    `packages` log from `level` on, libraries from warnings on.
+    """
     plain = logging.StreamHandler(sys.stderr)
     handler: logging.Handler = JournalHandler(JOURNAL, identifier) if _is_under_systemd() else plain
     if not isinstance(handler, JournalHandler):
@@ -53,7 +62,8 @@ def set_up_logging(level: int = logging.INFO, *, limit: int = LIMIT, identifier:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("agent").setLevel(level)
+    for name in packages:
+        logging.getLogger(name).setLevel(level)
 
 
 def redact(text: str) -> str:

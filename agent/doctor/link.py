@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.bureau import warnings
-from agent.bureau.connection import build_tls_context
 from agent.bureau.link import LinkStatus, probe_broker
 from agent.bureau.options import BureauOptions
 from agent.core.errors import BureauError, SettingsError
 from agent.doctor.box import BoxFacts
 from agent.doctor.finding import HealthFinding, HealthSeverity, report_error, report_line, report_ok, report_problem
+from agent.mqtt.connection import build_tls_context
 
 EXPIRES_SOON = timedelta(days=30)
 WAITS_LONG = timedelta(hours=1)

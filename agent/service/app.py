@@ -19,6 +19,7 @@ from agent.cameras.worker import CameraWorker
 from agent.catalog import Catalog, copies
 from agent.catalog.disk_reserve import DiskReserve
 from agent.catalog.statements import STATEMENTS_KEPT
+from agent.core import sd_notify
 from agent.core.clock import Clock, SystemClock, get_local_day
 from agent.core.errors import CatalogError, InputError
 from agent.core.periodic import ErrorLog, run_every
@@ -32,7 +33,6 @@ from agent.drive.closer import HalfDayCloser
 from agent.drive.monitor import DriveMonitor
 from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
-from agent.service import sd_notify
 from agent.service.disk_space import DiskSpaceMonitor
 from agent.service.drive_change import DriveChangeWorker
 from agent.service.metrics import MetricsServer

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from agent import i18n
 from agent.catalog import Catalog
+from agent.core import sd_notify
 from agent.core.clock import Clock
 from agent.core.errors import CatalogBlocked
 from agent.drive import rebuild
-from agent.service import sd_notify
 from agent.settings.schema import Settings
 from agent.settings.wiring import ClassBook, build_page_options
 from agent.web.http import landlock

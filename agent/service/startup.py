@@ -10,10 +10,10 @@ from contextlib import suppress
 from agent import i18n
 from agent.catalog import Catalog, copies
 from agent.catalog.disk_reserve import DiskReserve
+from agent.core import sd_notify
 from agent.core.clock import Clock, get_local_day
 from agent.core.errors import DriveError, InputError
 from agent.drive import Drive, keys, rebuild
-from agent.service import sd_notify
 from agent.settings.schema import Settings
 
 log = logging.getLogger(__name__)

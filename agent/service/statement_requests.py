@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from agent.bureau.envelope import build_past_event
 from agent.catalog import Catalog
+from agent.contract.envelope import build_past_event
 from agent.contract.requests import Invalid, StatementsParameters, validate
 from agent.core.errors import BureauError, DriveError
 from agent.core.statement_model import Statement

@@ -16,12 +16,11 @@ from pathlib import Path
 
 from agent import i18n
 from agent.catalog import Catalog
-from agent.core import schedule
+from agent.core import schedule, sd_notify
 from agent.core.alert_model import AlertKind
 from agent.core.clock import Clock
 from agent.core.periodic import ErrorLog, run_every
 from agent.drive.monitor import DriveMonitor
-from agent.service import sd_notify
 from agent.settings.wiring import ClassBook, RecordingPlan
 
 EVERY_S = 5.0

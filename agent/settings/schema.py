@@ -9,37 +9,20 @@ printed. `config/agent.example.toml` shows every key; a test compares the two.
 
 from __future__ import annotations
 
-import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NestedSecretsSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-from pydantic_settings import SettingsError as SourceError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent import i18n
 from agent.core import defaults
-from agent.core.errors import SettingsError
 from agent.counting.limits import LIMITS
+from agent.program.setting_values import Host, Id, Key, Network, Place, Seconds, Share, Zone
+from agent.program.settings_source import load_settings
 from agent.settings.config_file import PREFIX
-from agent.settings.faults import check_environment, describe_validation_error
-from agent.settings.values import CheckedLimits, Host, Id, Key, Network, Place, Seconds, ServerName, Share, Zone
+from agent.settings.values import CheckedLimits, ServerName
 
 
 class Section(BaseModel):
@@ -200,65 +183,4 @@ class Settings(BaseSettings):
 
 def load_settings_file(file: Path) -> Settings:
     """Read `file` with the environment over it. Raises SettingsError naming the file, the key and the remedy."""
-    table = read_settings_table(file)
-
-    class FileSettings(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            folder, prefix = find_credentials(file)
-            secrets = NestedSecretsSettingsSource(
-                file_secret_settings,
-                secrets_dir=folder,
-                secrets_dir_missing="ok",
-                secrets_prefix=prefix,
-                secrets_nested_delimiter=".",
-            )
-            return env_settings, secrets, InitSettingsSource(settings_cls, table)
-
-    check_environment(Settings)
-    try:
-        return FileSettings()
-    except ValidationError as error:
-        raise describe_validation_error(error, file, Settings) from None
-    except SourceError as error:
-        raise SettingsError("settings.bad", file=file, key="-", detail=error) from None
-
-
-def find_credentials(file: Path) -> tuple[Path | None, str]:
-    """Return where the passwords are, one file each, and the prefix of their file names (`cameras.password`).
-
-    That is where systemd put them (LoadCredential=site-agent:FOLDER), else `credentials/` beside the settings file,
-    for those who may read it (root).
-    """
-    handed = os.environ.get("CREDENTIALS_DIRECTORY")
-    if handed:
-        return Path(handed), "site-agent_"
-    beside = file.parent / "credentials"
-    return (beside if os.access(beside, os.R_OK | os.X_OK) else None), ""
-
-
-def read_settings_text(file: Path) -> str:
-    """Return the file's text, without the byte order mark that Windows adds. Raises SettingsError."""
-    try:
-        return file.read_bytes().decode("utf-8-sig")
-    except PermissionError:
-        raise SettingsError("settings.no_right", file=file) from None
-    except OSError as error:
-        raise SettingsError("settings.no_file", file=file, detail=error.strerror) from None
-    except UnicodeDecodeError:
-        raise SettingsError("settings.not_utf8", file=file) from None
-
-
-def read_settings_table(file: Path) -> dict[str, object]:
-    """Return what the file says, unchecked. Raises SettingsError."""
-    try:
-        return tomllib.loads(read_settings_text(file))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError("settings.not_toml", file=file, detail=error) from None
+    return load_settings(Settings, file, prefix=PREFIX, program="site-agent")

@@ -27,6 +27,7 @@ _STEPS = (
     "find",
     "device",
     "drive",
+    "enrolment",
     "broker",
     "broker_password_file",
     "ca_file",
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     drive.add_argument("--force", metavar="WORD", help=i18n.translate("drive.help_force"))
     drive.add_argument("--system-disk", action="store_true", help=i18n.translate("drive.help_system_disk"))
     bureau = parser.add_argument_group(_say("bureau"))
+    bureau.add_argument("--enrolment", type=Path, metavar="FILE", help=_say("enrolment"))
     bureau.add_argument("--broker", metavar="HOST[:PORT]", help=_say("broker"))
     bureau.add_argument("--broker-user", metavar="NAME", help=_say("broker_user"))
     bureau.add_argument("--broker-password-file", type=Path, metavar="FILE", help=_say("broker_password_file"))

@@ -13,8 +13,8 @@ from agent.cameras import networks
 from agent.core.errors import InputError
 from agent.core.model import is_id
 from agent.drive.identity import FORCE_WORD
+from agent.program.setting_values import check_key
 from agent.settings.schema import Settings
-from agent.settings.values import check_key
 from agent.setup import mount_units
 
 

@@ -14,6 +14,7 @@ from tomlkit.exceptions import TOMLKitError
 from agent.core import installed_files
 from agent.core.errors import InputError, SettingsError
 from agent.drive import durable
+from agent.program.settings_source import read_settings_text
 from agent.settings import schema
 from agent.settings.schema import Settings
 
@@ -28,13 +29,13 @@ def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
     """
     try:
         document = tomlkit.parse(
-            schema.read_settings_text(file if file.exists() else installed_files.find_installed_file(EXAMPLE))
+            read_settings_text(file if file.exists() else installed_files.find_installed_file(EXAMPLE))
         )
     except TOMLKitError as error:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
     for name, value in values.items():
         section, _, key = name.rpartition(".")
-        table = document[section] if section else document
+        table = document.setdefault(section, tomlkit.table()) if section else document
         table[key] = value
     text = tomlkit.dumps(document)
     _check_accepted(text, file)

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from agent.bureau import probe_broker
-from agent.bureau.connection import build_tls_context
 from agent.cameras.worker import CameraWorker
 from agent.catalog import Catalog
 from agent.catalog.views import ViewConfirmation
@@ -22,6 +21,7 @@ from agent.credentials import attempts
 from agent.credentials.attempts import AttemptBudget
 from agent.drive import Drive, creation, keys
 from agent.media.containers import BgrImage, PictureDecoder
+from agent.mqtt.connection import build_tls_context
 from agent.recording.options import StreamSource
 from agent.recording.stream import connect
 from agent.settings import wiring

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from agent.bureau.envelope import wrap
+from agent.contract.envelope import wrap
 from agent.core.statement_model import EVENT_TYPE, Statement
 from benchmarks.support.mqtt import CONNACK, PUBACK, connect_packet, packets, publish_packet
 
@@ -95,9 +95,19 @@ class SimulatedFleet:
     """All boxes in one thread with one selector. `waits` makes a box's pauses (s) between attempts to connect.
 
     With `statements` every second message is a statement of four segments; else all are heartbeats.
+    `make_message` makes (topic, event ID, payload) of a box's next message instead.
     """
 
-    def __init__(self, count: int, port: int, waits: Callable[[], Iterator[float]], *, statements: bool = True) -> None:
+    def __init__(
+        self,
+        count: int,
+        port: int,
+        waits: Callable[[], Iterator[float]],
+        *,
+        statements: bool = True,
+        make_message: Callable[[SimulatedBox], tuple[str, str, bytes]] | None = None,
+    ) -> None:
+        self.make_message = make_message or self.fill_template
         self.port = port
         self.make_waits = waits
         self.boxes = [SimulatedBox(n, waits()) for n in range(count)]
@@ -183,10 +193,8 @@ class SimulatedFleet:
     def report(self, box: SimulatedBox) -> None:
         """Make one message; while there is no connection, it is kept in the box."""
         box.sequence += 1
-        event_id = f"{box.number}-{box.sequence}"
-        name, template = self.templates[box.sequence % len(self.templates)]
-        payload = template % (event_id.encode(), b"%.6f" % time.monotonic())
-        topic, mid = f"{box.prefix}/{name}", box.sequence % 60000 + 1
+        topic, event_id, payload = self.make_message(box)
+        mid = box.sequence % 60000 + 1
         self.sent.add(event_id)
         box.flight[mid] = (topic, payload)
         if box.online and box.sock is not None:
@@ -194,6 +202,12 @@ class SimulatedFleet:
                 box.sock.sendall(publish_packet(topic, mid, payload, retain=False))
             except OSError:
                 self.lose(box)
+
+    def fill_template(self, box: SimulatedBox) -> tuple[str, str, bytes]:
+        """Return a message of a box, with its ID and the time of sending."""
+        event_id = f"{box.number}-{box.sequence}"
+        name, template = self.templates[box.sequence % len(self.templates)]
+        return f"{box.prefix}/{name}", event_id, template % (event_id.encode(), b"%.6f" % time.monotonic())
 
     def beat(self, box: SimulatedBox) -> None:
         if self.interval is not None:
@@ -211,7 +225,12 @@ class SimulatedFleet:
 
 
 def state(box: SimulatedBox, word: str) -> bytes:
-    data = {"state": word, "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11", "version": "0.1.0", "since": "-"}
+    data = {
+        "state": word,
+        "boot_id": "6f0b6c5e-7d0e-4c8b-9a55-0d2f6a1c9e11",
+        "version": "0.1.0",
+        "since": datetime.now(UTC).isoformat(),
+    }
     return wrap(
         event_id=f"state-{box.number}",
         source=f"/training/bench/site{box.number // 4}/box{box.number}",

@@ -13,8 +13,8 @@ import pytest
 
 from agent.attendance.alerting import HoldTimers, count_at_bench
 from agent.attendance.worker import AttendanceOptions, AttendanceWorker
-from agent.bureau.envelope import wrap
 from agent.catalog import Catalog
+from agent.contract.envelope import wrap
 from agent.core.alert_model import AlertKind
 from agent.core.class_model import Bench, TrainingClass
 from agent.core.errors import ClassFileError

@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 
 from agent.attendance.classes import parse_class
 from agent.bureau import validation
-from agent.bureau.envelope import unwrap
+from agent.contract.envelope import unwrap
 from agent.contract.requests import NAMES
 from agent.contract.values import is_day
 from agent.core.errors import BureauError

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agent.bureau.envelope import build_past_event
 from agent.bureau.witness import Witness, WitnessAlarm
 from agent.bureau.witness_link import run_witness
 from agent.catalog import ChainLink
+from agent.contract.envelope import build_past_event
 from agent.core.alert_model import AlertKind
 from agent.core.clock import SystemClock
 from agent.core.model import Session

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.bureau.envelope import wrap
 from agent.catalog import Catalog
 from agent.catalog.changes import RowChange
+from agent.contract.envelope import wrap
 from agent.core.model import Segment, Session
 from agent.core.stated_segment import MOST_IN_BATCH, StatedSegment, list_stated_segments
 from agent.core.statement_model import Statement

@@ -10,7 +10,7 @@ import pytest
 
 from agent import i18n
 from agent.__main__ import build_parser, main
-from agent.commands.argument_parser import translate_message
+from agent.program.argument_parser import translate_message
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.catalog import Catalog
+from agent.core import sd_notify
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.errors import DriveError
@@ -20,7 +21,6 @@ from agent.core.model import Session
 from agent.drive import class_gaps, rebuild
 from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recover import recover
-from agent.service import sd_notify
 from agent.service.run_history import RunHistory
 from tests.support.clocks import HandClock
 from tests.support.drive_factory import DriveSite, at, site, video

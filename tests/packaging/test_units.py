@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.core import sd_notify
 from agent.core.clock import SystemClock
-from agent.service import sd_notify
 from agent.service.startup import open_catalog
 from agent.settings.schema import Settings
 from agent.setup import mount_units
 from tests.support.paths import ROOT
 
-UNITS = sorted((ROOT / "systemd").glob("*.*"))
+UNITS = sorted((ROOT / "systemd").rglob("*.*"))
 SERVICES = [u for u in UNITS if u.suffix == ".service"]
 LIMIT = 2.0
 
@@ -34,10 +34,11 @@ def tree(tmp_path: Path) -> Path:
     units.mkdir(parents=True)
     for unit in UNITS:
         shutil.copy(unit, units)
-    program = tmp_path / "opt/site-agent/current/.venv/bin/site-agent"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
+    programs = tmp_path / "opt/site-agent/current/.venv/bin"
+    programs.mkdir(parents=True)
+    for name in ("site-agent", "site-agent-board"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
     own = Path("/usr/lib/systemd/system")
     (tmp_path / "usr/lib/systemd").mkdir(parents=True)
     shutil.copytree(own, tmp_path / "usr/lib/systemd/system", symlinks=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import sys
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -102,11 +103,8 @@ def test_a_default_stands_in_one_place(section: type[schema.Section]) -> None:
         seen += 1
         assert field.default == ours[name].default, name
         if field.default not in ("", (), None, True, False) and name != "protocol":
-            for file, cls, key in (
-                (module, _options_of(module).__name__, field.name),
-                (schema, section.__name__, name),
-            ):
-                assert _written(file, cls, key).startswith("defaults."), f"{cls}.{key}"
+            for cls, key in ((_options_of(module), field.name), (section, name)):
+                assert _written(cls, key).startswith("defaults."), f"{cls.__name__}.{key}"
     assert seen >= 1
 
 
@@ -117,11 +115,13 @@ def _options_of(module: ModuleType) -> type:
     return found
 
 
-def _written(module: ModuleType, cls: str, name: str) -> str:
-    """What stands in the source as the default of a class's field."""
-    assert module.__file__
-    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls)
+def _written(cls: type, name: str) -> str:
+    """What stands in the source as the default of a field of a class, or of one that it extends."""
+    owner = next(one for one in cls.__mro__ if name in vars(one).get("__annotations__", {}))
+    file = sys.modules[owner.__module__].__file__
+    assert file
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner.__name__)
     line = next(
         n for n in body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name) and n.target.id == name
     )

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.bureau.envelope import wrap
 from agent.bureau.witness import Countersignature, Witness, WitnessAlarm
 from agent.catalog import Catalog
 from agent.catalog.witnesses import StoredWitness
+from agent.contract.envelope import wrap
 from agent.drive import keys
 
 PREFIX = "training/v1/wenshui/site1/box1"

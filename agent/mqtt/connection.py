@@ -17,15 +17,17 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.bureau.options import BureauOptions
 from agent.core.clock import SystemClock
 from agent.core.errors import BureauError, SettingsError
+from agent.mqtt.options import BrokerOptions
 
 # an MQTT 5 broker withholds larger messages; generous enough that one that is merely too long can still be answered
 LARGEST_PACKET = 16 * 1024 * 1024
 _REFUSALS = {**dict.fromkeys((4, 5, 134, 135), "bureau.denied"), 154: "bureau.no_retain", 155: "bureau.no_qos"}
 _TAKEN_OVER = 142
+_MOST_AT_ONCE = 1000
 _NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 # errors of a TLS handshake with a port that speaks plain MQTT
 _HANGS_UP = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
@@ -34,20 +36,32 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A received message. `response_topic` and `correlation` come from MQTT 5, else None."""
+    """A received message. `response_topic` and `correlation` come from MQTT 5, else None; `mid` is what `acknowledge` takes.
+
+    `duplicate`: the broker delivers it not for the first time.
+    """
 
     topic: str
     payload: bytes
     retained: bool
     response_topic: str | None
     correlation: bytes | None
+    mid: int = 0
+    duplicate: bool = False
 
 
 class BrokerConnection:
-    """A connection. `acks` holds (message ID, refusal text or None) of each PUBACK, in order of arrival."""
+    """A connection. `acks` holds (message ID, refusal text or None) of each PUBACK, in order of arrival.
 
-    def __init__(self, options: BureauOptions, *, client_id: str, will: tuple[str, bytes] | None) -> None:
+    With `manual_ack` a received message stays the broker's until `acknowledge`; the broker sends at most `options.window`
+    of them (MQTT 5).
+    """
+
+    def __init__(
+        self, options: BrokerOptions, *, client_id: str, will: tuple[str, bytes] | None, manual_ack: bool = False
+    ) -> None:
         self._options = options
+        self._manual_ack = manual_ack
         self._session_kept = options.session_expiry_s > 0
         self.acks: deque[tuple[int, str | None]] = deque()
         self.inbox: deque[ReceivedMessage] = deque()
@@ -89,6 +103,8 @@ class BrokerConnection:
         properties = _build_properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = options.session_expiry_s
         properties.MaximumPacketSize = LARGEST_PACKET
+        if self._manual_ack:
+            properties.ReceiveMaximum = options.window
         self._client.connect(
             options.host,
             options.port,
@@ -101,6 +117,14 @@ class BrokerConnection:
         """Read and write for at most `timeout` seconds. Raises BureauError once the connection is over."""
         try:
             code = self._client.loop(timeout)
+            # paho reads one packet a call: read on while each call brings a message, so that select is not paid for each
+            for _ in range(_MOST_AT_ONCE):
+                before = len(self.inbox)
+                if code != mqtt.MQTT_ERR_SUCCESS or not before:
+                    break
+                code = self._client.loop_read()
+                if len(self.inbox) == before:
+                    break
         except Exception as error:  # paho parses bytes from outside and may fail in any way
             raise BureauError("bureau.garbled", detail=type(error).__name__) from error
         refused = self._connack is not None and self._connack.is_failure
@@ -120,9 +144,22 @@ class BrokerConnection:
             raise self._gone or self._ended(mqtt.error_string(info.rc))
         return info.mid
 
-    def subscribe(self, topics: list[str]) -> None:
-        """Subscribe with QoS 1; a topic that the broker refuses appears in `refused_topics`."""
-        code, mid = self._client.subscribe([(topic, 1) for topic in topics])
+    def acknowledge(self, mid: int) -> None:
+        """Acknowledge a received message; for connections with `manual_ack`."""
+        code = self._client.ack(mid, 1)
+        if code != mqtt.MQTT_ERR_SUCCESS:
+            raise self._gone or self._ended(mqtt.error_string(code))
+
+    def subscribe(self, topics: list[str], *, retained: bool = True) -> None:
+        """Subscribe with QoS 1; a topic that the broker refuses appears in `refused_topics`.
+
+        Without `retained` (MQTT 5) the broker does not send what it kept.
+        """
+        if retained:
+            code, mid = self._client.subscribe([(topic, 1) for topic in topics])
+        else:
+            handling = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            code, mid = self._client.subscribe([(topic, handling) for topic in topics])
         if code != mqtt.MQTT_ERR_SUCCESS:
             raise self._gone or self._ended(mqtt.error_string(code))
         self._subscribed[mid] = topics
@@ -156,6 +193,7 @@ class BrokerConnection:
             clean_session=None if five else not self._session_kept,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
+            manual_ack=self._manual_ack,
         )
         client.connect_timeout = options.connect_timeout_s
         client.max_inflight_messages_set(65535)  # the outbox sender keeps the window; paho must not queue
@@ -203,14 +241,17 @@ class BrokerConnection:
             return
         properties = message.properties
         asked, correlation = getattr(properties, "ResponseTopic", None), getattr(properties, "CorrelationData", None)
-        self.inbox.append(ReceivedMessage(topic, bytes(message.payload), message.retain, asked, correlation))
+        received = ReceivedMessage(
+            topic, bytes(message.payload), message.retain, asked, correlation, message.mid, message.dup
+        )
+        self.inbox.append(received)
 
 
 def _build_properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # untyped in paho
 
 
-def build_tls_context(options: BureauOptions) -> ssl.SSLContext:
+def build_tls_context(options: BrokerOptions) -> ssl.SSLContext:
     """Return a context for TLS 1.2 or later; with `ca_file` only that CA is trusted.
 
     Raises SettingsError for a file that is not a certificate.
@@ -232,7 +273,7 @@ def build_tls_context(options: BureauOptions) -> ssl.SSLContext:
     return context
 
 
-def _explain_unreachable(error: OSError, options: BureauOptions) -> BureauError:
+def _explain_unreachable(error: OSError, options: BrokerOptions) -> BureauError:
     where: dict[str, object] = {"host": options.host, "port": options.port}
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code == _NOT_YET_VALID:

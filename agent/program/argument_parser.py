@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from agent import i18n
-from agent.commands import common
+from agent.program.console import print_message
 
 # messages of argparse (Python 3.11 to 3.13) and the words that say the same
 _MESSAGES = (
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-h", "--help", action="help", help=i18n.translate("commands.help_help"))
 
     def error(self, message: str) -> NoReturn:
-        common.print_message(i18n.translate("commands.usage", detail=translate_message(message)))
+        print_message(i18n.translate("commands.usage", detail=translate_message(message)))
         raise SystemExit(2)
 
 

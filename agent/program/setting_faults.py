@@ -17,15 +17,17 @@ from pydantic_core import ErrorDetails
 
 from agent import i18n
 from agent.core.errors import SettingsError
-from agent.settings.config_file import PREFIX
+
+BOARD_PREFIX = "SITE_AGENT_BOARD_"
+"""Of the board's variables, which begin as the agent's do."""
 
 
-def check_environment(model: type[BaseModel]) -> None:
-    """Refuse variables with our prefix that name no setting: a misspelt one would be ignored silently."""
+def check_environment(model: type[BaseModel], prefix: str) -> None:
+    """Refuse variables with the program's prefix that name no setting: a misspelt one would be ignored silently."""
     for name in os.environ:
-        if not name.upper().startswith(PREFIX):
+        if not name.upper().startswith(prefix) or (prefix != BOARD_PREFIX and name.upper().startswith(BOARD_PREFIX)):
             continue
-        first, _, rest = name.upper()[len(PREFIX) :].lower().partition("__")
+        first, _, rest = name.upper()[len(prefix) :].lower().partition("__")
         field = model.model_fields.get(first)
         kind: object = field.annotation if field else None
         if field and rest:
@@ -54,7 +56,7 @@ def _check_json(name: str) -> None:
         raise SettingsError("settings.not_json", name=name) from None
 
 
-def describe_validation_error(error: ValidationError, file: Path, model: type[BaseModel]) -> SettingsError:
+def describe_validation_error(error: ValidationError, file: Path, model: type[BaseModel], prefix: str) -> SettingsError:
     """Return the first error in our words. Values are left out: they may be secrets."""
     first = error.errors(include_input=False, include_url=False)[0]
     place, kind = first["loc"], first["type"]
@@ -66,7 +68,7 @@ def describe_validation_error(error: ValidationError, file: Path, model: type[Ba
         return SettingsError(
             "settings.misspelt" if near else "settings.unknown", file=file, key=key, near="".join(near)
         )
-    variable = _find_variable(place)
+    variable = _find_variable(place, prefix)
     if variable:
         return SettingsError("settings.bad_variable", name=variable, detail=_describe_expected(first))
     return SettingsError("settings.bad", file=file, key=key, detail=_describe_expected(first))
@@ -119,11 +121,11 @@ def _list_neighbours(place: tuple[int | str, ...], model: type[BaseModel]) -> li
     return list(kind.model_fields) if _is_section(kind) else []
 
 
-def _find_variable(place: tuple[int | str, ...]) -> str | None:
+def _find_variable(place: tuple[int | str, ...], prefix: str) -> str | None:
     """Return the environment variable that sets the value at `place`; None where the file sets it."""
-    ours = {name.upper(): name for name in os.environ if name.upper().startswith(PREFIX)}
+    ours = {name.upper(): name for name in os.environ if name.upper().startswith(prefix)}
     for length in range(len(place), 0, -1):
-        name = ours.get(PREFIX + "__".join(map(str, place[:length])).upper())
+        name = ours.get(prefix + "__".join(map(str, place[:length])).upper())
         if name is not None:
             return name
     return None

@@ -1,0 +1,1 @@
+"""What the two programs, agent and board, share as programs: settings files, output on the terminal."""

@@ -1,0 +1,1 @@
+"""The commands of `site-agent-board`, one module each."""

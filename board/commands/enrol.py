@@ -1,0 +1,68 @@
+"""`site-agent-board enrol`: one file with which a box is set up for this bureau."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from agent import i18n
+from agent.core.clock import SystemClock
+from agent.core.errors import InputError
+from agent.program.console import print_message
+from board.commands import common
+from board.enrolment.enrol import EnrolmentDesk
+
+
+def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
+    text = i18n.translate("board.help.enrol")
+    parser = subparsers.add_parser("enrol", help=text, description=text)
+    parser.add_argument("--site", metavar="ID")
+    parser.add_argument("--box", metavar="ID")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=i18n.translate("board.help.out"))
+    act = parser.add_mutually_exclusive_group()
+    act.add_argument("--replace", action="store_true", help=i18n.translate("board.help.replace"))
+    act.add_argument("--revoke", action="store_true", help=i18n.translate("board.help.revoke"))
+    act.add_argument("--board", action="store_true", help=i18n.translate("board.help.board_account"))
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = common.load_settings_of(args)
+    with common.open_database(settings) as database:
+        desk = EnrolmentDesk(settings, database, SystemClock())
+        if args.board:
+            file = desk.make_board_account(common.find_config(args).parent / "credentials")
+            print_message(i18n.translate("board.account_made", file=file))
+            return 0
+        if not args.site or not args.box:
+            raise InputError("board.which_box")
+        if args.revoke:
+            desk.revoke(args.site, args.box)
+            print_message(i18n.translate("board.revoked", box=f"{args.site}/{args.box}"))
+            return 0
+        out = args.out or Path(f"{settings.county}-{args.site}-{args.box}.enrolment.json")
+        descriptor = _open(out)
+        made = False
+        try:
+            enrolment = desk.enrol(args.site, args.box, replace=args.replace)
+            os.write(descriptor, enrolment.model_dump_json(indent=1).encode() + b"\n")
+            os.fsync(descriptor)
+            made = True
+        finally:
+            os.close(descriptor)
+            if not made:
+                out.unlink(missing_ok=True)
+    if not common.emit(args, {"box": f"{settings.county}/{args.site}/{args.box}", "file": str(out)}):
+        print_message(i18n.translate("board.enrolled_as", box=f"{args.site}/{args.box}", file=out))
+    return 0
+
+
+def _open(file: Path) -> int:
+    """Make the file before the account, so that no password is drawn that nobody can read. Raises InputError."""
+    try:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise InputError("board.exists", file=file) from None
+    except OSError as error:
+        raise InputError("board.cannot_write", file=file, detail=error.strerror) from None

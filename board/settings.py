@@ -1,0 +1,151 @@
+"""Settings of the board: one TOML file, overridden by the environment (`SITE_AGENT_BOARD_*`) and by credentials.
+
+`config/board.example.toml` shows every key; a test compares the two. Unknown keys are refused, passwords are never printed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent.core import defaults
+from agent.mqtt.options import BrokerOptions
+from agent.program.setting_faults import BOARD_PREFIX
+from agent.program.setting_values import Host, Id, Place, Zone
+from agent.program.settings_source import load_settings
+from board.ingest.options import IngestOptions
+
+DEFAULT_FILE = Path("/etc/site-agent-board/board.toml")
+STATE_DIR = Path("/var/lib/site-agent-board")
+Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9-]{0,31}$")]
+
+
+class BoardSection(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BrokerSection(BoardSection):
+    """How the board reaches the broker."""
+
+    host: Host = defaults.BROKER_HOST
+    port: Annotated[int, Field(ge=1, le=65535)] = defaults.BROKER_PORT
+    tls: bool = True
+    ca_file: Path | None = None
+    username: str = "board"
+    password: SecretStr = SecretStr("")
+
+
+class IngestSection(BoardSection):
+    """How messages are received. `worker` is another one for each process of a shared subscription."""
+
+    shared: bool = False
+    worker: Name = "1"
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    batch_s: Annotated[float, Field(ge=0, le=10)] = 0.1
+
+
+class WitnessSection(BoardSection):
+    """The witness: whether it signs, and what it calls itself."""
+
+    enabled: bool = True
+    name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\r\n]+$")] = "bureau"
+
+
+class EnrolmentSection(BoardSection):
+    """What an enrolment file holds, and the broker's files that follow it.
+
+    `host` and `port` are the broker's as boxes reach it; empty and 0: as the board does.
+    """
+
+    host: str = ""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    models: Path | None = None
+    time_server: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{0,253}$")] = ""
+    folder: Place = Path("/etc/mosquitto/site-agent")
+    pid_file: Path | None = Path("/run/mosquitto/mosquitto.pid")
+
+
+class RetentionSection(BoardSection):
+    """How long is kept what may go."""
+
+    heartbeats_days: Annotated[int, Field(ge=7)] = 1830
+
+
+class BoardSettings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=BOARD_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    county: Id
+    language: Literal["zh", "en"] = "zh"
+    timezone: Zone = "Asia/Shanghai"
+    state_dir: Place = STATE_DIR
+    database: SecretStr = SecretStr("")
+    broker: BrokerSection = BrokerSection()
+    ingest: IngestSection = IngestSection()
+    witness: WitnessSection = WitnessSection()
+    enrolment: EnrolmentSection = EnrolmentSection()
+    retention: RetentionSection = RetentionSection()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the county's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def database_url(self) -> str:
+        """Return the URL of the database: SQLite in the state folder where none is set."""
+        return self.database.get_secret_value() or f"sqlite:///{self.state_dir / 'board.db'}"
+
+    @property
+    def witness_key_file(self) -> Path:
+        """Return the private key that countersigns."""
+        return self.state_dir / "keys" / "witness_ed25519"
+
+    @property
+    def signing_key_file(self) -> Path:
+        """Return the private key that signs approved classes and lists of camera models."""
+        return self.state_dir / "keys" / "bureau_ed25519"
+
+    def make_broker_options(self) -> BrokerOptions:
+        """Return the options of the connection to the broker."""
+        given = self.broker
+        return BrokerOptions(
+            host=given.host,
+            port=given.port,
+            tls=given.tls,
+            ca_file=given.ca_file,
+            username=given.username,
+            password=given.password.get_secret_value(),
+            # a board that is away for longer than a fortnight asks for what it missed
+            session_expiry_s=14 * 86400,
+        )
+
+    def make_ingest_options(self) -> IngestOptions:
+        """Return the options of ingest."""
+        given = self.ingest
+        return IngestOptions(
+            name=f"board.{self.county}",
+            worker=given.worker,
+            shared=given.shared,
+            batch=given.batch,
+            batch_s=given.batch_s,
+            window=4 * given.batch,
+        )
+
+
+def load_board_settings(file: Path) -> BoardSettings:
+    """Read `file` with the environment over it. Raises SettingsError naming the file, the key and the remedy."""
+    return load_settings(BoardSettings, file, prefix=BOARD_PREFIX, program="site-agent-board")

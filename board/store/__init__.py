@@ -1,0 +1,1 @@
+"""The board's database: tables, migrations, transactions. SQLite by default, PostgreSQL by URL."""

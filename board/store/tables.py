@@ -1,0 +1,44 @@
+"""The tables of the board's database, for SQLite and PostgreSQL alike.
+
+Times are UTC text of fixed width (agent.core.clock.format_utc), so that text order is time order; `date` is the site's day.
+What came from a box is kept as it came (`body`); the columns beside it are what queries ask for.
+"""
+
+from __future__ import annotations
+
+from board.store.columns import metadata
+from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
+from board.store.figure_tables import (
+    alerts,
+    attendance,
+    cameras,
+    class_boxes,
+    classes,
+    gaps,
+    half_days,
+    heartbeats,
+    identities,
+    readiness,
+)
+
+__all__ = [
+    "alarms",
+    "alerts",
+    "attendance",
+    "boxes",
+    "cameras",
+    "class_boxes",
+    "classes",
+    "countersignatures",
+    "facts",
+    "gaps",
+    "half_days",
+    "heads",
+    "heartbeats",
+    "identities",
+    "logs",
+    "metadata",
+    "readiness",
+    "segments",
+    "statements",
+]
