@@ -86,7 +86,7 @@ class HoleWatch:
         memory.changes["asked_at"] = at
         first = observer.whole.number + 1
         last = min(observer.waiting, default=(observer.stated or (first, 0.0))[0] + 1) - 1
-        return memory.name, {"log": observer.whole.log, "first": first, "last": min(last, first + _MOST_ASKED - 1)}
+        return memory.name, {"log": observer.whole.log, "from": first, "to": min(last, first + _MOST_ASKED - 1)}
 
     def _age(self, at: object) -> float:
         return (self._clock.now() - parse_time(str(at))).total_seconds()

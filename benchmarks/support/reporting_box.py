@@ -137,6 +137,12 @@ class ReportingBox:
         data = {"state": word, "boot_id": "b", "version": "0.3.0", "since": self.time()}
         return self._wrap("state", "state", data, None)
 
+    def answer(self, request: str, result: Mapping[str, object]) -> Message:
+        """Return the answer to a request of the bureau."""
+        data = {"request": request, "request_id": None, "ok": True, "result": result}
+        topic, payload = self._wrap("response", f"request/{request}", data, None)
+        return topic.replace("/request/", "/response/"), payload
+
     def approve(self, **more: object) -> Message:
         """Return what the bureau publishes for the class."""
         body = {

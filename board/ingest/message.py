@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.contract.topics import ROOT, TYPE
@@ -15,6 +15,8 @@ _PREFIX, _TYPE = f"{ROOT}/", TYPE.partition("{name}")[0]
 FROM_BUREAU = frozenset({"classes", "witness"})
 """First level of topics on which the bureau speaks and the board listens to itself, or to another program of the bureau."""
 _IGNORED = frozenset({"request", "response"})
+_ANSWER = "response/statements"
+_MOST_ANSWERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +47,43 @@ class Arrival:
         return self.event.get("data") if self.event else None
 
 
-def parse_arrival(topic: str, payload: bytes, *, retained: bool, again: bool, at: str) -> Arrival | None:
-    """Return the message; None for a topic that is no box's, or that does not concern the board."""
+def parse_arrivals(topic: str, payload: bytes, *, retained: bool, again: bool, at: str) -> list[Arrival]:
+    """Return the message; none for a topic that is no box's, or that does not concern the board.
+
+    An answer to a request for statements holds several: each is taken as if it came by itself.
+    """
     if not topic.startswith(_PREFIX):
-        return None
+        return []
     parts = topic[len(_PREFIX) :].split("/", 3)
     if len(parts) < 4 or not all(map(is_id, parts[:3])):
-        return None
-    address = parts[3]
+        return []
+    box, address = "/".join(parts[:3]), parts[3]
+    if address == _ANSWER:
+        found = list_answered_events(_parse_event(payload))
+        return [Arrival(box, str(e["subject"])[:200], _encode(e), e, s, False, again, at) for e, s in found]
     kind = address.partition("/")[0]
     if kind in _IGNORED or len(address) > 200:
-        return None
+        return []
     event = _parse_event(payload)
     if event is not None and kind not in FROM_BUREAU and not str(event.get("type")).startswith(_TYPE):
         event = None
     statement = parse_statement(event) if event is not None and "statementlog" in event else None
-    return Arrival("/".join(parts[:3]), address, payload, event, statement, retained, again, at)
+    return [Arrival(box, address, payload, event, statement, retained, again, at)]
+
+
+def list_answered_events(event: Mapping[str, object] | None) -> Iterator[tuple[Mapping[str, object], Statement]]:
+    """Yield the statements in an answer to `request/statements`, as messages; none in a refusal or anything malformed."""
+    data = event.get("data") if event else None
+    result = data.get("result") if isinstance(data, Mapping) else None
+    items = result.get("statements") if isinstance(result, Mapping) else None
+    for item in items[:_MOST_ANSWERED] if isinstance(items, list) else ():
+        statement = parse_statement(item) if isinstance(item, Mapping) else None
+        if statement is not None:
+            yield item, statement
+
+
+def _encode(event: Mapping[str, object]) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _parse_event(payload: bytes) -> dict[str, object] | None:

@@ -19,7 +19,7 @@ from agent.core.errors import SiteAgentError
 from agent.mqtt.connection import BrokerConnection, ReceivedMessage
 from agent.mqtt.options import BrokerOptions
 from board.ingest.batch import BatchWriter
-from board.ingest.message import Arrival, parse_arrival
+from board.ingest.message import Arrival, parse_arrivals
 from board.ingest.options import IngestOptions
 from board.store import facts
 from board.store.database import Database
@@ -148,8 +148,10 @@ class IngestWorker:
 
     def _store(self, batch: list[ReceivedMessage]) -> None:
         at = format_utc(self._clock.now())
-        parsed = (parse_arrival(m.topic, m.payload, retained=m.retained, again=m.duplicate, at=at) for m in batch)
-        self._write([arrival for arrival in parsed if arrival is not None])
+        found: list[Arrival] = []
+        for m in batch:
+            found += parse_arrivals(m.topic, m.payload, retained=m.retained, again=m.duplicate, at=at)
+        self._write(found)
 
     def _write(self, arrivals: list[Arrival]) -> None:
         if arrivals:

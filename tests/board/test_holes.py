@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from benchmarks.support.reporting_box import ReportingBox
@@ -31,7 +33,7 @@ def test_a_dropped_statement_is_asked_for_then_an_alarm_then_cleared(store: Boar
         store.hear(box.attend(3))
     asked = beat_for(store, box, 540)
     assert store.alarms() == []
-    assert asked == [("wenshui/site1/box1", {"log": box.log, "first": 3, "last": 3})]
+    assert asked == [("wenshui/site1/box1", {"log": box.log, "from": 3, "to": 3})]
     again = beat_for(store, box, 300)
     assert len(again) == 1, "asked again after ten minutes, not each time"
     assert store.alarms() == [("hole", 3)]
@@ -68,3 +70,19 @@ def test_the_wait_goes_on_over_a_restart_and_in_another_worker(store: BoardStore
         store.hear(box.heartbeat())
         HoleWatch(store.database, store.clock).look(0.0)
     assert store.alarms() == [("hole", 2)]
+
+
+def test_the_answer_fills_the_hole(store: BoardStore) -> None:
+    """The box answers on its own `response/statements`, with the messages as they were."""
+    box = ReportingBox(now=store.clock.now())
+    store.hear(box.begin(), box.heartbeat())
+    missing = [box.attend(1, 25), box.segment(), box.close(1)]
+    store.hear(box.attend(2))
+    events = [json.loads(payload) for _, payload in missing]
+    answer = box.answer("statements", {"statements": [*events, 1, {}], "more": False})
+    store.hear(answer, answer)
+    assert store.alarms() == [] and store.all(tables.boxes)[0]["whole_number"] == box.number
+    assert len(store.all(tables.segments)) == 1 and len(store.all(tables.heads)) == 1
+    assert len(store.all(tables.statements)) == box.number
+    store.hear(box.answer("statements", {"statements": "none"}), box.answer("gaps", {"gaps": []}))
+    assert store.alarms() == []

@@ -235,8 +235,13 @@ def test_help_lists_every_command_of_the_contract() -> None:
         assert name in text
 
 
+def _programs() -> list[Path]:
+    agent = Path(i18n.__file__).parent.parent
+    return [agent, agent.parent / "board"]
+
+
 def test_no_word_is_unused() -> None:
-    source = "\n".join(p.read_text(encoding="utf-8") for p in (Path(i18n.__file__).parent.parent).rglob("*.py"))
+    source = "\n".join(p.read_text(encoding="utf-8") for folder in _programs() for p in folder.rglob("*.py"))
     source += "\n".join(p.read_text(encoding="utf-8") for p in (Path(i18n.__file__).parent.parent).rglob("*.html"))
     known = set(i18n.load_catalogue())
     asked = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)+)["']""", source))
@@ -251,9 +256,9 @@ def test_no_used_word_is_missing_and_every_blank_is_filled() -> None:
     """Keys that stand in the source as constants; those made from a part that varies are the other tests' matter."""
     known, root = i18n.load_catalogue(), Path(i18n.__file__).parent.parent
     errors = set(re.findall(r"class (\w+)\(", (root / "core" / "errors.py").read_text(encoding="utf-8")))
-    errors |= {"Stalled", "ApiProblem", "SoapFault"}
+    errors |= {"Stalled", "ApiProblem", "SoapFault", "StoreError"}
     seen, wrong = 0, []
-    for file in root.rglob("*.py"):
+    for file in (path for folder in _programs() for path in folder.rglob("*.py")):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call):
                 continue

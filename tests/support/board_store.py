@@ -12,7 +12,7 @@ from sqlalchemy import Table, select
 from agent.core.clock import Trust, format_utc
 from benchmarks.support.reporting_box import Message
 from board.ingest.batch import BatchWriter
-from board.ingest.message import Arrival, parse_arrival
+from board.ingest.message import Arrival, parse_arrivals
 from board.store.database import Database
 
 
@@ -57,11 +57,14 @@ class BoardStore:
 
     def arrivals(self, messages: Iterable[Message], *, retained: bool = False, again: bool = False) -> list[Arrival]:
         at = format_utc(self.clock.now())
-        parsed = [parse_arrival(t, p, retained=retained, again=again, at=at) for t, p in messages]
-        return [arrival for arrival in parsed if arrival]
+        found: list[Arrival] = []
+        for topic, payload in messages:
+            found += parse_arrivals(topic, payload, retained=retained, again=again, at=at)
+        return found
 
     def hear(self, *messages: Message, retained: bool = False, again: bool = False) -> None:
-        self.writer.write(self.arrivals(messages, retained=retained, again=again))
+        if arrivals := self.arrivals(messages, retained=retained, again=again):
+            self.writer.write(arrivals)
 
     def hear_one_by_one(self, messages: Sequence[Message]) -> None:
         for message in messages:
