@@ -45,7 +45,7 @@ class DriveChangeWorker:
             return
         try:
             self._carry_out(change, stop)
-        except _Stopped:
+        except _ChangeStopped:
             return
         except CatalogError:
             raise
@@ -85,7 +85,7 @@ class DriveChangeWorker:
         return found
 
 
-class _Stopped(Exception):
+class _ChangeStopped(Exception):
     """The agent ends; the change goes on when it starts again."""
 
 
@@ -98,7 +98,7 @@ class _Progress:
 
     def __call__(self, size: int) -> None:
         if self._stop.is_set():
-            raise _Stopped
+            raise _ChangeStopped
         self._done += size
         share = min(1.0, self._done / self._total)
         if share - self._told >= _TOLD_EVERY:

@@ -56,6 +56,7 @@ def test_every_file_of_the_package_is_in_it(wheel: Path) -> None:
 def test_it_counts_and_sets_up_far_from_the_checkout(wheel: Path, tmp_path: Path, how: str) -> None:
     """With `pip install --target` and in an environment of its own, as a person would install it."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment["SITE_AGENT_STATE_DIR"] = str(tmp_path / "state")  # not that of an agent that is installed here
     libraries = os.pathsep.join(p for p in sys.path if p.endswith("site-packages"))
     if how == "target":
         target = tmp_path / "target"
