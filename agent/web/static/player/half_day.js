@@ -162,7 +162,7 @@ class HalfDayPlayer {
   hear(kind, detail) {
     if (kind === "moved") {
       this.line.show(this.stage.position);
-      this.find("clock").textContent = clock(this.stage.position);
+      this.find("clock").textContent = clock(this.stage.shownTime);
     }
     if (kind === "state") {
       const button = this.find("play");

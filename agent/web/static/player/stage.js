@@ -33,6 +33,12 @@ export class Stage {
     return this.covering(this.position)[0];
   }
 
+  // The time of the picture on the screen, as its own line tells it: the browser's position may lie before it.
+  get shownTime() {
+    const frame = this.leader?.frame ?? this.position;
+    return Math.abs(frame - this.position) < 0.2 ? frame : this.position;
+  }
+
   seek(t) {
     this.position = t;
     this.held = true;
@@ -68,6 +74,7 @@ export class Stage {
       this.position = this.leader.video.currentTime || this.position;
       for (const screen of this.covering(this.position)) if (screen !== this.leader) this.align(screen, 0.02);
     }
+    this.told("moved");
     this.told("state");
   }
 
