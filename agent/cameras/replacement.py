@@ -7,13 +7,14 @@ Any other unit gets an ID and a verdict of its own, and nothing is recorded unde
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from agent import i18n
 from agent.cameras.device import DeviceDescription
-from agent.catalog import Catalog
+from agent.catalog import Catalog, calibrations
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera
 from agent.core.clock import Clock
@@ -75,14 +76,16 @@ def report_displacement(catalog: Catalog, camera: Camera, other: Camera, now: da
         "successor": other.camera_id,
     }
     catalog.events.add(UNIT_CHANGED_EVENT, now, camera_id=camera.camera_id, detail=detail)
-    text = f"{camera.camera_id} ({camera.address}): {describe_displacement(other)}"
+    text = f"{camera.camera_id} ({camera.address}): {describe_displacement(camera, other)}"
     _raise_exchange_alert(catalog, camera, text, now, detail)
 
 
-def describe_displacement(other: Camera) -> str:
-    """Return why nothing is recorded from the camera in whose place `other` answers, in the box's language."""
-    shown = {"serial": other.identity or "?", "model": other.model or "?"}
-    return i18n.translate("cameras.displaced", successor=other.camera_id, **shown)
+def describe_displacement(camera: Camera, other: Camera) -> str:
+    """Return why nothing is recorded from `camera`, in whose place `other` answers, in the box's language."""
+    shown = {"serial": other.identity or "?", "model": other.model or "?", "successor": other.camera_id}
+    if other.verdict.recordable:
+        return i18n.translate("cameras.displaced_admitted", camera_id=camera.camera_id, **shown)
+    return i18n.translate("cameras.displaced", **shown)
 
 
 def accept_unit(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Camera:
@@ -96,18 +99,29 @@ def accept_unit(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Cam
         raise InputError("cameras.no_such", camera_id=camera_id, known=known)
     if not camera.exchanged:
         raise InputError("cameras.not_exchanged", camera_id=camera_id, serial=camera.identity or "?")
-    now = clock.now()
     detail = {"old_serial": camera.accepted, "serial": camera.identity, "model": camera.model}
     with catalog.store.write():
         catalog.cameras.accept(camera_id)
-        catalog.events.add("camera.accepted", now, camera_id=camera_id, detail={**detail, "who": who})
-        catalog.audit.add(now, who, "camera.accept", camera_id, detail)
-        text = i18n.translate("cameras.accepted", camera_id=camera_id, serial=camera.identity or "?", who=who)
-        # the last text of the alert names the person who accepted the unit
-        if catalog.alerts.open_one(AlertKind.CAMERA_EXCHANGED, camera_id):
-            _raise_exchange_alert(catalog, camera, text, now, {**detail, "who": who})
-        catalog.alerts.clear(AlertKind.CAMERA_EXCHANGED, camera_id, now)
+        record_acceptance(catalog, clock.now(), camera, "camera.accept", who, detail)
     return camera
+
+
+def record_acceptance(
+    catalog: Catalog, now: datetime, camera: Camera, action: str, who: str, detail: Mapping[str, object]
+) -> None:
+    """Record that `who` accepted the unit `camera`: event, audit entry, and the alert that tells the bureau.
+
+    The calibration of the former unit ends: it holds for what that one saw.
+    """
+    camera_id = camera.camera_id
+    ended = calibrations.end_calibration(catalog.facts, camera_id)
+    detail = {**detail, "calibration": json.loads(ended)} if ended else detail
+    catalog.events.add("camera.accepted", now, camera_id=camera_id, detail={**detail, "who": who})
+    catalog.audit.add(now, who, action, camera_id, detail)
+    text = i18n.translate("cameras.accepted", camera_id=camera_id, serial=camera.identity or "?", who=who)
+    # the last text of the alert names the person who accepted the unit
+    _raise_exchange_alert(catalog, camera, text, now, {**detail, "who": who})
+    catalog.alerts.clear(AlertKind.CAMERA_EXCHANGED, camera_id, now)
 
 
 def may_take_over(camera: Camera, address: str, found: DeviceDescription, pinned: Collection[str]) -> bool:

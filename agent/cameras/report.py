@@ -108,7 +108,9 @@ class CameraReporter:
             self.unmet(camera)
             return
         news = wanted and camera.successor != successor
-        self._record_unreachable(replace(camera, successor=successor), replacement.describe_displacement(other), news)
+        self._record_unreachable(
+            replace(camera, successor=successor), replacement.describe_displacement(camera, other), news
+        )
         if news and not moved:
             replacement.report_displacement(self._catalog, camera, other, self._clock.now())
 

@@ -90,6 +90,19 @@ class Cameras:
             )
             db.execute("update cameras set camera_id = ?, up = 0 where camera_id = ?", [new, old])
 
+    def take_over(self, camera_id: str, by: str, at: datetime) -> None:
+        """Give the unit under the ID `by` the ID `camera_id`, as accepted; the row of the unit that had it is deleted.
+
+        A search is requested, which checks the unit under its new ID.
+        """
+        with self._store.write() as db:
+            db.execute("delete from cameras where camera_id = ?", [camera_id])
+            db.execute(
+                "update cameras set camera_id = ?, up = 0, connected_at = null, checked_at = null, asked_at = ?,"
+                " successor = '', accepted = case when serial != '' then serial else hardware_id end where camera_id = ?",
+                [camera_id, clocks.format_utc(at), by],
+            )
+
     def get(self, camera_id: str) -> Camera | None:
         row = self._store.row("select * from cameras where camera_id = ?", [camera_id])
         return _to_camera(row) if row else None

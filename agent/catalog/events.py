@@ -61,7 +61,7 @@ class Events:
         row = self._store.row(
             "select min(at) as first, max(at) filter (where worked) as last from ("
             " select at, kind not in ('catalog.rebuilt', 'class.imported', 'class.approved', 'account.changed',"
-            " 'camera.forgotten', 'camera.accepted') as worked from events"
+            " 'camera.forgotten', 'camera.accepted', 'camera.unit_changed') as worked from events"
             ' union all select coalesce("end", start), 1 from segments union all select at, 1 from looks)'
         )
         if row is None or row["first"] is None:

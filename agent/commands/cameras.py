@@ -1,4 +1,4 @@
-"""`site-agent cameras`: list, accept ID, forget ID. `site-agent discover` searches for cameras."""
+"""`site-agent cameras`: list, accept ID, replace ID, forget ID. `site-agent discover` searches for cameras."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from agent import i18n
-from agent.cameras import replacement, retired_ids
+from agent.cameras import replacement, retired_ids, unit_replacement
 from agent.catalog import Catalog
 from agent.catalog.cameras import build_camera_object
 from agent.commands import common
@@ -15,6 +15,7 @@ from agent.core import clock as clocks
 from agent.core.camera_model import Camera
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError
+from agent.settings import wiring
 from agent.settings.schema import Settings
 
 _COLUMNS = ("camera_id", "address", "manufacturer", "model", "serial", "verdict", "up", "signs", "seen_at", "reasons")
@@ -28,6 +29,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         one = actions.add_parser(name, help=i18n.translate(f"cameras.help_{name}"))
         one.add_argument("camera_id", metavar="CAMERA_ID", help=i18n.translate("commands.help_camera_id"))
         one.set_defaults(run=_run_for_one(action))
+        if action is replace_unit:
+            help_ = i18n.translate("cameras.help_replace_with")
+            one.add_argument("--with", dest="chosen", metavar="CAMERA_ID", default="", help=help_)
 
 
 Action = Callable[[argparse.Namespace, Settings, Catalog, Camera], int]
@@ -95,6 +99,19 @@ def accept(args: argparse.Namespace, settings: Settings, catalog: Catalog, camer
     return 0
 
 
+def replace_unit(args: argparse.Namespace, settings: Settings, catalog: Catalog, camera: Camera) -> int:
+    """Give this camera ID to the unit that replaces the camera. Raises InputError where none may take over."""
+    with catalog.store.write():  # one transaction, so that no class is imported between check and takeover
+        reserved = wiring.build_reserved_ids(settings).with_classes(common.load_classes(catalog))
+        made = unit_replacement.replace_unit(
+            catalog, SystemClock(), camera.camera_id, common.identify_user(), reserved, args.chosen
+        )
+    common.emit_json(args, _line(catalog, catalog.cameras.get(made.camera_id) or made))
+    shown = {"camera_id": made.camera_id, "serial": made.identity or "?", "address": made.address}
+    common.print_message(i18n.translate("cameras.replaced_now", **shown))
+    return 0
+
+
 def forget(args: argparse.Namespace, settings: Settings, catalog: Catalog, camera: Camera) -> int:
     """Remove a camera that will not return from the catalog; its recordings stay and its ID is never used again.
 
@@ -126,4 +143,4 @@ def _check_unused(settings: Settings, catalog: Catalog, camera_id: str) -> None:
             raise InputError("cameras.is_planned", camera_id=camera_id, class_id=cls.class_id, room=room.name)
 
 
-_ACTIONS: Mapping[str, Action] = {"accept": accept, "forget": forget}
+_ACTIONS: Mapping[str, Action] = {"accept": accept, "replace": replace_unit, "forget": forget}

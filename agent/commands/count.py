@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent import i18n
+from agent.catalog import calibrations
 from agent.commands import common
 from agent.core.errors import InputError
 from agent.counting import annotate, calibrate, files, weights
@@ -106,7 +107,7 @@ def _calibrate(args: argparse.Namespace) -> int:
             used.add(look.at)
             counted.append((look, people))
         found = calibrate.fit_looks(counted)
-        catalog.facts.put(calibrate.make_calibration_key(args.calibrate), found.to_text())
+        catalog.facts.put(calibrations.make_calibration_key(args.calibrate), found.to_text())
     common.emit_json(args, {"camera_id": args.calibrate, **asdict(found)})
     common.print_message(
         i18n.translate("counting.calibrated", camera_id=args.calibrate, recall=found.recall, error=found.error)

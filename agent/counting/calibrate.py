@@ -57,11 +57,6 @@ class Calibration:
         )
 
 
-def make_calibration_key(camera_id: str) -> str:
-    """Return the key of a camera's calibration in the catalog's facts."""
-    return f"calibration.{camera_id}"
-
-
 def find_nearest_look(looks: Sequence[Look], moment: datetime) -> Look | None:
     """Return the judged look nearest to an instant, at most NEAR away; else None."""
     near = [x for x in looks if x.judged and abs(x.at - moment) <= NEAREST_LOOK]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from agent.catalog import Catalog
+from agent.catalog import Catalog, calibrations
 from agent.core.clock import Clock
 from agent.core.errors import MediaError
 from agent.core.model import Look, Segment
@@ -239,7 +239,7 @@ class CountingWorker:
     def _apply_calibration(self, look: Look) -> Look:
         """Return the look corrected by its camera's calibration; the recall is added to its measures."""
         calibration = calibrate.Calibration.of(
-            self._catalog.facts.get(calibrate.make_calibration_key(look.camera_id)), look.detector
+            self._catalog.facts.get(calibrations.make_calibration_key(look.camera_id)), look.detector
         )
         if calibration is None:
             return look

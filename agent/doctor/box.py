@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from agent import __version__
 from agent.bureau import BureauOptions, LinkStatus
+from agent.cameras.unit_replacement import ReservedIds
 from agent.catalog import Catalog
 from agent.core import defaults
 from agent.core.class_model import TrainingClass
@@ -28,7 +29,7 @@ class BoxFacts:
     `deep` False leaves out what is costly: writing to the drives to measure their speed, reading the whole database,
     connecting to the broker. `link` is the state of the service's own connection to the broker; where given, it is
     reported instead of signing in once more. `page` is where the inspectors' page answers on this machine, None where
-    it is switched off.
+    it is switched off. `reserved`: camera IDs that settings and classes use.
     """
 
     clock: Clock
@@ -52,12 +53,14 @@ class BoxFacts:
     deep: bool = True
     link: LinkStatus | None = None
     page: tuple[str, int] | None = None
+    reserved: ReservedIds = field(default_factory=ReservedIds)
 
 
 def build_box_facts(
     file: Path, given: Settings, catalog: Catalog | None, clock: Clock, classes: Iterable[TrainingClass]
 ) -> BoxFacts:
     """Build the box from the settings."""
+    planned = tuple(classes)
     serve = given.serve
     certificates = {
         "bureau": given.bureau.certificate_file,
@@ -84,7 +87,8 @@ def build_box_facts(
         bureau=wiring.build_bureau_options(given) if given.bureau.enabled else None,
         certificates=tuple((what, path) for what, path in certificates.items() if path),
         catalog=catalog,
-        classes=tuple(classes),
+        classes=planned,
+        reserved=wiring.build_reserved_ids(given).with_classes(planned),
         page=(_resolve_local_address(serve.host), serve.port) if serve.enabled else None,
     )
 

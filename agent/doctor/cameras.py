@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import i18n
-from agent.cameras import model_list
+from agent.cameras import model_list, unit_replacement
 from agent.core import schedule
 from agent.core.camera_model import Camera, Verdict
 from agent.core.errors import SettingsError
@@ -34,6 +34,8 @@ def check_cameras(box: BoxFacts) -> list[HealthFinding]:
 
 def _check_camera(box: BoxFacts, camera: Camera, planned: bool) -> HealthFinding:
     name = f"cameras.{camera.camera_id}"
+    if planned and (replaceable := _check_replaceable(box, camera)):
+        return replaceable
     if camera.verdict is Verdict.UNREACHABLE and not planned and not camera.successor:
         return report_problem(name, "critical", "cameras.gone", camera_id=camera.camera_id, address=camera.address)
     if camera.verdict is not Verdict.ADMITTED:
@@ -54,6 +56,29 @@ def _check_camera(box: BoxFacts, camera: Camera, planned: bool) -> HealthFinding
     size = f"{stream.width or '?'}×{stream.height or '?'} {stream.codec or '?'}" if stream else "?"
     return report_ok(
         name, "cameras.ok", camera_id=camera.camera_id, address=camera.address, model=camera.model, size=size
+    )
+
+
+def _check_replaceable(box: BoxFacts, camera: Camera) -> HealthFinding | None:
+    """Name the unit that has probably taken the place of a camera that is gone; return None where there is none."""
+    if box.catalog is None:
+        return None
+    units = unit_replacement.list_candidates(box.catalog, camera, box.reserved)
+    if not units:
+        return None
+    name, shown = f"cameras.{camera.camera_id}", {"camera_id": camera.camera_id, "address": camera.address}
+    if len(units) > 1:
+        listed = ", ".join(unit_replacement.describe_unit(c) for c in units)
+        return report_problem(name, "critical", "cameras.replaceable_by", **shown, units=listed)
+    unit = {"model": units[0].model or "?", "serial": units[0].identity, "there": units[0].address}
+    return report_problem(
+        name,
+        "critical",
+        "cameras.replaceable",
+        **shown,
+        **unit,
+        successor=units[0].camera_id,
+        old=camera.identity or "?",
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -74,14 +74,24 @@ def _recover_one(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> 
         # somebody may have changed the drive: opening a pipe in place of a file would block without end
         with suppress(FileNotFoundError):
             files.check_regular(path, below=drive.root)
-    if not temporary.exists():
-        if not final.exists():
-            _report_lost(catalog, row, clock, "missing")
+    there = temporary if temporary.exists() else final
+    if not there.exists():
+        _report_lost(catalog, row, clock, "missing")
+        return None
+    with _lock(there) as free:
+        # two recorders may recover the same half-day at once
+        known = catalog.segments.get(row.segment_id)
+        if not free or known is None or known.state != "open":
             return None
+        if there == temporary:
+            return _close(catalog, drive, row, clock)
         # the name was given, the row was not finished
         return _finish(catalog, row, final, _measure_length(final))
-    if _is_being_written(temporary):
-        return None
+
+
+def _close(catalog: Catalog, drive: Drive, row: Segment, clock: Clock) -> Segment | None:
+    """Repair the file that has its temporary name, name it and finish its row; None where it holds no video."""
+    temporary, final = drive.root / row.temporary, drive.root / row.path
     restore_header(temporary)
     drop_half_fragment(temporary)
     length = _measure_length(temporary)
@@ -121,13 +131,25 @@ def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) ->
     return catalog.segments.get(row.segment_id)
 
 
-def _is_being_written(path: Path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Lock a file while it is recovered; yield False where it is being written or recovered, in whatever process.
+
+    The same where another one has just given it its name.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        free = False
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        yield free
+    finally:
+        os.close(descriptor)
 
 
 def _report_lost(catalog: Catalog, row: Segment, clock: Clock, why: str) -> None:

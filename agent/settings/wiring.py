@@ -12,6 +12,7 @@ from agent.attendance.judge import JudgementRules
 from agent.bureau import options as bureau_options
 from agent.cameras import options as camera_options
 from agent.cameras.auth import Credentials
+from agent.cameras.unit_replacement import ReservedIds
 from agent.catalog import Catalog
 from agent.core import schedule
 from agent.core.camera_model import Camera
@@ -242,6 +243,14 @@ def build_bureau_options(settings: Settings) -> bureau_options.BureauOptions:
     )
 
 
+def build_reserved_ids(settings: Settings) -> ReservedIds:
+    """Return the camera IDs that the settings name; those of classes are added where classes are known."""
+    known = settings.cameras.known
+    return ReservedIds(
+        named=frozenset(k.camera_id for k in known), pinned=frozenset(k.camera_id for k in known if k.serial)
+    )
+
+
 def build_page_options(settings: Settings) -> page_options.WebOptions:
     own = settings.serve
     return page_options.WebOptions(
@@ -258,4 +267,5 @@ def build_page_options(settings: Settings) -> page_options.WebOptions:
         names=own.names,
         rules=JudgementRules.for_looks_every(settings.counting.interval),
         sign_in_share=settings.attendance.sign_in_share,
+        reserved=build_reserved_ids(settings),
     )

@@ -75,7 +75,7 @@ def _decode_first_picture(source: StreamSource, timeout: float, budget: AttemptB
 def find_saved_still(settings: Settings, catalog: Catalog, camera_id: str) -> Path | None:
     """Return the newest picture saved by an earlier run, which a person may have seen; None where there is none."""
     folder = settings.state_dir / "reference"
-    name = find_newest_picture(folder, camera_id, {c.camera_id for c in catalog.cameras.all()})
+    name = find_newest_picture(catalog, folder, camera_id, {c.camera_id for c in catalog.cameras.all()})
     return folder / name if name else None
 
 

@@ -80,6 +80,7 @@ def build_application(site: Site) -> ASGIApp:
             ("GET", "/now", now.page, ()),
             ("GET", "/now/{camera_id}.jpg", now.picture, ()),
             ("GET", "/health", health_page.show_health, ()),
+            ("POST", "/cameras/{camera_id}/replace", health_page.replace_camera, ("operator",)),
             ("GET", "/drives", drive_pages.show_drives, ()),
             ("POST", "/drives", drive_pages.ask_change, ("operator",)),
             ("GET", "/reference", reference_pictures.show_reference_pictures, ()),

@@ -246,3 +246,23 @@ def test_where_only_the_stream_answers_it_is_recorded_and_marked(tmp_path: Path,
         place.ears.wait(lambda: place.camera()["unverified_since"] is None, SOON)
         place.daemon.until(lambda: place.segments()[-1].unchecked_since is None, SOON)
         assert place.alerts("camera.exchanged") == []
+
+
+@pytest.mark.long
+def test_a_unit_at_another_address_is_recorded_once_a_person_says_so(tmp_path: Path, film: Path) -> None:
+    with classroom(tmp_path, film) as place:
+        place.take_down()
+        other = Place(film, place.address.rpartition(".")[0] + ".10", place.daemon, place.ears)
+        other.hang("SECOND")
+        try:
+            place.ears.wait(lambda: place.camera("cam2").get("verdict") == "admitted", 40)
+            place.ears.wait(lambda: place.camera()["verdict"] == "unreachable" and not place.camera()["up"], 40)
+            assert "cameras replace cam1" in place.doctor()["cameras.cam1"]["mend"]
+            assert place.daemon.json("cameras", "replace", "cam1")[0]["serial"] == "SECOND"
+            place.daemon.until(lambda: any(s.serial == "SECOND" for s in place.segments()), SOON)
+            assert {s.camera_id for s in place.segments()} == {"cam1"}
+            told = place.ears.wait(lambda: [c for c in [place.camera()] if c["up"] and c["serial"] == "SECOND"], SOON)
+            assert (told[0]["accepted_serial"], told[0]["exchanged"]) == ("SECOND", False)
+            place.ears.wait(lambda: [a["state"] for a in place.alerts("camera.exchanged")][-1:] == ["cleared"], SOON)
+        finally:
+            other.take_down()

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.catalog import Catalog
+from agent.catalog import Catalog, calibrations
 from agent.core.errors import InputError
 from agent.core.model import Look, Session
 from agent.counting import calibrate
@@ -102,7 +102,7 @@ def test_the_command_stores_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["recall"] == 0.9
     with Catalog(state / "catalog.db", ZoneInfo("Asia/Shanghai")) as catalog:
-        stored = Calibration.of(catalog.facts.get(calibrate.make_calibration_key("cam1")), "w1")
+        stored = Calibration.of(catalog.facts.get(calibrations.make_calibration_key("cam1")), "w1")
         assert stored is not None and stored.counts == 3
     mixed = subprocess.run(
         [*command, *hands, "--hand=2026-09-01T09:10:00=10"], capture_output=True, text=True, timeout=60

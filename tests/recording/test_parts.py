@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -253,6 +254,18 @@ class TestRecover:
         assert not rig.catalog.segments.opened()
         (event,) = rig.events("segment.lost")
         assert event.detail["why"] == "unreadable"
+
+    def test_two_at_once_recover_a_file_once(self, rig: RecordingBench, cut_off: tuple[Path, Path]) -> None:
+        content = cut_off[0].read_bytes()
+        for _ in range(15):
+            self.row(rig, content)
+            with ThreadPoolExecutor(2) as pool:
+                both = [pool.submit(recover, rig.catalog, [rig.drive], rig.clock) for _ in range(2)]
+            (segment,) = [s for done in both for s in done.result()]
+            assert segment.bytes == len(content) and not rig.events("segment.lost")
+            rig.path(segment).unlink()
+            with rig.catalog.store.write() as db:
+                db.execute("delete from segments")
 
     def test_rows_of_other_drives_wait(self, rig: RecordingBench, tmp_path: Path, cut_off: tuple[Path, Path]) -> None:
         self.row(rig, cut_off[0].read_bytes())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.catalog import calibrations
 from agent.core import clock as clocks
 from agent.core.model import Look
 from agent.counting import calibrate
@@ -135,7 +136,7 @@ def test_three_marked_looks_give_recall_things_and_places(served: Served) -> Non
     page = tap(operator, token, 0, action="save")
     assert "已校准（找回率 0.88" in page, "seven of eight people have a box, and the thing has none any more"
     assert things_of(served) == [True] + [False] * 7
-    stored = calibrate.Calibration.of(served.box.catalog.facts.get(calibrate.make_calibration_key("cam2")), "w1")
+    stored = calibrate.Calibration.of(served.box.catalog.facts.get(calibrations.make_calibration_key("cam2")), "w1")
     assert stored is not None and (stored.counts, stored.people) == (3, 24)
     (entry,) = served.box.catalog.audit.of_object("cam2", "camera.calibrate")
     assert entry.who.startswith("the-operator@") and [x["people"] for x in entry.detail["looks"]] == [8, 8, 8]
@@ -152,7 +153,7 @@ def test_too_few_people_keep_the_things_and_no_recall(served: Served) -> None:
         tap(operator, token, number, action="done")
     answer = operator.submit(PAGE + "/calibration", {"csrf": token, "action": "save"})
     assert answer.status_code == 409 and "静物的认定已保存" in answer.text
-    assert served.box.catalog.facts.get(calibrate.make_calibration_key("cam2")) is None
+    assert served.box.catalog.facts.get(calibrations.make_calibration_key("cam2")) is None
     assert things_of(served)[0]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.catalog import calibrations
 from agent.counting import calibrate
 from tests.support.looks_box import PAGE, serving_looks
 from tests.support.web_client import Served, own_password
@@ -111,5 +112,5 @@ def test_three_looks_are_marked(page: sync_api.Page, served: Served, tmp_path: P
     shoot(page, tmp_path, "calibration-check")
     page.get_by_role("button", name="保存校准").click()
     sync_api.expect(page.locator("main")).to_contain_text("已校准（找回率 0.86")
-    stored = calibrate.Calibration.of(served.box.catalog.facts.get(calibrate.make_calibration_key("cam2")), "w1")
+    stored = calibrate.Calibration.of(served.box.catalog.facts.get(calibrations.make_calibration_key("cam2")), "w1")
     assert stored is not None and stored.people == 21

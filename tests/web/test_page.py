@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from agent.catalog import calibrations
 from agent.core.class_model import Lesson
 from agent.core.model import Session
 from agent.counting import calibrate
@@ -184,9 +185,9 @@ def test_now_says_whether_a_camera_is_calibrated(served: Served) -> None:
     last = served.box.catalog.looks.last("cam1", datetime.now(UTC))
     assert last is not None
     counts = [(18, 20), (19, 20), (18, 20)]
-    facts.put(calibrate.make_calibration_key("cam1"), calibrate.fit_recall(counts, "other weights").to_text())
+    facts.put(calibrations.make_calibration_key("cam1"), calibrate.fit_recall(counts, "other weights").to_text())
     assert "未校准" in browser.open("/now").text
-    facts.put(calibrate.make_calibration_key("cam1"), calibrate.fit_recall(counts, last.detector).to_text())
+    facts.put(calibrations.make_calibration_key("cam1"), calibrate.fit_recall(counts, last.detector).to_text())
     page = browser.open("/now").text
     assert "已校准（找回率 0.92 ± " in page
     assert "未校准" not in page

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from agent.attendance.judge import JudgementRules
+from agent.cameras.unit_replacement import ReservedIds
 from agent.core import defaults
 
 
@@ -17,6 +18,7 @@ class WebOptions:
     `folder` keeps certificate and clip manifests (in the state folder); `drives` are the mount points to search;
     `certificate` and `key` are PEM files, made in `folder` where not given; `tls` False is for tests and the demo on the
     loopback only; `port` 0 lets the system choose; `names` are further host names and addresses for its own certificate.
+    `reserved`: camera IDs that the settings name.
     `sign_in_share`: sign-ins that differ from the estimate by more than this share of the expected headcount are marked.
     """
 
@@ -34,3 +36,4 @@ class WebOptions:
     names: tuple[str, ...] = ()
     rules: JudgementRules = field(default_factory=JudgementRules)
     sign_in_share: float = defaults.SIGN_IN_SHARE
+    reserved: ReservedIds = field(default_factory=ReservedIds)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from agent.catalog import calibrations
 from agent.catalog.places import PlaceVerdict
 from agent.core import clock as clocks
 from agent.core.errors import InputError
@@ -59,7 +60,7 @@ def mark_look(v: PageVisit) -> Response:
     if action == "save":
         return _save(v, camera_id, pairs)
     if action == "stop":
-        v.site.catalog.facts.forget(_make_key(camera_id))
+        v.site.catalog.facts.forget(calibrations.make_marks_key(camera_id))
         return v.go(f"/cameras/{camera_id}")
     moment, shown = v.form.get("at", ""), look_views.choose_width(v.form.get("shown", ""))
     index = next((i for i, (m, _) in enumerate(pairs) if clocks.format_utc(m.at) == moment), None)
@@ -69,7 +70,7 @@ def mark_look(v: PageVisit) -> Response:
     marks[index] = _change(v, *pairs[index], action, shown)
     if action == "back" and index:
         marks[index - 1] = replace(marks[index - 1], done=False)
-    v.site.catalog.facts.put(_make_key(camera_id), hand_marks.dump_marks(marks))
+    v.site.catalog.facts.put(calibrations.make_marks_key(camera_id), hand_marks.dump_marks(marks))
     return v.go(f"/cameras/{camera_id}/calibration?shown={shown}#{_find_changed(pairs[index][0], marks[index])}")
 
 
@@ -111,7 +112,7 @@ def _start(v: PageVisit, camera_id: str) -> Response:
         return _render(v, v.t("looks.too_few"), 409)
     if any(look_views.read_picture(v, x) is None for x in chosen):
         return _render(v, v.t("looks.no_video"), 409)
-    catalog.facts.put(_make_key(camera_id), hand_marks.dump_marks([MarkedLook(x.at) for x in chosen]))
+    catalog.facts.put(calibrations.make_marks_key(camera_id), hand_marks.dump_marks([MarkedLook(x.at) for x in chosen]))
     return v.go(f"/cameras/{camera_id}/calibration#picture")
 
 
@@ -125,7 +126,7 @@ def _save(v: PageVisit, camera_id: str, pairs: list[tuple[MarkedLook, Look]]) ->
         _store_verdicts(v, marks, look)
     # what is a thing has changed: the looks are read again
     counted = [(look_views.find_look(v, camera_id, m.at), n) for (m, _), n in zip(pairs, people, strict=True)]
-    catalog.facts.forget(_make_key(camera_id))
+    catalog.facts.forget(calibrations.make_marks_key(camera_id))
     detail: dict[str, object] = {
         "looks": [{"at": clocks.format_utc(x.at), "found": len(x.counted_boxes), "people": n} for x, n in counted]
     }
@@ -134,7 +135,7 @@ def _save(v: PageVisit, camera_id: str, pairs: list[tuple[MarkedLook, Look]]) ->
     except InputError as error:
         v.note(CALIBRATE_ACTION, camera_id, {**detail, "recall": None})
         return _render(v, v.t(error.key, **error.params) + v.t("looks.things_kept"), 409)
-    catalog.facts.put(calibrate.make_calibration_key(camera_id), found.to_text())
+    catalog.facts.put(calibrations.make_calibration_key(camera_id), found.to_text())
     v.note(CALIBRATE_ACTION, camera_id, {**detail, "recall": found.recall, "error": found.error})
     return v.go(f"/cameras/{camera_id}/calibration")
 
@@ -163,13 +164,9 @@ def _store_verdicts(v: PageVisit, marks: MarkedLook, look: Look) -> None:
 def _load(v: PageVisit, camera_id: str) -> list[tuple[MarkedLook, Look]]:
     """Load the marks with their looks; nothing where there are none, or a look is not judged any more."""
     pairs = []
-    for marks in hand_marks.parse_marks(v.site.catalog.facts.get(_make_key(camera_id))):
+    for marks in hand_marks.parse_marks(v.site.catalog.facts.get(calibrations.make_marks_key(camera_id))):
         look = v.site.catalog.looks.last(camera_id, marks.at)
         if look is None or not look.judged or clocks.format_utc(look.at) != clocks.format_utc(marks.at):
             return []
         pairs.append((marks, look))
     return pairs
-
-
-def _make_key(camera_id: str) -> str:
-    return f"calibration_marks.{camera_id}"

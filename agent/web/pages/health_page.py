@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from agent.cameras import unit_replacement
+from agent.cameras.unit_replacement import ReservedIds
 from agent.catalog.health import find_worst_severity
 from agent.contract.arguments import Arguments
 from agent.contract.health import HealthBody
 from agent.core import clock as clocks
+from agent.core.camera_model import Camera
 from agent.web.http import problems
 from agent.web.site import PageVisit
 
@@ -31,7 +35,32 @@ def show_health(v: PageVisit) -> Response:
         state=state,
         well=[f for f in findings if f.severity == "ok"],
         wrong=[f for f in findings if f.severity != "ok"],
+        successors=_list_successors(v),
     )
+
+
+def _list_successors(v: PageVisit) -> dict[str, list[Camera]]:
+    """Return, by check of a planned camera that is gone, the units that may take over its ID."""
+    catalog, reserved = v.site.catalog, _find_reserved(v)
+    gone = [c for c in catalog.cameras.all() if c.camera_id in reserved.planned]
+    found = {f"cameras.{c.camera_id}": unit_replacement.list_candidates(catalog, c, reserved) for c in gone}
+    return {check: units for check, units in found.items() if units}
+
+
+def _find_reserved(v: PageVisit) -> ReservedIds:
+    return v.site.options.reserved.with_classes(v.site.classes())
+
+
+def replace_camera(v: PageVisit) -> Response:
+    """Give a camera's ID to the unit that was shown; where another one answers there meanwhile, a new look is needed."""
+    catalog, chosen = v.site.catalog, v.form.get("unit", "")
+    unit = catalog.cameras.get(chosen)
+    if unit is None or v.form.get("serial") != unit.identity:
+        raise HTTPException(400)
+    who = v.me.name if v.me else ""
+    camera_id = v.request.path_params["camera_id"]
+    unit_replacement.replace_unit(catalog, v.site.clock, camera_id, who, _find_reserved(v), chosen)
+    return v.go("/reference")
 
 
 def assess_health(v: PageVisit) -> str:

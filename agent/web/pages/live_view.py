@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent import i18n
-from agent.catalog import Catalog
+from agent.catalog import Catalog, calibrations
 from agent.core import clock as clocks
 from agent.core.model import is_id
 from agent.counting import calibrate
@@ -29,7 +29,7 @@ def describe_calibration(catalog: Catalog, camera_id: str, now: datetime) -> str
     """Describe whether a camera's headcounts are calibrated by hand counts, and how well."""
     last = catalog.looks.last(camera_id, now)
     found = calibrate.Calibration.of(
-        catalog.facts.get(calibrate.make_calibration_key(camera_id)), last.detector if last else ""
+        catalog.facts.get(calibrations.make_calibration_key(camera_id)), last.detector if last else ""
     )
     if found is None:
         return i18n.translate("web.uncalibrated")

@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent.cameras import replacement
+from agent.cameras.replacement import UNIT_CHANGED_EVENT
+from agent.catalog import Catalog
 from agent.catalog.views import ViewConfirmation, ViewState
 from agent.core.camera_model import Camera
 from agent.core.model import is_id
@@ -80,15 +82,18 @@ def _folder(v: PageVisit) -> Path:
 
 
 def _newest(v: PageVisit, camera_id: str, ids: set[str]) -> str:
-    return find_newest_picture(_folder(v), camera_id, ids)
+    return find_newest_picture(v.site.catalog, _folder(v), camera_id, ids)
 
 
-def find_newest_picture(folder: Path, camera_id: str, ids: set[str]) -> str:
-    """Return the name of a camera's newest reference picture in `folder`, "" where it has none.
+def find_newest_picture(catalog: Catalog, folder: Path, camera_id: str, ids: set[str]) -> str:
+    """Return the name of a camera's newest reference picture in `folder`, "" where its present unit has none.
 
     Names are `cam1.jpg`, later `cam1-2.jpg` … (a camera that is itself called `cam1-2` keeps its own). `ids` are all cameras'.
     """
     own = re.compile(rf"{re.escape(camera_id)}(-\d+)?\.jpg\Z")
     found = [p for p in folder.glob(f"{camera_id}*.jpg") if own.match(p.name)] if folder.is_dir() else []
+    changed = catalog.events.last(UNIT_CHANGED_EVENT, camera_id)
+    since = changed.at.timestamp() if changed else 0.0  # an older picture is of another unit
+    found = [p for p in found if p.stat().st_mtime >= since]
     mine = [p for p in found if p.stem == camera_id or p.stem not in ids]
     return max(mine, key=lambda p: (p.stat().st_mtime_ns, p.name)).name if mine else ""
