@@ -24,6 +24,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "site
 PROGRAMS = ("debootstrap", "systemd-nspawn", "nsenter", "ip")
 PARTS = (
     "agent",
+    "board",
     "config",
     "docs",
     "models",
@@ -31,6 +32,7 @@ PARTS = (
     "systemd",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-board.lock",
     "README.md",
     "LICENSE",
 )
@@ -59,7 +61,8 @@ def base(release: str = "bookworm") -> Path:
 
 def stick(release: str = "12") -> Path:
     """A stick with wheels and packages; the program on it is always today's."""
-    lock = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + (ROOT / "scripts/install.sh").read_bytes())
+    parts = ("requirements.lock", "requirements-board.lock", "scripts/install.sh", "scripts/install-board.sh")
+    lock = hashlib.sha256(b"".join((ROOT / part).read_bytes() for part in parts))
     folder = CACHE / f"stick-{release}-{lock.hexdigest()[:12]}"
     if not (folder / "SHA256SUMS").exists():
         run(str(ROOT / "scripts/wheelhouse"), str(folder), "--debian", release, seconds=900)
