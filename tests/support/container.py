@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -135,7 +136,8 @@ class Container:
         command = [*self._nspawn(), "--boot", "--console=read-only"]
         self._process = processes.start(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        self._leader = until(lambda: children.read_text().split(), 30)[0]
+        # nspawn's first child only prepares, and ends
+        self._leader = until(lambda: [pid for pid in children.read_text().split() if is_first(pid)], 30)[0]
         self._wire()
         until(lambda: "running" in self.state() or "degraded" in self.state(), 90)
         return self
@@ -191,6 +193,12 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_first(pid: str) -> bool:
+    """Whether a process is the first of a namespace of processes."""
+    numbers = re.search(r"^NSpid:(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return numbers is not None and numbers[1].split()[1:] == ["1"]
 
 
 def until(found: Callable[[], Any], seconds: float, every: float = 0.5) -> Any:
