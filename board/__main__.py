@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
 import sys
 
 from agent import __version__, i18n
+from agent.core.errors import SettingsError
 from agent.program.argument_parser import Parser
 from agent.program.command_line import build_global_options, make_child_parser, run_program
 from board import commands
-from board.commands import common
 
 
 def build_parser() -> Parser:
@@ -31,8 +32,21 @@ def build_parser() -> Parser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command."""
     arguments = sys.argv[1:] if argv is None else argv
-    i18n.use_language(common.find_language(arguments))
-    return run_program("site-agent-board", lambda: build_parser().parse_args(arguments))
+    return run_program("site-agent-board", lambda: _parse(arguments))
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the arguments. Raises SettingsError where the libraries of the board are not installed, as on a box."""
+    try:
+        from board.commands import common
+
+        i18n.use_language(common.find_language(arguments))
+        return build_parser().parse_args(arguments)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("agent", "board"):
+            raise
+        raise SettingsError("board.no_package", package=package) from None
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 #   install.sh                install, or mend an installation; asks before it changes anything
 #   install.sh --upgrade      the same with the new program; goes back by itself where it does not work
 #   install.sh --uninstall    removes program and units; settings, keys, catalog and recordings stay
+#   --board                   the bureau's board instead of a box (scripts/install-board.sh says what that is); with it
+#                             --county ID, --host NAME (the broker as boxes reach it), --name TEXT (on countersignatures)
 #   --wheels DIR              no network: Python wheels and Debian packages from a folder made by scripts/wheelhouse
 #   --yes                     do not ask       --start  start the service at once      --language zh|en
 set -euo pipefail
@@ -12,7 +14,9 @@ opt=/opt/site-agent etc=/etc/site-agent state=/var/lib/site-agent user=site-agen
 units=/etc/systemd/system
 services=(site-agent site-agent-page)
 packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 smartmontools exfatprogs ntfs-3g fdisk systemd-timesyncd)
-mode=install wheels='' yes='' start='' language=zh
+mode=install wheels='' yes='' start='' language=zh board='' county='' host='' name=''
+# what the program consists of; a box has no board
+command=site-agent lock=requirements.lock parts=(agent config docs models scripts systemd)
 
 # ── words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 t() { if [ "$language" = en ]; then printf '%s' "$2"; else printf '%s' "$1"; fi; }
@@ -23,12 +27,15 @@ parse() {
   while [ $# -gt 0 ]; do
     case $1 in
       --upgrade|--uninstall) mode=${1#--} ;;
+      --board) board=1 ;;
+      --county|--host|--name)
+        [ -n "${2:-}" ] || die "$1 后面要写内容" "$1 needs a value" 2; printf -v "${1#--}" %s "$2"; shift ;;
       --wheels) [ -n "${2:-}" ] || die "--wheels 后面要写文件夹" "--wheels needs a folder" 2; wheels=$2; shift ;;
       --language)
         case ${2:-} in zh|en) language=$2 ;; *) die "--language 只能是 zh 或 en" "--language is zh or en" 2 ;; esac; shift ;;
       --yes) yes=1 ;;
       --start) start=1 ;;
-      *) sed -n '2,8p' "$0" >&2; exit 2 ;;
+      *) sed -n '2,10p' "$0" >&2; exit 2 ;;
     esac
     shift
   done
@@ -43,6 +50,7 @@ as_root() {
   if [ -n "$wheels" ] && [ -f "$wheels/install.sh" ]; then called=$wheels/install.sh; fi
   # quoted only where it must be: %q would spell Chinese folder names in numbers
   case $called in *[[:space:]]*) called="\"$called\"" ;; esac
+  [ -z "$board" ] || called="$called --board"
   [ "$mode" = install ] || called="$called --$mode"
   if command -v sudo >/dev/null; then printf 'sudo bash %s' "$called"; else printf "su -c 'bash %s'" "$called"; fi
 }
@@ -128,7 +136,7 @@ system_user() {
 name_of_source() {
   local version sum
   version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$source/agent/__init__.py")
-  sum=$(cd "$source" && find agent config models scripts systemd pyproject.toml requirements.lock -type f \
+  sum=$(cd "$source" && find "${parts[@]}" pyproject.toml "$lock" -type f ! -path 'docs/*' \
         ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-10)
   echo "$version-$sum"
 }
@@ -138,17 +146,19 @@ program() {
   if [ -f "$target/complete" ]; then return 0; fi
   say "安装程序（几分钟）" "installing the program (a few minutes)"
   rm -rf "$target"; mkdir -p "$target"
-  tar -C "$source" --exclude __pycache__ --exclude '*.egg-info' -cf - agent config docs models scripts systemd \
-      pyproject.toml requirements.lock README.md LICENSE | tar -C "$target" --no-same-owner -xf -
+  tar -C "$source" --exclude __pycache__ --exclude '*.egg-info' -cf - "${parts[@]}" \
+      pyproject.toml "$lock" README.md LICENSE | tar -C "$target" --no-same-owner -xf -
   python3 -m venv "$target/.venv"
   pip=("$target/.venv/bin/python" -m pip --disable-pip-version-check -qq --no-cache-dir)
   [ -z "$wheels" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS="$wheels/wheels"
   # setuptools first: it builds the one library that comes as source, and the agent itself, without a second download
-  "${pip[@]}" install --require-hashes --no-deps -r <(only setuptools "$target/requirements.lock") &&
-    "${pip[@]}" install --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$target/requirements.lock" &&
+  "${pip[@]}" install --require-hashes --no-deps -r <(only setuptools "$target/$lock") &&
+    "${pip[@]}" install --require-hashes --no-deps --no-build-isolation --use-pep517 -r "$target/$lock" &&
     "${pip[@]}" install --no-deps --no-build-isolation -e "$target" &&
     "$target/.venv/bin/python" -m compileall -q "$target/agent" ||
     { rm -rf "$target"; die "Python 库安装失败，原有版本未改动；请检查网络或安装盘" "Python libraries could not be installed and nothing was switched; check the network or the stick"; }
+  # the package names both programs; a box is given one
+  [ -n "$board" ] || rm -f "$target/.venv/bin/site-agent-board"
   touch "$target/complete"
 }
 
@@ -169,9 +179,9 @@ folders() {
 
 command_link() {
   install -d /usr/local/bin
-  printf '#!/bin/sh\nexec %s/current/.venv/bin/site-agent "$@"\n' "$opt" >/usr/local/bin/site-agent.new
-  chmod 0755 /usr/local/bin/site-agent.new
-  mv /usr/local/bin/site-agent.new /usr/local/bin/site-agent
+  printf '#!/bin/sh\nexec %s/current/.venv/bin/%s "$@"\n' "$opt" "$command" >"/usr/local/bin/$command.new"
+  chmod 0755 "/usr/local/bin/$command.new"
+  mv "/usr/local/bin/$command.new" "/usr/local/bin/$command"
 }
 
 # as the service's user, so that what it makes belongs to the service
@@ -183,10 +193,12 @@ first_state() {
   if [ -n "$fresh" ]; then as_user "$opt/current/.venv/bin/site-agent" setup --account admin >&2; fi
 }
 
+copy_units() { install -m 0644 "$opt/current/systemd/"*.service "$opt/current/systemd/"*.timer "$units/"; }
+
 switch_to() {
   ln -sfn "versions/$1" "$opt/current.new"
   mv -T "$opt/current.new" "$opt/current"
-  install -m 0644 "$opt/current/systemd/"*.service "$opt/current/systemd/"*.timer "$units/"
+  copy_units
   # growing pauses between restarts: systemd 254 and newer know how
   if [ "$(systemctl --version | awk 'NR==1 {print $2}')" -ge 254 ]; then
     local unit
@@ -289,6 +301,8 @@ tidy() {
 }
 
 parse "$@"
+# shellcheck source=scripts/install-board.sh
+[ -z "$board" ] || . "$source/scripts/install-board.sh"
 check
 new=$(name_of_source)
 "do_$mode"

@@ -1,8 +1,8 @@
-"""When the witness asks a box for statements that did not come, and what it reads from the answer. Pure."""
+"""When the witness asks a box for statements that did not come. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.core.statement_rule import MissingRange
@@ -13,7 +13,6 @@ _AGAIN_S, _RARELY_S = 60.0, 3600.0
 _OFTEN = 10
 MOST_INQUIRIES = 20
 """Requests in one go: after an outage of the broker thousands of boxes may have a hole."""
-_MOST_EVENTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,3 @@ class HoleInquiry:
             return None
         self.at, self.times = now, self.times + 1
         return {"from": missing.first, "to": missing.last, "log": missing.log}
-
-
-def list_answered_events(event: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """Yield the CloudEvents in an answer to a request for statements; none in a refusal or anything malformed."""
-    data = event.get("data")
-    result = data.get("result") if isinstance(data, Mapping) else None
-    items = result.get("statements") if isinstance(result, Mapping) else None
-    for item in items[:_MOST_EVENTS] if isinstance(items, list) else ():
-        if isinstance(item, Mapping):
-            yield item

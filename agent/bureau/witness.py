@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from agent.bureau.hole_inquiry import MOST_INQUIRIES, HoleInquiry, Inquiry, list_answered_events
+from agent.bureau.hole_inquiry import MOST_INQUIRIES, HoleInquiry, Inquiry
 from agent.contract.statements import WitnessBody, build_witness_body
 from agent.contract.topics import ROOT, TYPE
 from agent.core.model import is_id
+from agent.core.statement_answer import list_answered_events
 from agent.core.statement_model import Statement, is_number, parse_position, parse_statement
 from agent.core.statement_rule import LogFault, LogObserver
 from agent.core.witness_rule import StatedHead, compose_witness_text, is_covered, read_stated_head
@@ -118,10 +119,8 @@ class Witness:
     def _take_answer(self, box: str, memory: _BoxMemory, event: Mapping[str, object]) -> list[WitnessAlarm]:
         """Take in statements that the box sent again because they were asked for."""
         alarms = []
-        for found in list_answered_events(event):
-            statement = parse_statement(found)
-            if statement is not None:
-                alarms += self._take_statement(box, memory, statement, found, retained=False)
+        for found, statement in list_answered_events(event):
+            alarms += self._take_statement(box, memory, statement, found, retained=False)
         return alarms
 
     def _take_heartbeat(self, box: str, memory: _BoxMemory, event: Mapping[str, object]) -> list[WitnessAlarm]:

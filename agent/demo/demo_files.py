@@ -10,7 +10,9 @@ DEMO_CLASS_ID = "DEMO-2026-01"
 DEMO_EXPECTED = 6
 
 
-def build_demo_files(folder: Path, address: str, port: int, zone: ZoneInfo) -> dict[str, str]:
+def build_demo_files(
+    folder: Path, address: str, port: int, zone: ZoneInfo, *, site: str = "site-1", class_id: str = DEMO_CLASS_ID
+) -> dict[str, str]:
     """Return the settings, the bureau's list of camera models and the class file of the demo: content by file name.
 
     `address` is the camera's, `port` the broker's on loopback. The lesson began a minute ago.
@@ -19,7 +21,7 @@ def build_demo_files(folder: Path, address: str, port: int, zone: ZoneInfo) -> d
     end = begin + timedelta(minutes=40)
     return {
         "agent.toml": f"""county = "demo"
-site = "site-1"
+site = "{site}"
 box = "box-1"
 institution = "示范职业培训学校"
 timezone = "{zone.key}"
@@ -52,7 +54,7 @@ metrics_port = 0
 manufacturer = "示例"
 model = "DEMO-CAM-*"
 """,
-        "class.toml": f"""class_id = "{DEMO_CLASS_ID}"
+        "class.toml": f"""class_id = "{class_id}"
 project = "示范培训项目"
 occupation = "养老护理员"
 class_number = 1

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent import i18n
-from agent.core.errors import SettingsError
+from agent.core.errors import InputError, SettingsError
 from agent.program.command_line import build_global_options
 from agent.program.console import print_json
 from agent.program.setting_faults import BOARD_PREFIX
@@ -66,3 +66,13 @@ def emit(args: argparse.Namespace, item: Mapping[str, object]) -> bool:
     if wanted:
         print_json(item)
     return wanted
+
+
+def make_file(file: Path) -> int:
+    """Make a new file for its owner's eyes; return it open for writing. Raises InputError, also where there is one."""
+    try:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise InputError("board.exists", file=file) from None
+    except OSError as error:
+        raise InputError("board.cannot_write", file=file, detail=error.strerror) from None

@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
             print_message(i18n.translate("board.revoked", box=f"{args.site}/{args.box}"))
             return 0
         out = args.out or Path(f"{settings.county}-{args.site}-{args.box}.enrolment.json")
-        descriptor = _open(out)
+        # before the account, so that no password is drawn that nobody can read
+        descriptor = common.make_file(out)
         made = False
         try:
             enrolment = desk.enrol(args.site, args.box, replace=args.replace)
@@ -56,13 +57,3 @@ def run(args: argparse.Namespace) -> int:
     if not common.emit(args, {"box": f"{settings.county}/{args.site}/{args.box}", "file": str(out)}):
         print_message(i18n.translate("board.enrolled_as", box=f"{args.site}/{args.box}", file=out))
     return 0
-
-
-def _open(file: Path) -> int:
-    """Make the file before the account, so that no password is drawn that nobody can read. Raises InputError."""
-    try:
-        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise InputError("board.exists", file=file) from None
-    except OSError as error:
-        raise InputError("board.cannot_write", file=file, detail=error.strerror) from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.contract.topics import ROOT, TYPE
 from agent.core.model import is_id
+from agent.core.statement_answer import list_answered_events
 from agent.core.statement_model import Statement, parse_statement
 
 MAX_PAYLOAD = 1 << 20
@@ -16,7 +17,6 @@ FROM_BUREAU = frozenset({"classes", "witness"})
 """First level of topics on which the bureau speaks and the board listens to itself, or to another program of the bureau."""
 _IGNORED = frozenset({"request", "response"})
 _ANSWER = "response/statements"
-_MOST_ANSWERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,6 @@ def parse_arrivals(topic: str, payload: bytes, *, retained: bool, again: bool, a
         event = None
     statement = parse_statement(event) if event is not None and "statementlog" in event else None
     return [Arrival(box, address, payload, event, statement, retained, again, at)]
-
-
-def list_answered_events(event: Mapping[str, object] | None) -> Iterator[tuple[Mapping[str, object], Statement]]:
-    """Yield the statements in an answer to `request/statements`, as messages; none in a refusal or anything malformed."""
-    data = event.get("data") if event else None
-    result = data.get("result") if isinstance(data, Mapping) else None
-    items = result.get("statements") if isinstance(result, Mapping) else None
-    for item in items[:_MOST_ANSWERED] if isinstance(items, list) else ():
-        statement = parse_statement(item) if isinstance(item, Mapping) else None
-        if statement is not None:
-            yield item, statement
 
 
 def _encode(event: Mapping[str, object]) -> bytes:

@@ -119,12 +119,13 @@ def _put_camera(rows: Rows, origin: Origin, data: Data) -> None:
 
 
 def _put_segments(rows: Rows, origin: Origin, data: Data) -> None:
-    """Store one finished segment, or a batch of them: `items` of a half-day below a `folder`."""
+    """Store a batch of finished segments: `items` of a half-day below a `folder`; a malformed one is an alarm."""
     items = data.get("items")
-    batch = items if isinstance(items, list) else [data]
+    if not isinstance(items, list):
+        raise Malformed("items")
     half_day, folder = need_half_day(data), read_text(data, "folder", 400)
     add_class(rows, origin, half_day["class_id"])
-    for item in batch[:_MOST_ITEMS]:
+    for item in items[:_MOST_ITEMS]:
         if not isinstance(item, Mapping) or not is_hash(item.get("sha256")):
             raise Malformed("sha256")
         path = read_text(item, "path", 400)

@@ -34,9 +34,9 @@ def tree(tmp_path: Path) -> Path:
     units.mkdir(parents=True)
     for unit in UNITS:
         shutil.copy(unit, units)
-    programs = tmp_path / "opt/site-agent/current/.venv/bin"
-    programs.mkdir(parents=True)
     for name in ("site-agent", "site-agent-board"):
+        programs = tmp_path / "opt" / name / "current/.venv/bin"
+        programs.mkdir(parents=True)
         (programs / name).write_text("#!/bin/sh\n")
         (programs / name).chmod(0o755)
     own = Path("/usr/lib/systemd/system")

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -24,6 +25,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "site
 PROGRAMS = ("debootstrap", "systemd-nspawn", "nsenter", "ip")
 PARTS = (
     "agent",
+    "board",
     "config",
     "docs",
     "models",
@@ -31,6 +33,7 @@ PARTS = (
     "systemd",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-board.lock",
     "README.md",
     "LICENSE",
 )
@@ -59,7 +62,8 @@ def base(release: str = "bookworm") -> Path:
 
 def stick(release: str = "12") -> Path:
     """A stick with wheels and packages; the program on it is always today's."""
-    lock = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + (ROOT / "scripts/install.sh").read_bytes())
+    parts = ("requirements.lock", "requirements-board.lock", "scripts/install.sh", "scripts/install-board.sh")
+    lock = hashlib.sha256(b"".join((ROOT / part).read_bytes() for part in parts))
     folder = CACHE / f"stick-{release}-{lock.hexdigest()[:12]}"
     if not (folder / "SHA256SUMS").exists():
         run(str(ROOT / "scripts/wheelhouse"), str(folder), "--debian", release, seconds=900)
@@ -132,7 +136,8 @@ class Container:
         command = [*self._nspawn(), "--boot", "--console=read-only"]
         self._process = processes.start(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        self._leader = until(lambda: children.read_text().split(), 30)[0]
+        # nspawn's first child only prepares, and ends
+        self._leader = until(lambda: [pid for pid in children.read_text().split() if is_first(pid)], 30)[0]
         self._wire()
         until(lambda: "running" in self.state() or "degraded" in self.state(), 90)
         return self
@@ -188,6 +193,12 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_first(pid: str) -> bool:
+    """Whether a process is the first of a namespace of processes."""
+    numbers = re.search(r"^NSpid:(.*)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return numbers is not None and numbers[1].split()[1:] == ["1"]
 
 
 def until(found: Callable[[], Any], seconds: float, every: float = 0.5) -> Any:
