@@ -381,5 +381,11 @@ def test_h265_is_converted_where_the_browser_has_no_decoder(
 
 def workers() -> list[psutil.Process]:
     """Processes of this one that make H.264."""
-    found = psutil.Process().children()
-    return [p for p in found if p.is_running() and "agent.inspection.h264_worker" in p.cmdline()]
+
+    def is_one(process: psutil.Process) -> bool:
+        try:
+            return "agent.inspection.h264_worker" in process.cmdline()
+        except psutil.Error:  # it has just ended, and nobody has asked for its status yet
+            return False
+
+    return [process for process in psutil.Process().children() if is_one(process)]
