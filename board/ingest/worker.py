@@ -91,14 +91,11 @@ class IngestWorker:
 
     def _run_once(self, stop: threading.Event) -> None:
         if facts.read_fact(self._database, facts.RESYNC) != facts.DONE:
+            # the session first: what boxes say while retained messages are read waits in it
+            self._open().close(clean=True)
             self._read_retained(stop)
-        connection = BrokerConnection(self._broker, client_id=self._options.client_id, will=None, manual_ack=True)
+        connection = self._open()
         try:
-            connection.open()
-            topic = f"{ROOT}/#"
-            connection.subscribe(
-                [f"$share/{self._options.name}/{topic}" if self._options.shared else topic], retained=False
-            )
             self.connected_since, self.problem = self._clock.monotonic(), ""
             log.info("connected to %s:%s", self._broker.host, self._broker.port)
             while not stop.is_set():
@@ -108,6 +105,20 @@ class IngestWorker:
             self._outgoing.extendleft(reversed(self._flight.values()))
             self._flight.clear()
             connection.close(clean=True)
+
+    def _open(self) -> BrokerConnection:
+        """Connect with the session that the broker keeps, and subscribe."""
+        connection = BrokerConnection(self._broker, client_id=self._options.client_id, will=None, manual_ack=True)
+        topic = f"{ROOT}/#"
+        try:
+            connection.open()
+            connection.subscribe(
+                [f"$share/{self._options.name}/{topic}" if self._options.shared else topic], retained=False
+            )
+        except SiteAgentError:
+            connection.close(clean=False)
+            raise
+        return connection
 
     def _turn(self, connection: BrokerConnection) -> None:
         """Gather a batch, store and acknowledge it; send what is to be sent."""

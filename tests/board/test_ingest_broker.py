@@ -13,11 +13,17 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from agent.core import openssh
+from agent.core.clock import SystemClock
 from agent.core.witness_text import parse_witness_text
+from agent.mqtt.options import BrokerOptions
 from benchmarks.support.reporting_box import Message, ReportingBox
+from board.ingest.batch import BatchWriter
+from board.ingest.options import IngestOptions
+from board.ingest.worker import IngestWorker
 from board.store import tables
 from board.store.database import Database
 from tests.support.board_process import BoardProcess
+from tests.support.board_store import BoardStore
 from tests.support.broker import Broker, Listener, eventually, needs_mosquitto
 from tests.support.contract_check import validate
 
@@ -85,6 +91,35 @@ def test_a_day_of_a_box_is_stored_and_its_half_day_countersigned(
         assert rows(database, tables.boxes)[0]["state"] == "online"
         assert rows(database, tables.heads)[0]["state"] == "signed"
         assert rows(database, tables.alarms) == []
+
+
+def test_what_is_said_while_a_new_board_reads_retained_messages_is_not_lost(
+    tmp_path: Path, store: BoardStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, stop, database = ReportingBox(), threading.Event(), store.database
+    read = IngestWorker._read_retained
+    with (
+        Broker(tmp_path / "mqtt", settings=QUEUE, persistent=True) as broker,
+        Listener(broker, "nothing", client_id="boxes") as bureau,
+    ):
+
+        def read_slowly(worker: IngestWorker, ended: threading.Event) -> None:
+            read(worker, ended)
+            say(bureau, [box.begin(), box.segment(), box.heartbeat()])
+
+        monkeypatch.setattr(IngestWorker, "_read_retained", read_slowly)
+        options = BrokerOptions(host=broker.host, port=broker.port, tls=False)
+        writer = BatchWriter(database, SystemClock())
+        worker = IngestWorker(database, writer, SystemClock(), options, IngestOptions(quiet_s=0.2))
+        thread = threading.Thread(target=worker.run, args=[stop])
+        thread.start()
+        try:
+            eventually(lambda: count(database, tables.heartbeats) == 1, 20)
+        finally:
+            stop.set()
+            thread.join(20)
+    assert count(database, tables.statements) == box.number
+    assert rows(database, tables.alarms) == []
 
 
 @pytest.mark.parametrize("seed", [1, 2])
