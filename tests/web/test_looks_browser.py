@@ -59,6 +59,7 @@ def shoot(page: sync_api.Page, folder: Path, name: str) -> None:
 def point(page: sync_api.Page, x: float, y: float) -> None:
     """Tap or click a point of the picture, in pixels of a picture of 320; the picture is 960 wide on any screen."""
     where = {"x": 3 * x, "y": 3 * y}
+    page.wait_for_load_state("load")  # before, the picture has no height yet, and the page jumps to its anchor
     picture = page.locator("input[type=image]")
     if page.viewport_size["width"] < 500:
         picture.tap(position=where)
