@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, insert, select
 
+from agent.contract.statements import build_witness_body
 from agent.core.clock import format_utc
 from agent.core.errors import DriveError
 from agent.core.openssh import WITNESS_NAMESPACE, strip_key_comment, verify_signed
@@ -109,14 +110,8 @@ def make_countersignature(
 ) -> dict[str, object]:
     """Return the row of a countersignature."""
     return {
+        **build_witness_body(text, raw, signature),
         "box_id": box_id,
-        "class_id": text.class_id,
-        "date": text.date.isoformat(),
-        "session": text.session.value,
-        "sequence": text.sequence,
-        "head": text.head,
-        "text": raw,
-        "signature": signature,
         "signed_at": format_utc(text.time),
         "published_at": published_at,
     }

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from agent.__main__ import main as agent_main
-from agent.core.model import Session
 from benchmarks.support.reporting_box import ReportingBox
 from board.__main__ import main
 from tests.board.test_settings import EXAMPLE
 from tests.drive.test_statements import exchange, tell_anew
 from tests.support.board_store import BoardStore
-from tests.support.drive_factory import DriveSite, at, site
+from tests.support.drive_factory import at, site_with_afternoon
 from tests.support.statement_lists import events
 
 
@@ -33,24 +32,12 @@ def make_list(config: Path, box: str = "site1/box1") -> Path:
     return file
 
 
-def record(folder: Path) -> DriveSite:
-    """The morning is closed; the afternoon is recorded, counted and stated."""
-    box = site(folder)
-    box.half_day(box.classes[0], Session.AM)
-    box.clock.time = at("09:30")
-    box.closer().run_once()
-    box.half_day(box.classes[0], Session.PM)
-    box.clock.time = at("14:11")
-    box.closer().run_once()
-    return box
-
-
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
 @pytest.mark.parametrize("tampered", [False, True])
 def test_a_segment_exchanged_with_all_that_speaks_of_it_shows_against_the_list(
     store: BoardStore, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tampered: bool
 ) -> None:
-    box = record(tmp_path / "site")
+    box = site_with_afternoon(tmp_path / "site")
     store.hear(*events(box.catalog))
     if tampered:
         exchange(box)

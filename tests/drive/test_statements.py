@@ -26,7 +26,15 @@ from agent.drive.journal_writer import Journal
 from agent.drive.report import VerifyReport
 from agent.drive.seal import Sealer
 from agent.drive.witness_files import write_waiting_witnesses
-from tests.support.drive_factory import DAY, DriveSite, at, new_drive, site, video
+from tests.support.drive_factory import (
+    DAY,
+    DriveSite,
+    at,
+    new_drive,
+    site,
+    site_with_afternoon,
+    video,
+)
 from tests.support.statement_lists import Bureau
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
@@ -36,14 +44,7 @@ AM, PM = "2026-11-23/上午", "2026-11-23/下午"
 @pytest.fixture
 def box(tmp_path: Path) -> DriveSite:
     """The morning is closed, the afternoon recorded and counted but not closed; the journal is on the drive."""
-    made = site(tmp_path)
-    made.half_day(made.classes[0], Session.AM)
-    made.clock.time = at("09:30")
-    made.closer().run_once()
-    made.half_day(made.classes[0], Session.PM)
-    made.clock.time = at("14:11")
-    made.closer().run_once()
-    return made
+    return site_with_afternoon(tmp_path)
 
 
 @pytest.fixture

@@ -12,14 +12,13 @@ import pytest
 from agent.bureau import validation
 from agent.core.alert_model import AlertKind
 from agent.core.errors import BureauError
-from agent.core.model import Session
 from agent.core.statement_model import parse_statement
 from agent.core.statement_rule import LogObserver
 from agent.drive.journal_search import find_statements
 from agent.drive.journal_writer import Journal
 from agent.service.statement_requests import MOST_BYTES, MOST_STATEMENTS, StatementRequests
 from tests.support.contract_check import validate
-from tests.support.drive_factory import DAY, DriveSite, at, new_drive, site
+from tests.support.drive_factory import DAY, DriveSite, at, new_drive, site_with_morning
 from tests.support.statement_lists import PREFIX, Bureau
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
@@ -29,10 +28,7 @@ SOURCE = "/training/wenshui/site1/box1"
 @pytest.fixture
 def box(tmp_path: Path) -> DriveSite:
     """A closed half-day and 260 alerts; everything is on the drive and acknowledged."""
-    made = site(tmp_path)
-    made.half_day(made.classes[0], Session.AM)
-    made.clock.time = at("09:30")
-    made.closer().run_once()
+    made = site_with_morning(tmp_path)
     for number in range(130):
         made.catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, f"cam{number}", "掉线", made.clock.time, camera_id="cam1")
         made.catalog.alerts.clear(AlertKind.CAMERA_OFFLINE, f"cam{number}", made.clock.time)

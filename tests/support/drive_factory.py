@@ -186,6 +186,24 @@ def site(folder: Path, *, signed: bool = True, root: Path | None = None) -> Driv
     return made
 
 
+def site_with_morning(folder: Path) -> DriveSite:
+    """Make a site whose first class has a closed morning."""
+    made = site(folder)
+    made.half_day(made.classes[0], Session.AM)
+    made.clock.time = at("09:30")
+    made.closer().run_once()
+    return made
+
+
+def site_with_afternoon(folder: Path) -> DriveSite:
+    """Make a site with a closed morning, and an afternoon that is recorded, counted and stated, but not closed."""
+    made = site_with_morning(folder)
+    made.half_day(made.classes[0], Session.PM)
+    made.clock.time = at("14:11")
+    made.closer().run_once()
+    return made
+
+
 @contextmanager
 def loop_drive(folder: Path, megabytes: int, *, kind: str = "ext4") -> Iterator[Path]:
     """A small real file system on a loop device, mounted; needs root."""
