@@ -26,7 +26,7 @@ from pathlib import Path
 
 from agent.core.clock import SystemClock
 from agent.settings.wiring import ClassBook
-from agent.web.http.options import WebOptions
+from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from benchmarks.support.large_catalog import make_large_box
 from benchmarks.support.players import CAMERAS, READERS, PlayFigures, measure_playing

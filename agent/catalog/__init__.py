@@ -11,9 +11,9 @@ from types import TracebackType
 from zoneinfo import ZoneInfo
 
 from agent.catalog.account_changes import AccountNotifier
-from agent.catalog.accounts import AccountRow, Accounts
+from agent.catalog.accounts import Accounts
 from agent.catalog.alerts import Alerts
-from agent.catalog.audit import Audit, AuditEntry
+from agent.catalog.audit import Audit
 from agent.catalog.base import CatalogStore
 from agent.catalog.cameras import Cameras
 from agent.catalog.changes import RowChanges
@@ -33,7 +33,7 @@ from agent.catalog.statements import Statements
 from agent.catalog.views import Views
 from agent.catalog.witnesses import Witnesses
 
-__all__ = ["AccountRow", "AuditEntry", "Catalog", "ChainLink", "OutboxMessage", "StoredPlace"]
+__all__ = ["Catalog", "ChainLink", "OutboxMessage", "StoredPlace"]
 
 
 class Catalog:

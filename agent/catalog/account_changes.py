@@ -14,11 +14,10 @@ from agent.catalog.alerts import Alerts
 from agent.catalog.audit import Audit
 from agent.catalog.base import CatalogStore
 from agent.catalog.events import Events
+from agent.core.account_model import COMMAND_ACTOR
 from agent.core.alert_model import AlertKind
 
 AccountAction = Literal["made", "reset", "role", "disabled", "enabled", "token_made", "token_replaced", "token_revoked"]
-COMMAND_ACTOR = "shell"
-"""Actor of a change made with a command; for a change made on the page the actor is `account@address`."""
 _AUDIT = {
     "disabled": "account.disable",
     "enabled": "account.enable",

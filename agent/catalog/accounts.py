@@ -7,62 +7,24 @@ bureau in the same transaction (account_changes.py); `by` names who made the cha
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from agent.catalog.account_changes import AccountAction, AccountNotifier
 from agent.catalog.base import CatalogStore, Row, parse_moment
 from agent.core import clock as clocks
+from agent.core.account_model import AccountRow, ApiToken, SignedInUser
 from agent.core.errors import InputError
 
 Role = Literal["inspector", "bureau", "operator"]
 ROLES: tuple[Role, ...] = ("inspector", "bureau", "operator")
+"""`inspector` views and cuts video; `bureau` also reads the audit and manages accounts; `operator` also manages the box.
+
+No role may delete video.
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
-    """One account of the web page.
-
-    Roles: `inspector` views and cuts video; `bureau` also reads the audit and manages accounts; `operator` also manages
-    the box. No role may delete video. `password` is the hash. `must_change`: another person has seen the password, so the
-    user must set a new one.
-    """
-
-    name: str
-    role: Role
-    password: str = field(repr=False)
-    created_at: datetime
-    created_by: str
-    used_at: datetime | None
-    disabled_at: datetime | None
-    must_change: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SignedInUser:
-    """The user of a valid login session. `csrf`: the session's CSRF token. `seen_at`: its last request."""
-
-    name: str
-    role: Role
-    csrf: str
-    seen_at: datetime
-    must_change: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ApiToken:
-    """An API token of a program, without the secret itself."""
-
-    name: str
-    role: Role
-    expires_at: datetime
-    created_at: datetime
-    created_by: str
-    used_at: datetime | None
-
-
-def may_manage(role: Role, other: Role) -> bool:
+def may_manage(role: str, other: str) -> bool:
     """Return whether `role` may manage accounts of role `other`.
 
     The bureau manages all accounts. The institution (operator) manages its own, but not those of its inspectors.
@@ -77,7 +39,7 @@ class Accounts:
         self._store = store
         self._changed = changed
 
-    def put(self, name: str, role: Role | None, password: str, at: datetime, by: str) -> AccountRow:
+    def put(self, name: str, role: str | None, password: str, at: datetime, by: str) -> AccountRow:
         """Create an account, or set password and role of an existing one; its sessions end.
 
         `password` is the hash. `role` None keeps the present role; a new account becomes an inspector. Raises InputError if
@@ -88,7 +50,7 @@ class Accounts:
             known = self.get(name)
             if known and known.disabled_at:
                 raise InputError("accounts.disabled", name=name)
-            given: Role = role or (known.role if known else "inspector")
+            given = role or (known.role if known else "inspector")
             if known is None:
                 self._refuse_alike(name)
                 db.execute(
@@ -215,7 +177,7 @@ class Accounts:
         with self._store.write() as db:
             db.execute("delete from sessions where token_hash = ?", [_hash_token(token)])
 
-    def put_token(self, token: str, name: str, role: Role, now: datetime, until: datetime, by: str) -> None:
+    def put_token(self, token: str, name: str, role: str, now: datetime, until: datetime, by: str) -> None:
         """Store an API token, replacing one of the same name; expired tokens are deleted."""
         with self._store.write() as db:
             db.execute("delete from tokens where expires_at <= ?", [clocks.format_utc(now)])
@@ -260,12 +222,12 @@ class Accounts:
         if other is not None:
             raise InputError("accounts.alike", name=name, other=other)
 
-    def _keep_a_manager(self, account: AccountRow, role: Role | None) -> None:
+    def _keep_a_manager(self, account: AccountRow, role: str | None) -> None:
         """Raise InputError if after the change no enabled account could manage accounts of this role.
 
         `role`: the account's new role; None if it is disabled.
         """
-        left: list[Role] = [a.role for a in self.all() if a.disabled_at is None and a.name != account.name]
+        left = [a.role for a in self.all() if a.disabled_at is None and a.name != account.name]
         left += [role] if role else []
         if may_manage(account.role, account.role) and not any(may_manage(r, account.role) for r in left):
             raise InputError(f"accounts.last_{account.role}", name=account.name)

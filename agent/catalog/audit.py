@@ -1,39 +1,21 @@
 """Append-only audit log: who did what.
 
-Each entry is chained by hash to the one before, so that a changed or missing entry inside the log is detected. The hash of
-an entry is SHA-256 over the UTF-8 of `previous hash, LF, compact JSON list [id, at, who, action, object, detail]`. Triggers
-refuse to update or delete entries (schema.py); bypassing them breaks the chain. A lost tail is detected only if the newest
-hash is also stored elsewhere (a manifest, the bureau).
+Each entry is chained by hash to the one before (agent/core/audit_chain.py), so that a changed or missing entry inside the
+log is detected. Triggers refuse to update or delete entries (schema.py); bypassing them breaks the chain. A lost tail is
+detected only if the newest hash is also stored elsewhere (a manifest, the bureau).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from agent.catalog.base import CatalogStore, Row, dump_json
 from agent.core import clock as clocks
-from agent.core.model import JsonObject
+from agent.core.audit_chain import GENESIS, AuditEntry, compute_entry_hash
 
-GENESIS = "0" * 64
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One entry. `object`: what was acted on (a class ID, a clip's name, an account). `detail` must not hold secrets."""
-
-    entry_id: int
-    at: datetime
-    who: str
-    action: str
-    object: str
-    detail: JsonObject
-    previous: str
-    hash: str
 
 
 class Audit:
@@ -104,12 +86,6 @@ def compute_row_hash(row: Row) -> str:
     return compute_entry_hash(
         row["previous"], row["id"], row["at"], row["who"], row["action"], row["object"], row["detail"]
     )
-
-
-def compute_entry_hash(previous: str, number: int, at: str, who: str, action: str, object_: str, detail: str) -> str:
-    """Compute the hash of an entry; `at` is a `clock.stamp` text, `detail` the entry's JSON text."""
-    fields = json.dumps([number, at, who, action, object_, detail], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(f"{previous}\n{fields}".encode()).hexdigest()
 
 
 def _to_entry(row: Row) -> AuditEntry:

@@ -1,6 +1,7 @@
 """Network addresses from which each account has logged in.
 
-Login throttling (agent/web/http/throttle.py) uses them so that the owner can still log in while strangers guess the password.
+Login throttling (agent/website/http/throttle.py) uses them so that the owner can still log in while strangers guess the
+password.
 """
 
 from __future__ import annotations

@@ -10,15 +10,15 @@ from datetime import datetime
 
 from agent import i18n
 from agent.catalog import Catalog
-from agent.catalog.account_changes import COMMAND_ACTOR
-from agent.catalog.accounts import ROLES, AccountRow, Role
+from agent.catalog.accounts import ROLES, Role
 from agent.commands import common
 from agent.core import logs
+from agent.core.account_model import COMMAND_ACTOR, AccountRow
 from agent.core.clock import SystemClock, format_local
 from agent.core.errors import InputError
 from agent.service.page_process import PageProcess, exit_now
 from agent.settings.schema import Settings
-from agent.web.auth.access import Authenticator, check_account_name, normalise_name
+from agent.website.auth.access import Authenticator, check_account_name, normalise_name
 
 _LONGEST_DAYS = 366
 
@@ -69,7 +69,7 @@ def _serve_page(settings: Settings) -> int:
 
 def _make_account(args: argparse.Namespace, catalog: Catalog) -> int:
     name = check_account_name(args.account)
-    password = Authenticator(catalog, SystemClock()).make(name, args.role)
+    password = Authenticator(catalog.accounts, catalog.origins, SystemClock()).make(name, args.role)
     role = catalog.accounts.the(name).role
     common.emit_json(args, {"account": name, "role": role, "password": password})
     if not common.wants_json(args):
@@ -82,7 +82,7 @@ def _make_token(args: argparse.Namespace, catalog: Catalog) -> int:
     role: Role = args.role or "inspector"
     if not 1 <= args.days <= _LONGEST_DAYS:
         raise InputError("web.bad_days", days=args.days)
-    token, until = Authenticator(catalog, SystemClock()).make_token(name, role, args.days)
+    token, until = Authenticator(catalog.accounts, catalog.origins, SystemClock()).make_token(name, role, args.days)
     ends = format_local(until, catalog.zone)
     common.emit_json(args, {"token_name": name, "role": role, "until": ends, "token": token})
     if not common.wants_json(args):

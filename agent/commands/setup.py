@@ -19,7 +19,7 @@ from agent.core.model import is_id
 from agent.drive import Drive
 from agent.settings.schema import Settings
 from agent.setup import arguments, dialogue, enrolment, mount_check, mount_units, settings_writer, steps
-from agent.web.auth.access import Authenticator
+from agent.website.auth.access import Authenticator
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -125,7 +125,7 @@ class Setup:
         if not is_id(name):
             raise InputError("setup.bad_account")
         with self._open_catalog(settings) as catalog:
-            password = Authenticator(catalog, self._clock).make(name, "operator")
+            password = Authenticator(catalog.accounts, catalog.origins, self._clock).make(name, "operator")
         port = settings.serve.port
         self._report(
             {"step": "account", "account": name, "password": password},

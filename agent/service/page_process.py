@@ -21,8 +21,8 @@ from agent.core.errors import CatalogBlocked
 from agent.drive import rebuild
 from agent.settings.schema import Settings
 from agent.settings.wiring import ClassBook, build_page_options
-from agent.web.http import landlock
 from agent.web.server import PageServer
+from agent.website.http import landlock
 
 log = logging.getLogger(__name__)
 STOP_S = 1.7

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from agent import i18n
 from agent.counting.limits import Limits
-from agent.web.http.addresses import is_server_name
+from agent.website.http.addresses import is_server_name
 
 
 def _check_server_name(value: str) -> str:

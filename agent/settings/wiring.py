@@ -26,7 +26,7 @@ from agent.drive import monitor as drive_watch
 from agent.inspection import clip
 from agent.recording import options as recording_options
 from agent.settings.schema import KnownCamera, Settings
-from agent.web.http import options as page_options
+from agent.web import options as page_options
 
 RecordingPlan = tuple[TrainingClass, Placement]
 OUTSIDE_CLASS_ID = "OUTSIDE-PLAN"

@@ -27,8 +27,8 @@ from agent.recording.stream import connect
 from agent.settings import wiring
 from agent.settings.schema import Settings
 from agent.setup import mount_units
-from agent.web.http import certificate
 from agent.web.pages.reference_pictures import find_newest_picture
+from agent.website.http import certificate
 
 _READS = 500
 """How often a stream is read for a first picture; a read without data lasts `timeout`."""

@@ -6,7 +6,6 @@ from starlette.types import ASGIApp
 
 from agent.web.api import endpoint, openapi, operations
 from agent.web.pages import (
-    account_pages,
     calibration_page,
     camera_looks,
     class_list,
@@ -27,6 +26,7 @@ from agent.web.pages import (
 from agent.web.pages.attendance_sheet import AttendanceSheet
 from agent.web.pages.class_overview import ClassOverview
 from agent.web.site import Site
+from agent.website.pages.routes import list_shared_routes
 
 
 def build_application(site: Site) -> ASGIApp:
@@ -34,19 +34,9 @@ def build_application(site: Site) -> ASGIApp:
     now, live = live_view.LiveView(site.catalog), live_stream.LiveStream()
     overview = ClassOverview()
     table = operations.list_operations(now)
-    return site.app(
+    return site.build_app(
         [
-            ("GET", "/sign-in", class_pages.show_sign_in_form, None),
-            ("POST", "/sign-in", class_pages.sign_in, None),
-            ("GET", "/language/{lang}", class_pages.switch_language, None),
-            ("POST", "/sign-out", class_pages.sign_out, ()),
-            ("GET", "/password", account_pages.show_password_form, ()),
-            ("POST", "/password", account_pages.change_password, ()),
-            ("GET", "/accounts", account_pages.show_accounts, account_pages.MANAGERS),
-            ("POST", "/accounts", account_pages.create_account, account_pages.MANAGERS),
-            ("POST", "/accounts/reset", account_pages.reset_password, account_pages.MANAGERS),
-            ("POST", "/accounts/disable", account_pages.disable_account, account_pages.MANAGERS),
-            ("POST", "/accounts/enable", account_pages.enable_account, account_pages.MANAGERS),
+            *list_shared_routes(site.roles),
             ("GET", "/", class_list.show_classes, ()),
             ("GET", "/alerts", class_list.show_alerts, ()),
             ("GET", "/classes/{class_id}", overview.page, ()),
@@ -92,7 +82,6 @@ def build_application(site: Site) -> ASGIApp:
             ("POST", "/cameras/{camera_id}/places", camera_looks.judge_place, ("operator",)),
             ("GET", "/cameras/{camera_id}/calibration", calibration_page.show_calibration, ("operator",)),
             ("POST", "/cameras/{camera_id}/calibration", calibration_page.mark_look, ("operator",)),
-            ("GET", "/audit", class_pages.show_audit, ("bureau",)),
         ],
         [openapi.build_openapi_route(table), *endpoint.build_api_routes(site, table)],
     )

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from agent.attendance.classes import parse_class
 from agent.catalog import Catalog
-from agent.catalog.audit import GENESIS, compute_entry_hash
 from agent.core import clock as clocks
+from agent.core.audit_chain import GENESIS, compute_entry_hash
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Session
 from tests.support.clip_factory import CLASS, DAY, START, ZONE, ClipBox, make_box

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import Catalog
-from agent.catalog.audit import GENESIS, compute_entry_hash
+from agent.core.audit_chain import GENESIS, compute_entry_hash
 from tests.support.attendance_factory import ZONE, at
 
 

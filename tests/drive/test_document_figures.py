@@ -26,7 +26,7 @@ from agent.core.clock import SystemClock
 from agent.core.model import Segment, Session
 from agent.drive.documents import class_documents, class_view
 from agent.service.request_handlers import RequestHandlers
-from agent.web.http.options import WebOptions
+from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from tests.support.clip_factory import CLASS, DAY, ZONE, ClipBox, make_box
 from tests.support.web_client import ID, Browser, own_password

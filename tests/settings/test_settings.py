@@ -24,7 +24,7 @@ from agent.recording import options as recording_options
 from agent.settings import schema, wiring
 from agent.settings.config_file import read_language
 from agent.setup import settings_writer
-from agent.web.http import options as page_options
+from agent.web import options as page_options
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "config" / "agent.example.toml"

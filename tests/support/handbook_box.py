@@ -20,7 +20,7 @@ from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Stream, Verdict
 from agent.core.model import Look, Segment, Session
 from agent.doctor.finding import report_ok, report_problem
-from agent.web.http.options import WebOptions
+from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from simulator.scene import make_classroom
 from tests.support.clip_factory import CLASS, DAY, ZONE, ClipBox, make_box

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import requests
 
-from agent.catalog.accounts import SignedInUser
+from agent.core.account_model import SignedInUser
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Segment, Session
-from agent.web.auth.access import generate_password
-from agent.web.http.options import WebOptions
+from agent.web.options import WebOptions
 from agent.web.server import PageServer
+from agent.website.auth.access import generate_password
 from simulator.clips import make_clip
 from tests.support.clip_factory import CLASS, DAY, START, ClipBox, copy_span, make_box
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import Catalog
-from agent.web.auth.access import Authenticator
+from agent.website.auth.access import Authenticator
 from tests.support.attendance_factory import ZONE, at
 from tests.support.clocks import HandClock
 
@@ -22,7 +22,7 @@ def clock() -> HandClock:
 @pytest.fixture
 def access(tmp_path: Path, clock: HandClock) -> Iterator[Authenticator]:
     with Catalog(tmp_path / "c.db", ZONE) as catalog:
-        yield Authenticator(catalog, clock)
+        yield Authenticator(catalog.accounts, catalog.origins, clock)
 
 
 def test_a_token_is_good_for_its_days_and_not_longer(access: Authenticator, clock: HandClock) -> None:

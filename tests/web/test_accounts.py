@@ -15,7 +15,7 @@ import pytest
 from agent.catalog import Catalog, copies
 from agent.core.alert_model import AlertKind
 from agent.core.clock import SystemClock
-from agent.web.auth.access import SHORTEST_PASSWORD, TOUCH, Authenticator, generate_password
+from agent.website.auth.access import SHORTEST_PASSWORD, TOUCH, Authenticator, generate_password
 from tests.service.test_app import data
 from tests.support.broker import Broker, Listener, needs_mosquitto
 from tests.support.clip_factory import ZONE, ClipBox, make_box
@@ -391,7 +391,7 @@ def test_accounts_of_an_earlier_version(tmp_path: Path) -> None:
 
 
 def test_a_password_that_was_replaced_while_it_was_checked_begins_no_session(box: ClipBox) -> None:
-    access, accounts = Authenticator(box.catalog, SystemClock()), box.catalog.accounts
+    access, accounts = Authenticator(box.catalog.accounts, box.catalog.origins, SystemClock()), box.catalog.accounts
     access.make("raced", "inspector")
     stale, now = accounts.the("raced"), SystemClock().now()
     access.make("raced", "inspector")

@@ -17,9 +17,9 @@ import pytest
 
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError, SiteAgentError
-from agent.web.http.certificate import ensure_certificate, list_page_names
-from agent.web.http.certificate_renewal import Certificate
-from agent.web.http.options import WebOptions
+from agent.web.options import WebOptions
+from agent.website.http.certificate import ensure_certificate, list_page_names
+from agent.website.http.certificate_renewal import Certificate
 from tests.support.web_client import Served, serving
 
 NOW = datetime.now(UTC)
@@ -254,7 +254,7 @@ def test_a_given_key_with_a_pass_phrase_is_told_and_asked_for_nowhere(tmp_path: 
         check=True,
         capture_output=True,
     )
-    code = "import sys; from agent.web.http import certificate_renewal; certificate_renewal._context(sys.argv[1:])"
+    code = "import sys; from agent.website.http import certificate_renewal; certificate_renewal._context(sys.argv[1:])"
     ours, theirs = os.openpty()
     child = subprocess.run(
         [sys.executable, "-c", code, pem, key],
@@ -322,8 +322,8 @@ import socket, ssl, subprocess, sys, threading, time
 from pathlib import Path
 from agent.catalog import Catalog
 from agent.core.clock import SystemClock
-from agent.web.http import certificate_renewal
-from agent.web.http.options import WebOptions
+from agent.website.http import certificate_renewal
+from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from zoneinfo import ZoneInfo
 folder = Path(sys.argv[1])
@@ -367,7 +367,7 @@ ip link set lo up; ip addr add 10.78.0.3/32 dev lo; ip link add v0 type veth pee
 ip addr add 10.0.0.0/31 dev v0; ip addr add 172.16.5.9/12 dev v0; ip addr add 169.254.7.7/16 dev v1
 ip addr add fd00:1::5/64 dev v0 nodad; ip addr add 192.168.1.2/24 dev v1; ip addr add 192.168.1.3/24 dev v1
 mount -t proc -o subset=pid proc /proc
-exec "$0" -c "from agent.web.http.addresses import list_page_addresses; print(*list_page_addresses())"
+exec "$0" -c "from agent.website.http.addresses import list_page_addresses; print(*list_page_addresses())"
 """
 
 

@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 
 from agent.web import server
-from agent.web.http import connection_gate
-from agent.web.http.http_connection import HttpConnection
+from agent.website.http import connection_gate
+from agent.website.http.http_connection import HttpConnection
 
 BODY = 64 << 20
 

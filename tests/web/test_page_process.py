@@ -20,7 +20,7 @@ from agent.core.clock import SystemClock
 from agent.drive import Drive
 from agent.drive.journal import read_drive_journal
 from agent.drive.journal_writer import Journal
-from agent.web.http.connection_gate import FROM_ONE
+from agent.website.http.connection_gate import FROM_ONE
 from tests.support import processes
 from tests.support.daemon import Daemon, PageDaemon
 from tests.support.web_client import Browser
@@ -115,7 +115,7 @@ def test_what_it_enters_into_the_audit_reaches_the_drive_by_the_agents_journal(d
 CONFINED = """
 import os, subprocess, sys, threading
 from pathlib import Path
-from agent.web.http import landlock
+from agent.website.http import landlock
 allowed, drive = Path(sys.argv[1]), Path(sys.argv[2])
 if not landlock.confine_writes([allowed, Path("/dev")]):
     sys.exit(3)

@@ -17,7 +17,7 @@ import pytest
 from agent.core.clock import SystemClock
 from agent.core.intervals import sum_seconds
 from agent.core.model import Session
-from agent.web.http.played_time import PlayedFilm, PlayedTime
+from agent.web.played_time import PlayedFilm, PlayedTime
 from simulator.clips import make_clip, read_index
 from tests.support.clip_factory import DAY, START, make_box
 from tests.support.web_client import ID, Browser, Served, serving_box

@@ -11,9 +11,9 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.core.errors import InputError
-from agent.web.auth.access import Authenticator
-from agent.web.http import throttle as throttling
-from agent.web.http.throttle import SignInThrottle, SignInThrottled, identify_sender
+from agent.website.auth.access import Authenticator
+from agent.website.http import throttle as throttling
+from agent.website.http.throttle import SignInThrottle, SignInThrottled, identify_sender
 from tests.support.attendance_factory import ZONE, at
 from tests.support.clocks import HandClock
 
@@ -34,7 +34,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 @pytest.fixture
 def access(catalog: Catalog, clock: HandClock) -> Authenticator:
-    return Authenticator(catalog, clock)
+    return Authenticator(catalog.accounts, catalog.origins, clock)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from agent.core.clock import SystemClock
 from agent.core.model import Session
 from agent.core.sign_in import SignInCount, find_differences
-from agent.web.http.form_input import parse_multipart
+from agent.website.http.form_input import parse_multipart
 from tests.support.clip_factory import DAY
 from tests.support.web_client import HALF, ID, Browser, Served, serving
 

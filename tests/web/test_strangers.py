@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.web.auth import refusal_log
-from agent.web.http import throttle
-from agent.web.http.throttle import BURST, FREE_TRIES, NAME_TRIES, SignInThrottle, SignInThrottled, identify_sender
+from agent.website.auth import refusal_log
+from agent.website.http import throttle
+from agent.website.http.throttle import BURST, FREE_TRIES, NAME_TRIES, SignInThrottle, SignInThrottled, identify_sender
 from tests.support.clocks import HandClock
 from tests.support.drive_factory import at
 from tests.support.web_client import Served, serving
@@ -182,7 +182,7 @@ def test_a_header_that_is_no_url_is_another_site_and_no_fault_of_the_page(
 def test_an_hour_that_is_over_tells_what_it_held_back_and_the_next_has_rows_again(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
         clock, catalog = HandClock(at("09:00")), served.box.catalog
-        limits = refusal_log.Refusals(catalog, clock)
+        limits = refusal_log.Refusals(catalog.audit, clock, catalog.zone)
         before = len(catalog.audit.recent(10_000))
         for number in itertools.count():
             if number == 500:

@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent.catalog.accounts import Role, SignedInUser
+from agent.catalog.accounts import Role
 from agent.contract.arguments import Arguments
 from agent.contract.requests import Invalid, validate
-from agent.web.http import problems
-from agent.web.http.problems import ApiProblem
-from agent.web.http.ranges import matches
+from agent.core.account_model import SignedInUser
 from agent.web.site import PageVisit, Site
+from agent.website.http import problems
+from agent.website.http.problems import ApiProblem
+from agent.website.http.ranges import matches
 
 BASE = "/api/v1"
 _LARGEST_BODY = 64 << 10

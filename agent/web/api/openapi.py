@@ -14,7 +14,7 @@ from agent.contract import json_schema
 from agent.contract.audit import ProblemBody
 from agent.contract.json_schema import Schema
 from agent.web.api.endpoint import BASE, AnyOperation
-from agent.web.http.problems import MEDIA_TYPE
+from agent.website.http.problems import MEDIA_TYPE
 
 _ABOUT = """班级、录像、到课人数（视频估计）、片段与审计，供人社局的程序读取。令牌由 `site-agent serve --token 名称` 发放。
 

@@ -43,9 +43,9 @@ from agent.core.sign_in import SignInCount
 from agent.core.witness_text import WitnessText
 from agent.drive import class_gaps
 from agent.web.api.endpoint import BASE
-from agent.web.http.problems import ApiProblem
 from agent.web.pages import audit_report
 from agent.web.site import PageVisit
+from agent.website.http.problems import ApiProblem
 
 T = TypeVar("T")
 K = TypeVar("K", int, str)

@@ -12,10 +12,11 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agent import i18n
-from agent.catalog import AuditEntry, Catalog, deliveries
+from agent.catalog import Catalog, deliveries
 from agent.catalog.base import dump_json
 from agent.contract.audit import AuditEntryBody
 from agent.core import clock as clocks
+from agent.core.audit_chain import AuditEntry
 from agent.core.intervals import bridge_pauses, intersect_intervals, merge_intervals, sum_seconds
 from agent.core.model import JsonObject
 from agent.inspection import spot_check

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,14 +13,11 @@ from starlette.responses import Response
 from agent.attendance import figures
 from agent.core import schedule
 from agent.core.class_model import TrainingClass
-from agent.core.errors import InputError, SiteAgentError
+from agent.core.errors import SiteAgentError
 from agent.core.model import Gap, Segment, Session
 from agent.drive import class_gaps
 from agent.inspection.clip import ClipRequest
 from agent.inspection.cut import ClipSpan
-from agent.web import cookies
-from agent.web.auth.access import LONGEST_PASSWORD, normalise_name
-from agent.web.http.throttle import SignInThrottled
 from agent.web.pages import camera_names, charts, time_line, witnessed
 from agent.web.site import PageVisit
 
@@ -169,51 +165,3 @@ def _link(v: PageVisit, cls: TrainingClass, day: date, session: Session, camera:
 
 def _next_second(at: datetime) -> datetime:
     return at + timedelta(microseconds=-at.microsecond % 1_000_000)
-
-
-def show_audit(v: PageVisit) -> Response:
-    """Show who did what, the newest first."""
-    before = v.query("before")
-    trail = v.site.catalog.audit
-    v.note_once("view.audit")
-    v.settle()
-    entries = trail.recent(100, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None)
-    # verify the whole chain once at the start and when asked; else what is new
-    broken = trail.verify() if v.query("whole") else trail.verify_new()
-    return v.page("audit.html", entries=entries, broken=broken, head=trail.head())
-
-
-def show_sign_in_form(v: PageVisit) -> Response:
-    return v.page("sign_in.html", next=v.query("next"), fault="", none=not v.site.catalog.accounts.any())
-
-
-def sign_in(v: PageVisit) -> Response:
-    name, target = normalise_name(v.form.get("name", "")), v.form.get("next", "")
-    fault, status, token = v.t("web.wrong_password"), 401, None
-    try:
-        token = v.site.access.sign_in(name, v.form.get("password", "")[:LONGEST_PASSWORD], v.address)
-    except SignInThrottled as held:
-        fault, status = v.t("web.wait", seconds=math.ceil(held.wait_s)), 429
-    except InputError as error:
-        fault, status = v.t(error.key, **error.params), 403
-    if token is None:
-        v.refused("sign-in.refused", name, {"throttled": status == 429})
-        return v.page("sign_in.html", status, next=target, fault=fault, none=False)
-    v.site.catalog.audit.add(v.site.clock.now(), f"{name}@{v.address}", "sign-in")
-    return cookies.redirect_with_session(v.site.cookie, token, target, tls=v.site.options.tls)
-
-
-def sign_out(v: PageVisit) -> Response:
-    v.site.catalog.accounts.sign_out(v.request.cookies.get(v.site.cookie, ""))
-    v.note("sign-out")
-    answer = v.go("/sign-in")
-    answer.delete_cookie(v.site.cookie, path="/", secure=v.site.options.tls, httponly=True, samesite="strict")
-    return answer
-
-
-def switch_language(v: PageVisit) -> Response:
-    """Switch the language and return to the page that asked."""
-    answer = v.go(cookies.keep_own_path(v.query("back")))
-    chosen = "en" if v.request.path_params["lang"] == "en" else "zh"
-    answer.set_cookie("language", chosen, max_age=10**7, secure=v.site.options.tls, samesite="lax", path="/")
-    return answer

@@ -25,10 +25,10 @@ from agent.drive import class_gaps
 from agent.inspection import delivered_time
 from agent.inspection.clip import ClipPlan, ClipRequest
 from agent.inspection.cut import ClipSpan
-from agent.web.http.ranges import respond
 from agent.web.pages.class_pages import find_half_day, parse_clock_on_day, parse_half_day_time
 from agent.web.pages.retry_page import RetryField, show_retry
 from agent.web.site import PageVisit, Site
+from agent.website.http.ranges import respond
 
 log = logging.getLogger(__name__)
 _SPAN = re.compile(r"(\d{6})-(\d{6})\Z")

@@ -14,8 +14,8 @@ from agent.contract.arguments import Arguments
 from agent.contract.health import HealthBody
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera
-from agent.web.http import problems
 from agent.web.site import PageVisit
+from agent.website.http import problems
 
 GONE = timedelta(minutes=1)
 """The agent renews its sign of life every five seconds; without one for this long it does not run."""

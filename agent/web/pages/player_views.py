@@ -19,11 +19,11 @@ from agent.core.model import Segment
 from agent.drive import class_gaps
 from agent.inspection import evidence
 from agent.inspection.playback import MediaPart
-from agent.web.http.played_time import PlayedFilm
-from agent.web.http.ranges import matches, respond
 from agent.web.pages import camera_names, charts
 from agent.web.pages.class_pages import find_half_day
+from agent.web.played_time import PlayedFilm
 from agent.web.site import PageVisit
+from agent.website.http.ranges import matches, respond
 
 _DAY = timedelta(days=1)
 _MOST_ROWS = 1 << 62

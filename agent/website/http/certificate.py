@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.core.errors import InputError, SiteAgentError
-from agent.web.http.addresses import is_server_name, list_page_addresses, parse_address
-from agent.web.http.options import WebOptions
+from agent.website.http.addresses import is_server_name, list_page_addresses, parse_address
+from agent.website.http.options import HttpOptions
 
 Pair = tuple[Path, Path]
 _AUTHORITY_DAYS = 3650
@@ -45,7 +45,7 @@ class _Files:
         return self.folder / "page.pem", self.folder / "page.key"
 
 
-def ensure_certificate(options: WebOptions, now: datetime) -> Pair:
+def ensure_certificate(options: HttpOptions, now: datetime) -> Pair:
     """Return (certificate, key): the configured files, else the box's own, renewed where addresses changed or it expires soon.
 
     Raises SiteAgentError where it cannot be made, InputError where only one of the two files is given.

@@ -10,9 +10,10 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from agent.catalog import Catalog
 from agent.core.clock import Clock, format_local
+from agent.website.auth.stores import AuditStore
 
 HOUR_S = 3600.0
 FROM_ONE = 3
@@ -26,8 +27,9 @@ _MOST_ORIGINS = 1000
 class Refusals:
     """The limited writer; thread-safe. Call `tick` now and then to end an hour that is over."""
 
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
-        self._catalog = catalog
+    def __init__(self, audit: AuditStore, clock: Clock, zone: ZoneInfo) -> None:
+        self._audit = audit
+        self._zone = zone
         self._clock = clock
         self._lock = threading.Lock()
         self._begin(None)
@@ -55,7 +57,7 @@ class Refusals:
             if self._from is None:
                 self._begin(self._clock.now())
             self._written[key] += 1
-        self._catalog.audit.add(self._clock.now(), who, action, object_, detail)
+        self._audit.add(self._clock.now(), who, action, object_, detail)
 
     def tick(self) -> None:
         """Write how many were held back, once the hour is over."""
@@ -68,11 +70,11 @@ class Refusals:
             since, held, origins = self._from, dict(self._held), len(self._origins)
             self._begin(None)
         if since is not None and held:
-            zone, now = self._catalog.zone, self._clock.now()
+            zone, now = self._zone, self._clock.now()
             summary = {
                 "from": format_local(since, zone),
                 "to": format_local(now, zone),
                 "held": held,
                 "origins": origins,
             }
-            self._catalog.audit.add(now, "page", SUMMARY, "", summary)
+            self._audit.add(now, "page", SUMMARY, "", summary)

@@ -1,4 +1,4 @@
-"""Authentication: argon2 passwords, throttled sign-in, sessions in the catalog, a CSRF token for each."""
+"""Authentication: argon2 passwords, throttled sign-in, stored sessions, a CSRF token for each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from agent.catalog import AccountRow, Catalog
-from agent.catalog.account_changes import COMMAND_ACTOR
-from agent.catalog.accounts import ApiToken, Role, SignedInUser
+from agent.core.account_model import COMMAND_ACTOR, AccountRow, ApiToken, SignedInUser
 from agent.core.clock import Clock
 from agent.core.errors import InputError
-from agent.web.http.throttle import SignInThrottle, identify_sender
+from agent.website.auth.stores import AccountStore, OriginStore
+from agent.website.http.throttle import SignInThrottle, identify_sender
 
 LASTS = timedelta(hours=2)
 TOUCH = timedelta(minutes=5)
@@ -55,30 +54,31 @@ def check_password(account: AccountRow, old: str, new: str) -> None:
 
 
 class Authenticator:
-    """Accounts and sessions as the page uses them. Threads may share it."""
+    """Accounts and sessions as pages use them. Threads may share it."""
 
-    def __init__(self, catalog: Catalog, clock: Clock) -> None:
-        self._catalog = catalog
+    def __init__(self, accounts: AccountStore, origins: OriginStore, clock: Clock) -> None:
+        self._accounts = accounts
+        self._origins = origins
         self._clock = clock
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         # an unknown name is checked against this hash, so that it takes as long as a known one
         self._nobody = self._hasher.hash(secrets.token_hex())
-        self.throttle = SignInThrottle(clock, lambda name, where: catalog.origins.known(name, where, clock.now()))
+        self.throttle = SignInThrottle(clock, lambda name, where: origins.known(name, where, clock.now()))
 
-    def make(self, name: str, role: Role | None = None, by: str = COMMAND_ACTOR) -> str:
+    def make(self, name: str, role: str | None = None, by: str = COMMAND_ACTOR) -> str:
         """Make an account or give it a new password; return the password, which is stored nowhere else.
 
         Whoever signs in with it must choose a new one. `role` None keeps an account's role. Raises InputError.
         """
         password = generate_password()
-        self._catalog.accounts.put(name, role, self._hasher.hash(password), self._clock.now(), by)
+        self._accounts.put(name, role, self._hasher.hash(password), self._clock.now(), by)
         return password
 
-    def make_token(self, name: str, role: Role, days: int, by: str = COMMAND_ACTOR) -> tuple[str, datetime]:
+    def make_token(self, name: str, role: str, days: int, by: str = COMMAND_ACTOR) -> tuple[str, datetime]:
         """Make a token for a program; return it and its expiry. It is stored nowhere else."""
         token, now = secrets.token_urlsafe(32), self._clock.now()
         until = now + timedelta(days=days)
-        self._catalog.accounts.put_token(token, name, role, now, until, by)
+        self._accounts.put_token(token, name, role, now, until, by)
         return token, until
 
     def sign_in(self, name: str, password: str, address: str) -> str | None:
@@ -86,12 +86,12 @@ class Authenticator:
 
         Raises Throttled where the password is not checked now, InputError where the password is right and the account disabled.
         """
-        account = self._catalog.accounts.get(name)
+        account = self._accounts.get(name)
         if not self._matches(name, account, password, address) or account is None:
             return None
         if account.disabled_at is not None:
             raise InputError("accounts.you_are_disabled", name=account.name)
-        self._catalog.origins.add(name, identify_sender(address), self._clock.now())
+        self._origins.add(name, identify_sender(address), self._clock.now())
         return self._begin(account)
 
     def change_password(self, me: SignedInUser, old: str, new: str, address: str) -> str | None:
@@ -99,14 +99,14 @@ class Authenticator:
 
         Raises Throttled where the password is not checked now, InputError where the new one is not acceptable.
         """
-        account = self._catalog.accounts.the(me.name)
+        account = self._accounts.the(me.name)
         if not self._matches(me.name, account, old, address):
             return None
         check_password(account, old, new)
         hashed = self._hasher.hash(new)
-        if not self._catalog.accounts.own_password(account, hashed, self._clock.now(), f"{me.name}@{address}"):
+        if not self._accounts.own_password(account, hashed, self._clock.now(), f"{me.name}@{address}"):
             return None
-        return self._begin(self._catalog.accounts.the(me.name))
+        return self._begin(self._accounts.the(me.name))
 
     def _matches(self, name: str, account: AccountRow | None, password: str, address: str) -> bool:
         """Whether it is the account's password. Raises Throttled."""
@@ -122,21 +122,21 @@ class Authenticator:
 
     def _begin(self, account: AccountRow) -> str | None:
         token, now = secrets.token_urlsafe(32), self._clock.now()
-        begun = self._catalog.accounts.sign_in(token, account, secrets.token_urlsafe(32), now, now + LASTS)
+        begun = self._accounts.sign_in(token, account, secrets.token_urlsafe(32), now, now + LASTS)
         return token if begun else None
 
     def token(self, text: str) -> ApiToken | None:
         """Return whose API token it is, if it is still valid, and record its use."""
         now = self._clock.now()
-        found = self._catalog.accounts.token(text, now)
+        found = self._accounts.token(text, now)
         if found and (found.used_at is None or now - found.used_at > TOUCH):
-            self._catalog.accounts.token_used(text, now)
+            self._accounts.token_used(text, now)
         return found
 
     def session(self, token: str) -> SignedInUser | None:
         """Return whose session it is, if it is still valid; use prolongs it."""
         now = self._clock.now()
-        found = self._catalog.accounts.session(token, now)
+        found = self._accounts.session(token, now)
         if found and now - found.seen_at > TOUCH:
-            self._catalog.accounts.seen(token, now, now + LASTS)
+            self._accounts.seen(token, now, now + LASTS)
         return found

@@ -10,8 +10,8 @@ from pathlib import Path
 from agent import i18n
 from agent.core.clock import Clock
 from agent.core.errors import InputError, SiteAgentError
-from agent.web.http.certificate import ensure_certificate, list_page_names
-from agent.web.http.options import WebOptions
+from agent.website.http.certificate import ensure_certificate, list_page_names
+from agent.website.http.options import HttpOptions
 
 log = logging.getLogger(__name__)
 EVERY_S = 60.0
@@ -24,7 +24,7 @@ class Certificate:
     Raises SiteAgentError where it cannot be made, InputError where it cannot be used.
     """
 
-    def __init__(self, options: WebOptions, clock: Clock) -> None:
+    def __init__(self, options: HttpOptions, clock: Clock) -> None:
         self._options = options
         self._clock = clock
         self._own = not (options.certificate and options.key)

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from agent import i18n
-from agent.web.http.http_connection import HttpConnection, count_unsent
-from agent.web.http.throttle import identify_sender
+from agent.website.http.http_connection import HttpConnection, count_unsent
+from agent.website.http.throttle import identify_sender
 
 log = logging.getLogger(__name__)
 MOST = 200

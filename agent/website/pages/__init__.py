@@ -1,0 +1,1 @@
+"""Pages that both programs have: signing in, passwords, accounts, the audit."""
