@@ -18,6 +18,7 @@ from agent.program.setting_faults import BOARD_PREFIX
 from agent.program.setting_values import Host, Id, Place, Zone
 from agent.program.settings_source import load_settings
 from board.ingest.options import IngestOptions
+from board.web.options import BoardWebOptions
 
 DEFAULT_FILE = Path("/etc/site-agent-board/board.toml")
 STATE_DIR = Path("/var/lib/site-agent-board")
@@ -77,6 +78,20 @@ class RetentionSection(BoardSection):
     heartbeats_days: Annotated[int, Field(ge=7)] = 1830
 
 
+class PagesSection(BoardSection):
+    """The pages: where they listen, and their certificate.
+
+    `names` are further host names and addresses for the certificate that the board makes itself.
+    """
+
+    enabled: bool = True
+    host: Host = defaults.PAGE_HOST
+    port: Annotated[int, Field(ge=1, le=65535)] = defaults.PAGE_PORT
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    names: tuple[Host, ...] = ()
+
+
 class BoardSettings(BaseSettings):
     """Everything that can be set."""
 
@@ -98,6 +113,7 @@ class BoardSettings(BaseSettings):
     witness: WitnessSection = WitnessSection()
     enrolment: EnrolmentSection = EnrolmentSection()
     retention: RetentionSection = RetentionSection()
+    pages: PagesSection = PagesSection()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -131,6 +147,22 @@ class BoardSettings(BaseSettings):
             password=given.password.get_secret_value(),
             # a board that is away for longer than a fortnight asks for what it missed
             session_expiry_s=14 * 86400,
+        )
+
+    def make_web_options(self) -> BoardWebOptions:
+        """Return the options of the pages."""
+        given = self.pages
+        return BoardWebOptions(
+            folder=self.state_dir / "page",
+            language=self.language,
+            host=given.host,
+            port=given.port,
+            certificate=given.certificate_file,
+            key=given.key_file,
+            names=given.names,
+            county=self.county,
+            bureau=self.witness.name,
+            zone=self.zone,
         )
 
     def make_ingest_options(self) -> IngestOptions:

@@ -14,6 +14,7 @@ class AccountRow:
     """One account; `role` is one of those that the program (page or board) has.
 
     `password` is the hash. `must_change`: another person has seen the password, so the user must set a new one.
+    `institution`: whose classes alone the user sees; empty: all.
     """
 
     name: str
@@ -24,17 +25,22 @@ class AccountRow:
     used_at: datetime | None
     disabled_at: datetime | None
     must_change: bool
+    institution: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedInUser:
-    """The user of a valid login session. `csrf`: the session's CSRF token. `seen_at`: its last request."""
+    """The user of a valid login session. `csrf`: the session's CSRF token. `seen_at`: its last request.
+
+    `institution` as in AccountRow.
+    """
 
     name: str
     role: str
     csrf: str
     seen_at: datetime
     must_change: bool = False
+    institution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

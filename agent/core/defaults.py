@@ -28,4 +28,5 @@ BROKER_HOST = "localhost"
 BROKER_PORT = 8883
 HEARTBEAT_S = 60.0
 
+PAGE_HOST = "0.0.0.0"  # noqa: S104 - the page is for the bureau's intranet; TLS and sign-in guard it
 PAGE_PORT = 8443

@@ -130,7 +130,7 @@ class RetentionSettings(Section):
 
 class ServeSettings(Section):
     enabled: bool = True
-    host: str = "0.0.0.0"  # noqa: S104 - the page is for the bureau's intranet; TLS and sign-in guard it
+    host: str = defaults.PAGE_HOST
     port: Annotated[int, Field(ge=1, le=65535)] = defaults.PAGE_PORT
     certificate_file: Path | None = None
     key_file: Path | None = None

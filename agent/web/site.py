@@ -32,15 +32,24 @@ from agent.website.visit import Visit
 Handler = Callable[["PageVisit"], Response]
 _SCRIPTS = ("half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
 
+_WORDS = {
+    "no_account": "web.no_account",
+    "accounts_lead": "web.accounts_lead",
+    "role": "accounts.role.",
+    "said": "page.said.",
+}
+_STATIC = dict.fromkeys(("player.css", "looks.css"), "text/css") | dict.fromkeys(
+    (f"player/{part}.js" for part in _SCRIPTS), "text/javascript"
+)
+
 
 class Site(Website["PageVisit"]):
     """What every handler shares. `classes` are all of the box."""
 
     options: WebOptions
     package = "agent.web"
-    static = dict.fromkeys(("player.css", "looks.css"), "text/css") | dict.fromkeys(
-        (f"player/{part}.js" for part in _SCRIPTS), "text/javascript"
-    )
+    words = _WORDS
+    static = _STATIC
 
     def __init__(
         self, catalog: Catalog, clock: Clock, options: WebOptions, classes: Callable[[], list[TrainingClass]]

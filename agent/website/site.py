@@ -48,11 +48,12 @@ _SHARED_STATIC = {"site.css": "text/css", "icon.png": "image/png", "refresh.js":
 class Website(Generic[V]):
     """What every handler shares.
 
-    A program gives its stores, its roles, its static files (`static`: name to media type, in the package `package`), and
-    overrides `make_visit`, `count_open_alerts`, `cookie`, `templates`.
+    A program gives its stores, its roles, its static files (`static`: name to media type, in the package `package`), its
+    own words (`words`: name to key), and overrides `make_visit`, `count_open_alerts`, `cookie`, `templates`.
     """
 
     package = ""
+    words: Mapping[str, str] = {}
     static: Mapping[str, str] = {}
 
     def __init__(
@@ -79,6 +80,10 @@ class Website(Generic[V]):
 
     def count_open_alerts(self, me: SignedInUser | None) -> int:
         """Return how many alerts are open, for the menu. Raises SiteAgentError."""
+        raise NotImplementedError
+
+    def set_institution(self, name: str, institution: str, by: str) -> None:
+        """Set whose classes alone an account of a scoped role sees. Raises InputError."""
         raise NotImplementedError
 
     @property

@@ -55,9 +55,13 @@ class Visit:
     def t(self, key: str, /, **params: object) -> str:
         return i18n.translate_to(self.language, key, **params)
 
+    def own(self, name: str, more: str = "") -> str:
+        """Return the program's own words for what page and board say differently; `more` ends a key that varies."""
+        return self.t(self.site.words[name] + more)
+
     def say(self, error: SiteAgentError) -> str:
         """Return an error in the page's language, with the remedy in the page's terms where the command line's differ."""
-        key = choose_word(f"page.said.{error.key}", error.key)
+        key = choose_word(self.site.words["said"] + error.key, error.key)
         return " ".join(self.t(key, **error.params).split())
 
     def query(self, name: str) -> str:

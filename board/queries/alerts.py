@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Select, literal, literal_column, select, tuple_
+from sqlalchemy import Select, func, literal, literal_column, select, tuple_
 
+from board.queries.scope import is_alert_of_institution
 from board.store.database import Database
 from board.store.tables import alerts, boxes
 
@@ -11,6 +12,13 @@ from board.store.tables import alerts, boxes
 OPEN = alerts.c.state != literal_column("'cleared'")
 _COLUMNS = [column for column in alerts.c if column.name != "body"]
 _ORDER = (alerts.c.since.desc(), alerts.c.box_id.desc(), alerts.c.alert_id.desc())
+
+
+def count_open_alerts(database: Database, *, institution: str = "") -> int:
+    """Return how many alerts are open, of the county or of one institution."""
+    query = select(func.count()).select_from(alerts.join(boxes, boxes.c.id == alerts.c.box_id))
+    with database.read() as connection:
+        return connection.execute(query.where(OPEN, is_alert_of_institution(institution))).scalar() or 0
 
 
 def list_open_alerts(database: Database, limit: int = 500) -> list[dict[str, object]]:

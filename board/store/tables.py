@@ -6,6 +6,7 @@ What came from a box is kept as it came (`body`); the columns beside it are what
 
 from __future__ import annotations
 
+from board.store.account_tables import accounts, audit, origins, sessions, tokens
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
 from board.store.figure_tables import (
@@ -22,9 +23,11 @@ from board.store.figure_tables import (
 )
 
 __all__ = [
+    "accounts",
     "alarms",
     "alerts",
     "attendance",
+    "audit",
     "boxes",
     "cameras",
     "class_boxes",
@@ -38,7 +41,10 @@ __all__ = [
     "identities",
     "logs",
     "metadata",
+    "origins",
     "readiness",
     "segments",
+    "sessions",
     "statements",
+    "tokens",
 ]

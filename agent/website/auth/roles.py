@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RoleRules:
-    """`all` in the order in which pages offer them; `may_manage(role, other)`; `auditors` read the audit."""
+    """`all` in the order in which pages offer them; `may_manage(role, other)`; `auditors` read the audit.
+
+    Accounts of the roles `scoped` see the classes of one institution alone.
+    """
 
     all: tuple[str, ...]
     may_manage: Callable[[str, str], bool]
     auditors: tuple[str, ...]
+    scoped: tuple[str, ...] = ()
 
     @property
     def managers(self) -> tuple[str, ...]:

@@ -59,7 +59,10 @@ def create_account(v: Visit) -> Response:
     """Make an account; its password is shown on the answer and stored nowhere else."""
     try:
         name, role = _new(v)
-        return _list(v, made=name, password=v.site.access.make(name, role, v.who))
+        password = v.site.access.make(name, role, v.who)
+        if role in v.site.roles.scoped:
+            v.site.set_institution(name, _find_institution(v), v.who)
+        return _list(v, made=name, password=password)
     except InputError as error:
         return _refused(v, error)
 
@@ -97,7 +100,17 @@ def _new(v: Visit) -> tuple[str, str]:
     name = check_account_name(v.form.get("name", ""))
     if v.site.accounts.get(name):
         raise InputError("accounts.exists", name=name)
+    if role in v.site.roles.scoped:
+        _find_institution(v)
     return name, role
+
+
+def _find_institution(v: Visit) -> str:
+    """Read the institution from the form. Raises InputError where there is none."""
+    found = v.form.get("institution", "").strip()[:200]
+    if not found:
+        raise InputError("accounts.no_institution")
+    return found
 
 
 def _theirs(v: Visit) -> AccountRow:

@@ -1,0 +1,19 @@
+"""Options of the board's pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from agent.core import defaults
+from agent.website.http.options import HttpOptions
+
+
+@dataclass(frozen=True, slots=True)
+class BoardWebOptions(HttpOptions):
+    """Options of the board's pages; those of its server in `HttpOptions`. `bureau` names it at the top of each page."""
+
+    county: str = ""
+    bureau: str = ""
+    zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)
+    port: int = field(default=defaults.PAGE_PORT, kw_only=True)

@@ -1,0 +1,80 @@
+"""What all pages of the board share: the site and one visit."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cached_property
+
+import jinja2
+from starlette.requests import Request
+
+from agent.core.account_model import SignedInUser
+from agent.core.clock import Clock
+from agent.website import cookies
+from agent.website.http.form_input import Form
+from agent.website.site import Website
+from agent.website.templating import build_environment
+from agent.website.visit import Visit
+from board.accounts.accounts import BoardAccounts
+from board.accounts.audit import BoardAudit
+from board.accounts.origins import BoardOrigins
+from board.accounts.roles import ROLES
+from board.queries.alerts import count_open_alerts
+from board.store.database import Database
+from board.store.facts import read_fact, write_fact
+from board.web.options import BoardWebOptions
+
+_WORDS = {
+    "no_account": "board.no_account",
+    "accounts_lead": "board.accounts_lead",
+    "role": "board.role.",
+    "said": "board.said.",
+}
+_STATIC = {"board.css": "text/css", "board.js": "text/javascript"}
+
+
+class BoardSite(Website["BoardVisit"]):
+    """What every handler of the board shares."""
+
+    options: BoardWebOptions
+    package = "board.web"
+    words = _WORDS
+    static = _STATIC
+
+    def __init__(self, database: Database, clock: Clock, options: BoardWebOptions) -> None:
+        audit = BoardAudit(database)
+        self.people = BoardAccounts(database, audit)
+        super().__init__(options, clock, options.zone, ROLES, (self.people, BoardOrigins(database), audit))
+        self.database = database
+
+    def make_visit(self, request: Request, form: Form, me: SignedInUser | None) -> BoardVisit:
+        return BoardVisit(self, request, form, me)
+
+    def count_open_alerts(self, me: SignedInUser | None) -> int:
+        return count_open_alerts(self.database, institution=me.institution if me else "")
+
+    def set_institution(self, name: str, institution: str, by: str) -> None:
+        self.people.set_institution(name, institution, self.clock.now(), by)
+
+    @cached_property
+    def cookie(self) -> str:
+        """The session cookie's name, kept over restarts."""
+        own = read_fact(self.database, "page_cookie")
+        if own is None:
+            write_fact(self.database, "page_cookie", own := secrets.token_hex(8))
+        return cookies.build_cookie_name(f"{own}\n{self.options.county}\n{self.options.port}", tls=self.options.tls)
+
+    @cached_property
+    def templates(self) -> jinja2.Environment:
+        return build_environment("board.web")
+
+
+class BoardVisit(Visit):
+    """One request to the board, and its caller."""
+
+    site: BoardSite
+
+    @property
+    def institution(self) -> str:
+        """Return whose classes alone the caller may see; empty: the whole county's."""
+        return self.user.institution

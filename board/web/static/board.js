@@ -1,0 +1,2 @@
+// Scripts of the board: none is needed to use it.
+"use strict";
