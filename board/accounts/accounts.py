@@ -39,13 +39,13 @@ class BoardAccounts:
                 _refuse_alike(connection, name)
                 values |= {"name": name, "created_at": format_utc(at), "created_by": by}
                 connection.execute(insert(accounts).values(**values))
-                self._audit.add_in(connection, at, by, "account.made", name, {"role": given})
+                self._audit.add_in(connection, at, by, "account", name, {"act": "made", "role": given})
             else:
                 _keep_a_clerk(connection, known, given)
                 connection.execute(update(accounts).where(accounts.c.name == name).values(**values))
                 connection.execute(delete(sessions).where(sessions.c.name == name))
-                action = "account.reset" if given == known.role else "account.role"
-                self._audit.add_in(connection, at, by, action, name, {"role": given})
+                act = "reset" if given == known.role else "role"
+                self._audit.add_in(connection, at, by, "account", name, {"act": act, "role": given})
             return _get(connection, name)
 
     def set_institution(self, name: str, institution: str, at: datetime, by: str) -> None:
@@ -53,7 +53,7 @@ class BoardAccounts:
         with self._database.write() as connection:
             _get(connection, name)
             connection.execute(update(accounts).where(accounts.c.name == name).values(institution=institution))
-            self._audit.add_in(connection, at, by, "account.institution", name, {"institution": institution})
+            self._audit.add_in(connection, at, by, "account", name, {"institution": institution})
 
     def get(self, name: str) -> AccountRow | None:
         """Return an account; None where there is none of this name."""
@@ -103,7 +103,7 @@ class BoardAccounts:
             ).rowcount
             if done:
                 connection.execute(delete(sessions).where(sessions.c.name == account.name))
-                self._audit.add_in(connection, at, by, "account.password", account.name)
+                self._audit.add_in(connection, at, by, "password", account.name)
             return bool(done)
 
     def sign_in(self, token: str, account: AccountRow, csrf: str, now: datetime, until: datetime) -> bool:

@@ -58,7 +58,7 @@ def _make(args: argparse.Namespace, database: Database, accounts: BoardAccounts,
     role = accounts.the(name).role
     if not common.emit(args, {"account": name, "role": role, "password": password}):
         said = i18n.translate(
-            "board.account_made", name=name, role=i18n.translate(f"board.role.{role}"), password=password
+            "board.person_made", name=name, role=i18n.translate(f"board.role.{role}"), password=password
         )
         sys.stdout.write(said + "\n")
     return 0

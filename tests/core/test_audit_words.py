@@ -11,9 +11,10 @@ from tests.support.paths import ROOT
 def test_every_action_has_words() -> None:
     known = i18n.load_catalogue()
     found = set()
-    for path in (ROOT / "agent" / "web").rglob("*.py"):
-        found |= set(
-            re.findall(r'(?:note|note_once|refused)\(\s*"([a-z][a-z0-9._-]+)"', path.read_text(encoding="utf-8"))
-        )
+    folders = [ROOT / "agent" / "web", ROOT / "agent" / "website", ROOT / "board"]
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r'(?:note|note_once|refused)\(\s*"([a-z][a-z0-9._-]+)"', text))
+        found |= set(re.findall(r'_audit\.add_in\(\w+, \w+, \w+, "([a-z][a-z0-9._-]+)"', text))
     assert len(found) > 30
     assert [action for action in sorted(found) if f"audit.action.{action}" not in known] == []
