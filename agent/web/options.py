@@ -23,7 +23,6 @@ class WebOptions(HttpOptions):
     key_dir: Path | None = None
     box: str = ""
     institution: str = ""
-    port: int = field(default=defaults.PAGE_PORT, kw_only=True)
     rules: JudgementRules = field(default_factory=JudgementRules)
     sign_in_share: float = defaults.SIGN_IN_SHARE
     reserved: ReservedIds = field(default_factory=ReservedIds)

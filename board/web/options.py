@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
-from agent.core import defaults
 from agent.website.http.options import HttpOptions
 
 
@@ -16,4 +15,3 @@ class BoardWebOptions(HttpOptions):
     county: str = ""
     bureau: str = ""
     zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)
-    port: int = field(default=defaults.PAGE_PORT, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from agent.web import server
+from agent.website import server
 from agent.website.http import connection_gate
 from agent.website.http.http_connection import HttpConnection
 

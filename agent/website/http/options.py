@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
+
+from agent.core import defaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,11 @@ class HttpOptions:
     """
 
     folder: Path
-    language: Literal["zh", "en"] = field(default="zh", kw_only=True)
-    host: str = field(kw_only=True)
-    port: int = field(kw_only=True)
-    tls: bool = field(default=True, kw_only=True)
-    certificate: Path | None = field(default=None, kw_only=True)
-    key: Path | None = field(default=None, kw_only=True)
-    names: tuple[str, ...] = field(default=(), kw_only=True)
+    _: KW_ONLY
+    language: Literal["zh", "en"] = "zh"
+    host: str
+    port: int = defaults.PAGE_PORT
+    tls: bool = True
+    certificate: Path | None = None
+    key: Path | None = None
+    names: tuple[str, ...] = ()
