@@ -87,7 +87,8 @@ class Drives:
         """Update columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
         with self._store.write() as db:
             given = {k: clocks.format_utc(v) if isinstance(v, datetime) else v for k, v in values.items()}
-            db.table("drives").update(drive_id, given)
+            pairs = ", ".join(f"{name} = :{name}" for name in given)
+            db.execute(f"update drives set {pairs} where drive_id = :of", {**given, "of": drive_id})  # noqa: S608 - columns
 
     def get(self, drive_id: str) -> DriveRow | None:
         row = self._store.row("select * from drives where drive_id = ?", [drive_id])
