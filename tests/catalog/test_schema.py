@@ -153,3 +153,16 @@ def test_the_audit_cannot_be_replaced_either(tmp_path: Path) -> None:
             db.execute(
                 "insert or replace into audit select id, at, 'other', action, object, detail, previous, hash from audit"
             )
+
+
+def test_a_process_that_loaded_all_imports_nothing_later(tmp_path: Path) -> None:
+    """Its descriptors may run out, and then an import fails as if the module were missing."""
+    code = (
+        "import sys; from pathlib import Path; from zoneinfo import ZoneInfo; from agent.catalog import Catalog\n"
+        "catalog = Catalog(Path(sys.argv[1]), ZoneInfo('UTC')); before = set(sys.modules); catalog.load_all()\n"
+        "groups = [name for name in dir(Catalog) if type(vars(Catalog).get(name)).__name__ == 'cached_property']\n"
+        "loaded = set(sys.modules); [getattr(catalog, name) for name in groups]\n"
+        "print(len(groups) > 20, len(loaded - before) > 10, set(sys.modules) == loaded)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "c.db")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout == "True True True\n"

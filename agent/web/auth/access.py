@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from agent.catalog import AccountRow, Catalog
+from agent.catalog import Catalog
 from agent.catalog.account_changes import COMMAND_ACTOR
-from agent.catalog.accounts import ApiToken, Role, SignedInUser
+from agent.catalog.accounts import AccountRow, ApiToken, Role, SignedInUser
 from agent.core.clock import Clock
 from agent.core.errors import InputError
 from agent.web.http.throttle import SignInThrottle, identify_sender

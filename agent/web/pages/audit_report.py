@@ -12,7 +12,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agent import i18n
-from agent.catalog import AuditEntry, Catalog, deliveries
+from agent.catalog import Catalog, deliveries
+from agent.catalog.audit import AuditEntry
 from agent.catalog.base import dump_json
 from agent.contract.audit import AuditEntryBody
 from agent.core import clock as clocks
