@@ -65,7 +65,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     try:
         return build_parser(arguments).parse_args(arguments)
     finally:
-        gc.freeze()
         gc.enable()
 
 
