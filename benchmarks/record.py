@@ -33,7 +33,7 @@ from pathlib import Path
 import psutil
 
 from agent.core.clock import SystemClock
-from agent.drive import init_drive
+from agent.drive.creation import init_drive
 from benchmarks.support.results import add_json_option, write_result
 from simulator.clips import make_clip
 from simulator.rtsp import RtspServer

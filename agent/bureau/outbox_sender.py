@@ -17,7 +17,8 @@ from datetime import timedelta
 
 from agent.bureau.options import BureauOptions
 from agent.bureau.suspects import SentMessage, SuspectMessages
-from agent.catalog import Catalog, OutboxMessage
+from agent.catalog import Catalog
+from agent.catalog.outbox import OutboxMessage
 from agent.contract.envelope import TELL_REPLAYED, wrap
 from agent.core.clock import Clock
 from agent.core.errors import BureauError

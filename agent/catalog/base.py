@@ -12,9 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent.catalog import new_catalog
 from agent.catalog.disk_reserve import DiskReserve
-from agent.catalog.schema import migrations
-from agent.catalog.sqlite_library import Database
 from agent.core import clock as clocks
 from agent.core.errors import CatalogBlocked, CatalogError
 
@@ -45,13 +44,13 @@ class CatalogStore:
         self.path = path
         self.lock = threading.RLock()
         try:
-            connection = sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            # plugins of sqlite-utils, which anybody may have installed, have no business in the evidence
-            self.db = Database(connection, execute_plugins=False)
+            self.db = sqlite3.connect(path, timeout=_PATIENCE_S, check_same_thread=False, isolation_level=None)
+            self.db.row_factory = sqlite3.Row
+            # a row that `insert or replace` takes away is a deletion to triggers too: the audit refuses it
+            self.db.execute("pragma recursive_triggers = on")
             self._enable_wal()
             # a segment's finished row must survive a power cut; with WAL, `synchronous = normal` may lose it
-            connection.execute("pragma synchronous = full")
+            self.db.execute("pragma synchronous = full")
             self._migrate()
         except sqlite3.Error as error:
             raise _convert_error(error, path) from error
@@ -65,7 +64,8 @@ class CatalogStore:
         end = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                self.db.enable_wal()
+                if self.db.execute("pragma journal_mode").fetchone()[0] != "wal":
+                    self.db.execute("pragma journal_mode = wal")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                     raise
@@ -74,19 +74,25 @@ class CatalogStore:
                 return
 
     def _migrate(self) -> None:
-        """Apply pending migrations, one process at a time.
+        """Create the tables, or apply pending migrations, one process at a time.
 
         Of two processes that start together (agent and page, after an upgrade), the second would otherwise fail on the
         tables that the first has created, and report a damaged database.
         """
-        if not migrations.pending(self.db):
+        if not new_catalog.list_pending(self.db):
             return
-        self.db.conn.execute("begin immediate")
+        self.db.execute("begin immediate")
         try:
-            migrations.apply(self.db)
-            self.db.conn.execute("commit")
+            if new_catalog.is_empty(self.db):
+                new_catalog.create_tables(self.db)
+            else:
+                # imported here: it brings sqlite-utils, which only a catalog of an earlier version needs
+                from agent.catalog import schema
+
+                schema.apply_pending(self.db)
+            self.db.execute("commit")
         finally:
-            self.db.conn.rollback()  # has no effect after a commit
+            self.db.rollback()  # has no effect after a commit
 
     def close(self) -> None:
         with self.lock:
@@ -96,7 +102,7 @@ class CatalogStore:
         """Keep the write-ahead log short (`on`) while the disk is nearly full, so that the log need not grow."""
         with self.lock:
             pages = _SHORT_LOG if on else _USUAL_LOG
-            self.db.conn.execute(f"pragma wal_autocheckpoint = {pages}")
+            self.db.execute(f"pragma wal_autocheckpoint = {pages}")
 
     def check(self, *, thorough: bool = False) -> list[str]:
         """Return the faults that SQLite finds in the file, empty if it is sound.
@@ -109,13 +115,13 @@ class CatalogStore:
     def damage(self) -> str | None:
         """Return the first fault that SQLite finds in the file's pages, or None."""
         try:
-            found = [str(row[0]) for row in self.db.conn.execute("pragma quick_check(1)")]
+            found = [str(row[0]) for row in self.db.execute("pragma quick_check(1)")]
         except sqlite3.DatabaseError as error:
             return str(error)
         return None if found == ["ok"] else found[0]
 
     @contextmanager
-    def write(self) -> Iterator[Database]:
+    def write(self) -> Iterator[sqlite3.Connection]:
         """Run a transaction; nested calls join the outer one.
 
         The write lock is taken at the start (`begin immediate`): a transaction that reads first and then writes fails
@@ -123,24 +129,38 @@ class CatalogStore:
         """
         with self.lock:
             try:
-                if not self.db.conn.in_transaction:
-                    self.db.conn.execute("begin immediate")
+                if self.db.in_transaction:
+                    with self._nest():
+                        yield self.db
+                else:
+                    self.db.execute("begin immediate")
                     try:
                         yield self.db
-                        self.db.conn.execute("commit")
+                        self.db.execute("commit")
                     finally:
-                        self.db.conn.rollback()  # has no effect after a commit
-                else:
-                    with self.db.atomic():
-                        yield self.db
+                        self.db.rollback()  # has no effect after a commit
             except sqlite3.OperationalError as error:
                 raise _convert_error(error, self.path) from error
+
+    @contextmanager
+    def _nest(self) -> Iterator[None]:
+        """Undo what is done inside, and nothing more, where it raises."""
+        self.db.execute("savepoint inner_write")  # savepoints of one name nest
+        try:
+            yield
+        except BaseException:
+            # an error may have ended the whole transaction, savepoints included
+            if self.db.in_transaction:
+                self.db.execute("rollback to inner_write")
+                self.db.execute("release inner_write")
+            raise
+        self.db.execute("release inner_write")
 
     def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         """Run a query and return all its rows."""
         with self.lock:
             try:
-                return [dict(row) for row in self.db.conn.execute(sql, parameters)]
+                return [dict(row) for row in self.db.execute(sql, parameters)]
             except sqlite3.DatabaseError as error:
                 raise _convert_error(error, self.path) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.catalog.drives import Facts
+from agent.catalog.facts import Facts
 
 
 def make_calibration_key(camera_id: str) -> str:

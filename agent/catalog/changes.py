@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from datetime import date
 
 from agent.catalog.base import CatalogStore, Row
-from agent.catalog.schema import JOURNALED
 from agent.catalog.statements import to_statement
 from agent.core import clock as clocks
 from agent.core.alert_model import AlertKind
 from agent.core.errors import CatalogError
 from agent.core.model import Session
 from agent.core.sign_in import MOST_SIGNED
+
+JOURNALED = (
+    "drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit", "places", "statements",
+    "sign_ins",
+)  # fmt: skip
+"""Tables with triggers for the log; they can be rebuilt from the drives. The rest is only in the state folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def restore_from_copy(store: CatalogStore, file: Path) -> int:
     Raises CatalogError.
     """
     with store.lock:
-        connection = store.db.conn
+        connection = store.db
         try:
             connection.execute("attach ? as old", [os.fspath(file)])
             try:

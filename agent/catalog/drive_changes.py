@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from agent.catalog.base import dump_json
-from agent.catalog.drives import Facts
+from agent.catalog.facts import Facts
 from agent.core import clock as clocks
 from agent.core.drive_change import STATES, DriveChange
 

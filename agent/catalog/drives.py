@@ -1,4 +1,4 @@
-"""Drives that were used in this box, the chain of closed half-days, and small named facts."""
+"""Drives that were used in this box, and the chain of closed half-days."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ class Drives:
         """Update columns (state, handed_over_at, handed_over_to, last_head, stopped_at, stopped_reason)."""
         with self._store.write() as db:
             given = {k: clocks.format_utc(v) if isinstance(v, datetime) else v for k, v in values.items()}
-            db.table("drives").update(drive_id, given)
+            pairs = ", ".join(f"{name} = :{name}" for name in given)
+            db.execute(f"update drives set {pairs} where drive_id = :of", {**given, "of": drive_id})  # noqa: S608 - columns
 
     def get(self, drive_id: str) -> DriveRow | None:
         row = self._store.row("select * from drives where drive_id = ?", [drive_id])
@@ -145,27 +146,6 @@ class Chain:
 
     def all(self) -> list[ChainLink]:
         return [_to_link(row) for row in self._store.rows("select * from chain order by closed_at")]
-
-
-class Facts:
-    """Table `facts`: small named values that survive a restart (boot ID, offsets, counters)."""
-
-    def __init__(self, store: CatalogStore) -> None:
-        self._store = store
-
-    def get(self, name: str) -> str | None:
-        row = self._store.row("select value from facts where name = ?", [name])
-        return str(row["value"]) if row else None
-
-    def forget(self, name: str) -> None:
-        with self._store.write() as db:
-            db.execute("delete from facts where name = ?", [name])
-
-    def put(self, name: str, value: str) -> None:
-        with self._store.write() as db:
-            db.execute(
-                "insert into facts values (?, ?) on conflict (name) do update set value = excluded.value", [name, value]
-            )
 
 
 def _to_drive(row: Row) -> DriveRow:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from agent.catalog.base import dump_json
-from agent.catalog.drives import Facts
+from agent.catalog.facts import Facts
 from agent.core import clock as clocks
 from agent.i18n import Language
 

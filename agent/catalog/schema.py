@@ -1,14 +1,23 @@
 """The database schema and its migrations.
 
 Times are `clocks.stamp` texts (UTC, fixed width), so text order is time order. The database records migrations by function
-name: never rename, edit or reorder a released one.
+name: never rename, edit or reorder a released one. After a new one, `scripts/schema` writes `schema.sql`, from which new
+catalogs are made.
 """
 
 from __future__ import annotations
 
+import sqlite3
+
 from agent.catalog.sqlite_library import Database, Migrations
 
 migrations = Migrations("site-agent")
+
+
+def apply_pending(connection: sqlite3.Connection) -> None:
+    """Apply the migrations that the catalog lacks."""
+    # plugins of sqlite-utils, which anybody may have installed, have no business in the evidence
+    migrations.apply(Database(connection, execute_plugins=False))
 
 
 @migrations()
@@ -98,8 +107,6 @@ def m002_changes(db: Database) -> None:
 
 
 _JOURNALED_FIRST = ("drives", "classes", "segments", "looks", "attendance", "alerts", "events", "chain", "audit")
-# tables that can be rebuilt from the drives; the rest (cameras, outbox, facts, accounts) is only in the state folder
-JOURNALED = (*_JOURNALED_FIRST, "places", "statements", "sign_ins")
 
 
 @migrations()

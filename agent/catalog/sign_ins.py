@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from agent.catalog.base import CatalogStore, Row, dump_json
-from agent.catalog.drives import Facts
+from agent.catalog.facts import Facts
 from agent.core import clock as clocks
 from agent.core.model import Session
 from agent.core.sign_in import SignInCount

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from agent.catalog.base import dump_json
-from agent.catalog.drives import Facts
 from agent.catalog.events import Events
+from agent.catalog.facts import Facts
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
 from collections.abc import Mapping
@@ -95,6 +94,9 @@ def open_drive(root: Path) -> Drive:
 
 def identify_user() -> str:
     """Return the user who runs the command, for audit and clips."""
+    # imported here: it brings the terminal's modules, and most commands need no name
+    import getpass
+
     return f"shell:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 

@@ -32,7 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         ("rebuild", _rebuild),
     ):
         part = parts.add_parser(name, help=i18n.translate(f"drive.help_{name}"))
-        part.add_argument("dir", type=Path, metavar="DIR", help=i18n.translate("drive.help_dir"))
+        part.add_argument("dir", type=Path, metavar="DIR", help=i18n.translate("help.drive_dir"))
         part.set_defaults(run=run)
         _options(name, part)
     drive_change.add_change(parts)

@@ -42,7 +42,7 @@ _ZONE = ZoneInfo("Asia/Shanghai")
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("record", help=i18n.translate("help.record"))
     parser.add_argument("url", nargs="+", metavar="URL", help=i18n.translate("help.url"))
-    parser.add_argument("--drive", type=Path, required=True, metavar="DIR", help=i18n.translate("drive.help_dir"))
+    parser.add_argument("--drive", type=Path, required=True, metavar="DIR", help=i18n.translate("help.drive_dir"))
     parser.add_argument(
         "--seconds", type=float, required=True, metavar="N", help=i18n.translate("recording.help_seconds")
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from agent.catalog import Catalog, StoredPlace
+from agent.catalog import Catalog
+from agent.catalog.places import StoredPlace
 from agent.core.model import Look
 from agent.counting.hand_marks import find_thing_start, list_boxes
 from agent.counting.stillness import cut_crop, make_detail_plane

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from agent.catalog import Catalog, StoredPlace
+from agent.catalog import Catalog
+from agent.catalog.places import StoredPlace
 from agent.core import clock as clocks
 from agent.core.model import PlaceSighting
 from agent.counting import liveness

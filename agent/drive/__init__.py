@@ -3,7 +3,6 @@
 docs/reference/storage.md has the format.
 """
 
-from agent.drive.creation import init_drive
 from agent.drive.identity import Drive
 
-__all__ = ["Drive", "init_drive"]
+__all__ = ["Drive"]

@@ -13,7 +13,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from agent import i18n
-from agent.catalog import Catalog, ChainLink
+from agent.catalog import Catalog
+from agent.catalog.drives import ChainLink
 from agent.catalog.outbox import IDLE_JOURNAL
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from agent.catalog import Catalog, ChainLink
+from agent.catalog import Catalog
 from agent.catalog.changes import RowChange
+from agent.catalog.drives import ChainLink
 from agent.core.errors import DriveError
 from agent.core.statement_model import LogPosition
 from agent.drive import chain, durable, files, journal, keys, layout, sums

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Literal, cast
 
 Language = Literal["zh", "en"]
+_FOLDER = Path(__file__).parent
 _current: Language = "zh"
 
 
@@ -29,7 +30,7 @@ def get_language() -> Language:
 @cache
 def _load_stage(name: str) -> dict[str, dict[str, str]]:
     """Return the content of `<name>.toml`; empty where there is no such file."""
-    file = resources.files(__name__) / f"{name}.toml"
+    file = _FOLDER / f"{name}.toml"
     return cast(dict[str, dict[str, str]], tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
@@ -37,13 +38,10 @@ def _load_stage(name: str) -> dict[str, dict[str, str]]:
 def load_catalogue() -> dict[str, dict[str, str]]:
     """All entries: key -> {"zh": …, "en": …}. Raises ValueError where two files hold one key."""
     entries: dict[str, dict[str, str]] = {}
-    for item in sorted(resources.files(__name__).iterdir(), key=lambda i: i.name):
-        name, _, ending = item.name.rpartition(".")
-        if ending != "toml":
-            continue
-        for key, entry in _load_stage(name).items():
+    for file in sorted(_FOLDER.glob("*.toml")):
+        for key, entry in _load_stage(file.stem).items():
             if key in entries:
-                raise ValueError(f"{item.name}: {key} stands twice in the catalogue of words")
+                raise ValueError(f"{file.name}: {key} stands twice in the catalogue of words")
             entries[key] = entry
     return entries
 

@@ -10,18 +10,18 @@ from typing import NoReturn
 from agent import i18n
 from agent.program.console import print_message
 
-# messages of argparse (Python 3.11 to 3.13) and the words that say the same
+# messages of argparse (Python 3.11 to 3.13) and the words that say the same; compiled when there is one to translate
 _MESSAGES = (
-    (re.compile(r"the following arguments are required: (?P<names>.*)"), "commands.usage_required"),
-    (re.compile(r"unrecognized arguments: (?P<names>.*)"), "commands.usage_unknown"),
+    (r"the following arguments are required: (?P<names>.*)", "commands.usage_required"),
+    (r"unrecognized arguments: (?P<names>.*)", "commands.usage_unknown"),
     (
-        re.compile(r"argument (?P<name>.*?): invalid choice: (?P<value>.*?) \(choose from (?P<known>.*)\)"),
+        r"argument (?P<name>.*?): invalid choice: (?P<value>.*?) \(choose from (?P<known>.*)\)",
         "commands.usage_choice",
     ),
-    (re.compile(r"argument (?P<name>.*?): expected .*"), "commands.usage_value"),
-    (re.compile(r"argument (?P<name>.*?): invalid .*?value: (?P<value>.*)"), "commands.usage_type"),
-    (re.compile(r"argument (?P<name>.*?): not allowed with argument (?P<other>.*)"), "commands.usage_together"),
-    (re.compile(r"one of the arguments (?P<names>.*) is required"), "commands.usage_one_of"),
+    (r"argument (?P<name>.*?): expected .*", "commands.usage_value"),
+    (r"argument (?P<name>.*?): invalid .*?value: (?P<value>.*)", "commands.usage_type"),
+    (r"argument (?P<name>.*?): not allowed with argument (?P<other>.*)", "commands.usage_together"),
+    (r"one of the arguments (?P<names>.*) is required", "commands.usage_one_of"),
 )
 
 
@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 def translate_message(message: str) -> str:
     """Translate a message of argparse; one that is not known stays as it is."""
     for pattern, key in _MESSAGES:
-        if found := pattern.fullmatch(message):
+        if found := re.fullmatch(pattern, message):
             return i18n.translate(key, **found.groupdict())
     return message
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 
@@ -32,9 +33,15 @@ class PictureTemplate:
 
 
 def open_template(picture: PictureFormat, access_unit: bytes) -> PictureTemplate | None:
-    """Return a template for streams like this access unit (with start codes); None where FFmpeg cannot make sense of it."""
+    """Return a template for streams like this access unit (with start codes); None where FFmpeg cannot make sense of it.
+
+    Size, aspect ratio and colours are not in it: whoever uses it takes them from `picture`.
+    """
     try:
-        container = av.open(io.BytesIO(picture.extradata + access_unit), "r", format=picture.codec)
+        data = io.BytesIO(picture.extradata + access_unit)
+        # decoding the picture would take 13 ms, to learn what `picture` says already
+        options: list[Any] = [{"skip_frame": "all"}]
+        container = av.open(data, "r", format=picture.codec, stream_options=options)
     except av.FFmpegError:
         return None
     if not container.streams.video:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 from av.stream import Stream
+from av.video.reformatter import ColorRange
 
 from agent import i18n
 from agent.core.errors import DriveError, Shortage
@@ -25,6 +26,7 @@ from agent.mp4.repair import find_whole_end, truncate_to_whole
 from agent.recording.picture_template import PictureTemplate
 from agent.recording.sound import Sound
 from agent.rtsp.media_unit import MediaUnit
+from agent.rtsp.payload.picture_format import PictureFormat
 
 log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
@@ -116,8 +118,7 @@ class SegmentWriter:
         )
         self._video = self._container.add_stream_from_template(tracks.template.stream)
         context = self._video.codec_context
-        context.extradata = picture.extradata
-        context.width, context.height = picture.width, picture.height
+        _describe(context, picture)
         context.framerate = Fraction(0)  # otherwise FFmpeg makes up a duration where there is none: see `unseen`
         if picture.codec == "hevc":
             # browsers and Windows play H.265 in MP4 under this name only
@@ -257,6 +258,17 @@ class SegmentWriter:
     def _error(self, error: OSError | av.FFmpegError) -> DriveError | Shortage:
         plain = OSError(error.errno or errno.EIO, error.strerror or str(error))
         return to_drive_error(plain, self.drive.root)
+
+
+def _describe(context: av.VideoCodecContext, picture: PictureFormat) -> None:
+    """Put into `context` what the file's header says of the pictures."""
+    look = picture.look
+    context.extradata = picture.extradata
+    context.width, context.height = picture.width, picture.height
+    context.sample_aspect_ratio = Fraction(*look.aspect)
+    context.color_primaries, context.color_trc, context.colorspace = look.primaries, look.transfer, look.matrix
+    if look.full_range is not None:
+        context.color_range = ColorRange.JPEG if look.full_range else ColorRange.MPEG
 
 
 def check_space(drive: Drive, reserve: int) -> None:

@@ -64,6 +64,7 @@ class App:
         self._settings = settings
         self._file = file
         self._catalog = catalog
+        catalog.load_all()
         self._clock = the_clock or SystemClock()
         self._book = wiring.ClassBook(catalog)
         self._plans = wiring.CameraPlans(settings, catalog, self._clock, self._book)

@@ -58,6 +58,7 @@ class PageProcess:
         if catalog is None:
             return 0
         which = self._identity()
+        catalog.load_all()
         page = PageServer(catalog, self._clock, build_page_options(self._settings), ClassBook(catalog).all)
         self._confine()
         thread = threading.Thread(target=self._serve, args=(page, stop), name="page", daemon=True)

@@ -23,7 +23,8 @@ from agent.bureau import BureauOptions, Heartbeat
 from agent.bureau.heartbeat import sum_recorded_seconds
 from agent.bureau.retained import RetainedReconciler
 from agent.cameras.report import CameraReporter
-from agent.catalog import Catalog, ChainLink
+from agent.catalog import Catalog
+from agent.catalog.drives import ChainLink
 from agent.core.alert_model import AlertKind
 from agent.core.clock import SystemClock, parse_time
 from agent.core.model import Segment, Session

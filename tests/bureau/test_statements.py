@@ -12,7 +12,7 @@ import pytest
 
 from agent.bureau.witness import Witness, WitnessAlarm
 from agent.bureau.witness_link import run_witness
-from agent.catalog import ChainLink
+from agent.catalog.drives import ChainLink
 from agent.contract.envelope import build_past_event
 from agent.core.alert_model import AlertKind
 from agent.core.clock import SystemClock

@@ -103,7 +103,7 @@ def test_a_kill_before_the_batch_loses_nothing(tmp_path: Path) -> None:
     """Nothing is closed in good order: what the transaction of the fact left is all there is."""
     killed = Catalog(tmp_path / "catalog.db", ZONE)
     finish(killed, "cam1")
-    killed.store.db.conn.close()
+    killed.store.db.close()
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
         clock = HandClock(BEGIN + timedelta(minutes=10))
         RunHistory(catalog, clock, machine_boot="boot").begin("0.3.0")

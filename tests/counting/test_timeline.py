@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from agent.attendance.estimate import estimate_block
-from agent.catalog import Catalog, StoredPlace
+from agent.catalog import Catalog
+from agent.catalog.places import StoredPlace
 from agent.core.alert_model import AlertKind
 from agent.core.headcounts import PlacedLook, combine_placed
 from agent.core.model import Look, PlaceSighting, Segment, Session

@@ -26,7 +26,8 @@ from agent.demo.broker import find_free_port
 from agent.doctor import cameras, drives, examine, finding, link, machine, plan, readiness
 from agent.doctor.box import BoxFacts
 from agent.doctor.finding import HealthFinding
-from agent.drive import Drive, init_drive, keys
+from agent.drive import Drive, keys
+from agent.drive.creation import init_drive
 from agent.service.run_history import RunHistory
 from tests.support.broker import Broker, needs_mosquitto
 from tests.support.clocks import HandClock

@@ -18,7 +18,8 @@ from agent import i18n
 from agent.core.errors import DriveError, InputError
 from agent.core.model import Session
 from agent.core.schedule import Placement
-from agent.drive import Drive, durable, identity, init_drive, keys, layout
+from agent.drive import Drive, durable, identity, keys, layout
+from agent.drive.creation import init_drive
 from agent.drive.identity import to_drive_error
 from tests.support.clocks import HandClock
 from tests.support.drive_factory import DAY, at, loop_drive, new_drive, training_class

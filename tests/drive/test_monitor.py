@@ -18,7 +18,8 @@ from agent.core.clock import SystemClock
 from agent.core.errors import DriveError
 from agent.core.model import Segment, Session
 from agent.core.schedule import Placement
-from agent.drive import Drive, forecast, init_drive, keys
+from agent.drive import Drive, forecast, keys
+from agent.drive.creation import init_drive
 from agent.drive.monitor import DriveMonitor, DriveMonitorOptions
 from tests.support.drive_factory import DAY, ZONE, DriveSite, at, loop_drive, new_drive, site
 

@@ -20,7 +20,8 @@ import pytest
 
 from agent.core.errors import DriveError
 from agent.core.model import Session
-from agent.drive import Drive, chain, closing, durable, init_drive, keys, layout, verify
+from agent.drive import Drive, chain, closing, durable, keys, layout, verify
+from agent.drive.creation import init_drive
 from agent.drive.identity import FORCE_WORD
 from tests.support.clocks import HandClock
 from tests.support.drive_factory import DriveSite, at, new_drive, site, training_class

@@ -484,7 +484,7 @@ def test_an_older_copy_of_the_state_goes_on_behind_the_drive(box: DriveSite, bur
     from agent.catalog import Catalog
     from agent.drive import rebuild
 
-    box.catalog.store.db.conn.execute("pragma wal_checkpoint(truncate)")
+    box.catalog.store.db.execute("pragma wal_checkpoint(truncate)")
     copy = (box.folder / "catalog.db").read_bytes()
     box.catalog.alerts.raise_(AlertKind.CAMERA_OFFLINE, "cam1", "掉线", at("14:12"), camera_id="cam1")
     box.clock.time = at("14:12")

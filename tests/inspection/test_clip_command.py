@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from agent.__main__ import main
-from agent.catalog import ChainLink
+from agent.catalog.drives import ChainLink
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError
 from agent.core.model import Segment, Session

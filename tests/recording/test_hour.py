@@ -16,7 +16,7 @@ import pytest
 
 from agent.catalog import Catalog
 from agent.core.model import Segment
-from agent.drive import init_drive
+from agent.drive.creation import init_drive
 from agent.recording.context import Connection, Storage
 from agent.recording.finisher import Finisher
 from agent.recording.identity import RecordedUnit

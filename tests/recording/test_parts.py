@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from agent.core.clock import SystemClock
 from agent.core.errors import DriveError, MediaError
 from agent.core.model import Segment, Session
-from agent.drive import init_drive
+from agent.drive.creation import init_drive
 from agent.media import containers
 from agent.mp4.repair import find_whole_end, list_top_boxes, restore_header
 from agent.recording.options import StreamSource

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agent.rtsp.formats import AudioFormat
 from agent.rtsp.media_unit import SoundFrame
+from agent.rtsp.payload.aac import _UnitHeaders
 from agent.rtsp.payload.aac_config import read_framing
 from agent.rtsp.payload.sound import build_sound_depacketizer
 
@@ -437,3 +438,20 @@ def test_any_bytes_are_taken(
 
 def test_a_packing_that_is_not_known_has_no_depacketiser() -> None:
     assert build_sound_depacketizer(AudioFormat("speex", "speex", 8000, 8000, 1)) is None
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=12), st.sampled_from([(13, 3), (16, 0), (10, 6), (12, 3)]))
+def test_the_short_way_of_reading_one_header_agrees_with_the_long_one(rest: bytes, widths: tuple[int, int]) -> None:
+    parameters = {"sizelength": str(widths[0]), "indexlength": str(widths[1]), "indexdeltalength": "3"}
+    short, long = _UnitHeaders(parameters), _UnitHeaders(parameters)
+    assert short._is_short == (sum(widths) == 16)
+    long._is_short = False
+    for payload in (rest, b"\x00\x10" + rest):
+        found = []
+        for headers in (short, long):
+            try:
+                found.append(headers.read(payload))
+            except EOFError:
+                found.append(None)
+        assert found[0] == found[1]

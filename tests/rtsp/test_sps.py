@@ -137,8 +137,8 @@ def test_every_kind_of_colour_of_h265_is_read(pixels: str) -> None:
 
 
 def test_sets_of_real_cameras() -> None:
-    assert parse_h264_sps(HIKVISION_H264) == (1920, 1080, 0, 15.0)
-    assert parse_h265_sps(DAHUA_H265) == (704, 480, 0, 12.0)
+    assert parse_h264_sps(HIKVISION_H264)[:4] == (1920, 1080, 0, 15.0)
+    assert parse_h265_sps(DAHUA_H265)[:4] == (704, 480, 0, 12.0)
 
 
 def list_described_sets() -> list[tuple[str, str]]:
@@ -196,7 +196,7 @@ def test_timing_in_the_place_of_the_default_display_window_is_read(rate: Fractio
     at = bits.index(f"01{rate.denominator:032b}{rate.numerator:032b}")
     shorter = bits[:at] + bits[at + 1 :] + "0"
     moved = add_emulation_prevention(int(shorter, 2).to_bytes(len(shorter) // 8, "big"))
-    assert parse_h265_sps(moved) == parse_h265_sps(unit) == (320, 240, 2, pytest.approx(float(rate)))
+    assert parse_h265_sps(moved)[:4] == parse_h265_sps(unit)[:4] == (320, 240, 2, pytest.approx(float(rate)))
 
 
 class _BitWriter:
@@ -247,7 +247,7 @@ def make_h264(profile: int, constraints: int, *, order: int = 0, width: int = 10
     ],
 )
 def test_the_depth_is_inferred_where_the_standard_says_so(sps: bytes, reorder: int | None) -> None:
-    assert parse_h264_sps(sps) == (160, 160, reorder, 0.0)
+    assert parse_h264_sps(sps)[:4] == (160, 160, reorder, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock
 from agent.core.model import Segment, Session
 from agent.core.schedule import Placement
-from agent.drive import Drive, init_drive, keys, layout
+from agent.drive import Drive, keys, layout
+from agent.drive.creation import init_drive
 from agent.inspection.clip import ClipOptions, ClipRequest, ClipService
 from agent.inspection.cut import ClipSpan
 from agent.media.containers import to_codec_name

@@ -17,8 +17,9 @@ from agent.catalog import Catalog
 from agent.core.class_model import Lesson, TrainingClass
 from agent.core.model import Look, Segment, Session
 from agent.core.schedule import Placement, list_placements
-from agent.drive import Drive, durable, init_drive, keys, layout, sums
+from agent.drive import Drive, durable, keys, layout, sums
 from agent.drive.closer import CloserOptions, HalfDayCloser
+from agent.drive.creation import init_drive
 from tests.support.clocks import HandClock
 from tests.support.training_classes import make_training_class
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from agent.catalog import StoredPlace
+from agent.catalog.places import StoredPlace
 from agent.core.camera_model import Camera
 from agent.core.model import Look, PlaceSighting, Session
 from tests.support.clip_factory import DAY, START

@@ -23,7 +23,8 @@ from agent.core.clock import Clock, SystemClock
 from agent.core.errors import DriveError
 from agent.core.model import Segment, Session
 from agent.core.schedule import Placement
-from agent.drive import Drive, init_drive
+from agent.drive import Drive
+from agent.drive.creation import init_drive
 from agent.recording.inputs import RecorderEvents, RecorderInputs
 from agent.recording.options import RecordingOptions, StreamSource
 from agent.recording.recorder import Recorder

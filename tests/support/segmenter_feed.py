@@ -13,7 +13,7 @@ import av
 
 from agent.catalog import Catalog
 from agent.core.model import Segment
-from agent.drive import init_drive
+from agent.drive.creation import init_drive
 from agent.recording.assignment import Assignment
 from agent.recording.context import Connection, Storage
 from agent.recording.finisher import Finisher

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalog import ChainLink
+from agent.catalog.drives import ChainLink
 from agent.catalog.witnesses import StoredWitness
 from agent.core.model import Session
 from agent.core.statement_model import LogPosition

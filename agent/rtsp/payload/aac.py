@@ -13,6 +13,8 @@ MAX_UNIT = 1 << 16
 """Bytes of an access unit; the largest of AAC-LC has 6144 bits a channel."""
 _SECTION_LENGTH = 2
 _USUAL = {"sizelength": 13, "indexlength": 3, "indexdeltalength": 3}
+_ONE_HEADER = b"\x00\x10"
+"""Length of the headers in bits where there is one of two bytes."""
 
 
 class AacDepacketizer:
@@ -97,9 +99,13 @@ class _UnitHeaders:
         self._random = 1 if _get_length(parameters, "randomaccessindication") else 0
         self._auxiliary = _get_length(parameters, "auxiliarydatasizelength")
         self._unit = _get_length(parameters, "constantsize")
+        extras = (self._cts, self._dts, self._state, self._random, self._auxiliary)
+        self._is_short = self._size > 0 and self._size + self._index == 16 and not any(extras)
 
     def read(self, payload: bytes) -> tuple[list[tuple[int, int]], bytes]:
         """Return (size, index) of each unit, and the bytes behind the headers."""
+        if self._is_short and payload[:2] == _ONE_HEADER and len(payload) >= 4:  # hot path: nearly all packets
+            return [((payload[2] << 8 | payload[3]) >> self._index, 0)], payload[4:]
         body, sizes = payload, list[tuple[int, int]]()
         if self._size or self._index or self._delta:
             if len(payload) <= _SECTION_LENGTH:

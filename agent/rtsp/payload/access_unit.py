@@ -171,17 +171,18 @@ class AccessUnit:
             return None
         rules = self._rules
         kinds = {nal.kind for nal in nals}
-        others: list[tuple[int, bytes]] = []
-        if any(not rules.is_slice(kind) for kind in kinds):
-            others = list(self._collect_others(nals, end))
-            kinds |= {kind for kind, _ in others}
-        if not any(rules.is_slice(kind) for kind in kinds):
+        is_entry, is_slice = rules.is_random_access, rules.is_slice
+        if all(map(is_slice, kinds)) and not self._carried:  # hot path: most pictures
+            return CodedPicture(b"".join(self.pieces[nals[0].piece : end]), any(map(is_entry, kinds)), ())
+        others = list(self._collect_others(nals, end))
+        kinds |= {kind for kind, _ in others}
+        if not any(map(is_slice, kinds)):
             self._carry(others)
             return None
         carried, self._carried = self._carried, []
         data = b"".join([*(PREFIX + unit for _, unit in carried), *self.pieces[nals[0].piece : end]])
-        found = (*carried, *((kind, unit) for kind, unit in others if not rules.is_slice(kind)))
-        return CodedPicture(data, any(rules.is_random_access(kind) for kind in kinds), found)
+        found = (*carried, *((kind, unit) for kind, unit in others if not is_slice(kind)))
+        return CodedPicture(data, any(map(is_entry, kinds)), found)
 
     def _collect_others(self, nals: list[NalEntry], end: int) -> Iterator[tuple[int, bytes]]:
         """Yield the units other than slices, and slices that were packed into one (cameras send Annex B inside RTP)."""

@@ -19,7 +19,9 @@ class FrameSteps:
 
     def stamp(self, frames: Iterable[bytes], stamp: int, first: int = 0) -> list[SoundFrame]:
         """Return frames that follow one another, the first of which is frame `first` of the packet with this stamp."""
-        return [
-            SoundFrame(frame, stamp + self.get_offset(n), self.get_offset(n + 1) - self.get_offset(n))
-            for n, frame in enumerate(frames, first)
-        ]
+        made, begin = list[SoundFrame](), self.get_offset(first)
+        for number, frame in enumerate(frames, first + 1):
+            end = self.get_offset(number)
+            made.append(SoundFrame(frame, stamp + begin, end - begin))
+            begin = end
+        return made

@@ -73,7 +73,7 @@ class ParameterSets:
             return None
         units = [unit for kind in self._limits for unit in self._sets[kind]]
         extradata = b"".join(b"\x00" + START_CODE + unit for unit in units)
-        return PictureFormat(self._codec, extradata, info.width, info.height, info.reorder, info.rate)
+        return PictureFormat(self._codec, extradata, *info)
 
     def _read_info(self) -> SpsInfo | None:
         """Return what the first readable sequence parameter set says; None where none can be read."""

@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class PictureLook(NamedTuple):
+    """How a player shows the pictures; codes as in ITU-T H.273, 2: not said.
+
+    aspect        width and height of a pixel; (0, 1): not said
+    full_range    whether brightness takes all 256 steps; None: not said
+    """
+
+    aspect: tuple[int, int] = (0, 1)
+    full_range: bool | None = None
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+
+
+UNSAID_LOOK = PictureLook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +33,7 @@ class PictureFormat:
     reorder          how many pictures may come before one in order of decoding and after it in order of showing;
                      None where the stream does not say
     rate             pictures a second as the parameter sets say; 0.0 where they do not
+    look             shape of the pixels and colours
     """
 
     codec: str
@@ -23,3 +42,4 @@ class PictureFormat:
     height: int
     reorder: int | None = None
     rate: float = 0.0
+    look: PictureLook = UNSAID_LOOK

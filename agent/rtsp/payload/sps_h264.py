@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from agent.rtsp.payload.bits import BadParameterSetError, BitReader
+from agent.rtsp.payload.picture_format import UNSAID_LOOK, PictureLook
 from agent.rtsp.payload.sps import (
     MAX_REORDER,
     Crop,
@@ -13,7 +14,7 @@ from agent.rtsp.payload.sps import (
     compute_shown_size,
     get_chroma_unit,
     read_crop,
-    skip_colour_description,
+    read_look,
 )
 
 _BASELINE = 66
@@ -44,10 +45,10 @@ def parse_h264_sps(unit: bytes) -> SpsInfo:
     unit_x, unit_y = get_chroma_unit(chroma_format, separate_planes=separate_planes)
     crop = read_crop(bits, unit_x, unit_y * fields) if bits.read_flag() else Crop()
     shown = compute_shown_size(width, map_height * fields, crop)
-    rate, reorder = _read_vui(bits)
+    look, rate, reorder = _read_vui(bits)
     if reorder is None and _is_never_reordered(profile, constraints, order_kind):
         reorder = 0
-    return SpsInfo(*shown, reorder, rate)
+    return SpsInfo(*shown, reorder, rate, look)
 
 
 def _is_never_reordered(profile: int, constraints: int, order_kind: int) -> bool:
@@ -91,18 +92,18 @@ def _read_order_kind(bits: BitReader) -> int:
     return kind
 
 
-def _read_vui(bits: BitReader) -> tuple[float, int | None]:
-    """(rate, reorder): unknown from where the VUI cannot be read, which is no reason to do without the picture."""
-    rate, reorder = 0.0, None
+def _read_vui(bits: BitReader) -> tuple[PictureLook, float, int | None]:
+    """(look, rate, reorder): unknown from where the VUI cannot be read, which is no reason to do without the picture."""
+    look, rate, reorder = UNSAID_LOOK, 0.0, None
     with suppress(BadParameterSetError):
         if bits.read_flag():
-            skip_colour_description(bits)
+            look = read_look(bits)
             if bits.read_flag():
                 ticks, scale = bits.read(32), bits.read(32)
                 rate = compute_rate(2 * ticks, scale)  # a picture is two fields
                 bits.skip(1)
             reorder = _read_reorder(bits)
-    return rate, reorder
+    return look, rate, reorder
 
 
 def _read_reorder(bits: BitReader) -> int | None:

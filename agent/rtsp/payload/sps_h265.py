@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from agent.rtsp.payload.bits import BadParameterSetError, BitReader
+from agent.rtsp.payload.picture_format import UNSAID_LOOK
 from agent.rtsp.payload.sps import (
     MAX_REORDER,
     Crop,
@@ -13,7 +14,7 @@ from agent.rtsp.payload.sps import (
     compute_shown_size,
     get_chroma_unit,
     read_crop,
-    skip_colour_description,
+    read_look,
 )
 
 _PROFILE_BITS, _LEVEL_BITS = 88, 8
@@ -39,15 +40,17 @@ def parse_h265_sps(unit: bytes) -> SpsInfo:
     if bits.read_flag():
         crop = read_crop(bits, *get_chroma_unit(chroma_format, separate_planes=separate_planes))
     shown = compute_shown_size(width, height, crop)
-    reorder, rate = None, 0.0
+    reorder, rate, look = None, 0.0, UNSAID_LOOK
     with suppress(BadParameterSetError):
         bits.read_ue()
         bits.read_ue()
         order_bits = bits.read_count(12) + 4
         reorder = _read_reorder(bits, sub_layers)
         _skip_coding_tools(bits, order_bits)
-        rate = _read_rate(bits)
-    return SpsInfo(*shown, reorder, rate)
+        if bits.read_flag():
+            look = read_look(bits)
+            rate = _read_rate(bits)
+    return SpsInfo(*shown, reorder, rate, look)
 
 
 def _skip_profile_and_level(bits: BitReader, sub_layers: int) -> None:
@@ -118,10 +121,7 @@ def _skip_short_term_sets(bits: BitReader) -> None:
 
 
 def _read_rate(bits: BitReader) -> float:
-    """Return pictures a second out of the VUI; 0.0 where it does not say."""
-    if not bits.read_flag():
-        return 0.0
-    skip_colour_description(bits)
+    """Return pictures a second out of the VUI behind its colours; 0.0 where it does not say."""
     bits.skip(3)
     # some encoders leave the default display window out, flag and all
     misplaced = bits.left >= _TIMING_BITS + 2 and bits.peek(21) == _TIMING_BEGINS

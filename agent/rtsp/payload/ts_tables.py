@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 PAT_PID = 0
@@ -153,6 +154,7 @@ def _read_length(data: bytes, at: int) -> int:
     return (data[at] & 0x0F) << 8 | data[at + 1]
 
 
+@cache
 def _make_crc_table() -> tuple[int, ...]:
     table = []
     for value in range(256):
@@ -163,12 +165,9 @@ def _make_crc_table() -> tuple[int, ...]:
     return tuple(table)
 
 
-_CRC = _make_crc_table()
-
-
 def compute_crc(data: bytes) -> int:
     """Return the check sum of a section (ISO/IEC 13818-1, annex A); 0 for a section with its own."""
-    value = 0xFFFFFFFF
+    value, table = 0xFFFFFFFF, _make_crc_table()
     for byte in data:
-        value = value << 8 & 0xFFFFFFFF ^ _CRC[value >> 24 ^ byte]
+        value = value << 8 & 0xFFFFFFFF ^ table[value >> 24 ^ byte]
     return value

@@ -9,7 +9,7 @@ from datetime import datetime
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent.catalog import StoredPlace
+from agent.catalog.places import StoredPlace
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera
 from agent.core.model import Look
