@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 opt=/opt/site-agent-board etc=/etc/site-agent-board state=/var/lib/site-agent-board user=site-agent-board
-services=(site-agent-board)
+services=(site-agent-board site-agent-board-page)
 packages=(python3 python3-venv openssh-client openssl ca-certificates mosquitto)
 command=site-agent-board lock=requirements-board.lock
 parts=(agent board config docs models scripts systemd)
@@ -41,7 +41,8 @@ plan() {
   4. 设置放到 $etc（已有的不动），数据库和密钥放到 $state
   5. 在 $etc/ca 建立人社局自己的 CA，为消息服务器签发证书
   6. 消息服务器 Mosquitto：端口 8883，只用 TLS，账号和权限表在 $broker
-  7. 安装、启用并启动服务 site-agent-board
+  7. 安装、启用并启动服务 ${services[*]}，网页端口 8443
+  8. 建立第一个网页账号 clerk（经办人），密码只显示一次
 " "
   1. install Debian packages: ${packages[*]}
   2. make the system user $user (no login)
@@ -49,7 +50,8 @@ plan() {
   4. put settings into $etc (existing ones stay), database and keys into $state
   5. make a CA of the bureau's own in $etc/ca, and a certificate for the broker
   6. set up Mosquitto: port 8883, TLS only, accounts and access list in $broker
-  7. install, enable and start the unit site-agent-board
+  7. install, enable and start the units ${services[*]}; pages on port 8443
+  8. make the first account of the pages, clerk; its password is shown once
 "; } >&2
 }
 
@@ -61,12 +63,15 @@ folders() {
   [ -e "$etc/camera-models.toml" ] || install -m 0644 "$source/config/camera-models.example.toml" "$etc/camera-models.toml"
   if [ ! -e "$etc/board.toml" ]; then
     sed -e "s|^county = \"[^\"]*\"|county = \"$county\"|" -e "s|^language = \"zh\"|language = \"$language\"|" \
-        -e "s|^name = \"[^\"]*\"|name = \"$name\"|" "$source/config/board.example.toml" >"$etc/board.toml.new"
+        -e "s|^name = \"[^\"]*\"|name = \"$name\"|" \
+        -e "/^\[pages\]/,\$ {/^certificate_file =/d; /^key_file =/d; s|^names = .*|names = []|}" \
+        "$source/config/board.example.toml" >"$etc/board.toml.new"
     chown "root:$user" "$etc/board.toml.new"; chmod 0640 "$etc/board.toml.new"
     mv "$etc/board.toml.new" "$etc/board.toml"
   fi
   # the only other `host` is the board's own way to the broker, in [broker]
-  [ -z "$host" ] || sed -i "/^\[enrolment\]/,/^\[/ s|^host = \"[^\"]*\"|host = \"$host\"|" "$etc/board.toml"
+  [ -z "$host" ] || sed -i -e "/^\[enrolment\]/,/^\[/ s|^host = \"[^\"]*\"|host = \"$host\"|" \
+    -e "/^\[pages\]/,\$ s|^names = .*|names = [\"$host\"]|" "$etc/board.toml"
 }
 
 # the name or address of the broker for boxes, as the settings have it
@@ -141,6 +146,12 @@ board_account() {
   [ -s "$etc/credentials/broker.password" ] || "/usr/local/bin/$command" enrol --board >&2
 }
 
+# the first account; its password is shown once, by the command itself
+first_account() {
+  [ -z "$("/usr/local/bin/$command" account --list --json)" ] || return 0
+  "/usr/local/bin/$command" account clerk --role clerk >&2
+}
+
 copy_units() { install -m 0644 "$opt/current/systemd/board/"*.service "$units/"; }
 enable() { systemctl -q enable mosquitto "${services[@]}"; }
 
@@ -157,9 +168,11 @@ do_install() {
   changed=''
   need_answers; plan; confirm
   debian_packages; system_user; program; folders; broker_files
-  switch_to "$new"; command_link; board_account; enable; start_services
+  switch_to "$new"; command_link; board_account; first_account; enable; start_services
   tidy
-  say "安装完成。下一步：sudo site-agent-board enrol --site 地点 --box 终端" "Installed. Next: sudo site-agent-board enrol --site SITE --box BOX"
+  local page; page="https://$(broker_host):8443/"
+  say "安装完成。网页：$page" "Installed. Pages: $page"
+  say "下一步：sudo site-agent-board enrol --site 地点 --box 终端" "Next: sudo site-agent-board enrol --site SITE --box BOX"
 }
 
 # the database is migrated at the start and is not taken back: docs/board.md has the backup before it
@@ -173,7 +186,9 @@ do_uninstall() {
   confirm
   local on=(); booted && on=(--now)
   systemctl -q disable "${on[@]}" "${services[@]}" || true
-  rm -rf "$units/site-agent-board.service" "$units/site-agent-board.service.d" "/usr/local/bin/$command" "$opt"
+  local unit
+  for unit in "${services[@]}"; do rm -rf "$units/$unit.service" "$units/$unit.service.d"; done
+  rm -rf "/usr/local/bin/$command" "$opt"
   if booted; then systemctl daemon-reload; fi
   say "已移除" "removed"
 }

@@ -10,9 +10,11 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,7 @@ from simulator import convert, scene
 from simulator.camera import VirtualCamera
 
 _HOST = "127.0.0.1"
+_ACCOUNT = "demo"
 _PATIENCE_S = 150.0
 _STOP_S = 20.0
 # (site, class, address of its camera): loopback addresses of their own, so that the boxes do not find each other's
@@ -43,6 +46,7 @@ class BoardDemo:
         self._hold = hold
         self._zone = choose_daytime_zone()
         self._port = find_free_port(_HOST)
+        self._page_port = find_free_port(_HOST)
         self._board = folder / "board.toml"
         self._environment = os.environ | {
             "SITE_AGENT_CAMERAS__PASSWORD": PASSWORD,
@@ -57,6 +61,7 @@ class BoardDemo:
         with ExitStack() as stack:
             self._start_broker(stack)
             self._start_board(stack)
+            password = self._start_pages(stack)
             for number, (site, class_id, address) in enumerate(_SITES, 1):
                 serial = f"DEMO000{number}"
                 stack.enter_context(
@@ -65,8 +70,9 @@ class BoardDemo:
                     )
                 )
                 self._start_box(stack, site, class_id, address)
-            known = self._wait()
+            known = self._wait() and self._is_served()
             self._show()
+            self._say(i18n.translate("demo.board_pages", url=self._url, name=_ACCOUNT, password=password))
             if self._hold:
                 self._say(i18n.translate("demo.board_held", config=self._board))
                 with suppress(KeyboardInterrupt):
@@ -103,10 +109,37 @@ class BoardDemo:
         self._board.write_text(
             f'county = "demo"\nlanguage = "{i18n.get_language()}"\ntimezone = "{self._zone.key}"\n'
             f'state_dir = "{self._folder / "board"}"\n'
-            f'[broker]\nhost = "{_HOST}"\nport = {self._port}\ntls = false\nusername = ""\n',
+            f'[broker]\nhost = "{_HOST}"\nport = {self._port}\ntls = false\nusername = ""\n'
+            f'[pages]\nhost = "{_HOST}"\nport = {self._page_port}\n',
             encoding="utf-8",
         )
         stack.enter_context(self._process("board", sys.executable, "-m", "board", "run", "--config", str(self._board)))
+
+    @property
+    def _url(self) -> str:
+        return f"https://{_HOST}:{self._page_port}/"
+
+    def _start_pages(self, stack: ExitStack) -> str:
+        """Start the pages and make an account; return its password."""
+        made = self._ask("account", _ACCOUNT, "--role", "clerk", "--json")
+        if made.returncode:
+            raise SiteAgentError("demo.command", command="account", detail=made.stderr.strip())
+        stack.enter_context(
+            self._process("pages", sys.executable, "-m", "board", "serve", "--config", str(self._board))
+        )
+        return str(json.loads(made.stdout)["password"])
+
+    def _is_served(self) -> bool:
+        """Return whether the pages answer under a certificate of the authority that they made."""
+        authority = self._folder / "board" / "page" / "tls" / "page-ca.pem"
+        deadline = time.monotonic() + _STOP_S
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                context = ssl.create_default_context(cafile=str(authority))
+                with urllib.request.urlopen(self._url, context=context, timeout=5) as answer:  # noqa: S310 - https
+                    return bool(answer.status == 200)
+            time.sleep(0.5)
+        return False
 
     def _start_box(self, stack: ExitStack, site: str, class_id: str, address: str) -> None:
         folder = self._folder / site

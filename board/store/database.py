@@ -22,8 +22,8 @@ from board.errors import RowRefused, StoreError
 
 BUSY_S = 30
 MIGRATIONS = Path(__file__).parent / "migrations"
-_WRITER = 0x626F617264
-"""Key of PostgreSQL's advisory lock that the leading worker holds."""
+_WRITER, _MIGRATION = 0x626F617264, 0x626F617265
+"""Keys of PostgreSQL's advisory locks: the leading worker's, and that of a migration."""
 
 
 class Database:
@@ -66,9 +66,29 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables up to this version. Raises StoreError, also for a database of a newer version."""
-        with _translated():
+        with _translated(), self._alone():
             if not self.is_current():
                 alembic.command.upgrade(self._build_config(), "head")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Run the body in one process at a time: board, pages and commands may all find an old database at once."""
+        if self.is_sqlite:
+            descriptor = os.open(f"{self.url.database}.migration", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+            return
+        with self.engine.connect() as connection:
+            connection.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION})
+            connection.commit()
+            try:
+                yield
+            finally:
+                connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _MIGRATION})
+                connection.commit()
 
     def is_current(self) -> bool:
         """Return whether the tables are those of this version. Raises StoreError for those of a newer one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,13 @@ def test_what_was_committed_survives_a_rollback_of_the_next(store: BoardStore) -
         insert_boxes(connection, ["a/b/d"], None)
         connection.execute(text("select * from no_such_table"))
     assert [row["name"] for row in store.all(boxes)] == ["a/b/c"]
+
+
+def test_processes_that_open_an_old_database_at_once_all_find_it_new(database_url: str) -> None:
+    program = "import sys; from board.store.database import Database; d = Database(sys.argv[1]); d.migrate(); d.close()"
+    children = [
+        subprocess.Popen([sys.executable, "-c", program, database_url], stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [child.communicate(timeout=120)[1] for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0, 0], said
