@@ -90,7 +90,7 @@ def write_backup_file(target: Path, about: BackupAbout, key: RecoveryKey, conten
 def open_backup_file(file: Path, work: Path) -> OpenedBackup:
     """Check a backup and take its content out into `work`. Raises InputError, OSError (of `work`)."""
     try:
-        tar = tarfile.open(file, "r:")
+        tar = tarfile.open(file, "r:")  # noqa: SIM115 - closed below
     except OSError as error:
         raise InputError("backup.cannot_read", file=file, detail=error.strerror or error) from None
     except tarfile.TarError:

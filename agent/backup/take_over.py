@@ -1,4 +1,4 @@
-"""Takes over the drive of a dead box of which there is no backup: rows into the catalog, the new key onto the drive, a new log."""
+"""Takes over the drive of a dead box without a backup: rows into the catalog, the new key onto the drive, a new log."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def import_tables(store: CatalogStore, file: Path) -> None:
 
 
 def _import(connection: sqlite3.Connection, file: Path) -> None:
-    known = {row[0] for row in connection.execute(f"select name from main.{_MIGRATIONS}")}
-    later = [row[0] for row in connection.execute(f"select name from old.{_MIGRATIONS}") if row[0] not in known]
+    known = {row[0] for row in connection.execute("select name from main._sqlite_migrations")}
+    later = [row[0] for row in connection.execute("select name from old._sqlite_migrations") if row[0] not in known]
     if later:
         raise CatalogError("catalog.later", file=file, name=later[0])
     tables = [row[0] for row in connection.execute("select name from old.sqlite_master where type = 'table'")]
