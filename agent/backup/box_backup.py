@@ -12,7 +12,8 @@ from pathlib import Path
 
 from agent import __version__
 from agent.backup.backup_file import BACKUP_FORMAT, BackupAbout, encrypt_content, write_backup_file
-from agent.backup.contents import BackupSource, write_content
+from agent.backup.contents import BackupSource as BackupSource
+from agent.backup.contents import write_content
 from agent.backup.recovery_key import RECOVERY_FILE, RecoveryKey, read_recovery_key
 from agent.core.clock import format_utc
 from agent.core.errors import DriveError, InputError, SiteAgentError

@@ -63,6 +63,7 @@ def restore_box(
     """
     check_new_box(given)
     with _staged(file, code, settings_file, given) as stage:
+        check_new_box(stage.settings)
         drives = _open_drives(stage, more)
         try:
             merged = _make_catalog(stage, drives, clock, who)
@@ -141,9 +142,10 @@ def _put_in_place(
     stage: _Stage, settings_file: Path, given: Settings, drives: list[Drive], merged: MergeReport, now: datetime
 ) -> Restored:
     """Put the new box's own files aside and the restored ones in their place, the catalog last."""
-    target = given.state_dir if stage.settings.state_dir == given.state_dir else stage.settings.state_dir
+    target = stage.settings.state_dir
     aside = given.state_dir / f"before-restore-{now:%Y%m%d%H%M%S}"
     aside.mkdir(mode=0o700)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("catalog.db-wal", "catalog.db-shm", "catalog.db", "keys", "reference", "page/tls"):
         if (target / name).exists():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
