@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.core.errors import DriveError
 from agent.core.model import Session
 from agent.drive import Drive, layout, verify
 from agent.service.backup_worker import BackupWorker
@@ -115,7 +116,7 @@ def test_a_full_drive_gets_no_half_backup(tmp_path: Path) -> None:
         filler = mount / ".site-agent/probe"
         with filler.open("wb") as file:
             file.write(b"0" * (found.drive.free_bytes() - 64 * 1024))
-        with pytest.raises(Exception, match="快满了|已满"):
+        with pytest.raises(DriveError, match=r"快满了|已满"):
             back_up(old, found)
         folder = mount / layout.BACKUPS
         assert not folder.exists() or list(folder.iterdir()) == []

@@ -89,6 +89,7 @@ def box_with_morning(folder: Path, drive: Path | None = None, witness_key: str =
     credentials = made.config.parent / "credentials"
     credentials.mkdir(mode=0o700)
     (credentials / "cameras.password").write_text("Example-5", encoding="utf-8")
+    found.closer().run_once()  # the drive's journal has all of it
     return made, found
 
 
