@@ -6,16 +6,13 @@ import argparse
 import os
 from pathlib import Path
 
-from sqlalchemy import or_, select, update
-
 from agent import i18n
-from agent.core.adoption_text import ADOPTION_NAMESPACE, MAX_WORD, AdoptionWord, pack_word, parse_request
-from agent.core.clock import SystemClock, format_utc
+from agent.core.adoption_text import MAX_WORD, parse_request
+from agent.core.clock import SystemClock
 from agent.core.errors import InputError
-from agent.core.openssh import ensure_key_file, sign_with
 from agent.program.console import print_message
 from board.commands import common
-from board.store.tables import boxes, heads
+from board.enrolment.adoption import AdoptionDesk
 
 
 def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
@@ -39,32 +36,16 @@ def run(args: argparse.Namespace) -> int:
     reason = " ".join(args.reason.split())
     if not reason:
         raise InputError("board.adoption_reason")
-    now = SystemClock().now()
-    with common.open_database(settings) as database, database.write() as connection:
-        known = connection.execute(select(boxes).where(boxes.c.name == request.box)).first()
-        if known is None or known.enrolled_at is None or known.revoked_at is not None:
-            raise InputError("board.not_enrolled", box=request.box)
-        told = select(boxes.c.name).outerjoin(heads, heads.c.box_id == boxes.c.id)
-        owner = connection.execute(
-            told.where(or_(boxes.c.key == request.old_key, heads.c.key == request.old_key))
-        ).scalar()
-        if owner is None:
-            raise InputError("board.adoption_unknown_key", drive_id=request.drive_id)
-        word = AdoptionWord(request, now, reason).write()
-        ensure_key_file(settings.witness_key_file, "site-agent-board")
-        signature = sign_with(word.encode(), settings.witness_key_file, ADOPTION_NAMESPACE).decode()
+    with common.open_database(settings) as database:
+        desk = AdoptionDesk(settings, database, SystemClock())
+        owner = desk.find_owner(request)
         descriptor = common.make_file(args.out)
         try:
-            os.write(descriptor, pack_word(word, signature))
+            os.write(descriptor, desk.grant(request, reason))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        # its new log and its new key are expected once
-        connection.execute(update(boxes).where(boxes.c.id == known.id).values(replaced_at=format_utc(now)))
-    if not common.emit(args, {"box": request.box, "drive_id": request.drive_id, "owner": owner, "file": str(args.out)}):
-        print_message(
-            i18n.translate(
-                "board.adoption_granted", box=request.box, drive_id=request.drive_id, owner=owner, file=args.out
-            )
-        )
+    shown = {"box": request.box, "drive_id": request.drive_id, "owner": owner, "file": str(args.out)}
+    if not common.emit(args, shown):
+        print_message(i18n.translate("board.adoption_granted", **shown))
     return 0
