@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -58,6 +58,16 @@ class RowChanges:
     def forget_all(self) -> None:
         with self._store.write() as db:
             db.execute("delete from changes")
+
+    def pending(self) -> list[tuple[str, int]]:
+        """Return (table, row) of each change that no drive holds yet, in order."""
+        return [(row["name"], row["row"]) for row in self._store.rows("select name, row from changes order by seq")]
+
+    def mark(self, pending: Iterable[tuple[str, int]]) -> None:
+        """Log rows as changed, so that the journal takes them."""
+        with self._store.write() as db:
+            for name, row in pending:
+                db.execute("insert into changes (name, row) values (?, ?)", [name, row])
 
     def everything(self) -> Iterator[RowChange]:
         """Yield every journaled row: a new drive starts with all that the box knows, except the video of other drives."""

@@ -35,7 +35,7 @@ def make_copy(store: CatalogStore, folder: Path, day: date) -> Path:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         _drop_parts(folder)
-        _copy(store.path, part)
+        copy_tables(store.path, part)
         part.chmod(0o600)
         part.replace(final)
         for old in sorted(path for path in folder.glob("catalog-*.db") if path != final)[: 1 - COPIES_KEPT]:
@@ -48,7 +48,7 @@ def make_copy(store: CatalogStore, folder: Path, day: date) -> Path:
     return final
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_tables(source: Path, target: Path) -> None:
     """Copy the tables as of one instant, without indexes (restoring inserts into tables that have them)."""
     with closing(sqlite3.connect(target, timeout=10, isolation_level=None)) as copy:
         copy.execute("attach ? as whole", [os.fspath(source)])

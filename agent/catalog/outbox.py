@@ -12,12 +12,16 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
 from agent.catalog.statements import Statements, to_statement
 from agent.core import clock as clocks
 from agent.core.model import JsonObject
 from agent.core.statement_model import STATEMENT_TYPES, LogCause, LogPosition, Statement
+
+if TYPE_CHECKING:
+    from agent.contract.statements import AdoptedBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +118,12 @@ class Outbox:
         if self._statements.current() is None:
             self.begin_log(self._find_cause(), at)
 
-    def begin_log(self, cause: LogCause, at: datetime, before: LogPosition | None = None) -> None:
+    def begin_log(
+        self, cause: LogCause, at: datetime, before: LogPosition | None = None, adopted: AdoptedBody | None = None
+    ) -> None:
         """Begin a new log; its first statement names the cause, and the log before as far as it is known."""
         with self._store.write():
-            data = self._statements.start_log(cause, at, before)
+            data = self._statements.start_log(cause, at, before, adopted)
             self.put("log", "log", data, at)
 
     def _find_cause(self) -> LogCause:

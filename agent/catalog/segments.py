@@ -123,6 +123,10 @@ class Segments:
         )
         return [_to_segment(row) for row in rows]
 
+    def any(self) -> bool:
+        """Return whether there is any segment."""
+        return self._store.row("select 1 from segments limit 1") is not None
+
     def recorded(self, camera_id: str) -> bool:
         """Return whether anything was ever recorded under a camera ID."""
         return self._store.row("select 1 from segments where camera_id = ? limit 1", [camera_id]) is not None

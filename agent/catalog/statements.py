@@ -48,10 +48,13 @@ class Statements:
         rows = self._store.rows("select * from logs order by current, began_at")
         return [LogPosition(row["log"], row["number"], row["hash"]) for row in rows]
 
-    def start_log(self, cause: LogCause, at: datetime, before: LogPosition | None = None) -> dict[str, object]:
+    def start_log(
+        self, cause: LogCause, at: datetime, before: LogPosition | None = None, adopted: object = None
+    ) -> dict[str, object]:
         """Make a new log the current one; return the data of its first statement, which the caller appends.
 
-        `before`: the newest place of the log before where somebody else knows it better.
+        `before`: the newest place of the log before where somebody else knows it better. `adopted`: the drive that was taken
+        over.
         """
         before = before or next(reversed(self.ends()), None)
         with self._store.write() as db:
@@ -63,7 +66,8 @@ class Statements:
                 "insert into logs values (?, ?, 0, ?, ?, 1, ?)",
                 [uuid.uuid4().hex, cause, GENESIS_HASH, batch, clocks.format_utc(at)],
             )
-        return {"cause": cause, "before": before.as_data() if before else None}
+        body: dict[str, object] = {"cause": cause, "before": before.as_data() if before else None}
+        return body if adopted is None else {**body, "adopted": adopted}
 
     def append(self, event_id: str, subject: str, name: str, data: object, at: datetime) -> Statement:
         """Append a statement to the current log. Raises ValueError for data without a canonical form."""

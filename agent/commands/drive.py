@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent import i18n
 from agent.catalog import Catalog
-from agent.commands import common, drive_change, drive_verify
+from agent.commands import common, drive_adopt, drive_change, drive_verify
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock, get_local_day
 from agent.core.errors import DriveError, InputError
@@ -36,6 +36,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         part.set_defaults(run=run)
         _options(name, part)
     drive_change.add_change(parts)
+    drive_adopt.add_adopt(parts)
 
 
 def _options(name: str, part: argparse.ArgumentParser) -> None:

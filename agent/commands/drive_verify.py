@@ -83,6 +83,10 @@ def run_verify(args: argparse.Namespace) -> int:
             "left_out": report.left_out,
             "witnessed": [{"path": path, "witness": name, "at": at} for path, name, at in report.witnessed],
             "unwitnessed": report.unwitnessed,
+            "adoptions": [
+                {"at": at, "old_key": old, "new_key": new, "by": by, "reason": reason}
+                for at, old, new, by, reason in report.adoptions
+            ],
             "problems": [asdict(p) for p in report.problems],
         },
     )
@@ -90,7 +94,13 @@ def run_verify(args: argparse.Namespace) -> int:
 
 
 def _print_cover(report: VerifyReport) -> None:
-    """Print what was countersigned, and what the verdict does not cover."""
+    """Print what was countersigned, who took the drive over, and what the verdict does not cover."""
+    for at, old, new, by, reason in report.adoptions:
+        words = {"old": keys.compute_fingerprint(old), "new": keys.compute_fingerprint(new)}
+        whose = i18n.translate(f"drive.adopted_by.{by}")
+        common.print_message(
+            i18n.translate("drive.was_adopted", at=at, whose=whose, reason=common.escape_control(reason), **words)
+        )
     for path, name, at in report.witnessed:
         common.print_message(i18n.translate("drive.witnessed", path=common.escape_control(path), witness=name, at=at))
     for path in report.unwitnessed:

@@ -11,14 +11,13 @@ from agent import i18n
 from agent.cameras import model_list
 from agent.catalog import Catalog
 from agent.commands import classes as classes_command
-from agent.commands import common
+from agent.commands import common, setup_drive, setup_restore
 from agent.core.camera_model import Camera
 from agent.core.clock import SystemClock
 from agent.core.errors import BureauError, CameraError, InputError, SettingsError
 from agent.core.model import is_id
-from agent.drive import Drive
 from agent.settings.schema import Settings
-from agent.setup import arguments, dialogue, enrolment, mount_check, mount_units, settings_writer, steps
+from agent.setup import arguments, dialogue, enrolment, mount_units, settings_writer, steps
 from agent.website.auth.access import Authenticator
 
 
@@ -49,6 +48,8 @@ class Setup:
     def run_flags(self) -> int:
         """Do what the flags say; return the exit status."""
         args, settings = self._args, self._load_settings()
+        if args.restore:
+            settings = setup_restore.restore(args, self._file, settings, self._clock)
         if args.keys:
             self._report({"step": "keys", "public_key": steps.make_keys(settings)}, "setup.key")
         if args.enrolment:
@@ -64,7 +65,7 @@ class Setup:
             if args.reference:
                 self._save_reference(settings, catalog, args.reference, seen)
         if args.device or args.drive:
-            self._set_up_drive(settings)
+            setup_drive.set_up_drive(args, self._file, settings, self._clock)
         if args.broker or args.enrolment:
             self._test_broker(settings)
         self._run_last_steps(settings)
@@ -93,7 +94,7 @@ class Setup:
                     self._confirm(catalog, camera, picture, dialogue.ask_text("who"))
         dialogue.ask_drive(args, settings)
         if args.device:
-            self._set_up_drive(settings)
+            setup_drive.set_up_drive(args, self._file, settings, self._clock)
         dialogue.ask_bureau(args, settings)
         settings = self._write_settings()
         if args.broker:
@@ -248,42 +249,6 @@ class Setup:
     def _confirm(self, catalog: Catalog, camera: Camera, picture: Path, by: str) -> None:
         steps.confirm_view(catalog, self._clock, camera, picture, by)
         common.print_message(i18n.translate("setup.confirmed", camera_id=camera.camera_id, by=by, file=picture))
-
-    def _set_up_drive(self, settings: Settings) -> None:
-        args = self._args
-        root = args.drive or settings.recording.drives[0]
-        if args.device:
-            partition = mount_units.find_partition(args.device)
-            mount_units.install_mount_files(partition, root)
-            if Path("/run/systemd/system").is_dir():
-                mount_units.mount_drive(root)
-        new = not (root / ".site-agent").exists()
-        if new and not args.label:
-            raise InputError("drive.no_label")
-        note = None
-        if new:
-            # with --device a partition should be mounted there now
-            named = [root] if args.device else common.list_installed_drives(args, settings)
-            note = mount_check.check_mount_point(root, named, agreed=args.system_disk)
-        drive = self._prepare_drive(settings, root)
-        known = settings.recording.drives
-        if root not in known:
-            settings_writer.change_settings(self._file, {"recording.drives": [*map(str, known), str(root)]})
-        body = {"step": "drive", "drive_id": drive.drive_id, "label": drive.label, "root": str(root)}
-        self._report(body, "drive.made", drive_id=drive.drive_id, label=drive.label)
-        if note:
-            common.print_message(note)
-
-    def _prepare_drive(self, settings: Settings, root: Path) -> Drive:
-        """Initialise the drive; one with other files needs the full word, from the flags or from the user."""
-        args = self._args
-        try:
-            return steps.prepare_drive(settings, root, label=args.label or "", force=args.force, clock=self._clock)
-        except InputError as error:
-            word = dialogue.ask_force_word(root) if error.key == "drive.foreign" and sys.stdin.isatty() else None
-            if word is None:
-                raise
-            return steps.prepare_drive(settings, root, label=args.label or "", force=word, clock=self._clock)
 
     def _test_broker(self, settings: Settings) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -24,17 +24,33 @@ class PositionBody(TypedDict):
     hash: Sha256
 
 
+class AdoptedBody(TypedDict):
+    """A drive of another box that the box took over."""
+
+    drive_id: NonEmpty
+    old_key: Annotated[NonEmpty, Field(description="Public key of the box that closed what lay there")]
+    new_key: Annotated[NonEmpty, Field(description="Public key of the box that goes on")]
+    log: Annotated[
+        PositionBody | None, Field(description="The newest statement that the drive holds of the box before")
+    ]
+    record: Annotated[Sha256, Field(description="Of the record of the adoption on the drive")]
+    by: Annotated[Literal["bureau", "person"], Field(description="Whose word it was: signed by the bureau, or typed")]
+    reason: NonEmpty
+
+
 class LogStatement(TypedDict):
     """A statement log begins."""
 
     cause: Annotated[
-        Literal["first", "upgraded", "lost", "rollback"],
+        Literal["first", "upgraded", "lost", "rollback", "restored", "adopted"],
         Field(
             description="A new box; a box of a version without statements; a box that lost catalog and drive; a box that"
-            " found the broker to know more of its log than itself"
+            " found the broker to know more of its log than itself; a box set up from a backup without the drive that"
+            " holds the newest statements; a box that took over the drive of another"
         ),
     ]
     before: Annotated[PositionBody | None, Field(description="The log before, as far as the box knows it")]
+    adopted: NotRequired[Annotated[AdoptedBody, Field(description="The drive, where the cause is adopted")]]
 
 
 class NewestBody(TypedDict):

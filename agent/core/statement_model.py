@@ -22,9 +22,10 @@ STATEMENT_TYPES = frozenset({
     "log", "agent", "segment", "looks", "attendance", "alert", "gaps", "camera", "chain", "papers", "journal", "drive",
 })  # fmt: skip
 """Message names (last part of the CloudEvents type) that are statements."""
-LogCause = Literal["first", "upgraded", "lost", "rollback"]
+LogCause = Literal["first", "upgraded", "lost", "rollback", "restored", "adopted"]
 """Why a log begins: a new box; a box of a version without statements; a box that lost catalog and drive; a box that found
-the broker to know more of its log than itself."""
+the broker to know more of its log than itself; a box set up from a backup without the drive that holds the newest
+statements; a box that took over the drive of another."""
 REPLAYED = "replayed"
 """Key in `data` that says how a message was delivered; it is not part of the statement."""
 _LOG = re.compile(r"[0-9a-f]{32}")

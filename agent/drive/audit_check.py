@@ -2,7 +2,7 @@
 
 The hash of every entry is computed again. A drive that was not in use for a while lacks the entries of that time, so a
 missing entry is not a fault. The entries that it has must be consistent: consecutive entries must be chained, and one
-number must not stand for two entries.
+number must not stand for two entries. On a drive that another box took over, each box has entries of its own.
 """
 
 from __future__ import annotations
@@ -31,26 +31,31 @@ class AuditCheckResult:
     unread: journal.UnreadableFiles = field(default_factory=list)
 
 
-def check_audit(root: Path, folders: list[str]) -> AuditCheckResult:
-    """Check all audit entries on the drive; `folders` are the class folders. Raises OSError."""
-    known: dict[int, tuple[object, object]] = {}
+def check_audit(root: Path, folders: list[str], boxes: int = 1) -> AuditCheckResult:
+    """Check all audit entries on the drive of so many boxes; `folders` are the class folders. Raises OSError."""
+    known: dict[int, dict[object, object]] = {}
     found = AuditCheckResult()
     for where, change in _audit_rows(root, folders, found.unread):
         row = change.row
         try:
             good = row["hash"] == compute_row_hash(row)
-            number, link = int(row["id"]), (row["hash"], row["previous"])
+            number, digest, previous = int(row["id"]), row["hash"], row["previous"]
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             found.faults.append((where, i18n.translate("drive.detail.audit_none")))
             continue
         if not good:
             found.faults.append((where, i18n.translate("drive.detail.audit_changed", number=number)))
-        elif known.setdefault(number, link)[0] != link[0]:
+            continue
+        entries = known.setdefault(number, {})
+        if digest not in entries and len(entries) >= boxes:
             found.faults.append((where, i18n.translate("drive.detail.audit_twice", number=number)))
-    found.entries = len(known)
-    for number, (_, previous) in known.items():
-        before = GENESIS if number == 1 else known[number - 1][0] if number - 1 in known else previous
-        if previous != before:
+        else:
+            entries[digest] = previous
+    found.entries = sum(map(len, known.values()))
+    for number, entries in known.items():
+        before = {GENESIS: ""} if number == 1 else known.get(number - 1, {})
+        whole = number == 1 or len(before) >= boxes
+        if whole and any(previous not in before for previous in entries.values()):
             found.faults.append((journal.JOURNAL_FOLDER, i18n.translate("drive.detail.audit_not_next", number=number)))
     return found
 

@@ -7,23 +7,31 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from agent.drive import chain, files, journal, keys, layout, sums, system_files
+from agent.drive.adoption import ADOPTIONS, KeyRing, is_record_name
 from agent.drive.identity import OWN_FILES, Drive, build_seal_path
 from agent.drive.report import HARMLESS, VerifyReport, describe_problem
 
 _SEALED_DOCUMENTS = (layout.LABEL, layout.HANDOVER)
 _CORRECTIONS = PurePosixPath(layout.CORRECTIONS)
+_OWN_FOLDERS = {
+    journal.JOURNAL_FOLDER: journal.is_journal_name,
+    layout.BACKUPS: layout.is_backup_name,
+    ADOPTIONS: is_record_name,
+}
 
 
 class Checker:
     """Checks one drive and adds what it finds to `report`.
 
-    `public` is the public key that must have signed ("": unsigned); `progress` is called with the number of bytes read.
+    `ring` has the public key that must have signed a file; `progress` is called with the number of bytes read.
     """
 
-    def __init__(self, drive: Drive, report: VerifyReport, public: str, progress: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, drive: Drive, report: VerifyReport, ring: KeyRing, progress: Callable[[int], None] | None
+    ) -> None:
         self._drive = drive
         self._report = report
-        self._public = public
+        self._ring = ring
         self._progress = progress
 
     def check_class(self, folder: str) -> None:
@@ -57,14 +65,13 @@ class Checker:
                 self._report.add(
                     "unreadable", f"{layout.SYSTEM}/{item.path}", files.describe_too_large(item.bytes, files.MAX_SEAL)
                 )
-        folder = root / journal.JOURNAL_FOLDER
-        for item in files.list_entries(folder) if files.classify_path(folder) == "folder" else ():
-            if not journal.is_journal_name(item.name):
-                self._report_added(folder, item, journal.JOURNAL_FOLDER, describe_problem("not_layout"))
+        for name, is_own in _OWN_FOLDERS.items():
+            folder = root / name
+            for item in files.list_entries(folder) if files.classify_path(folder) == "folder" else ():
+                if not is_own(item.name):
+                    self._report_added(folder, item, name, describe_problem("not_layout"))
         if files.classify_path(root / layout.HANDOVER) and not files.classify_path(build_seal_path(root)):
-            self._report.add(
-                "missing", self._drive.relative(build_seal_path(self._drive.root)), describe_problem("seal_gone")
-            )
+            self._report.add("missing", self._drive.relative(build_seal_path(root)), describe_problem("seal_gone"))
 
     def check_drive_seal(self) -> None:
         """Check the seal of the whole drive, which names every class that it held."""
@@ -170,8 +177,8 @@ class Checker:
 
     def _check_signature(self, file: Path, where: str) -> None:
         signature = file.with_name(f"{file.name}.sig")
-        there = files.classify_path(signature)
-        if not self._public:
+        there, public = files.classify_path(signature), self._ring.find(where)
+        if not public:
             if there:  # a drive without a key has no signatures: the key was removed from drive.json
                 self._report.add("signature_bad", f"{where}.sig", describe_problem("key_gone"))
         elif not there:
@@ -179,7 +186,7 @@ class Checker:
         else:
             try:
                 proof = files.read_small_file(signature, files.MAX_SIGNATURE)
-                good = keys.verify_signature(files.read_small_file(file, files.MAX_LIST), proof, self._public)
+                good = keys.verify_signature(files.read_small_file(file, files.MAX_LIST), proof, public)
             except files.UnfitFileError as error:
                 self._report.add("signature_bad", f"{where}.sig", error.strerror or "")
             else:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from pathlib import Path
 
-from agent.core import clock as clocks
 from agent.core.clock import Clock
 from agent.core.errors import InputError
 from agent.drive import durable, files, keys, layout, system_files
-from agent.drive.identity import FORCE_WORD, IDENTITY_FILE, IDENTITY_FORMAT, Drive, to_drive_error
-from agent.drive.label import build_drive_label
+from agent.drive.identity import FORCE_WORD, IDENTITY_FILE, Drive, format_identity, to_drive_error
 
 
 def init_drive(
@@ -42,19 +39,19 @@ def init_drive(
             raise InputError("drive.foreign", root=root, name=foreign[0], count=len(foreign), word=FORCE_WORD)
         public = keys.ensure_key(key_dir) if key_dir else ""
         (root / layout.SYSTEM).mkdir()
-        shown = {
-            "drive_id": f"D{secrets.token_hex(6).upper()}",
-            "label": label.strip(),
-            "institution": institution.strip(),
-            "created": clocks.format_utc(clock.now()),
-            "public_key": public,
-        }
+        made = Drive(
+            root,
+            f"D{secrets.token_hex(6).upper()}",
+            label.strip(),
+            institution.strip(),
+            clock.now(),
+            public,
+            root.stat().st_dev,
+            tuple(foreign),
+        )
         # the identity is written last: without it the folder is not a drive
-        durable.write_file(root / layout.LABEL, build_drive_label(**shown))
-        # backslashreplace: names that are not UTF-8 stand as in JSON, \udcXX
-        identity = {"format": IDENTITY_FORMAT, **shown, "kept": foreign}
-        body = json.dumps(identity, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
-        durable.write_file(root / IDENTITY_FILE, body)
+        durable.write_file(root / layout.LABEL, made.label_file())
+        durable.write_file(root / IDENTITY_FILE, format_identity(made))
         durable.sync_folder(root)
     except OSError as error:
         raise to_drive_error(error, root) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from agent.catalog.changes import RowChange
@@ -29,8 +30,11 @@ class DriveLog:
     starts: set[tuple[str, int]] = field(default_factory=set)
 
     def named(self, name: str) -> Iterator[Statement]:
-        """Yield the statements of a kind, in order within their log."""
-        for _, statement in sorted(self.statements.items()):
+        """Yield the statements of a kind, log after log in the order in which the logs begin."""
+        begun: dict[str, datetime] = {}
+        for (log, _), statement in sorted(self.statements.items()):
+            begun.setdefault(log, parse_time(statement.time))
+        for _, statement in sorted(self.statements.items(), key=lambda item: (begun[item[0][0]], item[0])):
             if statement.name == name:
                 yield statement
 

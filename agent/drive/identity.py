@@ -6,10 +6,8 @@ mount point alone proves nothing: an empty one looks like a folder, and another 
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import pwd
 import secrets
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -19,12 +17,14 @@ from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from agent.core import clock as clocks
-from agent.core import shortage
 from agent.core.class_model import TrainingClass
-from agent.core.errors import DriveError, Shortage
+from agent.core.errors import DriveError
 from agent.core.schedule import Placement
 from agent.drive import durable, files, layout
 from agent.drive.label import build_drive_label
+from agent.drive.os_errors import is_drive_errno as is_drive_errno
+from agent.drive.os_errors import make_denied_error
+from agent.drive.os_errors import to_drive_error as to_drive_error
 
 IDENTITY_FORMAT = 1
 # time zone for commands that run without a settings file
@@ -39,34 +39,10 @@ OWN_FILES = {
     "sealed.json.sig": "file",
     "probe": "file",
     "journal": "folder",
+    "backup": "folder",
+    "adoptions": "folder",
 }
 FORCE_WORD = "保留原有文件"
-# ENOTCONN, ECONNABORTED (in the instant itself), ESHUTDOWN: the process behind a FUSE mount (exfat-fuse, ntfs-3g) ended
-_OS_KINDS = {
-    errno.EROFS: "drive.read_only",
-    errno.ENOSPC: "drive.full",
-    errno.EDQUOT: "drive.full",
-    errno.ENOENT: "drive.missing",
-    errno.ENOTDIR: "drive.missing",
-    errno.ENODEV: "drive.missing",
-    errno.ENXIO: "drive.missing",
-    errno.ENOTCONN: "drive.missing",
-    errno.ECONNABORTED: "drive.missing",
-    errno.ESHUTDOWN: "drive.missing",
-    errno.ENOMEDIUM: "drive.missing",
-    errno.ESTALE: "drive.missing",
-    errno.EACCES: "drive.denied",
-    errno.EPERM: "drive.denied",
-}
-_DEVICE_FAULTS = {
-    errno.EIO,
-    errno.EFBIG,
-    errno.EBADF,
-    errno.ETIMEDOUT,
-    errno.EREMOTEIO,
-    errno.EMEDIUMTYPE,
-    errno.EUCLEAN,
-}
 
 
 class _Identity(TypedDict):
@@ -76,6 +52,7 @@ class _Identity(TypedDict):
     created: datetime
     public_key: str
     kept: tuple[str, ...]
+    earlier_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +60,7 @@ class Drive:
     """A drive as it was when it was opened.
 
     `root` is absolute; `created` is aware UTC; `device` is its `st_dev`; `kept` are foreign entries that were there when it
-    was initialised.
+    was initialised. `earlier_keys` are those of boxes from which it was taken over, the first box first (adoption.py).
     """
 
     root: Path
@@ -94,6 +71,7 @@ class Drive:
     public_key: str
     device: int
     kept: tuple[str, ...] = ()
+    earlier_keys: tuple[str, ...] = ()
 
     @staticmethod
     def open(root: Path, *, expect: str | None = None) -> Drive:
@@ -132,7 +110,7 @@ class Drive:
         if status.f_flag & os.ST_RDONLY:
             raise DriveError("drive.read_only", "drive.read_only", root=self.root)
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise _denied_error(self.root)
+            raise make_denied_error(self.root)
 
     def probe(self) -> None:
         """Run `check`, then write and sync a few bytes.
@@ -249,35 +227,20 @@ def build_seal_path(root: Path) -> Path:
     return root / _SEALED
 
 
-def to_drive_error(error: OSError, root: Path) -> DriveError | Shortage:
-    """Convert an OSError of a drive to a DriveError with its alert kind; to Shortage where the drive is not the cause."""
-    if shortage.is_shortage_errno(error.errno):
-        return Shortage("machine.short", detail=error.strerror or error)
-    if isinstance(error, files.UnfitFileError):
-        return DriveError("drive.unfit_file", "drive.error", root=root, file=error.filename, detail=error.strerror)
-    if error.errno == errno.EISDIR:
-        file = error.filename2 or error.filename
-        return DriveError("drive.unfit_file", "drive.error", root=root, file=file, detail=files.describe_kind("folder"))
-    kind = _OS_KINDS.get(error.errno or 0, "drive.error")
-    if kind == "drive.denied":
-        return _denied_error(root)
-    if kind == "drive.error":
-        return DriveError("drive.error", kind, root=root, detail=error.strerror or error)
-    return DriveError(kind, kind, root=root)
-
-
-def is_drive_errno(number: int | None) -> bool:
-    """Return whether an error number means a fault of a drive, or of a resource that every use of a drive needs."""
-    return number in _OS_KINDS or number in _DEVICE_FAULTS or shortage.is_shortage_errno(number)
-
-
-def _denied_error(root: Path) -> DriveError:
-    """Build the error for a good disk to which the user of this process has no permission."""
-    try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        user = str(os.geteuid())
-    return DriveError("drive.denied", "drive.denied", root=root, user=user)
+def format_identity(drive: Drive) -> bytes:
+    """Return the content of the identity file of a drive."""
+    body = {
+        "format": IDENTITY_FORMAT,
+        "drive_id": drive.drive_id,
+        "label": drive.label,
+        "institution": drive.institution,
+        "created": clocks.format_utc(drive.created),
+        "public_key": drive.public_key,
+        "kept": drive.kept,
+    }
+    body |= {"earlier_keys": drive.earlier_keys} if drive.earlier_keys else {}
+    # backslashreplace: names that are not UTF-8 stand as in JSON, \udcXX
+    return json.dumps(body, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
 
 
 def _read_identity(root: Path) -> _Identity:
@@ -294,6 +257,7 @@ def _read_identity(root: Path) -> _Identity:
             "created": clocks.parse_time(body["created"]),
             "public_key": str(body["public_key"]),
             "kept": tuple(str(name) for name in body.get("kept", ())),
+            "earlier_keys": tuple(str(key) for key in body.get("earlier_keys", ())),
         }
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DriveError("drive.identity_damaged", file=root / IDENTITY_FILE) from error

@@ -29,6 +29,9 @@ CORRECTIONS = "更正"
 CLASS_DOCUMENTS = frozenset({LABEL, LISTING, ATTENDANCE, INDEX, RECORD, HANDOVER, SUMS, f"{SUMS}.sig"})
 """Files in a class folder itself."""
 
+BACKUPS = f"{SYSTEM}/backup"
+BACKUP_SUFFIX = ".backup"
+
 COMPONENT_BYTES = 120
 PATH_CHARS = 200
 # longest path after the class folder: /YYYY-MM-DD/上午/{32}_{32}/.HHMMSS-99.mp4.part; `E:\` before it
@@ -40,6 +43,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 # exactly the names that `numbered` returns: SHA256SUMS-01 and SHA256SUMS-0 are ordinary files
 _SUMS = re.compile(r"SHA256SUMS(?:-([2-9]|[1-9][0-9]+))?\Z")
 _CORRECTION = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]+\.jsonl\Z")
+_BACKUP = re.compile(r"site-agent-[A-Za-z0-9-]{1,100}-\d{8}-\d{6}\.backup\Z")
 _SEGMENT = re.compile(r"(\d{6})(-\d+)?\.mp4\Z")
 
 
@@ -171,3 +175,13 @@ def parse_half_day(path: PurePosixPath) -> tuple[date, Session] | None:
 def parse_class_id(folder: str) -> str:
     """Return the class ID at the start of a class folder's name (IDs contain no `_`)."""
     return folder.split("_", 1)[0]
+
+
+def build_backup_name(box: str, at: datetime) -> str:
+    """Return the name of a box's backup (`box`: county/site/box) made at a local time."""
+    return f"site-agent-{box.replace('/', '-')}-{at:%Y%m%d-%H%M%S}{BACKUP_SUFFIX}"
+
+
+def is_backup_name(name: str) -> bool:
+    """Return whether this is the name of a backup."""
+    return _BACKUP.match(name) is not None

@@ -18,6 +18,7 @@ from agent.core.clock import Clock, format_utc
 from agent.core.errors import CatalogBlocked, CatalogError, MediaError
 from agent.core.model import Segment
 from agent.drive import chain, files, journal, layout, segment_files
+from agent.drive.adoption import KeyRing
 from agent.drive.identity import Drive, to_drive_error
 
 
@@ -101,9 +102,13 @@ def restore_from_drive(
 
 
 def restore_from_drives(
-    catalog: Catalog, drives: list[Drive], clock: Clock, progress: Callable[[int], None] | None = None
+    catalog: Catalog,
+    drives: list[Drive],
+    clock: Clock,
+    progress: Callable[[int], None] | None = None,
+    skip: frozenset[str] = frozenset(),
 ) -> RebuildReport:
-    """Restore all rows of several drives, then read the files that have none. Raises DriveError.
+    """Restore all rows of several drives but those of tables in `skip`, then read the files that have none. Raises DriveError.
 
     Rows first, of every drive: what is read from files is stated, and the statement must follow the newest of all drives.
     """
@@ -111,7 +116,7 @@ def restore_from_drives(
     for drive in drives:
         with _drive_errors(drive), catalog.store.write():
             faults: journal.UnreadableFiles = []
-            rows, lost, open_rows = _restore_rows(catalog, drive, faults)
+            rows, lost, open_rows = _restore_rows(catalog, drive, faults, skip)
             _restore_links(catalog, drive)
             _restore_drive(catalog, drive, clock)
             # all rows came from the drive, so none of them has to be written to its journal
@@ -179,7 +184,7 @@ def _stored_rows(drive: Drive, faults: journal.UnreadableFiles) -> Iterator[RowC
 
 
 def _restore_rows(
-    catalog: Catalog, drive: Drive, faults: journal.UnreadableFiles
+    catalog: Catalog, drive: Drive, faults: journal.UnreadableFiles, skip: frozenset[str]
 ) -> tuple[int, list[str], dict[str, RowChange]]:
     """Restore rows; return (count, paths of lost segments, open rows by path whose file was finished meanwhile)."""
     count = 0
@@ -189,6 +194,8 @@ def _restore_rows(
     for change in _stored_rows(drive, faults):
         if change.table == "segments" and change.row.get("drive_id") == drive.drive_id:
             segments[str(change.row.get("path"))] = change
+            continue
+        if change.table in skip:
             continue
         restored = catalog.changes.put(change)
         count += restored
@@ -250,6 +257,7 @@ def _add_segment(catalog: Catalog, segment: Segment) -> None:
 
 def _restore_links(catalog: Catalog, drive: Drive) -> None:
     """Restore chain rows from the CHAIN files of the drive where journal and records had none."""
+    ring = KeyRing(drive)
     for folder in drive.class_folders():
         path = drive.root / folder
         for closed in chain.list_all_closings(path):
@@ -269,7 +277,7 @@ def _restore_links(catalog: Catalog, drive: Drive) -> None:
                 "sequence": link.sequence,
                 "drive_id": drive.drive_id,
                 "head": closed.head,
-                "public_key": drive.public_key,
+                "public_key": ring.find(drive.relative(file)),
                 "closed_at": format_utc(_modified_at(file, catalog.zone)),
             }
             catalog.changes.put(RowChange("chain", row))

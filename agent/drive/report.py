@@ -36,7 +36,8 @@ class VerifyReport:
     `checked` counts files read, `audited` audit entries. `unclosed` half-days are still in progress: they are listed but are
     not faults. `heads` maps each chain head found to the path of its checksum list. `statements` counts those on the drive,
     `newest` is the last of them. `left_out` is what nothing proves yet, by kind; `witnessed` are (path, witness, time) of
-    countersigned half-days, `unwitnessed` the others, where the bureau's key was given.
+    countersigned half-days, `unwitnessed` the others, where the bureau's key was given. `adoptions` are (time, old key,
+    new key, by bureau or person, reason) of boxes that took the drive over.
     """
 
     problems: list[DriveProblem] = field(default_factory=list)
@@ -53,6 +54,7 @@ class VerifyReport:
     left_out: dict[LeftOut, list[str]] = field(default_factory=dict)
     witnessed: list[tuple[str, str, str]] = field(default_factory=list)
     unwitnessed: list[str] = field(default_factory=list)
+    adoptions: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     _reported: set[tuple[str, str]] = field(default_factory=set)
 
     @property

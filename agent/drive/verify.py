@@ -14,17 +14,18 @@ from datetime import date
 from agent.core.clock import format_utc
 from agent.core.model import Session
 from agent.drive import (
+    adoption_check,
     audit_check,
     chain,
     drive_log,
     files,
     journal,
-    keys,
     layout,
     papers_check,
     stated_check,
     witness_files,
 )
+from agent.drive.adoption import KeyRing
 from agent.drive.against import BureauList, check_against
 from agent.drive.checker import Checker
 from agent.drive.identity import Drive, build_seal_path, to_drive_error
@@ -57,25 +58,25 @@ def verify_drive(
     problem in the report.
     """
     report = VerifyReport(signed=bool(drive.public_key or key))
-    public = keys.strip_key_comment(key) if key else drive.public_key
-    if key and keys.strip_key_comment(key) != drive.public_key:
-        report.add("other_key", f"{layout.SYSTEM}/drive.json", describe_problem("other_key"))
     try:
+        ring = KeyRing(drive, key)
+        if ring.is_foreign:
+            report.add("other_key", f"{layout.SYSTEM}/drive.json", describe_problem("other_key"))
         for folder in drive.class_folders():
             if only is None or layout.parse_class_id(folder) == only:
-                Checker(drive, report, public, progress).check_class(folder)
+                Checker(drive, report, ring, progress).check_class(folder)
         _check_journal(drive, report, only)
-        _check_statements(drive, report, only, against)
+        _check_statements(drive, report, only, against, witness)
         if witness:
             _check_witnesses(drive, report, witness, only)
         if only is None:
-            trail = audit_check.check_audit(drive.root, drive.class_folders())
+            trail = audit_check.check_audit(drive.root, drive.class_folders(), boxes=len(drive.earlier_keys) + 1)
             report.audited = trail.entries
             for path, detail in trail.faults:
                 report.problems.append(DriveProblem("audit_broken", path, detail))
             for path, detail in trail.unread:
                 report.add("unreadable", path, detail)
-            checker = Checker(drive, report, public, progress)
+            checker = Checker(drive, report, ring, progress)
             checker.check_root()
             if files.classify_path(build_seal_path(drive.root)):
                 checker.check_drive_seal()
@@ -90,7 +91,9 @@ def verify_drive(
     return report
 
 
-def _check_statements(drive: Drive, report: VerifyReport, only: str | None, against: BureauList | None) -> None:
+def _check_statements(
+    drive: Drive, report: VerifyReport, only: str | None, against: BureauList | None, bureau: str | None
+) -> None:
     """Check the box's statement log as far as the drive holds it, and the drive against it. Raises OSError."""
     folders = drive.class_folders()
     found = drive_log.read_drive_log(drive.root, folders)
@@ -104,6 +107,7 @@ def _check_statements(drive: Drive, report: VerifyReport, only: str | None, agai
             papers_check.check_papers(drive, report, found, folder)
     check.check_late_looks()
     stated_check.check_journal_files(drive, report, found)
+    adoption_check.check_adoptions(drive, report, found, bureau)
     if against is not None:
         check_against(drive, report, found, against)
 

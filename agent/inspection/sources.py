@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from agent.core.statement_model import LogPosition, parse_position
 from agent.drive import Drive, chain, files, keys, layout
+from agent.drive.adoption import KeyRing
 from agent.drive.against import BureauList
 from agent.drive.identity import to_drive_error
 
@@ -81,7 +82,7 @@ class _ChecksumLists:
 
     def __init__(self, drive: Drive, key: str | None) -> None:
         self._drive = drive
-        self._key = keys.strip_key_comment(key) if key else drive.public_key
+        self._ring = KeyRing(drive, key)
         self._read: dict[PurePosixPath, list[tuple[Mapping[str, str], bool]]] = {}
         self._half_days: dict[str, set[PurePosixPath]] = {}
 
@@ -118,10 +119,11 @@ class _ChecksumLists:
 
     def _signed(self, place: Path, part: int) -> bool:
         name = layout.add_part_number(layout.SUMS, part)
-        if not self._key:
+        public = self._ring.find(self._drive.relative(place / name))
+        if not public:
             return False
         try:
             proof = files.read_small_file(place / f"{name}.sig", files.MAX_SIGNATURE)
-            return keys.verify_signature(files.read_small_file(place / name, files.MAX_LIST), proof, self._key)
+            return keys.verify_signature(files.read_small_file(place / name, files.MAX_LIST), proof, public)
         except (FileNotFoundError, files.UnfitFileError):
             return False

@@ -33,6 +33,7 @@ from agent.drive.closer import HalfDayCloser
 from agent.drive.monitor import DriveMonitor
 from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
+from agent.service.backup_worker import BackupWorker
 from agent.service.disk_space import DiskSpaceMonitor
 from agent.service.drive_change import DriveChangeWorker
 from agent.service.metrics import MetricsServer
@@ -141,6 +142,10 @@ class App:
         supervisor.start("recorders", recorders.run)
         changes = DriveChangeWorker(catalog, now, self._book.all, settings.key_dir)
         supervisor.start("drive change", changes.run)
+        backups = BackupWorker(
+            settings, self._file, catalog, now, drives=self._drives.healthy, busy=self._plans.is_any_due
+        )
+        supervisor.start("backup", backups.run)
         link = self._link
         watchdog = Watchdog(
             catalog,

@@ -21,6 +21,7 @@ SETTINGS = {
 }
 """Flag -> setting; the other flags are steps of their own."""
 _STEPS = (
+    "restore",
     "keys",
     "models",
     "camera_password_file",
@@ -46,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("county", "site", "box", "institution", "timezone"):
         place.add_argument(f"--{name}", metavar="TEXT", help=_say(name))
     place.add_argument("--keys", action="store_true", help=_say("keys"))
+    restore = parser.add_argument_group(_say("restore_group"))
+    restore.add_argument("--restore", nargs="?", const="newest", metavar="FILE", help=_say("restore"))
+    restore.add_argument("--recovery-code-file", type=Path, metavar="FILE", help=_say("recovery_code_file"))
     cameras = parser.add_argument_group(_say("cameras"))
     cameras.add_argument("--network", action="append", metavar="CIDR", help=_say("network"))
     cameras.add_argument("--camera-user", metavar="NAME", help=_say("camera_user"))

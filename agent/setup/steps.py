@@ -99,11 +99,22 @@ def prepare_drive(settings: Settings, root: Path, *, label: str, force: str | No
             root, label=label, institution=settings.institution, clock=clock, key_dir=settings.key_dir, force=force
         )
     if owner is not None:
-        _give_to_service(root, owner)
+        _give_root_to_service(root, owner)
     return drive
 
 
-def _give_to_service(root: Path, owner: tuple[int, int]) -> None:
+def give_to_service(root: Path) -> None:
+    """Give all of a drive to the service: on another box the service may have had another number."""
+    owner = mount_units.find_service_ids()
+    if os.geteuid() != 0 or owner is None or root.stat().st_uid == owner[0]:
+        return
+    for path in [root, *root.rglob("*")]:
+        # file systems without owners refuse
+        with suppress(PermissionError, FileNotFoundError):
+            os.chown(path, *owner, follow_symlinks=False)
+
+
+def _give_root_to_service(root: Path, owner: tuple[int, int]) -> None:
     """Give the root of the drive and the agent's own folder to the service; recordings have that owner already."""
     if os.geteuid() == 0:
         with suppress(PermissionError):
