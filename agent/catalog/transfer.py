@@ -31,7 +31,7 @@ def import_tables(store: CatalogStore, file: Path) -> None:
     Raises CatalogError, also for a file of a later version.
     """
     with store.lock:
-        connection = store.db.conn
+        connection = store.db
         try:
             connection.execute("attach ? as old", [os.fspath(file)])
             connection.execute("begin immediate")

@@ -115,7 +115,7 @@ def fill_catalog(catalog: Catalog, drive_id: str, body: JsonObject, *, leave: st
                         looks.append((camera, room_id, class_id, day.isoformat(), session, start))
             for kind in ("camera.down", "stream.stalled"):
                 at = clocks.format_utc(datetime(day.year, day.month, day.day, 7, tzinfo=ZONE))
-                db.conn.executemany(
+                db.executemany(
                     "insert into events (at, kind, camera_id, until, detail) values (?, ?, ?, ?, '{}')",
                     [(at, kind, camera, at) for _, camera in cameras],
                 )
@@ -126,13 +126,13 @@ def fill_catalog(catalog: Catalog, drive_id: str, body: JsonObject, *, leave: st
                 " '{}')",
                 [name, name, at, at, class_id, day.isoformat()],
             )
-        db.conn.executemany(
+        db.executemany(
             "insert into segments (drive_id, path, temporary, state, class_id, date, session, room_id, camera_id, start, end,"
             " bytes, sha256, video_codec, width, height, audio_codec, trust) values (?, ?, '', 'finished', ?, ?, ?, ?, ?, ?, ?,"
             " 75000000, ?, 'h264', 1920, 1080, 'aac', 'trusted')",
             segments,
         )
-        db.conn.executemany(
+        db.executemany(
             "insert or ignore into looks (camera_id, room_id, class_id, date, session, at, people, low, high, judged, boxes,"
             " width, height, quality, detector)"
             " values (?, ?, ?, ?, ?, ?, 20, 19, 21, 1, '[]', 1920, 1080, '{}', 'bench')",
@@ -151,7 +151,7 @@ def write_audits(catalog: Catalog, count: int) -> None:
         rows.append((*fields, previous, digest))
         previous = digest
     with catalog.store.write() as db:
-        db.conn.executemany("insert into audit values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany("insert into audit values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     catalog.changes.forget_all()
 
 
