@@ -47,7 +47,7 @@ Handler = Callable[["PageVisit"], Response]
 _REMEMBERED = 10_000
 AGAIN_S = 600.0
 _BEFORE_OWN_PASSWORD = ("/password", "/sign-out")
-_SCRIPTS = ("half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
+_SCRIPTS = ("fresh", "half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
 _STATIC = dict.fromkeys(("site.css", "player.css", "looks.css"), "text/css") | {"icon.png": "image/png"}
 _STATIC |= dict.fromkeys(("refresh.js", *(f"player/{part}.js" for part in _SCRIPTS)), "text/javascript")
 
