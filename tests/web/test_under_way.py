@@ -94,8 +94,6 @@ def test_it_grows_while_the_player_plays_on(browser: Any, growing: GrowingBox, s
         # what was recorded after the page was opened is played too
         second = 86400 + 9 * 3600 + 30 * 60 + 4
         page.evaluate(f"document.querySelector('#player').player.seek({second}, true)")
-        page.wait_for_timeout(6000)
-        print(page.evaluate("(() => {const p=document.querySelector('#player').player; return JSON.stringify({pos:p.stage.position, playing:p.stage.playing, held:p.stage.held, said:document.querySelector('.said').textContent, segs:p.screens.map(s=>[s.shown,s.camera.id,s.feed.segments.length,s.feed.type,s.video.readyState,s.video.currentTime,s.late,[...s.feed.faults.values()].map(String), s.video.error?.message, [...Array(s.video.buffered.length).keys()].map(i=>[s.video.buffered.start(i),s.video.buffered.end(i)])])})})()"))
         until(page, f"{POSITION} > {second} + 1 && {POSITION} < {second} + 16", 60)
     who = [e for e in served.box.catalog.audit.of_object(ID, "view.half_day") if e.who.startswith("当堂")]
     assert len(who) == 2, "once for the page, and once in ten minutes for what it asks by itself"
