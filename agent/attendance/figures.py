@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from agent.attendance import findings as curve_findings
+from agent.attendance import publication
 from agent.attendance.judge import JudgedHalfDay, JudgementRules, build_attendance_object, judge_half_day
-from agent.attendance.worker import decide_status
 from agent.catalog import Catalog
 from agent.core.class_model import TrainingClass
 from agent.core.clock import format_local
@@ -28,9 +28,9 @@ class HalfDayFigures:
     findings: list[curve_findings.AttendanceFinding]
 
     def as_object(self, zone: ZoneInfo) -> HalfDayFiguresBody:
-        """Build the contract's object with `lessons`, `curve` and `findings` added."""
+        """Build the contract's object with `lessons`, `curve` and `findings` added, without the sign-ins."""
         return {
-            **self.body,
+            **publication.take_estimate(self.body),
             "lessons": [
                 {
                     "start": format_local(x.lesson.start, zone),
@@ -79,6 +79,6 @@ def load_half_day_figures(
     published = catalog.attendance.get(cls.class_id, day, session)
     return HalfDayFigures(
         half,
-        published or build_attendance_object(half, decide_status(half, None), 0),
+        published or build_attendance_object(half, publication.decide_status(half, None), 0),
         curve_findings.detect_findings(half, rules),
     )

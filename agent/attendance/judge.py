@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agent.attendance.estimate import compute_upper_median, estimate_room
 from agent.attendance.json_types import AttendanceStatus
@@ -33,7 +33,7 @@ from agent.core.class_model import Lesson, TrainingClass
 from agent.core.model import Look, Session
 
 if TYPE_CHECKING:
-    from agent.contract.attendance import AttendanceBody, CountsBody
+    from agent.contract.attendance import AttendanceBody, CountsBody, EstimateBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,8 @@ def judge_half_day(
 
 
 def build_attendance_object(half: JudgedHalfDay, status: AttendanceStatus, revision: int) -> AttendanceBody:
-    """Build the contract's attendance object."""
-    return {
+    """Build the contract's attendance object, without sign-ins."""
+    body: EstimateBody = {
         "class_id": half.class_id,
         "date": half.date.isoformat(),
         "session": half.session.value,
@@ -180,6 +180,7 @@ def build_attendance_object(half: JudgedHalfDay, status: AttendanceStatus, revis
             for room in half.rooms
         ],
     }
+    return cast("AttendanceBody", body)
 
 
 def _build_counts(figures: PresenceFigures, base: int | None) -> CountsBody:

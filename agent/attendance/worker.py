@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agent import i18n
-from agent.attendance import evidence
+from agent.attendance import evidence, publication
 from agent.attendance.alerting import (
     ATTENDANCE_ALERT_KINDS,
     AlertCondition,
@@ -24,8 +24,7 @@ from agent.attendance.alerting import (
     build_alert_subject,
     evaluate_conditions,
 )
-from agent.attendance.json_types import AttendanceStatus
-from agent.attendance.judge import JudgedHalfDay, JudgementRules, build_attendance_object, judge_half_day
+from agent.attendance.judge import JudgedHalfDay, JudgementRules, judge_half_day
 from agent.catalog import Catalog
 from agent.core import defaults
 from agent.core.alert_model import Alert, AlertKind
@@ -115,6 +114,7 @@ class AttendanceWorker:
                 elif now >= end + timedelta(seconds=self._options.grace_s):
                     ended[cls.class_id].append((cls, day, session, end))
             self._publish_withdrawn(cls, now)
+            self._publish_sign_ins(cls, now)
         self._holds.keep(asked)
         self._close_alerts(under_way, now)
         for class_id, half_days in ended.items():
@@ -188,20 +188,29 @@ class AttendanceWorker:
         """Store the half-day's object and queue its message, if it differs enough from the last one."""
         key = (half.class_id, half.date, half.session)
         before = self._catalog.attendance.get(*key)
-        body = build_attendance_object(half, decide_status(half, before), (before["revision"] if before else 0) + 1)
+        body = publication.build_next(half, before, self._catalog.sign_ins.get(*key), self._catalog.zone)
         if before is not None and not self._is_news(key, body, before):
             return
         self._catalog.attendance.put(body, now)
         self._published[key] = self._clock.monotonic()
 
+    def _publish_sign_ins(self, cls: TrainingClass, now: datetime) -> None:
+        """Publish settled half-days once more whose sign-ins were stated later; those under way carry theirs anyway."""
+        stated = self._catalog.sign_ins.of_class(cls.class_id)
+        for before in self._catalog.attendance.of_class(cls.class_id) if stated else ():
+            count = stated.get((date.fromisoformat(before["date"]), Session(before["session"])))
+            if count is None or before["status"] == "provisional":
+                continue
+            body = publication.with_sign_ins(before, count, self._catalog.zone)
+            if body is not None:
+                self._catalog.attendance.put(body, now)
+
     def _is_news(self, key: HalfDayRef, body: AttendanceBody, before: AttendanceBody) -> bool:
         if body["status"] != "provisional":
-            return before["status"] == "provisional" or _select_compared(body, clock=True) != _select_compared(
-                before, clock=True
-            )
+            return before["status"] == "provisional" or publication.is_changed(body, before, clock=True)
         last = self._published.get(key)
         age = self._clock.monotonic() - last if last is not None else float("inf")
-        changed = _select_compared(body, clock=False) != _select_compared(before, clock=False)
+        changed = publication.is_changed(body, before, clock=False)
         return age >= (self._options.publish_s if changed else self._options.refresh_s)
 
     def _update_alert(self, cls: TrainingClass, half: JudgedHalfDay, condition: AlertCondition, now: datetime) -> None:
@@ -271,24 +280,3 @@ class AttendanceWorker:
             if alert.kind in ATTENDANCE_ALERT_KINDS and "/".join(alert.subject.split("/")[:3]) not in under_way:
                 self._catalog.alerts.clear(alert.kind, alert.subject, now)
                 self._holds.pending.pop((alert.kind, alert.subject), None)
-
-
-def decide_status(half: JudgedHalfDay, before: AttendanceBody | None) -> AttendanceStatus:
-    """Return the status of a half-day; `before` is the object last published.
-
-    Provisional while it is under way; then unjudged if the count is unknown; revised if it was final before, or was
-    published and then cancelled; else final.
-    """
-    if not half.over:
-        return "provisional"
-    if half.lessons and half.figures.present is None:
-        return "unjudged"
-    settled = before is not None and (before["status"] != "provisional" or not half.lessons)
-    return "revised" if settled else "final"
-
-
-def _select_compared(body: AttendanceBody, *, clock: bool) -> dict[str, object]:
-    """Return the fields that count as a change: without status and revision, with the growing times only if `clock`."""
-    without = {"status", "revision"} | (set() if clock else {"lesson_s", "judged_s"})
-    fields = {key: value for key, value in body.items() if key not in without}
-    return fields | {"rooms": [{k: v for k, v in room.items() if k not in without} for room in body["rooms"]]}

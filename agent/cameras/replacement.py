@@ -93,10 +93,7 @@ def accept_unit(catalog: Catalog, clock: Clock, camera_id: str, who: str) -> Cam
 
     Raises InputError if there is no such camera or nothing to accept.
     """
-    camera = catalog.cameras.get(camera_id)
-    if camera is None:
-        known = ", ".join(c.camera_id for c in catalog.cameras.all()) or "-"
-        raise InputError("cameras.no_such", camera_id=camera_id, known=known)
+    camera = catalog.cameras.need(camera_id)
     if not camera.exchanged:
         raise InputError("cameras.not_exchanged", camera_id=camera_id, serial=camera.identity or "?")
     detail = {"old_serial": camera.accepted, "serial": camera.identity, "model": camera.model}

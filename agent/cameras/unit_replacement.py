@@ -54,7 +54,7 @@ def replace_unit(
     be confirmed and the calibration be made anew. Raises InputError where no unit may take over.
     """
     with catalog.store.write():  # one transaction, so that no search comes between check and takeover
-        camera = _get_camera(catalog, camera_id)
+        camera = catalog.cameras.need(camera_id)
         if camera.exchanged and camera.verdict.recordable and chosen in ("", camera_id):
             return _accept_present(catalog, clock, camera, who)
         _check_replaceable(camera, reserved)
@@ -98,7 +98,7 @@ def _check_replaceable(camera: Camera, reserved: ReservedIds) -> None:
 def _choose_unit(catalog: Catalog, camera: Camera, reserved: ReservedIds, chosen: str) -> Camera:
     """Return the unit that takes over. Raises InputError where there is none, or several and none is chosen."""
     if chosen:
-        return _check_unit(catalog, camera, _get_camera(catalog, chosen), reserved)
+        return _check_unit(catalog, camera, catalog.cameras.need(chosen), reserved)
     if camera.successor and (there := catalog.cameras.get(camera.successor)):
         return _check_unit(catalog, camera, there, reserved)
     found = list_candidates(catalog, camera, reserved)
@@ -148,11 +148,3 @@ def _find_use(catalog: Catalog, unit: Camera, reserved: ReservedIds) -> str:
     if unit.camera_id in reserved.named:
         return "cameras.replace_named"
     return "cameras.replace_recorded" if catalog.segments.recorded(unit.camera_id) else ""
-
-
-def _get_camera(catalog: Catalog, camera_id: str) -> Camera:
-    camera = catalog.cameras.get(camera_id)
-    if camera is None:
-        known = ", ".join(c.camera_id for c in catalog.cameras.all()) or "-"
-        raise InputError("cameras.no_such", camera_id=camera_id[:64], known=known)
-    return camera

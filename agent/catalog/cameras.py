@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
 from agent.core import clock as clocks
 from agent.core.camera_model import Camera, Stream, Verdict
+from agent.core.errors import InputError
 
 if TYPE_CHECKING:
     from agent.contract.cameras import CameraMessage
@@ -106,6 +107,16 @@ class Cameras:
     def get(self, camera_id: str) -> Camera | None:
         row = self._store.row("select * from cameras where camera_id = ?", [camera_id])
         return _to_camera(row) if row else None
+
+    def need(self, camera_id: str) -> Camera:
+        """Return a camera. Raises InputError, which names those that there are."""
+        found = self.get(camera_id)
+        if found is None:
+            known = ", ".join(c.camera_id for c in self.all())
+            if not known:
+                raise InputError("cameras.none_known")
+            raise InputError("cameras.no_such", camera_id=camera_id[:64], known=known)
+        return found
 
     def all(self) -> list[Camera]:
         return [_to_camera(row) for row in self._store.rows("select * from cameras order by camera_id")]

@@ -43,11 +43,7 @@ def _run_for_one(action: Action) -> Callable[[argparse.Namespace], int]:
     def run(args: argparse.Namespace) -> int:
         settings = common.load_settings(args)
         with common.open_box_catalog(settings) as catalog:
-            camera = catalog.cameras.get(args.camera_id)
-            if camera is None:
-                known = ", ".join(c.camera_id for c in catalog.cameras.all()) or "-"
-                raise InputError("cameras.no_such", camera_id=args.camera_id[:64], known=known)
-            return action(args, settings, catalog, camera)
+            return action(args, settings, catalog, catalog.cameras.need(args.camera_id))
 
     return run
 

@@ -18,7 +18,7 @@ from agent.setup import steps
 
 def add_adopt(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     part = parts.add_parser("adopt", help=i18n.translate("drive.help_adopt"))
-    part.add_argument("dir", type=Path, metavar="DIR", help=i18n.translate("drive.help_dir"))
+    part.add_argument("dir", type=Path, metavar="DIR", help=i18n.translate("help.drive_dir"))
     how = part.add_mutually_exclusive_group()
     how.add_argument("--request", type=Path, metavar="FILE", help=i18n.translate("drive.help_adopt_request"))
     how.add_argument("--word", type=Path, metavar="FILE", help=i18n.translate("drive.help_adopt_word"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -38,7 +38,7 @@ class RoomFiguresBody(FiguresBody):
     room_id: Id
 
 
-class AttendanceBody(FiguresBody):
+class EstimateBody(FiguresBody):
     """到课人数（视频估计）: counts of people, never of persons."""
 
     class_id: Id
@@ -47,6 +47,21 @@ class AttendanceBody(FiguresBody):
     status: Literal["provisional", "final", "revised", "unjudged"]
     revision: Annotated[int, Field(ge=0), OnMqtt(minimum=1)]
     rooms: list[RoomFiguresBody]
+
+
+class SignedCountsBody(TypedDict):
+    """Sign-ins as the institution states them; null where not stated. They never enter the estimate."""
+
+    signed_in: Whole | None
+    signed_out: Whole | None
+    source: Literal["typed", "file"]
+    at: TimeText
+
+
+class AttendanceBody(EstimateBody):
+    """The estimate of a half-day and beside it the sign-ins, which are left out where none were stated."""
+
+    signed: NotRequired[SignedCountsBody]
 
 
 class AttendanceMessage(AttendanceBody):
@@ -98,7 +113,7 @@ class AttendanceFindingBody(TypedDict):
     seconds: Whole
 
 
-class HalfDayFiguresBody(AttendanceBody):
+class HalfDayFiguresBody(EstimateBody):
     """A half-day with lessons, curve and findings."""
 
     lessons: list[LessonFiguresBody]
@@ -106,14 +121,10 @@ class HalfDayFiguresBody(AttendanceBody):
     findings: list[AttendanceFindingBody]
 
 
-class SignInsBody(TypedDict):
-    """Sign-ins as the institution states them; null where not stated. They never enter the estimate."""
+class SignInsBody(SignedCountsBody):
+    """The same with who entered them."""
 
-    signed_in: Whole | None
-    signed_out: Whole | None
-    source: Literal["typed", "file"]
     by: str
-    at: TimeText
 
 
 class HalfDayBody(HalfDayFiguresBody):

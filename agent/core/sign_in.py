@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
 
+from agent.core.clock import format_local
 from agent.core.errors import InputError
 from agent.core.model import JsonObject, Session
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import SignedCountsBody
 
 MOST_SIGNED = 1000
 SignInSource = Literal["typed", "file"]
@@ -95,3 +100,13 @@ def describe_entry(
         for (day, session), (signed_in, signed_out) in counts.items()
     ]
     return {"source": source, "counts": rows}
+
+
+def build_signed_counts(count: SignInCount, zone: ZoneInfo) -> SignedCountsBody:
+    """Build the contract's object of the counts: without who entered them, which the audit has."""
+    return {
+        "signed_in": count.signed_in,
+        "signed_out": count.signed_out,
+        "source": count.source,
+        "at": format_local(count.at, zone),
+    }

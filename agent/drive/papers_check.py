@@ -27,6 +27,8 @@ from agent.drive.stated_check import iterate_stated_papers
 _DOCUMENTS = (layout.LABEL, layout.LISTING, layout.ATTENDANCE, layout.INDEX)
 _HalfDayKey = tuple[str, str]
 _CLOCK = "%Y-%m-%d %H:%M:%S"
+_REVISION = 13
+"""Place of the revision in a row of 到课人数.csv; the sign-ins stand behind it."""
 
 
 @dataclass(slots=True)
@@ -180,13 +182,26 @@ def _check_attendance(report: VerifyReport, facts: _ClassFacts, folder: str, row
     for row in rows:
         session = next((s for s in Session if row[1:2] == [s.folder]), None)
         key = (row[0], session.value if session else "")
-        revision = int(row[-1]) if row[-1].isascii() and row[-1].isdigit() else 0
+        revision = _read_revision(row)
         body = facts.figures.get(key, {}).get(revision)
         seen.add(key)
-        if body is None or format_attendance_row(body) != row or revision < facts.closed.get(key, 0):
+        if body is None or not _says(row, body) or revision < facts.closed.get(key, 0):
             report.add("paper_differs", where, describe_problem("figures_differ", date=row[0][:20], session=session))
     if facts.closed.keys() - seen:
         report.add("paper_differs", where, describe_problem("figures_gone"))
+
+
+def _read_revision(row: list[str]) -> int:
+    text = row[_REVISION] if len(row) > _REVISION else ""
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _says(row: list[str], body: Mapping[str, object]) -> bool:
+    """Return whether a row is what an attendance object says; earlier versions wrote no cells for sign-ins, and had none."""
+    wanted = format_attendance_row(body)
+    if len(row) == _REVISION + 1 and "signed" not in body:
+        wanted = wanted[: _REVISION + 1]
+    return row == wanted
 
 
 def _check_listing(

@@ -30,7 +30,7 @@ from agent.website.site import Website
 from agent.website.visit import Visit
 
 Handler = Callable[["PageVisit"], Response]
-_SCRIPTS = ("half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
+_SCRIPTS = ("fresh", "half_day", "live", "media_feed", "screen", "snapshot", "stage", "time_line", "words")
 
 _WORDS = {
     "no_account": "web.no_account",

@@ -10,8 +10,8 @@ import pytest
 from agent.attendance.estimate import compute_coverage, compute_upper_median, estimate_block
 from agent.attendance.findings import detect_findings
 from agent.attendance.judge import JudgementRules, build_attendance_object, judge_half_day
+from agent.attendance.publication import decide_status
 from agent.attendance.summary import summarize_class
-from agent.attendance.worker import decide_status
 from agent.core.model import Look, Session
 from tests.support.attendance_factory import DAY, PRACTICE, THEORY, a_class, at, flat, lesson, look, looks, steps
 

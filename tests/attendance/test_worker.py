@@ -19,6 +19,7 @@ from agent.core.alert_model import AlertKind
 from agent.core.class_model import Bench, TrainingClass
 from agent.core.errors import ClassFileError
 from agent.core.model import Look, Session
+from agent.core.sign_in import SignInCount
 from tests.support.attendance_factory import DAY, PRACTICE, THEORY, ZONE, a_class, at, body, lesson, look, looks, steps
 from tests.support.clocks import HandClock
 from tests.support.contract_check import validate
@@ -409,3 +410,36 @@ def test_stale_looks_say_nothing_of_now(site: Callable[..., AttendanceBox]) -> N
         box.clock.go(30)
         box.watch.run_once()
     assert box.told() == []
+
+
+def test_sign_ins_go_beside_the_figures_and_correct_nothing_of_them(site: Callable[..., AttendanceBox]) -> None:
+    box = site()
+
+    def state(signed_in: int, signed_out: int | None) -> None:
+        count = SignInCount("C1", DAY, Session.AM, signed_in, signed_out, "typed", "王老师", box.clock.now())
+        box.catalog.sign_ins.put(count)
+
+    box.until("09:00", steps(("08:00", 29)))
+    assert "signed" not in box.figures(), "nothing was stated"
+    state(30, None)
+    box.until("09:05", steps(("08:00", 29)))
+    assert {k: v for k, v in box.figures()["signed"].items() if k != "at"} == {
+        "signed_in": 30, "signed_out": None, "source": "typed",
+    }  # fmt: skip
+    box.until("11:54", steps(("08:00", 29)), every=60)
+    before = box.figures()
+    assert (before["status"], before["present"], before["ratio"]) == ("final", 28, 0.9333)
+    state(29, 27)
+    box.clock.go(60)
+    box.watch.run_once()
+    after = box.figures()
+    assert (after["signed"]["signed_in"], after["signed"]["signed_out"]) == (29, 27)
+    assert "王老师" not in str(after), "who entered them stays in the audit"
+    assert after["revision"] == before["revision"] + 1
+    without = ("signed", "revision")
+    assert {k: v for k, v in after.items() if k not in without} == {k: v for k, v in before.items() if k not in without}
+    box.restart()
+    box.until("13:00", steps(("08:00", 0)), every=60)
+    assert box.figures() == after, "once, and still final"
+    assert [dict(m.data) for m in box.catalog.outbox.waiting(limit=1000) if m.type == "attendance"][-1] == after
+    assert box.told() == [], "no alert looks at them"

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from agent.__main__ import main
+from agent.attendance import publication
 from agent.core.alert_model import AlertKind
 from agent.core.errors import InputError
 from agent.core.model import Session
+from agent.core.sign_in import SignInCount
 from agent.core.statement_model import EVENT_TYPE, Statement, compute_statement_hash
 from agent.drive import Drive, against, keys, status, verify
 from agent.drive.journal_writer import Journal
@@ -291,6 +293,51 @@ def test_an_edited_paper_of_a_box_without_statements_is_compared_with_the_signed
     report = found(box)
     assert kinds(report) == {"paper_differs"}
     assert {Path(path).name for path in report.left_out["papers"]} >= {"目录.html", "标签.txt"}, "named as not covered"
+
+
+def state_sign_ins(box: DriveSite) -> None:
+    """Sign-ins of the morning, which is closed already, as the agent publishes them."""
+    before = box.catalog.attendance.get("C1", DAY, Session.AM)
+    assert before is not None
+    count = SignInCount("C1", DAY, Session.AM, 29, 28, "file", "王老师", box.clock.now())
+    body = publication.with_sign_ins(before, count, box.catalog.zone)
+    assert body is not None
+    box.catalog.attendance.put(body, box.clock.now())
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda raw: raw.replace(",29,28,打卡记录统计".encode(), ",27,27,打卡记录统计".encode()),
+        lambda raw: raw.replace(",29,28,打卡记录统计".encode(), b",,,"),
+        lambda raw: raw.replace(",29,28,打卡记录统计".encode(), b""),
+    ],
+)
+def test_sign_ins_stand_in_the_papers_and_an_edited_one_shows(box: DriveSite, edit: Callable[[bytes], bytes]) -> None:
+    close(box)
+    state_sign_ins(box)
+    box.clock.time = at("14:45")
+    box.closer().run_once()
+    paper = folder(box) / "到课人数.csv"
+    before = paper.read_bytes()
+    assert ",确定,2,29,28,打卡记录统计\r\n".encode() in before
+    assert "签到 29，签退 28（打卡记录统计）" in (folder(box) / "目录.html").read_text("utf-8")
+    assert found(box).ok
+    paper.write_bytes(edit(before))
+    assert paper.read_bytes() != before
+    assert kinds(found(box)) == {"paper_differs"}
+
+
+def test_a_table_of_an_earlier_version_without_columns_for_sign_ins_verifies(box: DriveSite) -> None:
+    close(box)
+    strip_statements(box)
+    paper = folder(box) / "到课人数.csv"
+    before = paper.read_bytes().decode("utf-8-sig").splitlines()
+    assert all(row.endswith(",,,") for row in before[1:])
+    earlier = [row.removesuffix(",,,") for row in before]
+    earlier[0] = earlier[0].rsplit(",", 3)[0]
+    paper.write_bytes(("\ufeff" + "\r\n".join(earlier) + "\r\n").encode())
+    assert found(box).ok
 
 
 def strip_statements(box: DriveSite) -> None:

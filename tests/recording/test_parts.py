@@ -334,9 +334,12 @@ class TestRecordCommand:
                 "600",
             ]
             child = processes.start([*command, "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-            time.sleep(3)
+            limit = time.monotonic() + 60
+            while not any(x.stat().st_size > 20_000 for x in drive.rglob("*.part")):
+                assert time.monotonic() < limit, "nothing is recorded"
+                time.sleep(0.05)
             child.send_signal(2)
-            out, _ = child.communicate(timeout=15)
+            out, _ = child.communicate(timeout=60)
         assert child.returncode == 0
         assert Path(json.loads(out)["path"]).exists()
         assert not list(drive.rglob("*.part"))

@@ -16,7 +16,7 @@ from agent.core.account_model import SignedInUser
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.class_model import TrainingClass
-from agent.core.clock import SystemClock
+from agent.core.clock import Clock, SystemClock
 from agent.core.model import Look, Segment, Session
 from agent.web.options import WebOptions
 from agent.web.server import PageServer
@@ -130,14 +130,14 @@ def serving(root: Path, *, tls: bool = True) -> Iterator[Served]:
 
 @contextmanager
 def serving_box(
-    box: ClipBox, *more: TrainingClass, tls: bool = True, drives: tuple[Path, ...] = ()
+    box: ClipBox, *more: TrainingClass, tls: bool = True, drives: tuple[Path, ...] = (), clock: Clock | None = None
 ) -> Iterator[Served]:
     """The page of a box, with its class and `more`, its drive and `drives`; closes the box's catalog at the end."""
     state = box.root / "state"
     options = WebOptions(
         state / "page", (box.drive.root, *drives), state / "keys", "box-1", "学校", host="127.0.0.1", port=0, tls=tls
     )
-    page = PageServer(box.catalog, SystemClock(), options, lambda: [box.cls, *more])
+    page = PageServer(box.catalog, clock or SystemClock(), options, lambda: [box.cls, *more])
     stop = threading.Event()
     thread = threading.Thread(target=page.run, args=(stop,))
     thread.start()

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium
 
 PAGES = (
     "/", "/?q=none", "/alerts", "/now", "/health", "/drives", "/reference", "/password", "/accounts", "/audit", "/nowhere",
+    "/cameras/cam1", "/cameras/cam1/calibration",
     f"/classes/{ID}", f"/classes/{ID}/signins", f"/classes/{ID}/review", f"/classes/{ID}/archive", HALF,
     f"{HALF}?camera=cam1&at=09:00:05", f"{HALF}/form4", f"{HALF}/form6", f"{HALF}/form11?at=09:02", f"{HALF}/form11?at=x",
 )  # fmt: skip

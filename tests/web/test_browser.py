@@ -147,6 +147,8 @@ PAGES = {
     "half-day": f"{HALF}?camera=cam1&at=09:00:05",
     "form11": f"{HALF}/form11?at=09:02", "review": f"/classes/{ID}/review?all=1", "archive": f"/classes/{ID}/archive",
     "audit": "/audit", "health": "/health", "reference": "/reference", "password": "/password", "accounts": "/accounts",
+    "looks": "/cameras/cam1", "alerts": "/alerts", "drives": "/drives",
+    "signins": f"/classes/{ID}/signins", "form4": f"{HALF}/form4", "form6": f"{HALF}/form6",
 }  # fmt: skip
 
 

@@ -159,7 +159,16 @@ def build_attendance_csv(view: ClassView) -> bytes:
 
 def _attendance_cells(body: Mapping[str, object]) -> list[object]:
     day, session = body["date"], Session(str(body["session"])).folder
-    return [day, session, *[body.get(c) for c in _FIGURES], format_status(body), body.get("revision")]
+    figures = [day, session, *[body.get(c) for c in _FIGURES], format_status(body), body.get("revision")]
+    return [*figures, *_signed_cells(body.get("signed"))]
+
+
+def _signed_cells(signed: object) -> list[object]:
+    """Return the cells of the sign-ins, which stand behind all figures of the estimate; empty where none were stated."""
+    if not isinstance(signed, Mapping):
+        return [None] * _SIGNED
+    source = t(f"papers.signed_{'file' if signed.get('source') == 'file' else 'typed'}")
+    return [signed.get("signed_in"), signed.get("signed_out"), source]
 
 
 def format_attendance_row(body: Mapping[str, object]) -> list[str]:
@@ -170,6 +179,8 @@ def format_attendance_row(body: Mapping[str, object]) -> list[str]:
         return []
 
 
+_SIGNED = 3
+"""Of a row of 到课人数.csv: signed in, signed out, source. Documents of earlier versions end before them."""
 _FIGURES = ("expected", "present", "absent", "low", "high", "ratio", "at_start", "at_end", "lesson_s", "judged_s")
 
 

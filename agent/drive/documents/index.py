@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from html import escape
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from agent import i18n
@@ -14,6 +15,9 @@ from agent.core.headcounts import PlacedLook, combine_placed
 from agent.core.model import Gap, Look, Segment, Session
 from agent.drive import class_gaps as book
 from agent.drive.documents.class_view import ClassView
+
+if TYPE_CHECKING:
+    from agent.contract.attendance import AttendanceBody
 
 HalfDayKey = tuple[date, Session]
 t = partial(i18n.translate_to, "zh")
@@ -113,7 +117,16 @@ def _render_figures(view: ClassView, key: HalfDayKey) -> str:
     ]
     shown = [f"{t(name)} {'—' if value is None else value}" for name, value in pairs]
     status = t(f"attendance.status.{figures['status']}")
-    return escape(f"{'，'.join(shown)}（{status}）")
+    return escape(f"{'，'.join(shown)}（{status}）{_describe_sign_ins(figures)}")
+
+
+def _describe_sign_ins(figures: AttendanceBody) -> str:
+    """Return what the institution states, apart from the estimate; "" where it stated nothing."""
+    signed = figures.get("signed")
+    if not signed:
+        return ""
+    counts = {name: "—" if signed[name] is None else signed[name] for name in ("signed_in", "signed_out")}
+    return t("papers.signed", source=t(f"papers.signed_{signed['source']}"), **counts)
 
 
 def _time_range(segments: Sequence[Segment], gaps: Sequence[Gap]) -> tuple[datetime, datetime] | None:

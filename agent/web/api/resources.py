@@ -39,7 +39,7 @@ from agent.core.class_model import TrainingClass, find_class
 from agent.core.class_search import get_class_state
 from agent.core.clock import format_local
 from agent.core.model import Look, Segment, Session
-from agent.core.sign_in import SignInCount
+from agent.core.sign_in import SignInCount, build_signed_counts
 from agent.core.witness_text import WitnessText
 from agent.drive import class_gaps
 from agent.web.api.endpoint import BASE
@@ -161,13 +161,7 @@ def get_half_day(v: PageVisit, asked: HalfDayArguments) -> HalfDayBody:
 def _build_sign_ins(v: PageVisit, count: SignInCount | None) -> SignInsBody | None:
     if count is None:
         return None
-    return {
-        "signed_in": count.signed_in,
-        "signed_out": count.signed_out,
-        "source": count.source,
-        "by": count.by,
-        "at": format_local(count.at, v.site.catalog.zone),
-    }
+    return {**build_signed_counts(count, v.site.catalog.zone), "by": count.by}
 
 
 def list_gaps(v: PageVisit, asked: GapsArguments) -> GapListBody:

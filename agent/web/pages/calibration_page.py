@@ -134,7 +134,7 @@ def _save(v: PageVisit, camera_id: str, pairs: list[tuple[MarkedLook, Look]]) ->
         found = calibrate.fit_looks(counted)
     except InputError as error:
         v.note(CALIBRATE_ACTION, camera_id, {**detail, "recall": None})
-        return _render(v, v.t(error.key, **error.params) + v.t("looks.things_kept"), 409)
+        return _render(v, v.say(error) + v.t("looks.things_kept"), 409)
     catalog.facts.put(calibrations.make_calibration_key(camera_id), found.to_text())
     v.note(CALIBRATE_ACTION, camera_id, {**detail, "recall": found.recall, "error": found.error})
     return v.go(f"/cameras/{camera_id}/calibration")

@@ -23,6 +23,8 @@ from agent.web.site import PageVisit
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
+REFRESH_S = 20.0
+"""How often the script of an open page asks whether a half-day under way has grown."""
 _DAY = timedelta(days=1)
 
 
@@ -60,7 +62,9 @@ def show_half_day(v: PageVisit) -> Response:
     alerts = [a for a in catalog.alerts.of_class(cls.class_id) if (a.date, a.session) == (day, session)]
     said = [(a.since, f"{v.t(f'web.alert.{a.kind.value}')}: {a.first_message}") for a in alerts]
     expected = cls.expected_on(day, session)
-    v.note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
+    # an open page of a half-day under way asks for itself again and again
+    note = v.note_once if v.query("refresh") else v.note
+    note("view.half_day", cls.class_id, {"date": day.isoformat(), "session": session.value})
     return v.page(
         "half_day.html",
         cls=cls,
@@ -75,6 +79,8 @@ def show_half_day(v: PageVisit) -> Response:
         names=names,
         time_line=time_line,
         strip=time_line.build_player_time_line(shown.half.curve, lessons, expected, axis, lines, names, said),
+        under_way=is_under_way(axis, now),
+        refresh_s=REFRESH_S,
         gaps=book.gaps,
         missing=book.total(),
         charts=charts,
@@ -98,6 +104,11 @@ def find_half_day(v: PageVisit, cls: TrainingClass) -> tuple[date, Session]:
     if found not in cls.half_days():
         raise HTTPException(404)
     return found
+
+
+def is_under_way(axis: charts.Axis, now: datetime) -> bool:
+    """Return whether a half-day may still grow: its last files and figures come a little after its end."""
+    return now < axis.end + timedelta(minutes=10)
 
 
 def _lines(
@@ -145,7 +156,7 @@ def _playing(v: PageVisit, cls: TrainingClass, day: date, session: Session) -> P
         plans = v.site.clips.plan(ClipRequest(cls, ClipSpan(at, at + PLAY), v.who, cameras=(camera,)))
     except SiteAgentError as error:
         earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, at + PLAY))
-        return PlayerState(camera, at, "", later, earlier, v.t(error.key, **error.params))
+        return PlayerState(camera, at, "", later, earlier, v.say(error))
     # where picture or sound change their format, the rest is another video
     end = min(at + PLAY, _next_second(plans[1].span.start.astimezone(at.tzinfo))) if len(plans) > 1 else at + PLAY
     earlier, later = (_link(v, cls, day, session, camera, x) for x in (at - PLAY, end))

@@ -20,7 +20,7 @@ from agent.drive import class_gaps
 from agent.inspection import evidence
 from agent.inspection.playback import MediaPart
 from agent.web.pages import camera_names, charts
-from agent.web.pages.class_pages import find_half_day
+from agent.web.pages.class_pages import find_half_day, is_under_way
 from agent.web.played_time import PlayedFilm
 from agent.web.site import PageVisit
 from agent.website.http.ranges import matches, respond
@@ -79,7 +79,7 @@ def send_time_line(v: PageVisit) -> Response:
         "date": day.isoformat(),
         "start": count_seconds(axis.start, origin),
         "stop": count_seconds(axis.end, origin),
-        "open": now < axis.end + timedelta(minutes=10),
+        "open": is_under_way(axis, now),
         "segments": f"/player/{cls.class_id}/segments/",
         "box": v.site.options.box,
         "cameras": cameras,
@@ -227,5 +227,4 @@ def _make_etag(segment: Segment, what: str, *, h264: bool) -> str:
 
 def answer_fault(v: PageVisit, error: SiteAgentError) -> Response:
     """Answer the script with an error in the reader's language."""
-    text = " ".join(v.t(error.key, **error.params).split())
-    return JSONResponse({"fault": text}, 503, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"fault": v.say(error)}, 503, headers={"Cache-Control": "no-store"})

@@ -31,7 +31,7 @@ def change_password(v: Visit) -> Response:
     except SignInThrottled as held:
         return _password_page(v, target, v.t("web.wait", seconds=math.ceil(held.wait_s)), 429)
     except InputError as error:
-        return _password_page(v, target, v.t(error.key, **error.params), 400)
+        return _password_page(v, target, v.say(error), 400)
     if token is None:
         v.note("password.refused", me.name)
         return _password_page(v, target, v.t("web.wrong_old_password"), 403)
@@ -126,7 +126,7 @@ def _theirs(v: Visit) -> AccountRow:
 def _refused(v: Visit, error: InputError) -> Response:
     status = 403 if error.key in ("accounts.not_yours", "accounts.not_yourself") else 400
     v.refused("account.refused", v.form.get("name", "")[:64], {"reason": error.key})
-    return _list(v, status, fault=v.t(error.key, **error.params))
+    return _list(v, status, fault=v.say(error))
 
 
 def _list(v: Visit, status: int = 200, **more: object) -> Response:

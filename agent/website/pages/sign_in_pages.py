@@ -37,7 +37,7 @@ def sign_in(v: Visit) -> Response:
     except SignInThrottled as held:
         fault, status = v.t("web.wait", seconds=math.ceil(held.wait_s)), 429
     except InputError as error:
-        fault, status = v.t(error.key, **error.params), 403
+        fault, status = v.say(error), 403
     if token is None:
         v.refused("sign-in.refused", name, {"throttled": status == 429})
         return v.page("sign_in.html", status, next=target, fault=fault, none=False)

@@ -1,5 +1,6 @@
 // The player on the page of a half-day: controls, keys, marks, and the page's own forms.
 
+import { SignedOut, keepNewest } from "./fresh.js";
 import { Source } from "./media_feed.js";
 import { Screen } from "./screen.js";
 import * as snapshot from "./snapshot.js";
@@ -8,7 +9,6 @@ import { TimeLine } from "./time_line.js";
 import { clock, fill, place } from "./words.js";
 
 const SPEEDS = [0.5, 1, 2, 4, 8];
-const REFRESH_MS = 60_000;
 const MOST_SHOWN = 4;
 
 class HalfDayPlayer {
@@ -88,7 +88,7 @@ class HalfDayPlayer {
       this.askCamera(form.camera.value);
       this.seek(place(form.at.value, this.film.start, this.film.stop), true);
     });
-    if (this.film.open) setInterval(() => this.refresh(), REFRESH_MS);
+    if (this.film.open) keepNewest(this, () => load(this.root.dataset.film));
   }
 
   begin() {
@@ -255,20 +255,11 @@ class HalfDayPlayer {
     sound.value = sound.value ? "" : shown;
     this.chooseSound();
   }
-
-  async refresh() {
-    const film = await load(this.root.dataset.film).catch(() => null);
-    for (const screen of film ? this.screens : []) {
-      const fresh = film.cameras.find((c) => c.id === screen.camera.id);
-      if (!fresh) continue;
-      screen.camera.gaps = fresh.gaps;
-      screen.feed.update(fresh.segments);
-    }
-  }
 }
 
 async function load(address) {
   const answer = await fetch(address, { credentials: "same-origin", redirect: "manual" });
+  if (answer.type === "opaqueredirect") throw new SignedOut();
   if (!answer.ok) throw new Error(String(answer.status));
   return answer.json();
 }

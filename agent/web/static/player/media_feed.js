@@ -8,6 +8,7 @@ const BEHIND_S = 30;
 const FAR_S = 90;
 const JOIN_S = 0.5;
 const RETRY_MS = 2000;
+const DAY_S = 86_400;
 
 export const Source = self.ManagedMediaSource || self.MediaSource;
 
@@ -244,7 +245,8 @@ export class MediaFeed {
     URL.revokeObjectURL(address);
     this.source = source;
     this.buffer = source.addSourceBuffer(`video/mp4; codecs="${codecs}"`);
-    source.duration = this.segments[this.segments.length - 1].stop + 60;
+    // a browser goes no further than this, and a half-day under way grows
+    source.duration = this.segments[this.segments.length - 1].stop + DAY_S;
     this.appended.clear();
     this.type = codecs;
     this.initialization = this.last = "";

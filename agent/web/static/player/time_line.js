@@ -14,21 +14,26 @@ export class TimeLine {
     this.told = told;
     this.left = Number(svg.dataset.left);
     this.right = Number(svg.dataset.right);
-    this.height = svg.viewBox.baseVal.height;
     this.marked = this.draw("rect", "marked");
     this.cursor = this.draw("line", "cursor");
     this.marked.setAttribute("y", 0);
-    this.marked.setAttribute("height", this.height);
     this.cursor.setAttribute("y1", 0);
-    this.cursor.setAttribute("y2", this.height);
+    this.fit();
     slider.setAttribute("aria-valuemin", Math.floor(film.start));
     slider.setAttribute("aria-valuemax", Math.ceil(film.stop));
-    for (const link of svg.querySelectorAll("a")) link.setAttribute("tabindex", "-1");
     slider.addEventListener("pointerdown", (event) => this.press(event));
     slider.addEventListener("pointermove", (event) => this.drag(event));
     slider.addEventListener("pointerup", (event) => this.release(event));
     slider.addEventListener("pointercancel", () => (this.begun = null));
     slider.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // The drawing may be a newer one: its height, and its links, which the slider stands for.
+  fit() {
+    const height = this.svg.viewBox.baseVal.height;
+    this.marked.setAttribute("height", height);
+    this.cursor.setAttribute("y2", height);
+    for (const link of this.svg.querySelectorAll("a")) link.setAttribute("tabindex", "-1");
   }
 
   draw(kind, name) {
