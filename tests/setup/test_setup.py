@@ -343,5 +343,5 @@ def test_a_link_on_a_drive_gives_no_file_of_the_system_away(tmp_path: Path) -> N
     (root / ".site-agent").mkdir(parents=True)
     (root / "标签.txt").symlink_to(own)
     (root / ".site-agent" / "probe").symlink_to(own)
-    steps._give_to_service(root, (1234, 1234))
+    steps._give_root_to_service(root, (1234, 1234))
     assert own.stat().st_uid == 0 and root.stat().st_uid == 1234
