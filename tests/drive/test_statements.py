@@ -91,7 +91,10 @@ def tell_anew(box: DriveSite) -> None:
         data = json.loads(row["data"])
         forged = dict(data)
         if row["type"] == "segment":
-            forged["items"] = [forge(item, segments[f"{data['folder']}/{item['path']}"]) for item in data["items"]]
+            forged["half_days"] = [
+                part | {"items": [forge(x, segments[f"{part['folder']}/{x['path']}"]) for x in part["items"]]}
+                for part in data["half_days"]
+            ]
         if row["type"] == "journal" and first:
             forged |= {"drive_id": "another"}
         if forged == data and not first:
