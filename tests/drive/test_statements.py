@@ -230,11 +230,11 @@ def test_what_is_rewritten_while_the_agent_is_killed_is_named(tmp_path: Path, ho
     exchange(box)
     db = root(box)
     (day,) = (box.drive.root / ".site-agent/journal").glob("*.jsonl")
-    text = day.read_text("utf-8")
-    for row in db.execute("select * from segments").fetchall():
-        text = text.replace(old[row["path"]], row["sha256"])
-    day.write_text(text, "utf-8")
     rows = [dict(row) for row in db.execute("select * from segments")]
+    lines = [json.loads(line) for line in day.read_text("utf-8").splitlines()]
+    for line in (x for x in lines if x["table"] == "segments"):
+        line["row"] = next(row for row in rows if row["path"] == line["row"]["path"])
+    day.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), "utf-8")
     if how == "inserted":
         db.execute("delete from segments")
         db.execute("delete from changes where name = 'segments'")
