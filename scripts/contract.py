@@ -33,7 +33,26 @@ def build_documents() -> dict[str, str]:
         asyncapi.build_document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
     )
     files["docs/openapi.json"] = openapi.render_openapi(operations.list_operations(None))
+    files["docs/reference/api.md"] = _fill_fields(json.loads(files["docs/openapi.json"]))
     return files
+
+
+def _fill_fields(document: Any) -> str:
+    """Return api.md with the table of every answer's fields behind its last heading."""
+    before, heading, _ = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8").partition("## Fields\n")
+    rows = [
+        f"| {name} | {', '.join(f'`{field}`' for field in schema['properties'])} | {_say(schema)} |"
+        for name, schema in sorted(document["components"]["schemas"].items())
+        if schema.get("properties")
+    ]
+    table = ["| answer | fields | what it is |", "| --- | --- | --- |", *rows]
+    return f"{before}{heading}\nWritten by `scripts/contract` from `openapi.json`.\n\n" + "\n".join(table) + "\n"
+
+
+def _say(schema: Any) -> str:
+    """Return what a model and its fields are, on one line of a table."""
+    fields = [f"`{name}`: {x['description']}" for name, x in schema["properties"].items() if x.get("description")]
+    return "; ".join([schema.get("description", ""), *fields]).replace("\n", " ").replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Heartbeat:
         """Return the message's data."""
         facts = self._facts()
         recorded = facts.get("recorded_s", {})
-        return {
+        body: HeartbeatBody = {
             "seq": self._seq,
             "boot_id": self._boot_id,
             "uptime_s": round(self._clock.monotonic() - self._started, 3),
@@ -77,8 +77,10 @@ class Heartbeat:
             "clock": self._clock.trust(),
             "outbox": self._catalog.outbox.size(),
             "doctor": self._doctor(),
-            "statements": build_position(self._catalog.statements.current()),
         }
+        if self._seq % _NEWEST_EVERY == 1:
+            body["statements"] = build_position(self._catalog.statements.current())
+        return body
 
     def _camera(self, camera: Camera, recorded: Mapping[str, float], now: datetime) -> CameraBeat:
         seconds = recorded[camera.camera_id] if camera.camera_id in recorded else self._recorded(camera, now)

@@ -126,9 +126,11 @@ class Witness:
     def _take_heartbeat(self, box: str, memory: _BoxMemory, event: Mapping[str, object]) -> list[WitnessAlarm]:
         data = event.get("data")
         newest = parse_position(data.get("statements")) if isinstance(data, dict) else None
-        if newest is None or event.get("replayed"):
+        if event.get("replayed"):
             return []
         self._take_state(memory, online=True)
+        if newest is None:
+            return []
         memory.observer.note_newest(newest, self._monotonic())
         return [_alarm(box, fault) for fault in memory.observer.find_step_back(newest)]
 

@@ -93,7 +93,7 @@ class RowChanges:
             ("looks", half, "at, camera_id"),
             ("attendance", half, "revision"),
             ("alerts", half, "since, alert_id"),
-            ("statements", half, "log, number"),
+            ("statements", f"id in ({_STATEMENTS_OF_HALF_DAY})", "log, number"),
         )
         return [
             RowChange(name, row)
@@ -149,6 +149,14 @@ class RowChanges:
         return True
 
 
+# batches name several half-days; none was stated before its day, give or take the clock's offset
+_STATEMENTS_OF_HALF_DAY = (
+    "select id from statements where class_id = :c and date = :d and session = :s"
+    " union select b.id from statements b, json_each(b.data, '$.half_days') h"
+    " where b.subject in ('segment', 'looks') and b.made_at >= date(:d, '-1 day')"
+    " and json_extract(h.value, '$.class_id') = :c and json_extract(h.value, '$.date') = :d"
+    " and json_extract(h.value, '$.session') = :s"
+)
 _MOMENTS = frozenset({
     "at", "start", "end", "created", "seen_at", "handed_over_at", "stopped_at", "imported_at", "updated_at", "since",
     "closed_at", "unchecked_since", "until", "sender_time", "found_at", "verdict_at", "made_at",

@@ -19,7 +19,7 @@ from agent.core.model import Look, Session
 from agent.core.statement_model import hash_value
 
 if TYPE_CHECKING:
-    from agent.contract.statements import LooksStatement
+    from agent.contract.statements import LooksHalfDay, LooksStatement
 
 
 class Looks:
@@ -60,25 +60,15 @@ class Looks:
             )
 
     def state(self, at: datetime) -> int:
-        """State the looks added since the last call, a statement for each half-day; return how many looks."""
+        """State the looks added since the last call, all half-days in one statement; return how many looks."""
         with self._store.write() as db:
             where = "batch > coalesce((select batch from logs where current = 1), 0)"
             rows = self._store.rows(f"select * from looks where {where}")  # noqa: S608 - own condition
             if not rows:
                 return 0
-            groups: dict[tuple[int, str, str, str], list[Row]] = {}
-            for row in rows:
-                groups.setdefault((row["batch"], row["class_id"], row["date"], row["session"]), []).append(row)
-            for (batch, class_id, day, session), items in sorted(groups.items()):
-                data: LooksStatement = {
-                    "class_id": class_id,
-                    "date": day,
-                    "session": session,
-                    "batch": batch,
-                    "count": len(items),
-                    "sha256": hash_looks(items),
-                }
-                self._outbox.put(f"looks/{class_id}/{day}/{session}", "looks", data, at)
+            for batch in sorted({row["batch"] for row in rows}):
+                data = build_looks_statement(batch, [row for row in rows if row["batch"] == batch])
+                self._outbox.put("looks", "looks", data, at)
             db.execute("update logs set batch = max(batch, ?) where current = 1", [max(row["batch"] for row in rows)])
         return len(rows)
 
@@ -149,6 +139,18 @@ class Looks:
 
 
 _MOST_BOXES_ROWS = 12_000
+
+
+def build_looks_statement(batch: int, rows: Iterable[Row]) -> LooksStatement:
+    """Build the contract's object for the looks of a batch."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["class_id"], row["date"], row["session"]), []).append(row)
+    half_days: list[LooksHalfDay] = [
+        {"class_id": class_id, "date": day, "session": session, "count": len(items), "sha256": hash_looks(items)}
+        for (class_id, day, session), items in sorted(groups.items())
+    ]
+    return {"batch": batch, "half_days": half_days}
 
 
 def hash_looks(rows: Iterable[Row]) -> str:

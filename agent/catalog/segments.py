@@ -1,13 +1,14 @@
 """Segments: recorded files.
 
 A row is inserted as `open` when its file is opened; `finished` is the last step, after the file is complete. Finished
-segments are stated to the bureau in batches of about a minute, so a file exchanged later differs from what was told when it
-was recorded. A row waits (`stated` 0) from the transaction that finishes it, so a kill before the batch loses nothing.
+segments are stated to the bureau some seconds later, those that end together in one batch, so a file exchanged later differs
+from what was told when it was recorded. A row waits (`stated` 0) from the transaction that finishes it, so a kill before the
+batch loses nothing; what this process did not finish itself is told as recovered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -19,7 +20,9 @@ from agent.core.model import Segment, Session
 from agent.core.stated_segment import MOST_IN_BATCH
 
 if TYPE_CHECKING:
-    from agent.contract.statements import SegmentItem, SegmentStatement
+    from agent.contract.statements import SegmentHalfDay, SegmentItem, SegmentStatement
+
+_WAITING = "from segments where stated = 0 and state = 'finished'"
 
 
 class Segments:
@@ -29,6 +32,8 @@ class Segments:
         self._store = store
         self._outbox = outbox
         self._zone = zone
+        # in memory alone: what somebody writes into the database meanwhile cannot pass for recorded by this run
+        self._recorded: set[int] = set()
 
     def open(self, segment: Segment) -> int:
         """Insert an open row (its `segment_id` is ignored) and return the new ID; a path that exists is an error."""
@@ -39,37 +44,46 @@ class Segments:
             cursor = db.execute(f"insert into segments ({names}) values ({marks})", values)  # noqa: S608 - own column names
             return int(cursor.lastrowid or 0)
 
-    def finish(self, segment_id: int, *, end: datetime, size: int, sha256: str) -> None:
-        """Mark a segment as finished, to be stated with the next batch; its file must be complete, renamed and synced."""
+    def finish(self, segment_id: int, *, end: datetime, size: int, sha256: str, recovered: bool = False) -> None:
+        """Mark a segment as finished, to be stated with the next batch; its file must be complete, renamed and synced.
+
+        `recovered`: the file was left by another run, or was out of reach of this one, and is told as such.
+        """
+        if recovered:
+            self._recorded.discard(segment_id)
+        else:
+            self._recorded.add(segment_id)
         with self._store.write() as db:
             db.execute(
                 "update segments set state = 'finished', end = ?, bytes = ?, sha256 = ?, stated = 0 where id = ?",
                 [clocks.format_utc(end), size, sha256, segment_id],
             )
 
+    def count_waiting(self) -> int:
+        """Return how many finished segments are not stated yet."""
+        row = self._store.row(f"select count(*) as n {_WAITING}")
+        return int(row["n"]) if row else 0
+
     def state(self, at: datetime) -> int:
-        """State the segments finished since the last call, batches of a half-day and drive; return how many segments."""
-        waiting = "from segments where stated = 0 and state = 'finished'"
-        if self._store.row(f"select 1 {waiting} limit 1") is None:
+        """State the segments finished since the last call, those of a drive together; return how many segments."""
+        if not self.count_waiting():
             return 0
         with self._store.write() as db:
-            rows = self._store.rows(f"select * {waiting} order by id")
-            groups: dict[tuple[str, str, str, str, str], list[Segment]] = {}
-            for found in map(_to_segment, rows):
-                key = (found.class_id, found.date.isoformat(), found.session.value, found.drive_id)
-                groups.setdefault((*key, _split_path(found.path)[0]), []).append(found)
-            for whole in groups.values():
-                for items in (whole[n : n + MOST_IN_BATCH] for n in range(0, len(whole), MOST_IN_BATCH)):
-                    data = build_segment_statement(items, self._zone)
-                    topic = f"segment/{data['class_id']}/{data['date']}/{data['session']}"
-                    made = self._outbox.put(topic, "segment", data, at)
-                    assert made is not None
-                    place = f"{made.log}:{made.number}:{made.hash}"
-                    for item in items:
-                        db.execute(
-                            "update segments set stated = 1, statement = ? where id = ?", [place, item.segment_id]
-                        )
-        return len(rows)
+            found = [_to_segment(row) for row in self._store.rows(f"select * {_WAITING} order by id")]
+            for items in _split_batches(found):
+                recovered = {item.segment_id for item in items} - self._recorded
+                made = self._outbox.put("segment", "segment", build_segment_statement(items, self._zone, recovered), at)
+                assert made is not None
+                place = f"{made.log}:{made.number}:{made.hash}"
+                for item in items:
+                    db.execute("update segments set stated = 1, statement = ? where id = ?", [place, item.segment_id])
+        self._recorded -= {item.segment_id for item in found}
+        return len(found)
+
+    def state_own(self, at: datetime) -> int:
+        """Do as `state` where this process finished all that waits; another one leaves them to their recorder."""
+        waiting = {row["id"] for row in self._store.rows(f"select id {_WAITING}")}
+        return self.state(at) if waiting <= self._recorded else 0
 
     def rename(self, segment_id: int, path: str) -> None:
         """Change the final path of an open row."""
@@ -158,23 +172,33 @@ class Segments:
         return int(row["n"]) if row else 0
 
 
-def build_segment_statement(items: Sequence[Segment], zone: ZoneInfo) -> SegmentStatement:
-    """Build the contract's object for finished segments of one half-day and drive, times in `zone`."""
-    first = items[0]
-    return {
-        "class_id": first.class_id,
-        "date": first.date.isoformat(),
-        "session": first.session.value,
-        "drive_id": first.drive_id,
-        "folder": _split_path(first.path)[0],
-        "items": [_build_item(item, zone) for item in items],
-    }
+def _split_batches(found: Sequence[Segment]) -> Iterator[list[Segment]]:
+    """Yield segments of one drive, at most as many as a statement may name."""
+    for drive_id in dict.fromkeys(item.drive_id for item in found):
+        whole = [item for item in found if item.drive_id == drive_id]
+        for begin in range(0, len(whole), MOST_IN_BATCH):
+            yield whole[begin : begin + MOST_IN_BATCH]
 
 
-def _build_item(segment: Segment, zone: ZoneInfo) -> SegmentItem:
+def build_segment_statement(
+    segments: Sequence[Segment], zone: ZoneInfo, recovered: Collection[int] = ()
+) -> SegmentStatement:
+    """Build the contract's object for finished segments of one drive, times in `zone`; `recovered` are IDs."""
+    groups: dict[tuple[str, str, str, str], list[SegmentItem]] = {}
+    for one in segments:
+        folder, _ = _split_path(one.path)
+        key = (one.class_id, one.date.isoformat(), one.session.value, folder)
+        groups.setdefault(key, []).append(_build_item(one, zone, recovered=one.segment_id in recovered))
+    half_days: list[SegmentHalfDay] = [
+        {"class_id": class_id, "date": day, "session": session, "folder": folder, "items": items}
+        for (class_id, day, session, folder), items in groups.items()
+    ]
+    return {"drive_id": segments[0].drive_id, "half_days": half_days}
+
+
+def _build_item(segment: Segment, zone: ZoneInfo, *, recovered: bool) -> SegmentItem:
     assert segment.end is not None and segment.bytes is not None and segment.sha256 is not None
-    since = segment.unchecked_since
-    return {
+    item: SegmentItem = {
         "room_id": segment.room_id,
         "camera_id": segment.camera_id,
         "path": _split_path(segment.path)[1],
@@ -183,9 +207,13 @@ def _build_item(segment: Segment, zone: ZoneInfo) -> SegmentItem:
         "bytes": segment.bytes,
         "sha256": segment.sha256,
         "serial": segment.serial,
-        "unchecked_since": clocks.format_local(since, zone) if since else None,
         "clock": segment.trust,
     }
+    if segment.unchecked_since:
+        item["unchecked_since"] = clocks.format_local(segment.unchecked_since, zone)
+    if recovered:
+        item["recovered"] = True
+    return item
 
 
 def _split_path(path: str) -> tuple[str, str]:

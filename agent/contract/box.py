@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -66,7 +66,12 @@ class HeartbeatBody(TypedDict):
     clock: Literal["trusted", "free", "unknown"]
     outbox: Whole
     doctor: Annotated[ExaminationBody | None, OnMqtt(required=False)]
-    statements: Annotated[PositionBody | None, Field(description="The newest statement"), OnMqtt(required=False)]
+    statements: NotRequired[
+        Annotated[
+            PositionBody | None,
+            Field(description="The newest statement; in the first heartbeat of a run and each fifth after it"),
+        ]
+    ]
 
 
 class ChainBody(TypedDict):

@@ -80,30 +80,51 @@ class SegmentItem(TypedDict):
     bytes: Whole
     sha256: Sha256
     serial: Annotated[str, Field(description="The recorded camera's; empty where it has not told one")]
-    unchecked_since: Annotated[TimeText | None, Field(description="Its identity could not be read since then")]
+    unchecked_since: NotRequired[Annotated[TimeText, Field(description="Its identity could not be read since then")]]
     clock: Annotated[NonEmpty, Field(description="trusted, free or unknown")]
+    recovered: NotRequired[
+        Annotated[
+            bool,
+            Field(
+                description="true: another run of the agent told it than the one that recorded it (after a kill, a power"
+                " cut, a lost database), or its drive was away; in between only the box had it"
+            ),
+        ]
+    ]
 
 
-class SegmentStatement(TypedDict):
-    """The segments of a half-day on a drive that were finished in about a minute."""
+class SegmentHalfDay(TypedDict):
+    """The segments of a half-day in a batch."""
 
     class_id: Id
     date: DateText
     session: SessionText
-    drive_id: NonEmpty
     folder: Annotated[str, Field(description="Of the half-day, relative to the drive; a segment is folder/path")]
     items: Annotated[list[SegmentItem], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
-class LooksStatement(TypedDict):
-    """The looks of about a minute, as a hash over their rows."""
+class SegmentStatement(TypedDict):
+    """The segments on a drive that were finished at about one time, at most 50 in all."""
+
+    drive_id: NonEmpty
+    half_days: Annotated[list[SegmentHalfDay], Field(min_length=1)]
+
+
+class LooksHalfDay(TypedDict):
+    """The looks of a half-day in a batch, as a hash over their rows."""
 
     class_id: Id
     date: DateText
     session: SessionText
-    batch: Annotated[int, Field(ge=1)]
     count: Annotated[int, Field(ge=1)]
     sha256: Annotated[Sha256, Field(description="Of the rows in RFC 8785 form, by instant and camera")]
+
+
+class LooksStatement(TypedDict):
+    """The looks of about a minute."""
+
+    batch: Annotated[int, Field(ge=1)]
+    half_days: Annotated[list[LooksHalfDay], Field(min_length=1)]
 
 
 class GapsStatement(TypedDict):

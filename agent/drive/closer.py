@@ -74,6 +74,7 @@ class HalfDayCloser:
         self._scanned: set[tuple[str, str]] = set()
         self._due = 0.0
         self._batch_due = 0.0
+        self._waiting = 0
 
     def run(self, stop: threading.Event) -> None:
         self._due = self._clock.monotonic()
@@ -117,10 +118,17 @@ class HalfDayCloser:
         self._mark_changed(self._journal.sync(drive))
 
     def _state_batches(self) -> None:
-        """State the segments and looks of the last minute."""
+        """State the looks of the last minute, and segments as soon as no more of them come.
+
+        All cameras end a segment at one time, and a statement for each would cost twice as much.
+        """
+        waiting, before = self._catalog.segments.count_waiting(), self._waiting
         if self._clock.monotonic() >= self._batch_due:
             self._batch_due = self._clock.monotonic() + _BATCH_S
             self._catalog.state_batches(self._clock.now())
+        elif waiting == before:
+            self._catalog.segments.state(self._clock.now())
+        self._waiting = waiting
 
     def run_once(self) -> list[ChainLink]:
         """Do everything that is due; return the half-days closed. Raises DriveError, CatalogError."""

@@ -252,7 +252,7 @@ def _add_segment(catalog: Catalog, segment: Segment) -> None:
         return
     assert segment.end is not None and segment.bytes is not None and segment.sha256 is not None
     number = catalog.segments.open(replace(segment, state="open", end=None, bytes=None, sha256=None))
-    catalog.segments.finish(number, end=segment.end, size=segment.bytes, sha256=segment.sha256)
+    catalog.segments.finish(number, end=segment.end, size=segment.bytes, sha256=segment.sha256, recovered=True)
 
 
 def _restore_links(catalog: Catalog, drive: Drive) -> None:

@@ -10,7 +10,7 @@ from agent import i18n
 from agent.core.statement_model import LogPosition
 from agent.drive import layout
 
-LeftOut = Literal["statements", "journal", "papers"]
+LeftOut = Literal["statements", "journal", "papers", "recovered"]
 HARMLESS = "system_file"
 """The `kind` of an entry that is reported but is not a fault."""
 

@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from agent.catalog.changes import RowChange
 from agent.catalog.looks import hash_looks
 from agent.core.clock import parse_time
-from agent.core.stated_segment import StatedSegment, list_stated_segments
-from agent.core.statement_model import Statement, strip_delivery
+from agent.core.stated_segment import StatedLooks, StatedSegment, list_stated_looks, list_stated_segments
+from agent.core.statement_model import strip_delivery
 from agent.drive import chain, files, journal, layout, sums
 from agent.drive.drive_log import DriveLog
 from agent.drive.identity import Drive
@@ -49,13 +49,17 @@ class StatedCheck:
         for statement in log.named("segment"):
             for item in list_stated_segments(statement):
                 self._segments.setdefault((item.class_id, item.date, item.session), []).append(item)
-        self._by_key: dict[_Key, list[Statement]] = {}
-        for name in ("looks", "attendance"):
-            for statement in log.named(name):
-                data = statement.data if isinstance(statement.data, dict) else {}
-                key = (str(data.get("class_id")), str(data.get("date")), str(data.get("session")))
-                self._by_key.setdefault(key, []).append(statement)
-        self._late: dict[int, list[tuple[str, Statement]]] = {}
+                if item.recovered and item.drive_id == drive.drive_id:
+                    report.leave_out("recovered", item.path)
+        self._looks: dict[_Key, list[StatedLooks]] = {}
+        for looks in (x for statement in log.named("looks") for x in list_stated_looks(statement)):
+            self._looks.setdefault((looks.class_id, looks.date, looks.session), []).append(looks)
+        self._figures: dict[_Key, list[object]] = {}
+        for statement in log.named("attendance"):
+            data = statement.data if isinstance(statement.data, dict) else {}
+            key = (str(data.get("class_id")), str(data.get("date")), str(data.get("session")))
+            self._figures.setdefault(key, []).append(data)
+        self._late: dict[int, list[tuple[str, StatedLooks]]] = {}
 
     def check_class(self, folder: str) -> None:
         """Compare every half-day of a class folder. Raises OSError."""
@@ -68,7 +72,10 @@ class StatedCheck:
             closings = chain.list_closings(class_path, half_day)
             if closings:
                 half = _read_half_day(self._drive, folder, half_day, closings)
-                self._check_closed(half, segments, self._by_key.get(name, []))
+                if self._check_places(half):
+                    self._check_segments(half, segments)
+                    self._check_looks(half, self._looks.get(name, []))
+                    self._check_attendance(half, self._figures.get(name, []))
             else:
                 self._check_unclosed(f"{folder}/{half_day}", segments)
         self._check_gone(folder, class_id)
@@ -83,20 +90,19 @@ class StatedCheck:
             if change.table == "looks" and batch in self._late:
                 rows[batch, str(change.row.get("camera_id")), str(change.row.get("at"))] = change
         for batch, waiting in self._late.items():
-            for where, statement in waiting:
-                data = statement.data if isinstance(statement.data, dict) else {}
+            for where, looks in waiting:
+                key = (looks.class_id, looks.date, looks.session)
                 mine = [
                     change
                     for (number, _, _), change in rows.items()
-                    if number == batch
-                    and all(change.row.get(k) == data.get(k) for k in ("class_id", "date", "session"))
+                    if number == batch and tuple(map(change.row.get, ("class_id", "date", "session"))) == key
                 ]
-                if not _is_hash_of(mine, statement):
-                    self._report.add(
-                        "statement_differs", where, describe_problem("looks_differ", number=statement.number)
-                    )
+                if not _is_hash_of(mine, looks):
+                    text = describe_problem("looks_differ", number=looks.place.number)
+                    self._report.add("statement_differs", where, text)
 
-    def _check_closed(self, half: _HalfDay, segments: list[StatedSegment], stated: list[Statement]) -> None:
+    def _check_places(self, half: _HalfDay) -> bool:
+        """Compare the places in the log that a half-day's closings name; return whether they name one."""
         positions = [c.link.statements for c in half.closings if c.link and c.link.statements]
         for place in positions:
             found = self._log.at(place)
@@ -105,10 +111,7 @@ class StatedCheck:
                 self._report.add(kind, half.where, describe_problem("chain_statement", number=place.number))
         if not positions:
             self._report.leave_out("statements", half.where)
-            return
-        self._check_segments(half, segments)
-        self._check_looks(half, [s for s in stated if s.name == "looks"])
-        self._check_attendance(half, [s for s in stated if s.name == "attendance"])
+        return bool(positions)
 
     def _check_segments(self, half: _HalfDay, stated: list[StatedSegment]) -> None:
         told: dict[str, list[StatedSegment]] = {}
@@ -136,19 +139,16 @@ class StatedCheck:
         except ValueError:
             return True
 
-    def _check_looks(self, half: _HalfDay, stated: list[Statement]) -> None:
-        told = {int(s.data["batch"]): s for s in stated if isinstance(s.data, dict)}
-        for batch, statement in told.items():
-            if batch not in half.batches:
-                self._late.setdefault(batch, []).append((half.where, statement))
-            elif not _is_hash_of(half.batches[batch], statement):
-                # some of the batch may have come after the half-day was closed
-                self._late.setdefault(batch, []).append((half.where, statement))
+    def _check_looks(self, half: _HalfDay, stated: list[StatedLooks]) -> None:
+        told = {looks.batch: looks for looks in stated}
+        for batch, looks in told.items():
+            # all or some of the batch may have come after the half-day was closed
+            if batch not in half.batches or not _is_hash_of(half.batches[batch], looks):
+                self._late.setdefault(batch, []).append((half.where, looks))
         for batch in half.batches.keys() - told.keys():
             self._report.add("statement_missing", half.where, describe_problem("looks_unstated", number=batch))
 
-    def _check_attendance(self, half: _HalfDay, stated: list[Statement]) -> None:
-        told = [s.data for s in stated]
+    def _check_attendance(self, half: _HalfDay, told: list[object]) -> None:
         for change in half.attendance:
             try:
                 body = strip_delivery(json.loads(str(change.row.get("body"))))
@@ -252,10 +252,9 @@ def _read_half_day(
     return found
 
 
-def _is_hash_of(rows: Iterable[RowChange], statement: Statement) -> bool:
-    data = statement.data if isinstance(statement.data, dict) else {}
+def _is_hash_of(rows: Iterable[RowChange], looks: StatedLooks) -> bool:
     try:
-        return hash_looks([change.row for change in rows]) == data.get("sha256")
+        return hash_looks([change.row for change in rows]) == looks.sha256
     except (KeyError, TypeError, ValueError):
         return False
 

@@ -248,8 +248,8 @@ class ClipService:
     def manifest(self, plan: ClipPlan, name: str, digest: str | None, size: int | None) -> ManifestFileBody:
         """Return the manifest's content. `digest` None: not yet known (a clip being streamed)."""
         request, one, zone, segments = plan.request, plan.cut, self._catalog.zone, plan.footage.segments
-        # recordings of the last minute wait for their batch; the manifest names the statement of each
-        self._catalog.segments.state(self._clock.now())
+        # recordings of the last seconds wait for their batch; the manifest names the statement of each that has one
+        self._catalog.segments.state_own(self._clock.now())
         used = sorted({piece.source for piece in one.pieces})
         return {
             "clip": {

@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from agent.core.clock import SystemClock
 from agent.core.errors import BureauError, SettingsError
 from agent.mqtt.options import BrokerOptions
+from agent.mqtt.topic_aliases import TopicAliases
 
 # an MQTT 5 broker withholds larger messages; generous enough that one that is merely too long can still be answered
 LARGEST_PACKET = 16 * 1024 * 1024
@@ -68,6 +69,7 @@ class BrokerConnection:
         self.refused_topics: list[str] = []
         self.window = options.window
         self.largest: int | None = None
+        self._aliases = TopicAliases()
         self._subscribed: dict[int | None, list[str]] = {}
         self._connack: ReasonCode | None = None
         self._lacks = ""
@@ -136,10 +138,15 @@ class BrokerConnection:
     def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int:
         """Send with QoS 1; return the message ID that its acknowledgement will carry."""
         properties = None
-        if correlation is not None:
+        alias, is_known = self._aliases.find(topic)
+        if correlation is not None or alias:
             properties = _build_properties(PacketTypes.PUBLISH)
-            properties.CorrelationData = correlation
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+            if correlation is not None:
+                properties.CorrelationData = correlation
+            if alias:
+                properties.TopicAlias = alias
+        name = "" if is_known else topic
+        info = self._client.publish(name, payload, qos=1, retain=retain, properties=properties)
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise self._gone or self._ended(mqtt.error_string(info.rc))
         return info.mid
@@ -216,6 +223,7 @@ class BrokerConnection:
         self._connack = reason
         self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
         self.largest = getattr(properties, "MaximumPacketSize", None)
+        self._aliases.most = getattr(properties, "TopicAliasMaximum", 0)
         if not getattr(properties, "RetainAvailable", 1):
             self._lacks = "bureau.no_retain"
         elif not getattr(properties, "MaximumQoS", 1):
@@ -228,6 +236,8 @@ class BrokerConnection:
         self._gone = BureauError("bureau.taken_over") if taken else self._ended(str(reason))
 
     def _on_publish(self, _c: mqtt.Client, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
+        if reason.is_failure:
+            self._aliases.forget()  # brokers differ in whether they keep the alias of what they refuse
         self.acks.append((mid, str(reason) if reason.is_failure else None))
 
     def _on_subscribe(self, _c: mqtt.Client, _u: object, mid: int, reasons: list[ReasonCode], _p: object) -> None:

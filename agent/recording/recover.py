@@ -126,7 +126,7 @@ def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) ->
     finally:
         os.close(descriptor)
     end: datetime = row.start + timedelta(seconds=length or 0.0)
-    catalog.segments.finish(row.segment_id, end=end, size=size, sha256=digest)
+    catalog.segments.finish(row.segment_id, end=end, size=size, sha256=digest, recovered=True)
     log.info("recovered %s", row.path)
     return catalog.segments.get(row.segment_id)
 

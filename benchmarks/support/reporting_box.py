@@ -89,10 +89,10 @@ class ReportingBox:
         item = {
             "room_id": "r1", "camera_id": camera_id, "path": f"r1_{camera_id}/083000.mp4", "start": self.time(),
             "end": self.time(), "bytes": 150_000_000, "sha256": f"{self.number:064x}", "serial": "S-1",
-            "unchecked_since": None, "clock": "trusted",
+            "clock": "trusted",
         }  # fmt: skip
-        data = {**self.half_day(), "drive_id": "d-7f3a", "folder": f"{self.class_id}_电工/上午", "items": [item]}
-        return self.state_that("segment", f"segment/{self.place()}", data)
+        half_day = {**self.half_day(), "folder": f"{self.class_id}_电工/上午", "items": [item]}
+        return self.state_that("segment", "segment", {"drive_id": "d-7f3a", "half_days": [half_day]})
 
     def attend(self, revision: int, present: int | None = 28, status: str = "provisional") -> Message:
         counts = {

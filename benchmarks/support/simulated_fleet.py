@@ -20,7 +20,7 @@ from benchmarks.support.mqtt import CONNACK, PUBACK, connect_packet, packets, pu
 
 HOST = "127.0.0.1"
 ZONE = ZoneInfo("Asia/Shanghai")
-_SEGMENT_TOPIC = "segment/C-1/2026-11-23/am"
+_SEGMENT_TOPIC = "segment"
 
 
 @dataclass(slots=True, eq=False)
@@ -74,14 +74,12 @@ def segment_statement(cameras: int) -> bytes:
         {
             "room_id": "r1", "camera_id": f"cam{n}", "path": f"r1_cam{n}/083000.mp4",
             "start": "2026-11-23T08:30:00.000+08:00", "end": "2026-11-23T08:35:00.040+08:00", "bytes": 150000000,
-            "sha256": "1c" * 32, "serial": f"S-{n}", "unchecked_since": None, "clock": "trusted",
+            "sha256": "1c" * 32, "serial": f"S-{n}", "clock": "trusted",
         }
         for n in range(cameras)
     ]  # fmt: skip
-    data = {
-        "class_id": "C-1", "date": "2026-11-23", "session": "am", "drive_id": "d-7f3a", "folder": folder, "items": items,
-        "sent": "SENT",
-    }  # fmt: skip
+    half_day = {"class_id": "C-1", "date": "2026-11-23", "session": "am", "folder": folder, "items": items}
+    data = {"drive_id": "d-7f3a", "half_days": [half_day], "sent": "SENT"}
     type_, at = EVENT_TYPE.format(name="segment"), "2026-11-23T08:35:00.040+08:00"
     statement = Statement("4f" * 16, 123456, "2d" * 32, "3e" * 32, "ID", _SEGMENT_TOPIC, type_, at, data)
     whole = wrap(

@@ -119,7 +119,17 @@ def _put_camera(rows: Rows, origin: Origin, data: Data) -> None:
 
 
 def _put_segments(rows: Rows, origin: Origin, data: Data) -> None:
-    """Store a batch of finished segments: `items` of a half-day below a `folder`; a malformed one is an alarm."""
+    """Store a batch of finished segments: of each half-day `items` below a `folder`; a malformed one is an alarm."""
+    half_days, drive_id = data.get("half_days"), read_text(data, "drive_id", 64)
+    if not isinstance(half_days, list):
+        raise Malformed("half_days")
+    for half_day in half_days[:_MOST_ITEMS]:
+        if not isinstance(half_day, Mapping):
+            raise Malformed("half_days")
+        _put_half_day_segments(rows, origin, half_day, drive_id)
+
+
+def _put_half_day_segments(rows: Rows, origin: Origin, data: Data, drive_id: str) -> None:
     items = data.get("items")
     if not isinstance(items, list):
         raise Malformed("items")
@@ -138,7 +148,7 @@ def _put_segments(rows: Rows, origin: Origin, data: Data) -> None:
                 **half_day,
                 "room_id": need_id(item, "room_id"),
                 "camera_id": need_id(item, "camera_id"),
-                "drive_id": read_text(data, "drive_id", 64),
+                "drive_id": drive_id,
                 "path": f"{folder}/{path}" if folder else path,
                 "start": need_time(item, "start"),
                 "end": need_time(item, "end"),

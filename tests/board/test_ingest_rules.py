@@ -154,7 +154,7 @@ def test_what_is_malformed_is_told_once_and_breaks_nothing(store: BoardStore) ->
         box.state_that("attendance", "attendance/x", {"class_id": "../etc", "revision": True}),
         box.state_that("attendance", "attendance/x", {"class_id": "C-1", "date": "1970-01-01", "session": "am", "revision": 1}),
         box.state_that("alert", "alert/x", {"alert_id": "a\x00b", "kind": "k\x00", "state": "raised", "since": "x"}),
-        box.state_that("segment", "segment/x", {"items": [1, None], **box.half_day()}),
+        box.state_that("segment", "segment", {"half_days": [{"items": [1, None], **box.half_day()}]}),
         box.state_that("chain", "chain/x", {"sequence": 0}),
         box.state_that("chain", "chain/x", {"class_id": "C-1", "sequence": 1, "head": "ab" * 32, "date": "never"}),
     ]  # fmt: skip

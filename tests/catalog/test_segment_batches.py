@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,8 +13,8 @@ import pytest
 from agent.catalog import Catalog
 from agent.catalog.changes import RowChange
 from agent.contract.envelope import wrap
-from agent.core.model import Segment, Session
-from agent.core.stated_segment import MOST_IN_BATCH, StatedSegment, list_stated_segments
+from agent.core.model import Look, Segment, Session
+from agent.core.stated_segment import MOST_IN_BATCH, StatedSegment, list_stated_looks, list_stated_segments
 from agent.core.statement_model import Statement
 from agent.service.run_history import RunHistory
 from tests.support.clocks import HandClock
@@ -31,12 +32,14 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield made
 
 
-def finish(catalog: Catalog, camera: str, number: int = 0, class_id: str = "C-1", **more: object) -> int:
+def finish(
+    catalog: Catalog, camera: str, number: int = 0, class_id: str = "C-1", drive_id: str = "d-1", **more: object
+) -> int:
     path = f"{FOLDER.replace('C-1', class_id)}/r1_{camera}/{90000 + number}.mp4"
     start = BEGIN + timedelta(minutes=5 * number)
     given = {"trust": "trusted", "serial": f"S-{camera}", **more}
     segment = Segment(
-        0, "d-1", path, f"{path}.part", "open", class_id, date(2026, 11, 23), Session.AM, "r1", camera, start,
+        0, drive_id, path, f"{path}.part", "open", class_id, date(2026, 11, 23), Session.AM, "r1", camera, start,
         **given,  # type: ignore[arg-type]
     )  # fmt: skip
     row = catalog.segments.open(segment)
@@ -60,8 +63,11 @@ def test_segments_of_a_minute_are_one_small_statement_with_all_that_receivers_ne
     assert catalog.segments.state(BEGIN + timedelta(minutes=6)) == 8
     (statement,) = stated(catalog)
     data = statement.data
-    assert isinstance(data, dict) and data["folder"] == FOLDER and len(data["items"]) == 8
-    assert data["items"][3] == {
+    assert isinstance(data, dict) and data["drive_id"] == "d-1"
+    (half_day,) = data["half_days"]
+    assert half_day["folder"] == FOLDER and len(half_day["items"]) == 8
+    assert "unchecked_since" not in half_day["items"][2]
+    assert half_day["items"][3] == {
         "room_id": "r1",
         "camera_id": "cam3",
         "path": "r1_cam3/90000.mp4",
@@ -87,16 +93,52 @@ def test_segments_of_a_minute_are_one_small_statement_with_all_that_receivers_ne
 
 
 def test_half_days_and_drives_are_told_apart_and_a_batch_is_bounded(catalog: Catalog) -> None:
-    for number in range(MOST_IN_BATCH + 1):
+    for number in range(MOST_IN_BATCH - 1):
         finish(catalog, "cam1", number)
     finish(catalog, "cam2", class_id="C-2")
+    finish(catalog, "cam3")
+    finish(catalog, "cam4", drive_id="d-2")
     assert catalog.segments.state(BEGIN) == MOST_IN_BATCH + 2
-    found = [(s.subject, len(list(list_stated_segments(s)))) for s in stated(catalog)]
-    assert found == [
-        ("segment/C-1/2026-11-23/am", MOST_IN_BATCH),
-        ("segment/C-1/2026-11-23/am", 1),
-        ("segment/C-2/2026-11-23/am", 1),
-    ]
+    found = [[(x.drive_id, x.class_id, x.path) for x in list_stated_segments(s)] for s in stated(catalog)]
+    assert [len(x) for x in found] == [MOST_IN_BATCH, 1, 1]
+    assert found[0][-1] == ("d-1", "C-2", "C-2_班/2026-11-23/上午/r1_cam2/90000.mp4")
+    assert found[1] == [("d-1", "C-1", f"{FOLDER}/r1_cam3/90000.mp4")]
+    assert found[2] == [("d-2", "C-1", f"{FOLDER}/r1_cam4/90000.mp4")]
+
+
+def test_the_record_of_a_half_day_has_the_batches_that_name_it(catalog: Catalog) -> None:
+    """Also where another class comes first in them, or a revision of the half-day's own was stated between."""
+    finish(catalog, "cam1", class_id="C-2")
+    finish(catalog, "cam2")
+    catalog.segments.state(BEGIN)
+    finish(catalog, "cam1", 1, class_id="C-2")
+    catalog.segments.state(BEGIN)
+    for class_id in ("C-3", "C-1"):
+        catalog.looks.add(Look("cam2", "r1", class_id, date(2026, 11, 23), Session.AM, BEGIN, 1, 1, 1, True))
+        catalog.looks.state(BEGIN)
+    rows = catalog.changes.of_half_day("C-1", date(2026, 11, 23), Session.AM, "d-1")
+    told = [(change.row["type"], change.row["number"]) for change in rows if change.table == "statements"]
+    assert told == [("segment", 2)], "the second look is of the same camera and instant, so it was not stored"
+    rows = catalog.changes.of_half_day("C-3", date(2026, 11, 23), Session.AM, "d-1")
+    assert [(x.row["type"], x.row["number"]) for x in rows if x.table == "statements"] == [("looks", 4)]
+
+
+def test_what_another_run_recorded_is_told_as_recovered(catalog: Catalog, tmp_path: Path) -> None:
+    """The mark is not in the database, where whoever owns the box could take it away."""
+    finish(catalog, "cam1")
+    row = finish(catalog, "cam2", 1)
+    catalog.segments.finish(row, end=BEGIN, size=1, sha256="2b" * 32, recovered=True)
+    with Catalog(catalog.store.path, ZONE) as page:
+        assert page.segments.state_own(BEGIN) == 0, "another process leaves them to the one that recorded them"
+    catalog.segments.state(BEGIN)
+    finish(catalog, "cam3", 2)
+    with Catalog(catalog.store.path, ZONE) as later:
+        finish(later, "cam4", 3)
+        later.segments.state(BEGIN)
+    found = {item.path.split("/")[3]: item.recovered for item in told(catalog)}
+    assert found == {"r1_cam1": False, "r1_cam2": True, "r1_cam3": True, "r1_cam4": False}
+    finish(catalog, "cam5", 4)
+    assert catalog.segments.state_own(BEGIN) == 1
 
 
 def test_a_kill_before_the_batch_loses_nothing(tmp_path: Path) -> None:
@@ -142,8 +184,11 @@ def test_rows_from_a_journal_that_were_not_stated_are_stated(catalog: Catalog, t
 
 
 def test_a_malformed_batch_states_nothing(catalog: Catalog) -> None:
-    for data in (None, [], {"items": 3}, {"items": [None, {"path": 7}, {}]}, {"folder": 1, "items": {}}):
+    items = ({"items": 3}, {"items": [None, {"path": 7}, {}]}, {"folder": 1, "items": {}}, None, {})
+    for data in (None, [], {"half_days": 3}, {"half_days": {}}, *({"half_days": [x]} for x in items)):
         statement = Statement(
             "4f" * 16, 1, "0" * 64, "0" * 64, "id", "segment/x", "cn.training.site-agent.segment.v1", "", data
         )
         assert list(list_stated_segments(statement)) == []
+        looks = replace(statement, type="cn.training.site-agent.looks.v1")
+        assert list(list_stated_looks(looks)) == []

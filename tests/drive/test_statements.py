@@ -18,16 +18,19 @@ import pytest
 
 from agent.__main__ import main
 from agent.attendance import publication
+from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
 from agent.core.errors import InputError
 from agent.core.model import Session
 from agent.core.sign_in import SignInCount
+from agent.core.stated_segment import list_stated_segments
 from agent.core.statement_model import EVENT_TYPE, Statement, compute_statement_hash
 from agent.drive import Drive, against, keys, status, verify
 from agent.drive.journal_writer import Journal
 from agent.drive.report import VerifyReport
 from agent.drive.seal import Sealer
 from agent.drive.witness_files import write_waiting_witnesses
+from agent.service.run_history import RunHistory
 from tests.support.drive_factory import (
     DAY,
     DriveSite,
@@ -93,7 +96,10 @@ def tell_anew(box: DriveSite) -> None:
         data = json.loads(row["data"])
         forged = dict(data)
         if row["type"] == "segment":
-            forged["items"] = [forge(item, segments[f"{data['folder']}/{item['path']}"]) for item in data["items"]]
+            forged["half_days"] = [
+                part | {"items": [forge(x, segments[f"{part['folder']}/{x['path']}"]) for x in part["items"]]}
+                for part in data["half_days"]
+            ]
         if row["type"] == "journal" and first:
             forged |= {"drive_id": "another"}
         if forged == data and not first:
@@ -208,6 +214,74 @@ def test_what_is_exchanged_within_the_minute_shows_against_the_journal(tmp_path:
     box.clock.time = at("14:30")
     assert len(closer.run_once()) == 1
     assert kinds(found(box)) == {"statement_differs"}
+
+
+@pytest.mark.parametrize("how", ["waiting", "inserted"])
+def test_what_is_rewritten_while_the_agent_is_killed_is_named(tmp_path: Path, how: str) -> None:
+    """Killed between a segment's end and its statement; file, row and journal are rewritten, the agent is started again.
+
+    `inserted`: the attacker hides the row until the agent runs again, so that it looks like one of this run.
+    """
+    box, bureau = site(tmp_path), Bureau(tmp_path / "bureau")
+    RunHistory(box.catalog, box.clock, machine_boot="boot").begin("0.3.0")
+    bureau.hear(box.catalog)
+    box.half_day(box.classes[0], Session.PM)
+    Journal(box.catalog, box.clock, box.catalog.zone).flush(box.drive)
+    old = {s.path: s.sha256 or "" for s in box.catalog.segments.of_class("C1")}
+    box.catalog.store.db.conn.close()
+    exchange(box)
+    db = root(box)
+    (day,) = (box.drive.root / ".site-agent/journal").glob("*.jsonl")
+    rows = [dict(row) for row in db.execute("select * from segments")]
+    lines = [json.loads(line) for line in day.read_text("utf-8").splitlines()]
+    for line in (x for x in lines if x["table"] == "segments"):
+        line["row"] = next(row for row in rows if row["path"] == line["row"]["path"])
+    day.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), "utf-8")
+    if how == "inserted":
+        db.execute("delete from segments")
+        db.execute("delete from changes where name = 'segments'")
+    box.clock.time = at("14:12")
+    with Catalog(tmp_path / "catalog.db", box.catalog.zone) as catalog:
+        again = DriveSite(tmp_path, box.drive, catalog, box.clock, box.classes, box.key_dir)
+        RunHistory(catalog, box.clock, machine_boot="boot").begin("0.3.0")
+        for row in rows if how == "inserted" else ():
+            db.execute(f"insert into segments ({', '.join(row)}) values ({', '.join('?' * len(row))})", [*row.values()])
+        close(again)
+        bureau.hear(catalog)
+        report = found(again, bureau)
+        assert report.problems == [], "nothing contradicts it"
+        assert sorted(report.left_out["recovered"]) == sorted(old), "it is named as what the box alone had"
+        listed = against.read_bureau_list(bureau.list_file).segments
+        assert {x.path: x.recovered for x in listed} == dict.fromkeys(old, True)
+        again.half_day_of(Session.EV, box.drive)
+        again.clock.time = at("19:30")
+        assert len(again.closer().run_once()) == 1
+        report = found(again)
+        assert report.ok and sorted(report.left_out["recovered"]) == sorted(old), "what is recorded since is not"
+
+
+def test_segments_are_stated_as_soon_as_no_more_of_them_come(tmp_path: Path) -> None:
+    box = site(tmp_path)
+    cls, closer = box.classes[0], box.closer()
+    closer.run_once()
+
+    def stated() -> list[int]:
+        box.clock.go(5)
+        closer.run_once()
+        newest = box.catalog.statements.current()
+        told = box.catalog.statements.of_log(newest.log) if newest else ()
+        return [len(list(list_stated_segments(s))) for s in told if s.name == "segment"]
+
+    box.record(cls, "cam1", Session.AM, at("08:50"), at("08:55"))
+    assert stated() == [], "the other camera ends at the same time"
+    box.record(cls, "cam2", Session.AM, at("08:50"), at("08:55"))
+    assert stated() == []
+    assert stated() == [2], "10 s later, in one statement"
+    for minute in range(4):
+        box.record(cls, "cam1", Session.AM, at(f"08:5{minute}"), at(f"08:5{minute + 1}"))
+        box.clock.go(10)
+        stated()
+    assert sum(stated()) == 6 and len(stated()) == 3, "one a minute at least where they never cease to come"
 
 
 def test_a_log_rewritten_to_agree_is_not_the_one_that_left_the_building(box: DriveSite, bureau: Bureau) -> None:
