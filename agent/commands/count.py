@@ -85,8 +85,9 @@ def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, coun
     total = files.summarize_clip(seen, detector) if seen[0].t is not None else None
     if total:
         people, low, high = total
+        judged = sum(look.judged for look in seen)
         common.print_message(
-            i18n.translate("counting.clip", file=name, people=people, low=low, high=high, looks=len(seen))
+            i18n.translate("counting.clip", file=name, people=people, low=low, high=high, looks=judged)
         )
 
 
