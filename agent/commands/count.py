@@ -66,28 +66,35 @@ def run(args: argparse.Namespace) -> int:
 
 def _count(args: argparse.Namespace, name: str, detector: OpenVinoDetector, counting: CountingSettings) -> None:
     seen: list[files.FileLook] = []
-    video = False
-    for look in files.count_in_file(
-        name,
-        detector,
-        args.interval or counting.interval,
-        exactly=args.interval is not None,
-        limits=counting.limits,
-    ):
-        common.emit_json(args, look.as_json())
-        if not common.wants_json(args):
-            sys.stdout.write(_line(look) + "\n")
-        if args.annotate:
-            drawing = annotate.draw_boxes(look.picture, look.seen, show_faces=args.show_faces)
-            annotate.save_drawing(args.annotate, name, look.t, drawing)
-        seen.append(look)
-        video = look.t is not None
-    total = files.summarize_clip(seen, detector) if video else None
+    try:
+        for look in files.count_in_file(
+            name,
+            detector,
+            args.interval or counting.interval,
+            exactly=args.interval is not None,
+            limits=counting.limits,
+        ):
+            if args.annotate:
+                drawing = annotate.draw_boxes(look.picture, look.seen, show_faces=args.show_faces)
+                annotate.save_drawing(args.annotate, name, look.t, drawing)
+            seen.append(look.without_picture())
+    finally:
+        # not before the last look: what it finds (a film that is not alive) holds for those before
+        for look in seen:
+            _print_look(args, look)
+    total = files.summarize_clip(seen, detector) if seen[0].t is not None else None
     if total:
         people, low, high = total
+        judged = sum(look.judged for look in seen)
         common.print_message(
-            i18n.translate("counting.clip", file=name, people=people, low=low, high=high, looks=len(seen))
+            i18n.translate("counting.clip", file=name, people=people, low=low, high=high, looks=judged)
         )
+
+
+def _print_look(args: argparse.Namespace, look: files.FileLook) -> None:
+    common.emit_json(args, look.as_json())
+    if not common.wants_json(args):
+        sys.stdout.write(_line(look) + "\n")
 
 
 def _calibrate(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from agent import i18n
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
 from agent.core.model import Segment
-from agent.counting.liveness import LivenessFinding
+from agent.counting.liveness import HeldFinding, LivenessFinding
 
 PICTURE_ALERTS = {
     "dark": AlertKind.PICTURE_DARK,
@@ -27,7 +27,6 @@ SOUND_ALERTS = {
 PICTURE_HOLD = timedelta(seconds=45)
 SOUND_HOLD = timedelta(seconds=120)
 LIVENESS_ALERTS = {"replayed": AlertKind.PICTURE_REPLAYED, "lifeless": AlertKind.PICTURE_LIFELESS}
-LIVENESS_HOLD = timedelta(minutes=3)
 
 
 @dataclass(slots=True)
@@ -103,8 +102,7 @@ class LivenessAlerts:
 
     def __init__(self, catalog: Catalog, camera_id: str) -> None:
         self._catalog, self._camera_id = catalog, camera_id
-        self._active: LivenessFinding | None = None
-        self._last: datetime | None = None
+        self._held = HeldFinding()
         # also those that a run of the agent before this one left open
         self._open = any(catalog.alerts.open_one(kind, camera_id) for kind in LIVENESS_ALERTS.values())
 
@@ -113,21 +111,16 @@ class LivenessAlerts:
 
         A new one withdraws the looks since its beginning: they are not judged.
         """
-        if finding is not None:
+        if self._held.feed(finding, at) and finding is not None:
             self._begin(finding, at, segment)
-        elif self._active is not None and self._last is not None and not timedelta() <= at - self._last < LIVENESS_HOLD:
-            self._active = None
-        if self._active is None and self._open:
+        if self._held.active is None and self._open:
             self._open = False
             for kind in LIVENESS_ALERTS.values():
                 self._catalog.alerts.clear(kind, self._camera_id, at)
-        return self._active
+        return self._held.active
 
     def _begin(self, finding: LivenessFinding, at: datetime, segment: Segment) -> None:
-        self._last = at
-        if self._active is not None and self._active.reason == finding.reason:
-            return
-        self._active, self._open = finding, True
+        self._open = True
         since = datetime.fromtimestamp(finding.since, UTC)
         withdrawn = self._catalog.looks.withdraw(self._camera_id, since, at, finding.reason)
         self._catalog.alerts.raise_(

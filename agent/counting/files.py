@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from agent.core.model import PlaceSighting
 from agent.counting import quality
 from agent.counting.detector import HeadDetector
 from agent.counting.limits import LIMITS, Limits
+from agent.counting.liveness import HeldFinding
 from agent.counting.look import LookResult, take_look
 from agent.counting.timeline import FileTimeline, TimedLook
 from agent.media import containers
 from agent.media.containers import BgrImage
 
 LOOKS_PER_VIDEO = 10
+_NO_PICTURE: BgrImage = np.zeros((0, 0, 3), np.uint8)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _PICTURE_SIGNS = (
     b"\xff\xd8\xff",
@@ -39,12 +41,35 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 _TEXT_CODECS = {"ansi", "bintext", "xbin", "idf"}
 
 
+class ClipTimeline(FileTimeline):
+    """The timeline of a video. What is found not to be alive is withdrawn, as the worker does with the looks of a camera."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = HeldFinding()
+        self._withdrawn: list[tuple[datetime, datetime, str]] = []
+
+    def hold(self, timed: TimedLook | None, at: datetime) -> None:
+        """Take over what a look found; None: its picture cannot be judged."""
+        if self._held.feed(timed.finding if timed else None, at):
+            assert self._held.active is not None
+            since = datetime.fromtimestamp(self._held.active.since, UTC)
+            self._withdrawn.append((since, at, self._held.active.reason))
+        elif self._held.active is not None:
+            since, _, reason = self._withdrawn[-1]
+            self._withdrawn[-1] = (since, at, reason)
+
+    def find_reason(self, at: datetime) -> str | None:
+        """Return why a look is not alive, as is known now."""
+        return next((reason for since, until, reason in self._withdrawn if since <= at <= until), None)
+
+
 @dataclass(frozen=True, slots=True)
 class FileLook:
     """A look at a file.
 
-    `t`: seconds after the first frame of a video, None for a picture; `timed`: what time says of it; `timeline`: places of
-    the whole file, to be asked after the last look.
+    `t`: seconds after the first frame of a video, None for a picture; `timed`: what time says of it; `timeline`: what is known
+    of the whole file, to be asked after the last look.
     """
 
     file: str
@@ -52,18 +77,23 @@ class FileLook:
     picture: BgrImage
     seen: LookResult
     timed: TimedLook | None = None
-    timeline: FileTimeline | None = None
+    timeline: ClipTimeline | None = None
 
     @property
     def judged(self) -> bool:
         """False if the picture has a fault or is not alive."""
-        return self.seen.judged and (self.timed is None or self.timed.finding is None)
+        return self.reason is None
 
     @property
     def reason(self) -> str | None:
-        """Why it is not judged."""
-        finding = self.timed.finding if self.timed else None
-        return finding.reason if finding else self.seen.reason
+        """Why it is not judged, as is known now: a later look may find that the film was not alive in this one."""
+        if not self.seen.judged or self.timeline is None or self.t is None:
+            return self.seen.reason
+        return self.timeline.find_reason(_EPOCH + timedelta(seconds=self.t))
+
+    def without_picture(self) -> FileLook:
+        """Return it without its picture: those of a half-day would not fit into memory."""
+        return replace(self, picture=_NO_PICTURE)
 
     def mark_things(self, other: FileLook) -> list[PlaceSighting] | None:
         """Return the sightings of another look at the file, with things marked as is known at this one."""
@@ -146,7 +176,7 @@ def _count_in_video(
     name: str, path: Path, detector: HeadDetector, interval: float, exactly: bool, limits: Limits
 ) -> Iterator[FileLook]:
     count, before, still_since = 0, None, 0.0
-    timeline = FileTimeline()
+    timeline = ClipTimeline()
     try:
         probe = containers.probe_media(path)
         if probe.video in _TEXT_CODECS:
@@ -162,7 +192,9 @@ def _count_in_video(
             count += 1
             seen = take_look(picture, detector, still_s=at - still_since, grey=grey, limits=limits)
             at = round(at, 3)
-            timed = timeline.feed(picture, seen.candidates, _EPOCH + timedelta(seconds=at)) if seen.judged else None
+            moment = _EPOCH + timedelta(seconds=at)
+            timed = timeline.feed(picture, seen.candidates, moment) if seen.judged else None
+            timeline.hold(timed, moment)
             yield FileLook(name, at, picture, seen, timed, timeline)
     except MediaError as error:
         raise InputError("counting.not_media", file=name, detail=error.params.get("detail", error)) from None

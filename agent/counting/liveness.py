@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ LAG_APART_S = 60.0
 REPLAY_LEAST_LOOKS, REPLAY_LEAST_HEADS, REPLAY_LEAST_SHARE, REPLAY_OVER_OTHERS = 10, 25, 0.12, 4.0
 LOOP_SHARE, LOOP_BETWEEN, LOOP_LOOKS = 0.75, 0.5, 4
 PHOTOGRAPH_HEADS = 6
+LIVENESS_HOLD = timedelta(minutes=3)
 _MOST_LOOKS = 12_000
 _RECENT_LOOKS = 9
 _FEWEST_VOTES = 2
@@ -53,6 +55,26 @@ class LivenessFinding:
     since: float
     confidence: float
     evidence: dict[str, float | str]
+
+
+@dataclass(slots=True)
+class HeldFinding:
+    """The finding that holds: until none was found for LIVENESS_HOLD. `active`: None while the picture is alive."""
+
+    active: LivenessFinding | None = None
+    last: datetime | None = None
+
+    def feed(self, finding: LivenessFinding | None, at: datetime) -> bool:
+        """Add what a look found; return whether another one begins, which withdraws the looks since its beginning."""
+        if finding is None:
+            if self.last is not None and not timedelta() <= at - self.last < LIVENESS_HOLD:
+                self.active = None
+            return False
+        self.last = at
+        if self.active is not None and self.active.reason == finding.reason:
+            return False
+        self.active = finding
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ STILL_CHANGE = 2.0
 """A change up to this is the camera's noise."""
 STILL_SHARE = 0.7
 LEAST_SEEN_LOOKS = 3
-BREATH_PX, BREATH_RATIO = 0.05, 5.0
-"""Movement over the looks of a run, as a root mean square beyond its error, and as mean squares over those of the error, from
-which it is breath: simulated breathers have 0.09 to 0.15 and 14 to 78, things that nobody is near up to 0.04 and 2.5."""
+BREATH_PX, BREATH_RATIO = 0.035, 2.5
+"""Movement over the looks of a run, as a standard deviation beyond its error, and as a variance over the square of the error,
+from which it is breath: simulated breathers have 0.08 to 0.13 and 8 to 40, things that nobody is near up to 0.03 and 5."""
 _EXACT_DISTANCE = 0.2
 
 
@@ -35,7 +35,8 @@ class StillRun:
     """Looks at one place since `start`, compared with the crop of the look at `start`.
 
     `compared`, `still`, `seen`: numbers of looks: in all, without change, with a candidate; `changed`: in a row with change
-    and a candidate; `moved2`, `error2`: sums over the looks without change.
+    and a candidate; `moved2`, `across`, `down`, `error2`: sums over the looks without change, of the squares of the movement,
+    of its two parts, and of the squares of its error.
     """
 
     corners: Corners
@@ -46,6 +47,8 @@ class StillRun:
     seen: int = 0
     changed: int = 0
     moved2: float = 0.0
+    across: float = 0.0
+    down: float = 0.0
     error2: float = 0.0
 
     def add(self, found: CropChange, here: bool, seen: bool) -> bool:
@@ -56,14 +59,22 @@ class StillRun:
         self.seen += here
         self.changed = 0 if same else self.changed + seen
         if same:
-            self.moved2 += found.moved2
+            across, down = found.moved
+            self.moved2 += across**2 + down**2
+            self.across += across
+            self.down += down
             self.error2 += found.error2
         return same
 
     def is_breathing(self) -> bool:
-        """Return whether the looks without change move together by more than their errors say."""
-        excess = (self.moved2 - self.error2) / max(self.still, 1)
-        return excess > BREATH_PX**2 and self.moved2 > BREATH_RATIO * self.error2
+        """Return whether the looks without change move to and fro by more than their errors say.
+
+        What they all have in common is no breath but the noise of the look that they are compared with, which is one of them.
+        """
+        looks = max(self.still - 1, 2)
+        spread2 = (self.moved2 - (self.across**2 + self.down**2) / looks) / (looks - 1)
+        error2 = self.error2 / looks
+        return spread2 - error2 > BREATH_PX**2 and spread2 > BREATH_RATIO * error2
 
     def is_still(self) -> bool:
         """Return whether nearly all looks of the run show no change against one in which a candidate was seen."""

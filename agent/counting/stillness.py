@@ -29,6 +29,9 @@ Corners = tuple[float, float, float, float]
 
 DETAIL_SIDE_PX = 1280
 LEAST_CROP_PX = 8
+SMALL_BOX_PX, PATCH_SCALE = 12, 2
+"""A box with a side of fewer pixels is compared with what is around it: so few pixels do not tell noise from breath, and a
+body breathes with its head. From 16 pixels on breathing people were lost by it."""
 _CELL_PX, _MOST_CELLS = 24, 400
 _SMOOTHING_PX = 0.8
 _NOISE_BINS = 6
@@ -69,25 +72,35 @@ def make_detail_plane(picture: BgrImage) -> Grey:
 
 
 def cut_crop(plane: Grey, corners: Corners) -> Plane | None:
-    """Return a part of the plane as float32; None if it is too small to be compared."""
+    """Return a part of the plane as float32, of a small box with its surroundings; None where there is too little of it."""
     height, width = plane.shape
-    left, right = max(0, round(corners[0] * width)), min(width, round(corners[2] * width))
-    top, bottom = max(0, round(corners[1] * height)), min(height, round(corners[3] * height))
+    x1, y1, x2, y2 = corners[0] * width, corners[1] * height, corners[2] * width, corners[3] * height
+    if min(x2 - x1, y2 - y1) < SMALL_BOX_PX:
+        (x1, x2), (y1, y2) = _extend_side(x1, x2, width), _extend_side(y1, y2, height)
+    left, right = max(0, round(x1)), min(width, round(x2))
+    top, bottom = max(0, round(y1)), min(height, round(y2))
     if right - left < LEAST_CROP_PX or bottom - top < LEAST_CROP_PX:
         return None
     return plane[top:bottom, left:right].astype(np.float32)
+
+
+def _extend_side(low: float, high: float, end: int) -> tuple[float, float]:
+    """Extend a side of a small box to both sides, within 0 to `end`: at the picture's edge to the one side."""
+    length = min(PATCH_SCALE * max(high - low, 0.75 * SMALL_BOX_PX), float(end))
+    start = min(max(0.0, (low + high - length) / 2), end - length)
+    return start, start + length
 
 
 @dataclass(frozen=True, slots=True)
 class CropChange:
     """The change between two crops, in units of what a place without change shows.
 
-    `moved2`, `error2`: squares of the movement of the whole crop and of its standard error, in pixels; 0 where it is not
+    `moved`: movement of the whole crop in pixels, across and down; `error2`: square of its standard error; 0 where it is not
     measured. Over many looks they tell a movement that a single look cannot: breath.
     """
 
     change: float
-    moved2: float = 0.0
+    moved: tuple[float, float] = (0.0, 0.0)
     error2: float = 0.0
 
 
@@ -125,8 +138,8 @@ def compare_crops(before: Plane, now: Plane, noise: CameraNoise) -> CropChange:
     # what the fit took away with its four terms is added again
     remains = math.sqrt(float(rest @ rest) / max(len(target) - 4, 1) / expected)
     moved, error = _measure_movement(terms, target, square, sides)
-    surely = max(0.0, moved - 3 * error)
-    return CropChange(max(remains, surely / MOVEMENT_PX), moved**2, error**2)
+    surely = max(0.0, math.hypot(*moved) - 3 * error)
+    return CropChange(max(remains, surely / MOVEMENT_PX), moved, error**2)
 
 
 def _make_terms(crop: Plane) -> Doubles:
@@ -143,7 +156,9 @@ def _make_terms(crop: Plane) -> Doubles:
     return terms.reshape(-1, 6)
 
 
-def _measure_movement(terms: Doubles, target: Doubles, square: Doubles, sides: Doubles) -> tuple[float, float]:
+def _measure_movement(
+    terms: Doubles, target: Doubles, square: Doubles, sides: Doubles
+) -> tuple[tuple[float, float], float]:
     """Return by how many pixels the crop moved, and the standard error; breathing is a fraction of a pixel."""
     fitted = np.linalg.solve(square, sides)
     rest = target - terms @ fitted
@@ -151,7 +166,7 @@ def _measure_movement(terms: Doubles, target: Doubles, square: Doubles, sides: D
     a, b, c = float(square[4, 4]), float(square[4, 5]), float(square[5, 5])
     error = math.sqrt(variance * (a + c) / max(a * c - b * b, 1e-9))
     gain = max(float(fitted[0]), 0.3)
-    return math.hypot(float(fitted[4]), float(fitted[5])) / gain, error / gain
+    return (float(fitted[4]) / gain, float(fitted[5]) / gain), error / gain
 
 
 def _is_visible(crop: Plane) -> bool:

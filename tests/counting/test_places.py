@@ -10,7 +10,8 @@ import pytest
 
 from agent.core.model import PlaceSighting
 from agent.counting.places import CameraPlaces, match_corners
-from agent.counting.stillness import make_detail_plane
+from agent.counting.still_run import StillRun
+from agent.counting.stillness import CropChange, make_detail_plane
 from tests.support.drawn_room import HEIGHT, WIDTH, DrawnHead, DrawnRoom
 
 START = datetime(2026, 9, 1, 0, 30, tzinfo=UTC)
@@ -65,6 +66,16 @@ def test_a_thing_that_is_partly_covered_stays_one_and_one_that_is_replaced_does_
 def test_a_person_who_only_breathes_is_none(reach: float) -> None:
     seen, _ = watch(120, lambda k: [DrawnHead(300 + 0.2 * reach, 180 + reach * np.sin(2 * np.pi * k * 20 / 3.7))])
     assert not any(s.thing for look in seen for s in look)
+
+
+def test_what_all_looks_have_in_common_is_no_breath() -> None:
+    """They are compared with one look, whose own noise moves them all to the same side."""
+    together, to_and_fro = (StillRun((0, 0, 1, 1), np.zeros((9, 9), np.float32), START, 1, 1, 1) for _ in range(2))
+    for k in range(20):
+        together.add(CropChange(1.0, (0.06, 0.01), 0.02**2), True, True)
+        to_and_fro.add(CropChange(1.0, (0.01, 0.06 * (-1) ** k), 0.02**2), True, True)
+    assert (together.is_breathing(), to_and_fro.is_breathing()) == (False, True)
+    assert (together.is_still(), to_and_fro.is_still()) == (True, False)
 
 
 def test_a_person_who_sleeps_after_moving_is_given_half_an_hour() -> None:

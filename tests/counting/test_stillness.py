@@ -56,7 +56,25 @@ def test_what_cannot_be_compared_is_changed() -> None:
     assert stillness.measure_change(crop, np.full((21, 20), 120, np.float32), noise) == float("inf")
     assert stillness.measure_change(np.full((20, 20), 2, np.float32), crop, noise) == float("inf")
     assert stillness.measure_change(np.full((20, 20), 254, np.float32), crop, noise) == float("inf")
-    assert stillness.cut_crop(np.zeros((100, 100), np.uint8), (0.5, 0.5, 0.52, 0.9)) is None
+    assert stillness.cut_crop(np.zeros((7, 100), np.uint8), (0.5, 0.0, 0.9, 1.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("box", "patch"),
+    [
+        ((40, 40, 48, 60), (35, 30, 53, 70)),  # 8 wide: 18, centred; 20 high: 40
+        ((40, 40, 52, 60), (40, 40, 52, 60)),  # 12 wide: as it is
+        ((0, 92, 10, 100), (0, 82, 20, 100)),  # at the edge: to the one side
+    ],
+)
+def test_a_small_box_is_compared_with_its_surroundings(
+    box: tuple[int, int, int, int], patch: tuple[int, int, int, int]
+) -> None:
+    plane = np.arange(10_000, dtype=np.uint16).reshape(100, 100) % 251
+    left, top, right, bottom = box
+    crop = stillness.cut_crop(plane.astype(np.uint8), (left / 100, top / 100, right / 100, bottom / 100))
+    x1, y1, x2, y2 = patch
+    assert crop is not None and np.array_equal(crop, plane[y1:y2, x1:x2])
 
 
 def test_noise_follows_the_camera() -> None:

@@ -20,8 +20,8 @@ from agent.core.model import Look, PlaceSighting, Segment, Session
 from agent.counting import declared_things, timeline
 from agent.counting.detector import Heads
 from agent.counting.estimate import IntervalParameters
-from agent.counting.fault_alerts import LIVENESS_HOLD, LivenessAlerts
-from agent.counting.liveness import LivenessFinding
+from agent.counting.fault_alerts import LivenessAlerts
+from agent.counting.liveness import LIVENESS_HOLD, LivenessFinding
 from agent.counting.look import LookResult
 from agent.counting.look_row import build_look
 from agent.counting.quality import QualityVerdict

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agent.counting.detector import Heads
+from agent.counting.estimate import IntervalParameters, estimate_look
 from tests.support.paths import ROOT
 
 SCRIPT = ROOT / "training" / "fit_calibration.py"
@@ -57,6 +58,23 @@ def test_one_person_is_one_head(tune: Any, kind: str, box: list[int]) -> None:
 def test_a_room_is_empty_where_the_surest_is_nearer_to_a_false_head_than_to_a_lone_person(tune: Any) -> None:
     doubt = tune.fit_interval_parameters([[0.57], [0.82], [0.97]], np.array([0, 1, 1]))
     assert doubt.sure == 0.7
+
+
+def test_the_width_holds_nine_in_ten_of_the_counts(tune: Any) -> None:
+    """Four candidates of 0.5: a sum of 2 with a standard deviation of 1; bounds are rounded to whole people."""
+    chances, held = [[0.5] * 4 for _ in range(20)], [2] * 17
+    # the least widths that hold these three: 0.5, 1.5, 4.5; of twenty pictures one may be outside
+    assert tune.fit_interval_parameters(chances, np.array([*held, 3, 0, 7])).width == 1.5
+    assert tune.fit_interval_parameters(chances, np.array([*held, 2, 2, 7])).width == 0
+    # of ten none may: one is more than a tenth of all pictures and the next
+    assert tune.fit_interval_parameters(chances[:10], np.array([*held[:9], 7])).width == 4.5
+    assert estimate_look([0.5] * 4, IntervalParameters(0.3, 0, 1.5)) == (2, 0, 4)
+
+
+def test_no_width_holds_people_of_whom_nothing_was_seen(tune: Any) -> None:
+    assert tune.compute_wanted_width([], 3, 0.5) == tune.MOST_WIDTH
+    assert tune.compute_wanted_width([], 0, 0.5) == 0
+    assert tune.compute_wanted_width([0.1] * 6, 0, 0.5) == 0, "nobody is sure to be there, and nobody is"
 
 
 def test_pictures_of_one_room_are_left_out_together(tune: Any) -> None:
