@@ -10,14 +10,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.website.auth.access import Authenticator
-
 from agent.catalog import Catalog
 from agent.catalog.views import ViewConfirmation
 from agent.core.model import Session
 from agent.core.statement_rule import LogObserver
 from agent.drive import Drive
 from agent.settings.schema import Settings, load_settings_file
+from agent.website.auth.access import Authenticator
 from tests.support.drive_factory import ZONE, DriveSite, at, site
 
 ACCOUNT = "teacher"
