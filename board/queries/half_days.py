@@ -142,7 +142,10 @@ def load_half_day(database: Database, class_id: str, day: str, session: str) -> 
                 sorted(items, key=lambda x: str(x.get("start"))),
                 sorted(raised[box_id], key=lambda row: row["since"]),
                 cameras[box_id],
-                [{**row, "signed": texts.get(row["sequence"])} for row in sorted(closed[box_id], key=lambda x: x["id"])],
+                [
+                    {**row, "signed": texts.get(row["sequence"])}
+                    for row in sorted(closed[box_id], key=lambda x: x["id"])
+                ],
             )
         )
     return made
@@ -188,4 +191,3 @@ def _load_cameras(
             }
         )
     return grouped
-
