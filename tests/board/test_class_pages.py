@@ -56,7 +56,7 @@ def test_a_class_shows_its_boxes_side_by_side(board: ServedBoard) -> None:
     page = board.signed_in().open("/classes/C-1").text
     assert "site1/box1" in page and "site2/box1" in page and "<b>28</b>" in page and "<b>5</b>" in page
     assert "<b>33</b>" not in page, "figures of several boxes are never added"
-    assert "等待会签" in page and "摄像机掉线" in page and "2099-01-02" in page and f"/classes/C-1/{day}/am" in page
+    assert "等待会签" in page and "摄像机离线" in page and "2099-01-02" in page and f"/classes/C-1/{day}/am" in page
     assert "view.class" in board.actions()
 
 
