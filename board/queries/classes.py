@@ -1,98 +1,119 @@
-"""Classes: search over all sites, and the half-days of one with what is known of each."""
+"""Classes: search over all sites, one class, and the boxes that report of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from datetime import date
+from typing import Literal
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
+from board.queries.scope import is_of_institution
 from board.store.database import Database
-from board.store.tables import boxes, class_boxes, classes, countersignatures, gaps, half_days, heads, readiness
+from board.store.tables import boxes, class_boxes, classes, readiness
 
+ClassStage = Literal["open", "undated", "ahead", "over"]
+STAGES: tuple[ClassStage, ...] = ("open", "undated", "ahead", "over")
+"""In the order of the list: under way, without an approval, still to come, over."""
 _LONGEST = 100
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedHalfDay:
-    """A half-day of a class at one box. `witness`: signed, due, refused, or "" where it is not closed; `reason` why not."""
-
-    box: str
-    date: str
-    session: str
-    status: str
-    expected: int | None
-    present: int | None
-    low: int | None
-    high: int | None
-    gaps: int | None
-    head: str
-    witness: str
-    reason: str
-    witnessed_at: str | None
+_LISTED = [column for column in classes.c if column.name not in ("body", "search")]
+Row = dict[str, object]
 
 
 def search_classes(
-    database: Database, words: str = "", *, on: str | None = None, limit: int = 100
-) -> list[dict[str, object]]:
-    """Return classes in which all words stand (ID, 电工第1班, institution, place …), the latest first; `on` a day of theirs."""
-    query = select(*[column for column in classes.c if column.name not in ("body", "search")])
-    for word in words.lower()[:_LONGEST].split():
-        query = query.where(classes.c.search.contains(word, autoescape=True))
-    if on is not None:
-        query = query.where(classes.c.first_day <= on, classes.c.last_day >= on)
+    database: Database,
+    words: str = "",
+    *,
+    today: date,
+    on: str = "",
+    stage: str = "",
+    institution: str = "",
+    after: str = "",
+    limit: int = 50,
+) -> list[Row]:
+    """Return classes in which all words stand (ID, 电工第1班, institution, place …), those under way first.
+
+    Each has its `stage` and its `boxes`. `on`: a day of theirs; `after`: the ID of the last class of the page before.
+    """
+    wanted = [is_of_institution(institution)]
+    wanted += [classes.c.search.contains(word, autoescape=True) for word in words.lower()[:_LONGEST].split()]
+    if on:
+        wanted += [classes.c.first_day <= on, classes.c.last_day >= on]
+    last = find_class(database, after, today=today) if after else None
+    stages = [name for name in STAGES if stage in ("", name)]
+    if last is not None:
+        stages = [name for name in stages if STAGES.index(name) >= STAGES.index(judge_stage(last, today))]
+    found: list[Row] = []
     with database.read() as connection:
-        found = connection.execute(
-            query.order_by(classes.c.last_day.desc().nulls_last(), classes.c.class_id).limit(limit)
-        )
-        return [{str(key): value for key, value in row.items()} for row in found.mappings()]
+        for name in stages:
+            key, descending, of_stage = _describe(name, today.isoformat())
+            query = select(*_LISTED).where(of_stage, *wanted)
+            if last is not None and last["stage"] == name:
+                query = query.where(_is_behind(key, last, descending=descending))
+            query = query.order_by(key.desc() if descending else key, classes.c.class_id).limit(limit - len(found))
+            found += [{**_plain(row), "stage": name} for row in connection.execute(query).mappings()]
+            if len(found) == limit:
+                break
+        ids = [row["class_id"] for row in found]
+        joined = class_boxes.join(boxes, boxes.c.id == class_boxes.c.box_id)
+        names: dict[object, list[str]] = {}
+        query_boxes = select(class_boxes.c.class_id, boxes.c.name).select_from(joined)
+        for row in connection.execute(query_boxes.where(class_boxes.c.class_id.in_(ids)).order_by(boxes.c.name)):
+            names.setdefault(row.class_id, []).append(row.name)
+    return [row | {"boxes": names.get(row["class_id"], [])} for row in found]
 
 
-def list_half_days(database: Database, class_id: str) -> list[ReportedHalfDay]:
-    """Return the half-days of a class, by day and box: several boxes stand side by side."""
-    same = [half_days.c[name] for name in ("box_id", "class_id", "date", "session")]
-    closed = and_(*(heads.c[column.name] == column for column in same))
-    signed = and_(countersignatures.c.box_id == heads.c.box_id, countersignatures.c.class_id == heads.c.class_id,
-                  countersignatures.c.sequence == heads.c.sequence)  # fmt: skip
-    joined = (
-        half_days.join(boxes, boxes.c.id == half_days.c.box_id)
-        .outerjoin(gaps, and_(*(gaps.c[column.name] == column for column in same)))
-        .outerjoin(heads, closed)
-        .outerjoin(countersignatures, signed)
-    )
-    columns = (half_days, boxes.c.name, gaps.c.count.label("gaps"), heads.c.head, heads.c.state, heads.c.reason,
-               countersignatures.c.signed_at)  # fmt: skip
-    query = select(*columns).select_from(joined).where(half_days.c.class_id == class_id)
+def _describe(stage: ClassStage, today: str) -> tuple[ColumnElement[str], bool, ColumnElement[bool]]:
+    """Return what a stage is ordered by, whether the latest comes first, and its condition, which the index serves."""
+    first, last = classes.c.first_day, classes.c.last_day
+    if stage == "open":
+        return first, True, and_(last >= today, first <= today)
+    if stage == "ahead":
+        return first, False, and_(last >= today, first > today)
+    if stage == "over":
+        return last, True, last < today
+    return classes.c.class_id, False, last.is_(None)
+
+
+def _is_behind(key: ColumnElement[str], last: Row, *, descending: bool) -> ColumnElement[bool]:
+    value = last[str(getattr(key, "name", "class_id"))]
+    further = key < value if descending else key > value
+    return or_(further, and_(key == value, classes.c.class_id > last["class_id"]))
+
+
+def judge_stage(row: Row, today: date) -> ClassStage:
+    """Return whether a class is under way, over, still to come, or without dates because no approval was heard."""
+    if row["last_day"] is None or row["first_day"] is None:
+        return "undated"
+    day = today.isoformat()
+    return "over" if str(row["last_day"]) < day else "ahead" if str(row["first_day"]) > day else "open"
+
+
+def find_class(database: Database, class_id: str, *, today: date, institution: str = "") -> Row | None:
+    """Return a class with its approval (`body`, JSON text) and `stage`; None for one of another institution too."""
+    query = select(*_LISTED, classes.c.body).where(classes.c.class_id == class_id, is_of_institution(institution))
     with database.read() as connection:
-        found = connection.execute(
-            query.order_by(half_days.c.date, half_days.c.session, boxes.c.name, heads.c.id)
-        ).mappings()
-        return [
-            ReportedHalfDay(
-                box=row["name"],
-                date=row["date"],
-                session=row["session"],
-                status=row["status"],
-                expected=row["expected"],
-                present=row["present"],
-                low=row["low"],
-                high=row["high"],
-                gaps=row["gaps"],
-                head=row["head"] or "",
-                witness=row["state"] or "",
-                reason=row["reason"] or "",
-                witnessed_at=row["signed_at"] if row["state"] == "signed" else None,
-            )
-            for row in found
-        ]
+        row = connection.execute(query).mappings().first()
+    return None if row is None else (known := _plain(row)) | {"stage": judge_stage(known, today)}
 
 
-def list_class_boxes(database: Database, class_id: str) -> list[dict[str, object]]:
-    """Return the boxes that report of a class, with their readiness sheet where there is one."""
+def list_class_boxes(database: Database, class_id: str) -> list[Row]:
+    """Return the boxes that report of a class, with their readiness sheet (`findings`) where there is one."""
     ready = and_(readiness.c.box_id == class_boxes.c.box_id, readiness.c.class_id == class_boxes.c.class_id)
     joined = class_boxes.join(boxes, boxes.c.id == class_boxes.c.box_id).outerjoin(readiness, ready)
     query = select(
-        boxes.c.name.label("box"), class_boxes.c.first_seen, readiness.c.ready, readiness.c.at.label("checked_at")
-    )
+        boxes.c.name.label("box"), boxes.c.last_seen, class_boxes.c.first_seen, readiness.c.ready,
+        readiness.c.at.label("checked_at"), readiness.c.body,
+    )  # fmt: skip
     query = query.select_from(joined).where(class_boxes.c.class_id == class_id).order_by(boxes.c.name)
     with database.read() as connection:
-        return [{str(key): value for key, value in row.items()} for row in connection.execute(query).mappings()]
+        rows = [_plain(row) for row in connection.execute(query).mappings()]
+    for row in rows:
+        body = json.loads(str(row.pop("body") or "{}"))
+        listed = body.get("findings")
+        row["findings"] = [x for x in listed if isinstance(x, dict)] if isinstance(listed, list) else []
+    return rows
+
+
+def _plain(row: object) -> Row:
+    return {str(key): value for key, value in row.items()}  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
-from board.web.pages import overview_page
+from board.web.pages import class_pages, overview_page
 from board.web.site import BoardSite
 
 
@@ -15,5 +15,8 @@ def build_board_application(site: BoardSite) -> ASGIApp:
         [
             *list_shared_routes(site.roles),
             ("GET", "/", overview_page.show_overview, ()),
+            ("GET", "/classes", class_pages.show_classes, ()),
+            ("GET", "/classes/{class_id}", class_pages.show_class, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}", class_pages.show_half_day, ()),
         ]
     )

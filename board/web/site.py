@@ -30,7 +30,7 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STATIC = {"board.css": "text/css", "board.js": "text/javascript"}
+_STATIC = {"board.css": "text/css", "classes.css": "text/css", "board.js": "text/javascript"}
 
 
 class BoardSite(Website["BoardVisit"]):

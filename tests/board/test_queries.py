@@ -17,7 +17,8 @@ from benchmarks.support.reporting_box import ReportingBox
 from board.queries.alarms import acknowledge_alarm, list_alarms
 from board.queries.alerts import list_alert_history, list_open_alerts
 from board.queries.boxes import judge_presence, list_boxes
-from board.queries.classes import list_class_boxes, list_half_days, search_classes
+from board.queries.classes import list_class_boxes, search_classes
+from board.queries.half_days import list_half_days
 from board.queries.overview import load_overview
 from board.store import tables
 from board.store.boxes import insert_boxes
@@ -53,8 +54,8 @@ def test_a_class_under_way_is_a_card_for_each_box(store: BoardStore) -> None:
 def test_a_class_is_found_by_any_of_its_words(store: BoardStore, words: str, found: int) -> None:
     box = ReportingBox(now=store.clock.now())
     store.hear(box.approve())
-    assert len(search_classes(store.database, words)) == found
-    assert search_classes(store.database, on="2020-01-01") == []
+    assert len(search_classes(store.database, words, today=TODAY)) == found
+    assert search_classes(store.database, today=TODAY, on="2020-01-01") == []
 
 
 def test_alerts_open_and_past(store: BoardStore) -> None:
@@ -170,6 +171,8 @@ def measure(query: Callable[[], object]) -> float:
 QUERIES: dict[str, Callable[[BoardStore], object]] = {
     "overview": lambda store: load_overview(store.database, TODAY, running=True),
     "open alerts": lambda store: list_open_alerts(store.database),
+    "classes": lambda store: search_classes(store.database, today=TODAY, limit=30),
+    "half-days": lambda store: list_half_days(store.database, "C0-0", TODAY.isoformat(), "am"),
     "boxes": lambda store: list_boxes(store.database, store.clock.now()),
 }
 

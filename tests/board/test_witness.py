@@ -10,7 +10,7 @@ from agent.core import openssh
 from agent.core.witness_text import parse_witness_text
 from benchmarks.support.reporting_box import ReportingBox
 from board.duties import HoleWatch
-from board.queries.classes import list_half_days
+from board.queries.half_days import list_half_days
 from board.store import tables
 from board.witness.signer import Signer
 from tests.support.board_store import BoardStore

@@ -20,6 +20,7 @@ from agent.inspection.clip import ClipRequest
 from agent.inspection.cut import ClipSpan
 from agent.web.pages import camera_names, charts, time_line, witnessed
 from agent.web.site import PageVisit
+from agent.website import curves
 
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):?([0-5]\d)(?::?([0-5]\d))?\Z")
 PLAY = timedelta(minutes=10)
@@ -51,7 +52,7 @@ def show_half_day(v: PageVisit) -> Response:
     day, session = find_half_day(v, cls)
     catalog, zone = v.site.catalog, v.site.catalog.zone
     lessons = cls.lessons_of(day, session)
-    axis = charts.build_axis(lessons, schedule.RECORDING_MARGIN)
+    axis = curves.build_axis(lessons, schedule.RECORDING_MARGIN)
     shown = figures.load_half_day_figures(catalog, cls, day, session, now, v.site.options.rules)
     rows = catalog.segments.of_class(cls.class_id, day, session)
     rows += [s for s in catalog.segments.opened() if (s.class_id, s.date, s.session) == (cls.class_id, day, session)]
@@ -83,8 +84,8 @@ def show_half_day(v: PageVisit) -> Response:
         refresh_s=REFRESH_S,
         gaps=book.gaps,
         missing=book.total(),
-        charts=charts,
-        curve=charts.build_curve(shown.half.curve, lessons, expected, axis),
+        charts=curves,
+        curve=curves.build_curve(shown.half.curve, lessons, expected, axis),
         alerts=alerts,
         closed=next((x for x in catalog.chain.of_class(cls.class_id) if (x.date, x.session) == (day, session)), None),
         witnessed=witnessed.list_witnessed(v, cls),
@@ -106,13 +107,13 @@ def find_half_day(v: PageVisit, cls: TrainingClass) -> tuple[date, Session]:
     return found
 
 
-def is_under_way(axis: charts.Axis, now: datetime) -> bool:
+def is_under_way(axis: curves.Axis, now: datetime) -> bool:
     """Return whether a half-day may still grow: its last files and figures come a little after its end."""
     return now < axis.end + timedelta(minutes=10)
 
 
 def _lines(
-    v: PageVisit, cls: TrainingClass, rows: list[Segment], missing: list[Gap], axis: charts.Axis, now: datetime
+    v: PageVisit, cls: TrainingClass, rows: list[Segment], missing: list[Gap], axis: curves.Axis, now: datetime
 ) -> dict[str, list[charts.ChartBar]]:
     """Make a time line for each camera: those of the half-day's rooms, and any other that has video."""
     planned = {c for room in cls.rooms for c in room.cameras if any(x.room_id == room.room_id for x in cls.lessons)}
@@ -143,7 +144,7 @@ def parse_half_day_time(cls: TrainingClass, day: date, session: Session, text: s
     at = parse_clock_on_day(day, text, v)
     if at is None:
         return None
-    span = charts.build_axis(cls.lessons_of(day, session), schedule.RECORDING_MARGIN)
+    span = curves.build_axis(cls.lessons_of(day, session), schedule.RECORDING_MARGIN)
     near = (at, at + _DAY, at - _DAY)
     return next((x for x in near if span.start <= x <= span.end), at)
 

@@ -19,10 +19,11 @@ from agent.core.model import Segment
 from agent.drive import class_gaps
 from agent.inspection import evidence
 from agent.inspection.playback import MediaPart
-from agent.web.pages import camera_names, charts
+from agent.web.pages import camera_names
 from agent.web.pages.class_pages import find_half_day, is_under_way
 from agent.web.played_time import PlayedFilm
 from agent.web.site import PageVisit
+from agent.website import curves
 from agent.website.http.ranges import matches, respond
 
 _DAY = timedelta(days=1)
@@ -49,7 +50,7 @@ def send_time_line(v: PageVisit) -> Response:
     day, session = find_half_day(v, cls)
     catalog = v.site.catalog
     origin = origin_of(day, v)
-    axis = charts.build_axis(cls.lessons_of(day, session), schedule.RECORDING_MARGIN)
+    axis = curves.build_axis(cls.lessons_of(day, session), schedule.RECORDING_MARGIN)
     segments = catalog.segments.of_class(cls.class_id, day, session)
     gaps = class_gaps.load_gap_book(catalog, v.site.classes(), cls.class_id, now, day, session).gaps
     attached = evidence.find_attached_drives(v.site.options.drives)

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from agent.attendance.judge import CurveBlock
 from agent.core.class_model import Lesson
-from agent.web.pages.charts import Axis, ChartBar
+from agent.web.pages.charts import ChartBar
+from agent.website.curves import Axis
 
 ALERTS = 14
 CURVE = 44
