@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from functools import cached_property
 
 import jinja2
 from starlette.requests import Request
 
 from agent.core.account_model import SignedInUser
-from agent.core.clock import Clock
+from agent.core.clock import Clock, parse_time
 from agent.website import cookies
 from agent.website.http.form_input import Form
 from agent.website.site import Website
-from agent.website.templating import build_environment
+from agent.website.templating import build_environment, choose_word
 from agent.website.visit import Visit
 from board.accounts.accounts import BoardAccounts
 from board.accounts.audit import BoardAudit
@@ -81,6 +82,13 @@ class BoardVisit(Visit):
     def institution(self) -> str:
         """Return whose classes alone the caller may see; empty: the whole county's."""
         return self.user.institution
+
+    choose = staticmethod(choose_word)
+
+    def local(self, at: object) -> str:
+        """Return a time of the database in the county's time; "—" where there is none."""
+        when = at if isinstance(at, datetime) else parse_time(str(at)) if at else None
+        return when.astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M") if when else "—"
 
     @property
     def is_staff(self) -> bool:
