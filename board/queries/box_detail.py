@@ -35,7 +35,8 @@ class BoxDetail:
 def compute_key_fingerprint(public: str) -> str:
     """Return what `ssh-keygen -l` calls a public key (`SHA256:…`); "" for text that is none."""
     try:
-        blob = base64.b64decode(public.split()[1], validate=True)
+        text = public.split()[1]
+        blob = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (IndexError, binascii.Error):
         return ""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
