@@ -25,5 +25,7 @@ def is_box_of_institution(institution: str) -> ColumnElement[bool]:
     if not institution:
         return true()
     reported = class_boxes.join(classes, classes.c.class_id == class_boxes.c.class_id)
-    serves = exists().select_from(reported).where(class_boxes.c.box_id == boxes.c.id, classes.c.institution == institution)
+    serves = (
+        exists().select_from(reported).where(class_boxes.c.box_id == boxes.c.id, classes.c.institution == institution)
+    )
     return or_(boxes.c.institution == institution, (boxes.c.institution == "") & serves)
