@@ -21,7 +21,7 @@ def is_alert_of_institution(institution: str) -> ColumnElement[bool]:
 
 
 def is_box_of_institution(institution: str) -> ColumnElement[bool]:
-    """Return the condition on `boxes`: a box is its institution's; one that has none named, of those whose classes it reports."""
+    """Return the condition on `boxes`: its institution, or where none is named that of a class that it reports."""
     if not institution:
         return true()
     reported = class_boxes.join(classes, classes.c.class_id == class_boxes.c.class_id)
