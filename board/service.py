@@ -52,7 +52,7 @@ class BoardService:
         for thread in threads:
             thread.start()
         sd_notify.notify_systemd("READY=1")
-        turns, problem = -1, ""
+        turns, problem = -1, None
         while not stop.wait(_BEAT_S if turns >= 0 else 0.2):
             if self.worker.turns != turns or self.worker.connected_since is None:
                 # fed by passes of the loop that stored and acknowledged what came; without a broker there is none to make

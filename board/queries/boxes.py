@@ -13,6 +13,7 @@ from agent.core.clock import format_utc, parse_time
 from board.ingest.judge import SILENT_S
 from board.queries.alarms import OPEN_ALARM
 from board.queries.alerts import OPEN
+from board.queries.scope import is_box_of_institution
 from board.store.database import Database
 from board.store.tables import alarms, alerts, boxes
 
@@ -35,6 +36,7 @@ class BoxState:
     outbox: int | None
     alerts: int
     alarms: int
+    institution: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Return it for --json."""
@@ -54,12 +56,13 @@ def judge_presence(state: str | None, beat_at: datetime | None, now: datetime, *
     return "online"
 
 
-def list_boxes(database: Database, now: datetime) -> list[BoxState]:
-    """Return every box that is enrolled or was heard, by name."""
+def list_boxes(database: Database, now: datetime, *, institution: str = "") -> list[BoxState]:
+    """Return every box that is enrolled or was heard, by name; of one institution where it is given."""
     with database.read() as connection:
         raised = _count(connection, select(alerts.c.box_id, func.count()).where(OPEN).group_by(alerts.c.box_id))
         wrong = _count(connection, select(alarms.c.box_id, func.count()).where(OPEN_ALARM).group_by(alarms.c.box_id))
-        rows = connection.execute(select(boxes).order_by(boxes.c.name)).mappings().all()
+        query = select(boxes).where(is_box_of_institution(institution)).order_by(boxes.c.name)
+        rows = connection.execute(query).mappings().all()
     found = []
     for row in rows:
         beat = json.loads(row["beat"]) if row["beat"] else {}
@@ -82,6 +85,7 @@ def list_boxes(database: Database, now: datetime) -> list[BoxState]:
                 outbox=beat.get("outbox") if isinstance(beat.get("outbox"), int) else None,
                 alerts=raised.get(row["id"], 0),
                 alarms=wrong.get(row["id"], 0),
+                institution=row["institution"],
             )
         )
     return found

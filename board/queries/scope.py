@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, exists, or_, select, true
 
-from board.store.tables import alerts, boxes, classes
+from board.store.tables import alerts, boxes, class_boxes, classes
 
 
 def is_of_institution(institution: str) -> ColumnElement[bool]:
@@ -17,4 +17,15 @@ def is_alert_of_institution(institution: str) -> ColumnElement[bool]:
     if not institution:
         return true()
     own = select(classes.c.class_id).where(classes.c.institution == institution)
-    return or_(alerts.c.class_id.in_(own), alerts.c.class_id.is_(None) & (boxes.c.institution == institution))
+    return or_(alerts.c.class_id.in_(own), alerts.c.class_id.is_(None) & is_box_of_institution(institution))
+
+
+def is_box_of_institution(institution: str) -> ColumnElement[bool]:
+    """Return the condition on `boxes`: its institution, or where none is named that of a class that it reports."""
+    if not institution:
+        return true()
+    reported = class_boxes.join(classes, classes.c.class_id == class_boxes.c.class_id)
+    serves = (
+        exists().select_from(reported).where(class_boxes.c.box_id == boxes.c.id, classes.c.institution == institution)
+    )
+    return or_(boxes.c.institution == institution, (boxes.c.institution == "") & serves)

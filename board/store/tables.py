@@ -21,9 +21,11 @@ from board.store.figure_tables import (
     identities,
     readiness,
 )
+from board.store.notice_tables import acknowledgements, deliveries, notice_items, notices
 
 __all__ = [
     "accounts",
+    "acknowledgements",
     "alarms",
     "alerts",
     "attendance",
@@ -33,6 +35,7 @@ __all__ = [
     "class_boxes",
     "classes",
     "countersignatures",
+    "deliveries",
     "facts",
     "gaps",
     "half_days",
@@ -41,6 +44,8 @@ __all__ = [
     "identities",
     "logs",
     "metadata",
+    "notice_items",
+    "notices",
     "origins",
     "readiness",
     "segments",

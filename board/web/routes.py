@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
-from board.web.pages import class_pages, overview_page
+from board.accounts.roles import ACTORS, STAFF
+from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, overview_page
 from board.web.site import BoardSite
 
 
@@ -18,5 +19,13 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("GET", "/classes", class_pages.show_classes, ()),
             ("GET", "/classes/{class_id}", class_pages.show_class, ()),
             ("GET", "/classes/{class_id}/{day}/{session}", class_pages.show_half_day, ()),
+            ("GET", "/alerts", alert_pages.show_open_alerts, ()),
+            ("GET", "/alerts/history", alert_pages.show_alert_history, ()),
+            ("POST", "/alerts/acknowledge", alert_pages.acknowledge, ACTORS),
+            ("GET", "/alarms", alarm_pages.show_alarms, STAFF),
+            ("GET", "/alarms/{number:int}", alarm_pages.show_alarm, STAFF),
+            ("POST", "/alarms/{number:int}", alarm_pages.close_alarm, ACTORS),
+            ("GET", "/boxes", box_pages.show_boxes, ()),
+            ("GET", "/boxes/{site}/{box}", box_pages.show_box, ()),
         ]
     )

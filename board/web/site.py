@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from functools import cached_property
 
 import jinja2
 from starlette.requests import Request
 
 from agent.core.account_model import SignedInUser
-from agent.core.clock import Clock
+from agent.core.clock import Clock, parse_time
 from agent.website import cookies
 from agent.website.http.form_input import Form
 from agent.website.site import Website
-from agent.website.templating import build_environment
+from agent.website.templating import build_environment, choose_word
 from agent.website.visit import Visit
 from board.accounts.accounts import BoardAccounts
 from board.accounts.audit import BoardAudit
 from board.accounts.origins import BoardOrigins
-from board.accounts.roles import ROLES
+from board.accounts.roles import ACTORS, ROLES, STAFF
+from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
 from board.store.database import Database
 from board.store.facts import read_fact, write_fact
@@ -30,7 +32,7 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STATIC = {"board.css": "text/css", "classes.css": "text/css", "board.js": "text/javascript"}
+_STATIC = dict.fromkeys(("alerts.css", "board.css", "classes.css"), "text/css") | {"board.js": "text/javascript"}
 
 
 class BoardSite(Website["BoardVisit"]):
@@ -51,7 +53,9 @@ class BoardSite(Website["BoardVisit"]):
         return BoardVisit(self, request, form, me)
 
     def count_open_alerts(self, me: SignedInUser | None) -> int:
-        return count_open_alerts(self.database, institution=me.institution if me else "")
+        """Return how many alerts and alarms wait for somebody; evidence alarms are for the bureau's own people."""
+        wrong = count_open_alarms(self.database) if me and me.role in STAFF else 0
+        return wrong + count_open_alerts(self.database, institution=me.institution if me else "")
 
     def set_institution(self, name: str, institution: str, by: str) -> None:
         self.people.set_institution(name, institution, self.clock.now(), by)
@@ -78,3 +82,20 @@ class BoardVisit(Visit):
     def institution(self) -> str:
         """Return whose classes alone the caller may see; empty: the whole county's."""
         return self.user.institution
+
+    choose = staticmethod(choose_word)
+
+    def local(self, at: object) -> str:
+        """Return a time of the database in the county's time; "—" where there is none."""
+        when = at if isinstance(at, datetime) else parse_time(str(at)) if at else None
+        return when.astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M") if when else "—"
+
+    @property
+    def is_staff(self) -> bool:
+        """Return whether the caller is of the bureau."""
+        return self.user.role in STAFF
+
+    @property
+    def may_act(self) -> bool:
+        """Return whether the caller may acknowledge something."""
+        return self.user.role in ACTORS
