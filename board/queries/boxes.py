@@ -13,6 +13,7 @@ from agent.core.clock import format_utc, parse_time
 from board.ingest.judge import SILENT_S
 from board.queries.alarms import OPEN_ALARM
 from board.queries.alerts import OPEN
+from board.queries.scope import is_box_of_institution
 from board.store.database import Database
 from board.store.tables import alarms, alerts, boxes
 
@@ -54,12 +55,13 @@ def judge_presence(state: str | None, beat_at: datetime | None, now: datetime, *
     return "online"
 
 
-def list_boxes(database: Database, now: datetime) -> list[BoxState]:
-    """Return every box that is enrolled or was heard, by name."""
+def list_boxes(database: Database, now: datetime, *, institution: str = "") -> list[BoxState]:
+    """Return every box that is enrolled or was heard, by name; with `institution` its own alone."""
     with database.read() as connection:
         raised = _count(connection, select(alerts.c.box_id, func.count()).where(OPEN).group_by(alerts.c.box_id))
         wrong = _count(connection, select(alarms.c.box_id, func.count()).where(OPEN_ALARM).group_by(alarms.c.box_id))
-        rows = connection.execute(select(boxes).order_by(boxes.c.name)).mappings().all()
+        own = select(boxes).where(is_box_of_institution(institution))
+        rows = connection.execute(own.order_by(boxes.c.name)).mappings().all()
     found = []
     for row in rows:
         beat = json.loads(row["beat"]) if row["beat"] else {}
