@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.web.pages import overview_page
+from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 
 
@@ -15,5 +17,7 @@ def build_board_application(site: BoardSite) -> ASGIApp:
         [
             *list_shared_routes(site.roles),
             ("GET", "/", overview_page.show_overview, ()),
-        ]
+            ("GET", "/wall", overview_page.show_wall, ()),
+        ],
+        more=[Route("/events", make_events_endpoint(site), methods=["GET"])],
     )
