@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, select, update
@@ -133,6 +134,18 @@ class BoardAccounts:
         if row is None:
             return None
         return SignedInUser(row.name, row.role, row.csrf, parse_time(row.seen_at), row.must_change, row.institution)
+
+    def list_living(self, given: Iterable[str], now: datetime) -> set[str]:
+        """Return which of some tokens are of sessions that are still valid."""
+        hashes = {_hash(token): token for token in given}
+        query = select(sessions.c.token_hash).join(accounts, accounts.c.name == sessions.c.name)
+        query = query.where(
+            sessions.c.token_hash.in_(sorted(hashes)),
+            sessions.c.expires_at > format_utc(now),
+            accounts.c.disabled_at.is_(None),
+        )
+        with self._database.read() as connection:
+            return {hashes[found] for found in connection.execute(query).scalars()}
 
     def seen(self, token: str, now: datetime, until: datetime) -> None:
         """Extend a session to `until`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -33,6 +35,12 @@ def _make_row(class_id: str, body: Data) -> dict[str, object]:
     number = read_whole(body, "class_number")
     known = number if number is not None and number < 10_000 else None
     expected = read_whole(body, "expected")
+    changes = body.get("amendments")
+    amended = [change for change in changes if isinstance(change, Mapping)] if isinstance(changes, list) else []
+    days = {
+        name: [day for source in (body, *amended) if (day := read_text(source, name, 10))]
+        for name in ("first_day", "last_day")
+    }
     searched = [class_id, *texts.values()]
     if known is not None:
         searched += [f"{texts['occupation']}第{known}班", f"第 {known} 班"]
@@ -40,8 +48,9 @@ def _make_row(class_id: str, body: Data) -> dict[str, object]:
         "class_id": class_id,
         **texts,
         "class_number": known,
-        "first_day": read_text(body, "first_day", 10) or None,
-        "last_day": read_text(body, "last_day", 10) or None,
+        # amendments may have moved them: the class is looked for in all of its time
+        "first_day": min(days["first_day"], default=None),
+        "last_day": max(days["last_day"], default=None),
         "expected": expected if expected is not None and expected < 100_000 else None,
         "body": dump(body),
         "search": "\n".join(searched).lower(),

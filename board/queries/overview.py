@@ -10,6 +10,7 @@ from datetime import date
 from sqlalchemy import Connection, and_, func, select
 
 from board.queries.alerts import OPEN
+from board.queries.scope import is_of_institution
 from board.store.database import Database
 from board.store.tables import alerts, attendance, boxes, classes, half_days
 
@@ -22,6 +23,15 @@ class CurvePoint:
     present: int | None
     low: int | None
     high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """How many alerts of a kind and severity are open."""
+
+    kind: str
+    severity: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +52,15 @@ class ClassCard:
     status: str
     since: str
     at: str
-    open_alerts: int
+    alerts: tuple[OpenAlerts, ...]
     curve: tuple[CurvePoint, ...]
 
+    @property
+    def open_alerts(self) -> int:
+        return sum(group.count for group in self.alerts)
 
-def load_overview(database: Database, day: date, *, running: bool = False) -> list[ClassCard]:
+
+def load_overview(database: Database, day: date, *, running: bool = False, institution: str = "") -> list[ClassCard]:
     """Return the half-days of a day, the latest first; with `running` only those that are not over."""
     with database.read() as connection:
         joined = half_days.join(boxes, boxes.c.id == half_days.c.box_id).outerjoin(
@@ -54,12 +68,16 @@ def load_overview(database: Database, day: date, *, running: bool = False) -> li
         )
         columns = (half_days, boxes.c.name, classes.c.institution, classes.c.occupation, classes.c.class_number,
                    classes.c.place, classes.c.expected.label("approved"))  # fmt: skip
-        query = select(*columns).select_from(joined).where(half_days.c.date == day.isoformat())
+        query = (
+            select(*columns)
+            .select_from(joined)
+            .where(half_days.c.date == day.isoformat(), is_of_institution(institution))
+        )
         if running:
             query = query.where(half_days.c.status == "provisional")
         found = connection.execute(query.order_by(half_days.c.first_at.desc(), half_days.c.class_id)).mappings().all()
         curves = _load_curves(connection, day.isoformat(), {row["class_id"] for row in found})
-        counts = _count_alerts(connection, {row["class_id"] for row in found})
+        counts = _list_alerts(connection, {row["class_id"] for row in found})
     return [
         ClassCard(
             class_id=row["class_id"],
@@ -76,7 +94,7 @@ def load_overview(database: Database, day: date, *, running: bool = False) -> li
             status=row["status"],
             since=row["first_at"],
             at=row["at"],
-            open_alerts=counts[row["class_id"], row["box_id"]],
+            alerts=tuple(counts[row["class_id"], row["box_id"]]),
             curve=tuple(curves[row["box_id"], row["class_id"], row["session"]]),
         )
         for row in found
@@ -106,11 +124,13 @@ def _load_curves(
     return curves
 
 
-def _count_alerts(connection: Connection, class_ids: Iterable[str]) -> dict[tuple[str | None, int], int]:
-    query = select(alerts.c.class_id, alerts.c.box_id, func.count().label("many")).where(
-        OPEN, alerts.c.class_id.in_(sorted(class_ids))
-    )
-    counts: dict[tuple[str | None, int], int] = defaultdict(int)
-    for row in connection.execute(query.group_by(alerts.c.class_id, alerts.c.box_id)):
-        counts[row.class_id, row.box_id] = row.many
-    return counts
+def _list_alerts(connection: Connection, class_ids: Iterable[str]) -> dict[tuple[str | None, int], list[OpenAlerts]]:
+    """Return the open alerts of classes by class and box, critical ones first."""
+    columns = (alerts.c.class_id, alerts.c.box_id, alerts.c.kind, alerts.c.severity)
+    query = select(*columns, func.count().label("many")).where(OPEN, alerts.c.class_id.in_(sorted(class_ids)))
+    found: dict[tuple[str | None, int], list[OpenAlerts]] = defaultdict(list)
+    for row in connection.execute(query.group_by(*columns)):
+        found[row.class_id, row.box_id].append(OpenAlerts(row.kind, row.severity, row.many))
+    for groups in found.values():
+        groups.sort(key=lambda group: (group.severity != "critical", group.kind))
+    return found

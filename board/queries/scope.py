@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from board.store.tables import alerts, boxes, class_boxes, classes
 
@@ -21,11 +21,11 @@ def is_alert_of_institution(institution: str) -> ColumnElement[bool]:
 
 
 def is_box_of_institution(institution: str) -> ColumnElement[bool]:
-    """Return the condition on `boxes`: its institution, or where none is named that of a class that it reports."""
+    """Return the condition on `boxes`: it is the institution's, or every approved class that it ever had is."""
     if not institution:
         return true()
-    reported = class_boxes.join(classes, classes.c.class_id == class_boxes.c.class_id)
-    serves = (
-        exists().select_from(reported).where(class_boxes.c.box_id == boxes.c.id, classes.c.institution == institution)
-    )
-    return or_(boxes.c.institution == institution, (boxes.c.institution == "") & serves)
+    had = class_boxes.join(classes, classes.c.class_id == class_boxes.c.class_id)
+    own = select(class_boxes.c.box_id).select_from(had).where(classes.c.institution == institution)
+    others = select(class_boxes.c.box_id).select_from(had).where(classes.c.institution.not_in(["", institution]))
+    only_own = and_(boxes.c.institution == "", boxes.c.id.in_(own), boxes.c.id.not_in(others))
+    return or_(boxes.c.institution == institution, only_own)

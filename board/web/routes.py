@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, STAFF
 from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, overview_page
+from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 
 
@@ -27,5 +29,7 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("POST", "/alarms/{number:int}", alarm_pages.close_alarm, ACTORS),
             ("GET", "/boxes", box_pages.show_boxes, ()),
             ("GET", "/boxes/{site}/{box}", box_pages.show_box, ()),
-        ]
+            ("GET", "/wall", overview_page.show_wall, ()),
+        ],
+        more=[Route("/events", make_events_endpoint(site), methods=["GET"])],
     )

@@ -18,3 +18,7 @@ class BoardServer(WebsiteServer):
     def __init__(self, database: Database, clock: Clock, options: BoardWebOptions) -> None:
         site = BoardSite(database, clock, options)
         super().__init__(site, build_board_application(site))
+
+    def ending(self) -> None:
+        """End the streams, so that none has to be cut off."""
+        self.site.changes.close()

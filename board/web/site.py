@@ -22,8 +22,11 @@ from board.accounts.origins import BoardOrigins
 from board.accounts.roles import ACTORS, ROLES, STAFF
 from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
+from board.queries.changes import read_change_mark
+from board.queries.day_plan import DayPlans
 from board.store.database import Database
 from board.store.facts import read_fact, write_fact
+from board.web.change_feed import ChangeFeed
 from board.web.options import BoardWebOptions
 
 _WORDS = {
@@ -32,7 +35,8 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STATIC = dict.fromkeys(("alerts.css", "board.css", "classes.css"), "text/css") | {"board.js": "text/javascript"}
+_STYLES = ("alerts.css", "board.css", "classes.css", "overview.css", "wall.css")
+_STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("board.js", "overview.js", "wall.js"), "text/javascript")
 
 
 class BoardSite(Website["BoardVisit"]):
@@ -48,6 +52,11 @@ class BoardSite(Website["BoardVisit"]):
         self.people = BoardAccounts(database, audit)
         super().__init__(options, clock, options.zone, ROLES, (self.people, BoardOrigins(database), audit))
         self.database = database
+        self.plans = DayPlans(self.zone)
+        self.changes = ChangeFeed(
+            lambda: read_change_mark(database, clock.now(), self.zone),
+            lambda given: self.people.list_living(given, clock.now()),
+        )
 
     def make_visit(self, request: Request, form: Form, me: SignedInUser | None) -> BoardVisit:
         return BoardVisit(self, request, form, me)

@@ -29,10 +29,14 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const now = document.querySelector("main");
   const next = page.querySelector("main");
+  const active = document.activeElement;
+  const inside = now.contains(active);
   // whoever fills in a form is not interrupted
-  if (next && now.innerHTML !== next.innerHTML && !now.contains(document.activeElement)) {
-    now.replaceChildren(...next.childNodes);
-  }
+  if (!next || now.innerHTML === next.innerHTML || (inside && active.closest("form"))) return;
+  const held = inside ? active.getAttribute("href") : null;
+  now.replaceChildren(...next.childNodes);
+  // focus stays on the same link, so that it neither is lost nor keeps the page from being renewed
+  if (held) now.querySelector(`a[href="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
 }
 
 setInterval(refresh, Number(own.every) * 1000);

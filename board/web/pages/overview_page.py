@@ -1,15 +1,54 @@
-"""The county now: classes under way, and what needs somebody."""
+"""The county now: classes under way, and what needs somebody; the same for a big screen."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
-from board.queries.overview import load_overview
+from agent.core.alert_model import AlertKind
+from board.queries.county_day import CountyDay, load_county_day
+from board.web.pages import card_curve
 from board.web.site import BoardVisit
+
+ON_SCREEN = 12
+"""Cards on one page of the wall: four by three are legible across a room."""
 
 
 def show_overview(v: BoardVisit) -> Response:
-    """Show today's classes, those under way first."""
+    """Show today's classes, those that need somebody first."""
     v.note_once("view.overview")
-    today = v.site.clock.now().astimezone(v.site.zone).date()
-    return v.page("overview.html", cards=load_overview(v.site.database, today), today=today)
+    return v.page("overview.html", day=_load(v), **_helpers(v))
+
+
+def show_wall(v: BoardVisit) -> Response:
+    """Show the classes under way in large type, page after page."""
+    v.note_once("view.wall")
+    day = _load(v)
+    pages = max(1, -(-len(day.under_way) // ON_SCREEN))
+    asked = v.query("page")
+    number = min(pages, max(1, int(asked))) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 1
+    shown = day.under_way[(number - 1) * ON_SCREEN : number * ON_SCREEN]
+    return v.page(
+        "wall.html", day=day, shown=shown, number=number, pages=pages, grid=_choose_grid(len(shown)), **_helpers(v)
+    )
+
+
+def _load(v: BoardVisit) -> CountyDay:
+    return load_county_day(v.site.database, v.site.plans, v.site.clock.now(), institution=v.institution)
+
+
+def _helpers(v: BoardVisit) -> dict[str, Any]:
+    now, zone = v.site.clock.now(), v.site.zone
+    return {
+        "local": now.astimezone(zone),
+        "charts": card_curve,
+        "known_alerts": {kind.value for kind in AlertKind},
+        "draw": lambda item, figures: card_curve.draw_curve(item, figures, now, zone),
+    }
+
+
+def _choose_grid(cards: int) -> str:
+    """Return columns and rows as the style sheet names them."""
+    grids = ((1, "1x1"), (2, "2x1"), (4, "2x2"), (6, "3x2"), (9, "3x3"))
+    return next((name for most, name in grids if cards <= most), "4x3")
