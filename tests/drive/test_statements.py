@@ -228,7 +228,7 @@ def test_what_is_rewritten_while_the_agent_is_killed_is_named(tmp_path: Path, ho
     box.half_day(box.classes[0], Session.PM)
     Journal(box.catalog, box.clock, box.catalog.zone).flush(box.drive)
     old = {s.path: s.sha256 or "" for s in box.catalog.segments.of_class("C1")}
-    box.catalog.store.db.conn.close()
+    box.catalog.store.db.close()
     exchange(box)
     db = root(box)
     (day,) = (box.drive.root / ".site-agent/journal").glob("*.jsonl")
