@@ -91,7 +91,9 @@ def _rule(body: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], key: st
 
 
 def _read_clock(value: object) -> time | None:
-    hour, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not isinstance(value, str) or ":" not in value:
+        return None
+    hour, colon, rest = value.partition(":")
     try:
         found = time.fromisoformat(hour.zfill(2) + colon + rest)
     except ValueError:
