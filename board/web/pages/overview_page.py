@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from agent.core.alert_model import AlertKind
@@ -36,7 +38,7 @@ def _load(v: BoardVisit) -> CountyDay:
     return load_county_day(v.site.database, v.site.plans, v.site.clock.now(), institution=v.institution)
 
 
-def _helpers(v: BoardVisit) -> dict[str, object]:
+def _helpers(v: BoardVisit) -> dict[str, Any]:
     now, zone = v.site.clock.now(), v.site.zone
     return {
         "local": now.astimezone(zone),
