@@ -214,3 +214,11 @@ def test_moved_days_are_known(morning: BoardStore) -> None:
     later = {"first_date": DAY.isoformat(), "last_day": DAY.isoformat()}
     morning.hear(box.approve(last_day="2026-11-01", lessons=[lesson("08:30", "11:00")], amendments=[later]))
     assert [x.class_id for x in look(morning).under_way] == ["C-1"]
+
+
+def test_what_is_later_and_over_stands_below(board: ServedBoard) -> None:
+    box = ReportingBox(now=NINE)
+    report(board.store, box)
+    board.store.hear(box.attend(2, 26, "final"))
+    text = board.signed_in().open("/").text
+    assert "今天稍后" in text and "14:00–16:00" in text and "今天已结束" in text and "已定稿" in text
