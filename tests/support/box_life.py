@@ -84,7 +84,7 @@ def box_with_morning(folder: Path, drive: Path | None = None, witness_key: str =
     found.half_day(found.classes[0], Session.AM)
     found.clock.time = at("09:30")
     found.closer().run_once()
-    Authenticator(found.catalog, found.clock).make(ACCOUNT, "operator")
+    Authenticator(found.catalog.accounts, found.catalog.origins, found.clock).make(ACCOUNT, "operator")
     found.catalog.views.confirm(ViewConfirmation("cam1", "SN1", "张老师", found.clock.now(), "cam1.jpg", "ab" * 32))
     credentials = made.config.parent / "credentials"
     credentials.mkdir(mode=0o700)
