@@ -15,6 +15,7 @@ from agent.core.clock import Clock, format_utc, parse_time
 from agent.core.errors import SiteAgentError
 from agent.core.statement_rule import HOLE_AFTER_S
 from agent.core.witness_text import parse_witness_text
+from board.errors import StoreError
 from board.ingest.alarm_rows import make_fault_alarm
 from board.ingest.judge import SILENT_S
 from board.ingest.memory import BoxMemory, Memories
@@ -114,6 +115,8 @@ class Duties:
         self._holes = HoleWatch(database, clock)
         self._queued: set[int] = set()
         self._due: dict[str, float] = {}
+        # for other threads, which must not call `try_lead`: it uses one connection
+        self.leading = False
 
     def run(self, stop: threading.Event) -> None:
         """Do what is due, each second, until `stop`."""
@@ -129,7 +132,7 @@ class Duties:
 
     def step(self) -> None:
         """Do what is due. Raises StoreError, DriveError."""
-        if not self._database.try_lead():
+        if not self._lead():
             return
         connected = self._worker.connected_since
         if connected is not None and self._is_due("holes", HOLES_EVERY_S):
@@ -140,6 +143,14 @@ class Duties:
             self._publish(self._signer)
         if self._is_due("thin", THIN_EVERY_S):
             thin_heartbeats(self._database, self._clock.now(), self._keep_days)
+
+    def _lead(self) -> bool:
+        try:
+            self.leading = self._database.try_lead()
+        except StoreError:
+            self.leading = False
+            raise
+        return self.leading
 
     def _is_due(self, name: str, every_s: float) -> bool:
         now = self._clock.monotonic()

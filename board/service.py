@@ -13,6 +13,8 @@ from agent.core.errors import InputError
 from board.duties import Duties
 from board.ingest.batch import BatchWriter
 from board.ingest.worker import IngestWorker
+from board.notify.sender import AppriseSender
+from board.notify.worker import Notifier
 from board.settings import BoardSettings
 from board.store.database import Database
 from board.witness.signer import Signer
@@ -42,12 +44,20 @@ class BoardService:
         writer = BatchWriter(self.database, clock, witness_key=witness_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
         self._duties = Duties(self.database, clock, self.worker, self._signer, settings.retention.heartbeats_days)
+        notify = settings.make_notify_options()
+        sender, duties = AppriseSender(notify.urls), self._duties
+        self._notifier = Notifier(self.database, clock, sender, notify, lambda: duties.leading)
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop`."""
         threads = [
-            threading.Thread(target=self._guard, args=(run, stop), name=name)
-            for name, run in (("ingest", self.worker.run), ("duties", self._duties.run))
+            # sending may wait for an address for longer than there is time to stop; what was cut off is sent again
+            threading.Thread(target=self._guard, args=(run, stop), name=name, daemon=name == "notify")
+            for name, run in (
+                ("ingest", self.worker.run),
+                ("duties", self._duties.run),
+                ("notify", self._notifier.run),
+            )
         ]
         for thread in threads:
             thread.start()

@@ -5,24 +5,30 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from agent import i18n
 from agent.core import defaults
 from agent.mqtt.options import BrokerOptions
 from agent.program.setting_faults import BOARD_PREFIX
 from agent.program.setting_values import Host, Id, Place, Zone
 from agent.program.settings_source import load_settings
 from board.ingest.options import IngestOptions
+from board.notify.options import NotifyOptions, check_clock_time, split_addresses
 from board.web.options import BoardWebOptions
 
 DEFAULT_FILE = Path("/etc/site-agent-board/board.toml")
 STATE_DIR = Path("/var/lib/site-agent-board")
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9-]{0,31}$")]
+ClockTime = Annotated[str, AfterValidator(check_clock_time)]
+# a credential is one text with an address a line; addresses hold passwords
+Addresses = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_addresses)]
 
 
 class BoardSection(BaseModel):
@@ -92,6 +98,23 @@ class PagesSection(BoardSection):
     names: tuple[Host, ...] = ()
 
 
+class NotifySection(BoardSection):
+    """Who is told of new alerts and alarms, of which, and when. Times are the county's; both empty: at any time."""
+
+    urls: Addresses = ()
+    severities: tuple[Literal["critical", "warning", "info"], ...] = ("critical", "warning")
+    quiet_from: ClockTime = ""
+    quiet_until: ClockTime = ""
+    gather_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    page_url: Annotated[str, Field(pattern=r"^(https?://[^\s]+)?$")] = ""
+
+    @model_validator(mode="after")
+    def _check_quiet(self) -> Self:
+        if bool(self.quiet_from) != bool(self.quiet_until):
+            raise ValueError(i18n.translate("settings.expected.both_times"))
+        return self
+
+
 class BoardSettings(BaseSettings):
     """Everything that can be set."""
 
@@ -114,6 +137,7 @@ class BoardSettings(BaseSettings):
     enrolment: EnrolmentSection = EnrolmentSection()
     retention: RetentionSection = RetentionSection()
     pages: PagesSection = PagesSection()
+    notify: NotifySection = NotifySection()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -163,6 +187,21 @@ class BoardSettings(BaseSettings):
             county=self.county,
             bureau=self.witness.name,
             zone=self.zone,
+        )
+
+    def make_notify_options(self) -> NotifyOptions:
+        """Return the options of notifications."""
+        given = self.notify
+        quiet = (given.quiet_from, given.quiet_until)
+        return NotifyOptions(
+            urls=tuple(url.get_secret_value() for url in given.urls),
+            severities=given.severities,
+            quiet=(time.fromisoformat(quiet[0]), time.fromisoformat(quiet[1])) if quiet[0] else None,
+            gather_s=given.gather_s,
+            language=self.language,
+            zone=self.zone,
+            bureau=self.witness.name,
+            page_url=given.page_url,
         )
 
     def make_ingest_options(self) -> IngestOptions:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
+from agent import i18n
 from agent.i18n import Language
 
 _KINDS = {"wecombot": "wecom", "dingtalk": "dingtalk", "feishu": "feishu", "lark": "feishu", "mailto": "mail",
@@ -50,3 +53,23 @@ def find_kind(url: str) -> str:
     if rest.startswith("oapi.dingtalk.com/"):
         return "dingtalk"
     return _KINDS.get(scheme.lower(), "other")
+
+
+def split_addresses(value: object) -> object:
+    """Return the addresses of a text: one a line, lines with # are remarks; or a JSON list, as the environment has it."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError(i18n.translate("settings.expected.list")) from None
+    lines = (line.strip() for line in value.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def check_clock_time(value: str) -> str:
+    """Return a time of day, HH:MM or empty. Raises ValueError."""
+    if value and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        raise ValueError(i18n.translate("settings.expected.clock_time"))
+    return value

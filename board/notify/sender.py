@@ -30,7 +30,7 @@ class AppriseSender:
         self.kinds: dict[int, str] = {}
         self.problem: Problem = ""
         self._targets: dict[int, Any] = {}
-        for place, url in enumerate(urls) if urls else ():
+        for place, url in enumerate(urls):
             target = self._open(url)
             if target is None:
                 self.problem = self.problem or "bad_address"
@@ -47,7 +47,7 @@ class AppriseSender:
         # its records, and urllib3's, name addresses
         logging.getLogger("apprise").disabled = True
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-        target = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+        target = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False, app_id="site-agent-board"))
         return target if target.add(_convert(url.strip())) else None
 
     def send(self, place: int, title: str, body: str, severity: str) -> bool:

@@ -52,7 +52,10 @@ def test_environment_and_credentials_win(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("text", "named"),
     [("", "county"), ('county = "wen shui"', "county"), ('county = "w"\nwitnes = 1', "witnes"),
-     ('county = "w"\n[ingest]\nbatch = 0', "ingest.batch"), ("county", "TOML")],
+     ('county = "w"\n[ingest]\nbatch = 0', "ingest.batch"), ("county", "TOML"),
+     ('county = "w"\n[notify]\nquiet_from = "25:00"', "notify.quiet_from"),
+     ('county = "w"\n[notify]\nquiet_from = "22:00"', "quiet_until"),
+     ('county = "w"\n[notify]\nurls = "json://geheim"\nseverities = ["grave"]', "notify.severities.0")],
 )  # fmt: skip
 def test_mistakes_are_named(tmp_path: Path, text: str, named: str) -> None:
     file = tmp_path / "board.toml"
@@ -74,3 +77,19 @@ def test_the_boards_variables_do_not_disturb_the_agent(tmp_path: Path, monkeypat
     board.write_text("", encoding="utf-8")
     with pytest.raises(SettingsError, match="SITE_AGENT_BOARD_COUNTRY"):
         load_board_settings(board)
+
+
+def test_addresses_for_notifications_come_from_a_file_and_show_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "board.toml"
+    file.write_text('county = "w"\n[notify]\nquiet_from = "22:00"\nquiet_until = "07:00"\n', encoding="utf-8")
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/notify.urls").write_text("# duty\njson://u:geheim@h/\n\nmailto://x\n", encoding="utf-8")
+    loaded = load_board_settings(file)
+    options = loaded.make_notify_options()
+    assert options.urls == ("json://u:geheim@h/", "mailto://x") and options.quiet
+    assert [at.hour for at in options.quiet] == [22, 7]
+    assert "geheim" not in repr(loaded) + repr(options)
+    monkeypatch.setenv("SITE_AGENT_BOARD_NOTIFY__URLS", '["json://h2/"]')
+    assert load_board_settings(file).make_notify_options().urls == ("json://h2/",)
