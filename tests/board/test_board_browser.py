@@ -1,0 +1,139 @@
+"""Every page of the board in Chromium, in both languages, wide and narrow: nothing runs over the side, no script fails, axe
+finds nothing serious, and the menu is the same everywhere.
+
+Pictures go to the folder that PAGE_SHOTS names, for people to look at (else to the test's own).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from benchmarks.support.reporting_box import ZONE, ReportingBox
+from tests.support.board_store import BoardStore
+from tests.support.board_web import serving_board
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+WIDTHS = {"desktop": (1366, 768), "phone": (390, 844)}
+NINE = datetime(2026, 11, 27, 9, 0, tzinfo=ZONE)
+DAY = NINE.date().isoformat()
+PAGES = {
+    "overview": "/", "classes": "/classes", "class": "/classes/C-1", "half": f"/classes/C-1/{DAY}/am", "alerts": "/alerts",
+    "history": "/alerts/history", "alarms": "/alarms", "alarm": "/alarms/1", "boxes": "/boxes", "box": "/boxes/site1/box1",
+    "away": "/boxes/site5/box1", "accounts": "/accounts", "audit": "/audit", "password": "/password", "nowhere": "/nowhere",
+    "wall": "/wall",
+}  # fmt: skip
+MENUS = {"zh": ["当前班级", "班级", "告警", "终端", "审计"], "en": ["Now", "Classes", "Alerts", "Boxes", "Audit"]}
+PLACES = (
+    ("电工", "文水县职业技术培训学校", "凤城镇南街 12 号培训楼三层"),
+    ("养老护理员（初级）", "吕梁市晋西文化与职业技能培训中心有限公司文水分校", "刘胡兰镇"),
+    ("焊工", "某职业培训学校", "南安镇"),
+    ("家政服务员", "巾帼家政培训学校", "胡兰镇中心小学旧址"),
+    ("中式烹调师", "某职业培训学校", "下曲镇"),
+    ("育婴员", "文水县职业技术培训学校", "开栅镇"),
+)
+
+
+def fill(store: BoardStore) -> None:
+    """Let six boxes report: well, with alerts, a class without a word, a box that fell silent, evidence that does not fit."""
+    store.clock.time = NINE
+    times = (("08:30", "10:00"), ("10:10", "11:30"), ("14:00", "17:00"))
+    taught = {"date": DAY, "room_id": "r1", "kind": "theory", "content": "安全用电", "teacher": "李"}
+    lessons = [taught | {"start": start, "end": end} for start, end in times]
+    for number, (occupation, institution, place) in enumerate(PLACES, 1):
+        name, log = f"wenshui/site{number}/box1", f"{number:02x}" * 16
+        box = ReportingBox(name=name, log=log, now=NINE, class_id=f"C-{number}")
+        said = {"occupation": occupation, "institution": institution, "place": place, "class_number": number}
+        store.hear(box.approve(**said, lessons=lessons, expected=30), box.begin(), box.state(), box.camera())
+        if number == 5:
+            continue
+        store.hear(box.heartbeat(), *(box.attend(n, 20 + n) for n in range(1, 4)), box.segment())
+        if number == 1:
+            go_wrong(store, box)
+        elif number == 2:
+            store.hear(box.alert("b1", kind="drive.wrong"), (f"{box.prefix}/heartbeat", b"{"))
+    store.clock.time = NINE + timedelta(minutes=1)
+
+
+def go_wrong(store: BoardStore, box: ReportingBox) -> None:
+    """Let a box have alerts and a gap, be copied, and close a half-day twice."""
+    gap = {"camera_id": "cam1", "room_id": "r1", "start": box.time(), "end": box.time(), "seconds": 61.9,
+           "reason": "camera_offline", "event": 12}  # fmt: skip
+    clone = box.fork()
+    gaps = box.state_that("gaps", f"gaps/{box.place()}", {**box.half_day(), "items": [gap]})
+    store.hear(box.alert("a1"), box.alert("a2", kind="picture.covered"), gaps)
+    store.hear(box.alert("a3", "cleared", "picture.dark"), box.close(1))
+    store.hear(clone.attend(9, 29), box.close(1, "cd" * 32))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[BoardStore]:
+    """A board's database in a file alone: pages look the same over PostgreSQL."""
+    made = BoardStore(f"sqlite:///{tmp_path}/board.db")
+    fill(made)
+    yield made
+    made.database.close()
+
+
+def list_faults(page: sync_api.Page, name: str, language: str) -> list[str]:
+    """Return what is wrong with the page as it stands."""
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    faults = [f"{wide} px too wide"] if wide > 0 else []
+    faults += [] if page.locator("h1").count() == 1 else ["not one h1"]
+    menu = [line.split("\n")[0] for line in page.locator("header nav > a").all_inner_texts()]
+    menu = [word.rstrip("0123456789 ") for word in menu[:5]]
+    if name != "wall" and menu != MENUS[language]:
+        faults.append(f"menu {menu}")
+    faults += [
+        f"{x['id']}: {x['nodes'][0]['html'][:150]}"
+        for x in axe.Axe().run(page).response["violations"]
+        if x["impact"] in ("serious", "critical")
+    ]
+    return [f"{name} {language}: {fault}" for fault in faults]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits_and_axe_finds_nothing_serious(
+    chromium: sync_api.Browser, store: BoardStore, tmp_path: Path, width: str
+) -> None:
+    shots = Path(os.environ.get("PAGE_SHOTS", tmp_path))
+    wide, high = WIDTHS[width]
+    with serving_board(store, tmp_path / "page") as board:
+        context = chromium.new_context(
+            base_url=board.url, ignore_https_errors=True, viewport={"width": wide, "height": high}
+        )
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
+        board.make_account("institution", "某职业培训学校")
+        name, password = board.make_account("clerk")
+        page.goto("/sign-in")
+        page.screenshot(path=str(shots / f"sign-in-zh-{width}.png"))
+        page.locator("input[name=name]").fill(name)
+        page.locator("input[name=password]").fill(password)
+        page.locator("main button").click()
+        page.wait_for_url("**/")
+        for language in ("zh", "en"):
+            page.goto(f"/language/{language}?back=/password")
+            for title, path in PAGES.items():
+                page.goto(path)
+                faults += list_faults(page, title, language)
+                page.screenshot(path=str(shots / f"{title}-{language}-{width}.png"), full_page=True)
+        context.close()
+    assert faults == []
