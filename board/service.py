@@ -41,7 +41,7 @@ class BoardService:
         given = settings.witness
         self._signer = Signer(self.database, settings.witness_key_file, given.name, clock) if given.enabled else None
         witness_key = self._signer.prepare() if self._signer else ""
-        writer = BatchWriter(self.database, clock, witness_key=witness_key)
+        writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
         self._duties = Duties(self.database, clock, self.worker, self._signer, settings.retention.heartbeats_days)
         notify = settings.make_notify_options()

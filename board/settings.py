@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agent import i18n
 from agent.core import defaults
+from agent.core.errors import InputError
+from agent.core.openssh import load_public_key_of
 from agent.mqtt.options import BrokerOptions
 from agent.program.setting_faults import BOARD_PREFIX
 from agent.program.setting_values import Host, Id, Place, Zone
@@ -158,6 +160,13 @@ class BoardSettings(BaseSettings):
     def signing_key_file(self) -> Path:
         """Return the private key that signs approved classes and lists of camera models."""
         return self.state_dir / "keys" / "bureau_ed25519"
+
+    def load_signing_key(self) -> str:
+        """Return the public half of that key, "" before the first enrolment has made it. Raises InputError."""
+        try:
+            return load_public_key_of(self.signing_key_file)
+        except OSError as error:
+            raise InputError("board.cannot_read", file=self.signing_key_file, detail=error) from None
 
     def make_broker_options(self) -> BrokerOptions:
         """Return the options of the connection to the broker."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from agent.core.errors import DriveError
 
+NAMESPACE = "site-agent"
+"""Of heads of closed half-days and of approved classes."""
 WITNESS_NAMESPACE = "site-agent-witness"
 """Of the bureau's countersignatures: no signature of a box can be taken for one."""
 PRINCIPAL = "box"

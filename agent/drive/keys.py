@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.core.errors import InputError
 from agent.core.openssh import (
+    NAMESPACE,
     PRINCIPAL,
     WITNESS_NAMESPACE,
     call_ssh_keygen,
@@ -31,7 +32,6 @@ __all__ = [
     "strip_key_comment",
     "verify_signature",
 ]
-NAMESPACE = "site-agent"
 KEY_FILE = "box_ed25519"
 _PUBLIC = re.compile(r"(?:^|\s)((?:sk-)?ssh-[a-z0-9@.-]+) ([A-Za-z0-9+/]+=*)(?=\s|$)")
 

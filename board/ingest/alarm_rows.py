@@ -10,7 +10,7 @@ from board.ingest.fields import clean, dump
 from board.ingest.message import Arrival
 from board.ingest.rows import Row
 
-AlarmKind = FaultKind | Literal["second_head", "sequence_back", "foreign_key", "malformed"]
+AlarmKind = FaultKind | Literal["second_head", "sequence_back", "foreign_key", "malformed", "unsigned_class"]
 _LONGEST_PAYLOAD = 16_384
 
 

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from agent.contract.envelope import unwrap
+from agent.contract.envelope import IncomingEnvelope, unwrap
 from agent.core.errors import BureauError
+from agent.core.openssh import NAMESPACE, verify_signed
 from board.ingest.fields import Data, Malformed, dump, need_id, read_text, read_whole
 from board.ingest.message import Arrival
 from board.store.tables import class_boxes, classes
 
 
-def put_class(connection: Connection, box_id: int, arrival: Arrival) -> None:
-    """Store an approved class and that this box has it. Raises Malformed."""
+class UnsignedClass(Exception):
+    """An approval without the bureau's signature."""
+
+
+def put_class(connection: Connection, box_id: int, arrival: Arrival, find_signing_key: Callable[[], str]) -> None:
+    """Store an approved class and that this box has it. Raises Malformed, UnsignedClass.
+
+    What is approved already is not checked again: the broker keeps approvals, and they are heard again.
+    """
     try:
-        body = unwrap(arrival.payload).body
+        sent = unwrap(arrival.payload)
     except BureauError:
         raise Malformed("data") from None
-    class_id = need_id(body, "class_id")
+    class_id = need_id(sent.body, "class_id")
     if arrival.address != f"classes/{class_id}":
         raise Malformed("class_id")
+    row = _make_row(class_id, sent.body) | {"approved_at": arrival.at}
+    known = connection.execute(
+        select(classes.c.approved_at, classes.c.body).where(classes.c.class_id == class_id)
+    ).first()
+    if known and known.approved_at and known.body == row["body"]:
+        row["approved_at"] = known.approved_at
+    elif (key := find_signing_key()) and not _is_signed(sent, key):
+        raise UnsignedClass(f"{class_id} {hashlib.sha256(arrival.payload).hexdigest()[:12]}")
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    row = _make_row(class_id, body) | {"approved_at": arrival.at}
     connection.execute(make(classes).values(row).on_conflict_do_update(index_elements=["class_id"], set_=row))
     seen = {"class_id": class_id, "box_id": box_id, "first_seen": arrival.at}
     connection.execute(make(class_boxes).values(seen).on_conflict_do_nothing())
+
+
+def _is_signed(sent: IncomingEnvelope, key: str) -> bool:
+    return (
+        sent.signed is not None
+        and sent.signature is not None
+        and verify_signed(sent.signed, sent.signature, key, NAMESPACE)
+    )
 
 
 def _make_row(class_id: str, body: Data) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.core.clock import Clock
@@ -24,12 +24,18 @@ class BatchResult:
 
 
 class BatchWriter:
-    """Judges and stores messages. For one thread; several writers may share a PostgreSQL database."""
+    """Judges and stores messages. For one thread; several writers may share a PostgreSQL database.
 
-    def __init__(self, database: Database, clock: Clock, *, witness_key: str = "") -> None:
+    `find_signing_key` gives the public key that approved classes must be signed with; "": the bureau has none yet.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, witness_key: str = "", find_signing_key: Callable[[], str] = str
+    ) -> None:
         self._database = database
         self._clock = clock
         self._witness_key = witness_key
+        self._find_signing_key = find_signing_key
         self._memories = Memories(clock)
 
     def write(self, arrivals: Sequence[Arrival]) -> BatchResult:
@@ -51,7 +57,7 @@ class BatchWriter:
         try:
             with self._database.write() as connection:
                 memories = self._memories.lock(connection, {a.box for a in arrivals}, arrivals[0].at)
-                judge = BatchJudge(connection, self._memories, self._clock, self._witness_key)
+                judge = BatchJudge(connection, self._memories, self._clock, self._witness_key, self._find_signing_key)
                 for arrival in arrivals:
                     judge.judge(memories[arrival.box], arrival)
                 judge.rows.put(connection)

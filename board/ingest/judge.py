@@ -37,6 +37,7 @@ class BatchJudge:
     memories: Memories
     clock: Clock
     witness_key: str
+    find_signing_key: Callable[[], str]
     rows: Rows = field(default_factory=Rows)
     raised: list[tuple[str, str]] = field(default_factory=list)
     """(box, kind) of each alarm; one that was known may be among them."""
@@ -71,7 +72,9 @@ class BatchJudge:
         """Take in what the bureau itself publishes for the box."""
         if arrival.kind == "classes" and arrival.payload:
             try:
-                approvals.put_class(self.connection, memory.box_id, arrival)
+                approvals.put_class(self.connection, memory.box_id, arrival, self.find_signing_key)
+            except approvals.UnsignedClass as error:
+                self._alarm(memory, arrival, "unsigned_class", detail=str(error))
             except Malformed as error:
                 log.warning("%s: classes.%s", memory.name, error)
         elif arrival.kind == "witness" and arrival.retained and arrival.event is not None:

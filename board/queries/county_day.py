@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from agent.core.clock import parse_time
 from agent.core.model import Session
 from board.queries.boxes import BoxState, Presence, list_boxes
-from board.queries.day_plan import ApprovedDay, DayPlans, PlannedHalfDay
+from board.queries.course_plan import ApprovedDay, DayPlans, PlannedHalfDay
 from board.queries.overview import ClassCard, load_overview
 from board.store.database import Database
 from board.store.tables import boxes, class_boxes

@@ -23,7 +23,7 @@ from board.accounts.roles import ACTORS, ROLES, STAFF
 from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
 from board.queries.changes import read_change_mark
-from board.queries.day_plan import DayPlans
+from board.queries.course_plan import DayPlans
 from board.store.database import Database
 from board.store.facts import read_fact, write_fact
 from board.web.change_feed import ChangeFeed

@@ -72,6 +72,21 @@ def test_a_half_day_shows_curve_gaps_recordings_and_how_to_verify(board: ServedB
         assert browser.open(path).status_code == 404, path
 
 
+def test_a_class_page_follows_cancelled_and_moved_lessons(board: ServedBoard) -> None:
+    box = ReportingBox(now=board.store.clock.now())
+    lessons = [
+        {"date": "2099-01-02", "start": start, "end": "17:00", "content": "安全用电"} for start in ("14:00", "15:30")
+    ]
+    move = {"date": "2099-01-02", "start": "15:30", "to_date": "2099-01-05", "to_start": "08:30", "to_end": "10:00"}
+    change = {"first_date": "2099-01-02", "first_session": "pm", "reason": "停电",
+              "cancel": [{"date": "2099-01-02", "start": "14:00"}], "move": [move]}  # fmt: skip
+    board.store.hear(box.approve(lessons=lessons, amendments=[change]))
+    browser = board.signed_in()
+    page = browser.open("/classes/C-1").text
+    assert "/classes/C-1/2099-01-05/am" in page and "/classes/C-1/2099-01-02/pm" not in page and "停电" in page
+    assert "安全用电" in browser.open("/classes/C-1/2099-01-05/am").text
+
+
 def test_an_institution_sees_its_own_classes_alone(board: ServedBoard) -> None:
     day = report(board.store)
     browser = board.signed_in("institution", "别的学校")

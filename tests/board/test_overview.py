@@ -17,7 +17,7 @@ from benchmarks.support.reporting_box import ZONE, ReportingBox
 from board.errors import StoreError
 from board.queries.changes import read_change_mark
 from board.queries.county_day import CountyDay, load_county_day
-from board.queries.day_plan import DayPlans, plan_half_days
+from board.queries.course_plan import DayPlans, plan_half_days
 from board.web import change_feed
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
