@@ -117,7 +117,7 @@ def _read_day(value: object) -> date | None:
 
 
 def _read_clock(value: object) -> time | None:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or ":" not in value:  # an empty one is not midnight
         return None
     hour, colon, rest = value.partition(":")
     try:
