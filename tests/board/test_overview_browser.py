@@ -69,7 +69,7 @@ def page(board: ServedBoard) -> Iterator[sync_api.Page]:
         made = context.new_page()
         name, password = board.make_account("clerk")
         made.goto("/")
-        made.get_by_label("账号").fill(name)
+        made.get_by_label("账号", exact=True).fill(name)
         made.get_by_label("密码").fill(password)
         made.get_by_role("button", name="登录").click()
         made.wait_for_url("**/")

@@ -60,7 +60,7 @@ def list_faults(page: sync_api.Page) -> list[str]:
 def test_the_state_of_the_box_is_renewed_in_place(page: sync_api.Page, served: Served) -> None:
     password = own_password(served.page, "守", "operator")
     page.goto("/sign-in")
-    page.get_by_label("账号").fill("守")
+    page.get_by_label("账号", exact=True).fill("守")
     page.get_by_label("密码").fill(password)
     page.get_by_role("button", name="登录").click()
     page.wait_for_url("**/")
@@ -78,7 +78,7 @@ def test_nothing_serious_on_any_page(page: sync_api.Page, served: Served) -> Non
     faults = list_faults(page)
     password = own_password(served.page, "看", "operator")
     own_password(served.page, "领导", "bureau")
-    page.get_by_label("账号").fill("看")
+    page.get_by_label("账号", exact=True).fill("看")
     page.get_by_label("密码").fill(password)
     page.get_by_role("button", name="登录").click()
     page.wait_for_url("**/")

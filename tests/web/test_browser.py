@@ -63,7 +63,7 @@ def sign_in(page: sync_api.Page, served: Served, role: str = "inspector") -> Non
     name = f"看-{role}"
     password = own_password(served.page, name, role)
     page.goto("/")
-    page.get_by_label("账号").fill(name)
+    page.get_by_label("账号", exact=True).fill(name)
     page.get_by_label("密码").fill(password)
     page.get_by_role("button", name="登录").click()
     page.wait_for_url("**/")
@@ -194,7 +194,7 @@ def test_a_handed_over_password_is_changed_and_an_account_made(
     shots = Path(os.environ.get("PAGE_SHOTS") or tmp_path)
     password = served.page.site.access.make("新领导", "bureau")
     page.goto("/now")
-    page.get_by_label("账号").fill("新领导")
+    page.get_by_label("账号", exact=True).fill("新领导")
     page.get_by_label("密码").fill(password)
     page.get_by_role("button", name="登录").click()
     page.wait_for_url(re.compile("/password"))
@@ -210,7 +210,7 @@ def test_a_handed_over_password_is_changed_and_an_account_made(
     page.wait_for_url("**/now")
     page.get_by_role("link", name="账号", exact=True).click()
     page.get_by_role("link", name="账号管理").click()
-    page.get_by_label("账号").fill("检查员李")
+    page.get_by_label("账号", exact=True).fill("检查员李")
     page.get_by_label("角色").select_option("inspector")
     page.get_by_role("button", name="新建").click()
     assert len(page.locator("code.secret").inner_text()) == 16

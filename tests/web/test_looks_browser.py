@@ -42,7 +42,7 @@ def page(request: pytest.FixtureRequest, served: Served) -> Iterator[sync_api.Pa
         found = context.new_page()
         password = own_password(served.page, "管-operator", "operator")
         found.goto("/")
-        found.get_by_label("账号").fill("管-operator")
+        found.get_by_label("账号", exact=True).fill("管-operator")
         found.get_by_label("密码").fill(password)
         found.get_by_role("button", name="登录").click()
         yield found

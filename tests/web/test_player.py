@@ -85,7 +85,7 @@ def signed_in(browser: Any, served: Served, name: str, **options: Any) -> Iterat
     page.on("console", lambda m: complaints.append(f"{m.text} {m.location['url']}") if _is_complaint(m) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto("/")
-    page.get_by_label("账号").fill(name)
+    page.get_by_label("账号", exact=True).fill(name)
     page.get_by_label("密码").fill(own_password(served.page, name, "inspector"))
     page.get_by_role("button", name="登录").click()
     page.wait_for_url("**/")
