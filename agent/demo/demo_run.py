@@ -51,6 +51,7 @@ class DemoRun:
         self._say = say
         self._stages = STAGES if video else (*STAGES, *SCRIPTED)
         self._seen: set[str] = set()
+        self._is_full = False
         self._zone = choose_daytime_zone()
         self._environment = os.environ | {
             "SITE_AGENT_CAMERAS__PASSWORD": PASSWORD,
@@ -161,13 +162,19 @@ class DemoRun:
             self._seen.add("heartbeat")
         elif topic.startswith("attendance/") and data.get("present") is not None:
             self._seen.add("attendance")
-            if "cleared" in self._seen and data["present"] >= DEMO_EXPECTED:
-                self._seen.add("recovered")
+            self._is_full = data["present"] >= DEMO_EXPECTED
+            self._note_recovery()
             self._line("demo.attendance", **{k: data[k] for k in ("expected", "present", "absent", "low", "high")})
         elif topic.startswith("alert/attendance.") and data["state"] in ("raised", "cleared"):
             if data["state"] == "raised" or "raised" in self._seen:
                 self._seen.add(data["state"])
+            self._note_recovery()
             self._line(f"demo.alert_{data['state']}", message=data["message"])
+
+    def _note_recovery(self) -> None:
+        """Note that all are there and the alert has ended; figures that stay are not sent again, so either may be first."""
+        if "cleared" in self._seen and self._is_full:
+            self._seen.add("recovered")
 
     def _evidence(self) -> None:
         """Cut a clip by class ID, and verify the drive."""
