@@ -122,7 +122,7 @@ def test_what_is_said_while_a_new_board_reads_retained_messages_is_not_lost(
     assert rows(database, tables.alarms) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.minutes(1)])])
 def test_kills_of_board_and_broker_lose_and_double_nothing(
     tmp_path: Path, database_url: str, database: Database, seed: int
 ) -> None:
