@@ -13,7 +13,7 @@ from datetime import datetime
 
 from agent.catalog.base import CatalogStore, Row, dump_json
 from agent.core import clock as clocks
-from agent.core.audit_chain import GENESIS, AuditEntry, compute_entry_hash
+from agent.core.audit_chain import GENESIS, AuditChainCheck, AuditEntry, build_entry, compute_entry_hash
 
 _PAGE = 1000
 
@@ -23,7 +23,7 @@ class Audit:
 
     def __init__(self, store: CatalogStore) -> None:
         self._store = store
-        self._verified = (0, GENESIS)
+        self._checked = AuditChainCheck()
 
     def add(
         self, at: datetime, who: str, action: str, object_: str = "", detail: Mapping[str, object] | None = None
@@ -50,52 +50,25 @@ class Audit:
         rows = self._store.rows(
             "select * from audit where (? is null or id < ?) order by id desc limit ?", [before, before, limit]
         )
-        return [_to_entry(row) for row in rows]
+        return [build_entry(row) for row in rows]
 
     def of_object(self, object_: str, action: str | None = None) -> list[AuditEntry]:
         """Return the entries about an object, oldest first."""
         rows = self._store.rows(
             "select * from audit where object = ? and (? is null or action = ?) order by id", [object_, action, action]
         )
-        return [_to_entry(row) for row in rows]
+        return [build_entry(row) for row in rows]
 
     def verify(self) -> int | None:
         """Check the whole chain; return the ID of the first entry that does not fit, or None."""
-        self._verified = (0, GENESIS)
+        self._checked = AuditChainCheck()
         return self.verify_new()
 
     def verify_new(self) -> int | None:
         """Check the entries that this process has not verified before; return as `verify`."""
-        last, previous = self._verified
-        for row in self._after(last):
-            digest = compute_row_hash(row)
-            if row["id"] != last + 1 or row["previous"] != previous or row["hash"] != digest:
-                return int(row["id"])
-            last, previous = last + 1, digest
-        self._verified = (last, previous)
-        return None
+        return self._checked.find_fault(self._after(self._checked.last))
 
     def _after(self, last: int) -> Iterator[Row]:
         while page := self._store.rows("select * from audit where id > ? order by id limit ?", [last, _PAGE]):
             yield from page
             last = page[-1]["id"]
-
-
-def compute_row_hash(row: Row) -> str:
-    """Compute the hash that a row of the table must have. Raises KeyError if a column is missing."""
-    return compute_entry_hash(
-        row["previous"], row["id"], row["at"], row["who"], row["action"], row["object"], row["detail"]
-    )
-
-
-def _to_entry(row: Row) -> AuditEntry:
-    return AuditEntry(
-        row["id"],
-        clocks.parse_time(row["at"]),
-        row["who"],
-        row["action"],
-        row["object"],
-        json.loads(row["detail"]),
-        row["previous"],
-        row["hash"],
-    )

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import i18n
-from agent.catalog.audit import compute_row_hash
 from agent.catalog.changes import RowChange
-from agent.core.audit_chain import GENESIS
+from agent.core.audit_chain import GENESIS, compute_row_hash
 from agent.drive import journal, layout
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, text
+from sqlalchemy import Connection, insert, select, text
 
-from agent.core.audit_chain import GENESIS, AuditEntry, compute_entry_hash
+from agent.core.audit_chain import GENESIS, AuditChainCheck, AuditEntry, build_entry, compute_entry_hash
 from agent.core.clock import format_utc, parse_time
 from board.store.database import Database
 from board.store.tables import audit
@@ -21,7 +22,7 @@ class BoardAudit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._verified = (0, GENESIS)
+        self._checked = AuditChainCheck()
 
     def add(
         self, at: datetime, who: str, action: str, object_: str = "", detail: Mapping[str, object] | None = None
@@ -63,40 +64,21 @@ class BoardAudit:
         if before is not None:
             query = query.where(audit.c.id < before)
         with self._database.read() as connection:
-            return [_to_entry(row) for row in connection.execute(query).mappings()]
+            return [build_entry(dict(row)) for row in connection.execute(query).mappings()]
 
     def verify(self) -> int | None:
         """Check the whole chain; return the number of the first entry that does not fit, or None."""
-        self._verified = (0, GENESIS)
+        self._checked = AuditChainCheck()
         return self.verify_new()
 
     def verify_new(self) -> int | None:
         """Check the entries that this process has not checked before; return as `verify`."""
-        last, previous = self._verified
-        while page := self._load_after(last):
-            for row in page:
-                fields = (row["at"], row["who"], row["action"], row["object"], row["detail"])
-                digest = compute_entry_hash(previous, last + 1, *fields)
-                if (row["id"], row["previous"], row["hash"]) != (last + 1, previous, digest):
-                    return int(row["id"])
-                last, previous = last + 1, digest
-        self._verified = (last, previous)
+        while page := self._load_after(self._checked.last):
+            if (fault := self._checked.find_fault(page)) is not None:
+                return fault
         return None
 
-    def _load_after(self, number: int) -> list[RowMapping]:
+    def _load_after(self, number: int) -> list[dict[str, Any]]:
         with self._database.read() as connection:
             query = select(audit).where(audit.c.id > number).order_by(audit.c.id).limit(_PAGE)
-            return list(connection.execute(query).mappings())
-
-
-def _to_entry(row: RowMapping) -> AuditEntry:
-    return AuditEntry(
-        row["id"],
-        parse_time(row["at"]),
-        row["who"],
-        row["action"],
-        row["object"],
-        json.loads(row["detail"]),
-        row["previous"],
-        row["hash"],
-    )
+            return [dict(row) for row in connection.execute(query).mappings()]

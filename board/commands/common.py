@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent import i18n
 from agent.core.errors import InputError, SettingsError
+from agent.core.logs import set_up_logging
 from agent.program.command_line import build_global_options
 from agent.program.console import print_json
 from agent.program.setting_faults import BOARD_PREFIX
@@ -76,3 +79,12 @@ def make_file(file: Path) -> int:
         raise InputError("board.exists", file=file) from None
     except OSError as error:
         raise InputError("board.cannot_write", file=file, detail=error.strerror) from None
+
+
+def begin_service() -> threading.Event:
+    """Set up the log of a program that runs until it is stopped; return the event that SIGINT and SIGTERM set."""
+    set_up_logging(identifier="site-agent-board", packages=("agent", "board"))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
-import threading
 
 from agent import i18n
 from agent.core import sd_notify
 from agent.core.clock import SystemClock
-from agent.core.logs import set_up_logging
 from board.commands import common
 from board.store.database import Database
 from board.web.server import BoardServer
@@ -25,10 +22,7 @@ def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = common.load_settings_of(args)
-    set_up_logging(identifier="site-agent-board", packages=("agent", "board"))
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = common.begin_service()
     if not settings.pages.enabled:
         log.info("%s", i18n.translate("board.pages_off"))
         sd_notify.notify_systemd("READY=1", f"STATUS={i18n.translate('board.pages_off')}")

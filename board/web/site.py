@@ -35,8 +35,8 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STYLES = ("alerts.css", "board.css", "classes.css", "overview.css", "wall.css")
-_STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("board.js", "overview.js", "wall.js"), "text/javascript")
+_STYLES = ("alerts.css", "classes.css", "overview.css", "wall.css")
+_STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("overview.js", "wall.js"), "text/javascript")
 
 
 class BoardSite(Website["BoardVisit"]):

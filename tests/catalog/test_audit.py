@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agent.catalog import Catalog
-from agent.catalog.audit import compute_row_hash
 from agent.catalog.changes import RowChange
+from agent.core.audit_chain import compute_row_hash
 from agent.core.model import Session
 from agent.drive import journal, layout, verify
 from agent.drive.journal_writer import Journal

@@ -13,7 +13,6 @@ import html
 import io
 import json
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +28,7 @@ from agent.service.request_handlers import RequestHandlers
 from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from tests.support.clip_factory import CLASS, DAY, ZONE, ClipBox, make_box
-from tests.support.web_client import ID, Browser, own_password
+from tests.support.web_client import ID, Browser, own_password, running
 
 MORNING = {
     "seconds": 45 * 60.0,
@@ -105,15 +104,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         root / "state/page", (box.drive.root,), root / "state/keys", "box-1", "学校", host="127.0.0.1", port=0
     )
     page = PageServer(box.catalog, SystemClock(), options, lambda: [box.cls])
-    stop = threading.Event()
-    thread = threading.Thread(target=page.run, args=(stop,))
-    thread.start()
-    try:
+    with box.catalog, running(page):
         yield Made(box, page)
-    finally:
-        stop.set()
-        thread.join(10)
-        box.catalog.close()
 
 
 def text(page: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent.core.account_model import SignedInUser
@@ -13,7 +12,7 @@ from agent.website.auth.access import generate_password
 from board.web.options import BoardWebOptions
 from board.web.server import BoardServer
 from tests.support.board_store import BoardStore
-from tests.support.web_client import Browser
+from tests.support.web_client import Browser, running
 
 
 class ServedBoard:
@@ -57,12 +56,5 @@ def serving_board(
     """Serve the board's pages on the loopback; with the store's own clock unless another is given."""
     options = BoardWebOptions(folder, host="127.0.0.1", port=0, tls=tls, county="wenshui", bureau="文水县人社局")
     server = BoardServer(store.database, clock or store.clock, options)
-    stop = threading.Event()
-    thread = threading.Thread(target=server.run, args=(stop,))
-    thread.start()
-    try:
+    with closing(server), running(server):
         yield ServedBoard(store, server)
-    finally:
-        stop.set()
-        thread.join(10)
-        server.close()

@@ -21,6 +21,7 @@ from agent.core.model import Look, Segment, Session
 from agent.web.options import WebOptions
 from agent.web.server import PageServer
 from agent.website.auth.access import generate_password
+from agent.website.server import WebsiteServer
 from simulator.clips import make_clip
 from tests.support.clip_factory import CLASS, DAY, START, ClipBox, copy_span, make_box
 
@@ -105,6 +106,20 @@ def own_password(page: PageServer, name: str, role: str) -> str:
 
 
 @contextmanager
+def running(server: WebsiteServer) -> Iterator[None]:
+    """Serve while the body runs."""
+    stop = threading.Event()
+    thread = threading.Thread(target=server.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@contextmanager
 def serving(root: Path, *, tls: bool = True) -> Iterator[Served]:
     """A box with twenty seconds of video, looks, an alert and a camera that is being recorded, and its page."""
     box = make_box(root)
@@ -138,13 +153,5 @@ def serving_box(
         state / "page", (box.drive.root, *drives), state / "keys", "box-1", "学校", host="127.0.0.1", port=0, tls=tls
     )
     page = PageServer(box.catalog, clock or SystemClock(), options, lambda: [box.cls, *more])
-    stop = threading.Event()
-    thread = threading.Thread(target=page.run, args=(stop,))
-    thread.start()
-    try:
+    with box.catalog, running(page):
         yield Served(box, page)
-    finally:
-        stop.set()
-        thread.join(10)
-        assert not thread.is_alive()
-        box.catalog.close()

@@ -16,8 +16,8 @@ import pytest
 from openpyxl import load_workbook
 
 from agent.attendance.judge import JudgementRules
-from agent.catalog.audit import compute_row_hash
 from agent.core.alert_model import AlertKind
+from agent.core.audit_chain import compute_row_hash
 from agent.core.class_model import Bench, Lesson, Room
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Session

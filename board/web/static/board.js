@@ -1,2 +1,0 @@
-// Scripts of the board: none is needed to use it.
-"use strict";
