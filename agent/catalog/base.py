@@ -188,6 +188,13 @@ def dump_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def make_id() -> str:
+    """Return a new random UUID."""
+    from uuid import uuid4  # the module asks for the platform: `record` without the bureau need not import it
+
+    return str(uuid4())
+
+
 def parse_moment(text: str | None) -> datetime | None:
     """Parse a nullable time column."""
     return clocks.parse_time(text) if text else None

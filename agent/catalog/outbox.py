@@ -8,13 +8,12 @@ kept beside the outbox, and queued again if its row in the outbox is gone.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from agent.catalog.base import CatalogStore, Row, dump_json, parse_moment
+from agent.catalog.base import CatalogStore, Row, dump_json, make_id, parse_moment
 from agent.catalog.statements import Statements, to_statement
 from agent.core import clock as clocks
 from agent.core.model import JsonObject
@@ -81,7 +80,7 @@ class Outbox:
         A retained one is also remembered, for brokers that lose their data; a state that equals the last one of its topic
         is not queued again.
         """
-        event_id, text = str(uuid.uuid4()), dump_json(data)
+        event_id, text = make_id(), dump_json(data)
         statement = None
         with self._store.write() as db:
             if retained and topic.startswith(_STATES) and self._is_current(topic, text):
@@ -174,7 +173,7 @@ class Outbox:
             db.execute("delete from retained where topic = ?", [topic])
             db.execute(
                 "insert into outbox (event_id, topic, type, data, retained, created_at) values (?, ?, '', '{}', 1, ?)",
-                [str(uuid.uuid4()), topic, clocks.format_utc(at)],
+                [make_id(), topic, clocks.format_utc(at)],
             )
 
     def waiting(self, after: int = 0, limit: int = 100, *, retained: bool = False) -> list[OutboxMessage]:

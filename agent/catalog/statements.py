@@ -7,12 +7,11 @@ newest place of each log, so that pruned statements are still continued.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from agent.catalog.base import CatalogStore, Row, dump_json
+from agent.catalog.base import CatalogStore, Row, dump_json, make_id
 from agent.core import clock as clocks
 from agent.core.statement_model import (
     EVENT_TYPE,
@@ -64,7 +63,7 @@ class Statements:
             db.execute("update logs set current = 0")
             db.execute(
                 "insert into logs values (?, ?, 0, ?, ?, 1, ?)",
-                [uuid.uuid4().hex, cause, GENESIS_HASH, batch, clocks.format_utc(at)],
+                [make_id().replace("-", ""), cause, GENESIS_HASH, batch, clocks.format_utc(at)],
             )
         body: dict[str, object] = {"cause": cause, "before": before.as_data() if before else None}
         return body if adopted is None else {**body, "adopted": adopted}

@@ -71,7 +71,8 @@ def resolve(host: str, port: int, name: str, check: Callable[[], None]) -> list[
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[_Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    # bytes spare the import of the codec for international names
+    found = socket.getaddrinfo(host.encode() if host.isascii() else host, port, type=socket.SOCK_STREAM, flags=flags)
     return [(family, address) for family, _, _, _, address in found]
 
 
