@@ -85,7 +85,7 @@ def test_every_package_stands_in_the_table_in_the_order_of_the_layers() -> None:
 BOARD = ROOT / "board"
 BOARD_FILES = sorted(path for path in BOARD.rglob("*.py") if "migrations" not in path.parts)
 BOARD_PACKAGES = packages("board layer")
-SHARED_WITH_BOARD = {"core", "contract", "i18n", "mqtt", "program", "website", "__version__"}
+SHARED_WITH_BOARD = {"class_files", "core", "contract", "i18n", "mqtt", "program", "website", "__version__"}
 
 
 @pytest.mark.parametrize("path", BOARD_FILES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""Attendance: class files, judgement of half-days against the approved headcount, and alerts.
+"""Attendance: judgement of half-days against the approved headcount, and alerts.
 
-Pure, except for what reads files (`source`, `xlsx`, `template`) or uses the catalog (`watch`, `figures`, `approved`).
+Pure, except for what uses the catalog (`worker`, `figures`, `approved`) or reads files (`punch_import`).
 """

@@ -19,7 +19,6 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from agent.attendance.estimate import compute_upper_median, estimate_room
-from agent.attendance.json_types import AttendanceStatus
 from agent.attendance.lesson_time import (
     LessonPiece,
     is_shared,
@@ -29,6 +28,7 @@ from agent.attendance.lesson_time import (
     take_first,
     take_last,
 )
+from agent.class_files.json_types import AttendanceStatus
 from agent.core.class_model import Lesson, TrainingClass
 from agent.core.model import Look, Session
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
-from agent.attendance.json_types import AttendanceStatus
 from agent.attendance.judge import JudgedHalfDay, build_attendance_object
+from agent.class_files.json_types import AttendanceStatus
 from agent.core.sign_in import SignInCount, build_signed_counts
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
-from agent.attendance.cells import Cell, NoValue
-from agent.attendance.day_cells import read_day
-from agent.attendance.fields import UnreadableCell, normalize_width, parse_day, sanitize_value
-from agent.attendance.time_tokens import HALF_DAY_WORDS
+from agent.class_files.cells import Cell, NoValue
+from agent.class_files.day_cells import read_day
+from agent.class_files.fields import UnreadableCell, normalize_width, parse_day, sanitize_value
+from agent.class_files.time_tokens import HALF_DAY_WORDS
 from agent.core.model import Session
 
 _CLOCK = re.compile(

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.attendance.cells import MOST_COLUMNS, Cell, Cells, Merged
-from agent.attendance.headings import normalize_heading
-from agent.attendance.sheets import Sheet
+from agent.class_files.cells import MOST_COLUMNS, Cell, Cells, Merged
+from agent.class_files.headings import normalize_heading
+from agent.class_files.sheets import Sheet
 from agent.core.model import Session
 
 PUNCH_ROLES = (

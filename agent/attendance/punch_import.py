@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from agent.attendance.headings import strip_whitespace
 from agent.attendance.punch_columns import find_columns
 from agent.attendance.punch_rows import HalfDay, PunchSheetReader, PunchTally
-from agent.attendance.sheets import Sheet, parse_csv
-from agent.attendance.source import XLSX_SUFFIXES, build_unsupported_error
-from agent.attendance.xlsx import XlsxReader
+from agent.class_files.headings import strip_whitespace
+from agent.class_files.sheets import Sheet, parse_csv
+from agent.class_files.source import XLSX_SUFFIXES, build_unsupported_error
+from agent.class_files.xlsx import XlsxReader
 from agent.core.class_model import TrainingClass
 from agent.core.errors import InputError
 

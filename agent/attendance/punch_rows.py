@@ -9,11 +9,11 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from agent.attendance import punch_cells
-from agent.attendance.cells import Cell, Cells
-from agent.attendance.fields import UnreadableCell, normalize_width
-from agent.attendance.headings import strip_whitespace
 from agent.attendance.punch_columns import PunchColumns
-from agent.attendance.sheets import Sheet, describe_cell
+from agent.class_files.cells import Cell, Cells
+from agent.class_files.fields import UnreadableCell, normalize_width
+from agent.class_files.headings import strip_whitespace
+from agent.class_files.sheets import Sheet, describe_cell
 from agent.core.class_model import TrainingClass
 from agent.core.class_search import parse_query, search_classes
 from agent.core.model import Session

@@ -7,11 +7,11 @@ import sys
 from datetime import date
 
 from agent import i18n
-from agent.attendance.fields import parse_day
-from agent.attendance.fields import sanitize_value as shown_text
 from agent.attendance.figures import HalfDayFigures, load_half_day_figures
 from agent.attendance.judge import JudgementRules
 from agent.attendance.summary import ClassSummary, summarize_class
+from agent.class_files.fields import parse_day
+from agent.class_files.fields import sanitize_value as shown_text
 from agent.commands import common
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock

@@ -8,10 +8,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent import i18n
-from agent.attendance import template
 from agent.attendance.approved import import_class
-from agent.attendance.classes import LoadedClass, format_clock_time, load_class_with_notes, serialize_class
-from agent.attendance.fields import ClassFileProblems
+from agent.class_files import template
+from agent.class_files.classes import LoadedClass, format_clock_time, load_class_with_notes, serialize_class
+from agent.class_files.fields import ClassFileProblems
 from agent.commands import common
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock

@@ -67,14 +67,14 @@ def make_state_dir(the_settings: Settings) -> None:
 
 def load_classes(the_catalog: Catalog) -> list[TrainingClass]:
     """Return every class in the catalog."""
-    from agent.attendance.classes import parse_class
+    from agent.class_files.classes import parse_class
 
     return [parse_class(row.body, the_catalog.zone, row.class_id) for row in the_catalog.classes.all()]
 
 
 def load_class(the_catalog: Catalog, class_id: str) -> TrainingClass:
     """Return one class by its ID. Raises InputError where it is unknown."""
-    from agent.attendance.classes import parse_class
+    from agent.class_files.classes import parse_class
 
     found = the_catalog.classes.get(class_id)
     if found is None:

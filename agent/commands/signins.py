@@ -9,11 +9,11 @@ from datetime import date
 from pathlib import Path
 
 from agent import i18n
-from agent.attendance.fields import parse_day, sanitize_value
-from agent.attendance.headings import normalize_heading
 from agent.attendance.punch_columns import PUNCH_ROLES
 from agent.attendance.punch_import import MOST_BYTES, PunchCounts, count_punches, read_sheets
 from agent.catalog import Catalog
+from agent.class_files.fields import parse_day, sanitize_value
+from agent.class_files.headings import normalize_heading
 from agent.commands import common
 from agent.core import sign_in
 from agent.core.class_model import TrainingClass

@@ -122,7 +122,7 @@ class ApprovedAmendment(TypedDict):
 
 
 class ApprovedClass(TypedDict):
-    """An approved class; agent/attendance/classes.py reads it and names each fault by its place."""
+    """An approved class; agent/class_files/classes.py reads it and names each fault by its place."""
 
     class_id: Id
     project: Name

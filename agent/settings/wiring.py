@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent.attendance import worker as attendance_watch
-from agent.attendance.classes import parse_class
 from agent.attendance.judge import JudgementRules
 from agent.bureau import options as bureau_options
 from agent.cameras import options as camera_options
 from agent.cameras.auth import Credentials
 from agent.cameras.unit_replacement import ReservedIds
 from agent.catalog import Catalog
+from agent.class_files.classes import parse_class
 from agent.core import schedule
 from agent.core.camera_model import Camera
 from agent.core.class_model import TrainingClass

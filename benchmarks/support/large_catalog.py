@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from agent.attendance.classes import parse_class
 from agent.catalog import Catalog
+from agent.class_files.classes import parse_class
 from agent.core import clock as clocks
 from agent.core.audit_chain import GENESIS, compute_entry_hash
 from agent.core.clock import SystemClock

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent.attendance.classes import parse_class, resolve_field, serialize_class
-from agent.attendance.fields import ClassFileProblems
+from agent.class_files.classes import parse_class, resolve_field, serialize_class
+from agent.class_files.fields import ClassFileProblems
 from agent.core.model import Session
 from tests.support.attendance_factory import DAY, PRACTICE, THEORY, ZONE, a_class, body, lesson
 

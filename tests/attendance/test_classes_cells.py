@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agent import i18n
-from agent.attendance.day_cells import read_day
-from agent.attendance.fields import UnreadableCell, parse_clock_time, parse_day
-from agent.attendance.time_cells import check_half_day, read_clock, read_time
+from agent.class_files.day_cells import read_day
+from agent.class_files.fields import UnreadableCell, parse_clock_time, parse_day
+from agent.class_files.time_cells import check_half_day, read_clock, read_time
 
 UNDERSTOOD: list[tuple[str, list[str]]] = [
     ("上午 8 时 30 分- 11 时 30 分", ["08:30-11:30 am"]),

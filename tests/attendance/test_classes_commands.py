@@ -13,10 +13,10 @@ import pytest
 
 from agent.__main__ import main
 from agent.attendance.approved import accept_approval, import_class
-from agent.attendance.classes import load_training_class, parse_class
-from agent.attendance.fields import ClassFileProblems
 from agent.attendance.judge import JudgementRules, build_attendance_object, judge_half_day
 from agent.catalog import Catalog
+from agent.class_files.classes import load_training_class, parse_class
+from agent.class_files.fields import ClassFileProblems
 from agent.core.model import Session
 from tests.support.attendance_factory import DAY, THEORY, ZONE, at, body, lesson, looks
 from tests.support.paths import ROOT

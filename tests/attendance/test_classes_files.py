@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from agent.attendance import template
-from agent.attendance.classes import load_training_class, parse_class, resolve_field, resolve_last_day, serialize_class
-from agent.attendance.fields import ClassFileProblems, parse_clock_time, parse_day
+from agent.class_files import template
+from agent.class_files.classes import load_training_class, parse_class, resolve_field, resolve_last_day, serialize_class
+from agent.class_files.fields import ClassFileProblems, parse_clock_time, parse_day
 from agent.core.errors import ClassFileError
 from agent.core.model import Session
 from tests.support.attendance_factory import DAY, PRACTICE, THEORY, ZONE, a_class, at, body, lesson

@@ -12,10 +12,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.attendance.classes import load_training_class, parse_class, serialize_class
-from agent.attendance.day_cells import read_day
-from agent.attendance.fields import ClassFileProblems, UnreadableCell
-from agent.attendance.time_cells import read_time
+from agent.class_files.classes import load_training_class, parse_class, serialize_class
+from agent.class_files.day_cells import read_day
+from agent.class_files.fields import ClassFileProblems, UnreadableCell
+from agent.class_files.time_cells import read_time
 from tests.attendance.test_classes_files import CONFIG
 from tests.support.attendance_factory import ZONE
 

@@ -10,9 +10,9 @@ import pytest
 
 from agent.__main__ import main
 from agent.attendance.approved import accept_approval, import_class
-from agent.attendance.classes import load_class_with_notes, load_training_class, parse_class
-from agent.attendance.fields import ClassFileProblems
 from agent.catalog import Catalog
+from agent.class_files.classes import load_class_with_notes, load_training_class, parse_class
+from agent.class_files.fields import ClassFileProblems
 from agent.core.errors import ClassFileError
 from tests.attendance.test_classes_files import workbook
 from tests.support.attendance_factory import ZONE, a_class, at, body, lesson

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from agent.attendance.classes import load_training_class
-from agent.attendance.fields import ClassFileProblems
-from agent.attendance.xlsx import NoValue
-from agent.attendance.xlsx import XlsxReader as Reader
+from agent.class_files.classes import load_training_class
+from agent.class_files.fields import ClassFileProblems
+from agent.class_files.xlsx import NoValue
+from agent.class_files.xlsx import XlsxReader as Reader
 from agent.core.errors import ClassFileError
 from tests.attendance.test_classes_commands import Run, run  # noqa: F401 - a fixture
 from tests.attendance.test_classes_files import GOOD, workbook

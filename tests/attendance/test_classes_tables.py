@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from agent.attendance.classes import LoadedClass, load_class_with_notes
-from agent.attendance.fields import ClassFileProblems
+from agent.class_files.classes import LoadedClass, load_class_with_notes
+from agent.class_files.fields import ClassFileProblems
 from agent.core.errors import ClassFileError
 from tests.attendance.test_classes_files import GOOD, workbook
 from tests.support.attendance_factory import ZONE, a_class, lesson

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from agent.attendance import plan
-from agent.attendance.fields import ClassFileProblems, ImportReport
-from agent.attendance.sheets import Sheet
+from agent.class_files import plan
+from agent.class_files.fields import ClassFileProblems, ImportReport
+from agent.class_files.sheets import Sheet
 from agent.core.errors import ClassFileError
 from agent.core.model import Session
 from tests.attendance.test_classes_tables import SAFE, H, L, read, table, taken

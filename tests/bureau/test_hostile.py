@@ -20,8 +20,8 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.attendance.classes import parse_class
 from agent.bureau import validation
+from agent.class_files.classes import parse_class
 from agent.contract.envelope import unwrap
 from agent.contract.requests import NAMES
 from agent.contract.values import is_day

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.attendance.classes import parse_class
+from agent.class_files.classes import parse_class
 from agent.core.clock import SystemClock
 from agent.core.model import Segment, Session
 from agent.drive.documents import class_documents, class_view

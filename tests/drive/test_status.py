@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent.__main__ import main
-from agent.attendance.classes import serialize_class
 from agent.catalog import Catalog
+from agent.class_files.classes import serialize_class
 from agent.core.model import Session
 from agent.drive import status
 from agent.drive.progress import ProgressBar

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent import i18n
-from agent.attendance.classes import serialize_class
 from agent.catalog.health import Examination
+from agent.class_files.classes import serialize_class
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
 from agent.core.model import Segment, Session

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.attendance.classes import parse_class
+from agent.class_files.classes import parse_class
 from agent.core.class_model import TrainingClass
 from agent.core.model import Look, Session
 

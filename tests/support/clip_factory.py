@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import av
 import numpy as np
 
-from agent.attendance.classes import parse_class
 from agent.catalog import Catalog
+from agent.class_files.classes import parse_class
 from agent.core.class_model import TrainingClass
 from agent.core.clock import SystemClock
 from agent.core.model import Segment, Session

@@ -14,8 +14,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from agent import i18n
-from agent.attendance.classes import parse_class
 from agent.catalog.health import Examination, HealthFinding
+from agent.class_files.classes import parse_class
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Stream, Verdict
 from agent.core.model import Look, Segment, Session

@@ -8,7 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from agent.attendance import figures
-from agent.attendance.classes import serialize_class
+from agent.class_files.classes import serialize_class
 from agent.contract.alerts import AlertListBody
 from agent.contract.arguments import (
     Arguments,

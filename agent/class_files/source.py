@@ -11,13 +11,13 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.attendance import headings, plan
-from agent.attendance.cells import Cells
-from agent.attendance.fields import FieldPath, ImportReport, sanitize_value
-from agent.attendance.headings import strip_whitespace
-from agent.attendance.sheets import Sheet, describe_cell, parse_csv
-from agent.attendance.time_cells import normalize_time_cell
-from agent.attendance.xlsx import XlsxReader
+from agent.class_files import headings, plan
+from agent.class_files.cells import Cells
+from agent.class_files.fields import FieldPath, ImportReport, sanitize_value
+from agent.class_files.headings import strip_whitespace
+from agent.class_files.sheets import Sheet, describe_cell, parse_csv
+from agent.class_files.time_cells import normalize_time_cell
+from agent.class_files.xlsx import XlsxReader
 from agent.core.errors import ClassFileError
 
 MAX_CLASS_FILE_BYTES = 8 * 1024 * 1024

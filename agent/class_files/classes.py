@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from agent.attendance import amend, rooms, source
-from agent.attendance.fields import FieldPath, ImportReport
-from agent.attendance.json_types import ClassFileBody, LessonBody
-from agent.attendance.table_reader import TableReader
+from agent.class_files import amend, rooms, source
+from agent.class_files.fields import FieldPath, ImportReport
+from agent.class_files.json_types import ClassFileBody, LessonBody
+from agent.class_files.table_reader import TableReader
 from agent.core.class_model import Amendment, Lesson, LessonKind, TrainingClass
 from agent.core.errors import ClassFileError
 from agent.core.model import Session

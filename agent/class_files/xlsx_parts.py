@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from agent.attendance.cells import MOST_COLUMNS, MOST_ROWS, Cell, Merged
+from agent.class_files.cells import MOST_COLUMNS, MOST_ROWS, Cell, Merged
 
 _MOST_ELEMENTS = 100_000
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")

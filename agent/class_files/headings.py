@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from agent.attendance.cells import Cells
-from agent.attendance.fields import normalize_width
+from agent.class_files.cells import Cells
+from agent.class_files.fields import normalize_width
 
 _HEADINGS: Mapping[str, str] = {
     "date": "date 培训时间 日期 上课日期 培训日期 授课日期",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from agent.attendance.fields import ImportReport
-from agent.attendance.json_types import BenchBody, RoomBody
-from agent.attendance.table_reader import TableReader
+from agent.class_files.fields import ImportReport
+from agent.class_files.json_types import BenchBody, RoomBody
+from agent.class_files.table_reader import TableReader
 from agent.core.class_model import Bench, LessonKind, Room, TrainingClass
 
 ROOM_KINDS: Mapping[str, LessonKind] = {

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time
 
-from agent.attendance.cells import Cell, Cells, NoValue
-from agent.attendance.day_cells import DayCell, read_day
-from agent.attendance.fields import FieldPath, ImportReport, UnreadableCell, sanitize_value
-from agent.attendance.headings import strip_whitespace
-from agent.attendance.sheets import Sheet, describe_cell
-from agent.attendance.time_cells import CellSpan, TimeCell, check_half_day, read_clock, read_time
+from agent.class_files.cells import Cell, Cells, NoValue
+from agent.class_files.day_cells import DayCell, read_day
+from agent.class_files.fields import FieldPath, ImportReport, UnreadableCell, sanitize_value
+from agent.class_files.headings import strip_whitespace
+from agent.class_files.sheets import Sheet, describe_cell
+from agent.class_files.time_cells import CellSpan, TimeCell, check_half_day, read_clock, read_time
 from agent.core.model import Session
 
 _DAY_ZERO = 1904

@@ -12,8 +12,8 @@ from datetime import date, datetime, time
 from itertools import pairwise
 from typing import NoReturn
 
-from agent.attendance.fields import UnreadableCell, normalize_width, sanitize_value
-from agent.attendance.time_tokens import (
+from agent.class_files.fields import UnreadableCell, normalize_width, sanitize_value
+from agent.class_files.time_tokens import (
     CLOCK,
     CLOCK_PATTERN,
     HALF_DAY_WORDS,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from agent.attendance.fields import UnreadableCell, normalize_width, parse_day, sanitize_value
-from agent.attendance.time_tokens import DASH, WEEKDAY
+from agent.class_files.fields import UnreadableCell, normalize_width, parse_day, sanitize_value
+from agent.class_files.time_tokens import DASH, WEEKDAY
 
 _UNKNOWN_YEAR = 2000
 """Placeholder if neither plan nor class gives a year; the class's own days are then reported as wrong."""

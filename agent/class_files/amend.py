@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from agent.attendance.fields import FieldPath, parse_clock_time, parse_day, sanitize_value
-from agent.attendance.table_reader import TableReader
+from agent.class_files.fields import FieldPath, parse_clock_time, parse_day, sanitize_value
+from agent.class_files.table_reader import TableReader
 from agent.core.class_model import Lesson
 from agent.core.model import Session
 

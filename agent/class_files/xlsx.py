@@ -17,8 +17,8 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from xml.etree.ElementTree import ParseError, XMLParser
 
-from agent.attendance.cells import MOST_ROWS, Cell, Cells, Merged, NoValue
-from agent.attendance.xlsx_parts import (
+from agent.class_files.cells import MOST_ROWS, Cell, Cells, Merged, NoValue
+from agent.class_files.xlsx_parts import (
     ElementCollector,
     EnoughRows,
     PartTarget,

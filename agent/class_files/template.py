@@ -9,8 +9,8 @@ from datetime import time
 from importlib import resources
 from typing import Any, Protocol
 
-from agent.attendance import source
-from agent.attendance.fields import parse_clock_time
+from agent.class_files import source
+from agent.class_files.fields import parse_clock_time
 
 TOML, XLSX, CSV = "class.example.toml", "class.example.xlsx", "class.plan.example.csv"
 PLAN_HEADINGS = ("日期", "半天", "开始", "结束", "课程内容", "理论/实操", "授课教师", "教室", "室内教职工")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date, time
 from typing import TypeVar
 
-from agent.attendance.cells import NoValue
-from agent.attendance.fields import (
+from agent.class_files.cells import NoValue
+from agent.class_files.fields import (
     FieldPath,
     ImportReport,
     is_printable,

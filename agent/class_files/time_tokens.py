@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import time
 
-from agent.attendance.fields import UnreadableCell, sanitize_value
+from agent.class_files.fields import UnreadableCell, sanitize_value
 from agent.core.model import Session
 
 DASH = r"(?:(?:[-‐‑‒–—―−~〜∼─━ー一至到→]|->)\s*)+"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import i18n
-from agent.attendance.cells import MOST_COLUMNS, MOST_ROWS, Cells, Merged
+from agent.class_files.cells import MOST_COLUMNS, MOST_ROWS, Cells, Merged
 from agent.core.errors import ClassFileError
 
 

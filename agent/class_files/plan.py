@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
-from agent.attendance import headings
-from agent.attendance.fields import ImportReport, sanitize_value
-from agent.attendance.headings import strip_whitespace
-from agent.attendance.plan_rows import PlanRows
-from agent.attendance.sheets import Sheet, describe_cell
+from agent.class_files import headings
+from agent.class_files.fields import ImportReport, sanitize_value
+from agent.class_files.headings import strip_whitespace
+from agent.class_files.plan_rows import PlanRows
+from agent.class_files.sheets import Sheet, describe_cell
 
 _HEAD_LINE = re.compile(r"职业(?:（工种）)?[:：](?P<occupation>.*?)第(?P<number>[0-9]+)[期班]")
 
