@@ -15,6 +15,7 @@ from agent.core.clock import Clock, format_utc, parse_time
 from agent.core.errors import SiteAgentError
 from agent.core.statement_rule import HOLE_AFTER_S
 from agent.core.witness_text import parse_witness_text
+from board.approvals.sender import ApprovalSender
 from board.errors import StoreError
 from board.ingest.alarm_rows import make_fault_alarm
 from board.ingest.judge import SILENT_S
@@ -113,6 +114,7 @@ class Duties:
         self._signer = signer
         self._keep_days = keep_days
         self._holes = HoleWatch(database, clock)
+        self._approvals = ApprovalSender(database, clock, worker)
         self._queued: set[int] = set()
         self._due: dict[str, float] = {}
         # for other threads, which must not call `try_lead`: it uses one connection
@@ -141,6 +143,7 @@ class Duties:
         if self._signer is not None:
             self._signer.sign_due()
             self._publish(self._signer)
+        self._approvals.send_due()
         if self._is_due("thin", THIN_EVERY_S):
             thin_heartbeats(self._database, self._clock.now(), self._keep_days)
 

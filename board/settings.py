@@ -195,6 +195,7 @@ class BoardSettings(BaseSettings):
             names=given.names,
             county=self.county,
             bureau=self.witness.name,
+            signing_key_file=self.signing_key_file,
             zone=self.zone,
         )
 

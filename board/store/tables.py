@@ -7,6 +7,7 @@ What came from a box is kept as it came (`body`); the columns beside it are what
 from __future__ import annotations
 
 from board.store.account_tables import accounts, audit, origins, sessions, tokens
+from board.store.approval_tables import class_approvals, class_deliveries, class_drafts
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
 from board.store.figure_tables import (
@@ -32,7 +33,10 @@ __all__ = [
     "audit",
     "boxes",
     "cameras",
+    "class_approvals",
     "class_boxes",
+    "class_deliveries",
+    "class_drafts",
     "classes",
     "countersignatures",
     "deliveries",

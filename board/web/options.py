@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.website.http.options import HttpOptions
@@ -10,8 +11,13 @@ from agent.website.http.options import HttpOptions
 
 @dataclass(frozen=True, slots=True)
 class BoardWebOptions(HttpOptions):
-    """Options of the board's pages; those of its server in `HttpOptions`. `bureau` names it at the top of each page."""
+    """Options of the board's pages; those of its server in `HttpOptions`.
+
+    bureau             its name, at the top of each page
+    signing_key_file   the private key that signs approved classes
+    """
 
     county: str = ""
     bureau: str = ""
+    signing_key_file: Path = Path("bureau_ed25519")
     zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)

@@ -6,8 +6,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
-from board.accounts.roles import ACTORS, STAFF
-from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, overview_page
+from board.accounts.roles import ACTORS, CLERK, STAFF
+from board.web.pages import alarm_pages, alert_pages, approval_pages, box_pages, class_pages, overview_page
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 
@@ -29,6 +29,11 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("POST", "/alarms/{number:int}", alarm_pages.close_alarm, ACTORS),
             ("GET", "/boxes", box_pages.show_boxes, ()),
             ("GET", "/boxes/{site}/{box}", box_pages.show_box, ()),
+            ("GET", "/approvals", approval_pages.show_approvals, STAFF),
+            ("POST", "/approvals", approval_pages.take_file, (CLERK,)),
+            ("GET", "/approvals/{draft_id}", approval_pages.show_draft, STAFF),
+            ("POST", "/approvals/{draft_id}", approval_pages.decide_draft, (CLERK,)),
+            ("POST", "/approvals/{draft_id}/boxes", approval_pages.send_further, (CLERK,)),
             ("GET", "/wall", overview_page.show_wall, ()),
         ],
         more=[Route("/events", make_events_endpoint(site), methods=["GET"])],

@@ -19,7 +19,7 @@ from agent.website.visit import Visit
 from board.accounts.accounts import BoardAccounts
 from board.accounts.audit import BoardAudit
 from board.accounts.origins import BoardOrigins
-from board.accounts.roles import ACTORS, ROLES, STAFF
+from board.accounts.roles import ACTORS, CLERK, ROLES, STAFF
 from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
 from board.queries.changes import read_change_mark
@@ -108,3 +108,8 @@ class BoardVisit(Visit):
     def may_act(self) -> bool:
         """Return whether the caller may acknowledge something."""
         return self.user.role in ACTORS
+
+    @property
+    def may_approve(self) -> bool:
+        """Return whether the caller may approve classes."""
+        return self.user.role == CLERK
