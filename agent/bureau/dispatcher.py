@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from agent import i18n
 from agent.bureau import validation
+from agent.bureau.model_lists import ListKeeper, take_model_list
 from agent.bureau.options import BureauOptions
 from agent.bureau.witness_inbox import accept_witness
 from agent.catalog import Catalog
@@ -59,12 +60,14 @@ class Dispatcher:
         *,
         requests: Mapping[str, Handler],
         accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
+        keep_models: ListKeeper,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._options = options
         self._requests = requests
         self._accept_class = accept_class
+        self._keep_models = keep_models
         self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._told: deque[float] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bureau-request")
@@ -85,6 +88,9 @@ class Dispatcher:
                 self._take_class(name, message)
             elif kind == "witness" and message.payload:
                 self._take_witness(name, message)
+            elif kind == "models":
+                _check_size(message, self._options.max_class_bytes)
+                take_model_list(message.payload, self._keep_models)
             elif kind == "request":
                 self._take_request(name, message)
         except SiteAgentError as error:

@@ -15,6 +15,7 @@ from typing import Literal
 from agent import i18n
 from agent.bureau.diagnose import diagnose_refusal
 from agent.bureau.dispatcher import Dispatcher, Handler
+from agent.bureau.model_lists import ListKeeper
 from agent.bureau.options import BureauOptions
 from agent.bureau.outbox_sender import OutboxSender
 from agent.bureau.own_state import StateTopic
@@ -65,6 +66,7 @@ class BureauLink:
         version: str,
         classes: Callable[[], list[TrainingClass]],
         accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
+        keep_models: ListKeeper,
         requests: Mapping[str, Handler],
     ) -> None:
         options.check()
@@ -77,7 +79,9 @@ class BureauLink:
         self._warnings = LinkWarnings(catalog)
         self._known = BrokerKnowledge(catalog, clock, options)
         self._mirror = RetainedReconciler(catalog, clock, options, classes)
-        self._dispatcher = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
+        self._dispatcher = Dispatcher(
+            catalog, clock, options, requests=requests, accept_class=accept_class, keep_models=keep_models
+        )
         self._status = LinkStatus(False, clock.now(), None)
         self._since = clock.now()
         self._reborn = 0.0
@@ -143,7 +147,7 @@ class BureauLink:
         Raises BureauError.
         """
         self._known.start()
-        topics = ("classes/+", "request/+", "witness/+", *READ_BACK_TOPICS)
+        topics = ("classes/+", "models", "request/+", "witness/+", *READ_BACK_TOPICS)
         connection.subscribe([self._topic(topic) for topic in topics])
         begun, heard = time.monotonic(), False
         # brokers send what they retain in the order of the subscriptions: `state`, the last one, ends the wait

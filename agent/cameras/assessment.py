@@ -8,12 +8,13 @@ from pathlib import Path
 
 from agent import i18n
 from agent.cameras import admission, health, replacement
-from agent.cameras.admission import Judgement, ModelList
+from agent.cameras.admission import Judgement
 from agent.cameras.device import DeviceDescription
 from agent.cameras.registry import NamedSighting
 from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
 from agent.core.camera_model import Camera, Verdict
+from agent.core.camera_models import ModelList
 from agent.core.clock import Clock, is_set
 from agent.core.errors import CameraDenied
 from agent.core.model import Segment

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from agent import i18n
-from agent.cameras.admission import Requirement
 from agent.catalog import Catalog
 from agent.core.camera_model import Camera, Stream, Verdict
+from agent.core.camera_models import Requirement
 from agent.core.errors import MediaError
 from agent.core.model import Segment
 from agent.media import containers

@@ -7,8 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.cameras import admission
-from agent.cameras.admission import ModelList
+from agent.core.camera_models import ModelList, parse_model_list
 from agent.core.errors import SettingsError
 
 SIGNATURE_NAMESPACE = "site-agent"
@@ -32,22 +31,53 @@ def load_model_list(file: Path, key: str = "", copy: Path | None = None) -> Load
     """
     try:
         text, signature = _read_signed(file, key)
-        approved = admission.parse_model_list(_decode_list(text, file), file)
+        approved = parse_model_list(_decode_list(text, file), file)
     except SettingsError as error:
         if copy is None or not copy.exists():
             raise
         text, _ = _read_signed(copy, key)
-        return LoadedModelList(admission.parse_model_list(_decode_list(text, copy), copy), error)
+        return LoadedModelList(parse_model_list(_decode_list(text, copy), copy), error)
     if copy is not None:
         _keep_copy(copy, text, signature)
     return LoadedModelList(approved)
 
 
-class WatchedModelList:
-    """The list, reloaded when the file has changed."""
+def load_newest_list(
+    file: Path, key: str = "", copy: Path | None = None, received: Path | None = None
+) -> LoadedModelList:
+    """Load the list at `file`, or the one that the bureau sent (kept at `received`) where that was issued on that day or later.
 
-    def __init__(self, file: Path, key: str = "", copy: Path | None = None) -> None:
-        self._file, self._key, self._copy = file, key, copy
+    Raises SettingsError if there is neither.
+    """
+    problem: SettingsError | None = None
+    loaded = LoadedModelList(ModelList())
+    try:
+        loaded = load_model_list(file, key, copy)
+    except SettingsError as error:
+        problem = error
+    if received is not None and key and received.exists():
+        try:
+            sent = load_model_list(received, key).approved
+        except SettingsError as error:
+            problem = problem or error
+        else:
+            if not is_older(sent, loaded.approved):
+                return LoadedModelList(sent, loaded.problem)
+    if problem and not loaded.approved.models:
+        raise problem
+    return loaded
+
+
+def is_older(one: ModelList, other: ModelList) -> bool:
+    """Return whether a list was issued before another; one without a date is older than one with a date."""
+    return other.issued is not None and (one.issued is None or one.issued < other.issued)
+
+
+class WatchedModelList:
+    """The list, reloaded when a file of it has changed."""
+
+    def __init__(self, file: Path, key: str = "", copy: Path | None = None, received: Path | None = None) -> None:
+        self._file, self._key, self._copy, self._received = file, key, copy, received
         self._stamp: tuple[object, ...] | None = None
         self._loaded = LoadedModelList(ModelList())
 
@@ -56,10 +86,11 @@ class WatchedModelList:
 
         Never raises: without any list, the list is empty, nothing is admitted, and `problem` says why.
         """
-        stamp = tuple(_read_stamp(path) for path in (self._file, _get_signature_path(self._file)))
+        files = [self._file, *([self._received] if self._received else [])]
+        stamp = tuple(_read_stamp(path) for file in files for path in (file, get_signature_path(file)))
         if stamp != self._stamp:
             try:
-                self._loaded = load_model_list(self._file, self._key, self._copy)
+                self._loaded = load_newest_list(self._file, self._key, self._copy, self._received)
             except SettingsError as error:
                 self._loaded = LoadedModelList(self._loaded.approved, error)
             self._stamp = stamp
@@ -74,7 +105,7 @@ def _read_stamp(path: Path) -> tuple[int, int, int] | None:
     return state.st_mtime_ns, state.st_size, state.st_ino
 
 
-def _get_signature_path(file: Path) -> Path:
+def get_signature_path(file: Path) -> Path:
     return file.with_name(file.name + ".sig")
 
 
@@ -88,7 +119,7 @@ def _read_signed(file: Path, key: str) -> tuple[bytes, bytes]:
     if not key:
         return text, b""
     try:
-        with _get_signature_path(file).open("rb") as stream:
+        with get_signature_path(file).open("rb") as stream:
             signature = stream.read(_LIMIT)
     except OSError:
         raise SettingsError("cameras.list_unsigned", file=file) from None
@@ -142,7 +173,7 @@ def _keep_copy(copy: Path, text: bytes, signature: bytes) -> None:
     """
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        for path, data in ((_get_signature_path(copy), signature), (copy, text)):
+        for path, data in ((get_signature_path(copy), signature), (copy, text)):
             if data and not (path.exists() and path.read_bytes() == data):
                 fresh = path.with_name(path.name + ".new")
                 fresh.write_bytes(data)

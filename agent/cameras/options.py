@@ -27,7 +27,8 @@ class CameraOptions:
     `interfaces`: own addresses to search from; empty: all that lead there. `window_s`: how long a search waits for replies;
     `timeout_s`: limit of one whole exchange with a camera. `search_interval_s`: pause between searches if no camera is
     missing, `retry_s` if one is. If a camera's clock is off by more than `clock_bound_s`, there is an alert, and the clock is
-    set if `set_clock` (decided by the bureau) allows it. `list_copy`: where the last valid model list is kept.
+    set if `set_clock` (decided by the bureau) allows it. `list_copy`: where the last valid model list is kept;
+    `list_received`: where one is kept that the bureau sent.
     """
 
     networks: tuple[str, ...] = ()
@@ -43,4 +44,5 @@ class CameraOptions:
     model_list: Path = defaults.CAMERA_MODEL_LIST
     model_list_key: str = ""
     list_copy: Path | None = None
+    list_received: Path | None = None
     camera_limit: int = 64

@@ -14,12 +14,12 @@ from datetime import UTC
 
 from agent import i18n
 from agent.cameras import soap
-from agent.cameras.admission import Requirement
 from agent.cameras.device import DeviceDescription, list_services
 from agent.cameras.profiles import find_audio_encoder, find_video_encoder, sort_main_first
 from agent.cameras.session import OnvifSession
 from agent.cameras.transport import Transport
 from agent.cameras.xml_reader import Element, get_local_name
+from agent.core.camera_models import Requirement
 from agent.core.clock import Clock
 from agent.core.errors import CameraError
 

@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.cameras import admission, networks, parameters
-from agent.cameras.admission import ModelList
 from agent.cameras.assessment import CameraAssessor
 from agent.cameras.auth import Credentials
 from agent.cameras.device import DeviceDescription
@@ -34,6 +33,7 @@ from agent.cameras.soap import SoapFault
 from agent.catalog import Catalog
 from agent.core import shortage
 from agent.core.camera_model import Camera, Verdict
+from agent.core.camera_models import ModelList
 from agent.core.clock import Clock
 from agent.core.errors import CameraDenied, CameraError
 from agent.core.model import Segment
@@ -72,7 +72,9 @@ class CameraWorker:
         self._options = options
         self._busy = busy
         self._planned = planned
-        self._list = WatchedModelList(options.model_list, options.model_list_key, options.list_copy)
+        self._list = WatchedModelList(
+            options.model_list, options.model_list_key, options.list_copy, options.list_received
+        )
         self._list_problem = ""
         self._search_errors = ErrorLog(log, level=logging.ERROR)
         self._budget = budget or attempts.open_box_budget(catalog, clock)

@@ -25,7 +25,7 @@ class _Appendable(Protocol):
 
 def build_templates() -> dict[str, bytes]:
     """Return the templates by file name."""
-    text = (resources.files("agent.attendance") / TOML).read_text(encoding="utf-8")
+    text = (resources.files("agent.class_files") / TOML).read_text(encoding="utf-8")
     body = tomllib.loads(text)
     return {TOML: text.encode(), CSV: _write_csv(_build_plan_rows(body)), XLSX: _write_xlsx(body)}
 

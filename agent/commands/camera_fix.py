@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from agent import i18n
 from agent.cameras import admission, parameters
-from agent.cameras.admission import ModelList, Requirement
 from agent.cameras.device import DeviceDescription, describe_device
 from agent.cameras.discovery import ProbeMatch
 from agent.cameras.parameters import ParameterChange
 from agent.cameras.registry import NamedSighting
 from agent.cameras.search import CameraFinder
 from agent.commands import common
+from agent.core.camera_models import ModelList, Requirement
 from agent.core.errors import CameraError
 
 

@@ -14,7 +14,7 @@ from typing import TypedDict
 
 from agent import i18n
 from agent.cameras import CameraOptions, Credentials, admission, model_list, networks, retired_ids
-from agent.cameras.admission import Judgement, ModelList
+from agent.cameras.admission import Judgement
 from agent.cameras.camera_clock import describe_clock_error
 from agent.cameras.discovery import ProbeMatch
 from agent.cameras.networks import Networks
@@ -24,6 +24,7 @@ from agent.catalog import Catalog
 from agent.commands import camera_fix, common
 from agent.core import defaults
 from agent.core.camera_model import Camera
+from agent.core.camera_models import ModelList
 from agent.core.clock import Clock, SystemClock, is_set
 from agent.core.errors import CatalogBlocked, InputError
 from agent.credentials import attempts
@@ -127,7 +128,9 @@ def _load_models(args: argparse.Namespace, settings: Settings | None, options: C
         return model_list.load_model_list(args.models).approved
     if settings is None:
         return ModelList()
-    loaded = model_list.WatchedModelList(options.model_list, options.model_list_key, options.list_copy).current()
+    loaded = model_list.WatchedModelList(
+        options.model_list, options.model_list_key, options.list_copy, options.list_received
+    ).current()
     if loaded.problem:
         common.print_message(str(loaded.problem))
     return loaded.approved

@@ -44,6 +44,17 @@ class RequestParameters(BaseModel):
     to: ClockTimeText = ""
 
 
+class ModelListBody(BaseModel):
+    """The list of approved camera models, as the bureau signed the file."""
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+    models: Annotated[str, Field(max_length=200_000, description="The file, TOML")]
+    models_signature: Annotated[
+        str, Field(max_length=10_000, description="Armoured OpenSSH signature over its bytes, namespace site-agent")
+    ]
+
+
 class GapsParameters(RequestParameters):
     """Parameters of the request `gaps`."""
 

@@ -19,7 +19,7 @@ from agent.contract.box import (
 from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
-from agent.contract.requests import RequestParameters, StatementsParameters
+from agent.contract.requests import ModelListBody, RequestParameters, StatementsParameters
 from agent.contract.statements import (
     AgentStatement,
     DriveStatement,
@@ -160,6 +160,15 @@ TOPICS = (
         "An approved class: its body alone, or as a CloudEvent (signed where the box holds the bureau's key)",
         ApprovedClass,
         "takeClass",
+        retained=True,
+        direction="receive",
+    ),
+    Topic(
+        "models",
+        "models",
+        "The list of approved camera models, signed; its data alone, or as a CloudEvent",
+        ModelListBody,
+        "takeModels",
         retained=True,
         direction="receive",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent import i18n
 from agent.cameras import model_list, unit_replacement
+from agent.cameras.received_list import RECEIVED_NAME
 from agent.core import schedule
 from agent.core.camera_model import Camera, Verdict
 from agent.core.errors import SettingsError
@@ -102,7 +103,8 @@ def _describe_camera(camera: Camera, line: str) -> str:
 
 def _check_model_list(box: BoxFacts) -> HealthFinding:
     try:
-        approved = model_list.load_model_list(box.model_list, box.model_list_key).approved
+        received = box.state_dir / RECEIVED_NAME
+        approved = model_list.load_newest_list(box.model_list, box.model_list_key, received=received).approved
     except SettingsError as error:
         return report_error("cameras.list", "critical", error)
     if not approved.models:

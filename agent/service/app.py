@@ -75,6 +75,7 @@ class App:
         self._weights = weights.check_weights(settings.counting.model, settings.counting.sha256)
         self._drives = DriveMonitor(catalog, self._clock, self._book.all, wiring.build_drive_options(settings))
         self._clips = ClipService(catalog, self._clock, wiring.build_clip_options(settings), self._book.all)
+        self._received = wiring.build_received_list(settings)
         self._link = self._make_link(str(uuid.uuid4())) if settings.bureau.enabled else None
 
     def run(self, stop: threading.Event) -> int:
@@ -219,6 +220,7 @@ class App:
             boot_id=boot_id,
             version=__version__,
             classes=self._book.all,
+            keep_models=self._received.keep,
             accept_class=lambda body: approved.accept_approval(self._catalog, body, self._clock.now()),
             requests={
                 **RequestHandlers(self._catalog, self._clock, self._book.all, self._clips).handlers(),

@@ -11,6 +11,7 @@ from agent.attendance.judge import JudgementRules
 from agent.bureau import options as bureau_options
 from agent.cameras import options as camera_options
 from agent.cameras.auth import Credentials
+from agent.cameras.received_list import RECEIVED_NAME, ReceivedModelList
 from agent.cameras.unit_replacement import ReservedIds
 from agent.catalog import Catalog
 from agent.class_files.classes import parse_class
@@ -184,7 +185,14 @@ def build_camera_options(settings: Settings | None) -> camera_options.CameraOpti
         model_list=own.model_list,
         model_list_key=own.model_list_key,
         list_copy=settings.state_dir / "camera-models.toml",
+        list_received=settings.state_dir / RECEIVED_NAME,
     )
+
+
+def build_received_list(settings: Settings) -> ReceivedModelList:
+    """Return where the list of camera models is kept that the bureau sends."""
+    own = settings.cameras
+    return ReceivedModelList(own.model_list, own.model_list_key, settings.state_dir / RECEIVED_NAME)
 
 
 def build_recording_options(settings: Settings) -> recording_options.RecordingOptions:

@@ -47,6 +47,27 @@ class_deliveries = Table(
     # when the broker had it; null before
     Column("sent_at", TIME),
 )
+model_lists = Table(
+    "model_lists",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    # the file, and the bureau's signature over it once it was issued
+    Column("body", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("file_name", String(120), nullable=False),
+    Column("taken_by", String(64), nullable=False),
+    Column("taken_at", TIME, nullable=False),
+    Column("issued_at", TIME),
+)
+
+model_list_deliveries = Table(
+    "model_list_deliveries",
+    metadata,
+    Column("number", NUMBER, ForeignKey("model_lists.number"), primary_key=True),
+    Column("box_id", NUMBER, ForeignKey("boxes.id"), primary_key=True),
+    Column("sent_at", TIME, nullable=False),
+)
+
 class_deliveries_waiting_index = Index(
     "ix_class_deliveries_waiting",
     class_deliveries.c.number,

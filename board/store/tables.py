@@ -7,7 +7,13 @@ What came from a box is kept as it came (`body`); the columns beside it are what
 from __future__ import annotations
 
 from board.store.account_tables import accounts, audit, origins, sessions, tokens
-from board.store.approval_tables import class_approvals, class_deliveries, class_drafts
+from board.store.approval_tables import (
+    class_approvals,
+    class_deliveries,
+    class_drafts,
+    model_list_deliveries,
+    model_lists,
+)
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
 from board.store.figure_tables import (
@@ -48,6 +54,8 @@ __all__ = [
     "identities",
     "logs",
     "metadata",
+    "model_list_deliveries",
+    "model_lists",
     "notice_items",
     "notices",
     "origins",

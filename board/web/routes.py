@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, CLERK, STAFF
-from board.web.pages import alarm_pages, alert_pages, approval_pages, box_pages, class_pages, overview_page
+from board.web.pages import alarm_pages, alert_pages, approval_pages, box_pages, class_pages, model_pages, overview_page
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 
@@ -34,6 +34,9 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("GET", "/approvals/{draft_id}", approval_pages.show_draft, STAFF),
             ("POST", "/approvals/{draft_id}", approval_pages.decide_draft, (CLERK,)),
             ("POST", "/approvals/{draft_id}/boxes", approval_pages.send_further, (CLERK,)),
+            ("GET", "/models", model_pages.show_models, STAFF),
+            ("POST", "/models", model_pages.take_models, (CLERK,)),
+            ("POST", "/models/issue", model_pages.issue_models, (CLERK,)),
             ("GET", "/wall", overview_page.show_wall, ()),
         ],
         more=[Route("/events", make_events_endpoint(site), methods=["GET"])],

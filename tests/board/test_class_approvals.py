@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import update
 
 from agent.attendance.approved import accept_approval
+from agent.cameras.model_list import WatchedModelList
+from agent.cameras.received_list import ReceivedModelList
 from agent.catalog import Catalog
 from agent.class_files.classes import load_training_class
 from agent.core.clock import SystemClock
@@ -20,6 +23,7 @@ from agent.core.openssh import ensure_key_file
 from benchmarks.support.reporting_box import ZONE
 from board.approvals.approve import ApprovalDesk, list_approvals, list_waiting, mark_sent
 from board.approvals.drafts import load_draft, take_class_file
+from board.approvals.model_lists import issue_model_list, list_unsent, take_model_list
 from board.ingest.batch import BatchWriter
 from board.settings import BoardSettings
 from board.store import tables
@@ -161,7 +165,8 @@ def test_an_open_class_changes_by_amendment_with_a_reason(board: ServedBoard) ->
     body = (
         write_class()
         + (
-            f'\n[[amendments]]\napproved = {cls.first_day}\nfirst_date = {cls.last_day}\nfirst_session = "am"\nreason = "两人退出"\nexpected = 38\n'
+            f"\n[[amendments]]\napproved = {cls.first_day}\n"
+            f'first_date = {cls.last_day}\nfirst_session = "am"\nreason = "两人退出"\nexpected = 38\n'
         ).encode()
     )
     amended = upload(clerk, CLASS_FILE, body)
@@ -193,16 +198,58 @@ def test_a_real_box_takes_what_was_approved(tmp_path: Path) -> None:
     with Broker(tmp_path / "mqtt") as broker, BoardProcess(tmp_path / "board", broker, url):
         with database.write() as connection:
             insert_boxes(connection, [BOX], None)
-        take(database, key, write_class(), SystemClock().now())
+        at = SystemClock().now()
+        take(database, key, write_class(), at)
         eventually(lambda: all(row["sent_at"] for row in rows(database, tables.class_deliveries)), 30)
         catalog: list[Catalog] = []
 
         def accept(body: Any) -> Any:
             return accept_approval(catalog[0], body, SystemClock().now())
 
-        box = BureauBox(tmp_path, options(broker.port, signing_key=public), accept_class=accept)
+        received = ReceivedModelList(tmp_path / "no-list.toml", public, tmp_path / "received.toml")
+        watched = WatchedModelList(tmp_path / "no-list.toml", public, received=tmp_path / "received.toml")
+        given = options(broker.port, signing_key=public)
+        box = BureauBox(tmp_path, given, accept_class=accept, keep_models=received.keep)
         catalog.append(box.catalog)
         with box:
             (taken,) = eventually(lambda: box.catalog.classes.all(), 30)
             assert (taken.class_id, taken.source) == ("WS2026-DG-003", "bureau") and taken.body["expected"] == 40
+            with database.write() as connection:
+                connection.execute(update(tables.boxes).values(account="site1.box1"))
+            issue_model_list(database, take_model_list(database, "list.toml", MODELS.encode(), "clerk", at), key, at)
+            assert eventually(lambda: watched.current().approved.models, 30)[0].model == "VC-7"
     database.close()
+
+
+MODELS = """issuer = "市局"
+issued = 2026-11-20
+[[camera]]
+manufacturer = "Example"
+model = "VC-7"
+firmware_min = "1.2"
+"""
+
+
+def put_models(browser: Browser, text: str) -> requests.Response:
+    fields = {"csrf": browser.token()}
+    return browser.post(f"{browser.base}/models", fields, files={"file": ("list.toml", text.encode())}, timeout=20)
+
+
+def test_a_list_of_models_is_shown_signed_and_sent_to_every_enrolled_box(board: ServedBoard) -> None:
+    database, clerk = board.store.database, board.signed_in("clerk")
+    with database.write() as connection:
+        connection.execute(update(tables.boxes).where(tables.boxes.c.name == BOX).values(account="site1.box1"))
+    page = put_models(clerk, MODELS)
+    assert "VC-7" in page.text and "1.2" in page.text and list_unsent(database) == []
+    issued = clerk.submit("/models/issue", {"csrf": clerk.token(), "number": "1"})
+    assert issued.status_code == 200 and "0 / 1" in issued.text
+    assert [row.box for row in list_unsent(database)] == [BOX]
+    with database.write() as connection:
+        connection.execute(update(tables.boxes).where(tables.boxes.c.name == OTHER_BOX).values(account="site2.box1"))
+    assert [row.box for row in list_unsent(database)] == [BOX, OTHER_BOX], "a box that is enrolled later is sent it too"
+    for bad in ("no toml", MODELS.replace("issued", "# issued"), MODELS.replace("VC-7", "")):
+        assert put_models(clerk, bad).status_code == 400
+    put_models(clerk, MODELS.replace("2026-11-20", "2026-11-19"))
+    assert clerk.submit("/models/issue", {"csrf": clerk.token(), "number": "2"}).status_code == 400, "it is older"
+    assert put_models(board.signed_in("inspector"), MODELS).status_code == 403
+    assert {"models.upload", "models.issue"} <= set(board.actions())

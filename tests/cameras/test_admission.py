@@ -9,15 +9,16 @@ import pytest
 from agent import i18n
 from agent.cameras import admission
 from agent.core.camera_model import Verdict
+from agent.core.camera_models import ModelList, parse_model_list
 from agent.core.errors import CameraDenied, CameraUnreachable, SettingsError
 from tests.cameras.test_rules import CAMERA, STREAM, models
 
 ADMITTED, FAULTY, REFUSED = Verdict.ADMITTED, Verdict.FAULTY, Verdict.REFUSED
 
 
-def listed(*lines: str, common: str = "") -> admission.ModelList:
+def listed(*lines: str, common: str = "") -> ModelList:
     head = f"[require]\n{common}\n" if common else ""
-    return admission.parse_model_list(
+    return parse_model_list(
         head + "".join(f"[[camera]]\nmanufacturer = 'Example'\nmodel = 'VC-1'\n{line}\n" for line in lines), "list"
     )
 
@@ -45,14 +46,14 @@ def test_firmware_bounds_are_inclusive_and_need_a_version(bounds: str, firmware:
 
 
 def test_a_camera_without_a_model_is_refused_even_by_a_star() -> None:
-    approved = admission.parse_model_list("[[camera]]\nmanufacturer = 'Example'\nmodel = '*'\n", "list")
+    approved = parse_model_list("[[camera]]\nmanufacturer = 'Example'\nmodel = '*'\n", "list")
     judged = admission.judge_camera(replace(CAMERA, model=""), approved)
     assert judged.verdict is REFUSED and len(judged.reasons) == 1
     assert admission.judge_camera(replace(CAMERA, model="anything"), approved).verdict is ADMITTED
 
 
 def test_an_empty_list_admits_nobody() -> None:
-    judged = admission.judge_camera(CAMERA, admission.ModelList())
+    judged = admission.judge_camera(CAMERA, ModelList())
     assert judged == admission.Judgement(REFUSED, (i18n.translate("cameras.no_list"),))
     (reason,) = admission.judge_camera(replace(CAMERA, model="VC-2"), models()).reasons
     assert "VC-2" in reason, "another reason for a model that is not on the list"
@@ -121,7 +122,7 @@ def test_the_source_of_time_and_a_stream_are_asked_for() -> None:
 
 def test_names_are_compared_whole_with_stars_alone_as_wild_cards() -> None:
     def admits(pattern: str, model: str) -> bool:
-        approved = admission.parse_model_list(f"[[camera]]\nmanufacturer = 'Example'\nmodel = '{pattern}'\n", "list")
+        approved = parse_model_list(f"[[camera]]\nmanufacturer = 'Example'\nmodel = '{pattern}'\n", "list")
         return admission.judge_camera(replace(CAMERA, model=model), approved).verdict is ADMITTED
 
     assert admits("VC-1", " vc-1 ") and admits("VC-*", "VC-200") and admits("VC  1", "VC 1")
@@ -166,7 +167,7 @@ def test_a_line_that_says_nothing_sensible_is_refused(line: str) -> None:
 
 def test_the_head_of_the_list_is_read_and_checked() -> None:
     line = "[[camera]]\nmanufacturer = 'Example'\nmodel = 'VC-1'\n"
-    assert str(admission.parse_model_list(f"issued = 2026-11-01\n{line}", "list").issued) == "2026-11-01"
+    assert str(parse_model_list(f"issued = 2026-11-01\n{line}", "list").issued) == "2026-11-01"
     for text in (
         "issued = '2026-11-01'\n" + line,
         "issued = 2026-11-01T00:00:00Z\n" + line,
@@ -175,6 +176,6 @@ def test_the_head_of_the_list_is_read_and_checked() -> None:
         "",
     ):
         with pytest.raises(SettingsError):
-            admission.parse_model_list(text, "list")
-    one, two = admission.parse_model_list(line, "list"), admission.parse_model_list(line + "\n", "list")
+            parse_model_list(text, "list")
+    one, two = parse_model_list(line, "list"), parse_model_list(line + "\n", "list")
     assert one.digest != two.digest

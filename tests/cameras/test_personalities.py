@@ -16,6 +16,7 @@ from agent import i18n
 from agent.cameras import Credentials, admission, networks
 from agent.cameras.admission import Judgement
 from agent.cameras.search import CameraFinder, Sighting
+from agent.core.camera_models import parse_model_list
 from agent.core.clock import SystemClock
 from agent.credentials.attempts import MAX_ATTEMPTS, AttemptBudget
 from simulator.onvif_device import OnvifDevice, _Handler
@@ -25,7 +26,7 @@ from tests.support.paths import ROOT
 from tests.support.personalities import ALL, NOWHERE, PASSWORD, USERNAME, Case, Simulated, cases, fresh_net
 
 DOCS = ROOT / "docs" / "reference" / "cameras.md"
-LIST = admission.parse_model_list(
+LIST = parse_model_list(
     """
     [require]
     width = 1280

@@ -32,12 +32,12 @@ from agent.cameras import (
     soap,
     xml_reader,
 )
-from agent.cameras.admission import Requirement
 from agent.cameras.device import DeviceDescription, sort_main_first
 from agent.cameras.networks import Networks
 from agent.catalog import Catalog
 from agent.core import http_digest as digest_module
 from agent.core.camera_model import Camera, Stream, Verdict
+from agent.core.camera_models import ModelList, Requirement, parse_model_list
 from agent.core.errors import CameraDenied, InputError, SettingsError
 from agent.core.http_digest import choose_strongest
 from agent.core.model import Segment, Session
@@ -62,17 +62,15 @@ CAMERA = DeviceDescription(
 )
 
 
-def models(*lines: str) -> admission.ModelList:
-    return admission.parse_model_list(
-        '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n' + "\n".join(lines), "list"
-    )
+def models(*lines: str) -> ModelList:
+    return parse_model_list('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-1"\n' + "\n".join(lines), "list")
 
 
 # The list
 
 
 def test_example_list_is_valid_and_admits_its_own() -> None:
-    approved = admission.parse_model_list(EXAMPLE.read_text(encoding="utf-8"), EXAMPLE)
+    approved = parse_model_list(EXAMPLE.read_text(encoding="utf-8"), EXAMPLE)
     assert approved.issued == date(2026, 11, 1) and len(approved.models) == 2
     assert admission.judge_camera(CAMERA, approved).verdict is Verdict.ADMITTED
 
@@ -97,7 +95,7 @@ def test_example_list_is_valid_and_admits_its_own() -> None:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_a_bad_list_is_named_with_key_and_mend(text: str, named: str, language: i18n.Language) -> None:
     with pytest.raises(SettingsError) as caught:
-        admission.parse_model_list(text, "/etc/list.toml")
+        parse_model_list(text, "/etc/list.toml")
     i18n.use_language(language)
     try:
         message = str(caught.value)
@@ -137,7 +135,7 @@ def test_a_list_from_windows_is_read_and_one_in_another_encoding_says_so(tmp_pat
 
 def test_a_name_with_two_spaces_is_found_as_the_camera_says_it() -> None:
     told = xml_reader.parse_xml(b"<d><Model>VC  1 </Model></d>")
-    approved = admission.parse_model_list('[[camera]]\nmanufacturer = "*"\nmodel = "VC  1"\n', "list")
+    approved = parse_model_list('[[camera]]\nmanufacturer = "*"\nmodel = "VC  1"\n', "list")
     assert (
         admission.judge_camera(replace(CAMERA, model=soap.read_element_text(told, "Model")), approved).verdict
         is Verdict.ADMITTED
@@ -145,7 +143,7 @@ def test_a_name_with_two_spaces_is_found_as_the_camera_says_it() -> None:
 
 
 def test_patterns_and_regular_expressions_in_the_list_are_plain_text() -> None:
-    approved = admission.parse_model_list('[[camera]]\nmanufacturer = "E*"\nmodel = "VC-[1].*"\n', "list")
+    approved = parse_model_list('[[camera]]\nmanufacturer = "E*"\nmodel = "VC-[1].*"\n', "list")
     assert admission.judge_camera(replace(CAMERA, model="VC-[1].7"), approved).verdict is Verdict.ADMITTED
     assert admission.judge_camera(replace(CAMERA, model="VC-1x7"), approved).verdict is Verdict.REFUSED
 

@@ -59,6 +59,7 @@ class BureauBox:
         *,
         requests: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] | None = None,
         accept_class: Callable[[Mapping[str, Any]], Mapping[str, Any]] = accept_any,
+        keep_models: Callable[[str, str], int | None] = lambda text, signature: None,
         classes: Callable[[], list[TrainingClass]] = list,
         boot_id: str = "boot-1",
         clock: Clock | None = None,
@@ -72,6 +73,7 @@ class BureauBox:
             version="0.1.0",
             classes=classes,
             accept_class=accept_class,
+            keep_models=keep_models,
             requests=requests or {},
         )
         self._stop = threading.Event()

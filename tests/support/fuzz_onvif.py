@@ -24,6 +24,7 @@ from agent.cameras import Credentials, admission, discovery, networks
 from agent.cameras.device import describe_device
 from agent.cameras.session import OnvifSession
 from agent.cameras.transport import HttpReply, Transport
+from agent.core.camera_models import parse_model_list
 from agent.core.clock import SystemClock
 from agent.core.errors import CameraError
 from agent.credentials.attempts import AttemptBudget
@@ -194,7 +195,7 @@ def run(replies: int, seed: int) -> dict[str, Any]:
     where = networks.choose_networks([f"{HOME}/32"])
     transport = MutatedReplyTransport(where, clock, 2.0)
     fed, outcomes, crashes, slowest = 0, Counter[str](), list[str](), 0.0
-    approved = admission.parse_model_list(
+    approved = parse_model_list(
         '[[camera]]\nmanufacturer = "*"\nmodel = "*"\nrequire = { fps = 5, sound = true }\n', "fuzz"
     )
 

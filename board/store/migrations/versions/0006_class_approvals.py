@@ -1,4 +1,4 @@
-"""Classes approved at the board."""
+"""Classes and lists of camera models that are approved at the board."""
 
 from __future__ import annotations
 
@@ -57,4 +57,24 @@ def upgrade() -> None:
     waiting = sa.text("sent_at is null")
     op.create_index(
         "ix_class_deliveries_waiting", "class_deliveries", ["number"], sqlite_where=waiting, postgresql_where=waiting
+    )
+    op.create_table(
+        "model_lists",
+        sa.Column("number", NUMBER, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("signature", sa.Text, nullable=False),
+        sa.Column("file_name", sa.String(120), nullable=False),
+        sa.Column("taken_by", sa.String(64), nullable=False),
+        sa.Column("taken_at", TIME, nullable=False),
+        sa.Column("issued_at", TIME),
+        sa.PrimaryKeyConstraint("number", name="pk_model_lists"),
+    )
+    op.create_table(
+        "model_list_deliveries",
+        sa.Column("number", NUMBER, nullable=False),
+        sa.Column("box_id", NUMBER, nullable=False),
+        sa.Column("sent_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("number", "box_id", name="pk_model_list_deliveries"),
+        sa.ForeignKeyConstraint(["number"], ["model_lists.number"], name="fk_model_list_deliveries_number"),
+        sa.ForeignKeyConstraint(["box_id"], ["boxes.id"], name="fk_model_list_deliveries_box_id"),
     )
