@@ -7,6 +7,7 @@ What came from a box is kept as it came (`body`); the columns beside it are what
 from __future__ import annotations
 
 from board.store.account_tables import accounts, audit, origins, sessions, tokens
+from board.store.clip_tables import clip_files, clips
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
 from board.store.figure_tables import (
@@ -34,6 +35,8 @@ __all__ = [
     "cameras",
     "class_boxes",
     "classes",
+    "clip_files",
+    "clips",
     "countersignatures",
     "deliveries",
     "facts",
