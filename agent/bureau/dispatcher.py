@@ -28,6 +28,7 @@ from agent.mqtt.connection import ReceivedMessage
 
 log = logging.getLogger(__name__)
 Handler = Callable[[Mapping[str, object]], Mapping[str, object]]
+LongHandler = Callable[[Mapping[str, object], "RequestReplies"], Mapping[str, object] | None]
 _MOST_REQUESTS = 8
 _LARGEST_ANSWER = 512 * 1024
 _PACKET_HEAD = 64
@@ -44,11 +45,21 @@ class RequestAnswer:
     correlation: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class RequestReplies:
+    """Where a request is answered that takes long; threads may use it. `request_id` is the request's CloudEvents ID."""
+
+    request_id: str | None
+    tell: Callable[[Mapping[str, object]], None]
+    fail: Callable[[SiteAgentError], None]
+
+
 class Dispatcher:
     """Dispatches messages of the bureau.
 
     `accept_class` checks a class's body and returns the one to store; it changes nothing. `requests` maps a request's name to
-    its handler; a handler runs in the dispatcher's own thread, raises the project's errors and returns plain JSON.
+    its handler; a handler runs in the dispatcher's own thread, raises the project's errors and returns plain JSON. One of
+    `long_requests` may answer several times, also after it has returned None.
     """
 
     def __init__(
@@ -59,11 +70,13 @@ class Dispatcher:
         *,
         requests: Mapping[str, Handler],
         accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
+        long_requests: Mapping[str, LongHandler] | None = None,
     ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._options = options
         self._requests = requests
+        self._long = long_requests or {}
         self._accept_class = accept_class
         self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._told: deque[float] = deque()
@@ -144,8 +157,8 @@ class Dispatcher:
         _check_size(message, self._options.max_request_bytes)
         if message.retained:  # it would be answered anew on every connection
             raise BureauError("bureau.retained_request")
-        if name not in self._requests:
-            known = ", ".join(sorted(self._requests))
+        if not self._is_known(name):
+            known = ", ".join(sorted({*self._requests, *self._long}))
             raise BureauError("bureau.unknown_request", name=validation.shorten_for_log(name), known=known)
         self._answer_topic(message, name)
         incoming = unwrap(message.payload or b"{}")
@@ -156,14 +169,11 @@ class Dispatcher:
 
     def _work(self, name: str, incoming: IncomingEnvelope, message: ReceivedMessage) -> None:
         try:
-            result = self._requests[name](incoming.body)
-            done: SuccessAnswer = {
-                "request": name,
-                "request_id": incoming.event_id,
-                "ok": True,
-                "result": dict(result),
-            }
-            self._answer(message, name, done)
+            long = self._long.get(name)
+            replies = self._replies(name, incoming, message)
+            result = long(incoming.body, replies) if long else self._requests[name](incoming.body)
+            if result is not None:
+                self._answer(message, name, _build_success(name, incoming.event_id, result))
         except SiteAgentError as error:
             self._answer(message, name, _build_failure(name, incoming.event_id, error))
         except Exception:  # no request may end the process; the log has the traceback
@@ -172,6 +182,16 @@ class Dispatcher:
             self._answer(message, name, failure)
         finally:
             self._places.release()
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._requests or name in self._long
+
+    def _replies(self, name: str, incoming: IncomingEnvelope, message: ReceivedMessage) -> RequestReplies:
+        return RequestReplies(
+            incoming.event_id,
+            lambda result: self._answer(message, name, _build_success(name, incoming.event_id, result)),
+            lambda error: self._answer(message, name, _build_failure(name, incoming.event_id, error)),
+        )
 
     def _answer(self, message: ReceivedMessage, name: str, data: SuccessAnswer | FailureAnswer) -> None:
         payload = self._wrap("response", f"request/{name}", data)
@@ -226,7 +246,7 @@ class Dispatcher:
         self._catalog.outbox.put("error", "error", data, now, expires_at=now + _ERROR_KEPT)
 
     def _answer_refusal(self, name: str, message: ReceivedMessage, error: SiteAgentError) -> None:
-        known = name if name in self._requests else "unknown"
+        known = name if self._is_known(name) else "unknown"
         try:
             self._answer(message, known, _build_failure(known, None, error))
         except BureauError:
@@ -257,6 +277,10 @@ class Dispatcher:
 def _check_size(message: ReceivedMessage, most: int) -> None:
     if len(message.payload) > most:
         raise BureauError("bureau.too_long", size=len(message.payload), most=most)
+
+
+def _build_success(name: str, request_id: str | None, result: Mapping[str, object]) -> SuccessAnswer:
+    return {"request": name, "request_id": request_id, "ok": True, "result": dict(result)}
 
 
 def _build_failure(name: str, request_id: str | None, error: SiteAgentError) -> FailureAnswer:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from agent import i18n
 from agent.bureau.diagnose import diagnose_refusal
-from agent.bureau.dispatcher import Dispatcher, Handler
+from agent.bureau.dispatcher import Dispatcher, Handler, LongHandler
 from agent.bureau.options import BureauOptions
 from agent.bureau.outbox_sender import OutboxSender
 from agent.bureau.own_state import StateTopic
@@ -52,7 +52,7 @@ class BureauLink:
     """The worker of the link; see docs/reference/mqtt.md.
 
     `classes` and `accept_class` come from the attendance stage (the second checks a body and returns what to store),
-    `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used.
+    `requests` and `long_requests` map names to handlers. Raises SettingsError for names or certificate files that cannot be used.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class BureauLink:
         classes: Callable[[], list[TrainingClass]],
         accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
         requests: Mapping[str, Handler],
+        long_requests: Mapping[str, LongHandler] | None = None,
     ) -> None:
         options.check()
         self._catalog = catalog
@@ -77,7 +78,9 @@ class BureauLink:
         self._warnings = LinkWarnings(catalog)
         self._known = BrokerKnowledge(catalog, clock, options)
         self._mirror = RetainedReconciler(catalog, clock, options, classes)
-        self._dispatcher = Dispatcher(catalog, clock, options, requests=requests, accept_class=accept_class)
+        self._dispatcher = Dispatcher(
+            catalog, clock, options, requests=requests, accept_class=accept_class, long_requests=long_requests
+        )
         self._status = LinkStatus(False, clock.now(), None)
         self._since = clock.now()
         self._reborn = 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from agent.website.http.options import HttpOptions
+from board.clips.options import FetchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,4 @@ class BoardWebOptions(HttpOptions):
     county: str = ""
     bureau: str = ""
     zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)
+    fetch: FetchOptions = field(default=FetchOptions(), kw_only=True)

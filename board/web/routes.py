@@ -10,6 +10,7 @@ from board.accounts.roles import ACTORS, STAFF
 from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, overview_page
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
+from board.web.uploads import list_upload_routes
 
 
 def build_board_application(site: BoardSite) -> ASGIApp:
@@ -31,5 +32,5 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("GET", "/boxes/{site}/{box}", box_pages.show_box, ()),
             ("GET", "/wall", overview_page.show_wall, ()),
         ],
-        more=[Route("/events", make_events_endpoint(site), methods=["GET"])],
+        more=[Route("/events", make_events_endpoint(site), methods=["GET"]), *list_upload_routes(site)],
     )
