@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from agent import i18n
 from agent.contract.clips import UPLOAD_NAME
 from agent.core.openssh import strip_key_comment
 from agent.core.statement_model import is_hash
@@ -18,6 +19,8 @@ _OPEN = ("asked", "cutting", "uploading")
 _MOST_FILES = 64
 _BUSY = frozenset({"upload.busy", "bureau.busy"})
 """The box is at its limit: it is asked again a little later."""
+_FAILED = frozenset({"upload.gave_up", "upload.refused", "upload.altered", "upload.not_a_board", "upload.certificate"})
+"""There was video, and it could not be delivered."""
 _NAME = re.compile(UPLOAD_NAME)
 
 
@@ -29,7 +32,7 @@ def take_fetch_answer(connection: Connection, box_id: int, data: Data, at: str) 
         return
     changes: dict[str, Any] = {"heard_at": at}
     if data.get("ok") is True:
-        changes |= _take_progress(connection, row["id"], box_id, data)
+        changes |= _take_progress(connection, row["id"], box_id, data, at)
     else:
         changes |= _take_failure(data, at)
     changes["state"] = _move_on(row["state"], str(changes.get("state", row["state"])))
@@ -49,10 +52,11 @@ def _take_failure(data: Data, at: str) -> dict[str, Any]:
         raise Malformed("error")
     if code in _BUSY:
         return {"code": code, "reason": reason}
-    return {"state": "refused", "code": code, "reason": reason, "done_at": at, "token_hash": None, "session_hash": None}
+    state = "failed" if code in _FAILED else "refused"
+    return {"state": state, "code": code, "reason": reason, "done_at": at, "token_hash": None, "session_hash": None}
 
 
-def _take_progress(connection: Connection, clip_id: str, box_id: int, data: Data) -> dict[str, Any]:
+def _take_progress(connection: Connection, clip_id: str, box_id: int, data: Data, at: str) -> dict[str, Any]:
     result = data.get("result")
     upload = result.get("upload") if isinstance(result, Mapping) else None
     if not isinstance(upload, Mapping):
@@ -65,7 +69,8 @@ def _take_progress(connection: Connection, clip_id: str, box_id: int, data: Data
         raise Malformed("upload")
     pinned = connection.execute(select(boxes.c.key).where(boxes.c.id == box_id)).scalar()
     if pinned and pinned != key:
-        return {"state": "refused", "code": "board.clip_other_key", "token_hash": None, "session_hash": None}
+        code, void = "board.clip_other_key", {"token_hash": None, "session_hash": None}
+        return {"state": "refused", "code": code, "reason": i18n.translate(code), "done_at": at, **void}
     if state == "uploading":
         _put_files(connection, clip_id, upload)
     return {"state": state, "box_key": key, "code": "", "reason": ""}

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, STAFF
-from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, overview_page
+from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, clip_pages, overview_page
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 from board.web.uploads import list_upload_routes
@@ -31,6 +31,12 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("GET", "/boxes", box_pages.show_boxes, ()),
             ("GET", "/boxes/{site}/{box}", box_pages.show_box, ()),
             ("GET", "/wall", overview_page.show_wall, ()),
+            ("GET", "/clips", clip_pages.show_clips, STAFF),
+            ("POST", "/clips", clip_pages.ask_for_clip, ACTORS),
+            ("POST", "/clips/picture", clip_pages.ask_for_picture, ACTORS),
+            ("GET", "/clips/{clip_id}", clip_pages.show_clip, STAFF),
+            ("POST", "/clips/{clip_id}/keep", clip_pages.keep_clip, ACTORS),
+            ("GET", "/clips/{clip_id}/files/{name}", clip_pages.send_file, STAFF),
         ],
         more=[Route("/events", make_events_endpoint(site), methods=["GET"]), *list_upload_routes(site)],
     )
