@@ -248,9 +248,18 @@ class Dispatcher:
     def _answer_refusal(self, name: str, message: ReceivedMessage, error: SiteAgentError) -> None:
         known = name if self._is_known(name) else "unknown"
         try:
-            self._answer(message, known, _build_failure(known, None, error))
+            self._answer(message, known, _build_failure(known, self._find_request_id(message), error))
         except BureauError:
             return  # there is no topic to answer on; the error event reports it
+
+    def _find_request_id(self, message: ReceivedMessage) -> str | None:
+        """Return the ID of a request that is refused, as far as it can be read."""
+        if len(message.payload) > self._options.max_request_bytes:
+            return None
+        try:
+            return unwrap(message.payload).event_id
+        except BureauError:
+            return None
 
     def _may_tell(self) -> bool:
         """Allow at most `errors_per_hour` log lines and error events: a flood must not fill the outbox."""
