@@ -24,6 +24,7 @@ from urllib.parse import quote, urlsplit
 from agent.bureau.rate_limit import RateLimit
 from agent.core.clock import Clock
 from agent.core.errors import BureauError
+from agent.core.left_behind import wait_for_call
 from agent.mqtt.connection import build_tls_context
 from agent.mqtt.options import BrokerOptions
 
@@ -43,7 +44,7 @@ class UploadOptions:
     ca_file: Path | None = None
     mbit_per_s: float = 20.0
     at_once: int = 2
-    timeout_s: float = 25.0
+    timeout_s: float = 10.0
     pause_min_s: float = 1.0
     pause_max_s: float = 60.0
 
@@ -129,7 +130,8 @@ class BoardUpload:
             self._close()
 
     def _generate_delays(self) -> Iterator[float]:
-        pause = self._options.pause_min_s
+        # at first the board may not have heard over MQTT what comes: that takes it a moment
+        pause = self._options.pause_min_s / 4
         while True:
             yield pause
             pause = min(pause * 2, self._options.pause_max_s)
@@ -189,7 +191,10 @@ class BoardUpload:
         took = max(0.001, time.monotonic() - begun)
         self._part = int(min(_MOST, max(_LEAST, count / took * _PART_S)))
         if response.status in (409, 422) and response.headers.get("Upload-Offset") is not None:
-            return self._read_offset(204, response.headers, answer)
+            here = self._read_offset(204, response.headers, answer)
+            if here == offset:
+                raise _Broken(f"HTTP {response.status}")
+            return here
         return self._read_offset(response.status, response.headers, answer)
 
     def _send(self, connection: http.client.HTTPSConnection, descriptor: int, offset: int, count: int) -> None:
@@ -238,12 +243,16 @@ class BoardUpload:
         """Give the connection; a break of any kind is `_Broken`. Raises BureauError for a certificate that is not trusted."""
         try:
             if self._connection is None:
-                self._connection = self._connect()
+                self._connection = wait_for_call("board connects", self._connect, self._raise_stopped)
             yield self._connection
         except ssl.SSLCertVerificationError as error:
             raise BureauError("upload.certificate", host=self._host, detail=error.verify_message) from None
         except (OSError, http.client.HTTPException) as error:
             raise _Broken(str(error) or type(error).__name__) from None
+
+    def _raise_stopped(self) -> None:
+        if self._stop.is_set():
+            raise UploadStopped
 
     def _connect(self) -> http.client.HTTPSConnection:
         place = urlsplit(self._address.url)

@@ -28,7 +28,7 @@ from agent.inspection.clip import ClipPlan, ClipService
 from agent.inspection.live import LivePicture, read_latest_picture
 from agent.inspection.picture_papers import PictureOrder, PicturePapers
 from agent.service.request_handlers import BUREAU, RequestHandlers
-from agent.service.upload_job import UploadJob, read_address, run_upload_job
+from agent.service.upload_job import MakeFiles, UploadJob, read_address, run_upload_job
 
 log = logging.getLogger(__name__)
 MOST_WAITING = 6
@@ -91,7 +91,7 @@ class ClipUploads:
             raise InputError("upload.too_long", minutes=int(LONGEST.total_seconds() // 60))
         size = sum(plan.film.size for plan in plans)
         result = self._handlers.describe_clip(asked, plans)
-        self._queue("clip", asked, replies, result, lambda folder: self._cut(plans, folder), size, MOST_WAITING)
+        self._queue("clip", asked, replies, result, lambda folder, check: self._cut(plans, folder, check), size, MOST_WAITING)
         return None
 
     def picture(self, asked: Mapping[str, object], replies: RequestReplies) -> Mapping[str, object] | None:
@@ -104,7 +104,7 @@ class ClipUploads:
         who, why = str(asked.get("who") or BUREAU), str(asked.get("why") or "")
         order = PictureOrder(replies.request_id or "", str(asked.get("class_id") or ""), who, why)
 
-        def make(folder: Path) -> list[Path]:
+        def make(folder: Path, _: Callable[[], None]) -> list[Path]:
             for camera_id, picture in found.items():
                 self._papers.save(folder, picture, camera_id, order)
             return list(folder.iterdir())
@@ -112,9 +112,9 @@ class ClipUploads:
         self._queue("picture", asked, replies, result, make, 0, _PICTURES_WAITING)
         return None
 
-    def _cut(self, plans: list[ClipPlan], folder: Path) -> list[Path]:
+    def _cut(self, plans: list[ClipPlan], folder: Path, check: Callable[[], None]) -> list[Path]:
         for plan in plans:
-            self._clips.save(plan, folder)
+            self._clips.save(plan, folder, check)
         return list(folder.iterdir())
 
     def _take_pictures(self, asked: Mapping[str, object]) -> dict[str, LivePicture]:
@@ -155,7 +155,7 @@ class ClipUploads:
         asked: Mapping[str, object],
         replies: RequestReplies,
         result: Mapping[str, object],
-        make: Callable[[Path], list[Path]],
+        make: MakeFiles,
         size: int,
         most: int,
     ) -> None:

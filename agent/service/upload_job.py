@@ -22,6 +22,8 @@ from agent.inspection import clip_file
 
 log = logging.getLogger(__name__)
 _TELL_S = 5.0
+MakeFiles = Callable[[Path, Callable[[], None]], list[Path]]
+"""Writes the files into a folder and returns them; calls the second parameter again and again, and lets it raise."""
 JobState = Literal["queued", "cutting", "uploading", "done"]
 
 
@@ -33,7 +35,7 @@ class UploadJob:
     address: UploadAddress
     replies: RequestReplies
     result: dict[str, object]
-    make: Callable[[Path], list[Path]]
+    make: MakeFiles
     size: int
     key: str
     state: JobState = "queued"
@@ -72,11 +74,16 @@ def run_upload_job(
     key_dir: Path,
 ) -> None:
     """Make the files, announce and push them; every outcome but the service's stop is answered."""
+
+    def check() -> None:
+        if stop.is_set():
+            raise UploadStopped
+
     try:
         job.tell("cutting")
         folder.mkdir(parents=True)
         # papers first: the board can check them while the video comes
-        files = sorted(job.make(folder), key=lambda file: (file.suffix in (".mp4", ".jpg"), file.name))
+        files = sorted(job.make(folder, check), key=lambda file: (file.suffix in (".mp4", ".jpg"), file.name))
         job.files = [_describe(file) for file in files]
         job.tell("uploading")
         _push(job, files, options, clock, limit, stop, key_dir)
