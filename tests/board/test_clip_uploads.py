@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,9 +23,9 @@ from board.clips.options import FetchOptions
 from board.clips.orders import OrderedClip, load_clip, order_clip
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
-from tests.support.web_client import Browser
+from tests.support.web_client import Browser, csrf_of
 
-VIDEO = bytes(range(256)) * 1000
+VIDEO = bytes(range(256)) * 2000
 
 
 @dataclass
@@ -292,3 +293,57 @@ def test_a_busy_box_is_asked_again_and_a_silent_one_too(box: ScriptedBox) -> Non
     assert json.loads(payload)["data"]["upload"]["token"] != old
     box.store.clock.step(91)
     assert len(ask()) == 1
+
+
+def test_the_page_asks_shows_the_progress_and_gives_the_papers(box: ScriptedBox) -> None:
+    box.store.hear(box.reporting.attend(1), box.reporting.camera())
+    source = box.state_recording()
+    inspector = box.pages.signed_in("inspector")
+    day = source["path"] and box.reporting.day()
+    half_day = inspector.open(f"/classes/C-1/{day}/am").text
+    assert 'action="/clips"' in half_day and "<option>cam1</option>" in half_day
+    asked = {"csrf": csrf_of(half_day), "class_id": "C-1", "box": box.reporting.name, "on": day, "from": "00:00:05"}
+    made = inspector.submit("/clips", {**asked, "to": "00:00:15", "camera": "cam1", "purpose": "抽查"})
+    assert made.status_code == 200 and "/clips/" in made.url, made.text[:2000]
+    assert "等待终端" in made.text and "抽查" in made.text
+    wrong = inspector.submit("/clips", {**asked, "to": "00:00:01"})
+    assert wrong.status_code == 400 and "结束时间要晚于开始时间" in wrong.text
+    box.clip_id = made.url.rsplit("/", 1)[1]
+    ((_, payload),) = ask_boxes(box.store.database, box.store.clock, box.options)
+    box.upload = json.loads(payload)["data"]["upload"]
+    box.make_files([source])
+    box.announce()
+    _, key = box.open()
+    for name in ("c.json", "c.json.sig"):
+        box.append(key, name, box.files[name])
+    half = len(VIDEO) // 2 + 20_000
+    box.append(key, "c.mp4", VIDEO[:half])
+    page, film = inspector.open(f"/clips/{box.clip_id}"), f"/clips/{box.clip_id}/files/c.mp4"
+    assert "<video" in page.text and "正在传来" in page.text
+    # what is here is sent at once, as a part of the whole
+    part = inspector.open(film, headers={"Range": "bytes=1000-1999"})
+    assert (part.status_code, part.content) == (206, VIDEO[1000:2000])
+    assert part.headers["Content-Range"] == f"bytes 1000-1999/{len(VIDEO)}"
+    assert inspector.open(f"{film}?download=1").status_code == 404  # not before it was checked
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(inspector.open, film)
+        box.append(key, "c.mp4", VIDEO[half:], half)
+        assert reader.result(30).content == VIDEO
+    assert box.judge().state == "ready"
+    page = inspector.open(f"/clips/{box.clip_id}")
+    assert "1 个录像文件与录制时上报的声明一致" in page.text and 'id="state"' in page.text
+    assert inspector.open(f"/clips/{box.clip_id}/files/c.json?download=1").content == box.files["c.json"]
+    inspector.submit(f"/clips/{box.clip_id}/keep", {"csrf": csrf_of(page.text), "kept": "1"})
+    assert box.load().kept
+    assert box.clip_id in inspector.open("/clips").text
+    assert box.pages.actions().count("clip.download") == 1
+
+
+def test_who_may_not_see_video(box: ScriptedBox) -> None:
+    box.order()
+    school, leader = box.pages.signed_in("institution", "某校"), box.pages.signed_in("leader")
+    assert school.open("/clips").status_code == 403 and school.open(f"/clips/{box.clip_id}").status_code == 403
+    page = leader.open(f"/clips/{box.clip_id}")
+    asked = {"csrf": csrf_of(page.text), "class_id": "C-1", "box": box.reporting.name, "camera": "cam1"}
+    assert page.status_code == 200 and leader.submit("/clips/picture", asked).status_code == 403
+    assert box.pages.browser().open(f"/clips/{box.clip_id}").url.endswith("sign-in?next=/clips/" + box.clip_id)
