@@ -15,10 +15,10 @@ from agent.core.clock import Clock, format_utc, parse_time
 from agent.core.errors import SiteAgentError
 from agent.core.statement_rule import HOLE_AFTER_S
 from agent.core.witness_text import parse_witness_text
-from board.errors import StoreError
 from board.clips.asking import ask_boxes
 from board.clips.keeping import ClipKeeper
 from board.clips.options import FetchOptions
+from board.errors import StoreError
 from board.ingest.alarm_rows import make_fault_alarm
 from board.ingest.judge import SILENT_S
 from board.ingest.memory import BoxMemory, Memories

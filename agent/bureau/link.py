@@ -52,7 +52,7 @@ class BureauLink:
     """The worker of the link; see docs/reference/mqtt.md.
 
     `classes` and `accept_class` come from the attendance stage (the second checks a body and returns what to store),
-    `requests` and `long_requests` map names to handlers. Raises SettingsError for names or certificate files that cannot be used.
+    `requests` and `long_requests` map names to handlers. Raises SettingsError for unusable names or certificate files.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ _LOW_EFFORT = 0x20
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    """`ca_file`: only certificates of this authority count. Delays between attempts grow from `pause_min_s` to `pause_max_s`."""
+    """`ca_file`: only certificates of this authority count. Delays between attempts grow up to `pause_max_s`."""
 
     ca_file: Path | None = None
     mbit_per_s: float = 20.0

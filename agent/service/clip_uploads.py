@@ -91,7 +91,9 @@ class ClipUploads:
             raise InputError("upload.too_long", minutes=int(LONGEST.total_seconds() // 60))
         size = sum(plan.film.size for plan in plans)
         result = self._handlers.describe_clip(asked, plans)
-        self._queue("clip", asked, replies, result, lambda folder, check: self._cut(plans, folder, check), size, MOST_WAITING)
+        self._queue(
+            "clip", asked, replies, result, lambda folder, check: self._cut(plans, folder, check), size, MOST_WAITING
+        )
         return None
 
     def picture(self, asked: Mapping[str, object], replies: RequestReplies) -> Mapping[str, object] | None:

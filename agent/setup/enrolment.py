@@ -52,7 +52,10 @@ def apply_enrolment(given: Enrolment, settings: Settings, file: Path) -> Mapping
     }
     with tempfile.TemporaryDirectory(prefix="site-agent-") as trial:
         models = Path(trial, "models.toml")
-        authorities = {"ca_file": ("bureau-ca.pem", given.ca), "upload_ca_file": ("bureau-upload-ca.pem", given.upload_ca)}
+        authorities = {
+            "ca_file": ("bureau-ca.pem", given.ca),
+            "upload_ca_file": ("bureau-upload-ca.pem", given.upload_ca),
+        }
         for key, (name, content) in authorities.items():
             if content:
                 Path(trial, name).write_text(content, encoding="utf-8")

@@ -40,15 +40,9 @@ def ask_boxes(database: Database, clock: Clock, options: FetchOptions) -> list[t
             return []
     with database.write() as connection:
         due = _list_due(connection, format_utc(now - AGAIN), format_utc(now - BUSY_AGAIN))
-        busy = dict(
-            connection.execute(
-                select(clips.c.box_id, func.count())
-                .where(clips.c.state.in_(OPEN_STATES), clips.c.told_at.is_not(None))
-                .group_by(clips.c.box_id)
-            )
-            .tuples()
-            .all()
-        )
+        open_ones = select(clips.c.box_id, func.count().label("open"))
+        open_ones = open_ones.where(clips.c.state.in_(OPEN_STATES), clips.c.told_at.is_not(None))
+        busy = {row.box_id: row.open for row in connection.execute(open_ones.group_by(clips.c.box_id))}
         messages = []
         for row in due:
             if row["told_at"] is None:
@@ -81,9 +75,7 @@ def _list_due(connection: Connection, silent_since: str, busy_since: str) -> lis
     return list(connection.execute(query.order_by(clips.c.asked_at, clips.c.id).limit(100)).mappings())
 
 
-def _build_request(
-    row: RowMapping, upload: dict[str, str], options: FetchOptions, time: str
-) -> tuple[str, bytes]:
+def _build_request(row: RowMapping, upload: dict[str, str], options: FetchOptions, time: str) -> tuple[str, bytes]:
     data: dict[str, Any] = {"who": row["asked_by"], "why": row["purpose"], "upload": upload}
     data |= {name: row[name] for name in ("class_id", "room_id", "camera_id") if row[name]}
     if row["kind"] == "clip":

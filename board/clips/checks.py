@@ -102,7 +102,9 @@ def _is_of_order(body: Mapping[str, Any], order: RowMapping, box: RowMapping, fi
     try:
         if order["kind"] == "picture":
             return body["request_id"] == order["id"]  # not the picture of an earlier order
-        return all(abs(parse_time(body["asked"][key]) - parse_time(order[key])) <= _ROUNDING for key in ("start", "end"))
+        return all(
+            abs(parse_time(body["asked"][key]) - parse_time(order[key])) <= _ROUNDING for key in ("start", "end")
+        )
     except (KeyError, TypeError, ValueError):
         return False
 
@@ -124,7 +126,9 @@ def _judge_source(connection: Connection, box_id: int, box: RowMapping, source: 
         if place is None:
             return "found" if same else "otherwise"
         here = any((row.log, row.number) == (place.log, place.number) for row in same)
-        return "found" if here and _has_statement(connection, box_id, place.log, place.number, place.hash) else "otherwise"
+        return (
+            "found" if here and _has_statement(connection, box_id, place.log, place.number, place.hash) else "otherwise"
+        )
     if place is not None and box["log"] == place.log and place.number <= (box["whole_number"] or 0):
         return "otherwise"  # every statement up to there is here, and none of them is about this file
     begun = connection.execute(select(func.min(logs.c.begun_at)).where(logs.c.box_id == box_id)).scalar()

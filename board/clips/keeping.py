@@ -80,7 +80,9 @@ class ClipKeeper:
             late = clips.c.state.in_(OPEN_STATES), clips.c.until <= format_utc(self._clock.now())
             found = connection.execute(select(clips).where(*late)).mappings().all()
         for order in found:
-            self._end(order, "expired", "board.clip_expired", order["reason"] or i18n.translate("board.clip_expired"), {})
+            self._end(
+                order, "expired", "board.clip_expired", order["reason"] or i18n.translate("board.clip_expired"), {}
+            )
 
     def let_go(self) -> int:
         """Delete the files of what has reached its age and is not kept; return of how many. Raises StoreError."""

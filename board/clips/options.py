@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,4 +15,4 @@ class FetchOptions:
     address: str = "https://localhost:8443"
     keep_days: int = 90
     most_bytes: int = 4_000_000_000
-    zone: ZoneInfo = ZoneInfo("Asia/Shanghai")
+    zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"))

@@ -166,9 +166,7 @@ def list_clips(
         return _load(connection, query)
 
 
-def find_boxes_of(
-    database: Database, class_id: str, start: datetime, end: datetime, camera: str = ""
-) -> list[str]:
+def find_boxes_of(database: Database, class_id: str, start: datetime, end: datetime, camera: str = "") -> list[str]:
     """Return the boxes to ask for a class's video of some time: those that stated recordings of it, else all of the class."""
     overlap = [segments.c.class_id == class_id, segments.c.start < format_utc(end), segments.c.end > format_utc(start)]
     overlap += [segments.c.camera_id == camera] if camera else []

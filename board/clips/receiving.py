@@ -63,7 +63,7 @@ class ClipReceiver:
         self._options = options
 
     def open(self, clip_id: str, token: str, proof: str) -> str:
-        """Open a one-time address with the box's signature; return the key to push with. Raises UploadRefused, SiteAgentError."""
+        """Open a one-time address with the box's signature; return the key to push with. Raises UploadRefused."""
         with self._database.read() as connection:
             row = self._find(connection, clip_id)
         if row is None or row["token_hash"] is None or not _is_same(row["token_hash"], token):

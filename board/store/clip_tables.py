@@ -38,9 +38,7 @@ clips = Table(
     Column("gone_at", TIME),  # when its files were let go
     Index("ix_clips_class", "class_id", "asked_at"),
 )
-clips_open_index = index_where(
-    "ix_clips_open", clips.c.id, "state in ('asked', 'cutting', 'uploading')"
-)
+clips_open_index = index_where("ix_clips_open", clips.c.id, "state in ('asked', 'cutting', 'uploading')")
 
 clip_files = Table(
     "clip_files",

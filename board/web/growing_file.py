@@ -17,7 +17,9 @@ _PATIENCE_S = 60.0
 class PushedFile:
     """`size` is the announced one. `is_coming` says whether more may come; a reader waits for it for a minute at most."""
 
-    def __init__(self, folder: Path, name: str, sha256: str, size: int, clock: Clock, is_coming: Callable[[], bool]) -> None:
+    def __init__(
+        self, folder: Path, name: str, sha256: str, size: int, clock: Clock, is_coming: Callable[[], bool]
+    ) -> None:
         self.size = size
         self._paths = (folder / name, folder / f"{sha256}.part")
         self._clock = clock

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-
 from sqlalchemy import update
 
 from benchmarks.support.reporting_box import ZONE, ReportingBox
@@ -81,7 +80,9 @@ def order_video(store: BoardStore) -> None:
         order_picture(store.database, camera="cam1", class_id="C-1", **who),
     ]
     ended = {"state": "refused", "code": "clip.handed_over", "reason": "硬盘“第 1 号盘”已移交档案室 3 号柜"}
-    for number, (order, changes) in enumerate(zip(made, ({"state": "uploading", "progress": 0.4}, ended), strict=True), 1):
+    for number, (order, changes) in enumerate(
+        zip(made, ({"state": "uploading", "progress": 0.4}, ended), strict=True), 1
+    ):
         with store.database.write() as connection:
             connection.execute(update(clips).where(clips.c.id == order).values(id=f"c{number}", **changes))
 

@@ -97,7 +97,7 @@ def test_ten_minutes_are_on_the_screen_within_twenty_seconds(tmp_path: Path) -> 
     material = make_clip(tmp_path / "a.mp4", 60, size=(1280, 720), bit_rate=4_000_000)
     for minute in range(11):
         box.record(material, [0, 60], START + timedelta(minutes=minute))
-    with county(tmp_path, box) as (site, config):
+    with county(tmp_path, box) as (site, _):
         site.narrow(20, 10)
         database = Database(f"sqlite:///{tmp_path}/board/board.db")
         name, password = make_account(database)
@@ -124,7 +124,9 @@ def test_ten_minutes_are_on_the_screen_within_twenty_seconds(tmp_path: Path) -> 
         (found,) = list_clips(database)
         size = sum(file.bytes for file in found.files) / 1e6
         database.close()
-    print(f"\n10 minutes, {size:.0f} MB, 20 Mbit/s: first pictures after {shown:.1f} s, all checked after {whole:.1f} s")
+    print(
+        f"\n10 minutes, {size:.0f} MB, 20 Mbit/s: first pictures after {shown:.1f} s, all checked after {whole:.1f} s"
+    )
     assert found.state == "ready" and size > 200
     assert shown < 20
 

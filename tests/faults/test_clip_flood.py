@@ -12,7 +12,7 @@ import pytest
 
 from agent.core.clock import format_local
 from simulator.clips import make_clip
-from tests.support.broker import Broker, Listener, needs_mosquitto
+from tests.support.broker import needs_mosquitto
 from tests.support.daemon import CLASS_ID
 from tests.support.faults import FaultBox, box, data, tell, zone_of
 from tests.support.recording_bench import breaks, indexes

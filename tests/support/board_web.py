@@ -52,10 +52,17 @@ class ServedBoard:
 
 @contextmanager
 def serving_board(
-    store: BoardStore, folder: Path, *, clock: Clock | None = None, tls: bool = True, fetch: FetchOptions = FetchOptions()
+    store: BoardStore,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    tls: bool = True,
+    fetch: FetchOptions | None = None,
 ) -> Iterator[ServedBoard]:
     """Serve the board's pages on the loopback; with the store's own clock unless another is given."""
-    options = BoardWebOptions(folder, host="127.0.0.1", port=0, tls=tls, county="wenshui", bureau="文水县人社局", fetch=fetch)
+    options = BoardWebOptions(
+        folder, host="127.0.0.1", port=0, tls=tls, county="wenshui", bureau="文水县人社局", fetch=fetch
+    )
     server = BoardServer(store.database, clock or store.clock, options)
     with closing(server), running(server):
         yield ServedBoard(store, server)

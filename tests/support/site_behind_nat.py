@@ -41,7 +41,9 @@ class SiteBehindNat:
             self._plug(self.bureau, "to-site", f"{BUREAU}/24", "up", f"{OUTSIDE}/24")
             self._plug(self.box, "lan", f"{BOX}/24", "down", f"{INSIDE}/24")
             ip("-n", self.box, "route", "add", "default", "via", INSIDE)
-            ip("-n", self.bureau, "route", "add", "10.88.0.0/24", "via", OUTSIDE)  # so that only the router keeps it out
+            ip(
+                "-n", self.bureau, "route", "add", "10.88.0.0/24", "via", OUTSIDE
+            )  # so that only the router keeps it out
             self.run(self.router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
             self.run(self.router, "nft", _HIDE)
         except BaseException:
