@@ -101,7 +101,7 @@ def _is_of_order(body: Mapping[str, Any], order: RowMapping, box: RowMapping, fi
         return False
     try:
         if order["kind"] == "picture":
-            return body["request_id"] == order["id"]  # not the picture of an earlier order
+            return bool(body["request_id"] == order["id"])  # not the picture of an earlier order
         return all(
             abs(parse_time(body["asked"][key]) - parse_time(order[key])) <= _ROUNDING for key in ("start", "end")
         )

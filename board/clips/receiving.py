@@ -165,7 +165,7 @@ class ClipReceiver:
         file = self._list(connection, clip_id).get(name)
         if file is None:
             raise UploadRefused(404, "board.upload_file", file=name[:160])
-        return file
+        return dict(file)
 
     def _list(self, connection: Connection, clip_id: str) -> dict[str, RowMapping]:
         rows = connection.execute(select(clip_files).where(clip_files.c.clip_id == clip_id)).mappings()

@@ -79,6 +79,7 @@ def test_an_upload_that_breaks_goes_on_where_it_was(tmp_path: Path, box: ClipBox
     assert proxy.passed[2] < size - 500_000
 
 
+@pytest.mark.long
 def test_the_reason_comes_where_there_is_no_video(tmp_path: Path, box: ClipBox, broker: Broker) -> None:
     with FetchingBoard(tmp_path / "board", broker) as board, PushingBox(box, broker.port, board.authority):
         nothing = board.until(board.order(3600, 3610), "refused")
@@ -93,6 +94,7 @@ def test_the_reason_comes_where_there_is_no_video(tmp_path: Path, box: ClipBox, 
         assert away.code == "clip.handed_over" and "档案室 3 号柜" in away.reason and "第1号盘" in away.reason
 
 
+@pytest.mark.long
 def test_a_box_that_is_away_is_asked_when_it_is_back(tmp_path: Path, box: ClipBox, broker: Broker) -> None:
     with FetchingBoard(tmp_path / "board", broker) as board:
         with PushingBox(box, broker.port, board.authority):
