@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,16 +40,12 @@ class PicturePapers:
         """Write picture, papers and signature into a folder; return the picture. Raises OSError, DriveError."""
         zone = self._catalog.zone
         file = folder / f"{camera_id}_{picture.at.astimezone(zone):%Y%m%d_%H%M%S}.jpg"
-        file.write_bytes(picture.jpeg)
+        digest, size = clip_file.write_hashed(iter([picture.jpeg]), file)
         camera = self._catalog.cameras.get(camera_id)
         body = {
             "format": manifest.MANIFEST_FORMAT,
             "kind": PICTURE_KIND,
-            "picture": {
-                "file": file.name,
-                "bytes": len(picture.jpeg),
-                "sha256": hashlib.sha256(picture.jpeg).hexdigest(),
-            },
+            "picture": {"file": file.name, "bytes": size, "sha256": digest},
             "request_id": asked.request_id,
             "class_id": asked.class_id,
             "camera_id": camera_id,
