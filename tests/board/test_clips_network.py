@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -77,14 +78,17 @@ def test_a_box_that_cannot_be_reached_sends_its_video(tmp_path: Path) -> None:
         site.start_module(site.box, "open-port", "http.server", "8000", "--bind", BOX)
         eventually(lambda: site.reaches(site.box, BOX, 8000), 20)
         assert not site.reaches(site.bureau, BOX, 8000), "the router lets strangers in: this proves nothing"
-        given = ("clip", CLASS_ID, "--on", str(DAY), "--from", "09:00:01", "--to", "09:00:07", "--box", "site-1/box-1")
-        own = (sys.executable, "-m", "board", *given, "--out", str(tmp_path / "got"), "--json", "--config", str(config))
-        done = site.run(site.bureau, *own, check=False)
+
+        def ask(begin: str, end: str) -> subprocess.CompletedProcess[str]:
+            given = ("clip", CLASS_ID, "--on", str(DAY), "--from", begin, "--to", end, "--box", "site-1/box-1")
+            own = (*given, "--out", str(tmp_path / "got"), "--json", "--config", str(config))
+            return site.run(site.bureau, sys.executable, "-m", "board", *own, check=False)
+
+        done = ask("09:00:01", "09:00:07")
         assert done.returncode == 0, done.stderr
         (line,) = done.stdout.splitlines()
         assert json.loads(line)["checks"]["sources"] == {"found": 2} and Path(json.loads(line)["path"]).exists()
-        # what there is no video of ends with a reason
-        none = site.run(site.bureau, *own[:3], *own[3:7], "11:00", "--to", "11:01", *own[10:], check=False)
+        none = ask("11:00", "11:01")
         assert none.returncode == 1 and "没有" in none.stderr, none.stderr
 
 

@@ -17,9 +17,9 @@ from tests.support.paths import ROOT
 BUREAU, OUTSIDE, INSIDE, BOX = "10.89.0.1", "10.89.0.2", "10.88.0.1", "10.88.0.2"
 _HIDE = (
     "add table ip hide; add chain ip hide out { type nat hook postrouting priority srcnat; };"
-    "add rule ip hide out oifname up masquerade;"
+    "add rule ip hide out oifname wan masquerade;"
     "add chain ip hide pass { type filter hook forward priority filter; policy drop; };"
-    "add rule ip hide pass iifname down accept;"
+    "add rule ip hide pass iifname lan0 accept;"
     "add rule ip hide pass ct state established,related accept"
 )
 
@@ -38,8 +38,8 @@ class SiteBehindNat:
                 ip("netns", "add", name)
                 self._stack.callback(ip, "netns", "del", name)
                 ip("-n", name, "link", "set", "lo", "up")
-            self._plug(self.bureau, "to-site", f"{BUREAU}/24", "up", f"{OUTSIDE}/24")
-            self._plug(self.box, "lan", f"{BOX}/24", "down", f"{INSIDE}/24")
+            self._plug(self.bureau, "to-site", f"{BUREAU}/24", "wan", f"{OUTSIDE}/24")
+            self._plug(self.box, "lan", f"{BOX}/24", "lan0", f"{INSIDE}/24")
             ip("-n", self.box, "route", "add", "default", "via", INSIDE)
             ip(
                 "-n", self.bureau, "route", "add", "10.88.0.0/24", "via", OUTSIDE
@@ -62,7 +62,7 @@ class SiteBehindNat:
 
     def narrow(self, mbit: int, delay_ms: int) -> None:
         """Make the line to the bureau so narrow, both ways, and so long."""
-        for name, device in ((self.router, "up"), (self.bureau, "to-site")):
+        for name, device in ((self.router, "wan"), (self.bureau, "to-site")):
             shape = ["tc", "qdisc", "add", "dev", device]
             delay = f"{delay_ms}ms"
             self.run(name, *shape, "root", "handle", "1:", "netem", "delay", delay, "limit", "10000")
