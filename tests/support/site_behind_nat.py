@@ -60,14 +60,11 @@ class SiteBehindNat:
             ip("-n", name, "addr", "add", own, "dev", device)
             ip("-n", name, "link", "set", device, "up")
 
-    def narrow(self, mbit: int, delay_ms: int) -> None:
-        """Make the line to the bureau so narrow, both ways, and so long."""
+    def narrow(self, mbit: int) -> None:
+        """Make the line to the bureau so narrow, both ways."""
         for name, device in ((self.router, "wan"), (self.bureau, "to-site")):
-            shape = ["tc", "qdisc", "add", "dev", device]
-            delay = f"{delay_ms}ms"
-            self.run(name, *shape, "root", "handle", "1:", "netem", "delay", delay, "limit", "10000")
-            rate = ["tbf", "rate", f"{mbit}mbit", "burst", "32kbit", "latency", "200ms"]
-            self.run(name, *shape, "parent", "1:", "handle", "10:", *rate)
+            shape = ["tbf", "rate", f"{mbit}mbit", "burst", "64kb", "latency", "200ms"]
+            self.run(name, "tc", "qdisc", "add", "dev", device, "root", *shape)
 
     def run(self, namespace: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program in a namespace to its end."""
