@@ -92,6 +92,7 @@ def test_a_box_that_cannot_be_reached_sends_its_video(tmp_path: Path) -> None:
         assert none.returncode == 1 and "没有" in none.stderr, none.stderr
 
 
+@pytest.mark.timeout(900)
 def test_ten_minutes_are_on_the_screen_within_twenty_seconds(tmp_path: Path) -> None:
     """A clip of 4 Mbit/s over a line of 20 Mbit/s: 300 MB, watched while they come."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -121,7 +122,8 @@ def test_ten_minutes_are_on_the_screen_within_twenty_seconds(tmp_path: Path) -> 
             page.click("main tbody a")
             page.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 0.2", timeout=60_000)
             shown = time.monotonic() - begun
-            page.wait_for_function("() => !document.getElementById('state').dataset.open", timeout=240_000)
+            print(f"\nfirst pictures after {shown:.1f} s")
+            page.wait_for_function("() => !document.getElementById('state').dataset.open", timeout=500_000)
             whole = time.monotonic() - begun
             assert page.locator("#papers a").count() == 3
             browser.close()
