@@ -61,7 +61,13 @@ def serving_board(
 ) -> Iterator[ServedBoard]:
     """Serve the board's pages on the loopback; with the store's own clock unless another is given."""
     options = BoardWebOptions(
-        folder, host="127.0.0.1", port=0, tls=tls, county="wenshui", bureau="文水县人社局", fetch=fetch
+        folder,
+        host="127.0.0.1",
+        port=0,
+        tls=tls,
+        county="wenshui",
+        bureau="文水县人社局",
+        fetch=fetch or FetchOptions(),
     )
     server = BoardServer(store.database, clock or store.clock, options)
     with closing(server), running(server):
