@@ -16,6 +16,9 @@ from agent.core.errors import SiteAgentError
 from agent.core.statement_rule import HOLE_AFTER_S
 from agent.core.witness_text import parse_witness_text
 from board.approvals.sender import ApprovalSender
+from board.clips.asking import ask_boxes
+from board.clips.keeping import ClipKeeper
+from board.clips.options import FetchOptions
 from board.errors import StoreError
 from board.ingest.alarm_rows import make_fault_alarm
 from board.ingest.judge import SILENT_S
@@ -106,7 +109,13 @@ class Duties:
     """The loop of the leading worker; the other workers run it too and wait for the lead."""
 
     def __init__(
-        self, database: Database, clock: Clock, worker: IngestWorker, signer: Signer | None, keep_days: int
+        self,
+        database: Database,
+        clock: Clock,
+        worker: IngestWorker,
+        signer: Signer | None,
+        keep_days: int,
+        fetch: FetchOptions | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -115,6 +124,8 @@ class Duties:
         self._keep_days = keep_days
         self._holes = HoleWatch(database, clock)
         self._approvals = ApprovalSender(database, clock, worker)
+        self._fetch = fetch
+        self._keeper = ClipKeeper(database, clock, fetch) if fetch else None
         self._queued: set[int] = set()
         self._due: dict[str, float] = {}
         # for other threads, which must not call `try_lead`: it uses one connection
@@ -140,12 +151,25 @@ class Duties:
         if connected is not None and self._is_due("holes", HOLES_EVERY_S):
             for box, asked in self._holes.look(connected):
                 self._worker.publish(Publication(f"{ROOT}/{box}/request/statements", _encode(asked), retain=False))
+        self._see_to_clips(connected=connected is not None)
         if self._signer is not None:
             self._signer.sign_due()
             self._publish(self._signer)
         self._approvals.send_due()
         if self._is_due("thin", THIN_EVERY_S):
             thin_heartbeats(self._database, self._clock.now(), self._keep_days)
+            if self._keeper:
+                self._keeper.let_go()
+
+    def _see_to_clips(self, *, connected: bool) -> None:
+        """Judge what boxes have sent, and ask them for what was ordered."""
+        if self._keeper is None or self._fetch is None:
+            return
+        self._keeper.judge_arrived()
+        self._keeper.end_expired()
+        if connected:
+            for topic, payload in ask_boxes(self._database, self._clock, self._fetch):
+                self._worker.publish(Publication(topic, payload, retain=False))
 
     def _lead(self) -> bool:
         try:

@@ -43,7 +43,9 @@ class BoardService:
         witness_key = self._signer.prepare() if self._signer else ""
         writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
-        self._duties = Duties(self.database, clock, self.worker, self._signer, settings.retention.heartbeats_days)
+        fetch = settings.make_fetch_options() if settings.pages.enabled else None
+        days = settings.retention.heartbeats_days
+        self._duties = Duties(self.database, clock, self.worker, self._signer, days, fetch)
         notify = settings.make_notify_options()
         sender, duties = AppriseSender(notify.urls), self._duties
         self._notifier = Notifier(self.database, clock, sender, notify, lambda: duties.leading)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,6 +22,7 @@ from agent.mqtt.options import BrokerOptions
 from agent.program.setting_faults import BOARD_PREFIX
 from agent.program.setting_values import Host, Id, Place, Zone
 from agent.program.settings_source import load_settings
+from board.clips.options import FetchOptions
 from board.ingest.options import IngestOptions
 from board.notify.options import NotifyOptions, check_clock_time, split_addresses
 from board.web.options import BoardWebOptions
@@ -86,6 +88,18 @@ class RetentionSection(BoardSection):
     heartbeats_days: Annotated[int, Field(ge=7)] = 1830
 
 
+class ClipsSection(BoardSection):
+    """Video and pictures that boxes push here.
+
+    `address` is the pages' as boxes reach them, such as `https://board.example.org:8443`; empty: the first of `pages.names`,
+    else this machine's name.
+    """
+
+    address: Annotated[str, Field(pattern=r"^(https://[^\s/?#@]+)?$")] = ""
+    keep_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    most_mbytes: Annotated[int, Field(ge=10, le=100_000)] = 4000
+
+
 class PagesSection(BoardSection):
     """The pages: where they listen, and their certificate.
 
@@ -139,6 +153,7 @@ class BoardSettings(BaseSettings):
     enrolment: EnrolmentSection = EnrolmentSection()
     retention: RetentionSection = RetentionSection()
     pages: PagesSection = PagesSection()
+    clips: ClipsSection = ClipsSection()
     notify: NotifySection = NotifySection()
 
     @property
@@ -196,6 +211,20 @@ class BoardSettings(BaseSettings):
             county=self.county,
             bureau=self.witness.name,
             signing_key_file=self.signing_key_file,
+            zone=self.zone,
+            fetch=self.make_fetch_options(),
+        )
+
+    def make_fetch_options(self) -> FetchOptions:
+        """Return the options of clips that boxes push."""
+        given = self.clips
+        name = self.pages.names[0] if self.pages.names else socket.gethostname()
+        host = f"[{name}]" if ":" in name else name
+        return FetchOptions(
+            folder=self.state_dir / "clips",
+            address=given.address or f"https://{host}:{self.pages.port}",
+            keep_days=given.keep_days,
+            most_bytes=given.most_mbytes * 1_000_000,
             zone=self.zone,
         )
 

@@ -7,14 +7,15 @@ import logging
 import threading
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
 from agent import i18n
 from agent.bureau import validation
-from agent.bureau.model_lists import ListKeeper, take_model_list
+from agent.bureau.handlers import BureauHandlers, RequestReplies
+from agent.bureau.model_lists import take_model_list
 from agent.bureau.options import BureauOptions
 from agent.bureau.witness_inbox import accept_witness
 from agent.catalog import Catalog
@@ -28,7 +29,6 @@ from agent.drive import keys
 from agent.mqtt.connection import ReceivedMessage
 
 log = logging.getLogger(__name__)
-Handler = Callable[[Mapping[str, object]], Mapping[str, object]]
 _MOST_REQUESTS = 8
 _LARGEST_ANSWER = 512 * 1024
 _PACKET_HEAD = 64
@@ -46,28 +46,13 @@ class RequestAnswer:
 
 
 class Dispatcher:
-    """Dispatches messages of the bureau.
+    """Dispatches messages of the bureau to `handlers`. Requests that do not take long run in its own thread."""
 
-    `accept_class` checks a class's body and returns the one to store; it changes nothing. `requests` maps a request's name to
-    its handler; a handler runs in the dispatcher's own thread, raises the project's errors and returns plain JSON.
-    """
-
-    def __init__(
-        self,
-        catalog: Catalog,
-        clock: Clock,
-        options: BureauOptions,
-        *,
-        requests: Mapping[str, Handler],
-        accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
-        keep_models: ListKeeper,
-    ) -> None:
+    def __init__(self, catalog: Catalog, clock: Clock, options: BureauOptions, handlers: BureauHandlers) -> None:
         self._catalog = catalog
         self._clock = clock
         self._options = options
-        self._requests = requests
-        self._accept_class = accept_class
-        self._keep_models = keep_models
+        self._handlers = handlers
         self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._told: deque[float] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bureau-request")
@@ -90,7 +75,7 @@ class Dispatcher:
                 self._take_witness(name, message)
             elif kind == "models":
                 _check_size(message, self._options.max_class_bytes)
-                take_model_list(message.payload, self._keep_models)
+                take_model_list(message.payload, self._handlers.keep_models)
             elif kind == "request":
                 self._take_request(name, message)
         except SiteAgentError as error:
@@ -112,7 +97,7 @@ class Dispatcher:
 
     def _accepted(self, class_id: str, body: Mapping[str, object]) -> Mapping[str, object]:
         try:
-            return self._accept_class(body)
+            return self._handlers.accept_class(body)
         except SiteAgentError:
             raise
         except Exception as error:  # no message may end the process: a retained one would come again after each restart
@@ -150,8 +135,8 @@ class Dispatcher:
         _check_size(message, self._options.max_request_bytes)
         if message.retained:  # it would be answered anew on every connection
             raise BureauError("bureau.retained_request")
-        if name not in self._requests:
-            known = ", ".join(sorted(self._requests))
+        if not self._is_known(name):
+            known = ", ".join(sorted({*self._handlers.requests, *self._handlers.long_requests}))
             raise BureauError("bureau.unknown_request", name=validation.shorten_for_log(name), known=known)
         self._answer_topic(message, name)
         incoming = unwrap(message.payload or b"{}")
@@ -162,14 +147,11 @@ class Dispatcher:
 
     def _work(self, name: str, incoming: IncomingEnvelope, message: ReceivedMessage) -> None:
         try:
-            result = self._requests[name](incoming.body)
-            done: SuccessAnswer = {
-                "request": name,
-                "request_id": incoming.event_id,
-                "ok": True,
-                "result": dict(result),
-            }
-            self._answer(message, name, done)
+            long = self._handlers.long_requests.get(name)
+            replies = self._replies(name, incoming, message)
+            result = long(incoming.body, replies) if long else self._handlers.requests[name](incoming.body)
+            if result is not None:
+                self._answer(message, name, _build_success(name, incoming.event_id, result))
         except SiteAgentError as error:
             self._answer(message, name, _build_failure(name, incoming.event_id, error))
         except Exception:  # no request may end the process; the log has the traceback
@@ -178,6 +160,16 @@ class Dispatcher:
             self._answer(message, name, failure)
         finally:
             self._places.release()
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._handlers.requests or name in self._handlers.long_requests
+
+    def _replies(self, name: str, incoming: IncomingEnvelope, message: ReceivedMessage) -> RequestReplies:
+        return RequestReplies(
+            incoming.event_id,
+            lambda result: self._answer(message, name, _build_success(name, incoming.event_id, result)),
+            lambda error: self._answer(message, name, _build_failure(name, incoming.event_id, error)),
+        )
 
     def _answer(self, message: ReceivedMessage, name: str, data: SuccessAnswer | FailureAnswer) -> None:
         payload = self._wrap("response", f"request/{name}", data)
@@ -232,11 +224,20 @@ class Dispatcher:
         self._catalog.outbox.put("error", "error", data, now, expires_at=now + _ERROR_KEPT)
 
     def _answer_refusal(self, name: str, message: ReceivedMessage, error: SiteAgentError) -> None:
-        known = name if name in self._requests else "unknown"
+        known = name if self._is_known(name) else "unknown"
         try:
-            self._answer(message, known, _build_failure(known, None, error))
+            self._answer(message, known, _build_failure(known, self._find_request_id(message), error))
         except BureauError:
             return  # there is no topic to answer on; the error event reports it
+
+    def _find_request_id(self, message: ReceivedMessage) -> str | None:
+        """Return the ID of a request that is refused, as far as it can be read."""
+        if len(message.payload) > self._options.max_request_bytes:
+            return None
+        try:
+            return unwrap(message.payload).event_id
+        except BureauError:
+            return None
 
     def _may_tell(self) -> bool:
         """Allow at most `errors_per_hour` log lines and error events: a flood must not fill the outbox."""
@@ -263,6 +264,10 @@ class Dispatcher:
 def _check_size(message: ReceivedMessage, most: int) -> None:
     if len(message.payload) > most:
         raise BureauError("bureau.too_long", size=len(message.payload), most=most)
+
+
+def _build_success(name: str, request_id: str | None, result: Mapping[str, object]) -> SuccessAnswer:
+    return {"request": name, "request_id": request_id, "ok": True, "result": dict(result)}
 
 
 def _build_failure(name: str, request_id: str | None, error: SiteAgentError) -> FailureAnswer:

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,8 +14,8 @@ from typing import Literal
 
 from agent import i18n
 from agent.bureau.diagnose import diagnose_refusal
-from agent.bureau.dispatcher import Dispatcher, Handler
-from agent.bureau.model_lists import ListKeeper
+from agent.bureau.dispatcher import Dispatcher
+from agent.bureau.handlers import BureauHandlers
 from agent.bureau.options import BureauOptions
 from agent.bureau.outbox_sender import OutboxSender
 from agent.bureau.own_state import StateTopic
@@ -52,8 +52,7 @@ class _Stopped(Exception):
 class BureauLink:
     """The worker of the link; see docs/reference/mqtt.md.
 
-    `classes` and `accept_class` come from the attendance stage (the second checks a body and returns what to store),
-    `requests` maps names to handlers. Raises SettingsError for names or certificate files that cannot be used.
+    `classes` come from the attendance stage. Raises SettingsError for unusable names or certificate files.
     """
 
     def __init__(
@@ -65,9 +64,7 @@ class BureauLink:
         boot_id: str,
         version: str,
         classes: Callable[[], list[TrainingClass]],
-        accept_class: Callable[[Mapping[str, object]], Mapping[str, object]],
-        keep_models: ListKeeper,
-        requests: Mapping[str, Handler],
+        handlers: BureauHandlers,
     ) -> None:
         options.check()
         self._catalog = catalog
@@ -79,9 +76,7 @@ class BureauLink:
         self._warnings = LinkWarnings(catalog)
         self._known = BrokerKnowledge(catalog, clock, options)
         self._mirror = RetainedReconciler(catalog, clock, options, classes)
-        self._dispatcher = Dispatcher(
-            catalog, clock, options, requests=requests, accept_class=accept_class, keep_models=keep_models
-        )
+        self._dispatcher = Dispatcher(catalog, clock, options, handlers)
         self._status = LinkStatus(False, clock.now(), None)
         self._since = clock.now()
         self._reborn = 0.0

@@ -12,12 +12,10 @@ from agent.contract.requests import Invalid, ModelListBody, validate
 from agent.core.errors import BureauError
 
 log = logging.getLogger(__name__)
-ListKeeper = Callable[[str, str], int | None]
-"""Takes a list and its signature; returns how many models it holds, None where it is known. Raises SettingsError."""
 
 
-def take_model_list(payload: bytes, keep: ListKeeper) -> None:
-    """Take a message on `models`. Raises BureauError, SettingsError."""
+def take_model_list(payload: bytes, keep: Callable[[str, str], int | None]) -> None:
+    """Take a message on `models`; `keep` is that of BureauHandlers. Raises BureauError, SettingsError."""
     if not payload:  # the bureau removed its retained message; the list that is kept stays
         return
     try:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from agent.contract.clips import ClipResult, PictureResult
 from agent.contract.health import ExaminationBody
 from agent.contract.statements import PositionBody, StatementsResult
 from agent.contract.values import (
@@ -119,6 +120,20 @@ class StatementsAnswer(_Answer):
 
     ok: Literal[True]
     result: StatementsResult
+
+
+class ClipAnswer(_Answer):
+    """An answer to the request `clip`; with an upload several come."""
+
+    ok: Literal[True]
+    result: ClipResult
+
+
+class PictureAnswer(_Answer):
+    """An answer to the request `picture`; several come."""
+
+    ok: Literal[True]
+    result: PictureResult
 
 
 class FailureAnswer(_Answer):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from agent.contract.values import Href, Id, JsonObject, Number, Sha256, TimeText, Whole
+
+UPLOAD_NAMESPACE = "site-agent-upload"
+"""Of the signature with which a box opens a one-time address: no other signature of the box can be taken for it."""
+
+
+UPLOAD_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,119}\.(mp4|jpg|json|json\.sig)$"
 
 
 class SpanBody(TypedDict):
@@ -80,3 +86,51 @@ class DrawBody(TypedDict):
     counter: Whole | None
     moments: list[MomentBody]
     href: Href
+
+
+class UploadFileBody(TypedDict):
+    """A file that the box pushes."""
+
+    name: Annotated[str, Field(pattern=UPLOAD_NAME)]
+    bytes: Whole
+    sha256: Sha256
+
+
+class UploadBody(TypedDict):
+    """How far an upload is; answers with it come until the state is `done`, or one says why it failed."""
+
+    state: Annotated[
+        Literal["queued", "cutting", "uploading", "done"], Field(description="done: the board has taken every file")
+    ]
+    progress: Annotated[float, Field(ge=0, le=1)]
+    files: Annotated[list[UploadFileBody], Field(description="All of them, from `uploading` on")]
+    key: Annotated[str, Field(description="The box's OpenSSH public key, which opens the address and signs the papers")]
+
+
+class AnsweredSpan(SpanBody):
+    """Video that there is of a camera."""
+
+    camera_id: Id
+    gaps: list[JsonObject]
+
+
+class ClipResult(TypedDict):
+    """What there is of a class and a time; with an `upload` in the request the files are pushed."""
+
+    command: Annotated[str, Field(description="What cuts the same on the box")]
+    clips: list[AnsweredSpan]
+    upload: NotRequired[UploadBody]
+
+
+class AnsweredPicture(TypedDict):
+    """A camera's newest picture."""
+
+    camera_id: Id
+    at: TimeText
+
+
+class PictureResult(TypedDict):
+    """The pictures that are pushed."""
+
+    pictures: list[AnsweredPicture]
+    upload: UploadBody

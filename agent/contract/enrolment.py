@@ -16,7 +16,8 @@ _PORT = Field(ge=1, le=65535)
 class Enrolment(BaseModel):
     """One box's enrolment; it holds a password, so the file is for its owner's eyes (mode 0600).
 
-    `ca` and `models` are the content of files, `models_signature` that of the list's `.sig`; empty where there is none.
+    `ca`, `upload_ca` and `models` are the content of files, `models_signature` that of the list's `.sig`; empty where there is
+    none. `ca` is the broker's authority, `upload_ca` that of the board, to which clips are pushed.
     """
 
     model_config = ConfigDict(frozen=True)  # further keys may come with later versions
@@ -30,6 +31,7 @@ class Enrolment(BaseModel):
     port: Annotated[int, _PORT]
     tls: bool = True
     ca: Annotated[str, Field(max_length=1 << 16)] = ""
+    upload_ca: Annotated[str, Field(max_length=1 << 16)] = ""
     username: NonEmpty
     password: NonEmpty
     signing_key: str = ""

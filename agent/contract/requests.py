@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from agent.contract.statements import LogId
-from agent.contract.values import ClockTimeText, Id, RecentDateText, SessionText
+from agent.contract.values import ClockTimeText, Id, RecentDateText, SessionText, TimeText
+from agent.core.clock import parse_time
 from agent.core.statement_model import MAX_NUMBER
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def _check_time(value: str) -> str:
+    parse_time(value)
+    return value
 
 
 class IncomingEvent(BaseModel):
@@ -61,13 +67,35 @@ class GapsParameters(RequestParameters):
     class_id: Id
 
 
-class ClipParameters(RequestParameters):
-    """Parameters of the request `clip`."""
+class UploadTarget(BaseModel):
+    """A one-time address at the bureau's board; docs/reference/mqtt.md says how files are pushed there."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    url: Annotated[str, Field(pattern=r"^https://[^\s/?#@]+(/[A-Za-z0-9._~-]+)*$", max_length=300)]
+    token: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{32,128}$", description="Good for this request of this box")]
+    until: Annotated[TimeText, Field(description="Nothing is taken after it"), AfterValidator(_check_time)]
+
+
+class _FetchParameters(RequestParameters):
+    upload: Annotated[UploadTarget | None, Field(description="Where to push the files")] = None
+    who: Annotated[str, Field(max_length=120, description="Who asks: stands in the manifest and in the audit")] = ""
+    why: Annotated[str, Field(max_length=500, description="What for: stands there too")] = ""
+
+
+class ClipParameters(_FetchParameters):
+    """Parameters of the request `clip`; without `upload` the answer says what there is, and no video is sent."""
 
     class_id: Id
     date: RecentDateText
     from_: ClockTimeText = Field(alias="from")
     to: ClockTimeText
+
+
+class PictureParameters(_FetchParameters):
+    """Parameters of the request `picture`: the newest picture of a camera, or of each camera of a room or class."""
+
+    upload: UploadTarget
 
 
 _Number = Annotated[int, Field(ge=1, lt=MAX_NUMBER, strict=True)]
@@ -86,6 +114,7 @@ class StatementsParameters(BaseModel):
 PARAMETERS: Mapping[str, type[BaseModel]] = {
     "gaps": GapsParameters,
     "clip": ClipParameters,
+    "picture": PictureParameters,
     "statements": StatementsParameters,
 }
 NAMES = tuple(field.alias or name for name, field in RequestParameters.model_fields.items())

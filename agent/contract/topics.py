@@ -9,8 +9,10 @@ from agent.contract.alerts import AlertBody
 from agent.contract.attendance import AttendanceMessage
 from agent.contract.box import (
     ChainBody,
+    ClipAnswer,
     FailureAnswer,
     HeartbeatBody,
+    PictureAnswer,
     RefusalBody,
     StateBody,
     StatementsAnswer,
@@ -19,7 +21,13 @@ from agent.contract.box import (
 from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
-from agent.contract.requests import ModelListBody, RequestParameters, StatementsParameters
+from agent.contract.requests import (
+    ClipParameters,
+    ModelListBody,
+    PictureParameters,
+    RequestParameters,
+    StatementsParameters,
+)
 from agent.contract.statements import (
     AgentStatement,
     DriveStatement,
@@ -147,6 +155,24 @@ TOPICS = (
         file="response-statements",
     ),
     Topic(
+        "responseClip",
+        "response/clip",
+        "Answers to the request for a clip",
+        ClipAnswer | FailureAnswer,
+        None,
+        event="response",
+        file="response-clip",
+    ),
+    Topic(
+        "responsePicture",
+        "response/picture",
+        "Answers to the request for a picture",
+        PictureAnswer | FailureAnswer,
+        None,
+        event="response",
+        file="response-picture",
+    ),
+    Topic(
         "response",
         "response/{name}",
         "The answer to a request",
@@ -189,6 +215,24 @@ TOPICS = (
         "takeStatementsRequest",
         direction="receive",
         file="request-statements",
+    ),
+    Topic(
+        "requestClip",
+        "request/clip",
+        "Ask what video there is of a class; with an upload, have it cut and pushed to the board",
+        ClipParameters,
+        "takeClipRequest",
+        direction="receive",
+        file="request-clip",
+    ),
+    Topic(
+        "requestPicture",
+        "request/picture",
+        "Have the newest picture of a camera, room or class pushed to the board",
+        PictureParameters,
+        "takePictureRequest",
+        direction="receive",
+        file="request-picture",
     ),
     Topic(
         "request",

@@ -198,14 +198,17 @@ class ClipService:
             after.holes.append(hole)
         return plans
 
-    def save(self, plan: ClipPlan, out: Path) -> SavedClip:
-        """Write one clip with its manifest into `out`; return the contract's clip object. Raises InputError, MediaError."""
+    def save(self, plan: ClipPlan, out: Path, check: Callable[[], None] = lambda: None) -> SavedClip:
+        """Write one clip with its manifest into `out`; return the contract's clip object.
+
+        `check` is called again and again meanwhile and may end it by raising. Raises InputError, MediaError.
+        """
         out = clip_file.make_clip_folder(out)
         zone, shown = self._catalog.zone, plan.span
         base = plan.name.format(start=shown.start.astimezone(zone), end=shown.end.astimezone(zone))
         final, part = clip_file.reserve_name(out, base)
         try:
-            digest, size = clip_file.write_hashed(plan.content(), part)
+            digest, size = clip_file.write_hashed(plan.content(), part, check)
             body = self.manifest(plan, final.name, digest, size)
             self.write_papers(final, body)
             durable.rename_no_replace(part, final)
@@ -214,15 +217,8 @@ class ClipService:
         finally:
             part.unlink(missing_ok=True)
         request = plan.request
-        detail = {
-            "file": final.name,
-            "sha256": digest,
-            "camera_id": plan.camera_id,
-            "why": request.why,
-            "asked": body["asked"],
-            "film": self.film(plan),
-            "draw": request.draw,
-        }
+        told = {"file": final.name, "sha256": digest, "camera_id": plan.camera_id, "why": request.why}
+        detail = {**told, "asked": body["asked"], "film": self.film(plan), "draw": request.draw}
         self._catalog.audit.add(self._clock.now(), request.who, "clip", request.cls.class_id, detail)
         return {
             "path": str(final),

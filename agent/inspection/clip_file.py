@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -59,7 +59,7 @@ def make_write_error(path: Path, error: OSError) -> InputError:
     return InputError("clip.cannot_write", path=path, detail=error.strerror or error)
 
 
-def write_hashed(blocks: Iterator[bytes], part: Path) -> tuple[str, int]:
+def write_hashed(blocks: Iterator[bytes], part: Path, check: Callable[[], None] = lambda: None) -> tuple[str, int]:
     """Write the blocks to a file; return (SHA-256, size in bytes). Raises OSError.
 
     A second thread hashes. Blocks are joined to 1 MiB first: below that, handing them over costs more than it saves.
@@ -76,6 +76,7 @@ def write_hashed(blocks: Iterator[bytes], part: Path) -> tuple[str, int]:
     try:
         with part.open("wb", buffering=0) as file:
             for data in _join_blocks(blocks):
+                check()
                 queue.put(data)
                 size += len(data)
                 rest = memoryview(data)

@@ -13,6 +13,7 @@ from pathlib import Path
 from agent import __version__, i18n
 from agent.attendance import approved
 from agent.attendance.worker import AttendanceWorker
+from agent.bureau.handlers import BureauHandlers
 from agent.bureau.heartbeat import Heartbeat
 from agent.bureau.link import BureauLink
 from agent.cameras.worker import CameraWorker
@@ -34,6 +35,7 @@ from agent.drive.monitor import DriveMonitor
 from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
 from agent.service.backup_worker import BackupWorker
+from agent.service.clip_uploads import ClipUploads
 from agent.service.disk_space import DiskSpaceMonitor
 from agent.service.drive_change import DriveChangeWorker
 from agent.service.metrics import MetricsServer
@@ -115,6 +117,8 @@ class App:
         if self._link:
             supervisor.start("bureau", self._link.run)
             supervisor.start("heartbeat", self._heartbeat.run)
+            for name, work in self._uploads.workers():
+                supervisor.start(name, work)
         else:
             supervisor.start("unreported", self._unreported)
         closer = HalfDayCloser(
@@ -213,6 +217,8 @@ class App:
         self._heartbeat = Heartbeat(
             self._catalog, self._clock, options, boot_id=boot_id, facts=lambda: {"drive": self._drives.report()}
         )
+        handlers = RequestHandlers(self._catalog, self._clock, self._book.all, self._clips)
+        self._uploads = self._make_uploads(handlers)
         return BureauLink(
             self._catalog,
             self._clock,
@@ -220,10 +226,28 @@ class App:
             boot_id=boot_id,
             version=__version__,
             classes=self._book.all,
-            keep_models=self._received.keep,
-            accept_class=lambda body: approved.accept_approval(self._catalog, body, self._clock.now()),
-            requests={
-                **RequestHandlers(self._catalog, self._clock, self._book.all, self._clips).handlers(),
-                "statements": StatementRequests(self._catalog, self._drives.healthy, options.source).answer,
-            },
+            handlers=BureauHandlers(
+                accept_class=lambda body: approved.accept_approval(self._catalog, body, self._clock.now()),
+                keep_models=self._received.keep,
+                requests={
+                    **handlers.handlers(),
+                    "statements": StatementRequests(self._catalog, self._drives.healthy, options.source).answer,
+                },
+                long_requests={"clip": self._uploads.clip, "picture": self._uploads.picture},
+            ),
+        )
+
+    def _make_uploads(self, handlers: RequestHandlers) -> ClipUploads:
+        settings = self._settings
+        return ClipUploads(
+            self._catalog,
+            self._clock,
+            wiring.build_upload_options(settings),
+            handlers=handlers,
+            clips=self._clips,
+            classes=self._book.all,
+            drives=self._drives.healthy,
+            folder=settings.state_dir / "uploads",
+            key_dir=settings.key_dir,
+            box=settings.box,
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from typing import TypeVar
 
-from agent.bureau.dispatcher import Handler
+from agent.bureau.handlers import Handler
 from agent.catalog import Catalog
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock, format_local
@@ -20,11 +20,13 @@ from agent.inspection.clip import ClipPlan, ClipRequest, ClipService
 from agent.inspection.cut import ClipSpan
 
 _FRESH_S = 600.0
+BUREAU = "bureau"
+"""Who asked, in the audit, where a request does not say so."""
 T = TypeVar("T")
 
 
 class RequestHandlers:
-    """One handler for each request name. `clips` plans without writing: the video itself stays in the box."""
+    """One handler for each request name. `clips` plans without writing; `agent.service.clip_uploads` pushes video."""
 
     def __init__(
         self, catalog: Catalog, clock: Clock, classes: Callable[[], list[TrainingClass]], clips: ClipService
@@ -35,7 +37,7 @@ class RequestHandlers:
         self._clips = clips
 
     def handlers(self) -> dict[str, Handler]:
-        return {"count": self.count, "gaps": self.gaps, "clip": self.clip}
+        return {"count": self.count, "gaps": self.gaps}
 
     def count(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return the newest look of each camera, or of one room, camera or class. `fresh` is false when a look is old."""
@@ -57,18 +59,28 @@ class RequestHandlers:
 
     def clip(self, asked: Mapping[str, object]) -> dict[str, object]:
         """Return what video exists for a class and span, and the command that cuts it. Raises BureauError, InputError."""
-        cls = self._class(asked)
-        day = _parse_field(date.fromisoformat, asked, "date")
-        bounds = [
-            datetime.combine(day, _parse_field(time.fromisoformat, asked, key), self._catalog.zone)
-            for key in ("from", "to")
-        ]
+        return self.describe_clip(asked, self.plan_clip(asked))
+
+    def plan_clip(self, asked: Mapping[str, object]) -> list[ClipPlan]:
+        """Return the files that answer a request. Raises BureauError, InputError, MediaError."""
+        begin, end = self._bounds(asked)
         camera = asked.get("camera_id")
-        request = ClipRequest(cls, ClipSpan(*bounds), "bureau", cameras=(str(camera),) if camera else ())
-        begin, end = (f"{b:%H:%M:%S}" for b in bounds)
-        only = f" --camera {camera}" if camera else ""
-        command = f"site-agent clip {cls.class_id} --on {day} --from {begin} --to {end}{only} --out DIR"
-        return {"command": command, "clips": [self._clip(plan) for plan in self._clips.plan(request)]}
+        who, why = str(asked.get("who") or BUREAU), str(asked.get("why") or "")
+        cameras = (str(camera),) if camera else ()
+        return self._clips.plan(ClipRequest(self._class(asked), ClipSpan(begin, end), who, why, cameras=cameras))
+
+    def describe_clip(self, asked: Mapping[str, object], plans: list[ClipPlan]) -> dict[str, object]:
+        """Return what the plans of a request hold, and the command that cuts them."""
+        begin, end = (f"{bound:%H:%M:%S}" for bound in self._bounds(asked))
+        only = f" --camera {asked['camera_id']}" if asked.get("camera_id") else ""
+        span = f"--on {asked['date']} --from {begin} --to {end}"
+        command = f"site-agent clip {asked['class_id']} {span}{only} --out DIR"
+        return {"command": command, "clips": [self._clip(plan) for plan in plans]}
+
+    def _bounds(self, asked: Mapping[str, object]) -> tuple[datetime, datetime]:
+        day, zone = _parse_field(date.fromisoformat, asked, "date"), self._catalog.zone
+        begin, end = (datetime.combine(day, _parse_field(time.fromisoformat, asked, x), zone) for x in ("from", "to"))
+        return begin, end
 
     def _class(self, asked: Mapping[str, object]) -> TrainingClass:
         found = find_class(self._classes(), asked.get("class_id"))

@@ -122,6 +122,9 @@ class BureauSettings(Section):
     heartbeat_s: Seconds = defaults.HEARTBEAT_S
     signing_key: Key = ""
     witness_key: Key = ""
+    upload_ca_file: Path | None = None
+    upload_mbit: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    uploads_at_once: Annotated[int, Field(ge=1, le=4)] = 2
 
 
 class RetentionSettings(Section):

@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.attendance import worker as attendance_watch
 from agent.attendance.judge import JudgementRules
 from agent.bureau import options as bureau_options
+from agent.bureau.upload import UploadOptions
 from agent.cameras import options as camera_options
 from agent.cameras.auth import Credentials
 from agent.cameras.received_list import RECEIVED_NAME, ReceivedModelList
@@ -249,6 +250,11 @@ def build_bureau_options(settings: Settings) -> bureau_options.BureauOptions:
         witness_key=own.witness_key,
         heartbeat_s=own.heartbeat_s,
     )
+
+
+def build_upload_options(settings: Settings) -> UploadOptions:
+    own = settings.bureau
+    return UploadOptions(own.upload_ca_file or own.ca_file, own.upload_mbit, own.uploads_at_once)
 
 
 def build_reserved_ids(settings: Settings) -> ReservedIds:

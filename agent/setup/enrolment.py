@@ -51,19 +51,26 @@ def apply_enrolment(given: Enrolment, settings: Settings, file: Path) -> Mapping
         "bureau.witness_key": given.witness_key,
     }
     with tempfile.TemporaryDirectory(prefix="site-agent-") as trial:
-        ca, models = Path(trial, "ca.pem"), Path(trial, "models.toml")
-        ca.write_text(given.ca, encoding="utf-8")
-        if given.ca:
-            build_tls_context(replace(wiring.build_bureau_options(settings), ca_file=ca, certificate_file=None))
-            values["bureau.ca_file"] = str(folder / "bureau-ca.pem")
+        models = Path(trial, "models.toml")
+        authorities = {
+            "ca_file": ("bureau-ca.pem", given.ca),
+            "upload_ca_file": ("bureau-upload-ca.pem", given.upload_ca),
+        }
+        for key, (name, content) in authorities.items():
+            if content:
+                Path(trial, name).write_text(content, encoding="utf-8")
+                own = wiring.build_bureau_options(settings)
+                build_tls_context(replace(own, ca_file=Path(trial, name), certificate_file=None))
+                values[f"bureau.{key}"] = str(folder / name)
         if given.models:
             models.write_text(given.models, encoding="utf-8")
             Path(f"{models}.sig").write_text(given.models_signature, encoding="utf-8")
             model_list.load_model_list(models, given.signing_key)
             values["cameras.model_list_key"] = given.signing_key
             settings_writer.copy_with_signature(models, settings.cameras.model_list)
-        if given.ca:
-            settings_writer.copy_with_signature(ca, folder / "bureau-ca.pem")
+        for name, content in authorities.values():
+            if content:
+                settings_writer.copy_with_signature(Path(trial, name), folder / name)
     settings_writer.store_password(file, "bureau.password", given.password)
     return values
 

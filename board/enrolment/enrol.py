@@ -13,6 +13,7 @@ from agent.core.clock import Clock, format_utc
 from agent.core.errors import InputError
 from agent.core.model import is_id
 from agent.core.openssh import ensure_key_file, sign_with
+from agent.website.http.certificate import ensure_certificate
 from board.enrolment.broker_files import BrokerFiles
 from board.files import write_whole
 from board.settings import BoardSettings
@@ -102,6 +103,16 @@ class EnrolmentDesk:
         found = connection.execute(query.where(boxes.c.account.is_not(None), boxes.c.revoked_at.is_(None)))
         self._files.write_access(self._settings.broker.username, [(row.account, row.name) for row in found])
 
+    def _load_own_authority(self) -> str:
+        """Return the authority of the pages' certificate, where the board makes that itself.
+
+        With a certificate of the bureau's own, boxes trust the authority that signs the broker's too.
+        """
+        pages = self._settings.make_web_options()
+        if not self._settings.pages.enabled or pages.certificate:
+            return ""
+        return _read(ensure_certificate(pages, self._clock.now())[0].with_name("page-ca.pem"))
+
     def _describe(self, name: str, account: str, password: str) -> Enrolment:
         settings, given = self._settings, self._settings.enrolment
         county, site, box = name.split("/")
@@ -118,6 +129,7 @@ class EnrolmentDesk:
             port=given.port or settings.broker.port,
             tls=settings.broker.tls,
             ca=_read(settings.broker.ca_file) if settings.broker.ca_file else "",
+            upload_ca=self._load_own_authority(),
             username=account,
             password=password,
             signing_key=signing_key,

@@ -14,6 +14,7 @@ from agent.core.statement_rule import LogFault
 from agent.core.witness_rule import read_stated_head
 from board.ingest import approvals, heads
 from board.ingest.alarm_rows import AlarmKind, describe_arrival, make_alarm, make_fault_alarm
+from board.ingest.fetch_answers import take_fetch_answer
 from board.ingest.fields import Malformed, clean, dump, read_text, read_time
 from board.ingest.memory import BoxMemory, Memories
 from board.ingest.message import FROM_BUREAU, Arrival
@@ -250,10 +251,15 @@ class BatchJudge:
         """Take in a readiness sheet."""
         UNSTATED["readiness"](self.rows, self._make_origin(memory, arrival, None, 0), data)
 
+    def take_answer(self, memory: BoxMemory, arrival: Arrival, data: Mapping[str, object]) -> None:
+        """Take in an answer to an order of a clip or a picture."""
+        take_fetch_answer(self.connection, memory.box_id, data, arrival.at)
+
 
 _UNSTATED = {
     "heartbeat": BatchJudge.take_heartbeat,
     "state": BatchJudge.take_state,
     "statements": BatchJudge.take_newest,
     "readiness": BatchJudge.take_readiness,
+    "response": BatchJudge.take_answer,
 }

@@ -17,6 +17,8 @@ FROM_BUREAU = frozenset({"classes", "witness"})
 """First level of topics on which the bureau speaks and the board listens to itself, or to another program of the bureau."""
 _IGNORED = frozenset({"request", "response"})
 _ANSWER = "response/statements"
+FETCH_ANSWERS = frozenset({"response/clip", "response/picture"})
+"""Answers to orders of clips and pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def parse_arrivals(topic: str, payload: bytes, *, retained: bool, again: bool, a
         found = list_answered_events(_parse_event(payload))
         return [Arrival(box, str(e["subject"])[:200], _encode(e), e, s, False, again, at) for e, s in found]
     kind = address.partition("/")[0]
-    if kind in _IGNORED or len(address) > 200:
+    if (kind in _IGNORED and address not in FETCH_ANSWERS) or len(address) > 200:
         return []
     event = _parse_event(payload)
     if event is not None and kind not in FROM_BUREAU and not str(event.get("type")).startswith(_TYPE):

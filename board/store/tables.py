@@ -14,6 +14,7 @@ from board.store.approval_tables import (
     model_list_deliveries,
     model_lists,
 )
+from board.store.clip_tables import clip_files, clips
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
 from board.store.figure_tables import (
@@ -44,6 +45,8 @@ __all__ = [
     "class_deliveries",
     "class_drafts",
     "classes",
+    "clip_files",
+    "clips",
     "countersignatures",
     "deliveries",
     "facts",

@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.website.http.options import HttpOptions
+from board.clips.options import FetchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,4 @@ class BoardWebOptions(HttpOptions):
     bureau: str = ""
     signing_key_file: Path = Path("bureau_ed25519")
     zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)
+    fetch: FetchOptions = field(default=FetchOptions(), kw_only=True)

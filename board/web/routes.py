@@ -7,9 +7,19 @@ from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, CLERK, STAFF
-from board.web.pages import alarm_pages, alert_pages, approval_pages, box_pages, class_pages, model_pages, overview_page
+from board.web.pages import (
+    alarm_pages,
+    alert_pages,
+    approval_pages,
+    box_pages,
+    class_pages,
+    clip_pages,
+    model_pages,
+    overview_page,
+)
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
+from board.web.uploads import list_upload_routes
 
 
 def build_board_application(site: BoardSite) -> ASGIApp:
@@ -38,6 +48,12 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("POST", "/models", model_pages.take_models, (CLERK,)),
             ("POST", "/models/issue", model_pages.issue_models, (CLERK,)),
             ("GET", "/wall", overview_page.show_wall, ()),
+            ("GET", "/clips", clip_pages.show_clips, STAFF),
+            ("POST", "/clips", clip_pages.ask_for_clip, ACTORS),
+            ("POST", "/clips/picture", clip_pages.ask_for_picture, ACTORS),
+            ("GET", "/clips/{clip_id}", clip_pages.show_clip, STAFF),
+            ("POST", "/clips/{clip_id}/keep", clip_pages.keep_clip, ACTORS),
+            ("GET", "/clips/{clip_id}/files/{name}", clip_pages.send_file, STAFF),
         ],
-        more=[Route("/events", make_events_endpoint(site), methods=["GET"])],
+        more=[Route("/events", make_events_endpoint(site), methods=["GET"]), *list_upload_routes(site)],
     )

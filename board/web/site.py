@@ -13,6 +13,7 @@ from agent.core.account_model import SignedInUser
 from agent.core.clock import Clock, parse_time
 from agent.website import cookies
 from agent.website.http.form_input import Form
+from agent.website.http.ranges import ActiveTransfers
 from agent.website.site import Website
 from agent.website.templating import build_environment, choose_word
 from agent.website.visit import Visit
@@ -35,8 +36,8 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STYLES = ("alerts.css", "classes.css", "overview.css", "wall.css")
-_STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("overview.js", "wall.js"), "text/javascript")
+_STYLES = ("alerts.css", "classes.css", "clips.css", "overview.css", "wall.css")
+_STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("clips.js", "overview.js", "wall.js"), "text/javascript")
 
 
 class BoardSite(Website["BoardVisit"]):
@@ -53,6 +54,7 @@ class BoardSite(Website["BoardVisit"]):
         super().__init__(options, clock, options.zone, ROLES, (self.people, BoardOrigins(database), audit))
         self.database = database
         self.plans = DayPlans(self.zone)
+        self.sending = ActiveTransfers()
         self.changes = ChangeFeed(
             lambda: read_change_mark(database, clock.now(), self.zone),
             lambda given: self.people.list_living(given, clock.now()),

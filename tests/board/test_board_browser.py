@@ -12,8 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from benchmarks.support.reporting_box import ZONE, ReportingBox
+from board.clips.orders import order_clip, order_picture
+from board.store.tables import clips
 from tests.support.board_store import BoardStore
 from tests.support.board_web import serving_board
 
@@ -30,9 +33,12 @@ PAGES = {
     "overview": "/", "classes": "/classes", "class": "/classes/C-1", "half": f"/classes/C-1/{DAY}/am", "alerts": "/alerts",
     "history": "/alerts/history", "alarms": "/alarms", "alarm": "/alarms/1", "boxes": "/boxes", "box": "/boxes/site1/box1",
     "away": "/boxes/site5/box1", "accounts": "/accounts", "audit": "/audit", "password": "/password", "nowhere": "/nowhere",
-    "wall": "/wall",
+    "wall": "/wall", "clips": "/clips", "clip": "/clips/c1", "no-clip": "/clips/c2",
 }  # fmt: skip
-MENUS = {"zh": ["当前班级", "班级", "告警", "终端", "审计"], "en": ["Now", "Classes", "Alerts", "Boxes", "Audit"]}
+MENUS = {
+    "zh": ["当前班级", "班级", "告警", "视频", "终端", "审计"],
+    "en": ["Now", "Classes", "Alerts", "Video", "Boxes", "Audit"],
+}
 PLACES = (
     ("电工", "文水县职业技术培训学校", "凤城镇南街 12 号培训楼三层"),
     ("养老护理员（初级）", "吕梁市晋西文化与职业技能培训中心有限公司文水分校", "刘胡兰镇"),
@@ -62,6 +68,23 @@ def fill(store: BoardStore) -> None:
         elif number == 2:
             store.hear(box.alert("b1", kind="drive.wrong"), (f"{box.prefix}/heartbeat", b"{"))
     store.clock.time = NINE + timedelta(minutes=1)
+    order_video(store)
+
+
+def order_video(store: BoardStore) -> None:
+    """Order a clip that is on its way and a picture that there is none of."""
+    now, box = store.clock.now(), "wenshui/site1/box1"
+    who = {"box": box, "by": "the-clerk@127.0.0.1", "purpose": "2026 年 11 月抽查", "now": now}
+    made = [
+        order_clip(store.database, class_id="C-1", start=now - timedelta(minutes=20), end=now, camera="cam1", **who),
+        order_picture(store.database, camera="cam1", class_id="C-1", **who),
+    ]
+    ended = {"state": "refused", "code": "clip.handed_over", "reason": "硬盘“第 1 号盘”已移交档案室 3 号柜"}
+    for number, (order, changes) in enumerate(
+        zip(made, ({"state": "uploading", "progress": 0.4}, ended), strict=True), 1
+    ):
+        with store.database.write() as connection:
+            connection.execute(update(clips).where(clips.c.id == order).values(id=f"c{number}", **changes))
 
 
 def go_wrong(store: BoardStore, box: ReportingBox) -> None:
@@ -98,7 +121,7 @@ def list_faults(page: sync_api.Page, name: str, language: str) -> list[str]:
     faults = [f"{wide} px too wide"] if wide > 0 else []
     faults += [] if page.locator("h1").count() == 1 else ["not one h1"]
     menu = [line.split("\n")[0] for line in page.locator("header nav > a").all_inner_texts()]
-    menu = [word.rstrip("0123456789 ") for word in menu[:5]]
+    menu = [word.rstrip("0123456789 ") for word in menu[:6]]
     if name != "wall" and menu != MENUS[language]:
         faults.append(f"menu {menu}")
     faults += [

@@ -134,6 +134,9 @@ def test_setup_needs_nothing_else_for_the_bureau(tmp_path: Path, monkeypatch: py
         assert bureau.password.get_secret_value() == given.password and given.password not in config.read_text()
         assert bureau.signing_key == settings.cameras.model_list_key == given.signing_key
         assert bureau.witness_key == given.witness_key != given.signing_key
+        # the board's own authority, for the clips that the box pushes there
+        assert bureau.upload_ca_file and "BEGIN CERTIFICATE" in given.upload_ca
+        assert bureau.upload_ca_file.read_text(encoding="utf-8") == given.upload_ca
         assert settings.cameras.model_list.read_text("utf-8") == given.models
         assert "NTP=ntp.example.org" in (tmp_path / "systemd/timesyncd.conf.d/site-agent.conf").read_text()
 

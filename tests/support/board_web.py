@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.core.account_model import SignedInUser
 from agent.core.clock import Clock
 from agent.website.auth.access import generate_password
+from board.clips.options import FetchOptions
 from board.web.options import BoardWebOptions
 from board.web.server import BoardServer
 from tests.support.board_store import BoardStore
@@ -51,10 +52,23 @@ class ServedBoard:
 
 @contextmanager
 def serving_board(
-    store: BoardStore, folder: Path, *, clock: Clock | None = None, tls: bool = True
+    store: BoardStore,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    tls: bool = True,
+    fetch: FetchOptions | None = None,
 ) -> Iterator[ServedBoard]:
     """Serve the board's pages on the loopback; with the store's own clock unless another is given."""
-    options = BoardWebOptions(folder, host="127.0.0.1", port=0, tls=tls, county="wenshui", bureau="文水县人社局")
+    options = BoardWebOptions(
+        folder,
+        host="127.0.0.1",
+        port=0,
+        tls=tls,
+        county="wenshui",
+        bureau="文水县人社局",
+        fetch=fetch or FetchOptions(),
+    )
     server = BoardServer(store.database, clock or store.clock, options)
     with closing(server), running(server):
         yield ServedBoard(store, server)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from agent.bureau import BureauLink, BureauOptions
+from agent.bureau.handlers import BureauHandlers
 from agent.catalog import Catalog
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Verdict
@@ -72,9 +73,7 @@ class BureauBox:
             boot_id=boot_id,
             version="0.1.0",
             classes=classes,
-            accept_class=accept_class,
-            keep_models=keep_models,
-            requests=requests or {},
+            handlers=BureauHandlers(accept_class, keep_models, requests or {}),
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.link.run, args=(self._stop,))

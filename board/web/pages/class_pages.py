@@ -21,6 +21,7 @@ from agent.website import curves
 from board.queries.classes import STAGES, find_class, list_class_boxes, search_classes
 from board.queries.course_plan import read_approved_class
 from board.queries.half_days import HalfDayEvidence, ReportedHalfDay, list_half_days, load_half_day
+from board.web.pages.clip_pages import propose_span
 from board.web.site import BoardVisit
 
 _PAGE = 50
@@ -159,6 +160,7 @@ def show_half_day(v: BoardVisit) -> Response:
         before=places[at - 1] if at else None,
         behind=places[at + 1] if at + 1 < len(places) else None,
         lessons=lessons,
+        span=propose_span(lessons),
         boxes=[_draw(v, x, rows[at].expected, lessons) for x in evidence],
         charts=curves,
         parse_time=parse_time,
