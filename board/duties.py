@@ -1,4 +1,4 @@
-"""What must be done by one process alone: holes, countersignatures, thinning. The leading worker does it."""
+"""What must be done by one process alone: holes, silent boxes, countersignatures, thinning. The leading worker does it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from board.ingest.judge import SILENT_S
 from board.ingest.memory import BoxMemory, Memories
 from board.ingest.rows import Rows
 from board.ingest.worker import IngestWorker, Publication
+from board.silence import SilenceWatch
 from board.store.database import Database
 from board.store.tables import alarms, boxes, logs, statements
 from board.store.thinning import thin_heartbeats
 from board.witness.signer import Signer
 
 log = logging.getLogger(__name__)
-EVERY_S, HOLES_EVERY_S, THIN_EVERY_S = 1.0, 15.0, 3600.0
+EVERY_S, HOLES_EVERY_S, SILENCE_EVERY_S, THIN_EVERY_S = 1.0, 15.0, 15.0, 3600.0
 ASK_AFTER_S, ASK_AGAIN_S = 60.0, 600.0
 _MOST_ASKED = 1000
 
@@ -105,12 +106,19 @@ class Duties:
     """The loop of the leading worker; the other workers run it too and wait for the lead."""
 
     def __init__(
-        self, database: Database, clock: Clock, worker: IngestWorker, signer: Signer | None, keep_days: int
+        self,
+        database: Database,
+        clock: Clock,
+        worker: IngestWorker,
+        signer: Signer | None,
+        silence: SilenceWatch,
+        keep_days: int,
     ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
         self._signer = signer
+        self._silence = silence
         self._keep_days = keep_days
         self._holes = HoleWatch(database, clock)
         self._queued: set[int] = set()
@@ -138,6 +146,8 @@ class Duties:
         if connected is not None and self._is_due("holes", HOLES_EVERY_S):
             for box, asked in self._holes.look(connected):
                 self._worker.publish(Publication(f"{ROOT}/{box}/request/statements", _encode(asked), retain=False))
+        if self._is_due("silence", SILENCE_EVERY_S):
+            self._silence.look(connected)
         if self._signer is not None:
             self._signer.sign_due()
             self._publish(self._signer)

@@ -16,6 +16,7 @@ from board.ingest.worker import IngestWorker
 from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.settings import BoardSettings
+from board.silence import SilenceWatch
 from board.store.database import Database
 from board.witness.signer import Signer
 
@@ -43,7 +44,8 @@ class BoardService:
         witness_key = self._signer.prepare() if self._signer else ""
         writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
-        self._duties = Duties(self.database, clock, self.worker, self._signer, settings.retention.heartbeats_days)
+        silence, keep_days = SilenceWatch(self.database, clock, settings.zone), settings.retention.heartbeats_days
+        self._duties = Duties(self.database, clock, self.worker, self._signer, silence, keep_days)
         notify = settings.make_notify_options()
         sender, duties = AppriseSender(notify.urls), self._duties
         self._notifier = Notifier(self.database, clock, sender, notify, lambda: duties.leading)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from agent.contract.health import ExaminationBody
+from agent.contract.health import ExaminationBody, SelfCheckBody
 from agent.contract.statements import PositionBody, StatementsResult
 from agent.contract.values import (
     DateText,
@@ -70,6 +70,12 @@ class HeartbeatBody(TypedDict):
         Annotated[
             PositionBody | None,
             Field(description="The newest statement; in the first heartbeat of a run and each fifth after it"),
+        ]
+    ]
+    self_check: NotRequired[
+        Annotated[
+            SelfCheckBody,
+            Field(description="In the first heartbeat after an examination, each sixtieth, and where other checks fail"),
         ]
     ]
 

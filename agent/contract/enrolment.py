@@ -17,6 +17,7 @@ class Enrolment(BaseModel):
     """One box's enrolment; it holds a password, so the file is for its owner's eyes (mode 0600).
 
     `ca` and `models` are the content of files, `models_signature` that of the list's `.sig`; empty where there is none.
+    `institution`: whose box it is; empty where the bureau has not said.
     """
 
     model_config = ConfigDict(frozen=True)  # further keys may come with later versions
@@ -37,6 +38,7 @@ class Enrolment(BaseModel):
     models: str = ""
     models_signature: str = ""
     time_server: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{0,253}$")] = ""
+    institution: Annotated[str, Field(max_length=200)] = ""
 
 
 def parse_enrolment(text: bytes) -> Enrolment:

@@ -50,6 +50,8 @@ def apply_enrolment(given: Enrolment, settings: Settings, file: Path) -> Mapping
         "bureau.signing_key": given.signing_key,
         "bureau.witness_key": given.witness_key,
     }
+    if given.institution:
+        values["institution"] = given.institution
     with tempfile.TemporaryDirectory(prefix="site-agent-") as trial:
         ca, models = Path(trial, "ca.pem"), Path(trial, "models.toml")
         ca.write_text(given.ca, encoding="utf-8")
