@@ -1,10 +1,11 @@
-"""What must be done by one process alone: holes, silent boxes, countersignatures, thinning. The leading worker does it."""
+"""What must be done by one process alone: holes, countersignatures, thinning. The leading worker does it."""
 
 from __future__ import annotations
 
 import json
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Select, and_, exists, or_, select
@@ -21,14 +22,13 @@ from board.ingest.judge import SILENT_S
 from board.ingest.memory import BoxMemory, Memories
 from board.ingest.rows import Rows
 from board.ingest.worker import IngestWorker, Publication
-from board.silence import SilenceWatch
 from board.store.database import Database
 from board.store.tables import alarms, boxes, logs, statements
 from board.store.thinning import thin_heartbeats
 from board.witness.signer import Signer
 
 log = logging.getLogger(__name__)
-EVERY_S, HOLES_EVERY_S, SILENCE_EVERY_S, THIN_EVERY_S = 1.0, 15.0, 15.0, 3600.0
+EVERY_S, HOLES_EVERY_S, THIN_EVERY_S = 1.0, 15.0, 3600.0
 ASK_AFTER_S, ASK_AGAIN_S = 60.0, 600.0
 _MOST_ASKED = 1000
 
@@ -103,7 +103,10 @@ def _build_lacking() -> Select[str]:
 
 
 class Duties:
-    """The loop of the leading worker; the other workers run it too and wait for the lead."""
+    """The loop of the leading worker; the other workers run it too and wait for the lead.
+
+    `chores`: what other packages have it do each second; they raise the project's errors.
+    """
 
     def __init__(
         self,
@@ -111,15 +114,15 @@ class Duties:
         clock: Clock,
         worker: IngestWorker,
         signer: Signer | None,
-        silence: SilenceWatch,
         keep_days: int,
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
         self._signer = signer
-        self._silence = silence
         self._keep_days = keep_days
+        self._chores = chores
         self._holes = HoleWatch(database, clock)
         self._queued: set[int] = set()
         self._due: dict[str, float] = {}
@@ -146,13 +149,13 @@ class Duties:
         if connected is not None and self._is_due("holes", HOLES_EVERY_S):
             for box, asked in self._holes.look(connected):
                 self._worker.publish(Publication(f"{ROOT}/{box}/request/statements", _encode(asked), retain=False))
-        if self._is_due("silence", SILENCE_EVERY_S):
-            self._silence.look(connected)
         if self._signer is not None:
             self._signer.sign_due()
             self._publish(self._signer)
         if self._is_due("thin", THIN_EVERY_S):
             thin_heartbeats(self._database, self._clock.now(), self._keep_days)
+        for chore in self._chores:
+            chore()
 
     def _lead(self) -> bool:
         try:

@@ -44,8 +44,16 @@ class BoardService:
         witness_key = self._signer.prepare() if self._signer else ""
         writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
-        silence, keep_days = SilenceWatch(self.database, clock, settings.zone), settings.retention.heartbeats_days
-        self._duties = Duties(self.database, clock, self.worker, self._signer, silence, keep_days)
+        worker = self.worker
+        silence = SilenceWatch(self.database, clock, settings.zone, connected_since=lambda: worker.connected_since)
+        self._duties = Duties(
+            self.database,
+            clock,
+            self.worker,
+            self._signer,
+            settings.retention.heartbeats_days,
+            chores=(silence.step,),
+        )
         notify = settings.make_notify_options()
         sender, duties = AppriseSender(notify.urls), self._duties
         self._notifier = Notifier(self.database, clock, sender, notify, lambda: duties.leading)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from board.store.database import Database
 from board.store.tables import alerts, boxes
 
 log = logging.getLogger(__name__)
+EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +45,35 @@ class SilentBox:
 
 
 class SilenceWatch:
-    """Raises and ends the alerts. For one thread of the leading process."""
+    """Raises and ends the alerts. For one thread of the leading process.
 
-    def __init__(self, database: Database, clock: Clock, zone: ZoneInfo) -> None:
+    `connected_since`: monotonic time since which the board is connected to the broker; None while it is not.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        zone: ZoneInfo,
+        *,
+        connected_since: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._plans = DayPlans(zone)
+        self._connected_since = connected_since
         self._heard_at = clock.monotonic()
+        self._next = 0.0
+
+    def step(self) -> None:
+        """Look at all boxes where it is time. Raises StoreError."""
+        now = self._clock.monotonic()
+        if now >= self._next:
+            self._next = now + EVERY_S
+            self.look(self._connected_since())
 
     def look(self, connected_since: float | None) -> None:
-        """Look at all boxes. Raises StoreError.
-
-        `connected_since`: monotonic time since which the board is connected to the broker; None while it is not.
-        """
+        """Look at all boxes. Raises StoreError."""
         now, may_raise = self._clock.now(), self._may_raise(connected_since)
         with self._database.read() as connection:
             known = {row["box_id"]: row for row in _list_open(connection)}

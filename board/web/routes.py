@@ -13,7 +13,6 @@ from board.web.pages import (
     box_pages,
     class_pages,
     class_sheet,
-    half_day_page,
     overview_page,
 )
 from board.web.pages.events import make_events_endpoint
@@ -30,7 +29,7 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("GET", "/classes/{class_id}", class_pages.show_class, ()),
             ("GET", "/classes/{class_id}/attendance.xlsx", class_sheet.send_attendance, ()),
             ("GET", "/classes/{class_id}/paper", class_sheet.show_paper, ()),
-            ("GET", "/classes/{class_id}/{day}/{session}", half_day_page.show_half_day, ()),
+            ("GET", "/classes/{class_id}/{day}/{session}", class_pages.show_half_day, ()),
             ("GET", "/alerts", alert_pages.show_open_alerts, ()),
             ("GET", "/alerts/history", alert_pages.show_alert_history, ()),
             ("POST", "/alerts/acknowledge", alert_pages.acknowledge, ACTORS),

@@ -56,8 +56,8 @@ def test_what_the_board_says_keeps_to_the_contract(store: BoardStore, tmp_path: 
     box, broker = ReportingBox(now=store.clock.now()), Outgoing()
     signer = Signer(store.database, tmp_path / "keys/witness_ed25519", "文水县人社局", store.clock)
     signer.prepare()
-    silence = SilenceWatch(store.database, store.clock, ZONE)
-    duties = Duties(store.database, store.clock, broker, signer, silence, 1830)  # type: ignore[arg-type]
+    silence = SilenceWatch(store.database, store.clock, ZONE, connected_since=lambda: broker.connected_since)
+    duties = Duties(store.database, store.clock, broker, signer, 1830, chores=(silence.step,))  # type: ignore[arg-type]
     store.hear(box.begin(), box.heartbeat(), box.close(1))
     box.attend(1)
     store.hear(box.attend(2))
