@@ -48,7 +48,9 @@ class BoardBench:
         self.label = label
         self.metrics: dict[str, float] = {}
         self.wrong = 0
-        self.reporting = [ReportingBox(name=f"bench/site{n // 4}/box{n}", log=f"{n:032x}", class_id=f"C-{n}") for n in range(boxes)]
+        self.reporting = [
+            ReportingBox(name=f"bench/site{n // 4}/box{n}", log=f"{n:032x}", class_id=f"C-{n}") for n in range(boxes)
+        ]
         self.broker = MosquittoBroker(folder)
         self.broker.start()
         self.config = folder / "board.toml"
@@ -195,8 +197,12 @@ def run(bench: BoardBench, args: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench board")
     parser.add_argument("--boxes", type=int, default=2000)
-    parser.add_argument("--service-seconds", type=float, default=60.0, help="at the rate in service, a message a minute")
-    parser.add_argument("--interval", type=float, default=2.0, help="seconds between a box's messages at 30 times that rate")
+    parser.add_argument(
+        "--service-seconds", type=float, default=60.0, help="at the rate in service, a message a minute"
+    )
+    parser.add_argument(
+        "--interval", type=float, default=2.0, help="seconds between a box's messages at 30 times that rate"
+    )
     parser.add_argument("--seconds", type=float, default=20.0, help="at that rate")
     parser.add_argument("--messages", type=int, default=40_000, help="in the queue")
     add_json_option(parser)

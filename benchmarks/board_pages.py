@@ -1,8 +1,8 @@
 """The board's pages after five years of a county, compared with those after a day in the same run; SQLite and PostgreSQL.
 
 `scripts/bench board_pages [--boxes 40] [--days 1830]` fills two databases (`benchmarks/support/county_history.py`), then asks
-both, in turn, for what the pages call, and opens the pages over HTTP as a clerk who is signed in. Of each the least time counts,
-so that other work on the machine counts little. A third database has 2,000 boxes with a class under way each.
+both, in turn, for what the pages call, and opens the pages over HTTP as a clerk who is signed in. Of each the least time
+counts, so that other work on the machine counts little. A third database has 2,000 boxes with a class under way each.
 
 Exit status 1 where a query or page after years takes more than 1.5 times as long as after a day, or the overview over 0.3 s.
 """
@@ -128,7 +128,9 @@ def compare(label: str, day: FilledBoard, years: FilledBoard, rounds: int, metri
         metrics |= {f"{key}_ms": long * 1e3, f"{key}_ratio": ratio}
         broken = ratio > RATIO_BOUND or (name in ("load_county_day", "GET overview") and long > OVERVIEW_BOUND_S)
         wrong += broken
-        print(f"{label:12}{name:22}{short * 1e3:10.1f}{long * 1e3:10.1f}{ratio:8.2f}{'  !' if broken else ''}", flush=True)
+        print(
+            f"{label:12}{name:22}{short * 1e3:10.1f}{long * 1e3:10.1f}{ratio:8.2f}{'  !' if broken else ''}", flush=True
+        )
     return wrong
 
 
@@ -160,9 +162,11 @@ def run(args: argparse.Namespace, metrics: dict[str, float]) -> int:
         for label in ("sqlite", *(["postgresql"] if server else [])):
             with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
 
-                def make(place: str, boxes: int, days: int, label: str = label, folder: Path = Path(name)) -> FilledBoard:
+                def make(
+                    place: str, boxes: int, days: int, label: str = label, folder: Path = Path(name)
+                ) -> FilledBoard:
                     own = server.make_database() if server and label != "sqlite" else f"sqlite:///{folder}/{place}.db"
-                    return stack.enter_context(open_filled(own, folder / place, boxes, days))  # noqa: B023
+                    return stack.enter_context(open_filled(own, folder / place, boxes, days))
 
                 day, years = make("day", args.boxes, 1), make("years", args.boxes, args.days)
                 print(f"{'':34}{'a day ms':>10}{'years ms':>10}{'ratio':>8}")

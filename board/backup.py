@@ -112,9 +112,7 @@ def _restore_keys(settings: BoardSettings, archive: zipfile.ZipFile) -> None:
         write_whole(folder / name, content)
 
 
-def _read_tables(
-    archive: zipfile.ZipFile, database: Database, columns: Mapping[str, Sequence[str]]
-) -> dict[str, int]:
+def _read_tables(archive: zipfile.ZipFile, database: Database, columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
     counts = {}
     with database.write() as connection:
         if connection.execute(select(func.count()).select_from(boxes)).scalar():
@@ -128,9 +126,7 @@ def _read_tables(
     return counts
 
 
-def _read_table(
-    archive: zipfile.ZipFile, connection: Connection, table: Table, columns: Sequence[str] | None
-) -> int:
+def _read_table(archive: zipfile.ZipFile, connection: Connection, table: Table, columns: Sequence[str] | None) -> int:
     binary = {column.name for column in table.c if isinstance(column.type, LargeBinary)}
     names = [column.name for column in table.c] if columns is None else [table.c[name].name for name in columns]
     rows: list[dict[str, object]] = []

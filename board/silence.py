@@ -119,7 +119,8 @@ class SilenceWatch:
             for name in {*(f.card.box for f in item.figures), *(name for name, _ in item.quiet)}:
                 teaching.setdefault(name, []).append(item.class_id)
         return [
-            SilentBox(row["id"], row["name"], row["beat_at"], tuple(sorted(teaching.get(row["name"], [])))) for row in rows
+            SilentBox(row["id"], row["name"], row["beat_at"], tuple(sorted(teaching.get(row["name"], []))))
+            for row in rows
         ]
 
     def _describe(self, silent: SilentBox, now: datetime, state: str, *, connected: bool) -> dict[str, object]:

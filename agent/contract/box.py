@@ -75,7 +75,9 @@ class HeartbeatBody(TypedDict):
     self_check: NotRequired[
         Annotated[
             SelfCheckBody,
-            Field(description="In the first heartbeat after an examination, each sixtieth, and where other checks fail"),
+            Field(
+                description="In the first heartbeat after an examination, each sixtieth, and where other checks fail"
+            ),
         ]
     ]
 

@@ -1,7 +1,8 @@
 """Years of a county in a board's database, written straight into its tables: what pages must stay fast beside.
 
 Each day each box has a morning and an afternoon of its class, with revisions, alerts, gaps, recordings, head and
-countersignature; a class lasts 15 days, and today's began today, so that its own pages are the same after a day and after years.
+countersignature; a class lasts 15 days, and today's began today, so that its own pages are the same after a day and
+after years.
 Statements and heartbeats are left out: no page asks for them by anything but their number.
 """
 

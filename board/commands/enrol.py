@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
             return 0
         if args.assign:
             desk.assign(args.site, args.box, args.institution or "")
-            print_message(i18n.translate("board.assigned", box=f"{args.site}/{args.box}", institution=args.institution or "—"))
+            print_message(
+                i18n.translate("board.assigned", box=f"{args.site}/{args.box}", institution=args.institution or "—")
+            )
             return 0
         out = args.out or Path(f"{settings.county}-{args.site}-{args.box}.enrolment.json")
         # before the account, so that no password is drawn that nobody can read

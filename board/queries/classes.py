@@ -104,8 +104,8 @@ def list_class_boxes(database: Database, class_id: str, now: datetime) -> list[R
     ready = and_(readiness.c.box_id == class_boxes.c.box_id, readiness.c.class_id == class_boxes.c.class_id)
     joined = class_boxes.join(boxes, boxes.c.id == class_boxes.c.box_id).outerjoin(readiness, ready)
     query = select(
-        boxes.c.name.label("box"), boxes.c.last_seen, boxes.c.state, boxes.c.beat_at, boxes.c.revoked_at, class_boxes.c.first_seen, readiness.c.ready,
-        readiness.c.at.label("checked_at"), readiness.c.body,
+        boxes.c.name.label("box"), boxes.c.last_seen, boxes.c.state, boxes.c.beat_at, boxes.c.revoked_at,
+        class_boxes.c.first_seen, readiness.c.ready, readiness.c.at.label("checked_at"), readiness.c.body,
     )  # fmt: skip
     query = query.select_from(joined).where(class_boxes.c.class_id == class_id).order_by(boxes.c.name)
     with database.read() as connection:

@@ -180,7 +180,9 @@ def _load_cameras(
     key = (segments.c.box_id, segments.c.room_id, segments.c.camera_id, segments.c.serial)
     spans: dict[tuple[Any, ...], list[RowMapping]] = defaultdict(list)
     for row in connection.execute(
-        select(*key, segments.c.start, segments.c.end, segments.c.bytes, segments.c.number, segments.c.recovered).where(*of)
+        select(*key, segments.c.start, segments.c.end, segments.c.bytes, segments.c.number, segments.c.recovered).where(
+            *of
+        )
     ).mappings():
         spans[tuple(row[column.name] for column in key)].append(row)
     models = {}

@@ -146,7 +146,9 @@ segments = Table(
     Column("sha256", HASH, nullable=False),
     Column("serial", String(128), nullable=False),
     Column("clock", String(16), nullable=False),
-    Column("recovered", Integer, nullable=False, server_default="0"),  # 1: told by another run than the one that recorded it
+    Column(
+        "recovered", Integer, nullable=False, server_default="0"
+    ),  # 1: told by another run than the one that recorded it
     UniqueConstraint("log_id", "number", "path", "sha256"),
 )
 segments_half_day_index = Index("ix_segments_half_day", segments.c.class_id, segments.c.date, segments.c.session)

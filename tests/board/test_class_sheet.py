@@ -41,9 +41,7 @@ def recover(box: ReportingBox) -> tuple[str, bytes]:
 
 def report(store: BoardStore) -> str:
     """Two boxes report one half-day; the first was copied, the second sent something malformed. Return the day."""
-    one, two = (
-        ReportingBox(f"wenshui/site{n}/box1", f"{n:032x}", store.clock.now(), class_id="C-1") for n in (1, 2)
-    )
+    one, two = (ReportingBox(f"wenshui/site{n}/box1", f"{n:032x}", store.clock.now(), class_id="C-1") for n in (1, 2))
     day = one.day()
     lessons = [{"date": day, "start": "08:00", "end": "11:30", "kind": "theory", "room_id": "r1"},
                {"date": "2099-01-02", "start": "14:00", "end": "17:00", "kind": "theory"}]  # fmt: skip
@@ -81,7 +79,16 @@ def test_the_paper_says_the_same_and_who_printed_it(board: ServedBoard) -> None:
     browser.open("/language/en?back=/")
     page = browser.open("/classes/C-1/paper").text
     paper = re.sub(r"<[^>]+>", " ", page.partition('<article class="paper sheet" lang="zh-CN">')[2])
-    for part in (f"{day} 上午", "site1/box1", "site2/box1", "声明链分叉", "补报 1 段", "the-inspector", "未开始", "文水县人社局"):
+    for part in (
+        f"{day} 上午",
+        "site1/box1",
+        "site2/box1",
+        "声明链分叉",
+        "补报 1 段",
+        "the-inspector",
+        "未开始",
+        "文水县人社局",
+    ):
         assert part in paper, part
     assert "print.attendance" in board.actions()
     assert browser.open("/classes/C-2/paper").status_code == 404
@@ -101,7 +108,9 @@ def test_class_and_half_day_show_alarms_rooms_sign_ins_and_what_was_told_later(b
     with board.store.database.write() as connection:
         connection.execute(tables.alarms.update().values(acknowledged_at=day, acknowledged_by="w", note="查明"))
     page = browser.open("/classes/C-1").text
-    assert "声明链分叉" in page and "消息不合约定" not in page, "those about the class stay in view, with what was found"
+    assert "声明链分叉" in page and "消息不合约定" not in page, (
+        "those about the class stay in view, with what was found"
+    )
 
 
 def test_sign_ins_stand_beside_the_estimate(board: ServedBoard) -> None:

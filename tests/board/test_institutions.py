@@ -75,7 +75,9 @@ def test_an_institution_sees_its_boxes_and_no_others(board: ServedBoard, config:
     for class_id, institution, number in ((own_class, ONE, 1), (own_class, ONE, 2), (other_class, TWO, 1)):
         box = boxes[number]
         box.class_id = class_id
-        store.hear(box.approve(institution=institution), box.attend(1, 20 + number), alert(box, f"{class_id} at {number}"))
+        store.hear(
+            box.approve(institution=institution), box.attend(1, 20 + number), alert(box, f"{class_id} at {number}")
+        )
     browser = board.signed_in("institution", ONE)
     page = browser.open("/boxes").text
     assert "site1/box1" in page and "site2/box1" not in page

@@ -20,8 +20,8 @@ from board.queries.alarms import acknowledge_alarm, list_alarms
 from board.queries.alerts import list_alert_history, list_open_alerts
 from board.queries.boxes import judge_presence, list_boxes
 from board.queries.classes import list_class_boxes, search_classes
-from board.queries.half_days import list_half_days
 from board.queries.course_plan import DayPlans
+from board.queries.half_days import list_half_days
 from board.queries.overview import load_overview
 from board.store import tables
 from board.store.boxes import insert_boxes

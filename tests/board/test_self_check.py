@@ -47,7 +47,9 @@ def board_day(store: BoardStore, days: int) -> str:
     return (store.clock.now() + timedelta(days=days)).astimezone(ZONE).date().isoformat()
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"findings": 1, "certificates": [1, {"until": "x"}, {"until": []}]}'])
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", '{"findings": 1, "certificates": [1, {"until": "x"}, {"until": []}]}']
+)
 def test_what_does_not_read_is_left_out(store: BoardStore, text: str | None) -> None:
     assert read_self_check(text).first_end is None
     box = ReportingBox(now=store.clock.now())

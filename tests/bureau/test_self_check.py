@@ -28,7 +28,9 @@ def test_it_is_told_at_first_each_hour_and_where_other_checks_fail(tmp_path: Pat
     catalog.health.put(Examination(SystemClock().now(), (page, low, HealthFinding("clock", "ok", "已校时"))))
     for _ in range(60):
         heart.beat()
-    catalog.health.put(Examination(SystemClock().now(), (page, HealthFinding("drive", "warning", "硬盘只剩 8 天", "x"))))
+    catalog.health.put(
+        Examination(SystemClock().now(), (page, HealthFinding("drive", "warning", "硬盘只剩 8 天", "x")))
+    )
     heart.beat()
     catalog.health.put(Examination(SystemClock().now(), (page,)))
     heart.beat()
@@ -53,7 +55,9 @@ def beats(catalog: Catalog) -> list[dict[str, Any]]:
 
 def test_an_examination_keeps_the_end_of_a_certificate(tmp_path: Path) -> None:
     catalog, at = Catalog(tmp_path / "catalog.db", ZONE), SystemClock().now()
-    found = HealthFinding("certificate.page", "ok", "证书有效", "", {"en": ("good", "")}, format_utc(at + timedelta(days=1)))
+    found = HealthFinding(
+        "certificate.page", "ok", "证书有效", "", {"en": ("good", "")}, format_utc(at + timedelta(days=1))
+    )
     catalog.health.put(Examination(at, (found,)))
     last = catalog.health.last()
     assert last and last.findings == (found,) and last.findings[0].within("en").until == found.until

@@ -18,6 +18,8 @@ from board.queries.half_days import ReportedHalfDay
 from board.web.pages.class_rows import ClassDayRow, find_named_class, is_known_alert, list_alarms_to_show, list_rows
 from board.web.site import BoardVisit
 
+_STATES = ("provisional", "final", "revised", "unjudged")
+
 
 @dataclass(frozen=True, slots=True)
 class SheetLine:
@@ -74,11 +76,14 @@ def _build_line(row: ClassDayRow, reported: ReportedHalfDay | None) -> SheetLine
     expected, present = figures.get("expected"), figures.get("present")
     expected = row.expected if expected is None else expected
     ratio = present / expected if present is not None and expected else None
-    if figures:
-        status = t(f"attendance.{figures['status']}")
-    else:
-        status = t("county.unreported") if row.begun else t("web.state_ahead")
-    return SheetLine(row, reported, expected, ratio, status, _say_witness(reported), _say_marks(row, reported))
+    witness, marks = _say_witness(reported), _say_marks(row, reported)
+    return SheetLine(row, reported, expected, ratio, _say_status(row, figures.get("status")), witness, marks)
+
+
+def _say_status(row: ClassDayRow, status: object) -> str:
+    if status in _STATES:
+        return t(f"attendance.{status}")
+    return str(status) if status else t("county.unreported") if row.begun else t("web.state_ahead")
 
 
 def _say_witness(reported: ReportedHalfDay | None) -> str:
