@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
+from agent.core.clock import format_utc
 from benchmarks.support.reporting_box import ReportingBox
 from board.store import tables
 from tests.support.board_store import BoardStore
@@ -98,15 +99,16 @@ def test_class_and_half_day_show_alarms_rooms_sign_ins_and_what_was_told_later(b
     day = report(board.store)
     browser = board.signed_in()
     page = browser.open("/classes/C-1").text
-    line = page.partition(f"{day} 上午")[2].partition("site2/box1")[0]
+    line = page.partition(f"/am\">{day} 上午")[2].partition("site2/box1")[0]
     assert "声明链分叉" in line and "补报 1 段" in line, "beside the half-day of the box that it is about"
     assert "消息不合约定" in page and "在线" in page
     page = browser.open(f"/classes/C-1/{day}/am").text
     assert "声明链分叉" in page and "各教室人数" in page and "40 / 45" in page and "其中补报" in page
     assert "消息不合约定" in page, "an alarm about the box as a whole"
     assert browser.open("/classes/C-1/2099-01-02/pm").text.count("声明链分叉") == 0
+    at = format_utc(board.store.clock.now())
     with board.store.database.write() as connection:
-        connection.execute(tables.alarms.update().values(acknowledged_at=day, acknowledged_by="w", note="查明"))
+        connection.execute(tables.alarms.update().values(acknowledged_at=at, acknowledged_by="w", note="查明"))
     page = browser.open("/classes/C-1").text
     assert "声明链分叉" in page and "消息不合约定" not in page, (
         "those about the class stay in view, with what was found"

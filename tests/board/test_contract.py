@@ -40,7 +40,7 @@ def test_what_the_published_contract_shows_of_boxes_is_taken_without_an_alarm(st
     store.hear_one_by_one(messages)
     assert {kind for kind, _ in store.alarms()} <= {"hole", "fork", "step_back", "new_log"}, store.all(tables.alarms)
     (box,) = store.all(tables.boxes)
-    assert box["state"] and box["beat"] and store.all(tables.half_days) and store.all(tables.segments)
+    assert box["state"] and box["beat"] and store.all(tables.segments) and store.all(tables.gaps)
 
 
 def test_boxes_of_the_tests_keep_to_the_contract(store: BoardStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def test_it_is_told_at_first_each_hour_and_where_other_checks_fail(tmp_path: Pat
         "certificates": [{"purpose": "page", "until": END.astimezone(ZONE).isoformat(timespec="milliseconds")}],
     }
     assert said[62]["self_check"]["findings"] == []
-    event = wrap(event_id="1", source="/training/a/b/c", name="heartbeat", subject="heartbeat", at=SystemClock().now(),
+    event = wrap(event_id=str(uuid.uuid4()), source="/training/a/b/c", name="heartbeat", subject="heartbeat", at=SystemClock().now(),
                  zone=ZONE, data=said[1])  # fmt: skip
     validate("training/v1/a/b/c/heartbeat", event)
     catalog.close()
