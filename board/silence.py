@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -156,7 +156,7 @@ def _list_silent(connection: Connection, now: datetime) -> list[RowMapping]:
     return list(connection.execute(query).mappings())
 
 
-def _end(connection: Connection, ended: Iterable[Mapping[str, object]], now: datetime) -> None:
+def _end(connection: Connection, ended: Iterable[RowMapping], now: datetime) -> None:
     mine = (alerts.c.box_id == bindparam("this"), alerts.c.alert_id == bindparam("that"))
     if keys := [{"this": row["box_id"], "that": row["alert_id"]} for row in ended]:
         connection.execute(update(alerts).where(*mine).values(state="cleared", at=format_utc(now)), keys)

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.contract.box import CameraBeat, DriveBeat, HeartbeatBody
-from agent.contract.health import ExaminationBody, SelfCheckBody
+from agent.contract.health import CertificateBody, ExaminationBody, SelfCheckBody
 from agent.contract.statements import NewestBody, PositionBody
 from agent.core.camera_model import Camera
 from agent.core.clock import Clock, format_local, parse_time
@@ -110,19 +110,17 @@ class Heartbeat:
         if last is None:
             return None
         faults = last.list_faults()
-        told = [(f.check, f.severity) for f in faults]
+        told: list[tuple[str, str]] = [(f.check, f.severity) for f in faults]
         if told == self._told and self._seq - self._told_at < _SELF_CHECK_EVERY:
             return None
         self._told, self._told_at = told, self._seq
         zone = self._catalog.zone
-        return {
-            "findings": [f.as_data() for f in faults],
-            "certificates": [
-                {"purpose": f.check.partition(".")[2], "until": format_local(parse_time(f.until), zone)}
-                for f in last.findings
-                if f.until
-            ][:_MOST_CERTIFICATES],
-        }
+        certificates: list[CertificateBody] = [
+            {"purpose": f.check.partition(".")[2], "until": format_local(parse_time(f.until), zone)}
+            for f in last.findings
+            if f.until
+        ]
+        return {"findings": [f.as_data() for f in faults], "certificates": certificates[:_MOST_CERTIFICATES]}
 
     def _recorded(self, camera: Camera, now: datetime) -> float:
         segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)

@@ -99,7 +99,7 @@ def test_class_and_half_day_show_alarms_rooms_sign_ins_and_what_was_told_later(b
     day = report(board.store)
     browser = board.signed_in()
     page = browser.open("/classes/C-1").text
-    line = page.partition(f"/am\">{day} 上午")[2].partition("site2/box1")[0]
+    line = page.partition(f'/am">{day} 上午')[2].partition("site2/box1")[0]
     assert "声明链分叉" in line and "补报 1 段" in line, "beside the half-day of the box that it is about"
     assert "消息不合约定" in page and "在线" in page
     page = browser.open(f"/classes/C-1/{day}/am").text

@@ -67,7 +67,7 @@ def _collect(v: BoardVisit) -> tuple[dict[str, object], list[SheetLine]]:
     class_id = str(row["class_id"])
     lines: list[SheetLine] = []
     for day in list_rows(v, class_id, approved, list_alarms_to_show(v, class_id)):
-        lines += [_build_line(day, reported) for reported in day.boxes or [None]]
+        lines += [_build_line(day, reported) for reported in day.boxes] or [_build_line(day, None)]
     return row, lines
 
 
