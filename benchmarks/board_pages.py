@@ -159,7 +159,7 @@ def run(args: argparse.Namespace, metrics: dict[str, float]) -> int:
     if server is None:
         print("postgresql: skipped (apt install postgresql)")
     try:
-        for label in ("sqlite", *(["postgresql"] if server else [])):
+        for label in (x for x in ("sqlite", *(["postgresql"] if server else [])) if args.only in ("", x)):
             with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
 
                 def make(
@@ -185,6 +185,7 @@ def main() -> int:
     parser.add_argument("--boxes", type=int, default=40)
     parser.add_argument("--days", type=int, default=1830, help="days of history")
     parser.add_argument("--wide", type=int, default=2000, help="boxes with a class under way at once")
+    parser.add_argument("--only", choices=("sqlite", "postgresql"), default="")
     parser.add_argument("--rounds", type=int, default=15)
     add_json_option(parser)
     args = parser.parse_args()

@@ -43,8 +43,8 @@ def test_it_is_told_at_first_each_hour_and_where_other_checks_fail(tmp_path: Pat
         "certificates": [{"purpose": "page", "until": END.astimezone(ZONE).isoformat(timespec="milliseconds")}],
     }
     assert said[62]["self_check"]["findings"] == []
-    event = wrap(event_id=str(uuid.uuid4()), source="/training/a/b/c", name="heartbeat", subject="heartbeat", at=SystemClock().now(),
-                 zone=ZONE, data=said[1])  # fmt: skip
+    event_id, name = str(uuid.uuid4()), "heartbeat"
+    event = wrap(event_id=event_id, source="/training/a/b/c", name=name, subject=name, at=END, zone=ZONE, data=said[1])
     validate("training/v1/a/b/c/heartbeat", event)
     catalog.close()
 
