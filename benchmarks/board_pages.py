@@ -32,6 +32,7 @@ from board.queries.classes import find_class, list_class_boxes, search_classes
 from board.queries.county_day import load_county_day
 from board.queries.course_plan import DayPlans
 from board.queries.half_days import list_half_days, load_half_day
+from board.queries.overview import load_curves
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
 from tests.support.web_client import Browser
@@ -54,6 +55,7 @@ PAGES = {
 Question = Callable[[BoardStore, DayPlans], object]
 QUESTIONS: dict[str, Question] = {
     "load_county_day": lambda s, plans: load_county_day(s.database, plans, s.clock.now()),
+    "load_curves": lambda s, _: load_curves(s.database, TODAY, [f"C{n}-0" for n in range(60)]),
     "read_change_mark": lambda s, _: read_change_mark(s.database, s.clock.now(), ZONE),
     "search_classes": lambda s, _: search_classes(s.database, "电工 第1班", today=TODAY),
     "find_class": lambda s, _: find_class(s.database, CLASS, today=TODAY),

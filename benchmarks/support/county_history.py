@@ -59,7 +59,7 @@ def fill_county(database: Database, county: County, days: int) -> None:
         row = {"state": "online", "beat_at": seen, "last_seen": seen, "beat": beat, "version": "0.3.0"}
         connection.execute(tables.boxes.update().values(row))
         connection.execute(insert(tables.logs), [{"box_id": n, "log": f"{n:032x}", "begun_at": seen} for n in ids])
-        logs = dict(connection.execute(select(tables.logs.c.box_id, tables.logs.c.id)).tuples().all())
+        logs = {row.box_id: row.id for row in connection.execute(select(tables.logs.c.box_id, tables.logs.c.id))}
     for first in range(0, days, _AT_ONCE):
         made: dict[Table, list[Row]] = defaultdict(list)
         for back in range(first, min(first + _AT_ONCE, days)):

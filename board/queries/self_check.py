@@ -36,7 +36,9 @@ class SelfCheck:
 
 def read_self_check(text: str | None) -> SelfCheck:
     """Return what the JSON of a message says; what does not read is left out."""
-    body: object = json.loads(text) if text else {}
+    if not text:
+        return SelfCheck()
+    body: object = json.loads(text)
     found = [
         {name: str(item.get(name) or "")[:_LONGEST] for name in _TEXTS}
         for item in _list_objects(body, "findings")

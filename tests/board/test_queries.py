@@ -22,7 +22,7 @@ from board.queries.boxes import judge_presence, list_boxes
 from board.queries.classes import list_class_boxes, search_classes
 from board.queries.course_plan import DayPlans
 from board.queries.half_days import list_half_days
-from board.queries.overview import load_overview
+from board.queries.overview import load_curves, load_overview
 from board.store import tables
 from board.store.boxes import insert_boxes
 from board.store.thinning import thin_heartbeats
@@ -41,9 +41,10 @@ def test_a_class_under_way_is_a_card_for_each_box(store: BoardStore) -> None:
     assert set(cards) == {one.name, two.name}, "figures of several boxes are never added"
     card = cards[one.name]
     assert (card.expected, card.present, card.low, card.high) == (30, 28, 27, 29)
-    assert [point.present for point in card.curve] == [20, 28] and card.open_alerts == 1
+    curves = load_curves(store.database, date.fromisoformat(one.day()), ["C-1"])
+    assert [point.present for point in curves[one.name, "C-1", "am"]] == [20, 28] and card.open_alerts == 1
     assert (card.institution, card.occupation, card.class_number) == ("某职业培训学校", "电工", 1)
-    assert cards[two.name].open_alerts == 0 and [p.present for p in cards[two.name].curve] == [5]
+    assert cards[two.name].open_alerts == 0 and [p.present for p in curves[two.name, "C-1", "am"]] == [5]
     store.hear(one.attend(3, 28, "final"))
     assert [c.box for c in load_overview(store.database, date.fromisoformat(one.day()), running=True)] == [two.name]
     assert len(list_half_days(store.database, "C-1")) == 2

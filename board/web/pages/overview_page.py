@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
 from agent.core.alert_model import AlertKind
-from board.queries.county_day import ClassNow, CountyDay, load_county_day
+from board.queries.county_day import BoxFigures, ClassNow, CountyDay, load_county_day
+from board.queries.overview import load_curves
 from board.web.pages import card_curve
 from board.web.site import BoardVisit
 
@@ -22,7 +24,7 @@ def show_overview(v: BoardVisit) -> Response:
     v.note_once("view.overview")
     day = _load(v)
     shown, number, pages = _turn(v, day, ON_PAGE)
-    return v.page("overview.html", day=day, shown=shown, number=number, pages=pages, most=ON_PAGE, **_helpers(v))
+    return v.page("overview.html", day=day, shown=shown, number=number, pages=pages, most=ON_PAGE, **_helpers(v, shown))
 
 
 def show_wall(v: BoardVisit) -> Response:
@@ -31,7 +33,13 @@ def show_wall(v: BoardVisit) -> Response:
     day = _load(v)
     shown, number, pages = _turn(v, day, ON_SCREEN)
     return v.page(
-        "wall.html", day=day, shown=shown, number=number, pages=pages, grid=_choose_grid(len(shown)), **_helpers(v)
+        "wall.html",
+        day=day,
+        shown=shown,
+        number=number,
+        pages=pages,
+        grid=_choose_grid(len(shown)),
+        **_helpers(v, shown),
     )
 
 
@@ -47,14 +55,16 @@ def _load(v: BoardVisit) -> CountyDay:
     return load_county_day(v.site.database, v.site.plans, v.site.clock.now(), institution=v.institution)
 
 
-def _helpers(v: BoardVisit) -> dict[str, Any]:
+def _helpers(v: BoardVisit, shown: Sequence[ClassNow]) -> dict[str, Any]:
     now, zone = v.site.clock.now(), v.site.zone
-    return {
-        "local": now.astimezone(zone),
-        "charts": card_curve,
-        "known_alerts": {kind.value for kind in AlertKind},
-        "draw": lambda item, figures: card_curve.draw_curve(item, figures, now, zone),
-    }
+    local = now.astimezone(zone)
+    curves = load_curves(v.site.database, local.date(), {item.class_id for item in shown})
+
+    def draw(item: ClassNow, figures: BoxFigures) -> card_curve.CardCurve | None:
+        points = curves.get((figures.card.box, item.class_id, item.session), [])
+        return card_curve.draw_curve(item, figures, points, now, zone)
+
+    return {"local": local, "charts": card_curve, "known_alerts": {kind.value for kind in AlertKind}, "draw": draw}
 
 
 def _choose_grid(cards: int) -> str:
