@@ -16,7 +16,7 @@ from board.ingest.worker import IngestWorker
 from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.settings import BoardSettings
-from board.silence import SilenceWatch
+from board.silence import BoxSilenceWatch
 from board.store.database import Database
 from board.witness.signer import Signer
 
@@ -45,7 +45,7 @@ class BoardService:
         writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
         worker = self.worker
-        silence = SilenceWatch(self.database, clock, settings.zone, connected_since=lambda: worker.connected_since)
+        silence = BoxSilenceWatch(self.database, clock, settings.zone, connected_since=lambda: worker.connected_since)
         self._duties = Duties(
             self.database,
             clock,

@@ -44,7 +44,7 @@ class SilentBox:
         return "critical" if self.teaching else "warning"
 
 
-class SilenceWatch:
+class BoxSilenceWatch:
     """Raises and ends the alerts. For one thread of the leading process.
 
     `connected_since`: monotonic time since which the board is connected to the broker; None while it is not.

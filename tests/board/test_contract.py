@@ -11,7 +11,7 @@ import pytest
 from benchmarks.support.reporting_box import ZONE, ReportingBox
 from board.duties import Duties
 from board.ingest.worker import Publication
-from board.silence import SilenceWatch
+from board.silence import BoxSilenceWatch
 from board.store import tables
 from board.witness.signer import Signer
 from tests.support.board_store import BoardStore
@@ -56,7 +56,7 @@ def test_what_the_board_says_keeps_to_the_contract(store: BoardStore, tmp_path: 
     box, broker = ReportingBox(now=store.clock.now()), Outgoing()
     signer = Signer(store.database, tmp_path / "keys/witness_ed25519", "文水县人社局", store.clock)
     signer.prepare()
-    silence = SilenceWatch(store.database, store.clock, ZONE, connected_since=lambda: broker.connected_since)
+    silence = BoxSilenceWatch(store.database, store.clock, ZONE, connected_since=lambda: broker.connected_since)
     duties = Duties(store.database, store.clock, broker, signer, 1830, chores=(silence.step,))  # type: ignore[arg-type]
     store.hear(box.begin(), box.heartbeat(), box.close(1))
     box.attend(1)

@@ -13,7 +13,7 @@ from board.notify.options import NotifyOptions
 from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.queries.alerts import SILENT_KIND, list_open_alerts, note_alert
-from board.silence import SilenceWatch
+from board.silence import BoxSilenceWatch
 from board.store import tables
 from tests.support.board_store import BoardStore
 from tests.support.notice_receivers import WebhookSink
@@ -44,7 +44,7 @@ def shown(store: BoardStore) -> list[tuple[object, object, object]]:
 
 
 def test_silence_is_an_alert_that_ends_when_the_box_is_heard(store: BoardStore) -> None:
-    box, watch = make_box(store), SilenceWatch(store.database, store.clock, ZONE)
+    box, watch = make_box(store), BoxSilenceWatch(store.database, store.clock, ZONE)
     since = store.clock.now()
     store.clock.step(SILENT_S)
     watch.look(0.0)
@@ -67,7 +67,7 @@ def test_silence_is_an_alert_that_ends_when_the_box_is_heard(store: BoardStore) 
 
 def test_it_is_critical_while_a_class_is_under_way_there(store: BoardStore) -> None:
     store.clock.time = store.clock.time.astimezone(ZONE).replace(hour=8, minute=20)
-    box, watch = make_box(store), SilenceWatch(store.database, store.clock, ZONE)
+    box, watch = make_box(store), BoxSilenceWatch(store.database, store.clock, ZONE)
     lesson = {"date": box.day(), "start": "08:30", "end": "11:30", "room_id": "r1", "kind": "theory"}
     store.hear(box.approve(lessons=[lesson]))
     store.clock.step(SILENT_S + 1)
@@ -80,7 +80,7 @@ def test_it_is_critical_while_a_class_is_under_way_there(store: BoardStore) -> N
 
 
 def test_who_stops_in_good_order_or_is_revoked_is_not_silent(store: BoardStore) -> None:
-    watch = SilenceWatch(store.database, store.clock, ZONE)
+    watch = BoxSilenceWatch(store.database, store.clock, ZONE)
     stopped, offline, revoked = (make_box(store, n) for n in (1, 2, 3))
     store.hear(stopped.state("stopped"), offline.state("offline"))
     store.clock.step(SILENT_S + 1)
@@ -96,7 +96,7 @@ def test_who_stops_in_good_order_or_is_revoked_is_not_silent(store: BoardStore) 
 def test_a_board_that_was_away_waits_for_the_boxes(store: BoardStore) -> None:
     box = make_box(store)
     store.clock.step(3600)  # the board is down
-    watch = SilenceWatch(store.database, store.clock, ZONE)
+    watch = BoxSilenceWatch(store.database, store.clock, ZONE)
     connected = store.clock.monotonic()
     watch.look(None)
     watch.look(connected)
@@ -116,7 +116,7 @@ def test_an_outage_of_the_broker_is_one_message_and_ends_by_itself(store: BoardS
     """Forty boxes, whose heartbeats come over a minute, are not heard any more since the board lost the broker."""
     options = NotifyOptions(urls=(hook.url(),), bureau="文水县人社局")
     notifier = Notifier(store.database, store.clock, AppriseSender(options.urls), options, lambda: True)
-    watch, boxes = SilenceWatch(store.database, store.clock, ZONE), []
+    watch, boxes = BoxSilenceWatch(store.database, store.clock, ZONE), []
     for number in range(40):
         boxes.append(make_box(store, number))
         store.clock.step(1.5)
@@ -139,7 +139,7 @@ def test_an_outage_of_the_broker_is_one_message_and_ends_by_itself(store: BoardS
 
 
 def test_a_box_cannot_end_its_own_silence(store: BoardStore) -> None:
-    box, watch = make_box(store), SilenceWatch(store.database, store.clock, ZONE)
+    box, watch = make_box(store), BoxSilenceWatch(store.database, store.clock, ZONE)
     store.clock.step(SILENT_S + 1)
     watch.look(0.0)
     ((alert,)) = list_open_alerts(store.database)
