@@ -1,6 +1,7 @@
 """Backup and restore: one ZIP file with every table as JSON lines, and the board's keys.
 
 Tables instead of the database's own format: a backup of SQLite can be restored into PostgreSQL, which is how a board grows.
+Columns are named, so that a backup of an older version, which has fewer, can be restored too.
 A restored board reads anew what the broker keeps, and asks boxes for what it missed.
 """
 
@@ -10,7 +11,7 @@ import base64
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def write_backup(settings: BoardSettings, database: Database, file: Path, now: d
                 counts = _write_tables(archive, database)
                 for key in sorted(settings.witness_key_file.parent.glob("*")):
                     archive.writestr(f"keys/{key.name}", key.read_bytes())
-                manifest = {"format": FORMAT, "county": settings.county, "at": format_utc(now), "rows": counts}
+                columns = {table.name: [column.name for column in table.c] for table in metadata.sorted_tables}
+                manifest = {"format": FORMAT, "county": settings.county, "at": format_utc(now), "rows": counts,
+                            "columns": columns}  # fmt: skip
                 archive.writestr(_MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
             out.flush()
             os.fsync(descriptor)
@@ -80,7 +83,7 @@ def restore_backup(settings: BoardSettings, database: Database, file: Path) -> d
                 raise InputError("board.other_backup", file=file)
             _check_keys(settings, archive, file)
             database.migrate()
-            counts = _read_tables(archive, database)
+            counts = _read_tables(archive, database, manifest.get("columns", {}))
             _restore_keys(settings, archive)
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError("board.bad_backup", file=file, detail=error) from None
@@ -109,21 +112,23 @@ def _restore_keys(settings: BoardSettings, archive: zipfile.ZipFile) -> None:
         write_whole(folder / name, content)
 
 
-def _read_tables(archive: zipfile.ZipFile, database: Database) -> dict[str, int]:
+def _read_tables(archive: zipfile.ZipFile, database: Database, columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
     counts = {}
     with database.write() as connection:
         if connection.execute(select(func.count()).select_from(boxes)).scalar():
             raise InputError("board.not_empty")
         connection.execute(facts.delete())
         for table in metadata.sorted_tables:
-            counts[table.name] = _read_table(archive, connection, table)
+            if columns and table.name not in columns:
+                continue  # of a version before this table
+            counts[table.name] = _read_table(archive, connection, table, columns.get(table.name))
         connection.execute(facts.delete().where(facts.c.name == RESYNC))
     return counts
 
 
-def _read_table(archive: zipfile.ZipFile, connection: Connection, table: Table) -> int:
+def _read_table(archive: zipfile.ZipFile, connection: Connection, table: Table, columns: Sequence[str] | None) -> int:
     binary = {column.name for column in table.c if isinstance(column.type, LargeBinary)}
-    names = [column.name for column in table.c]
+    names = [column.name for column in table.c] if columns is None else [table.c[name].name for name in columns]
     rows: list[dict[str, object]] = []
     count = 0
     with archive.open(f"tables/{table.name}.jsonl") as lines:

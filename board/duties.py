@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Select, and_, exists, or_, select
@@ -15,7 +16,6 @@ from agent.core.clock import Clock, format_utc, parse_time
 from agent.core.errors import SiteAgentError
 from agent.core.statement_rule import HOLE_AFTER_S
 from agent.core.witness_text import parse_witness_text
-from board.approvals.sender import ApprovalSender
 from board.clips.asking import ask_boxes
 from board.clips.keeping import ClipKeeper
 from board.clips.options import FetchOptions
@@ -106,7 +106,10 @@ def _build_lacking() -> Select[str]:
 
 
 class Duties:
-    """The loop of the leading worker; the other workers run it too and wait for the lead."""
+    """The loop of the leading worker; the other workers run it too and wait for the lead.
+
+    `chores`: what other packages have it do each second; they raise the project's errors.
+    """
 
     def __init__(
         self,
@@ -116,14 +119,15 @@ class Duties:
         signer: Signer | None,
         keep_days: int,
         fetch: FetchOptions | None = None,
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
         self._signer = signer
         self._keep_days = keep_days
+        self._chores = chores
         self._holes = HoleWatch(database, clock)
-        self._approvals = ApprovalSender(database, clock, worker)
         self._fetch = fetch
         self._keeper = ClipKeeper(database, clock, fetch) if fetch else None
         self._queued: set[int] = set()
@@ -155,11 +159,12 @@ class Duties:
         if self._signer is not None:
             self._signer.sign_due()
             self._publish(self._signer)
-        self._approvals.send_due()
         if self._is_due("thin", THIN_EVERY_S):
             thin_heartbeats(self._database, self._clock.now(), self._keep_days)
             if self._keeper:
                 self._keeper.let_go()
+        for chore in self._chores:
+            chore()
 
     def _see_to_clips(self, *, connected: bool) -> None:
         """Judge what boxes have sent, and ask them for what was ordered."""

@@ -10,12 +10,14 @@ from agent import i18n
 from agent.core import sd_notify
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError
+from board.approvals.sender import ApprovalSender
 from board.duties import Duties
 from board.ingest.batch import BatchWriter
 from board.ingest.worker import IngestWorker
 from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.settings import BoardSettings
+from board.silence import BoxSilenceWatch
 from board.store.database import Database
 from board.witness.signer import Signer
 
@@ -43,9 +45,12 @@ class BoardService:
         witness_key = self._signer.prepare() if self._signer else ""
         writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
+        worker = self.worker
+        silence = BoxSilenceWatch(self.database, clock, settings.zone, connected_since=lambda: worker.connected_since)
         fetch = settings.make_fetch_options() if settings.pages.enabled else None
         days = settings.retention.heartbeats_days
-        self._duties = Duties(self.database, clock, self.worker, self._signer, days, fetch)
+        chores = (silence.step, ApprovalSender(self.database, clock, worker).send_due)
+        self._duties = Duties(self.database, clock, self.worker, self._signer, days, fetch, chores=chores)
         notify = settings.make_notify_options()
         sender, duties = AppriseSender(notify.urls), self._duties
         self._notifier = Notifier(self.database, clock, sender, notify, lambda: duties.leading)

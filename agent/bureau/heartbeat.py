@@ -11,16 +11,17 @@ from typing_extensions import TypedDict
 from agent.bureau.options import BureauOptions
 from agent.catalog import Catalog
 from agent.contract.box import CameraBeat, DriveBeat, HeartbeatBody
-from agent.contract.health import ExaminationBody
+from agent.contract.health import CertificateBody, ExaminationBody, SelfCheckBody
 from agent.contract.statements import NewestBody, PositionBody
 from agent.core.camera_model import Camera
-from agent.core.clock import Clock, format_local
+from agent.core.clock import Clock, format_local, parse_time
 from agent.core.model import Segment
 from agent.core.periodic import run_every
 from agent.core.statement_model import LogPosition
 
 MINUTE = timedelta(seconds=60)
-_NEWEST_EVERY = 5
+_NEWEST_EVERY, _SELF_CHECK_EVERY = 5, 60
+_MOST_CERTIFICATES = 20
 
 
 class HeartbeatFacts(TypedDict, total=False):
@@ -49,6 +50,8 @@ class Heartbeat:
         self._facts = facts
         self._started = clock.monotonic()
         self._seq = 0
+        self._told: list[tuple[str, str]] | None = None
+        self._told_at = 0
 
     def run(self, stop: threading.Event) -> None:
         run_every(self._clock, stop, self._options.heartbeat_s, self.beat)
@@ -80,6 +83,8 @@ class Heartbeat:
         }
         if self._seq % _NEWEST_EVERY == 1:
             body["statements"] = build_position(self._catalog.statements.current())
+        if (found := self._find_self_check()) is not None:
+            body["self_check"] = found
         return body
 
     def _camera(self, camera: Camera, recorded: Mapping[str, float], now: datetime) -> CameraBeat:
@@ -95,6 +100,27 @@ class Heartbeat:
         """Return the last examination in short; None before the first."""
         last = self._catalog.health.last()
         return {"at": format_local(last.at, self._catalog.zone), **last.short()} if last else None
+
+    def _find_self_check(self) -> SelfCheckBody | None:
+        """Return findings and certificates of the last examination; None where they need not be told again.
+
+        Each hour, and at once where other checks need somebody: the texts would cost more than the rest of a heartbeat.
+        """
+        last = self._catalog.health.last()
+        if last is None:
+            return None
+        faults = last.list_faults()
+        told: list[tuple[str, str]] = [(f.check, f.severity) for f in faults]
+        if told == self._told and self._seq - self._told_at < _SELF_CHECK_EVERY:
+            return None
+        self._told, self._told_at = told, self._seq
+        zone = self._catalog.zone
+        certificates: list[CertificateBody] = [
+            {"purpose": f.check.partition(".")[2], "until": format_local(parse_time(f.until), zone)}
+            for f in last.findings
+            if f.until
+        ]
+        return {"findings": [f.as_data() for f in faults], "certificates": certificates[:_MOST_CERTIFICATES]}
 
     def _recorded(self, camera: Camera, now: datetime) -> float:
         segments = self._catalog.segments.between(camera.camera_id, now - MINUTE, now, finished=False)

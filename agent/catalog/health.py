@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -30,7 +30,8 @@ class HealthFinding:
     """The result of one check.
 
     `check` names what was checked (`drive`, `cameras.cam1`). `mend` is the remedy, "" if nothing is to be done. `said` has
-    both texts by language, where they are known in more than the process's own language.
+    both texts by language, where they are known in more than the process's own language. `until`: a certificate's last
+    moment, UTC text; else "".
     """
 
     check: str
@@ -38,6 +39,7 @@ class HealthFinding:
     finding: str
     mend: str = ""
     said: Mapping[Language, tuple[str, str]] = field(default_factory=dict, compare=False, hash=False)
+    until: str = ""
 
     def as_data(self) -> FindingBody:
         """Build the contract's object."""
@@ -46,7 +48,7 @@ class HealthFinding:
     def within(self, language: Language) -> HealthFinding:
         """Return the same finding in another language, if its texts are known."""
         finding, mend = self.said.get(language, (self.finding, self.mend))
-        return HealthFinding(self.check, self.severity, finding, mend, self.said)
+        return replace(self, finding=finding, mend=mend)
 
 
 def find_worst_severity(findings: Iterable[HealthFinding]) -> HealthSeverity:
@@ -65,17 +67,20 @@ class Examination:
         """Return the findings sorted by severity, worst first, else in their original order."""
         return sorted(self.findings, key=lambda f: -HEALTH_SEVERITIES.index(f.severity))
 
+    def list_faults(self) -> list[HealthFinding]:
+        """Return the findings that need somebody, the worst first, as many as a message names."""
+        return [f for f in self.ranked() if f.severity in ("warning", "critical")][:_NAMED]
+
     def count(self, severity: HealthSeverity) -> int:
         return sum(f.severity == severity for f in self.findings)
 
     def short(self) -> SummaryBody:
         """Build the heartbeat's `doctor` object, except for `at`; `checks` lists the checks with problems, worst first."""
-        checks = [f.check for f in self.ranked() if f.severity in ("warning", "critical")]
         return {
             "worst": find_worst_severity(self.findings),
             "errors": self.count("critical"),
             "warnings": self.count("warning"),
-            "checks": checks[:_NAMED],
+            "checks": [f.check for f in self.list_faults()],
         }
 
 
@@ -87,7 +92,14 @@ class ExaminationStore:
 
     def put(self, examination: Examination) -> None:
         rows: list[dict[str, object]] = [
-            {"check": f.check, "severity": f.severity, "finding": f.finding, "mend": f.mend, "said": {**f.said}}
+            {
+                "check": f.check,
+                "severity": f.severity,
+                "finding": f.finding,
+                "mend": f.mend,
+                "said": {**f.said},
+                **({"until": f.until} if f.until else {}),
+            }
             for f in examination.findings
         ]
         self._facts.put(_NAME, dump_json({"at": clocks.format_utc(examination.at), "findings": rows}))

@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from agent.contract.clips import ClipResult, PictureResult
-from agent.contract.health import ExaminationBody
+from agent.contract.health import ExaminationBody, SelfCheckBody
 from agent.contract.statements import PositionBody, StatementsResult
 from agent.contract.values import (
     DateText,
@@ -71,6 +71,14 @@ class HeartbeatBody(TypedDict):
         Annotated[
             PositionBody | None,
             Field(description="The newest statement; in the first heartbeat of a run and each fifth after it"),
+        ]
+    ]
+    self_check: NotRequired[
+        Annotated[
+            SelfCheckBody,
+            Field(
+                description="In the first heartbeat after an examination, each sixtieth, and where other checks fail"
+            ),
         ]
     ]
 

@@ -18,6 +18,7 @@ class Enrolment(BaseModel):
 
     `ca`, `upload_ca` and `models` are the content of files, `models_signature` that of the list's `.sig`; empty where there is
     none. `ca` is the broker's authority, `upload_ca` that of the board, to which clips are pushed.
+    `institution`: whose box it is; empty where the bureau has not said.
     """
 
     model_config = ConfigDict(frozen=True)  # further keys may come with later versions
@@ -39,6 +40,7 @@ class Enrolment(BaseModel):
     models: str = ""
     models_signature: str = ""
     time_server: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{0,253}$")] = ""
+    institution: Annotated[str, Field(max_length=200)] = ""
 
 
 def parse_enrolment(text: bytes) -> Enrolment:

@@ -62,3 +62,25 @@ class ExaminationBody(SummaryBody):
     """The last examination in short."""
 
     at: Annotated[TimeText, Field(description="When the box last examined itself (every 5 min)")]
+
+
+class CertificateBody(TypedDict):
+    """A certificate that the box depends on."""
+
+    purpose: Annotated[
+        NonEmpty,
+        Field(
+            description="page: of the box's page; bureau: the box's own at the broker; bureau_ca: the CA that it trusts;"
+            " broker: the broker's; further ones may come"
+        ),
+    ]
+    until: Annotated[TimeText, Field(description="Its last moment")]
+
+
+class SelfCheckBody(TypedDict):
+    """What the last examination found, with remedies, in the box's language."""
+
+    findings: Annotated[
+        list[FindingBody], Field(max_length=20, description="Those that are warning or critical, the worst first")
+    ]
+    certificates: Annotated[list[CertificateBody], Field(max_length=20)]

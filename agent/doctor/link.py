@@ -5,15 +5,17 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.bureau import warnings
 from agent.bureau.link import LinkStatus, probe_broker
 from agent.bureau.options import BureauOptions
+from agent.core.clock import format_utc
 from agent.core.errors import BureauError, SettingsError
 from agent.doctor.box import BoxFacts
-from agent.doctor.finding import HealthFinding, HealthSeverity, report_error, report_line, report_ok, report_problem
+from agent.doctor.finding import HealthFinding, report_error, report_line, report_ok, report_problem
 from agent.mqtt.connection import build_tls_context
 
 EXPIRES_SOON = timedelta(days=30)
@@ -92,13 +94,12 @@ def _check_dates(check_: str, file: Path, end: datetime | None, now: datetime) -
         return report_problem(check_, "critical", "certificate.unreadable", file=file)
     shown = {"file": file, "end": end.date().isoformat(), "days": (end - now).days}
     if end <= now:
-        return report_problem(check_, "critical", "certificate.over", **shown)
-    severity: HealthSeverity | None = "warning" if end - now < EXPIRES_SOON else None
-    return (
-        report_problem(check_, severity, "certificate.soon", **shown)
-        if severity
-        else report_ok(check_, "certificate.ok", **shown)
-    )
+        found = report_problem(check_, "critical", "certificate.over", **shown)
+    elif end - now < EXPIRES_SOON:
+        found = report_problem(check_, "warning", "certificate.soon", **shown)
+    else:
+        found = report_ok(check_, "certificate.ok", **shown)
+    return replace(found, until=format_utc(end))
 
 
 def _read_end_date(file: Path) -> datetime | None:

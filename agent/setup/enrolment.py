@@ -50,6 +50,8 @@ def apply_enrolment(given: Enrolment, settings: Settings, file: Path) -> Mapping
         "bureau.signing_key": given.signing_key,
         "bureau.witness_key": given.witness_key,
     }
+    if given.institution:
+        values["institution"] = given.institution
     with tempfile.TemporaryDirectory(prefix="site-agent-") as trial:
         models = Path(trial, "models.toml")
         authorities = {

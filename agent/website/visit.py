@@ -72,6 +72,15 @@ class Visit:
         text = self.site.templates.get_template(template).render(values)
         return HTMLResponse(text, status_code=status, headers={"Cache-Control": "no-store"})
 
+    def send_file(self, data: bytes | str, class_id: str, name: str, media_type: str) -> Response:
+        """Send a file of a class to be saved; `name` is its Chinese name, with the ending."""
+        # the class ID is letters, digits and hyphens; the Chinese name goes encoded (RFC 6266)
+        plain = f"{class_id}.{name.rsplit('.', 1)[1]}"
+        saved_as = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{class_id}_{quote(name)}"
+        return Response(
+            data, media_type=media_type, headers={"Content-Disposition": saved_as, "Cache-Control": "no-store"}
+        )
+
     def error(self, status: int, text: str) -> Response:
         title = self.t(choose_word(f"page.error_{status}", "page.error_other"))
         return self.page(

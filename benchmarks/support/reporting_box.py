@@ -121,7 +121,7 @@ class ReportingBox:
         data = {**self.half_day(), "sequence": sequence, "head": head, "key": self.key}
         return self.state_that("chain", f"chain/{self.class_id}", data)
 
-    def heartbeat(self, *, replayed: bool = False) -> Message:
+    def heartbeat(self, *, replayed: bool = False, **more: object) -> Message:
         self.now += timedelta(seconds=1)
         self.beats += 1
         data = {
@@ -130,7 +130,7 @@ class ReportingBox:
             "drive": {"drive_id": "d-7f3a", "state": "attached", "free_bytes": 1_500_000_000_000, "days_left": 41.5},
             "doctor": {"at": self.time(), "worst": "ok", "errors": 0, "warnings": 0, "checks": []},
             "statements": self.position.as_data() if self.number else None,
-        }  # fmt: skip
+        } | more  # fmt: skip
         return self._wrap("heartbeat", "heartbeat", data, None, replayed=replayed)
 
     def state(self, word: str = "online") -> Message:

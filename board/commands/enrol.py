@@ -19,9 +19,11 @@ def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("enrol", help=text, description=text)
     parser.add_argument("--site", metavar="ID")
     parser.add_argument("--box", metavar="ID")
+    parser.add_argument("--institution", metavar="TEXT", help=i18n.translate("board.help.box_institution"))
     parser.add_argument("--out", type=Path, metavar="FILE", help=i18n.translate("board.help.out"))
     act = parser.add_mutually_exclusive_group()
     act.add_argument("--replace", action="store_true", help=i18n.translate("board.help.replace"))
+    act.add_argument("--assign", action="store_true", help=i18n.translate("board.help.assign"))
     act.add_argument("--revoke", action="store_true", help=i18n.translate("board.help.revoke"))
     act.add_argument("--board", action="store_true", help=i18n.translate("board.help.board_account"))
     parser.set_defaults(run=run)
@@ -41,12 +43,18 @@ def run(args: argparse.Namespace) -> int:
             desk.revoke(args.site, args.box)
             print_message(i18n.translate("board.revoked", box=f"{args.site}/{args.box}"))
             return 0
+        if args.assign:
+            desk.assign(args.site, args.box, args.institution or "")
+            print_message(
+                i18n.translate("board.assigned", box=f"{args.site}/{args.box}", institution=args.institution or "—")
+            )
+            return 0
         out = args.out or Path(f"{settings.county}-{args.site}-{args.box}.enrolment.json")
         # before the account, so that no password is drawn that nobody can read
         descriptor = common.make_file(out)
         made = False
         try:
-            enrolment = desk.enrol(args.site, args.box, replace=args.replace)
+            enrolment = desk.enrol(args.site, args.box, replace=args.replace, institution=args.institution)
             os.write(descriptor, enrolment.model_dump_json(indent=1).encode() + b"\n")
             os.fsync(descriptor)
             made = True

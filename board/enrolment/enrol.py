@@ -24,6 +24,7 @@ from board.store.tables import boxes
 _COMMENT = "site-agent-board"
 _SIGNED = "site-agent"
 _PASSWORD_BYTES = 24
+_LONGEST_INSTITUTION = 200
 _BOARD_PASSWORD = "broker.password"  # noqa: S105 - the name of a file
 
 
@@ -37,10 +38,11 @@ class EnrolmentDesk:
         given = settings.enrolment
         self._files = BrokerFiles(given.folder, given.pid_file)
 
-    def enrol(self, site: str, box: str, *, replace: bool = False) -> Enrolment:
+    def enrol(self, site: str, box: str, *, replace: bool = False, institution: str | None = None) -> Enrolment:
         """Let a box report; return what it is set up with. Raises InputError for one that is enrolled already.
 
         `replace`: another machine takes the place. Its new log and its key are expected, and the old password ends.
+        `institution`: whose box it is; None leaves it as it is.
         """
         name = self._make_name(site, box)
         at = format_utc(self._clock.now())
@@ -55,12 +57,22 @@ class EnrolmentDesk:
             account = name.replace("/", ".")
             changes = {"account": account, "enrolled_at": at, "revoked_at": None}
             changes |= {"replaced_at": at} if replace else {}
+            changes |= {} if institution is None else {"institution": _check_institution(institution)}
             connection.execute(update(boxes).where(boxes.c.name == name).values(**changes))
-            made = self._describe(name, account, secrets.token_urlsafe(_PASSWORD_BYTES))
+            owner = changes.get("institution", known.institution if known else "")
+            made = self._describe(name, account, secrets.token_urlsafe(_PASSWORD_BYTES), str(owner))
             self._files.set_password(account, made.password)
             self._write_access(connection)
         self._files.reload()
         return made
+
+    def assign(self, site: str, box: str, institution: str) -> None:
+        """Say whose box it is, enrolled or only heard; empty: as its approved classes say. Raises InputError."""
+        name = self._make_name(site, box)
+        row = {"institution": _check_institution(institution)}
+        with self._database.write() as connection:
+            if not connection.execute(update(boxes).where(boxes.c.name == name).values(row)).rowcount:
+                raise InputError("board.unknown_box", box=name)
 
     def revoke(self, site: str, box: str) -> None:
         """Let a box report no more; what it has reported stays. Raises InputError for one that is not enrolled."""
@@ -113,7 +125,7 @@ class EnrolmentDesk:
             return ""
         return _read(ensure_certificate(pages, self._clock.now())[0].with_name("page-ca.pem"))
 
-    def _describe(self, name: str, account: str, password: str) -> Enrolment:
+    def _describe(self, name: str, account: str, password: str, institution: str) -> Enrolment:
         settings, given = self._settings, self._settings.enrolment
         county, site, box = name.split("/")
         signing_key = ensure_key_file(settings.signing_key_file, _COMMENT)
@@ -137,7 +149,16 @@ class EnrolmentDesk:
             models=models,
             models_signature=signature,
             time_server=given.time_server,
+            institution=institution,
         )
+
+
+def _check_institution(name: str) -> str:
+    """Return a name as approvals have it. Raises InputError for one that is none."""
+    found = " ".join(name.split())
+    if len(found) > _LONGEST_INSTITUTION or not found.isprintable():
+        raise InputError("board.not_institution", longest=_LONGEST_INSTITUTION)
+    return found
 
 
 def _read(file: Path) -> str:

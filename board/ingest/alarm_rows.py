@@ -6,7 +6,7 @@ from typing import Literal
 
 from agent.core.statement_model import Statement
 from agent.core.statement_rule import FaultKind, LogFault
-from board.ingest.fields import clean, dump
+from board.ingest.fields import clean, dump, read_place
 from board.ingest.message import Arrival
 from board.ingest.rows import Row
 
@@ -15,9 +15,20 @@ _LONGEST_PAYLOAD = 16_384
 
 
 def make_alarm(
-    box_id: int, kind: AlarmKind, at: str, *, log: str = "", number: int = 0, detail: str = "", evidence: object = None
+    box_id: int,
+    kind: AlarmKind,
+    at: str,
+    *,
+    log: str = "",
+    number: int = 0,
+    detail: str = "",
+    evidence: object = None,
+    about: object = None,
 ) -> Row:
-    """Return the row of an alarm; one of the same box, kind, place and detail is raised once."""
+    """Return the row of an alarm; one of the same box, kind, place and detail is raised once.
+
+    `about`: data of the message that shows it, which may name a class and a half-day.
+    """
     return {
         "box_id": box_id,
         "kind": kind,
@@ -26,13 +37,14 @@ def make_alarm(
         "detail": clean(detail, 200),
         "evidence": dump(evidence or {}),
         "raised_at": at,
+        **read_place(about),
     }
 
 
-def make_fault_alarm(box_id: int, fault: LogFault, at: str, evidence: object) -> Row:
+def make_fault_alarm(box_id: int, fault: LogFault, at: str, evidence: object, about: object = None) -> Row:
     """Return the alarm for a fault that the rule for receivers found."""
     return make_alarm(
-        box_id, fault.kind, at, log=fault.log, number=fault.number, detail=fault.detail, evidence=evidence
+        box_id, fault.kind, at, log=fault.log, number=fault.number, detail=fault.detail, evidence=evidence, about=about
     )
 
 

@@ -51,9 +51,27 @@ def need_half_day(data: Data) -> dict[str, str]:
     day, session = data.get("date"), data.get("session")
     if not is_day(day):
         raise Malformed("date")
-    if session not in _SESSIONS:
+    if not _is_session(session):
         raise Malformed("session")
     return {"class_id": need_id(data, "class_id"), "date": str(day), "session": str(session)}
+
+
+def _is_session(value: object) -> bool:
+    return isinstance(value, str) and value in _SESSIONS  # a list cannot even be looked up in a set
+
+
+def read_place(data: object) -> dict[str, str | None]:
+    """Return class, date and session that a message is about; None each where it names none, or several."""
+    half_days = data.get("half_days") if isinstance(data, Mapping) else None
+    found = half_days[0] if isinstance(half_days, list) and len(half_days) == 1 else data
+    if not isinstance(found, Mapping):
+        return {"class_id": None, "date": None, "session": None}
+    day, session = found.get("date"), found.get("session")
+    return {
+        "class_id": read_id(found, "class_id"),
+        "date": str(day) if is_day(day) else None,
+        "session": str(session) if _is_session(session) else None,
+    }
 
 
 def need_time(data: Data, name: str) -> str:

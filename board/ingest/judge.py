@@ -145,14 +145,18 @@ class BatchJudge:
             memory.changes |= {"replaced_at": None, "key": None, "key_since": None}
             return  # the bureau put another box here
         evidence = describe_arrival(arrival, arrival.statement, known)
-        self.rows.add(tables.alarms, make_fault_alarm(memory.box_id, fault, arrival.at, evidence))
+        self.rows.add(tables.alarms, make_fault_alarm(memory.box_id, fault, arrival.at, evidence, arrival.data))
         self.raised.append((memory.name, fault.kind))
 
     def _alarm(
         self, memory: BoxMemory, arrival: Arrival, kind: AlarmKind, *, number: int = 0, log: str = "", detail: str = ""
     ) -> None:
         evidence = describe_arrival(arrival, arrival.statement, None)
-        row = make_alarm(memory.box_id, kind, arrival.at, log=log, number=number, detail=detail, evidence=evidence)
+        # an approval may come as its body alone
+        about = arrival.event if arrival.kind in FROM_BUREAU and arrival.data is None else arrival.data
+        row = make_alarm(
+            memory.box_id, kind, arrival.at, log=log, number=number, detail=detail, evidence=evidence, about=about
+        )
         self.rows.add(tables.alarms, row)
         self.raised.append((memory.name, kind))
 
@@ -200,6 +204,8 @@ class BatchJudge:
         last = memory.recall("beat_at")
         gone = last is None or (parse_time(arrival.at) - parse_time(str(last))).total_seconds() > SILENT_S
         memory.changes |= {"beat_at": arrival.at, "beat": dump(data)}
+        if isinstance(check := data.get("self_check"), Mapping):
+            memory.changes |= {"self_check": dump(check), "self_checked_at": arrival.at}
         memory.changes |= {"online_since": arrival.at} if gone else {}
         newest = parse_position(data.get("statements"))
         if newest is None:

@@ -25,7 +25,9 @@ from board.ingest.fields import (
 from board.ingest.rows import Rows
 from board.store import tables
 
-_MOST_ITEMS = 200
+_MOST_ITEMS, _MOST_PEOPLE = 200, 100_000
+OWN_ALERT = "board:"
+"""What the IDs of the board's own alerts begin with; none of a box may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def _put_attendance(rows: Rows, origin: Origin, data: Data) -> None:
         raise Malformed("revision")
     status, key = read_text(data, "status", 16), {"box_id": origin.box_id, **half_day, "revision": revision}
     counts = {name: read_whole(data, name) for name in ("expected", "present", "low", "high", "at_start", "at_end")}
-    if any(value is not None and value > 100_000 for value in counts.values()):
+    if any(value is not None and value > _MOST_PEOPLE for value in counts.values()):
         raise Malformed("present")
     add_class(rows, origin, half_day["class_id"])
     rows.add(
@@ -67,14 +69,22 @@ def _put_attendance(rows: Rows, origin: Origin, data: Data) -> None:
         | {"status": status, "at": origin.time, "body": dump(data)}
         | {name: counts[name] for name in ("present", "low", "high")},
     )
-    seconds = {name: read_number(data, name) for name in ("lesson_s", "judged_s")}
-    rows.add(tables.half_days, key | {"status": status, "at": origin.time, "first_at": origin.time} | counts | seconds)
+    more: dict[str, object] = {name: read_number(data, name) for name in ("lesson_s", "judged_s")}
+    more |= _read_signed(data.get("signed"))
+    rows.add(tables.half_days, key | {"status": status, "at": origin.time, "first_at": origin.time} | counts | more)
+
+
+def _read_signed(signed: object) -> dict[str, int | None]:
+    """Return what the institution states of sign-ins."""
+    given = signed if isinstance(signed, Mapping) else {}
+    found = {name: read_whole(given, name) for name in ("signed_in", "signed_out")}
+    return {name: count if count is not None and count <= _MOST_PEOPLE else None for name, count in found.items()}
 
 
 def _put_alert(rows: Rows, origin: Origin, data: Data) -> None:
     alert_id, kind = read_text(data, "alert_id", 64), read_text(data, "kind", 40)
     state = data.get("state")
-    if not alert_id or not kind or state not in ("raised", "updated", "cleared"):
+    if not alert_id or alert_id.startswith(OWN_ALERT) or not kind or state not in ("raised", "updated", "cleared"):
         raise Malformed("alert_id")
     class_id = read_id(data, "class_id")
     if class_id:
@@ -156,6 +166,7 @@ def _put_half_day_segments(rows: Rows, origin: Origin, data: Data, drive_id: str
                 "sha256": item["sha256"],
                 "serial": read_text(item, "serial", 128),
                 "clock": read_text(item, "clock", 16),
+                "recovered": int(item.get("recovered") is True),
             },
         )
 

@@ -10,10 +10,12 @@ from agent.core.clock import format_utc
 from agent.core.errors import InputError
 from board.ingest.fields import clean
 from board.store.database import Database
-from board.store.tables import alarms, boxes, logs, statements
+from board.store.tables import alarms, boxes, class_boxes, logs, statements
 
 OPEN_ALARM = alarms.c.cleared_at.is_(literal_column("null")) & alarms.c.acknowledged_at.is_(literal_column("null"))
 
+_COLUMNS = [column for column in alarms.c if column.name not in ("box_id", "evidence")]
+AlarmRow = dict[str, object]
 MINOR = ("malformed",)
 """Kinds that do not put evidence in doubt; all others are critical."""
 
@@ -53,8 +55,26 @@ def list_alarms(
     if before is not None:
         query = query.where(alarms.c.id < before)
     with database.read() as connection:
-        rows = connection.execute(query.order_by(alarms.c.id.desc()).limit(limit)).mappings()
+        # for the few that are open an expression: by the column itself SQLite would go through all that ever were
+        order = (alarms.c.id + 0).desc() if open_only else alarms.c.id.desc()
+        rows = connection.execute(query.order_by(order).limit(limit)).mappings()
         return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def list_class_alarms(database: Database, class_id: str, limit: int = 100) -> list[AlarmRow]:
+    """Return the alarms about a class in any state, and those open about its boxes as a whole; the newest first."""
+    query = select(*_COLUMNS, boxes.c.name.label("box")).select_from(alarms.join(boxes, boxes.c.id == alarms.c.box_id))
+    query = query.order_by(alarms.c.id.desc()).limit(limit)
+    own = select(class_boxes.c.box_id).where(class_boxes.c.class_id == class_id)
+    found: dict[int, AlarmRow] = {}
+    with database.read() as connection:
+        for wanted in (
+            query.where(alarms.c.class_id == class_id),
+            query.where(OPEN_ALARM, alarms.c.class_id.is_(None), alarms.c.box_id.in_(own)),
+        ):
+            for row in connection.execute(wanted).mappings():
+                found[row["id"]] = {str(key): value for key, value in row.items()}
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def acknowledge_alarm(database: Database, number: int, by: str, note: str, now: datetime) -> None:

@@ -16,6 +16,8 @@ from board.store.tables import acknowledgements, alerts, boxes, classes
 # written out, not bound: only then does the database see that its index of open alerts fits
 OPEN = alerts.c.state != literal_column("'cleared'")
 GRAVEST_FIRST = case((alerts.c.severity == "critical", 0), (alerts.c.severity == "warning", 1), else_=2)
+SILENT_KIND = "link.silent"
+"""The one kind that the board raises itself (board/silence.py)."""
 _COLUMNS = [column for column in alerts.c if column.name != "body"]
 _ORDER = (alerts.c.since.desc(), alerts.c.box_id.desc(), alerts.c.alert_id.desc())
 _NOTED = (acknowledgements.c.acknowledged_at, acknowledgements.c.acknowledged_by, acknowledgements.c.note)
@@ -73,9 +75,9 @@ def list_alert_history(
     return _run(database, query.order_by(*_ORDER).limit(limit))
 
 
-def list_box_alerts(database: Database, box_id: int, limit: int = 100) -> list[AlertRow]:
-    """Return the open alerts of a box, the gravest first."""
-    query = _build().where(OPEN, alerts.c.box_id == box_id)
+def list_box_alerts(database: Database, box_id: int, limit: int = 100, *, institution: str = "") -> list[AlertRow]:
+    """Return the open alerts of a box that this institution may see, the gravest first."""
+    query = _build().where(OPEN, alerts.c.box_id == box_id, is_alert_of_institution(institution))
     return _run(database, query.order_by(GRAVEST_FIRST, *_ORDER).limit(limit))
 
 

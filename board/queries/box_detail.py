@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from board.queries.scope import is_box_of_institution
+from board.queries.scope import is_box_of_institution, is_of_institution
+from board.queries.self_check import SelfCheck, read_self_check
 from board.store.database import Database
-from board.store.tables import boxes, cameras, heads, identities, logs, readiness
+from board.store.tables import boxes, cameras, classes, heads, identities, logs, readiness
 
 Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class BoxDetail:
-    """A box. `row`: its row; `beat`: data of its newest live heartbeat; `findings`: of its newest readiness sheets."""
+    """A box. `row`: its row; `beat`: data of its newest live heartbeat; `findings`: of its newest readiness sheets.
+
+    `self_check`: findings and certificates of its own examination.
+    """
 
     row: Row
     beat: Row
@@ -30,6 +34,7 @@ class BoxDetail:
     logs: tuple[Row, ...]
     unsigned: tuple[Row, ...]
     findings: tuple[Row, ...]
+    self_check: SelfCheck
 
 
 def compute_key_fingerprint(public: str) -> str:
@@ -62,8 +67,10 @@ def load_box(database: Database, county: str, site: str, box: str, *, institutio
         open_heads = (heads.c.box_id == number, heads.c.state != "signed")
         unsigned = connection.execute(select(heads).where(*open_heads).order_by(heads.c.id.desc()).limit(50))
         unsigned_rows = unsigned.mappings().all()
+        known_class = readiness.outerjoin(classes, classes.c.class_id == readiness.c.class_id)
         sheets = connection.execute(
-            select(readiness.c.class_id, readiness.c.body).where(readiness.c.box_id == number)
+            select(readiness.c.class_id, readiness.c.body).select_from(known_class)
+            .where(readiness.c.box_id == number, is_of_institution(institution))
             .order_by(readiness.c.at.desc()).limit(5)
         ).mappings().all()  # fmt: skip
     return BoxDetail(
@@ -75,6 +82,7 @@ def load_box(database: Database, county: str, site: str, box: str, *, institutio
         logs=tuple(dict(found) for found in begun),
         unsigned=tuple(dict(found) for found in unsigned_rows),
         findings=tuple(_list_findings(sheets)),
+        self_check=read_self_check(row["self_check"]),
     )
 
 

@@ -13,16 +13,23 @@ from agent.core.clock import format_utc, parse_time
 from board.ingest.judge import SILENT_S
 from board.queries.alarms import OPEN_ALARM
 from board.queries.alerts import OPEN
-from board.queries.scope import is_box_of_institution
+from board.queries.scope import is_alert_of_institution, is_box_of_institution
+from board.queries.self_check import read_self_check
 from board.store.database import Database
 from board.store.tables import alarms, alerts, boxes
 
+# those that a list needs: a row of boxes has keys and places in logs too
+_LISTED = [boxes.c[name] for name in ("id", "name", "institution", "state", "beat_at", "beat", "last_seen", "version",
+                                      "revoked_at", "self_check")]  # fmt: skip
 Presence = Literal["online", "offline", "stopped", "silent", "never", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
 class BoxState:
-    """A box. `days_left`: of its drive; `worst`: of its own examination; `alarms`: about its evidence."""
+    """A box. `days_left`: of its drive; `worst`: of its own examination; `alarms`: about its evidence.
+
+    `certificate_until`: when the first of its certificates ends.
+    """
 
     name: str
     presence: Presence
@@ -37,10 +44,12 @@ class BoxState:
     alerts: int
     alarms: int
     institution: str = ""
+    certificate_until: datetime | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return it for --json."""
-        return asdict(self) | {"last_seen": format_utc(self.last_seen) if self.last_seen else None}
+        times = {name: getattr(self, name) for name in ("last_seen", "certificate_until")}
+        return asdict(self) | {name: format_utc(at) if at else None for name, at in times.items()}
 
 
 def judge_presence(state: str | None, beat_at: datetime | None, now: datetime, *, revoked: bool) -> Presence:
@@ -59,9 +68,11 @@ def judge_presence(state: str | None, beat_at: datetime | None, now: datetime, *
 def list_boxes(database: Database, now: datetime, *, institution: str = "") -> list[BoxState]:
     """Return every box that is enrolled or was heard, by name; of one institution where it is given."""
     with database.read() as connection:
-        raised = _count(connection, select(alerts.c.box_id, func.count()).where(OPEN).group_by(alerts.c.box_id))
+        of_box = select(alerts.c.box_id, func.count()).select_from(alerts.join(boxes, boxes.c.id == alerts.c.box_id))
+        mine = is_alert_of_institution(institution)
+        raised = _count(connection, of_box.where(OPEN, mine).group_by(alerts.c.box_id))
         wrong = _count(connection, select(alarms.c.box_id, func.count()).where(OPEN_ALARM).group_by(alarms.c.box_id))
-        query = select(boxes).where(is_box_of_institution(institution)).order_by(boxes.c.name)
+        query = select(*_LISTED).where(is_box_of_institution(institution)).order_by(boxes.c.name)
         rows = connection.execute(query).mappings().all()
     found = []
     for row in rows:
@@ -86,6 +97,7 @@ def list_boxes(database: Database, now: datetime, *, institution: str = "") -> l
                 alerts=raised.get(row["id"], 0),
                 alarms=wrong.get(row["id"], 0),
                 institution=row["institution"],
+                certificate_until=read_self_check(row["self_check"]).first_end,
             )
         )
     return found

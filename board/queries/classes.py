@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
+from agent.core.clock import parse_time
+from board.queries.boxes import judge_presence
 from board.queries.scope import is_of_institution
 from board.store.database import Database
 from board.store.tables import boxes, class_boxes, classes, readiness
@@ -97,13 +99,13 @@ def find_class(database: Database, class_id: str, *, today: date, institution: s
     return None if row is None else (known := _plain(row)) | {"stage": judge_stage(known, today)}
 
 
-def list_class_boxes(database: Database, class_id: str) -> list[Row]:
-    """Return the boxes that report of a class, with their readiness sheet (`findings`) where there is one."""
+def list_class_boxes(database: Database, class_id: str, now: datetime) -> list[Row]:
+    """Return the boxes that report of a class: `presence`, and their readiness sheet (`findings`) where there is one."""
     ready = and_(readiness.c.box_id == class_boxes.c.box_id, readiness.c.class_id == class_boxes.c.class_id)
     joined = class_boxes.join(boxes, boxes.c.id == class_boxes.c.box_id).outerjoin(readiness, ready)
     query = select(
-        boxes.c.name.label("box"), boxes.c.last_seen, class_boxes.c.first_seen, readiness.c.ready,
-        readiness.c.at.label("checked_at"), readiness.c.body,
+        boxes.c.name.label("box"), boxes.c.last_seen, boxes.c.state, boxes.c.beat_at, boxes.c.revoked_at,
+        class_boxes.c.first_seen, readiness.c.ready, readiness.c.at.label("checked_at"), readiness.c.body,
     )  # fmt: skip
     query = query.select_from(joined).where(class_boxes.c.class_id == class_id).order_by(boxes.c.name)
     with database.read() as connection:
@@ -111,6 +113,13 @@ def list_class_boxes(database: Database, class_id: str) -> list[Row]:
     for row in rows:
         body = json.loads(str(row.pop("body") or "{}"))
         listed = body.get("findings")
+        beat_at, state = row.pop("beat_at"), row.pop("state")
+        row["presence"] = judge_presence(
+            str(state) if state else None,
+            parse_time(str(beat_at)) if beat_at else None,
+            now,
+            revoked=row.pop("revoked_at") is not None,
+        )
         row["findings"] = [x for x in listed if isinstance(x, dict)] if isinstance(listed, list) else []
     return rows
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, union
 
 from agent.core.clock import parse_time
 from agent.core.model import Session
@@ -16,7 +16,7 @@ from board.queries.boxes import BoxState, Presence, list_boxes
 from board.queries.course_plan import ApprovedDay, DayPlans, PlannedHalfDay
 from board.queries.overview import ClassCard, load_overview
 from board.store.database import Database
-from board.store.tables import boxes, class_boxes
+from board.store.tables import boxes, class_boxes, classes, half_days
 
 OLD_S = 600.0
 """A figure of a half-day under way that is older is marked: a box sends it anew each five minutes."""
@@ -104,7 +104,7 @@ def load_county_day(database: Database, plans: DayPlans, now: datetime, *, insti
     cards = load_overview(database, local.date(), institution=institution)
     with database.read() as connection:
         approved = plans.load(connection, local.date(), institution)
-        holders = _list_holders(connection, {item.class_id for item in approved} | {card.class_id for card in cards})
+        holders = _list_holders(connection, local.date().isoformat())
     states = {state.name: state for state in list_boxes(database, now)}
     own = states if not institution else {x.name: x for x in list_boxes(database, now, institution=institution)}
     found = _Sorter(local, {name: state.presence for name, state in states.items()}, holders).sort(cards, approved)
@@ -124,11 +124,16 @@ def load_county_day(database: Database, plans: DayPlans, now: datetime, *, insti
     )
 
 
-def _list_holders(connection: Connection, class_ids: set[str]) -> dict[str, list[str]]:
-    """Return the boxes of each class."""
+def _list_holders(connection: Connection, day: str) -> dict[str, list[str]]:
+    """Return the boxes of each class that is open on a day, or reported then."""
     held: dict[str, list[str]] = defaultdict(list)
+    # looked up by the database: a list of thousands of IDs takes longer to write than to answer
+    on_day = union(
+        select(classes.c.class_id).where(classes.c.last_day >= day, classes.c.first_day <= day),
+        select(half_days.c.class_id).where(half_days.c.date == day),
+    )
     query = select(class_boxes.c.class_id, boxes.c.name).join(boxes, boxes.c.id == class_boxes.c.box_id)
-    query = query.where(class_boxes.c.class_id.in_(sorted(class_ids)), boxes.c.revoked_at.is_(None))
+    query = query.where(class_boxes.c.class_id.in_(on_day), boxes.c.revoked_at.is_(None))
     for class_id, name in connection.execute(query.order_by(boxes.c.name)):
         held[class_id].append(name)
     return held

@@ -227,7 +227,8 @@ class DayPlans:
             classes.c.approved_at.is_not(None),
             is_of_institution(institution),
         )
-        rows = connection.execute(query.order_by(classes.c.class_id)).all()
+        # sorted here: for the order SQLite would go through all classes that ever were
+        rows = sorted(connection.execute(query).all(), key=lambda row: str(row.class_id))
         with self._lock:
             if day != self._day:
                 self._day, self._known = day, {}

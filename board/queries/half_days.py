@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, func, literal_column, select
 
 from board.store.database import Database
 from board.store.tables import (
@@ -27,6 +27,8 @@ from board.store.tables import (
 Place = tuple[int, str, str]
 """Box, date and session."""
 _WORST = ("signed", "due", "refused")
+# written out, not bound: only then does the database see that its index of these fits
+RECOVERED = segments.c.recovered == literal_column("1")
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class ReportedHalfDay:
     """A half-day of a class at one box. `figures` are those of `half_days`; `gaps` None where no ledger came.
 
     `witness`: signed, due, refused, or "" where it is not closed; `reason` why not. `alerts`: (kind, whether one is open).
+    `recovered`: segments that another run of the box told than the one that recorded them.
     """
 
     box: str
@@ -46,6 +49,7 @@ class ReportedHalfDay:
     reason: str = ""
     witnessed_at: str | None = None
     alerts: dict[str, bool] = field(default_factory=dict)
+    recovered: int = 0
 
 
 @dataclass(slots=True)
@@ -117,7 +121,15 @@ def _collect(
         if row["date"] and row["session"]:
             kinds = at(row).alerts
             kinds[row["kind"]] = kinds.get(row["kind"], False) or row["state"] != "cleared"
+    for row in _count_recovered(connection, *_is_of(segments, class_id, names, day, session)):
+        at(row).recovered = row["many"]
     return found
+
+
+def _count_recovered(connection: Connection, *wanted: ColumnElement[bool]) -> Sequence[RowMapping]:
+    place = (segments.c.box_id, segments.c.date, segments.c.session)
+    query = select(*place, func.count().label("many")).where(*wanted, RECOVERED).group_by(*place)
+    return connection.execute(query).mappings().all()
 
 
 def load_half_day(database: Database, class_id: str, day: str, session: str) -> list[HalfDayEvidence]:
@@ -168,7 +180,9 @@ def _load_cameras(
     key = (segments.c.box_id, segments.c.room_id, segments.c.camera_id, segments.c.serial)
     spans: dict[tuple[Any, ...], list[RowMapping]] = defaultdict(list)
     for row in connection.execute(
-        select(*key, segments.c.start, segments.c.end, segments.c.bytes, segments.c.number).where(*of)
+        select(*key, segments.c.start, segments.c.end, segments.c.bytes, segments.c.number, segments.c.recovered).where(
+            *of
+        )
     ).mappings():
         spans[tuple(row[column.name] for column in key)].append(row)
     models = {}
@@ -187,6 +201,7 @@ def _load_cameras(
                 "count": len(rows),
                 "spans": [(row["start"], row["end"]) for row in rows],
                 "bytes": sum(row["bytes"] for row in rows),
+                "recovered": sum(row["recovered"] for row in rows),
                 "number": max(row["number"] for row in rows),
             }
         )

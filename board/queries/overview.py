@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, select
 
 from board.queries.alerts import OPEN
 from board.queries.scope import is_of_institution
 from board.store.database import Database
 from board.store.tables import alerts, attendance, boxes, classes, half_days
+
+CardKey = tuple[str, str, str]
+"""Box, class and session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,6 @@ class ClassCard:
     since: str
     at: str
     alerts: tuple[OpenAlerts, ...]
-    curve: tuple[CurvePoint, ...]
 
     @property
     def open_alerts(self) -> int:
@@ -76,8 +78,7 @@ def load_overview(database: Database, day: date, *, running: bool = False, insti
         if running:
             query = query.where(half_days.c.status == "provisional")
         found = connection.execute(query.order_by(half_days.c.first_at.desc(), half_days.c.class_id)).mappings().all()
-        curves = _load_curves(connection, day.isoformat(), {row["class_id"] for row in found})
-        counts = _list_alerts(connection, {row["class_id"] for row in found})
+        counts = _list_alerts(connection)
     return [
         ClassCard(
             class_id=row["class_id"],
@@ -94,18 +95,18 @@ def load_overview(database: Database, day: date, *, running: bool = False, insti
             status=row["status"],
             since=row["first_at"],
             at=row["at"],
-            alerts=tuple(counts[row["class_id"], row["box_id"]]),
-            curve=tuple(curves[row["box_id"], row["class_id"], row["session"]]),
+            alerts=tuple(counts.get((row["class_id"], row["box_id"]), ())),
         )
         for row in found
     ]
 
 
-def _load_curves(
-    connection: Connection, day: str, class_ids: Iterable[str]
-) -> dict[tuple[int, str, str], list[CurvePoint]]:
-    """Return the revisions of a day by box, class and session."""
-    curves: dict[tuple[int, str, str], list[CurvePoint]] = defaultdict(list)
+def load_curves(database: Database, day: date, class_ids: Iterable[str]) -> Mapping[CardKey, list[CurvePoint]]:
+    """Return the revisions of a day of these classes, by box, class and session.
+
+    Apart from the cards: of a county's classes a page shows some, and these are most of the rows.
+    """
+    curves: dict[CardKey, list[CurvePoint]] = defaultdict(list)
     of_day = and_(
         attendance.c.box_id == half_days.c.box_id,
         attendance.c.class_id == half_days.c.class_id,
@@ -113,24 +114,26 @@ def _load_curves(
         attendance.c.session == half_days.c.session,
     )
     query = (
-        select(attendance.c.box_id, attendance.c.class_id, attendance.c.session, attendance.c.at, attendance.c.present,
+        select(boxes.c.name, attendance.c.class_id, attendance.c.session, attendance.c.at, attendance.c.present,
                attendance.c.low, attendance.c.high)
-        .select_from(half_days.join(attendance, of_day))
-        .where(half_days.c.date == day, half_days.c.class_id.in_(sorted(class_ids)))
+        .select_from(half_days.join(attendance, of_day).join(boxes, boxes.c.id == half_days.c.box_id))
+        .where(half_days.c.date == day.isoformat(), half_days.c.class_id.in_(sorted(class_ids)))
         .order_by(attendance.c.revision)
     )  # fmt: skip
-    for row in connection.execute(query):
-        curves[row.box_id, row.class_id, row.session].append(CurvePoint(row.at, row.present, row.low, row.high))
+    with database.read() as connection:
+        for name, class_id, session, *point in connection.execute(query):
+            curves[name, class_id, session].append(CurvePoint(*point))
     return curves
 
 
-def _list_alerts(connection: Connection, class_ids: Iterable[str]) -> dict[tuple[str | None, int], list[OpenAlerts]]:
-    """Return the open alerts of classes by class and box, critical ones first."""
-    columns = (alerts.c.class_id, alerts.c.box_id, alerts.c.kind, alerts.c.severity)
-    query = select(*columns, func.count().label("many")).where(OPEN, alerts.c.class_id.in_(sorted(class_ids)))
+def _list_alerts(connection: Connection) -> dict[tuple[str | None, int], list[OpenAlerts]]:
+    """Return the open alerts of all classes by class and box, critical ones first."""
+    # counted here: grouped by class, SQLite would go through the index of all alerts that ever were
+    query = select(alerts.c.class_id, alerts.c.box_id, alerts.c.kind, alerts.c.severity).where(OPEN)
+    counts = Counter((row.class_id, row.box_id, row.kind, row.severity) for row in connection.execute(query))
     found: dict[tuple[str | None, int], list[OpenAlerts]] = defaultdict(list)
-    for row in connection.execute(query.group_by(*columns)):
-        found[row.class_id, row.box_id].append(OpenAlerts(row.kind, row.severity, row.many))
+    for (class_id, box_id, kind, severity), many in counts.items():
+        found[class_id, box_id].append(OpenAlerts(kind, severity, many))
     for groups in found.values():
         groups.sort(key=lambda group: (group.severity != "critical", group.kind))
     return found

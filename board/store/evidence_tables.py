@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     String,
     Table,
@@ -52,6 +53,8 @@ boxes = Table(
     Column("behind_since", TIME),
     Column("asked_at", TIME),  # when the box was last asked for what is missing
     Column("revision", NUMBER, nullable=False, server_default="0"),
+    Column("self_check", Text),  # what its newest heartbeat with findings and certificates said of them
+    Column("self_checked_at", TIME),
     UniqueConstraint("county", "site", "box"),
 )
 
@@ -143,9 +146,13 @@ segments = Table(
     Column("sha256", HASH, nullable=False),
     Column("serial", String(128), nullable=False),
     Column("clock", String(16), nullable=False),
+    Column(
+        "recovered", Integer, nullable=False, server_default="0"
+    ),  # 1: told by another run than the one that recorded it
     UniqueConstraint("log_id", "number", "path", "sha256"),
 )
 segments_half_day_index = Index("ix_segments_half_day", segments.c.class_id, segments.c.date, segments.c.session)
+segments_recovered_index = index_where("ix_segments_recovered", segments.c.class_id, "recovered = 1")
 
 alarms = Table(
     "alarms",
@@ -162,6 +169,11 @@ alarms = Table(
     Column("acknowledged_at", TIME),
     Column("acknowledged_by", String(64)),
     Column("note", Text, nullable=False, server_default=""),
+    # what it is about, where the message that shows it tells
+    Column("class_id", ID),
+    Column("date", String(10)),
+    Column("session", String(8)),
     UniqueConstraint("box_id", "kind", "log", "number", "detail"),
 )
+alarms_class_index = Index("ix_alarms_class", alarms.c.class_id, alarms.c.date)
 alarms_open_index = index_where("ix_alarms_open", alarms.c.box_id, "cleared_at is null and acknowledged_at is null")

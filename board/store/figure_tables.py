@@ -54,6 +54,9 @@ half_days = Table(
     Column("at_end", Integer),
     Column("lesson_s", Float),
     Column("judged_s", Float),
+    # as the institution states them; never part of the figures
+    Column("signed_in", Integer),
+    Column("signed_out", Integer),
 )
 half_days_date_index = Index("ix_half_days_date", half_days.c.date)
 half_days_class_index = Index("ix_half_days_class", half_days.c.class_id, half_days.c.date)

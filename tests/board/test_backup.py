@@ -88,6 +88,32 @@ def test_a_damaged_or_foreign_backup_changes_nothing(tmp_path: Path) -> None:
     assert run("restore", str(good), "--config", str(target)) == 0
 
 
+def test_a_backup_of_a_version_with_fewer_columns_comes_back(tmp_path: Path) -> None:
+    store = BoardStore(f"sqlite:///{tmp_path}/board.db")
+    box = ReportingBox(now=store.clock.now())
+    store.hear(box.approve(), *morning(box))
+    file, older = tmp_path / "whole.zip", tmp_path / "older.zip"
+    assert run("backup", str(file), "--config", str(write_config(tmp_path / "one", store.url))) == 0
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(older, "w") as cut:
+        manifest = json.loads(whole.read("manifest.json"))
+        place = manifest["columns"]["segments"].index("recovered")
+        del manifest["columns"]["segments"][place], manifest["columns"]["notices"]
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name == "tables/segments.jsonl":
+                rows_of = [json.loads(line) for line in data.splitlines()]
+                data = b"".join(json.dumps(row[:place] + row[place + 1 :]).encode() + b"\n" for row in rows_of)
+            if name not in ("manifest.json", "tables/notices.jsonl"):
+                cut.writestr(name, data)
+        cut.writestr("manifest.json", json.dumps(manifest))
+    url = f"sqlite:///{tmp_path}/two.db"
+    assert run("restore", str(older), "--config", str(write_config(tmp_path / "two", url))) == 0
+    again = BoardStore(url)
+    assert again.all(tables.segments) == store.all(tables.segments) and len(again.all(tables.segments)) == 5
+    again.database.close()
+    store.database.close()
+
+
 @needs_mosquitto
 def test_a_restored_board_learns_what_it_missed_or_alarms(tmp_path: Path) -> None:
     """What came after the backup was acknowledged: figures come back from what is retained, the rest is asked for."""

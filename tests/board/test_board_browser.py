@@ -34,6 +34,7 @@ PAGES = {
     "history": "/alerts/history", "alarms": "/alarms", "alarm": "/alarms/1", "boxes": "/boxes", "box": "/boxes/site1/box1",
     "away": "/boxes/site5/box1", "accounts": "/accounts", "audit": "/audit", "password": "/password", "nowhere": "/nowhere",
     "wall": "/wall", "clips": "/clips", "clip": "/clips/c1", "no-clip": "/clips/c2",
+    "paper": "/classes/C-1/paper", "approvals": "/approvals", "models": "/models",
 }  # fmt: skip
 MENUS = {
     "zh": ["当前班级", "班级", "告警", "视频", "终端", "审计"],

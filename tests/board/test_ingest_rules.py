@@ -153,6 +153,7 @@ def test_what_is_malformed_is_told_once_and_breaks_nothing(store: BoardStore) ->
         ("elsewhere", b"{}"),
         box.state_that("attendance", "attendance/x", {"class_id": "../etc", "revision": True}),
         box.state_that("attendance", "attendance/x", {"class_id": "C-1", "date": "1970-01-01", "session": "am", "revision": 1}),
+        box.state_that("attendance", "attendance/x", {**box.half_day(), "session": ["am"], "revision": 1}),
         box.state_that("alert", "alert/x", {"alert_id": "a\x00b", "kind": "k\x00", "state": "raised", "since": "x"}),
         box.state_that("segment", "segment", {"half_days": [{"items": [1, None], **box.half_day()}]}),
         box.state_that("chain", "chain/x", {"sequence": 0}),
@@ -162,7 +163,7 @@ def test_what_is_malformed_is_told_once_and_breaks_nothing(store: BoardStore) ->
         store.hear(*bad)
     store.hear(box.attend(1))
     assert {kind for kind, _ in store.alarms()} == {"malformed"} and len(store.alarms()) <= 10
-    assert len(store.all(tables.statements)) == 7
+    assert len(store.all(tables.statements)) == 8
     assert store.all(tables.half_days)[0]["present"] == 28
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -19,6 +20,7 @@ from board.queries.changes import read_change_mark
 from board.queries.county_day import CountyDay, load_county_day
 from board.queries.course_plan import DayPlans, plan_half_days
 from board.web import change_feed
+from board.web.pages import overview_page
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
 
@@ -207,6 +209,20 @@ def test_streams_end_with_the_server(morning: BoardStore, tmp_path: Path) -> Non
         begun = time.monotonic()
     assert time.monotonic() - begun < 8
     assert list(told) == []
+
+
+def test_many_classes_are_pages_the_worst_first(board: ServedBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview_page, "ON_PAGE", 2)
+    for number in range(5):
+        box = ReportingBox(f"wenshui/site{number}/box1", f"{number:032x}", NINE, class_id=f"C-{number}")
+        lessons = [lesson("08:30", "11:30"), lesson("14:00", "16:00")]
+        board.store.hear(box.approve(lessons=lessons), box.begin(), box.state(), box.heartbeat(), box.attend(1, 28))
+    board.store.hear(box.alert())
+    browser = board.signed_in()
+    seen = [re.findall(r'<h3><a href="/classes/(C-[0-9])"', browser.open(f"/?page={n}").text) for n in (1, 2, 3, 9)]
+    assert seen == [["C-4", "C-0"], ["C-1", "C-2"], ["C-3"], ["C-3"]]
+    first = browser.open("/").text
+    assert "第 1/3 页" in first and 'href="/?page=2"' in first and "另有 3 个" in first, "those of the afternoon"
 
 
 def test_moved_days_are_known(morning: BoardStore) -> None:

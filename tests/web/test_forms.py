@@ -21,10 +21,10 @@ from agent.core.audit_chain import compute_row_hash
 from agent.core.class_model import Bench, Lesson, Room
 from agent.core.clock import SystemClock
 from agent.core.model import Look, Session
-from agent.inspection import table
 from agent.web.pages import form11_facts
 from agent.web.pages.document_pages import t
 from agent.web.pages.form11_pages import describe_groups
+from agent.website import table
 from tests.support.clip_factory import CLASS, DAY, START, ZONE, ClipBox, make_box
 from tests.support.web_client import EVIL, HALF, ID, Browser, Served, serving
 

@@ -11,12 +11,10 @@ from agent.attendance.summary import ClassSummary
 from agent.core.class_model import TrainingClass
 from agent.core.sign_in import SignInDifference
 from agent.drive import class_gaps
-from agent.inspection import table
 from agent.web.pages.class_overview import ClassOverview, HalfDayRow, list_half_days
-from agent.web.pages.document_pages import name_attachment, t
+from agent.web.pages.document_pages import t
 from agent.web.site import PageVisit
-
-_KIND = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+from agent.website import table
 
 
 class AttendanceSheet:
@@ -31,23 +29,19 @@ class AttendanceSheet:
         v.note("export.attendance", cls.class_id)
         rows = list_half_days(v, cls, now)
         total = self._overview.summarize(v, cls, [row for row in rows if row.begun], now)
-        number = t("web.number_n", n=cls.class_number)
-        heads = [
-            (f"{t('web.class_id')}：{cls.class_id}",),
-            (f"{t('web.project')}：{cls.project}　{t('web.occupation')}：{cls.occupation} {number}",),
-            (f"{t('web.institution')}：{cls.institution}　{t('web.place')}：{cls.place}",),
-            (_describe_summary(total),),
-        ]
+        names = ("class_id", "project", "occupation", "class_number", "institution", "place")
         data = table.build_xlsx(
             t("form.attendance_title"),
-            heads,
+            [
+                *table.build_class_heads(t, **{name: getattr(cls, name) for name in names}),
+                (_describe_summary(total),),
+            ],
             t("forms.sheet_headings").split(","),
             [_row(cls, row) for row in rows],
             _totals(rows, total),
             [t("web.footer"), t("page.signed_note"), t("papers.gaps_note")],
         )
-        headers = {**name_attachment(cls, "到课人数.xlsx"), "Cache-Control": "no-store"}
-        return Response(data, media_type=_KIND, headers=headers)
+        return v.send_file(data, cls.class_id, "到课人数.xlsx", table.XLSX)
 
 
 def _describe_summary(total: ClassSummary) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -177,12 +176,6 @@ def _list_findings(v: PageVisit, cls: TrainingClass) -> list[str]:
     return lines
 
 
-def name_attachment(cls: TrainingClass, name: str) -> dict[str, str]:
-    # the class ID is letters, digits and hyphens; the Chinese name goes encoded (RFC 6266)
-    plain = f"{cls.class_id}.{name.rsplit('.', 1)[1]}"
-    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{cls.class_id}_{quote(name)}"}
-
-
 def show_archive(v: PageVisit) -> Response:
     """Show what belongs into a class's file, where it is stored, and how it can be proven."""
     cls, catalog = v.the_class(), v.site.catalog
@@ -218,8 +211,4 @@ def send_class_audit(v: PageVisit) -> Response:
     lines = audit_report.dump_entries(v.site.catalog, cls.class_id)
     v.note("export.audit", cls.class_id, {"entries": len(lines)})
     body = "".join(line + "\n" for line in lines)
-    return Response(
-        body,
-        media_type="application/x-ndjson",
-        headers={**name_attachment(cls, "审计.jsonl"), "Cache-Control": "no-store"},
-    )
+    return v.send_file(body, cls.class_id, "审计.jsonl", "application/x-ndjson")

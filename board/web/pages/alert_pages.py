@@ -11,7 +11,15 @@ from starlette.responses import Response
 from agent.core.alert_model import AlertKind
 from agent.core.clock import format_utc
 from board.queries.alarms import judge_alarm_severity, list_alarms
-from board.queries.alerts import AlertFilter, Place, find_alert, list_alert_history, list_open_alerts, note_alert
+from board.queries.alerts import (
+    SILENT_KIND,
+    AlertFilter,
+    Place,
+    find_alert,
+    list_alert_history,
+    list_open_alerts,
+    note_alert,
+)
 from board.queries.notices import list_undelivered, read_notify_state
 from board.web.site import BoardVisit
 
@@ -53,7 +61,7 @@ def show_alert_history(v: BoardVisit) -> Response:
         tab="history",
         alerts=found[:_LISTED],
         asked=asked,
-        kinds=[kind.value for kind in AlertKind],
+        kinds=[*(kind.value for kind in AlertKind), SILENT_KIND],
         older=older,
     )
 

@@ -61,7 +61,7 @@ def show_draft(v: BoardVisit) -> Response:
 
 def _draft_page(v: BoardVisit, draft: ClassDraft, status: int = 200, fault: str = "") -> Response:
     database, now = v.site.database, v.site.clock.now()
-    held = {str(row["box"]) for row in list_class_boxes(database, draft.cls.class_id)}
+    held = {str(row["box"]) for row in list_class_boxes(database, draft.cls.class_id, now)}
     found = [box for box in list_boxes(database, now) if box.presence != "revoked"]
     chosen = held or {box.name for box in found if box.institution and box.institution == draft.cls.institution}
     typed = {name for name in v.form if name.startswith("box.")}

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from agent.core.clock import parse_time
 from board.queries.county_day import BoxFigures, ClassNow
+from board.queries.overview import CurvePoint
 
 WIDTH, HEIGHT, TOP, BOTTOM, RIGHT = 320, 84, 12, 18, 8
 _SHORTEST = timedelta(minutes=30)
@@ -30,9 +31,11 @@ class CardCurve:
     text: dict[str, object]
 
 
-def draw_curve(item: ClassNow, figures: BoxFigures, now: datetime, zone: ZoneInfo) -> CardCurve | None:
-    """Return the curve of a half-day so far at one box; None where nothing could be judged."""
-    points = [(parse_time(p.at), p) for p in figures.card.curve if p.present is not None]
+def draw_curve(
+    item: ClassNow, figures: BoxFigures, reported: Sequence[CurvePoint], now: datetime, zone: ZoneInfo
+) -> CardCurve | None:
+    """Return the curve of a half-day so far at one box, by its revisions; None where nothing could be judged."""
+    points = [(parse_time(p.at), p) for p in reported if p.present is not None]
     if not points:
         return None
     expected = figures.card.expected

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,21 +14,29 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from agent import i18n
-from agent.core.class_model import Lesson, TrainingClass
-from agent.core.clock import get_local_day, parse_time
-from agent.core.model import Session, is_id
+from agent.core.class_model import Lesson
+from agent.core.clock import parse_time
+from agent.core.model import is_id
 from agent.core.schedule import RECORDING_MARGIN
 from agent.website import curves
-from board.queries.classes import STAGES, find_class, list_class_boxes, search_classes
-from board.queries.course_plan import read_approved_class
-from board.queries.half_days import HalfDayEvidence, ReportedHalfDay, list_half_days, load_half_day
+from board.queries.alarms import judge_alarm_severity
+from board.queries.classes import STAGES, list_class_boxes, search_classes
+from board.queries.half_days import HalfDayEvidence, load_half_day
+from board.web.pages.class_rows import (
+    find_lessons,
+    find_named_class,
+    get_today,
+    is_known_alert,
+    list_alarms_to_show,
+    list_rows,
+)
 from board.web.pages.clip_pages import propose_span
 from board.web.site import BoardVisit
 
 _PAGE = 50
-_SINGLE = timedelta(minutes=5)
+_SINGLE, _MOST_ROOMS = timedelta(minutes=5), 50
 _DAY = re.compile(r"20\d\d-\d\d-\d\d")
-_SESSIONS = tuple(member.value for member in Session)
+_ROOM = ("expected", "present", "low", "high", "at_start", "at_end", "lesson_s", "judged_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +51,18 @@ class ReportedSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassDayRow:
-    """A half-day on the class page: as planned, and what each box reported of it."""
-
-    date: str
-    session: str
-    expected: int | None
-    begun: bool
-    boxes: list[ReportedHalfDay]
-
-
-@dataclass(frozen=True, slots=True)
 class BoxCurve:
-    """What one box reported of a half-day, and its curve; None where nothing can be drawn."""
+    """What one box reported of a half-day, and its curve; None where nothing can be drawn.
+
+    `rooms`: its newest figures by room; `signed`: whether the institution stated sign-ins.
+    """
 
     evidence: HalfDayEvidence
     expected: int | None
     axis: curves.Axis | None
     curve: curves.Curve | None
-    body: dict[str, Any]
+    rooms: list[dict[str, Any]]
+    signed: bool
 
 
 def show_classes(v: BoardVisit) -> Response:
@@ -72,7 +74,7 @@ def show_classes(v: BoardVisit) -> Response:
     words = [word for word in typed.split() if not _DAY.fullmatch(word)]
     named = next((word for word in typed.split() if _DAY.fullmatch(word)), on)
     found = search_classes(
-        v.site.database, " ".join(words), today=_today(v), on=named, stage=stage,
+        v.site.database, " ".join(words), today=get_today(v), on=named, stage=stage,
         institution=v.institution, after=after, limit=_PAGE + 1,
     )  # fmt: skip
     v.note_once("view.classes", "", {"q": typed} if typed else None)
@@ -83,72 +85,41 @@ def show_classes(v: BoardVisit) -> Response:
     )
 
 
-def _today(v: BoardVisit) -> date:
-    return get_local_day(v.site.clock.now(), v.site.zone)
-
-
-def _find(v: BoardVisit) -> tuple[dict[str, Any], TrainingClass | None]:
-    """Return the class that the path names, and its approval. Raises HTTPException 404, also for another institution's."""
-    class_id = v.request.path_params["class_id"]
-    row = find_class(v.site.database, class_id, today=_today(v), institution=v.institution) if is_id(class_id) else None
-    if row is None:
-        raise HTTPException(404)
-    return row, read_approved_class(str(row["body"]), v.site.zone)
-
-
 def show_class(v: BoardVisit) -> Response:
     """Show a class: its approval, boxes, and half-days with what each box reported."""
-    row, approved = _find(v)
-    rows = _list_rows(v, str(row["class_id"]), approved)
-    v.note("view.class", str(row["class_id"]))
+    row, approved = find_named_class(v)
+    class_id = str(row["class_id"])
+    alarms = list_alarms_to_show(v, class_id)
+    rows = list_rows(v, class_id, approved, alarms)
+    v.note("view.class", class_id)
     closed = [x for r in rows for x in r.boxes if x.head]
     return v.page(
         "class.html",
         c=row,
         approved=approved,
-        boxes=list_class_boxes(v.site.database, str(row["class_id"])),
+        boxes=list_class_boxes(v.site.database, class_id, v.site.clock.now()),
         rows=rows,
         closed=len(closed),
         signed=sum(x.witness == "signed" for x in closed),
         parse_time=parse_time,
-        known_alert=_is_known_alert,
+        known_alert=is_known_alert,
+        alarms=alarms,
+        grade=judge_alarm_severity,
+        recovered=any(x.recovered for r in rows for x in r.boxes),
     )
 
 
-def _list_rows(v: BoardVisit, class_id: str, approved: TrainingClass | None) -> list[ClassDayRow]:
-    reported = list_half_days(v.site.database, class_id)
-    planned = [(day.isoformat(), session.value) for day, session in approved.half_days()] if approved else []
-    places = sorted({*planned, *((x.date, x.session) for x in reported)}, key=lambda p: (p[0], _SESSIONS.index(p[1])))
-    now = v.site.clock.now()
-    rows = []
-    for day, session in places:
-        lessons = _find_lessons(approved, day, session)
-        rows.append(
-            ClassDayRow(
-                day,
-                session,
-                approved.expected_on(date.fromisoformat(day), Session(session)) or None if approved else None,
-                not lessons or lessons[0].start <= now,
-                [x for x in reported if (x.date, x.session) == (day, session)],
-            )
-        )
-    return rows
-
-
-def _find_lessons(approved: TrainingClass | None, day: str, session: str) -> list[Lesson]:
-    return approved.lessons_of(date.fromisoformat(day), Session(session)) if approved else []
-
-
 def show_half_day(v: BoardVisit) -> Response:
-    """Show a half-day: curves, gaps, alerts, cameras and evidence of each box."""
-    row, approved = _find(v)
+    """Show a half-day: curves, rooms, gaps, alerts, alarms, cameras and evidence of each box."""
+    row, approved = find_named_class(v)
     class_id, day, session = str(row["class_id"]), v.request.path_params["day"], v.request.path_params["session"]
-    rows = _list_rows(v, class_id, approved)
+    alarms = list_alarms_to_show(v, class_id)
+    rows = list_rows(v, class_id, approved, alarms)
     places = [(x.date, x.session) for x in rows]
     if (day, session) not in places:
         raise HTTPException(404)
     at = places.index((day, session))
-    lessons = _find_lessons(approved, day, session)
+    lessons = find_lessons(approved, day, session)
     evidence = load_half_day(v.site.database, class_id, day, session)
     v.note("view.half_day", class_id, {"date": day, "session": session})
     return v.page(
@@ -164,7 +135,11 @@ def show_half_day(v: BoardVisit) -> Response:
         boxes=[_draw(v, x, rows[at].expected, lessons) for x in evidence],
         charts=curves,
         parse_time=parse_time,
-        known_alert=_is_known_alert,
+        known_alert=is_known_alert,
+        # those about this half-day, and those open about its boxes as a whole
+        alarms=[x for x in alarms if (x["date"], x["session"]) == (day, session) or x["class_id"] is None],
+        grade=judge_alarm_severity,
+        minutes=_say_minutes,
         hours=_sum_hours,
         known_gap=_is_known_gap,
     )
@@ -173,6 +148,7 @@ def show_half_day(v: BoardVisit) -> Response:
 def _draw(v: BoardVisit, evidence: HalfDayEvidence, approved: int | None, lessons: list[Lesson]) -> BoxCurve:
     revisions = evidence.revisions
     body = json.loads(revisions[-1]["body"]) if revisions else {}
+    rooms, signed = _list_rooms(body), isinstance(body.get("signed"), Mapping)
     expected = evidence.reported.figures.get("expected")
     expected = approved if expected is None else expected
     times = [parse_time(x["at"]) for x in revisions]
@@ -181,24 +157,36 @@ def _draw(v: BoardVisit, evidence: HalfDayEvidence, approved: int | None, lesson
     elif times:
         axis = curves.Axis(times[0] - RECORDING_MARGIN, times[-1] + RECORDING_MARGIN)
     else:
-        return BoxCurve(evidence, expected, None, None, body)
+        return BoxCurve(evidence, expected, None, None, rooms, signed)
     ends = [*times[1:], min(axis.end, max(v.site.clock.now(), times[-1] + _SINGLE)) if times else axis.end]
     spans = [
         ReportedSpan(start, max(start, end), x["present"], x["low"], x["high"])
         for x, start, end in zip(revisions, times, ends, strict=False)
         if start < axis.end
     ]
-    return BoxCurve(evidence, expected, axis, curves.build_curve(spans, lessons, expected or 0, axis), body)
+    curve = curves.build_curve(spans, lessons, expected or 0, axis)
+    return BoxCurve(evidence, expected, axis, curve, rooms, signed)
+
+
+def _list_rooms(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the figures by room as a box sent them; what is no number is unknown."""
+    listed = body.get("rooms")
+    found = []
+    for room in listed[:_MOST_ROOMS] if isinstance(listed, list) else []:
+        if isinstance(room, Mapping):
+            counts = {name: room.get(name) if isinstance(room.get(name), int | float) else None for name in _ROOM}
+            found.append({"room_id": str(room.get("room_id") or "")[:32]} | counts)
+    return found
+
+
+def _say_minutes(room: Mapping[str, Any]) -> str:
+    judged, lesson = (room[name] for name in ("judged_s", "lesson_s"))
+    return "—" if judged is None or lesson is None else f"{judged / 60:.0f} / {lesson / 60:.0f}"
 
 
 def _sum_hours(spans: list[tuple[str, str]]) -> str:
     seconds = sum((parse_time(end) - parse_time(start)).total_seconds() for start, end in spans)
     return f"{seconds / 3600:.1f}"
-
-
-def _is_known_alert(kind: str) -> bool:
-    """Return whether there are words for a kind of alert; boxes of a newer version may send others."""
-    return f"web.alert.{kind}" in i18n.load_catalogue()
 
 
 def _is_known_gap(reason: object) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+"""Its media type."""
 XlsxCell = str | int | float | date | timedelta | None
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _MAX_TEXT = 32_767
@@ -64,6 +66,25 @@ def build_xlsx(
     target = io.BytesIO()
     book.save(target)
     return target.getvalue()
+
+
+def build_class_heads(
+    t: Callable[..., str],
+    *,
+    class_id: str,
+    project: object,
+    occupation: object,
+    class_number: object,
+    institution: object,
+    place: object,
+) -> list[tuple[str]]:
+    """Return the lines that say which class a table is about; `t` gives the words."""
+    number = "" if class_number is None else t("web.number_n", n=class_number)
+    return [
+        (f"{t('web.class_id')}：{class_id}",),
+        (f"{t('web.project')}：{project}　{t('web.occupation')}：{occupation} {number}".rstrip(),),
+        (f"{t('web.institution')}：{institution}　{t('web.place')}：{place}",),
+    ]
 
 
 def _fill_cell(cell: Cell, value: XlsxCell) -> None:
