@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection, Select, and_, exists, or_, select
@@ -102,16 +103,26 @@ def _build_lacking() -> Select[str]:
 
 
 class Duties:
-    """The loop of the leading worker; the other workers run it too and wait for the lead."""
+    """The loop of the leading worker; the other workers run it too and wait for the lead.
+
+    `chores`: what other packages have it do each second; they raise the project's errors.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, worker: IngestWorker, signer: Signer | None, keep_days: int
+        self,
+        database: Database,
+        clock: Clock,
+        worker: IngestWorker,
+        signer: Signer | None,
+        keep_days: int,
+        chores: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._worker = worker
         self._signer = signer
         self._keep_days = keep_days
+        self._chores = chores
         self._holes = HoleWatch(database, clock)
         self._queued: set[int] = set()
         self._due: dict[str, float] = {}
@@ -143,6 +154,8 @@ class Duties:
             self._publish(self._signer)
         if self._is_due("thin", THIN_EVERY_S):
             thin_heartbeats(self._database, self._clock.now(), self._keep_days)
+        for chore in self._chores:
+            chore()
 
     def _lead(self) -> bool:
         try:

@@ -10,12 +10,14 @@ from agent import i18n
 from agent.core import sd_notify
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError
+from board.calls.sender import CallSender
 from board.duties import Duties
 from board.ingest.batch import BatchWriter
-from board.ingest.worker import IngestWorker
+from board.ingest.worker import IngestWorker, Publication
 from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.settings import BoardSettings
+from board.spot_checks.worker import SpotCheckWorker
 from board.store.database import Database
 from board.witness.signer import Signer
 
@@ -43,7 +45,23 @@ class BoardService:
         witness_key = self._signer.prepare() if self._signer else ""
         writer = BatchWriter(self.database, clock, witness_key=witness_key, find_signing_key=settings.load_signing_key)
         self.worker = IngestWorker(self.database, writer, clock, broker, settings.make_ingest_options())
-        self._duties = Duties(self.database, clock, self.worker, self._signer, settings.retention.heartbeats_days)
+        worker = self.worker
+        calls = CallSender(
+            self.database,
+            clock,
+            settings.zone,
+            publish=lambda topic, payload: worker.publish(Publication(topic, payload, retain=False)),
+            is_connected=lambda: worker.connected_since is not None,
+        )
+        checks = SpotCheckWorker(self.database, clock, settings.zone, clips=None)
+        self._duties = Duties(
+            self.database,
+            clock,
+            self.worker,
+            self._signer,
+            settings.retention.heartbeats_days,
+            chores=(checks.step, calls.step),
+        )
         notify = settings.make_notify_options()
         sender, duties = AppriseSender(notify.urls), self._duties
         self._notifier = Notifier(self.database, clock, sender, notify, lambda: duties.leading)

@@ -19,9 +19,10 @@ from agent.contract.box import (
 from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
-from agent.contract.requests import RequestParameters, StatementsParameters
+from agent.contract.requests import CallParameters, RequestParameters, StatementsParameters
 from agent.contract.statements import (
     AgentStatement,
+    CallStatement,
     DriveStatement,
     GapsStatement,
     JournalStatement,
@@ -135,6 +136,13 @@ TOPICS = (
     Topic("journal", "journal", "The hash of a drive's journal", JournalStatement, "tellJournal"),
     Topic("drive", "drive", "From which statement on a drive holds the log", DriveStatement, "tellDrive"),
     Topic(
+        "call",
+        "call/{class_id}",
+        "A call of the bureau to the cameras of a class: opened, answered, late, unanswered, refused",
+        CallStatement,
+        "tellCall",
+    ),
+    Topic(
         "error", "error", "A message from the bureau's side was refused, and nothing changed", RefusalBody, "tellError"
     ),
     Topic(
@@ -180,6 +188,15 @@ TOPICS = (
         "takeStatementsRequest",
         direction="receive",
         file="request-statements",
+    ),
+    Topic(
+        "requestCall",
+        "request/call",
+        "Have a code held before a camera of a class, to show that its stream is live",
+        CallParameters,
+        "takeCallRequest",
+        direction="receive",
+        file="request-call",
     ),
     Topic(
         "request",

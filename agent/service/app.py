@@ -34,6 +34,8 @@ from agent.drive.monitor import DriveMonitor
 from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
 from agent.service.backup_worker import BackupWorker
+from agent.service.call_requests import CallRequests
+from agent.service.call_watch import CallWatch
 from agent.service.disk_space import DiskSpaceMonitor
 from agent.service.drive_change import DriveChangeWorker
 from agent.service.metrics import MetricsServer
@@ -114,6 +116,7 @@ class App:
         if self._link:
             supervisor.start("bureau", self._link.run)
             supervisor.start("heartbeat", self._heartbeat.run)
+            supervisor.start("calls", CallWatch(catalog, now).run)
         else:
             supervisor.start("unreported", self._unreported)
         closer = HalfDayCloser(
@@ -222,6 +225,7 @@ class App:
             accept_class=lambda body: approved.accept_approval(self._catalog, body, self._clock.now()),
             requests={
                 **RequestHandlers(self._catalog, self._clock, self._book.all, self._clips).handlers(),
+                "call": CallRequests(self._catalog, self._clock, self._book.all).answer,
                 "statements": StatementRequests(self._catalog, self._drives.healthy, options.source).answer,
             },
         )

@@ -7,6 +7,7 @@ What came from a box is kept as it came (`body`); the columns beside it are what
 from __future__ import annotations
 
 from board.store.account_tables import accounts, audit, origins, sessions, tokens
+from board.store.check_tables import call_answers, calls, spot_draws, spot_moments, spot_plans
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
 from board.store.figure_tables import (
@@ -31,6 +32,8 @@ __all__ = [
     "attendance",
     "audit",
     "boxes",
+    "call_answers",
+    "calls",
     "cameras",
     "class_boxes",
     "classes",
@@ -50,6 +53,9 @@ __all__ = [
     "readiness",
     "segments",
     "sessions",
+    "spot_draws",
+    "spot_moments",
+    "spot_plans",
     "statements",
     "tokens",
 ]

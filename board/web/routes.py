@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, STAFF
-from board.web.pages import alarm_pages, alert_pages, box_pages, class_pages, overview_page
+from board.web.pages import alarm_pages, alert_pages, box_pages, call_pages, class_pages, overview_page, settlement_pages, spot_moment_page, spot_pages
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 
@@ -29,6 +29,22 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("POST", "/alarms/{number:int}", alarm_pages.close_alarm, ACTORS),
             ("GET", "/boxes", box_pages.show_boxes, ()),
             ("GET", "/boxes/{site}/{box}", box_pages.show_box, ()),
+            ("GET", "/spot-checks", spot_pages.show_spot_checks, STAFF),
+            ("POST", "/spot-checks/draw", spot_pages.draw_spot_checks, ACTORS),
+            ("POST", "/spot-checks/plan", spot_pages.set_plan, ACTORS),
+            ("GET", "/spot-checks/coverage", spot_pages.show_coverage, STAFF),
+            ("GET", "/spot-checks/draws/{number:int}", spot_pages.show_draw, STAFF),
+            ("GET", "/spot-checks/draws/{number:int}.json", spot_pages.send_recipe, STAFF),
+            ("GET", "/spot-checks/{number:int}", spot_moment_page.show_moment, STAFF),
+            ("POST", "/spot-checks/{number:int}", spot_moment_page.judge_moment, ACTORS),
+            ("GET", "/spot-checks/{number:int}/form", spot_moment_page.print_form, STAFF),
+            ("GET", "/calls", call_pages.show_calls, STAFF),
+            ("POST", "/calls", call_pages.ask_call, ACTORS),
+            ("GET", "/calls/{call_id}", call_pages.show_call, STAFF),
+            ("POST", "/calls/{call_id}", call_pages.confirm, ACTORS),
+            ("GET", "/settlement", settlement_pages.show_settlement, STAFF),
+            ("GET", "/settlement.xlsx", settlement_pages.send_settlement, STAFF),
+            ("GET", "/settlement/{class_id}", settlement_pages.show_class_settlement, STAFF),
             ("GET", "/wall", overview_page.show_wall, ()),
         ],
         more=[Route("/events", make_events_endpoint(site), methods=["GET"])],

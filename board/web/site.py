@@ -20,10 +20,13 @@ from board.accounts.accounts import BoardAccounts
 from board.accounts.audit import BoardAudit
 from board.accounts.origins import BoardOrigins
 from board.accounts.roles import ACTORS, ROLES, STAFF
+from board.calls.asking import CallMaker
 from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
 from board.queries.changes import read_change_mark
 from board.queries.course_plan import DayPlans
+from board.spot_checks.drawing import SpotDrawer
+from board.spot_checks.video import ClipOrders
 from board.store.database import Database
 from board.store.facts import read_fact, write_fact
 from board.web.change_feed import ChangeFeed
@@ -35,7 +38,7 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STYLES = ("alerts.css", "classes.css", "overview.css", "wall.css")
+_STYLES = ("alerts.css", "classes.css", "overview.css", "settlement.css", "wall.css")
 _STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("overview.js", "wall.js"), "text/javascript")
 
 
@@ -53,6 +56,10 @@ class BoardSite(Website["BoardVisit"]):
         super().__init__(options, clock, options.zone, ROLES, (self.people, BoardOrigins(database), audit))
         self.database = database
         self.plans = DayPlans(self.zone)
+        self.clips: ClipOrders | None = None
+        """Who orders clips of boxes; None where this board cannot."""
+        self.call_maker = CallMaker(database, self.zone)
+        self.spot_drawer = SpotDrawer(database, self.zone)
         self.changes = ChangeFeed(
             lambda: read_change_mark(database, clock.now(), self.zone),
             lambda given: self.people.list_living(given, clock.now()),
@@ -98,6 +105,10 @@ class BoardVisit(Visit):
         """Return a time of the database in the county's time; "—" where there is none."""
         when = at if isinstance(at, datetime) else parse_time(str(at)) if at else None
         return when.astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M") if when else "—"
+
+    def local_second(self, at: object) -> str:
+        """Return a time of the database in the county's time, to the second."""
+        return parse_time(str(at)).astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M:%S") if at else "—"
 
     @property
     def is_staff(self) -> bool:

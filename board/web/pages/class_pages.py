@@ -18,9 +18,11 @@ from agent.core.clock import get_local_day, parse_time
 from agent.core.model import Session, is_id
 from agent.core.schedule import RECORDING_MARGIN
 from agent.website import curves
+from board.calls.ledger import list_calls
 from board.queries.classes import STAGES, find_class, list_class_boxes, search_classes
 from board.queries.course_plan import read_approved_class
 from board.queries.half_days import HalfDayEvidence, ReportedHalfDay, list_half_days, load_half_day
+from board.spot_checks.ledger import list_half_day_checks
 from board.web.site import BoardVisit
 
 _PAGE = 50
@@ -164,6 +166,10 @@ def show_half_day(v: BoardVisit) -> Response:
         parse_time=parse_time,
         known_alert=_is_known_alert,
         hours=_sum_hours,
+        calls=list_calls(v.site.database, v.site.clock.now(), class_id=class_id, day=day, session=session)
+        if v.is_staff
+        else [],
+        checks=list_half_day_checks(v.site.database, class_id, day, session) if v.is_staff else [],
         known_gap=_is_known_gap,
     )
 
