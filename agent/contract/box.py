@@ -21,6 +21,7 @@ from agent.contract.values import (
     TimeText,
     Whole,
 )
+from agent.core.call_model import CALL_ID
 
 
 class StateBody(TypedDict):
@@ -119,6 +120,20 @@ class StatementsAnswer(_Answer):
 
     ok: Literal[True]
     result: StatementsResult
+
+
+class CallResult(TypedDict):
+    """The box shows the code of a call; how it goes on is stated in `call`."""
+
+    call_id: Annotated[str, Field(pattern=CALL_ID)]
+    until: TimeText
+
+
+class CallAnswer(_Answer):
+    """The answer to the request `call`."""
+
+    ok: Literal[True]
+    result: CallResult
 
 
 class FailureAnswer(_Answer):

@@ -8,6 +8,7 @@ from typing import Literal
 from agent.contract.alerts import AlertBody
 from agent.contract.attendance import AttendanceMessage
 from agent.contract.box import (
+    CallAnswer,
     ChainBody,
     FailureAnswer,
     HeartbeatBody,
@@ -153,6 +154,15 @@ TOPICS = (
         None,
         event="response",
         file="response-statements",
+    ),
+    Topic(
+        "responseCall",
+        "response/call",
+        "The answer to a call",
+        CallAnswer | FailureAnswer,
+        None,
+        event="response",
+        file="response-call",
     ),
     Topic(
         "response",

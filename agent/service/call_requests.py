@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from agent.catalog import Catalog
 from agent.contract.requests import CallParameters, Invalid, validate
@@ -11,6 +12,9 @@ from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock, format_local, parse_time
 from agent.core.errors import BureauError
 from agent.counting.qr_code import encode_qr
+
+if TYPE_CHECKING:
+    from agent.contract.box import CallResult
 
 
 class CallRequests:
@@ -21,7 +25,7 @@ class CallRequests:
         self._clock = clock
         self._classes = classes
 
-    def answer(self, asked: Mapping[str, object]) -> dict[str, object]:
+    def answer(self, asked: Mapping[str, object]) -> CallResult:
         """Open the call; a repeated request changes nothing. Raises BureauError; the refusal is stated as well."""
         try:
             given = validate(CallParameters, asked)

@@ -173,8 +173,10 @@ def test_clips_are_ordered_of_the_box_and_camera_that_stated_the_recording(store
 
 def test_a_moment_that_no_box_can_have_is_given_up_after_half_an_hour(store: BoardStore) -> None:
     box = ReportingBox(now=store.clock.now())
-    # retained on a prefix whose box has never spoken: the class has no box
-    store.hear(box.approve(lessons=lessons(box.day(), ("10:00", "10:59"))))
+    # approved for two boxes, of which none has recorded it: nobody knows which one to ask
+    for name in ("wenshui/site1/box1", OTHER):
+        one = ReportingBox(name=name, now=store.clock.now())
+        store.hear(one.approve(lessons=lessons(box.day(), ("10:00", "10:59"))))
     draw(store, 1)
     clips = ListedClipOrders()
     worker = SpotCheckWorker(store.database, store.clock, ZONE, clips)
