@@ -34,7 +34,7 @@ class Calls:
     def shown(self, now: datetime) -> OpenCall | None:
         """Return the call whose code is good now."""
         call = self._load()
-        return call if call is not None and call.since <= now < call.until else None
+        return call if call is not None and now < call.until else None
 
     def begin(self, call: OpenCall, now: datetime) -> None:
         """Open a call."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.contract.statements import LogId
-from agent.contract.values import ClockTimeText, Id, RecentDateText, SessionText
+from agent.contract.values import ClockTimeText, Id, RecentDateText, SessionText, TimeText
 from agent.core.call_model import CALL_CODE, CALL_ID
 from agent.core.statement_model import MAX_NUMBER
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from agent.media.containers import BgrImage
 
 _ENLARGED = 2
-_MOST_PIXELS = 1920 * 1088
-"""Larger pictures are not enlarged: it would take a second, and their codes are large enough."""
+_MOST_PIXELS = 1280 * 720
+"""Larger pictures are not enlarged: it would take most of a second."""
 
 
 def encode_qr(text: str) -> tuple[str, ...]:
@@ -24,18 +27,23 @@ def encode_qr(text: str) -> tuple[str, ...]:
 
 
 def read_qr(picture: BgrImage) -> set[str]:
-    """Return the texts of the QR codes in a picture (height x width x 3); a second try is made on the enlarged picture."""
+    """Return the text of a QR code in a picture (height x width x 3), an empty set where none is read.
+
+    OpenCV's two ways to find one miss different codes; small pictures are tried enlarged as well.
+    """
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    if found := _read(grey):
-        return found
+    for detector in (cv2.QRCodeDetector(), cv2.QRCodeDetectorAruco()):
+        if text := _read(detector, grey):
+            return {text}
     if grey.size > _MOST_PIXELS:
         return set()
-    return _read(cv2.resize(grey, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC))
+    large = cv2.resize(grey, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC)
+    text = _read(cv2.QRCodeDetector(), large)
+    return {text} if text else set()
 
 
-def _read(grey: np.ndarray) -> set[str]:
+def _read(detector: Any, grey: npt.NDArray[np.uint8]) -> str:
     try:
-        _, texts, _, _ = cv2.QRCodeDetector().detectAndDecodeMulti(grey)
+        return str(detector.detectAndDecode(grey)[0])
     except cv2.error:  # it fails on some patterns that only look like a code
-        return set()
-    return {text for text in texts or () if text}
+        return ""

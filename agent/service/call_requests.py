@@ -56,6 +56,13 @@ class CallRequests:
             self._catalog.calls.refuse(call, reason, call.since)
             raise BureauError(f"call.refused_{reason}")
         whole = OpenCall(
-            call.call_id, call.code, call.class_id, call.date, call.session, call.since, call.until, encode_qr(call.text)
+            call.call_id,
+            call.code,
+            call.class_id,
+            call.date,
+            call.session,
+            call.since,
+            call.until,
+            encode_qr(call.text),
         )
         self._catalog.calls.begin(whole, call.since)

@@ -40,7 +40,7 @@ class CallWatch:
         self._catalog = catalog
         self._clock = clock
         self._read = read
-        self._seen: dict[str, tuple[int, float]] = {}
+        self._seen: dict[str, datetime] = {}
         self._other = False
         self._call_id = ""
         self._looked: datetime | None = None
@@ -98,13 +98,14 @@ class CallWatch:
             found = containers.read_last_key_frame(path)
         except MediaError:  # its first fragment is not written yet, or it was renamed: counting says what lasts
             return None
-        if found is None or self._seen.get(segment.camera_id) == (segment.segment_id, found[0]):
+        if found is None:
             return None
-        seconds, picture = found
-        self._seen[segment.camera_id] = (segment.segment_id, seconds)
+        at, picture = segment.start + timedelta(seconds=found[0]), found[1]
+        if self._seen.get(segment.camera_id) == at:
+            return None
+        self._seen[segment.camera_id] = at
         texts = self._read(picture)
         if call.text not in texts:
             self._other = self._other or any(map(is_call_text, texts))
             return False
-        at = segment.start + timedelta(seconds=seconds)
         return CallSighting(at, segment.room_id, segment.camera_id, segment.drive_id, segment.path)

@@ -31,9 +31,10 @@ def judge_call(row: Mapping[str, Any], now: datetime) -> CallStage:
     until = parse_time(row["until"])
     said = str(row["answer"] or "")
     by_eye = judge_sighting(parse_time(row["seen_at"]), until) if row["seen_at"] else ""
-    for state in ("answered", "late"):
-        if state in (said, by_eye):
-            return state
+    if "answered" in (said, by_eye):
+        return "answered"
+    if "late" in (said, by_eye):
+        return "late"
     if said == "refused":
         return "refused"
     if said == "unanswered" or now > until + (LATE_FOR if said == "open" else _ANSWER_TAKES):

@@ -123,7 +123,11 @@ class SettlementTotals:
         self.unknown_s += half_day.unknown_s
         one = half_day.single
         if one is not None and one.present is not None and half_day.expected:
-            self.present, self.base, self.counted = self.present + one.present, self.base + half_day.expected, self.counted + 1
+            self.present, self.base, self.counted = (
+                self.present + one.present,
+                self.base + half_day.expected,
+                self.counted + 1,
+            )
         self.gaps += sum(x.gaps or 0 for x in half_day.boxes)
         self.gap_s += sum(x.gap_s for x in half_day.boxes)
         self.alerts += half_day.alerts.total()

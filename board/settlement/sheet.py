@@ -27,7 +27,11 @@ def build_workbook(found: Sequence[SettledClass], title: str, say: Say) -> bytes
     book = Workbook()
     sheets = (
         ("settlement.institutions", ["web.institution"], _list_institutions(found)),
-        ("settlement.classes", ["web.institution", "web.class_id", "web.occupation", "web.number"], _list_classes(found)),
+        (
+            "settlement.classes",
+            ["web.institution", "web.class_id", "web.occupation", "web.number"],
+            _list_classes(found),
+        ),
     )
     for number, (name, first, rows) in enumerate(sheets):
         sheet = book.active if number == 0 else book.create_sheet()
@@ -66,7 +70,18 @@ def _fill(sheet: Any, title: str, rows: Iterable[Sequence[Cell]], bold: object, 
 
 def list_headings(say: Say) -> list[str]:
     """Return the headings of the columns that totals fill."""
-    names = ("half_days_over", "planned_h", "taught_h", "empty_h", "unknown_h", "counted", "ratio", "gaps", "gap_h", "alerts")
+    names = (
+        "half_days_over",
+        "planned_h",
+        "taught_h",
+        "empty_h",
+        "unknown_h",
+        "counted",
+        "ratio",
+        "gaps",
+        "gap_h",
+        "alerts",
+    )
     made = [say(f"settlement.{name}") for name in names]
     made += [say(f"spot.result.{name}" if name else "spot.waiting") for name in CHECKED]
     made += [say(f"call.stage.{name}") for name in CALLED]
@@ -77,7 +92,15 @@ def list_cells(totals: SettlementTotals) -> list[Cell]:
     """Return totals in the order of the headings; hours with two decimals."""
     hours = [_to_hours(x) for x in (totals.planned_s, totals.taught_s, totals.empty_s, totals.unknown_s)]
     ratio = None if totals.ratio is None else round(totals.ratio, 4)
-    made: list[Cell] = [totals.half_days, *hours, totals.counted, ratio, totals.gaps, _to_hours(totals.gap_s), totals.alerts]
+    made: list[Cell] = [
+        totals.half_days,
+        *hours,
+        totals.counted,
+        ratio,
+        totals.gaps,
+        _to_hours(totals.gap_s),
+        totals.alerts,
+    ]
     made += [totals.checks[name] for name in CHECKED]
     made += [totals.calls[name] for name in CALLED]
     return made + [totals.doubts[name] for name in DOUBTS]

@@ -72,8 +72,7 @@ def _clip_lessons(
 def dump_population(population: Population) -> list[list[str]]:
     """Return it as JSON lists, in order: class, date, session, room, start and end (UTC)."""
     return [
-        [x.class_id, x.date, x.session, x.room_id, format_utc(start), format_utc(end)]
-        for x, (start, end) in population
+        [x.class_id, x.date, x.session, x.room_id, format_utc(start), format_utc(end)] for x, (start, end) in population
     ]
 
 

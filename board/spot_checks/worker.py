@@ -15,12 +15,13 @@ from board.spot_checks.drawing import SpotDrawer, SpotOrder
 from board.spot_checks.plan import find_due_slot, load_plan
 from board.spot_checks.video import ClipOrders
 from board.store.database import Database
-from board.store.tables import boxes, class_boxes, segments, spot_moments
+from board.store.tables import boxes, class_boxes, segments, spot_draws, spot_moments
 
 log = logging.getLogger(__name__)
 BY_PLAN = "plan"
 """Who a draw by the plan is by."""
 NO_BOX_AFTER = timedelta(minutes=30)
+"""After the draw: by then a box has stated what it recorded."""
 _AT_ONCE = 200
 
 
@@ -58,15 +59,18 @@ class SpotCheckWorker:
         if self._clips is None:
             return
         with self._database.read() as connection:
-            query = select(spot_moments).where(spot_moments.c.state == "due").order_by(spot_moments.c.draw_id)
-            due = [dict(row) for row in connection.execute(query.limit(_AT_ONCE)).mappings()]
+            drawn = spot_moments.join(spot_draws, spot_draws.c.id == spot_moments.c.draw_id)
+            query = select(spot_moments, spot_draws.c.made_at).select_from(drawn).where(spot_moments.c.state == "due")
+            due = [
+                dict(row) for row in connection.execute(query.order_by(spot_moments.c.id).limit(_AT_ONCE)).mappings()
+            ]
         now = self._clock.now()
         for moment in due:
             with self._database.read() as connection:
                 found = find_source(connection, moment)
             if found is not None:
                 self._order(self._clips, moment, *found, now)
-            elif now - parse_time(moment["end"]) > NO_BOX_AFTER:
+            elif now - parse_time(moment["made_at"]) > NO_BOX_AFTER:
                 self._put(moment["id"], {"state": "none"})
 
     def _order(self, clips: ClipOrders, moment: dict[str, Any], box_id: int, camera: str | None, now: datetime) -> None:

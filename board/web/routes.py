@@ -7,7 +7,17 @@ from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, STAFF
-from board.web.pages import alarm_pages, alert_pages, box_pages, call_pages, class_pages, overview_page, settlement_pages, spot_moment_page, spot_pages
+from board.web.pages import (
+    alarm_pages,
+    alert_pages,
+    box_pages,
+    call_pages,
+    class_pages,
+    overview_page,
+    settlement_pages,
+    spot_moment_page,
+    spot_pages,
+)
 from board.web.pages.events import make_events_endpoint
 from board.web.site import BoardSite
 

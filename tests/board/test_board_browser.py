@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.support.reporting_box import ZONE, ReportingBox
+from board.spot_checks.drawing import SpotDrawer, SpotOrder
 from tests.support.board_store import BoardStore
 from tests.support.board_web import serving_board
 
@@ -30,9 +31,13 @@ PAGES = {
     "overview": "/", "classes": "/classes", "class": "/classes/C-1", "half": f"/classes/C-1/{DAY}/am", "alerts": "/alerts",
     "history": "/alerts/history", "alarms": "/alarms", "alarm": "/alarms/1", "boxes": "/boxes", "box": "/boxes/site1/box1",
     "away": "/boxes/site5/box1", "accounts": "/accounts", "audit": "/audit", "password": "/password", "nowhere": "/nowhere",
-    "wall": "/wall",
+    "wall": "/wall", "spots": "/spot-checks", "spot": "/spot-checks/1", "coverage": "/spot-checks/coverage", "calls": "/calls",
+    "settlement": "/settlement?month=2026-11",
 }  # fmt: skip
-MENUS = {"zh": ["当前班级", "班级", "告警", "终端", "审计"], "en": ["Now", "Classes", "Alerts", "Boxes", "Audit"]}
+MENUS = {
+    "zh": ["当前班级", "班级", "告警", "终端", "随机抽查", "现场验证", "结算数据", "审计"],
+    "en": ["Now", "Classes", "Alerts", "Boxes", "Spot checks", "Calls to cameras", "Settlement", "Audit"],
+}
 PLACES = (
     ("电工", "文水县职业技术培训学校", "凤城镇南街 12 号培训楼三层"),
     ("养老护理员（初级）", "吕梁市晋西文化与职业技能培训中心有限公司文水分校", "刘胡兰镇"),
@@ -62,6 +67,7 @@ def fill(store: BoardStore) -> None:
         elif number == 2:
             store.hear(box.alert("b1", kind="drive.wrong"), (f"{box.prefix}/heartbeat", b"{"))
     store.clock.time = NINE + timedelta(minutes=1)
+    SpotDrawer(store.database, ZONE).draw(SpotOrder(3, 60, "zhang"), store.clock.now())
 
 
 def go_wrong(store: BoardStore, box: ReportingBox) -> None:
@@ -98,7 +104,7 @@ def list_faults(page: sync_api.Page, name: str, language: str) -> list[str]:
     faults = [f"{wide} px too wide"] if wide > 0 else []
     faults += [] if page.locator("h1").count() == 1 else ["not one h1"]
     menu = [line.split("\n")[0] for line in page.locator("header nav > a").all_inner_texts()]
-    menu = [word.rstrip("0123456789 ") for word in menu[:5]]
+    menu = [word.rstrip("0123456789 ") for word in menu[: len(MENUS[language])]]
     if name != "wall" and menu != MENUS[language]:
         faults.append(f"menu {menu}")
     faults += [

@@ -39,7 +39,9 @@ def test_a_code_held_before_a_camera_answers_the_call(tmp_path: Path) -> None:
         camera(clip) as server,
         Broker(tmp_path / "mqtt") as broker,
         BoardProcess(tmp_path / "board", broker, store.url),
-        recording(RecordingBench(folder, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))) as bench,
+        recording(
+            RecordingBench(folder, StreamSource(server.url("main")), RecordingOptions(segment_seconds=UNCUT))
+        ) as bench,
     ):
         calls = CallRequests(bench.catalog, SystemClock(), lambda: [training_class("K1")])
         stop = threading.Event()

@@ -1,4 +1,4 @@
-"""QR codes of calls: made as small as they can be, and read from afar, askew and blurred; the sizes are those of docs/board.md."""
+"""QR codes of calls: of the smallest kind, and read from afar, askew and blurred, by the sizes of docs/board.md."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def test_the_code_is_of_the_smallest_kind() -> None:
 @pytest.mark.parametrize(
     ("pixels", "distortion"),
     [
-        (3.0, {}),
-        (6.0, {"turn": 20.0}),
+        (4.0, {}),
+        (4.0, {"turn": 20.0}),
+        (4.0, {"tilt": 0.2, "turn": -15.0}),
+        (4.0, {"blur": 1.0}),
         (6.0, {"tilt": 0.3}),
-        (6.0, {"tilt": 0.2, "turn": -15.0}),
         (6.0, {"blur": 2.0}),
     ],
 )
@@ -36,5 +37,4 @@ def test_a_code_is_read(pixels: float, distortion: dict[str, float]) -> None:
 
 def test_a_code_of_one_pixel_a_module_is_not_read_and_no_text_is_made_up() -> None:
     assert read_qr(to_bgr(show_code(make_room(*SIZE), TEXT, 1.0))) <= {TEXT}
-    for seed in range(3):
-        assert read_qr(to_bgr(make_room(*SIZE, seed=seed))) == set()
+    assert read_qr(to_bgr(make_room(*SIZE))) == set()

@@ -74,7 +74,9 @@ def states(catalog: Catalog) -> list[str]:
     return [str(x["state"]) for x in stated(catalog)]
 
 
-def test_the_code_is_found_in_the_recording_and_stated_with_its_instant(catalog: Catalog, clips: dict[str, Path]) -> None:
+def test_the_code_is_found_in_the_recording_and_stated_with_its_instant(
+    catalog: Catalog, clips: dict[str, Path]
+) -> None:
     clock = HandClock(START + timedelta(seconds=5))
     file = open_segment(catalog)
     file.write_bytes(clips["none"].read_bytes())
@@ -192,7 +194,9 @@ def test_one_call_at_a_time_and_a_repeated_request_changes_nothing(catalog: Cata
 def test_a_code_is_good_for_three_minutes_whatever_is_asked_for(catalog: Catalog) -> None:
     open_segment(catalog)
     ask(catalog, HandClock(START), until="2026-11-23T12:00:00+08:00")
-    assert catalog.calls.shown(START + timedelta(seconds=179)) and not catalog.calls.shown(START + timedelta(seconds=180))
+    assert catalog.calls.shown(START + timedelta(seconds=179)) and not catalog.calls.shown(
+        START + timedelta(seconds=180)
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +239,9 @@ def test_the_page_shows_the_code_to_strangers_while_it_is_good_and_nothing_else(
         page = stranger.open("/call")
         assert page.status_code == 200 and "现在没有验证码" in page.text and page.headers["Cache-Control"] == "no-store"
         now = clock.now()
-        call = OpenCall("7F3A9C21", CODE, "SECRET-CLASS", "2026-11-23", "am", now, now + timedelta(minutes=3), ("101", "010"))
+        call = OpenCall(
+            "7F3A9C21", CODE, "SECRET-CLASS", "2026-11-23", "am", now, now + timedelta(minutes=3), ("101", "010")
+        )
         box.catalog.calls.begin(call, now)
         page = stranger.open("/call")
         assert "048 213" in page.text and 'viewBox="0 0 11 11"' in page.text

@@ -66,7 +66,9 @@ def _say_present(evidence: Sequence[HalfDayEvidence]) -> str:
 
 
 def _say_plan(approved: TrainingClass, room_id: str, at: datetime) -> str:
-    lesson = next((x for x in approved.lessons if not x.cancelled and x.room_id == room_id and x.start <= at < x.end), None)
+    lesson = next(
+        (x for x in approved.lessons if not x.cancelled and x.room_id == room_id and x.start <= at < x.end), None
+    )
     return "" if lesson is None else say_zh(f"spot.form_plan_{lesson.kind}", content=lesson.content or "—")
 
 
@@ -88,7 +90,9 @@ def _say_video(evidence: Sequence[HalfDayEvidence]) -> str:
 def _say_gap(gap: Mapping[str, Any]) -> str:
     reason = f"gap.{gap.get('reason')}"
     start, end = (str(gap.get(name) or "")[11:19] for name in ("start", "end"))
-    return f"{gap.get('camera_id', '')} {start}–{end} {say_zh(reason) if reason in i18n.load_catalogue() else ''}".strip()
+    return (
+        f"{gap.get('camera_id', '')} {start}–{end} {say_zh(reason) if reason in i18n.load_catalogue() else ''}".strip()
+    )
 
 
 def list_changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -76,7 +76,9 @@ def print_form(v: BoardVisit) -> Response:
         "spot_form.html",
         moment=moment,
         f=dict.fromkeys(FORM_11, "") | moment["form"],
-        changed=[x for x in list_changed(offered, moment["form"]) if x in ("expected", "present", "as_planned", "video")],
+        changed=[
+            x for x in list_changed(offered, moment["form"]) if x in ("expected", "present", "as_planned", "video")
+        ],
         offered=offered,
         judged_on=date.fromisoformat(v.local(moment["judged_at"])[:10]),
         head=v.site.audit.head(),
