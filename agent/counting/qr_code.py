@@ -17,7 +17,7 @@ _MOST_PIXELS = 1280 * 720
 
 def encode_qr(text: str) -> tuple[str, ...]:
     """Return the rows of a QR code without its margin, `1` for a dark module. Alphanumeric text, medium correction."""
-    options = cv2.QRCodeEncoder_Params()
+    options = cv2.QRCodeEncoder.Params()
     options.mode = cv2.QRCODE_ENCODER_MODE_ALPHANUMERIC
     options.correction_level = cv2.QRCODE_ENCODER_CORRECT_LEVEL_M
     drawn = np.asarray(cv2.QRCodeEncoder.create(options).encode(text)) < 128
@@ -42,7 +42,7 @@ def read_qr(picture: BgrImage) -> set[str]:
     return {text} if text else set()
 
 
-def _read(detector: Any, grey: npt.NDArray[np.uint8]) -> str:
+def _read(detector: Any, grey: npt.NDArray[Any]) -> str:
     try:
         return str(detector.detectAndDecode(grey)[0])
     except cv2.error:  # it fails on some patterns that only look like a code

@@ -31,8 +31,11 @@ PAGES = {
     "overview": "/", "classes": "/classes", "class": "/classes/C-1", "half": f"/classes/C-1/{DAY}/am", "alerts": "/alerts",
     "history": "/alerts/history", "alarms": "/alarms", "alarm": "/alarms/1", "boxes": "/boxes", "box": "/boxes/site1/box1",
     "away": "/boxes/site5/box1", "accounts": "/accounts", "audit": "/audit", "password": "/password", "nowhere": "/nowhere",
-    "wall": "/wall", "spots": "/spot-checks", "spot": "/spot-checks/1", "coverage": "/spot-checks/coverage", "calls": "/calls",
-    "settlement": "/settlement?month=2026-11",
+    "wall": "/wall",
+}  # fmt: skip
+CHECKS = {
+    "spots": "/spot-checks", "spot": "/spot-checks/1", "coverage": "/spot-checks/coverage", "draw": "/spot-checks/draws/1",
+    "calls": "/calls", "settlement": "/settlement?month=2026-11", "settled": "/settlement/C-1?month=2026-11",
 }  # fmt: skip
 MENUS = {
     "zh": ["当前班级", "班级", "告警", "终端", "随机抽查", "现场验证", "结算数据", "审计"],
@@ -115,9 +118,10 @@ def list_faults(page: sync_api.Page, name: str, language: str) -> list[str]:
     return [f"{name} {language}: {fault}" for fault in faults]
 
 
+@pytest.mark.parametrize("pages", [PAGES, pytest.param(CHECKS, marks=pytest.mark.long)], ids=["pages", "checks"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_fits_and_axe_finds_nothing_serious(
-    chromium: sync_api.Browser, store: BoardStore, tmp_path: Path, width: str
+    chromium: sync_api.Browser, store: BoardStore, tmp_path: Path, width: str, pages: dict[str, str]
 ) -> None:
     shots = os.environ.get("PAGE_SHOTS")
     wide, high = WIDTHS[width]
@@ -138,7 +142,7 @@ def test_every_page_fits_and_axe_finds_nothing_serious(
         page.wait_for_url("**/")
         for language in LANGUAGES[width]:
             page.goto(f"/language/{language}?back=/password")
-            for title, path in PAGES.items():
+            for title, path in pages.items():
                 page.goto(path)
                 faults += list_faults(page, title, language)
                 if shots:

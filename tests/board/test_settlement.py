@@ -113,7 +113,7 @@ def test_what_cannot_be_judged_is_named(store: BoardStore) -> None:
 def test_checks_calls_and_alerts_stand_with_their_half_day(store: BoardStore) -> None:
     box = fill(store)
     alert = {"alert_id": "a1", "kind": "camera.offline", "state": "cleared", "severity": "critical", "since": box.time(),
-             "at": box.time(), "class_id": "C-1", "date": DAYS[0], "session": "am", "camera_id": "", "message": "x"}  # fmt: skip
+             "at": box.time(), "class_id": "C-1", "date": DAYS[0], "session": "am", "message": "x"}  # fmt: skip
     store.hear(box.state_that("alert", "alert/camera.offline", alert))
     day = date.fromisoformat(DAYS[0])
     drawer = SpotDrawer(store.database, ZONE)

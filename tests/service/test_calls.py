@@ -240,7 +240,7 @@ def test_the_page_shows_the_code_to_strangers_while_it_is_good_and_nothing_else(
         assert page.status_code == 200 and "现在没有验证码" in page.text and page.headers["Cache-Control"] == "no-store"
         now = clock.now()
         call = OpenCall(
-            "7F3A9C21", CODE, "SECRET-CLASS", "2026-11-23", "am", now, now + timedelta(minutes=3), ("101", "010")
+            "7F3A9C21", CODE, "SECRET-CLASS", "2026-11-23", "am", now, now + timedelta(minutes=3), ("101", "010", "000")
         )
         box.catalog.calls.begin(call, now)
         page = stranger.open("/call")

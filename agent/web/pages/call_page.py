@@ -15,8 +15,8 @@ MARGIN = 4
 def show_call(v: PageVisit) -> Response:
     """Show digits and QR code while a call is open; else that there is none."""
     call = v.site.catalog.calls.shown(v.site.clock.now())
-    values = {"path": draw_modules(call.qr), "size": len(call.qr) + 2 * MARGIN} if call else {}
-    return v.page("call.html", call=call, **values)
+    rows = call.qr if call else ()
+    return v.page("call.html", call=call, path=draw_modules(rows), size=len(rows) + 2 * MARGIN)
 
 
 def draw_modules(rows: Sequence[str]) -> str:

@@ -55,13 +55,9 @@ def show_call(v: BoardVisit) -> Response:
     call = _find(v)
     approved = read_approved_class(str(call["body"] or ""), v.site.zone)
     v.note_once("view.call", call["class_id"], {"call": call["id"]})
-    return v.page("call.html", call=call, approved=approved, **_tell_digits(v, call))
-
-
-def _tell_digits(v: BoardVisit, call: dict[str, Any]) -> dict[str, object]:
-    """Return what only those see who may act, and only from the call's minute on: a call by chance must come by chance."""
+    # only for those who may act, and only from the call's minute on: a call by chance must come by chance
     told = v.may_act and call["sent_at"] is not None
-    return {"code": call["code"] if told else "", "due": call["due_at"] if call["chosen"] == "now" else None}
+    return v.page("call.html", call=call, approved=approved, code=call["code"] if told else "")
 
 
 def confirm(v: BoardVisit) -> Response:

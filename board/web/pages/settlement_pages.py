@@ -57,8 +57,15 @@ def show_class_settlement(v: BoardVisit) -> Response:
     if not found:
         raise HTTPException(404)
     v.note("view.settlement.class", class_id, {"month": _name_month(order)})
-    values = {"checked": CHECKED, "called": CALLED, "doubts": DOUBTS}
-    return v.page("settlement_class.html", month=_name_month(order), c=found[0], totals=found[0].totals, **values)
+    return v.page(
+        "settlement_class.html",
+        month=_name_month(order),
+        c=found[0],
+        totals=found[0].totals,
+        checked=CHECKED,
+        called=CALLED,
+        doubts=DOUBTS,
+    )
 
 
 def send_settlement(v: BoardVisit) -> Response:

@@ -24,7 +24,7 @@ _LISTED = 200
 def show_spot_checks(v: BoardVisit) -> Response:
     """List the moments of a shelf: to be judged, judged, never looked at."""
     asked = v.query("shelf")
-    shelf = next((name for name in ledger.SHELVES if name == asked), "open")
+    shelf: ledger.Shelf = next((name for name in ledger.SHELVES if name == asked), "open")
     before = v.query("before")
     number = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
     class_id = v.query("class") if is_id(v.query("class")) else ""
