@@ -44,6 +44,10 @@ def test_a_code_held_before_a_camera_answers_the_call(tmp_path: Path) -> None:
         ) as bench,
     ):
         calls = CallRequests(bench.catalog, SystemClock(), lambda: [training_class("K1")])
+        now, drive = datetime.now(ZONE), bench.drive.drive_id
+        bench.catalog.drives.put(
+            drive, label="l", institution="s", path=str(bench.root), created=now, public_key="", seen_at=now
+        )
         stop = threading.Event()
         watch = threading.Thread(target=CallWatch(bench.catalog, SystemClock()).run, args=(stop,))
         watch.start()
