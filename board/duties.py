@@ -166,6 +166,9 @@ class Duties:
         for chore in self._chores:
             chore()
 
+        for chore in self._chores:
+            chore()
+
     def _see_to_clips(self, *, connected: bool) -> None:
         """Judge what boxes have sent, and ask them for what was ordered."""
         if self._keeper is None or self._fetch is None:

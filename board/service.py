@@ -11,13 +11,16 @@ from agent.core import sd_notify
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError
 from board.approvals.sender import ApprovalSender
+from board.calls.sender import CallSender
 from board.duties import Duties
 from board.ingest.batch import BatchWriter
-from board.ingest.worker import IngestWorker
+from board.ingest.worker import IngestWorker, Publication
 from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.settings import BoardSettings
 from board.silence import BoxSilenceWatch
+from board.spot_checks.video import OrderedSpotClips
+from board.spot_checks.worker import SpotCheckWorker
 from board.store.database import Database
 from board.witness.signer import Signer
 
@@ -49,7 +52,16 @@ class BoardService:
         silence = BoxSilenceWatch(self.database, clock, settings.zone, connected_since=lambda: worker.connected_since)
         fetch = settings.make_fetch_options() if settings.pages.enabled else None
         days = settings.retention.heartbeats_days
-        chores = (silence.step, ApprovalSender(self.database, clock, worker).send_due)
+        calls = CallSender(
+            self.database,
+            clock,
+            settings.zone,
+            publish=lambda topic, payload: worker.publish(Publication(topic, payload, retain=False)),
+            is_connected=lambda: worker.connected_since is not None,
+        )
+        checks = SpotCheckWorker(self.database, clock, settings.zone, clips=OrderedSpotClips(self.database))
+        approvals = ApprovalSender(self.database, clock, worker)
+        chores = (silence.step, approvals.send_due, checks.step, calls.step)
         self._duties = Duties(self.database, clock, self.worker, self._signer, days, fetch, chores=chores)
         notify = settings.make_notify_options()
         sender, duties = AppriseSender(notify.urls), self._duties

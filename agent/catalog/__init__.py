@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.catalog.accounts import Accounts
     from agent.catalog.alerts import Alerts
     from agent.catalog.audit import Audit
+    from agent.catalog.calls import Calls
     from agent.catalog.cameras import Cameras
     from agent.catalog.changes import RowChanges
     from agent.catalog.classes import AttendanceFigures, Classes
@@ -191,6 +192,12 @@ class Catalog:
         from agent.catalog.drive_changes import DriveChanges
 
         return DriveChanges(self.facts)
+
+    @cached_property
+    def calls(self) -> Calls:
+        from agent.catalog.calls import Calls
+
+        return Calls(self.store, self.facts, self.outbox, self.zone)
 
     def load_all(self) -> None:
         """Import what the first use of each group would import: without free descriptors that fails as if it were missing."""

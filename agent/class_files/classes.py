@@ -111,6 +111,8 @@ def serialize_class(cls: TrainingClass, zone: ZoneInfo) -> ClassFileBody:
             for a in cls.amendments
         ],
     }
+    if cls.contact:
+        body["contact"] = cls.contact
     if cls.plan_source:
         body["plan_source"] = cls.plan_source
     return body
@@ -154,6 +156,7 @@ def _build(body: Mapping[str, object], zone: ZoneInfo, report: ImportReport) -> 
         last_day=last or date.max,
         expected=head.number("expected", 1, MOST_TRAINEES),
         head_teacher=head.text("head_teacher"),
+        contact=head.text("contact"),
         staff=head.texts("staff"),
         rooms=tuple(rooms.read_room(table) for table in head.tables("rooms")),
         plan_source=head.choice("plan_source", _PLAN_SOURCES, required=False) or "",

@@ -65,4 +65,5 @@ class ClassFileBody(TypedDict):
     rooms: list[RoomBody]
     lessons: list[LessonBody]
     amendments: list[dict[str, object]]
+    contact: NotRequired[str]
     plan_source: NotRequired[Literal["file"]]

@@ -25,7 +25,7 @@ MAX_CLASS_FILE_BYTES = 8 * 1024 * 1024
 HEAD_KEYS: Mapping[str, str] = {
     "班级编号": "class_id", "培训项目": "project", "职业（工种）": "occupation", "第几班": "class_number",
     "培训机构": "institution", "培训地点": "place", "开班日期": "first_day", "结束日期": "last_day",
-    "应到人数": "expected", "班主任": "head_teacher", "教职工": "staff",
+    "应到人数": "expected", "班主任": "head_teacher", "联系电话": "contact", "教职工": "staff",
 }  # fmt: skip
 ROOM_KEYS: Mapping[str, str] = {
     "教室编号": "room_id",

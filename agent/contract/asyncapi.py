@@ -68,7 +68,7 @@ _PARAMETERS: Schema = {
     "date": {"description": "The site's calendar day, YYYY-MM-DD"},
     "session": {"description": "Half-day", "enum": [session.value for session in Session]},
     "kind": {"description": "Alert kind, as in schemas/common.json"},
-    "name": {"description": "Request", "examples": ["count", "gaps", "clip", "picture", "statements"]},
+    "name": {"description": "Request", "examples": ["count", "gaps", "clip", "picture", "call", "statements"]},
 }
 
 

@@ -22,6 +22,7 @@ from agent.contract.values import (
     TimeText,
     Whole,
 )
+from agent.core.call_model import CALL_ID
 
 
 class StateBody(TypedDict):
@@ -142,6 +143,20 @@ class PictureAnswer(_Answer):
 
     ok: Literal[True]
     result: PictureResult
+
+
+class CallResult(TypedDict):
+    """The box shows the code of a call; how it goes on is stated in `call`."""
+
+    call_id: Annotated[str, Field(pattern=CALL_ID)]
+    until: TimeText
+
+
+class CallAnswer(_Answer):
+    """The answer to the request `call`."""
+
+    ok: Literal[True]
+    result: CallResult
 
 
 class FailureAnswer(_Answer):

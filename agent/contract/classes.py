@@ -134,6 +134,9 @@ class ApprovedClass(TypedDict):
     last_day: RecentDateText
     expected: Annotated[int, Field(ge=1, le=1000, description="Headcount approved when the class opened")]
     head_teacher: NotRequired[Text200]
+    contact: NotRequired[
+        Annotated[Text200, Field(description="Whom the bureau calls during a class: name and telephone")]
+    ]
     staff: NotRequired[list[str]]
     rooms: Annotated[list[ApprovedRoom], Field(min_length=1)]
     lessons: NotRequired[

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from agent.contract.statements import LogId
 from agent.contract.values import ClockTimeText, Id, RecentDateText, SessionText, TimeText
+from agent.core.call_model import CALL_CODE, CALL_ID
 from agent.core.clock import parse_time
 from agent.core.statement_model import MAX_NUMBER
 
@@ -111,10 +112,24 @@ class StatementsParameters(BaseModel):
     log: Annotated[LogId, Field(description="The current one where it is left out")] = ""
 
 
+class CallParameters(BaseModel):
+    """Parameters of the request `call`: a code that somebody is to hold before a camera of the class."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    class_id: Id
+    date: RecentDateText
+    session: SessionText
+    call_id: Annotated[str, Field(pattern=CALL_ID, description="Stands in the QR code")]
+    code: Annotated[str, Field(pattern=CALL_CODE)]
+    until: Annotated[TimeText, Field(description="The code is good until then, and for three minutes at most")]
+
+
 PARAMETERS: Mapping[str, type[BaseModel]] = {
     "gaps": GapsParameters,
     "clip": ClipParameters,
     "picture": PictureParameters,
+    "call": CallParameters,
     "statements": StatementsParameters,
 }
 NAMES = tuple(field.alias or name for name, field in RequestParameters.model_fields.items())

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from agent.contract.recordings import GapBody
 from agent.contract.values import DateText, Id, JsonObject, NonEmpty, SessionText, Sha256, TimeText, Whole
+from agent.core.call_model import CALL_ID, CallState
 from agent.core.stated_segment import MOST_IN_BATCH
 from agent.core.witness_text import WitnessText
 
@@ -166,6 +167,30 @@ class DriveStatement(TypedDict):
 
     drive_id: NonEmpty
     first: StatementNumber
+
+
+class CallStatement(TypedDict):
+    """A call of the bureau to the cameras of a class, as it goes on: the newest statement of a call is what holds."""
+
+    call_id: Annotated[str, Field(pattern=CALL_ID)]
+    class_id: Id
+    date: DateText
+    session: SessionText
+    state: Annotated[
+        CallState,
+        Field(
+            description="open: the code is shown; answered, late: it was seen in the recorded video, in time or up to ten"
+            " minutes later; unanswered: not in time; refused: it was never shown"
+        ),
+    ]
+    until: Annotated[TimeText, Field(description="The code is good until then")]
+    reason: Annotated[str, Field(description="refused: late, busy, no_class or not_recording; else empty")]
+    seen_at: Annotated[TimeText | None, Field(description="The instant of the picture with the code")]
+    room_id: Id | None
+    camera_id: Id | None
+    drive_id: str | None
+    path: Annotated[str | None, Field(description="The recorded file that holds the picture, relative to the drive")]
+    other: Annotated[bool, Field(description="A code of another call was held before a camera")]
 
 
 class WitnessBody(TypedDict):

@@ -8,6 +8,7 @@ from typing import Literal
 from agent.contract.alerts import AlertBody
 from agent.contract.attendance import AttendanceMessage
 from agent.contract.box import (
+    CallAnswer,
     ChainBody,
     ClipAnswer,
     FailureAnswer,
@@ -22,6 +23,7 @@ from agent.contract.cameras import CameraMessage
 from agent.contract.classes import ApprovedClass
 from agent.contract.health import ReadinessBody
 from agent.contract.requests import (
+    CallParameters,
     ClipParameters,
     ModelListBody,
     PictureParameters,
@@ -30,6 +32,7 @@ from agent.contract.requests import (
 )
 from agent.contract.statements import (
     AgentStatement,
+    CallStatement,
     DriveStatement,
     GapsStatement,
     JournalStatement,
@@ -143,6 +146,13 @@ TOPICS = (
     Topic("journal", "journal", "The hash of a drive's journal", JournalStatement, "tellJournal"),
     Topic("drive", "drive", "From which statement on a drive holds the log", DriveStatement, "tellDrive"),
     Topic(
+        "call",
+        "call/{class_id}",
+        "A call of the bureau to the cameras of a class: opened, answered, late, unanswered, refused",
+        CallStatement,
+        "tellCall",
+    ),
+    Topic(
         "error", "error", "A message from the bureau's side was refused, and nothing changed", RefusalBody, "tellError"
     ),
     Topic(
@@ -171,6 +181,15 @@ TOPICS = (
         None,
         event="response",
         file="response-picture",
+    ),
+    Topic(
+        "responseCall",
+        "response/call",
+        "The answer to a call",
+        CallAnswer | FailureAnswer,
+        None,
+        event="response",
+        file="response-call",
     ),
     Topic(
         "response",
@@ -233,6 +252,15 @@ TOPICS = (
         "takePictureRequest",
         direction="receive",
         file="request-picture",
+    ),
+    Topic(
+        "requestCall",
+        "request/call",
+        "Have a code held before a camera of a class, to show that its stream is live",
+        CallParameters,
+        "takeCallRequest",
+        direction="receive",
+        file="request-call",
     ),
     Topic(
         "request",

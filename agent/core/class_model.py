@@ -70,7 +70,7 @@ class TrainingClass:
     """One intake of trainees, as approved.
 
     `expected` is the opening headcount; use `expected_on` for a half-day. `plan_source` is `file` where the bureau
-    approved the class without a plan and the institution supplied it, else empty.
+    approved the class without a plan and the institution supplied it, else empty. `contact`: whom the bureau calls.
     """
 
     class_id: str
@@ -88,6 +88,7 @@ class TrainingClass:
     lessons: tuple[Lesson, ...] = ()
     amendments: tuple[Amendment, ...] = ()
     plan_source: Literal["", "file"] = ""
+    contact: str = ""
 
     def expected_on(self, day: date, session: Session) -> int:
         """Return the approved headcount of a half-day.

@@ -20,6 +20,7 @@ EVENT_TYPE = "cn.training.site-agent.{name}.v1"
 """The CloudEvents type of a message."""
 STATEMENT_TYPES = frozenset({
     "log", "agent", "segment", "looks", "attendance", "alert", "gaps", "camera", "chain", "papers", "journal", "drive",
+    "call",
 })  # fmt: skip
 """Message names (last part of the CloudEvents type) that are statements."""
 LogCause = Literal["first", "upgraded", "lost", "rollback", "restored", "adopted"]

@@ -35,6 +35,8 @@ from agent.drive.monitor import DriveMonitor
 from agent.inspection.clip import ClipService
 from agent.recording.memory import limit_heap
 from agent.service.backup_worker import BackupWorker
+from agent.service.call_requests import CallRequests
+from agent.service.call_watch import CallWatch
 from agent.service.clip_uploads import ClipUploads
 from agent.service.disk_space import DiskSpaceMonitor
 from agent.service.drive_change import DriveChangeWorker
@@ -119,6 +121,7 @@ class App:
             supervisor.start("heartbeat", self._heartbeat.run)
             for name, work in self._uploads.workers():
                 supervisor.start(name, work)
+            supervisor.start("calls", CallWatch(catalog, now).run)
         else:
             supervisor.start("unreported", self._unreported)
         closer = HalfDayCloser(
@@ -231,6 +234,7 @@ class App:
                 keep_models=self._received.keep,
                 requests={
                     **handlers.handlers(),
+                    "call": CallRequests(self._catalog, self._clock, self._book.all).answer,
                     "statements": StatementRequests(self._catalog, self._drives.healthy, options.source).answer,
                 },
                 long_requests={"clip": self._uploads.clip, "picture": self._uploads.picture},

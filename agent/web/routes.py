@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 from agent.web.api import endpoint, openapi, operations
 from agent.web.pages import (
     calibration_page,
+    call_page,
     camera_looks,
     class_list,
     class_pages,
@@ -38,6 +39,7 @@ def build_application(site: Site) -> ASGIApp:
         [
             *list_shared_routes(site.roles),
             ("GET", "/", class_list.show_classes, ()),
+            ("GET", "/call", call_page.show_call, None),
             ("GET", "/alerts", class_list.show_alerts, ()),
             ("GET", "/classes/{class_id}", overview.page, ()),
             ("GET", "/classes/{class_id}/{day}/{session}", class_pages.show_half_day, ()),

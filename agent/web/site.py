@@ -38,7 +38,7 @@ _WORDS = {
     "role": "accounts.role.",
     "said": "page.said.",
 }
-_STATIC = dict.fromkeys(("player.css", "looks.css"), "text/css") | dict.fromkeys(
+_STATIC = dict.fromkeys(("player.css", "looks.css", "call.css"), "text/css") | dict.fromkeys(
     (f"player/{part}.js" for part in _SCRIPTS), "text/javascript"
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from agent.core.call_model import CALL_STATES
 from agent.core.statement_model import is_hash
 from board.ingest.fields import (
     Data,
@@ -181,6 +182,29 @@ def _put_gaps(rows: Rows, origin: Origin, data: Data) -> None:
     rows.add(tables.gaps, {"box_id": origin.box_id, **half_day} | body)
 
 
+def _put_call(rows: Rows, origin: Origin, data: Data) -> None:
+    state = data.get("state")
+    if state not in CALL_STATES:
+        raise Malformed("state")
+    half_day = need_half_day(data)
+    add_class(rows, origin, half_day["class_id"])
+    rows.add(
+        tables.call_answers,
+        {
+            "box_id": origin.box_id,
+            "call_id": need_id(data, "call_id"),
+            "number": origin.number,
+            "at": origin.time,
+            "state": state,
+            "seen_at": read_time(data, "seen_at"),
+            "room_id": read_id(data, "room_id"),
+            "camera_id": read_id(data, "camera_id"),
+            "reason": read_text(data, "reason", 40),
+            "body": dump(data),
+        },
+    )
+
+
 def _put_readiness(rows: Rows, origin: Origin, data: Data) -> None:
     class_id = need_id(data, "class_id")
     add_class(rows, origin, class_id)
@@ -194,6 +218,7 @@ STATED: Mapping[str, Callable[[Rows, Origin, Data], None]] = {
     "camera": _put_camera,
     "segment": _put_segments,
     "gaps": _put_gaps,
+    "call": _put_call,
 }
 """By the name of a statement; the others are kept as they came and have no table of their own."""
 UNSTATED: Mapping[str, Callable[[Rows, Origin, Data], None]] = {"readiness": _put_readiness}

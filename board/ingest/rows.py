@@ -45,6 +45,7 @@ _NEWEST: Mapping[Table, tuple[tuple[str, ...], Callable[[Table, _Insert], Column
     tables.alerts: (("box_id", "alert_id"), _newer("at"), ()),
     tables.cameras: (("box_id", "camera_id"), _newer("at"), ()),
     tables.readiness: (("box_id", "class_id"), _newer("at"), ()),
+    tables.call_answers: (("box_id", "call_id"), _newer("at"), ()),
     tables.identities: (
         ("box_id", "camera_id", "serial", "manufacturer", "model", "firmware"),
         _newer("last_seen"),

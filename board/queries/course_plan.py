@@ -52,6 +52,7 @@ def read_approved_class(text: str, zone: ZoneInfo) -> TrainingClass | None:
         last_day=last,
         expected=_whole(body, "expected"),
         head_teacher=_text(body, "head_teacher"),
+        contact=_text(body, "contact"),
         lessons=tuple(sorted(_read_plan(body, zone), key=lambda x: x.start)),
         amendments=tuple(change for row in changes if (change := _read_amendment(row))),
     )

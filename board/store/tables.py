@@ -14,6 +14,7 @@ from board.store.approval_tables import (
     model_list_deliveries,
     model_lists,
 )
+from board.store.check_tables import call_answers, calls, spot_draws, spot_moments, spot_plans
 from board.store.clip_tables import clip_files, clips
 from board.store.columns import metadata
 from board.store.evidence_tables import alarms, boxes, countersignatures, facts, heads, logs, segments, statements
@@ -39,6 +40,8 @@ __all__ = [
     "attendance",
     "audit",
     "boxes",
+    "call_answers",
+    "calls",
     "cameras",
     "class_approvals",
     "class_boxes",
@@ -65,6 +68,9 @@ __all__ = [
     "readiness",
     "segments",
     "sessions",
+    "spot_draws",
+    "spot_moments",
+    "spot_plans",
     "statements",
     "tokens",
 ]

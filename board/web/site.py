@@ -21,10 +21,13 @@ from board.accounts.accounts import BoardAccounts
 from board.accounts.audit import BoardAudit
 from board.accounts.origins import BoardOrigins
 from board.accounts.roles import ACTORS, CLERK, ROLES, STAFF
+from board.calls.asking import CallMaker
 from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
 from board.queries.changes import read_change_mark
 from board.queries.course_plan import DayPlans
+from board.spot_checks.drawing import SpotDrawer
+from board.spot_checks.video import OrderedSpotClips
 from board.store.database import Database
 from board.store.facts import read_fact, write_fact
 from board.web.change_feed import ChangeFeed
@@ -36,7 +39,7 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STYLES = ("alerts.css", "classes.css", "clips.css", "overview.css", "wall.css")
+_STYLES = ("alerts.css", "classes.css", "clips.css", "overview.css", "settlement.css", "wall.css")
 _STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("clips.js", "overview.js", "wall.js"), "text/javascript")
 
 
@@ -55,6 +58,9 @@ class BoardSite(Website["BoardVisit"]):
         self.database = database
         self.plans = DayPlans(self.zone)
         self.sending = ActiveTransfers()
+        self.clips = OrderedSpotClips(database)
+        self.call_maker = CallMaker(database, self.zone)
+        self.spot_drawer = SpotDrawer(database, self.zone)
         self.changes = ChangeFeed(
             lambda: read_change_mark(database, clock.now(), self.zone),
             lambda given: self.people.list_living(given, clock.now()),
@@ -100,6 +106,10 @@ class BoardVisit(Visit):
         """Return a time of the database in the county's time; "—" where there is none."""
         when = at if isinstance(at, datetime) else parse_time(str(at)) if at else None
         return when.astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M") if when else "—"
+
+    def local_second(self, at: object) -> str:
+        """Return a time of the database in the county's time, to the second."""
+        return parse_time(str(at)).astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M:%S") if at else "—"
 
     @property
     def is_staff(self) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy import update
 
 from benchmarks.support.reporting_box import ZONE, ReportingBox
 from board.clips.orders import order_clip, order_picture
+from board.spot_checks.drawing import SpotDrawer, SpotOrder
 from board.store.tables import clips
 from tests.support.board_store import BoardStore
 from tests.support.board_web import serving_board
@@ -36,9 +37,13 @@ PAGES = {
     "wall": "/wall", "clips": "/clips", "clip": "/clips/c1", "no-clip": "/clips/c2",
     "paper": "/classes/C-1/paper", "approvals": "/approvals", "models": "/models",
 }  # fmt: skip
+CHECKS = {
+    "spots": "/spot-checks", "spot": "/spot-checks/1", "coverage": "/spot-checks/coverage", "draw": "/spot-checks/draws/1",
+    "calls": "/calls", "settlement": "/settlement?month=2026-11", "settled": "/settlement/C-1?month=2026-11",
+}  # fmt: skip
 MENUS = {
-    "zh": ["当前班级", "班级", "告警", "视频", "终端", "审计"],
-    "en": ["Now", "Classes", "Alerts", "Video", "Boxes", "Audit"],
+    "zh": ["当前班级", "班级", "告警", "终端", "视频", "随机抽查", "现场验证", "结算数据", "审计"],
+    "en": ["Now", "Classes", "Alerts", "Boxes", "Video", "Spot checks", "Calls to cameras", "Settlement", "Audit"],
 }
 PLACES = (
     ("电工", "文水县职业技术培训学校", "凤城镇南街 12 号培训楼三层"),
@@ -69,6 +74,7 @@ def fill(store: BoardStore) -> None:
         elif number == 2:
             store.hear(box.alert("b1", kind="drive.wrong"), (f"{box.prefix}/heartbeat", b"{"))
     store.clock.time = NINE + timedelta(minutes=1)
+    SpotDrawer(store.database, ZONE).draw(SpotOrder(3, 60, "zhang"), store.clock.now())
     order_video(store)
 
 
@@ -122,7 +128,7 @@ def list_faults(page: sync_api.Page, name: str, language: str) -> list[str]:
     faults = [f"{wide} px too wide"] if wide > 0 else []
     faults += [] if page.locator("h1").count() == 1 else ["not one h1"]
     menu = [line.split("\n")[0] for line in page.locator("header nav > a").all_inner_texts()]
-    menu = [word.rstrip("0123456789 ") for word in menu[:6]]
+    menu = [word.rstrip("0123456789 ") for word in menu[: len(MENUS[language])]]
     if name != "wall" and menu != MENUS[language]:
         faults.append(f"menu {menu}")
     faults += [
@@ -133,9 +139,10 @@ def list_faults(page: sync_api.Page, name: str, language: str) -> list[str]:
     return [f"{name} {language}: {fault}" for fault in faults]
 
 
+@pytest.mark.parametrize("pages", [PAGES, pytest.param(CHECKS, marks=pytest.mark.long)], ids=["pages", "checks"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_fits_and_axe_finds_nothing_serious(
-    chromium: sync_api.Browser, store: BoardStore, tmp_path: Path, width: str
+    chromium: sync_api.Browser, store: BoardStore, tmp_path: Path, width: str, pages: dict[str, str]
 ) -> None:
     shots = os.environ.get("PAGE_SHOTS")
     wide, high = WIDTHS[width]
@@ -156,7 +163,7 @@ def test_every_page_fits_and_axe_finds_nothing_serious(
         page.wait_for_url("**/")
         for language in LANGUAGES[width]:
             page.goto(f"/language/{language}?back=/password")
-            for title, path in PAGES.items():
+            for title, path in pages.items():
                 page.goto(path)
                 faults += list_faults(page, title, language)
                 if shots:

@@ -22,25 +22,15 @@ from agent.inspection import spot_check
 from agent.web.pages import audit_report
 from agent.web.pages.audit_report import AuditReport
 from agent.web.site import PageVisit
+from agent.website.pages.form_fields import LONGEST_FIELD, collapse_spaces, read_fields
 
 REVIEW = ("institution", "class", "day", "spans", "seed", "findings", "note")
-_LONGEST = 2000
 _MOST_DRAWN = 20
 
 
 def t(key: str, /, **params: object) -> str:
     """Return the Chinese text: the forms are the county's, whatever the page's language."""
     return i18n.translate_to("zh", key, **params)
-
-
-def collapse_spaces(text: str) -> str:
-    """Return the text with each run of white space as one space."""
-    return " ".join(text.split())
-
-
-def read_fields(v: PageVisit, names: Sequence[str]) -> dict[str, str]:
-    """Return the form's fields as they were typed, cut to _LONGEST characters."""
-    return {name: v.form.get(name, "").replace("\r\n", "\n").strip()[:_LONGEST] for name in names}
 
 
 def edit_review(v: PageVisit) -> Response:
@@ -91,7 +81,7 @@ def _fill_review(v: PageVisit, cls: TrainingClass, seen: AuditReport) -> dict[st
 
 def _fit_lines(lines: Sequence[str]) -> str:
     """Keep as many lines as a field holds, and state how many more there are."""
-    kept, room = [], _LONGEST - 100
+    kept, room = [], LONGEST_FIELD - 100
     for line in lines:
         room -= len(line) + 1
         if room < 0:

@@ -15,29 +15,12 @@ from agent.core.model import Gap
 from agent.drive import class_gaps
 from agent.web.pages import form11_facts
 from agent.web.pages.class_pages import find_half_day, parse_half_day_time
-from agent.web.pages.document_pages import collapse_spaces, read_fields, t
+from agent.web.pages.document_pages import t
 from agent.web.pages.form11_facts import MinuteFacts, RoomMinute
 from agent.web.pages.retry_page import RetryField, show_retry
 from agent.web.site import PageVisit
+from agent.website.pages.form_fields import FORM_11, collapse_spaces, read_fields
 
-FORM_11 = (
-    "institution",
-    "number",
-    "category",
-    "occupation",
-    "at",
-    "place",
-    "inspectors",
-    "expected",
-    "present",
-    "missing",
-    "textbooks",
-    "as_planned",
-    "log",
-    "problems",
-    "video",
-)
-"""The fields of form 11 that are typed or filled in; signatures are written by hand."""
 _MOST_GAPS = 6
 
 

@@ -19,9 +19,11 @@ from agent.core.clock import parse_time
 from agent.core.model import is_id
 from agent.core.schedule import RECORDING_MARGIN
 from agent.website import curves
+from board.calls.ledger import list_calls
 from board.queries.alarms import judge_alarm_severity
 from board.queries.classes import STAGES, list_class_boxes, search_classes
 from board.queries.half_days import HalfDayEvidence, load_half_day
+from board.spot_checks.ledger import list_half_day_checks
 from board.web.pages.class_rows import (
     find_lessons,
     find_named_class,
@@ -141,6 +143,10 @@ def show_half_day(v: BoardVisit) -> Response:
         grade=judge_alarm_severity,
         minutes=_say_minutes,
         hours=_sum_hours,
+        calls=list_calls(v.site.database, v.site.clock.now(), class_id=class_id, day=day, session=session)
+        if v.is_staff
+        else [],
+        checks=list_half_day_checks(v.site.database, class_id, day, session) if v.is_staff else [],
         known_gap=_is_known_gap,
     )
 

@@ -1,0 +1,1 @@
+"""Settlement: what the board knows of the classes of a month, as figures. What follows from them, a person decides."""
