@@ -198,7 +198,8 @@ class CameraPlaces:
                 return True
         crop = cut_crop(view.plane, seen)
         if crop is not None:
-            place.run = StillRun(seen, crop, view.at, 1, 1, 1, free=view.find_free(seen, place.place_id))
+            free = view.find_free(seen, place.place_id)
+            place.run = StillRun(seen, crop, view.at, 1, 1, 1, free=free, alive=place.alive)
         return crop is not None
 
     def _extend_run(
@@ -215,6 +216,7 @@ class CameraPlaces:
                 return False
             found = part or found
         same = run.add(found, here, seen is not None)
+        run.same_at = view.at if same else run.same_at
         lost = not same and run.compared > ALIVE_AFTER_LOOKS and run.still < LOST_SHARE * run.compared
         if run.changed >= ALIVE_AFTER_LOOKS or lost:
             # it moved: a new run begins; a place that moves again and again while it is seen is alive
@@ -224,7 +226,7 @@ class CameraPlaces:
             if run.alike >= KEPT_RUN_LOOKS:
                 place.earlier = sorted([*place.earlier, run], key=lambda r: (r.returns, r.start))[-KEPT_RUNS:]
             return False
-        if place.thing is None and same and here and is_thing(place, run, view.at):
+        if place.thing is None and same and here and is_thing(run, view.at):
             self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start, free=run.free), changes)
         return same and (here or seen is None)
 
@@ -258,9 +260,13 @@ class CameraPlaces:
         self.places = kept
 
 
-def is_thing(place: CandidatePlace, run: StillRun, at: datetime) -> bool:
-    """Return whether what a run shows is a thing: still for long enough, or back again and again."""
-    if run.is_still() and at - run.start >= (THING_AFTER_LIFE if place.alive else THING_AFTER):
+def is_thing(run: StillRun, at: datetime) -> bool:
+    """Return whether what a run shows is a thing: still for long enough, or back again and again.
+
+    Who moved in its place after its very first look was somebody else before it.
+    """
+    wanted = THING_AFTER_LIFE if run.alive else THING_AFTER
+    if run.is_still() and at - run.start + run.before >= wanted:
         return True
     return run.has_returned() and at - (run.first or run.start) >= THING_AFTER
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import cv2
 import numpy as np
@@ -34,6 +36,9 @@ LEAST_SEEN_LOOKS = 3
 BREATH_PX, BREATH_RATIO = 0.035, 2.5
 """Movement over the looks of a run, as a standard deviation beyond its error, and as a variance over the square of the error,
 from which it is breath: simulated breathers have 0.08 to 0.13 and 8 to 40, things that nobody is near up to 0.03 and 5."""
+_SPREAD_SHARE, _MOST_MOVES = 0.7, 90
+"""Quantile of the distances from the middle movement that is taken for their standard deviation, which it is for noise and less
+than it for breath. So three tenths of the looks may be spoilt by somebody who moves at the edge of a thing."""
 RETURNED_AFTER, LEAST_RETURNS = 4.0, 3
 """A place that differed by more than the first, and so often shows the same pixels again, is a thing that was hidden: who moves
 never comes back to a hundredth of a pixel. A thing never is elsewhere, so a run that was seen shifted is none."""
@@ -50,11 +55,13 @@ class StillRun:
     """Looks at one place since `start`, compared with the crop of the look at `start`.
 
     `compared`, `still`, `seen`: numbers of looks: in all, without change, with a candidate; `changed`: in a row with change
-    and a candidate; `moved2`, `across`, `down`, `error2`: sums over the looks without change, of the squares of the movement,
-    of its two parts, and of the squares of its error. `free`: the pixels that nobody hid at `start`.
+    and a candidate; `moves`: movements in the looks without change, with the squares of their errors. `free`: the pixels that
+    nobody hid at `start`.
 
     A run that was broken off by movement can come back: `first`: its very first look, `alike`: looks without change since
-    then, `returns`: how often it came back after a look that surely differed; `shifted`: its pixels were seen elsewhere.
+    then, `returns`: how often it came back after a look that surely differed; `shifted`: its pixels were seen elsewhere;
+    `same_at`: the last look without change; `before`: how long it lasted until it was broken off; `alive`: somebody had moved
+    in the place before its very first look.
     """
 
     corners: Corners
@@ -64,20 +71,22 @@ class StillRun:
     still: int = 0
     seen: int = 0
     changed: int = 0
-    moved2: float = 0.0
-    across: float = 0.0
-    down: float = 0.0
-    error2: float = 0.0
+    moves: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=_MOST_MOVES))
     free: Mask | None = None
     first: datetime | None = None
     alike: int = 1
     returns: int = 0
     away: bool = False
     shifted: bool = False
+    same_at: datetime | None = None
+    before: timedelta = timedelta()
+    alive: bool = False
 
     def resume(self, at: datetime) -> None:
         """Begin anew with the same pixels."""
         self.first = self.first or self.start
+        self.before += (self.same_at or self.start) - self.start
+        self.same_at = None
         self.start, self.compared, self.still, self.seen, self.changed = at, 1, 1, 1, 0
         self.alike += 1
         self._count_return()
@@ -97,11 +106,7 @@ class StillRun:
         if same:
             self.alike += 1
             self._count_return()
-            across, down = found.moved
-            self.moved2 += across**2 + down**2
-            self.across += across
-            self.down += down
-            self.error2 += found.error2
+            self.moves.append((*found.moved, found.error2))
         return same
 
     def is_breathing(self) -> bool:
@@ -109,9 +114,11 @@ class StillRun:
 
         What they all have in common is no breath but the noise of the look that they are compared with, which is one of them.
         """
-        looks = max(self.alike - 1, 2)
-        spread2 = (self.moved2 - (self.across**2 + self.down**2) / looks) / (looks - 1)
-        error2 = self.error2 / looks
+        if len(self.moves) < 2:
+            return False
+        across, down, errors2 = zip(*self.moves, strict=True)
+        spread2 = _measure_spread(across) ** 2 + _measure_spread(down) ** 2
+        error2 = sum(errors2) / len(errors2)
         return spread2 - error2 > BREATH_PX**2 and spread2 > BREATH_RATIO * error2
 
     def is_still(self) -> bool:
@@ -121,7 +128,13 @@ class StillRun:
 
     def has_returned(self) -> bool:
         """Return whether the same pixels came back often enough after others: a thing that is hidden at times."""
-        return not self.shifted and self.returns >= LEAST_RETURNS and self.alike >= LEAST_RUN_LOOKS and not self.is_breathing()
+        enough = self.returns >= LEAST_RETURNS and self.alike >= LEAST_RUN_LOOKS
+        return enough and not self.shifted and not self.is_breathing()
+
+
+def _measure_spread(values: Sequence[float]) -> float:
+    middle = statistics.median(values)
+    return sorted(abs(v - middle) for v in values)[int(_SPREAD_SHARE * (len(values) - 1))]
 
 
 @dataclass(frozen=True, slots=True)

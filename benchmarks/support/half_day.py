@@ -50,6 +50,14 @@ class SeatedPerson:
         inside = self.figure.cover[max(0, y1 - top) : max(0, y2 - top), max(0, x1 - left) : max(0, x2 - left)]
         return float(inside.sum()) / max(1, (x2 - x1) * (y2 - y1))
 
+    def has_screen_at(self, x: float, y: float) -> bool:
+        """Return whether a point lies well inside the screen: a box there is not the head behind it."""
+        if self.screen is None:
+            return False
+        height, width = self.screen.shape[:2]
+        head = self.figure.head[3] - self.figure.head[1]
+        return abs(x - self.x) <= width / 2 and 0.15 * head <= y - self.y <= height
+
     def covers(self, x: float, y: float) -> bool:
         """Return whether a point lies on what is pasted of this person, wherever it moves."""
         x1, y1, x2, y2 = self.figure.head

@@ -108,6 +108,8 @@ class RoomScript:
                 centre = max(abs(x - (thing[0] + thing[2]) / 2), abs(y - (thing[1] + thing[3]) / 2))
                 if compute_share(box, thing) >= SAME_THING and not (alike and near < min(centre, 0.6 * self.size)):
                     return kind
+        if any(p.has_screen_at(x, y) for p in present):
+            return "thing"
         if alike and near < 0.6 * self.size:
             return "person"
         return "beside" if any(p.covers(x, y) for p in present) else "thing"
@@ -181,9 +183,7 @@ def _seat_before(thing: Box, figure: CutFigure, size: float, rng: np.random.Gene
     side = math.sqrt((thing[2] - thing[0]) * (thing[3] - thing[1]))
     for _ in range(60):
         across, down = rng.uniform(-1, 1) * (side + size) / 2, rng.uniform(-0.2, 1) * (side + size) / 2
-        person = SeatedPerson(
-            figure, (thing[0] + thing[2]) / 2 + across, (thing[1] + thing[3]) / 2 + down, 0, LOOKS
-        )
+        person = SeatedPerson(figure, (thing[0] + thing[2]) / 2 + across, (thing[1] + thing[3]) / 2 + down, 0, LOOKS)
         if _HIDDEN_PARTS[0] <= person.measure_cover(thing) <= _HIDDEN_PARTS[1]:
             return person
     return None
