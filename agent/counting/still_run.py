@@ -119,7 +119,7 @@ class StillRun:
         across, down, errors2 = zip(*self.moves, strict=True)
         spread2 = _measure_spread(across) ** 2 + _measure_spread(down) ** 2
         error2 = sum(errors2) / len(errors2)
-        return spread2 - error2 > BREATH_PX**2 and spread2 > BREATH_RATIO * error2
+        return bool(spread2 - error2 > BREATH_PX**2 and spread2 > BREATH_RATIO * error2)
 
     def is_still(self) -> bool:
         """Return whether nearly all looks of the run show no change against one in which a candidate was seen."""
