@@ -29,7 +29,7 @@ from agent.counting.detector import OpenVinoDetector
 from agent.counting.look import LookResult, take_look
 from agent.counting.timeline import FileTimeline
 from agent.media import containers
-from benchmarks.support import ROOT, over_time
+from benchmarks.support import ROOT, over_time, simulated_rooms
 from benchmarks.support.person_detector import PersonDetector
 from benchmarks.support.results import add_json_option, write_result
 from simulator.clips import make_clip
@@ -238,26 +238,32 @@ def measure_rooms_left_out(data: Path, entries: list[IndexEntry], model: weights
 
 def measure_over_time(data: Path, detector: OpenVinoDetector, rooms: int, seed: int) -> dict[str, float]:
     """Print what time makes of false heads and of people in simulated rooms; return the metrics."""
-    heads = f"{'false':>7}{'left':>7}{'beside':>8}{'people':>8}{'lost':>6}"
-    print(f"\n{'simulated room, per look':30}{heads}   five-minute errors, raw")
+    columns = ("false", "left", "behind", "left", "beside", "people", "lost")
+    print(f"\n{'simulated room, per look':26}{''.join(f'{c:>7}' for c in columns)}   five-minute errors, raw")
     found = []
-    for room in over_time.iter_simulated_rooms(data, detector, rooms, seed):
+    for room in simulated_rooms.iter_simulated_rooms(data, detector, rooms, seed):
         errors = " ".join(f"{e:+.0f}" for e in room.placed), " ".join(f"{e:+.0f}" for e in room.raw)
-        figures = (
-            f"{room.false:7.2f}{room.false - room.removed:7.2f}{room.beside:8.2f}{room.people:8.2f}{room.lost:6.2f}"
+        values = (
+            room.false,
+            room.false - room.removed,
+            room.behind,
+            room.behind - room.behind_removed,
+            room.beside,
+            room.people,
+            room.lost,
         )
-        print(f"{room.name[:29]:30}{figures}   {' | '.join(errors)}")
+        print(f"{room.name[:25]:26}{''.join(f'{v:7.2f}' for v in values)}   {' | '.join(errors)}")
         found.append(room)
-    false, people = sum(r.false for r in found), sum(r.people for r in found)
+    behind, people = sum(r.behind for r in found), sum(r.people for r in found)
     metrics = {
-        "false_heads_removed_share": sum(r.removed for r in found) / max(false, 1e-9),
+        "false_heads_removed_share": sum(r.removed for r in found) / max(sum(r.false for r in found), 1e-9),
+        "behind_people_removed_share": sum(r.behind_removed for r in found) / max(behind, 1e-9),
         "people_lost_share": sum(r.lost for r in found) / max(people, 1e-9),
         "simulated_alarms": float(sum(bool(r.findings) for r in found)),
     }
     print(
-        "time removes {:.0%} of false heads, and {:.1%} of people; rooms with an alarm: {:.0f}".format(
-            *metrics.values()
-        )
+        "time removes {:.1%} of false heads, {:.1%} of those behind people, and {:.2%} of people; rooms with an"
+        " alarm: {:.0f}".format(*metrics.values())
     )
     return metrics
 
@@ -273,11 +279,15 @@ def measure_liveness(data: Path, entries: list[IndexEntry], detector: OpenVinoDe
     shortest = min(videos, key=lambda v: v.stat().st_size, default=None)
     if shortest:
         lively["loop"] = over_time.iter_loop(shortest, 46, 20.3), 20.3
+    longest = max(videos, key=lambda v: v.stat().st_size, default=None)
+    if longest:
+        # looks of a meeting as if they were 20 s apart; the photograph has its heads where people sat
+        lively["class then photograph"] = over_time.iter_class_then_photograph(longest, 4.0, 46), 20.0
     for number, video in enumerate(videos):
         lively[f"video {number + 1}"] = over_time.iter_video(video, 2.0), 2.0
     for name, (pictures, interval_s) in lively.items():
-        reason, after = over_time.watch_pictures(pictures, interval_s, detector)
-        print(f"{name}: {f'{reason} after {after:.0f} s' if reason else 'nothing raised'}")
+        reason, after, since = over_time.watch_pictures(pictures, interval_s, detector)
+        print(f"{name}: {f'{reason} after {after:.0f} s, since {since:.0f} s' if reason else 'nothing raised'}")
         metrics[f"{name.replace(' ', '_')}_raised_s"] = after
     return metrics
 

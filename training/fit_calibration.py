@@ -22,7 +22,7 @@ import numpy as np
 from agent.core.errors import ModelError
 from agent.counting import scoring, weights
 from agent.counting.detector import Heads, OpenVinoDetector
-from agent.counting.estimate import IntervalParameters, estimate_look
+from agent.counting.estimate import IntervalParameters, estimate_look, measure_doubt
 from agent.counting.scoring import ScoringWeights
 from agent.counting.weights import Tuning
 
@@ -33,6 +33,8 @@ SINGLE_PICTURES = "web photo"
 LEARNT = (0, 1, 2, 4)
 """The features that get a weight: with all six, rooms left out are counted worse (docs/reports/counting-2026-11.md)."""
 RIDGE = 1.0
+USUAL = 0.97
+"""Quantile of the share of doubt up to which a picture is like those of the fit."""
 MOST_WIDTH = 10.0
 """An interval never reaches so many standard deviations: of pictures without any candidate none could hold people."""
 OFFSETS = np.arange(-0.6, 0.61, 0.1)
@@ -141,7 +143,10 @@ def fit_interval_parameters(said: list[list[float]], true: np.ndarray) -> Interv
     First `sure`, for empty rooms: the value with the fewest errors, or the middle one of several. Then the width that holds
     the true count in AIM of the pictures, as in conformal prediction: a percentile of the errors in standard deviations. It is
     the one parameter: a share of the count beside it (`unseen`) makes intervals of other rooms narrower, and of new ones wrong.
+    What share of doubt is usual is read off the same pictures.
     """
+    shares = np.array([measure_doubt(c) for c in said])
+    least, most = (float(np.quantile(shares, q)) for q in (1 - USUAL, USUAL))
 
     def wrong(sure: float) -> float:
         return float(
@@ -153,18 +158,19 @@ def fit_interval_parameters(said: list[list[float]], true: np.ndarray) -> Interv
     errors = [wrong(s) for s in SURE]
     best = [s for s, error in zip(SURE, errors, strict=True) if error == min(errors)]
     sure = best[len(best) // 2]
-    wanted = sorted(compute_wanted_width(c, int(t), sure) for c, t in zip(said, true, strict=True))
+    doubt = IntervalParameters(sure, 0.0, 0.0, round(most, 3), round(max(most - least, 0.01), 3))
+    wanted = sorted(compute_wanted_width(c, int(t), doubt) for c, t in zip(said, true, strict=True))
     rank = min(len(wanted), math.ceil((len(wanted) + 1) * AIM))
-    return IntervalParameters(sure, 0.0, math.ceil(wanted[rank - 1] * 100) / 100)
+    return replace(doubt, width=math.ceil(wanted[rank - 1] * 100) / 100)
 
 
-def compute_wanted_width(chances: list[float], true: int, sure: float) -> float:
+def compute_wanted_width(chances: list[float], true: int, doubt: IntervalParameters) -> float:
     """Return the least width with which the interval of these candidates holds the true count; at most MOST_WIDTH."""
-    if estimate_look(chances, IntervalParameters(sure, 0, 0))[0] == true:
+    if estimate_look(chances, replace(doubt, width=0.0))[0] == true:
         return 0.0
     # bounds are rounded to whole people
     missing = max(0.0, abs(true - sum(chances)) - 0.5)
-    spread = math.sqrt(sum(p * (1 - p) for p in chances))
+    spread = math.sqrt(sum(p * (1 - p) for p in chances)) * doubt.widen(measure_doubt(chances))
     return min(MOST_WIDTH, missing / spread) if spread else MOST_WIDTH
 
 

@@ -90,7 +90,7 @@ class OpenVinoDetector:
             tuning.believe_larger,
             tuning.believe_smaller,
         )
-        self.doubt = IntervalParameters(tuning.sure, tuning.unseen, tuning.width)
+        self.doubt = IntervalParameters(tuning.sure, tuning.unseen, tuning.width, tuning.usual_doubt, tuning.doubt_span)
         self._lock = threading.Lock()
         try:
             core = openvino.Core()

@@ -20,11 +20,27 @@ class IntervalParameters:
 
     `sure`: a picture without a candidate of at least this probability is empty; `unseen`: additional standard deviation, as a
     share of the count, that the probabilities do not show; `width`: half-width of the interval in standard deviations.
+    `usual_doubt`: share of doubt in the count (`measure_doubt`) up to which pictures are like those of the fit; beyond it the
+    half-width grows, to twice as much at `doubt_span` more.
     """
 
     sure: float = 0.5
     unseen: float = 0.05
     width: float = 1.5
+    usual_doubt: float = 1.0
+    doubt_span: float = 1.0
+
+    def widen(self, doubt: float) -> float:
+        """Return the factor for the half-width in a picture with this share of doubt: 1 to 2."""
+        return 1 + min(1.0, max(0.0, doubt - self.usual_doubt) / self.doubt_span)
+
+
+def measure_doubt(chances: Sequence[float]) -> float:
+    """Return the variance of the count over the count, 0 to 1: how unsure the network is of what it sees.
+
+    In rooms like those of the fit nearly all candidates are either surely heads or surely none.
+    """
+    return sum(p * (1 - p) for p in chances) / max(1.0, sum(chances))
 
 
 def estimate_look(chances: Sequence[float], doubt: IntervalParameters) -> tuple[int, int, int]:
@@ -36,7 +52,7 @@ def estimate_look(chances: Sequence[float], doubt: IntervalParameters) -> tuple[
     total = sum(chances)
     people = math.floor(total + 0.5) if max(chances, default=0.0) >= doubt.sure else 0
     spread = math.sqrt(sum(p * (1 - p) for p in chances) + (doubt.unseen * people) ** 2)
-    reach = doubt.width * spread
+    reach = doubt.width * doubt.widen(measure_doubt(chances)) * spread
     # bounds are rounded to whole people: an empty room without candidates stays 0 to 0
     low, high = math.ceil(total - reach - 0.5), math.floor(total + reach + 0.5)
     return people, max(0, min(people, low)), max(people, high)

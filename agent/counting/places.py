@@ -21,8 +21,9 @@ import numpy as np
 
 from agent.core.model import PlaceSighting
 from agent.counting.corners import JOIN_DISTANCE, SAME_DISTANCE, blend_corners, is_same_place, match_corners
-from agent.counting.still_run import LookView, StillRun
-from agent.counting.stillness import CameraNoise, Corners, Grey, Plane, cut_crop, measure_noise
+from agent.counting.cover import COVERING_CHANCE
+from agent.counting.still_run import RETURNED_AFTER, STILL_CHANGE, LookView, StillRun
+from agent.counting.stillness import CameraNoise, Corners, Grey, Mask, Plane, cut_crop, measure_noise
 
 Candidate = tuple[Corners, float]
 """Corners in parts of the picture, and the probability that it is a person."""
@@ -31,8 +32,11 @@ THING_AFTER = timedelta(minutes=10)
 THING_AFTER_LIFE = timedelta(minutes=30)
 ENDED_AFTER_LOOKS = 3
 ALIVE_AFTER_LOOKS, ALIVE_MOVES = 3, 2
+KEPT_RUNS, KEPT_RUN_LOOKS = 4, 2
+"""So many earlier runs of a place are kept, those with so many looks without change."""
 LOST_SHARE = 0.4
 """A run of which less than this share is still has come to its end."""
+SEEN_LATELY = timedelta(minutes=2)
 _FORGOTTEN_AFTER = timedelta(minutes=30)
 _MOST_PLACES, _MOST_REMEMBERED = 400, 100
 _NOISE_LOOKS = 15
@@ -40,7 +44,11 @@ _NOISE_LOOKS = 15
 
 @dataclass(slots=True)
 class KnownThing:
-    """A thing that stays in a place. `start`: since when, also before it was known; `overruled`: an operator says: a person."""
+    """A thing that stays in a place.
+
+    `start`: since when, also before it was known; `overruled`: an operator says: a person; `free`: the pixels of `crop` that
+    nobody hid.
+    """
 
     place_id: int
     corners: Corners
@@ -49,16 +57,22 @@ class KnownThing:
     overruled: bool = False
     changed: int = 0
     changed_at: datetime | None = None
+    free: Mask | None = None
 
 
 @dataclass(slots=True)
 class CandidatePlace:
-    """One place. `alive`: somebody moved in it while being seen; `moves`: runs in a row that ended by movement."""
+    """One place.
+
+    `alive`: somebody moved in it while being seen; `moves`: runs in a row that ended by movement; `earlier`: runs that ended
+    and may come back.
+    """
 
     place_id: int
     corners: Corners
     seen_at: datetime
     run: StillRun | None = None
+    earlier: list[StillRun] = field(default_factory=list)
     thing: KnownThing | None = None
     moves: int = 0
     alive: bool = False
@@ -106,7 +120,12 @@ class CameraPlaces:
         if noise is None:
             states = dict.fromkeys((p.place_id for p in self.places), False)
         else:
-            view = LookView(plane, noise, at)
+            heads = [
+                (p.place_id, corners)
+                for p, (corners, chance) in zip(joined, candidates, strict=True)
+                if chance >= COVERING_CHANCE and p.thing is None
+            ]
+            view = LookView(plane, noise, at, heads)
             states = {p.place_id: self._compare(p, view, seen.get(p.place_id), changes) for p in self.places}
         self._forget(at)
         return [_make_sighting(p, c, states[p.place_id]) for p, (_, c) in zip(joined, candidates, strict=True)], changes
@@ -118,6 +137,12 @@ class CameraPlaces:
             self.places.append(CandidatePlace(thing.place_id, thing.corners, thing.start, thing=thing))
         elif place.thing is None:
             place.thing, place.run, place.moves, place.alive = thing, None, 0, False
+
+    def list_still(self, at: datetime) -> dict[int, datetime]:
+        """Return the places without any change for THING_AFTER that are not (yet) things, and since when."""
+        recent = [p for p in self.places if p.thing is None and at - p.seen_at <= SEEN_LATELY]
+        runs = {p.place_id: p.run for p in recent if p.run is not None}
+        return {i: r.start for i, r in runs.items() if r.is_still() and at - r.start >= THING_AFTER}
 
     def _join(self, candidates: Sequence[Candidate], at: datetime) -> list[CandidatePlace]:
         """Return the place of each candidate, nearest pairs first; candidates without one get a new place."""
@@ -141,46 +166,72 @@ class CameraPlaces:
     def _compare(self, place: CandidatePlace, view: LookView, seen: Corners | None, changes: PlaceChanges) -> bool:
         """Compare a place with its thing or its run; return whether it is unchanged, and seen where it was."""
         if place.thing is not None:
-            if view.shows_thing(place.thing.corners, place.thing.crop, seen):
-                if view.is_same(place.thing.corners, place.thing.crop):
-                    _refresh_thing(place.thing, view.plane)
+            thing = place.thing
+            if view.shows_thing(thing.corners, thing.crop, seen, thing.free, place.place_id):
+                whole = view.is_same(thing.corners, thing.crop)
+                if whole or view.shows_free_part(thing.corners, thing.crop, thing.free, place.place_id):
+                    _refresh_thing(thing, view, place.place_id)
                 place.run = None
                 return True
             if seen is not None:
                 self._doubt_thing(place, view.at, changes)
         doubted = place.thing is not None
         if place.run is not None:
-            return self._extend_run(place, place.run, view, seen, changes) and not doubted
-        crop = cut_crop(view.plane, seen) if seen is not None else None
-        if seen is None or crop is None:
-            return False
-        place.run = StillRun(seen, crop, view.at, 1, 1, 1)
-        past = None if doubted else self._recall(place, view)
-        if past is not None:
-            self._set_thing(
-                place, replace(past, place_id=place.place_id, start=view.at, changed=0, changed_at=None), changes
-            )
-        return not doubted
+            same = asked = self._extend_run(place, place.run, view, seen, changes)
+        else:
+            same, asked = seen is not None and self._begin_run(place, view, seen), False
+        if not asked and seen is not None and place.thing is None:
+            past = self._recall(view, seen)
+            if past is not None:
+                fresh = replace(past, place_id=place.place_id, start=view.at, changed=0, changed_at=None)
+                self._set_thing(place, fresh, changes)
+                return True
+        return same and not doubted
+
+    def _begin_run(self, place: CandidatePlace, view: LookView, seen: Corners) -> bool:
+        """Begin a run, or go on with an earlier one whose pixels are back; return whether there is one."""
+        for run in reversed(place.earlier):
+            if is_same_place(seen, run.corners) and view.is_same(run.corners, run.crop):
+                place.earlier.remove(run)
+                run.resume(view.at)
+                place.run = run
+                return True
+        crop = cut_crop(view.plane, seen)
+        if crop is not None:
+            free = view.find_free(seen, place.place_id)
+            place.run = StillRun(seen, crop, view.at, 1, 1, 1, free=free, alive=place.alive)
+        return crop is not None
 
     def _extend_run(
         self, place: CandidatePlace, run: StillRun, view: LookView, seen: Corners | None, changes: PlaceChanges
     ) -> bool:
         here = seen is not None and is_same_place(seen, run.corners)
-        same = run.add(view.compare(run.corners, run.crop), here, seen is not None)
+        found = view.compare(run.corners, run.crop)
+        if found.change > STILL_CHANGE:
+            part = view.compare_free(run.corners, run.crop, run.free, place.place_id)
+            differs = found.change > RETURNED_AFTER and (part is None or part.change > STILL_CHANGE)
+            if differs and run.alike >= KEPT_RUN_LOOKS and not run.shifted:
+                run.shifted = view.is_shifted(run.corners, run.crop)
+            if part is None and not run.shifted and view.is_hidden(run.corners, place.place_id):
+                return False
+            found = part or found
+        same = run.add(found, here, seen is not None)
+        run.same_at = view.at if same else run.same_at
         lost = not same and run.compared > ALIVE_AFTER_LOOKS and run.still < LOST_SHARE * run.compared
         if run.changed >= ALIVE_AFTER_LOOKS or lost:
             # it moved: a new run begins; a place that moves again and again while it is seen is alive
             place.moves = place.moves + 1 if run.changed else 0
             place.alive |= place.moves >= ALIVE_MOVES
             place.run = None
+            if run.alike >= KEPT_RUN_LOOKS:
+                place.earlier = sorted([*place.earlier, run], key=lambda r: (r.returns, r.start))[-KEPT_RUNS:]
             return False
-        wanted = THING_AFTER_LIFE if place.alive else THING_AFTER
-        if place.thing is None and same and here and run.is_still() and view.at - run.start >= wanted:
-            self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start), changes)
+        if place.thing is None and same and here and is_thing(run, view.at):
+            self._set_thing(place, KnownThing(place.place_id, run.corners, run.crop, run.start, free=run.free), changes)
         return same and (here or seen is None)
 
     def _set_thing(self, place: CandidatePlace, thing: KnownThing, changes: PlaceChanges) -> None:
-        place.thing, place.run, place.moves, place.alive = thing, None, 0, False
+        place.thing, place.run, place.moves, place.alive, place.earlier = thing, None, 0, False, []
         changes.found.append(thing)
 
     def _doubt_thing(self, place: CandidatePlace, at: datetime, changes: PlaceChanges) -> None:
@@ -193,9 +244,9 @@ class CameraPlaces:
             place.thing = None
             self._past.append(thing)
 
-    def _recall(self, place: CandidatePlace, view: LookView) -> KnownThing | None:
+    def _recall(self, view: LookView, seen: Corners) -> KnownThing | None:
         """Return a thing that was here before and looks the same now."""
-        near = [t for t in self._past if is_same_place(place.corners, t.corners)]
+        near = [t for t in self._past if is_same_place(seen, t.corners)]
         return next((t for t in reversed(near) if view.is_same(t.corners, t.crop)), None)
 
     def _forget(self, at: datetime) -> None:
@@ -209,14 +260,30 @@ class CameraPlaces:
         self.places = kept
 
 
+def is_thing(run: StillRun, at: datetime) -> bool:
+    """Return whether what a run shows is a thing: still for long enough, or back again and again.
+
+    Who moved in its place after its very first look was somebody else before it.
+    """
+    wanted = THING_AFTER_LIFE if run.alive else THING_AFTER
+    if run.is_still() and at - run.start + run.before >= wanted:
+        return True
+    return run.has_returned() and at - (run.first or run.start) >= THING_AFTER
+
+
 def _make_sighting(place: CandidatePlace, chance: float, unchanged: bool) -> PlaceSighting:
     thing = unchanged and place.thing is not None and not place.thing.overruled
     return PlaceSighting(place.place_id, chance, unchanged, thing)
 
 
-def _refresh_thing(thing: KnownThing, plane: Grey) -> None:
-    """Let the remembered appearance follow slow changes of the light."""
-    now = cut_crop(plane, thing.corners)
+def _refresh_thing(thing: KnownThing, view: LookView, place_id: int) -> None:
+    """Let the remembered appearance follow slow changes of the light, and take in what was hidden before."""
+    now = cut_crop(view.plane, thing.corners)
     if now is not None and now.shape == thing.crop.shape:
-        thing.crop = np.asarray(thing.crop * 0.95 + now * 0.05, np.float32)
+        free = view.find_free(thing.corners, place_id)
+        known = np.ones(now.shape, np.bool_) if thing.free is None else thing.free
+        free = np.ones(now.shape, np.bool_) if free is None else free
+        blended = np.where(known, thing.crop * 0.95 + now * 0.05, now)
+        thing.crop = np.asarray(np.where(free, blended, thing.crop), np.float32)
+        thing.free = known | free
     thing.changed, thing.changed_at = 0, None

@@ -24,6 +24,7 @@ from agent.media.containers import BgrImage
 Grey = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Corners = tuple[float, float, float, float]
 """x1 y1 x2 y2 in parts of width and height of the picture, 0 to 1."""
 
@@ -73,15 +74,19 @@ def make_detail_plane(picture: BgrImage) -> Grey:
 
 def cut_crop(plane: Grey, corners: Corners) -> Plane | None:
     """Return a part of the plane as float32, of a small box with its surroundings; None where there is too little of it."""
+    left, top, right, bottom = locate_crop(plane, corners)
+    if right - left < LEAST_CROP_PX or bottom - top < LEAST_CROP_PX:
+        return None
+    return plane[top:bottom, left:right].astype(np.float32)
+
+
+def locate_crop(plane: Grey, corners: Corners) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the crop in pixels of the plane."""
     height, width = plane.shape
     x1, y1, x2, y2 = corners[0] * width, corners[1] * height, corners[2] * width, corners[3] * height
     if min(x2 - x1, y2 - y1) < SMALL_BOX_PX:
         (x1, x2), (y1, y2) = _extend_side(x1, x2, width), _extend_side(y1, y2, height)
-    left, right = max(0, round(x1)), min(width, round(x2))
-    top, bottom = max(0, round(y1)), min(height, round(y2))
-    if right - left < LEAST_CROP_PX or bottom - top < LEAST_CROP_PX:
-        return None
-    return plane[top:bottom, left:right].astype(np.float32)
+    return max(0, round(x1)), max(0, round(y1)), min(width, round(x2)), min(height, round(y2))
 
 
 def _extend_side(low: float, high: float, end: int) -> tuple[float, float]:
@@ -112,17 +117,20 @@ def measure_change(before: Plane, now: Plane, noise: CameraNoise) -> float:
     return compare_crops(before, now, noise).change
 
 
-def compare_crops(before: Plane, now: Plane, noise: CameraNoise) -> CropChange:
+def compare_crops(before: Plane, now: Plane, noise: CameraNoise, free: Mask | None = None) -> CropChange:
     """Return the change between two crops of the same place.
 
     It is the larger of what remains beside that noise, and of a movement of the whole crop beyond its own uncertainty.
-    Infinity if the shapes differ (another stream of the camera) or nothing can be seen in one of them.
+    Infinity if the shapes differ (another stream of the camera) or nothing can be seen in one of them. `free`: the pixels that
+    take part, shaped like the crops; all without it.
     """
     if before.shape != now.shape or not _is_visible(before) or not _is_visible(now):
         return _OTHER
     terms, target = _make_terms(before), now[1:-1, 1:-1].ravel().astype(np.float64)
     # pixels at full scale do not follow the light
     usable = np.maximum(terms[:, 0], target) < _FULL_SCALE
+    if free is not None:
+        usable &= free[1:-1, 1:-1].ravel()
     if usable.mean() < _LEAST_USABLE:
         return _OTHER
     terms, target = terms[usable], target[usable]

@@ -17,15 +17,14 @@ from agent.core.model import PlaceSighting
 from agent.counting import liveness
 from agent.counting.estimate import Box
 from agent.counting.liveness import HeadHistory, LivenessFinding, LivenessWatch
-from agent.counting.places import THING_AFTER, CameraPlaces, KnownThing, PlaceChanges
+from agent.counting.photograph import LIKELY, PhotographWatch
+from agent.counting.places import CameraPlaces, KnownThing, PlaceChanges
 from agent.counting.stillness import Plane, make_detail_plane
 from agent.media.containers import BgrImage
 
 HISTORY_DAYS = 30
 PLACES_A_SECOND = 8
 """Places are numbered from the instant at which the worker begins, so that none gets the number of an earlier run's."""
-LIKELY = 0.6
-"""Probability from which a candidate takes part in liveness."""
 _SAVE_AFTER = timedelta(minutes=10)
 
 
@@ -50,7 +49,7 @@ class FileTimeline:
         self.places = CameraPlaces(first_place, things, past)
         self.watch = LivenessWatch(history or HeadHistory())
         self.changes = PlaceChanges()
-        self._photograph: list[KnownThing] = []
+        self.photograph = PhotographWatch()
         self._spans: dict[int, list[tuple[datetime, datetime | None]]] = {}
 
     def mark_things(self, sightings: Sequence[PlaceSighting], at: datetime) -> list[PlaceSighting]:
@@ -76,19 +75,10 @@ class FileTimeline:
             (box, seen) for box, seen in zip(candidates, sightings, strict=True) if box[4] >= LIKELY and not seen.thing
         ]
         heads = liveness.make_fingerprint([box[:4] for box, _ in likely], width, height)
-        finding = self.watch.feed(at.timestamp(), heads) or self._find_photograph(len(likely), at)
+        alive = frozenset(seen.place for _, seen in likely)
+        photograph = self.photograph.feed(self.places, self.changes.found, alive, at)
+        finding = self.watch.feed(at.timestamp(), heads) or photograph
         return TimedLook(tuple(sightings), finding)
-
-    def _find_photograph(self, living: int, at: datetime) -> LivenessFinding | None:
-        """Return a finding if likely heads became things together and nobody else is seen."""
-        likely = {p.place_id for p in self.places.places if p.chance >= LIKELY}
-        stay = {id(p.thing) for p in self.places.places if p.thing is not None}
-        # a thing that was known before and is seen again says nothing about today's picture
-        found = [t for t in self.changes.found if t.place_id in likely and at - t.start >= THING_AFTER]
-        together = [t for t in self._photograph if id(t) in stay] + found
-        newest = max((t.start for t in together), default=at)
-        self._photograph = [t for t in together if newest - t.start <= timedelta(minutes=5)]
-        return liveness.find_photograph([t.start.timestamp() for t in self._photograph], living, at.timestamp())
 
 
 class CameraTimeline(FileTimeline):

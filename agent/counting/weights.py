@@ -21,7 +21,7 @@ class Tuning:
     `overlap`: intersection over union from which two boxes are one head. `first_side`, `most_side`: long side in pixels of
     the first and the largest input. `head_px`: best size of a head in pixels of the input; 0: no second input. `largest`: a
     box larger than this part of the picture's short side is not a head. `believe_…`: weights of the probability of a
-    candidate. `sure`, `unseen`, `width`: parameters of the interval of a count.
+    candidate. `sure`, `unseen`, `width`, `usual_doubt`, `doubt_span`: parameters of the interval of a count.
     """
 
     overlap: float = 0.45
@@ -38,6 +38,8 @@ class Tuning:
     sure: float = 0.5
     unseen: float = 0.05
     width: float = 1.5
+    usual_doubt: float = 1.0
+    doubt_span: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

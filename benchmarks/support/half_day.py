@@ -31,7 +31,7 @@ class SeatedPerson:
     """A person pasted into the looks `first` to `last`.
 
     `x`, `y`: middle of the head in pixels; `still`: only breathes, else moves between looks; `hidden`: looks in which
-    somebody else stands before the head.
+    somebody else stands before the head; `screen`: what stands before the lower half of the head and never moves.
     """
 
     figure: CutFigure
@@ -41,6 +41,22 @@ class SeatedPerson:
     last: int
     still: bool = False
     hidden: frozenset[int] = frozenset()
+    screen: BgrPicture | None = None
+
+    def measure_cover(self, box: tuple[float, float, float, float, float]) -> float:
+        """Return which share of a box (x1 y1 x2 y2, probability) the person hides."""
+        left, top = round(self.x - sum(self.figure.head[::2]) / 2), round(self.y - sum(self.figure.head[1::2]) / 2)
+        x1, y1, x2, y2 = (round(v) for v in box[:4])
+        inside = self.figure.cover[max(0, y1 - top) : max(0, y2 - top), max(0, x1 - left) : max(0, x2 - left)]
+        return float(inside.sum()) / max(1, (x2 - x1) * (y2 - y1))
+
+    def has_screen_at(self, x: float, y: float) -> bool:
+        """Return whether a point lies well inside the screen: a box there is not the head behind it."""
+        if self.screen is None:
+            return False
+        height, width = self.screen.shape[:2]
+        head = self.figure.head[3] - self.figure.head[1]
+        return abs(x - self.x) <= width / 2 and 0.15 * head <= y - self.y <= height
 
     def covers(self, x: float, y: float) -> bool:
         """Return whether a point lies on what is pasted of this person, wherever it moves."""
@@ -80,6 +96,8 @@ class SimulatedRoom:
                         offsets[id(person)] = rng.normal(0, 0.18 * size, 2)
                     shift = offsets[id(person)] + rng.normal(0, 0.02 * size, 2)
                 _paste(canvas, person, shift)
+                if person.screen is not None:
+                    _put_screen(canvas, person)
             yield spoil_picture(canvas, look, looks, rng)
 
 
@@ -137,3 +155,14 @@ def _paste(canvas: np.ndarray, person: SeatedPerson, shift: np.ndarray) -> None:
         return
     inside = np.s_[a - row : b - row, c - column : d - column]
     canvas[a:b, c:d] = canvas[a:b, c:d] * (1 - cover[inside]) + picture[inside] * cover[inside]
+
+
+def _put_screen(canvas: np.ndarray, person: SeatedPerson) -> None:
+    """Put the screen before the lower half of the head, in the same place in every look."""
+    assert person.screen is not None
+    height, width = person.screen.shape[:2]
+    top, left = round(person.y + 0.02 * (person.figure.head[3] - person.figure.head[1])), round(person.x - width / 2)
+    a, b = max(0, top), min(canvas.shape[0], top + height)
+    c, d = max(0, left), min(canvas.shape[1], left + width)
+    if a < b and c < d:
+        canvas[a:b, c:d] = person.screen[a - top : b - top, c - left : d - left]

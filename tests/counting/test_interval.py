@@ -37,6 +37,17 @@ def test_a_candidate_just_as_sure_as_asked_is_a_person() -> None:
     assert estimate_look([0.69], IntervalParameters(sure=0.7))[0] == 0
 
 
+def test_an_interval_is_wider_where_the_network_is_less_sure_than_in_the_rooms_of_the_fit() -> None:
+    doubt = IntervalParameters(0.5, 0.0, 1.0, usual_doubt=0.1, doubt_span=0.2)
+    sure, half_sure, unsure = [0.9] * 10, [0.8] * 10, [0.6] * 20
+    assert [round(estimate.measure_doubt(c), 3) for c in (sure, half_sure, unsure)] == [0.1, 0.2, 0.4]
+    assert [doubt.widen(share) for share in (0.0, 0.1, 0.2, 0.3, 0.9)] == pytest.approx([1, 1, 1.5, 2, 2])
+    # 12 people, spread root(20 x 0.24) = 2.19: once 9.81 to 14.19, twice 7.62 to 16.38
+    assert estimate_look(unsure, IntervalParameters(0.5, 0.0, 1.0)) == (12, 10, 14)
+    assert estimate_look(unsure, doubt) == (12, 8, 16)
+    assert estimate.measure_doubt([]) == 0
+
+
 def test_several_looks_stand_at_their_sixth_of_ten_the_lower_bound_at_its_middle() -> None:
     assert headcounts.combine_looks([(100 + n, n, 200 + n) for n in range(10)]) == (106, 5, 206)
     assert headcounts.combine_looks([(100 + n, n, 200 + n) for n in reversed(range(10))]) == (106, 5, 206)

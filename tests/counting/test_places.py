@@ -116,6 +116,32 @@ def test_a_person_beside_a_thing_is_not_taken_for_it() -> None:
     assert not any(s.thing for look in seen[45:] for s in look)
 
 
+def sit_before(k: int, x: float = 320, y: float = 200) -> DrawnHead:
+    return DrawnHead(x + 2 * (k % 4), y + 2 * (k % 3), 5)
+
+
+def test_a_thing_behind_somebody_who_moves_is_one() -> None:
+    """A rucksack of which a third is hidden, each time another one."""
+    seen, _ = watch(60, lambda k: [THING, sit_before(k)])
+    assert [look[0].thing for look in seen[34:]] == [True] * 26
+    assert not any(look[1].thing for look in seen)
+
+
+def test_a_thing_that_is_hidden_most_of_the_time_is_one_when_it_is_seen() -> None:
+    """The head before it is in its place; a person never comes back to the same pixels."""
+    seen, _ = watch(60, lambda k: [THING if k % 5 < 2 else DrawnHead(298 + k % 7, 178 + k % 3, 5 + k)])
+    assert [look[0].thing for k, look in enumerate(seen) if k >= 40] == [k % 5 < 2 for k in range(40, 60)]
+
+
+def test_who_sits_behind_a_screen_is_none_whoever_sits_beside() -> None:
+    """The lower third of the box never changes; the body of somebody in the row behind lies where the head is."""
+    screen = DrawnHead(300, 202, 8)
+    seen, _ = watch(
+        60, lambda k: [DrawnHead(300 + 2 * (k % 4), 180, 3), DrawnHead(302, 140 + 2 * (k % 5), 6)], lambda k: [screen]
+    )
+    assert not any(s.thing for look in seen for s in look)
+
+
 def test_a_place_is_left_to_others_after_half_an_hour() -> None:
     seen, places = watch(100, lambda k: [DrawnHead(300, 180 + k % 3)] if k < 5 else [])
     assert places.places == []

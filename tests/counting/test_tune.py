@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.counting.detector import Heads
-from agent.counting.estimate import IntervalParameters, estimate_look
+from agent.counting.estimate import IntervalParameters, estimate_look, measure_doubt
 from tests.support.paths import ROOT
 
 SCRIPT = ROOT / "training" / "fit_calibration.py"
@@ -72,9 +72,22 @@ def test_the_width_holds_nine_in_ten_of_the_counts(tune: Any) -> None:
 
 
 def test_no_width_holds_people_of_whom_nothing_was_seen(tune: Any) -> None:
-    assert tune.compute_wanted_width([], 3, 0.5) == tune.MOST_WIDTH
-    assert tune.compute_wanted_width([], 0, 0.5) == 0
-    assert tune.compute_wanted_width([0.1] * 6, 0, 0.5) == 0, "nobody is sure to be there, and nobody is"
+    doubt = IntervalParameters(sure=0.5)
+    assert tune.compute_wanted_width([], 3, doubt) == tune.MOST_WIDTH
+    assert tune.compute_wanted_width([], 0, doubt) == 0
+    assert tune.compute_wanted_width([0.1] * 6, 0, doubt) == 0, "nobody is sure to be there, and nobody is"
+
+
+def test_what_doubt_is_usual_is_read_off_the_pictures(tune: Any) -> None:
+    chances = [[0.98, 0.02 + 0.001 * n] for n in range(60)]
+    found = tune.fit_interval_parameters(chances, np.array([1] * 60))
+    shares = [measure_doubt(c) for c in chances]
+    assert shares[57] < found.usual_doubt < shares[59] and found.usual_doubt - found.doubt_span < shares[3]
+    # three missing people are held by half the width in a picture with twice the half-width
+    strange = IntervalParameters(0.5, 0.0, 1.0, 0.1, 0.2)
+    assert tune.compute_wanted_width([0.5] * 4, 5, strange) == 0.5 * tune.compute_wanted_width(
+        [0.5] * 4, 5, IntervalParameters(0.5)
+    )
 
 
 def test_pictures_of_one_room_are_left_out_together(tune: Any) -> None:
