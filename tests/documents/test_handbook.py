@@ -228,6 +228,26 @@ def test_the_operator_finds_every_alert_in_the_pages_own_words(language: i18n.La
         assert len(row.split("|")[3].strip()) > 4, f"{kind.value}: what is to be done?"
 
 
+QUOTED = {"zh": r"“([^”\n]+)”", "en": r'"([^"\n]+)"'}
+
+
+@pytest.mark.parametrize("book", ["inspector", "operator", "bureau"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_stands_between_quotes_the_page_says(book: str, language: i18n.Language) -> None:
+    """In either language: a word of the catalogue (its blanks filled), of a page itself, or a chapter of verify.md."""
+    text = re.sub(r"`[^`\n]*`", "", (BOOKS / f"{book}.{language}.md").read_text(encoding="utf-8"))
+    chapters = (ROOT / f"docs/guide/verify{'.zh' if language == 'zh' else ''}.md").read_text(encoding="utf-8")
+    pages = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "agent/web/templates").glob("*.html"))
+    words = [entry[language] for entry in i18n.load_catalogue().values()]
+    filled = [re.sub(r"\\{\w+\\}", ".+", re.escape(word)) for word in words if len(re.sub(r"\{\w+\}", "", word)) > 3]
+    quoted = re.findall(QUOTED[language], text)
+    assert quoted
+    for said in quoted:
+        listed = any(said.casefold() in word.casefold() for word in words)
+        shown = said in pages or f"# {said}\n" in chapters
+        assert listed or shown or any(re.fullmatch(pattern, said) for pattern in filled), said
+
+
 @pytest.mark.parametrize("book", ["inspector", "installer"])
 def test_what_cannot_be_judged_is_called_as_the_page_calls_it(book: str) -> None:
     assert f"“{i18n.translate_to('zh', 'web.unjudged')}”" in (BOOKS / f"{book}.zh.md").read_text(encoding="utf-8")
