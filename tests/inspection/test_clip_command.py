@@ -154,7 +154,7 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: ClipBox) -> None:
         ((ID, "--random", "3", "--seconds", "3600", "--seed", "x"), 2, "not enough lesson time"),
         ((ID, "--random", "1000", "--seconds", "60", "--seed", "x"), 2, "not enough lesson time"),
         ((ID, "--random", "1001", "--seconds", "1", "--seed", "x"), 2, "at most 1000"),
-        ((ID, "--random", "x"), 2, "'x' is no value for --random"),
+        ((ID, "--random", "x"), 2, "'x' is not a value for --random"),
         ((os.fsdecode("班".encode("gbk")), *SPAN), 2, "no UTF-8 text"),
         ((ID, *SPAN, "--why", os.fsdecode("检查".encode("gbk"))), 2, "no UTF-8 text"),
         ((ID, *SPAN, "--camera", os.fsdecode(b"\xbc")), 2, "no UTF-8 text"),
@@ -294,7 +294,7 @@ def test_verify_needs_no_settings_and_finds_every_change(box: ClipBox, tmp_path:
         key.write_text(text, encoding="utf-8")
         assert refused(box, "--verify", str(clip), "--key", str(key)) == (
             2,
-            f"site-agent: {key} is no OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)",
+            f"site-agent: {key} is not an OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)",
         )
     data = clip.read_bytes()
     clip.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

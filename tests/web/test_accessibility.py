@@ -97,6 +97,6 @@ def test_nothing_serious_on_any_page(page: sync_api.Page, served: Served) -> Non
         page.goto(f"/language/en?back={path}")
         faults += list_faults(page)
     page.goto(f"/classes/{ID}/review")
-    page.get_by_role("button", name="Make the page to print").click()
+    page.get_by_role("button", name="Create the printable page").click()
     faults += list_faults(page)
     assert faults == []
