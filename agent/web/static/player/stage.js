@@ -226,7 +226,7 @@ export class Stage {
     if (this.waiting) return;
     for (const screen of this.visible) screen.video.pause();
     const newest = Math.max(...this.visible.map((s) => s.feed.end));
-    if (newest > -Infinity) this.position = Math.min(this.position, newest);
+    if (newest > -Infinity) this.position = newest;
     this.waiting = true;
     this.told("waiting");
   }
