@@ -41,7 +41,7 @@ def run_change(args: argparse.Namespace) -> int:
         _check_rights(args)
         if _is_taken_out(settings, root):
             common.print_message(i18n.translate("drive.change_resumed", root=root))
-            return _put_in(args, root, set())
+            return _exchange(args, root, None)
     drive = common.open_drive(root)
     if not drive.class_folders() and not drive.is_sealed():
         # also what a second run finds where the first one had got to its end
@@ -63,10 +63,23 @@ def run_change(args: argparse.Namespace) -> int:
     if args.prepare:
         common.print_message(i18n.translate("drive.change_prepared", root=root))
         return 0
+    return _exchange(args, root, drive)
+
+
+def _exchange(args: argparse.Namespace, root: Path, drive: Drive | None) -> int:
+    """Take out `drive`, unless an earlier run has, and put the next one in. Raises InputError."""
     old = {p.uuid for p in mount_units.list_partitions() if str(root) in p.mounted}
-    _unmount(root)
-    common.print_message(i18n.translate("drive.change_unplug", drive_id=drive.drive_id, label=drive.label))
-    return _put_in(args, root, old)
+    done = False
+    try:
+        if drive:
+            _unmount(root)
+            common.print_message(i18n.translate("drive.change_unplug", drive_id=drive.drive_id, label=drive.label))
+        status = _put_in(args, root, old)
+        done = True
+    finally:
+        if not done:
+            _start_services(root)
+    return status
 
 
 def _check_rights(args: argparse.Namespace) -> None:
@@ -117,16 +130,16 @@ def _is_taken_out(settings: Settings, root: Path) -> bool:
 
 
 def _unmount(root: Path) -> None:
-    """Stop the services and unmount the drive; where it is in use they are started again. Raises InputError."""
-    services = [f"{unit}.service" for unit in reversed(steps.SERVICES)]
-    try:
-        _run(["systemctl", "stop", *services], root)
-        if root.is_mount():
-            _run(["umount", str(root)], root)
-    except InputError:
-        with suppress(InputError):
-            _run(["systemctl", "start", *reversed(services)], root)
-        raise
+    """Stop the services and unmount the drive. Raises InputError."""
+    _run(["systemctl", "stop", *(f"{unit}.service" for unit in reversed(steps.SERVICES))], root)
+    if root.is_mount():
+        _run(["umount", str(root)], root)
+
+
+def _start_services(root: Path) -> None:
+    """Start the services again where the change ended early: the agent reports that a drive is missing."""
+    with suppress(InputError):
+        _run(["systemctl", "start", *(f"{unit}.service" for unit in steps.SERVICES)], root)
 
 
 def _run(command: list[str], root: Path) -> None:

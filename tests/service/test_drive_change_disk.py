@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+STOPPED = "stop site-agent-page.service site-agent.service"
+STARTED = "start site-agent.service site-agent-page.service"
 _PREPARE = """
 cp -a /etc "$1/etc" && mount --bind "$1/etc" /etc && mkdir -p /etc/systemd/system /etc/udev/rules.d
 mount -t tmpfs none /run && mkdir -p /run/systemd/system
@@ -25,7 +27,7 @@ def why_not(kind: str) -> str:
         return "needs root to mount"
     if not Path("/dev/loop-control").exists():
         return "needs loop devices in the kernel"
-    absent = [name for name in ("unshare", "losetup", "lsblk", "blkid", f"mkfs.{kind}") if shutil.which(name) is None]
+    absent = [name for name in ("unshare", "losetup", "findmnt", "blkid", f"mkfs.{kind}") if shutil.which(name) is None]
     if absent:
         return f"needs {', '.join(absent)} (util-linux, exfatprogs)"
     own = f"\t{kind}\n" in Path("/proc/filesystems").read_text(encoding="utf-8")
@@ -55,6 +57,7 @@ def test_a_drive_is_taken_out_and_the_next_one_put_in(tmp_path: Path, kind: str)
     no_disk: dict[str, Any] = found["no_disk"]
     assert no_disk["status"] == 2 and not no_disk["mounted"]
     assert "可以拔下" in no_disk["said"] and "/dev/does-not-exist" in no_disk["said"]
+    assert no_disk["told"] == [STOPPED, STARTED], "the agent runs meanwhile, and reports the missing drive"
     assert found["old_sound"], "what was taken out is whole"
     changed: dict[str, Any] = found["changed"]
     assert changed["status"] == 0, changed["said"]
@@ -70,7 +73,4 @@ def check_in_use(found: dict[str, Any]) -> None:
     """Sealed and verified, but a program holds a file open: the drive stays, and recording goes on."""
     assert found["status"] == 2 and found["mounted"]
     assert "fuser -m" in found["said"] and "可以拔下" not in found["said"]
-    assert found["told"] == [
-        "stop site-agent-page.service site-agent.service",
-        "start site-agent.service site-agent-page.service",
-    ]
+    assert found["told"] == [STOPPED, STARTED]

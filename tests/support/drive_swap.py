@@ -1,7 +1,8 @@
 """Changes a drive by the command on real file systems; run by a test inside a mount namespace of its own, as root.
 
 `python -m tests.support.drive_swap FOLDER KIND` prints one JSON object of what happened. Nothing of the machine is touched:
-/etc and /run are copies, `systemctl` and `udevadm` are scripts that write down what they were told, and mount for the unit.
+/etc and /run are copies, `systemctl` is a script that writes down what it was told and mounts for the unit, and `lsblk` one that
+asks blkid, since no udev runs there.
 """
 
 from __future__ import annotations
@@ -23,9 +24,23 @@ SYSTEMCTL = """#!/bin/sh
 echo "$@" >>{told}
 case "$*" in "restart "*.mount)
   unit=/etc/systemd/system/$2
-  device=$(blkid -U "$(sed -n 's,^What=/dev/disk/by-uuid/,,p' $unit)") && where=$(sed -n 's,^Where=,,p' $unit) || exit 1
-  mount -t {kind} "$device" "$where";;
+  wanted=$(sed -n 's,^What=/dev/disk/by-uuid/,,p' "$unit") where=$(sed -n 's,^Where=,,p' "$unit")
+  for device in {devices}; do
+    if [ "$(blkid -p -s UUID -o value $device)" = "$wanted" ]; then exec mount -t {kind} $device "$where"; fi
+  done
+  exit 1;;
 esac
+"""
+LSBLK = """#!/bin/sh
+printf '{{"blockdevices":['
+comma=
+for device in {devices}; do
+  printf '%s{{"path":"%s","type":"loop","fstype":"%s","uuid":"%s","label":null,"size":67108864,"model":null,' \\
+    "$comma" $device "$(blkid -p -s TYPE -o value $device)" "$(blkid -p -s UUID -o value $device)"
+  printf '"mountpoints":["%s"]}}' "$(findmnt -n -o TARGET -S $device)"
+  comma=,
+done
+printf ']}}'
 """
 
 
@@ -59,11 +74,9 @@ class DriveSwap:
     def _make_programs(self) -> None:
         programs = self.folder / "bin"
         programs.mkdir()
-        for name, text in (
-            ("systemctl", SYSTEMCTL.format(told=self.told, kind=self.kind)),
-            ("udevadm", "#!/bin/sh\n"),
-        ):
-            (programs / name).write_text(text, encoding="utf-8")
+        given = {"told": self.told, "kind": self.kind, "devices": f"{self.old} {self.new}"}
+        for name, text in (("systemctl", SYSTEMCTL), ("lsblk", LSBLK), ("udevadm", "#!/bin/sh\n")):
+            (programs / name).write_text(text.format(**given), encoding="utf-8")
             (programs / name).chmod(0o755)
         os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
 
@@ -95,6 +108,8 @@ def swap(made: DriveSwap) -> dict[str, object]:
     found["old_sound"] = verify.verify_drive(Drive.open(made.root)).ok
     _run("umount", str(made.root))
     found["changed"] = made.change("--device", made.new)
+    if not (made.root / ".site-agent").exists():
+        return found
     found["new"], found["label"] = Drive.open(made.root).drive_id, Drive.open(made.root).label
     found["again"] = made.change("--device", made.old)
     return found

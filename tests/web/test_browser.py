@@ -197,9 +197,7 @@ def test_every_page_fits_its_screen(
 def _check_fit(page: sync_api.Page, name: str, file: Path) -> None:
     _shoot(page, file)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, name
-    unnamed = (
-        "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(e => !e.labels.length).length"
-    )
+    unnamed = "[...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(e => !e.labels.length).length"
     assert page.evaluate(unnamed) == 0, name
 
 
