@@ -1,4 +1,4 @@
-"""`drive change` on real file systems: in use, taken out, and its successor put in. Loop devices in a mount namespace; needs root."""
+"""`drive change` on real file systems: in use, taken out, its successor put in. Loop devices, mount namespace, root."""
 
 from __future__ import annotations
 

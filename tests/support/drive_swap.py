@@ -1,8 +1,8 @@
 """Changes a drive by the command on real file systems; run by a test inside a mount namespace of its own, as root.
 
 `python -m tests.support.drive_swap FOLDER KIND` prints one JSON object of what happened. Nothing of the machine is touched:
-/etc and /run are copies, `systemctl` is a script that writes down what it was told and mounts for the unit, and `lsblk` one that
-asks blkid, since no udev runs there.
+/etc and /run are copies, `systemctl` is a script that writes down what it was told and mounts for the unit, and `lsblk` is one
+that asks blkid, since no udev runs there.
 """
 
 from __future__ import annotations
