@@ -37,7 +37,10 @@ def show_retry(
     cls: TrainingClass | None = None,
     status: int = 400,
 ) -> Response:
-    """Show the form again. `title` names the action, `back` is the page that it came from, `gaps` (of `cls`) explain missing video."""
+    """Show the form again. `title` names the action, `back` is the page that it came from.
+
+    `gaps` of `cls` explain missing video.
+    """
     return v.page(
         "retry.html",
         status,

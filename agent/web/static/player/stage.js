@@ -38,8 +38,10 @@ export class Stage {
 
   // The time of the picture on the screen, as its own line tells it: the browser's position may lie before it.
   get shownTime() {
-    const frame = this.leader?.frame ?? this.position;
-    return Math.abs(frame - this.position) < 0.2 ? frame : this.position;
+    const leader = this.leader;
+    const frame = leader?.frame ?? this.position;
+    const near = Math.max(0.2, 1.1 * (leader?.feed.known(this.position)?.frame ?? 0));
+    return Math.abs(frame - this.position) < near ? frame : this.position;
   }
 
   seek(t) {
