@@ -88,6 +88,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
 def test_the_pages_are_those_of_the_pictures(tmp_path: Path, film: Path, language: i18n.Language) -> None:
