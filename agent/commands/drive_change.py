@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from agent import i18n
@@ -38,7 +39,13 @@ def run_change(args: argparse.Namespace) -> int:
     root = (args.dir or settings.recording.drives[0]).absolute()
     if not args.prepare:
         _check_rights(args)
+        if _is_taken_out(settings, root):
+            common.print_message(i18n.translate("drive.change_resumed", root=root))
+            return _exchange(args, root, None)
     drive = common.open_drive(root)
+    if not drive.class_folders() and not drive.is_sealed():
+        # also what a second run finds where the first one had got to its end
+        raise InputError("drive.change_empty", root=root, drive_id=drive.drive_id)
     _seal(settings, drive, args.to)
     if not _is_verified(settings, drive):
         given: dict[str, object] = {
@@ -56,15 +63,23 @@ def run_change(args: argparse.Namespace) -> int:
     if args.prepare:
         common.print_message(i18n.translate("drive.change_prepared", root=root))
         return 0
+    return _exchange(args, root, drive)
+
+
+def _exchange(args: argparse.Namespace, root: Path, drive: Drive | None) -> int:
+    """Take out `drive`, unless an earlier run has, and put the next one in. Raises InputError."""
     old = {p.uuid for p in mount_units.list_partitions() if str(root) in p.mounted}
-    _unmount(root)
-    common.print_message(i18n.translate("drive.change_unplug", drive_id=drive.drive_id, label=drive.label))
-    if not args.device and sys.stdin.isatty():
-        sys.stderr.write(i18n.translate("drive.change_ask") + " ")
-        sys.stderr.flush()
-        sys.stdin.readline()
-    device = args.device or choose_partition(mount_units.list_partitions(), old).device
-    return _set_up(args, root, device)
+    done = False
+    try:
+        if drive:
+            _unmount(root)
+            common.print_message(i18n.translate("drive.change_unplug", drive_id=drive.drive_id, label=drive.label))
+        status = _put_in(args, root, old)
+        done = True
+    finally:
+        if not done:
+            _start_services(root)
+    return status
 
 
 def _check_rights(args: argparse.Namespace) -> None:
@@ -105,19 +120,56 @@ def _is_verified(settings: Settings, drive: Drive) -> bool:
     return known
 
 
+def _is_taken_out(settings: Settings, root: Path) -> bool:
+    """Return whether an earlier run has sealed and unmounted the drive, and the new disk is still to come."""
+    if root.is_mount() or (root / ".site-agent").exists():
+        return False
+    with common.open_box_catalog(settings) as catalog:
+        known = [row for row in catalog.drives.all() if row.path == str(root)]
+    return bool(known) and max(known, key=lambda row: row.seen_at).state in ("sealed", "handed_over")
+
+
 def _unmount(root: Path) -> None:
     """Stop the services and unmount the drive. Raises InputError."""
-    services = [f"{unit}.service" for unit in reversed(steps.SERVICES)]
-    for command in (["systemctl", "stop", *services], ["umount", str(root)]):
-        if command[0] == "umount" and not root.is_mount():
-            continue
+    _run(["systemctl", "stop", *(f"{unit}.service" for unit in reversed(steps.SERVICES))], root)
+    if root.is_mount():
+        _run(["umount", str(root)], root)
+
+
+def _start_services(root: Path) -> None:
+    """Start the services again where the change ended early: the agent reports that a drive is missing."""
+    with suppress(InputError):
+        _run(["systemctl", "start", *(f"{unit}.service" for unit in steps.SERVICES)], root)
+
+
+def _run(command: list[str], root: Path) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError("drive.change_not_unmounted", root=root, detail=error) from None
+    if done.returncode:
+        detail = (done.stderr.strip().splitlines() or ["-"])[0]
+        raise InputError("drive.change_not_unmounted", root=root, detail=detail)
+
+
+def _put_in(args: argparse.Namespace, root: Path, old: set[str]) -> int:
+    """Wait for the new disk and set it up; on a terminal ask until one disk is found. Raises InputError."""
+    # an earlier run knows the old disk by its mount unit alone
+    old = old | mount_units.read_unit_uuids(root)
+    asked, ended = not args.device and sys.stdin.isatty(), False
+    while True:
+        if asked:
+            sys.stderr.write(i18n.translate("drive.change_ask") + " ")
+            sys.stderr.flush()
+            ended = not sys.stdin.readline()
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise InputError("drive.change_not_unmounted", root=root, detail=error) from None
-        if done.returncode:
-            detail = (done.stderr.strip().splitlines() or ["-"])[0]
-            raise InputError("drive.change_not_unmounted", root=root, detail=detail)
+            device = args.device or choose_partition(mount_units.list_partitions(), old).device
+        except InputError as error:
+            if not asked or ended:
+                raise
+            common.print_message(str(error))
+        else:
+            return _set_up(args, root, device)
 
 
 def choose_partition(found: list[Partition], old: set[str]) -> Partition:

@@ -145,6 +145,16 @@ def install_mount_files(partition: Partition, where: Path, units: Path = UNITS, 
     return [units / name, rule_file]
 
 
+def read_unit_uuids(where: Path, units: Path = UNITS) -> set[str]:
+    """Return the identity of the file system that the mount unit of a folder names; empty where there is no unit."""
+    try:
+        text = (units / build_unit_name(where)).read_text(encoding="utf-8")
+    except OSError:
+        return set()
+    given = [line.removeprefix("What=/dev/disk/by-uuid/") for line in text.splitlines() if line.startswith("What=")]
+    return {uuid for uuid in given if "/" not in uuid}
+
+
 def mount_drive(where: Path) -> None:
     """Reload systemd and udev, then mount. Raises InputError where the drive cannot be mounted."""
     for command in (

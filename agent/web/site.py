@@ -20,6 +20,7 @@ from agent.core.clock import Clock
 from agent.inspection import clip
 from agent.inspection.playback_shelf import PlaybackShelf
 from agent.web.options import WebOptions
+from agent.web.pages import camera_names
 from agent.web.played_time import PlayedTime
 from agent.web.templating import build_templates
 from agent.website import cookies
@@ -106,6 +107,10 @@ class PageVisit(Visit):
         if found is None:
             raise HTTPException(404)
         return found
+
+    def name_camera(self, camera_id: str, cls: TrainingClass | None = None) -> str:
+        """Return what people call a camera: its room beside its ID, by the plan of `cls`, else of the newest class."""
+        return camera_names.name_camera(camera_id, camera_names.name_rooms([cls] if cls else self.site.classes()))
 
     def settle(self, class_id: str | None = None) -> None:
         """Write pending deliveries of video into the audit, before somebody reads there what was watched."""

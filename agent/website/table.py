@@ -56,6 +56,9 @@ def build_xlsx(
                 wide = (wide + 1) // 2 if kind == "heading" and wide > 10 else wide
                 widths[column] = max(widths.get(column, 6), min(_MAX_WIDTH, 2 + wide))
         if kind == "heading":
+            # a program that does not fit the row to its text would draw the second line over the row below
+            lines = max(-(-_measure_width(str(x)) // (widths[n] - 1)) for n, x in enumerate(values, 1))
+            sheet.row_dimensions[number].height = 6 + 14 * lines
             sheet.freeze_panes = sheet.cell(number + 1, 1)
             sheet.print_title_rows = f"{number}:{number}"
     for column, width in widths.items():
@@ -113,6 +116,8 @@ def _style_cell(cell: Cell, kind: str) -> None:
         cell.font = Font(bold=True)
     if isinstance(cell.value, date) or kind == "head":
         cell.alignment = Alignment(horizontal="left")
+    elif isinstance(cell.value, str) and kind in ("row", "total"):
+        cell.alignment = Alignment(horizontal="left", indent=1)
     if kind in ("heading", "row", "total"):
         cell.border = Border(top=thin, bottom=thin, left=thin, right=thin)
 

@@ -1,7 +1,7 @@
 """The handbooks: their pictures are made here, of pages that are really served, and what they say is held against the program.
 
 `scripts/screenshots` (HANDBOOK_SHOTS=DIR) writes the pictures anew, with a list of the words on each; without it the same walk
-only looks whether the pages still say what the pictures show.
+only looks whether the pages still say what the pictures show. The attendance table is drawn by LibreOffice.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import json
 import os
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from openpyxl import load_workbook
+from PIL import Image, ImageChops
 
 from agent import i18n
 from agent.__main__ import build_parser
@@ -30,30 +33,39 @@ PICTURES = BOOKS / "img"
 NAMES = ("installer", "operator", "inspector", "bureau")
 LANGUAGES: tuple[i18n.Language, ...] = ("zh", "en")
 LARGEST = 150_000
-WIDTH = 1000
+WIDTH, TABLE_WIDTH = 1000, 1500
 HALF = f"/classes/{ID}/2025-03-10/am"
 
 
 @dataclass(frozen=True)
 class Shot:
-    """`top` is the element that the picture begins at, `height` its pixels. The form is Chinese in both."""
+    """`top` is the element that the picture begins at, `height` its pixels. Forms are Chinese in both languages.
+
+    `makes`: the path leads to a form with fields, whose last button makes the sheet.
+    """
 
     role: str
     path: str
     height: int
     top: str = "h1"
     languages: tuple[i18n.Language, ...] = ("zh", "en")
+    makes: bool = False
 
 
 SHOTS = {
     "now": Shot("operator", "/now", 810),
     "health": Shot("operator", "/health", 780),
-    "class": Shot("inspector", f"/classes/{ID}", 560),
+    "class": Shot("inspector", f"/classes/{ID}", 700),
     "half-day": Shot("inspector", HALF, 600),
+    "form4": Shot("inspector", f"{HALF}/form4", 620, "article", ("zh",)),
     "form6": Shot("inspector", f"{HALF}/form6", 900, "article", ("zh",)),
     "play": Shot("inspector", f"{HALF}?camera=cam1&at=09:12:00#play", 790, "#play"),
-    "form11": Shot("inspector", f"{HALF}/form11?at=09:12", 700, "article", ("zh",)),
+    "form11": Shot("inspector", f"{HALF}/form11?at=09:12", 700, "article", ("zh",), makes=True),
+    "review": Shot("inspector", f"/classes/{ID}/review", 720, "article", ("zh",), makes=True),
+    "archive": Shot("inspector", f"/classes/{ID}/archive", 900, "article", ("zh",)),
 }
+TABLE, TABLE_PATH = "table", f"/classes/{ID}/attendance.xlsx"
+"""The attendance table, as LibreOffice prints it."""
 ACCOUNTS = {"operator": "班主任", "inspector": "检查员"}
 CHROMIUM = Path("/usr/bin/chromium")
 # every word of the page that a person goes by; figures are left out
@@ -62,7 +74,7 @@ SAID = """() => [...document.querySelectorAll('h1,h2,h3,th,dt,label,button,nav a
 
 
 def pictures() -> list[str]:
-    return [f"{name}.{lang}" for name, shot in SHOTS.items() for lang in shot.languages]
+    return [f"{name}.{lang}" for name, shot in SHOTS.items() for lang in shot.languages] + [f"{TABLE}.zh"]
 
 
 def seen() -> dict[str, list[str]]:
@@ -76,6 +88,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
 def test_the_pages_are_those_of_the_pictures(tmp_path: Path, film: Path, language: i18n.Language) -> None:
@@ -107,13 +120,49 @@ def walk(browser: Any, found: Office, language: i18n.Language, target: Path | No
                 if target:
                     _save(page.screenshot(), target / f"{name}.{language}.png")
                 yield name, page.evaluate(SAID)
+        if role == "inspector" and language == "zh":
+            data = context.request.get(TABLE_PATH).body()
+            if target:
+                _save(_print_table(data, target), target / f"{TABLE}.zh.png")
+            yield TABLE, _read_table(data)
         context.close()
+
+
+def _read_table(data: bytes) -> list[str]:
+    """Every text of the table."""
+    rows = load_workbook(io.BytesIO(data)).active.iter_rows(values_only=True)
+    return [re.sub("[0-9.:%-]+", "", cell) for row in rows for cell in row if isinstance(cell, str)]
+
+
+def _print_table(data: bytes, folder: Path) -> bytes:
+    """The first sheet of paper as a picture, without its margins."""
+    file = folder / "table.xlsx"
+    file.write_bytes(data)
+    made = [file, file.with_suffix(".pdf"), folder / "table.png"]
+    convert = ["soffice", "--headless", f"-env:UserInstallation=file://{folder}/office", "--convert-to", "pdf"]
+    subprocess.run([*convert, "--outdir", str(folder), str(file)], check=True, capture_output=True, timeout=120)
+    draw = ["pdftoppm", "-r", "150", "-png", "-singlefile", str(made[1]), str(folder / "table")]
+    subprocess.run(draw, check=True, capture_output=True, timeout=60)
+    with Image.open(made[2]) as page:
+        paper = page.convert("RGB")
+    shutil.rmtree(folder / "office")
+    for path in made:
+        path.unlink()
+    left, top, right, bottom = ImageChops.difference(paper, Image.new("RGB", paper.size, "white")).getbbox()
+    cut = paper.crop((left - 12, top - 12, right + 12, bottom + 12))
+    target = io.BytesIO()
+    cut.resize((TABLE_WIDTH, round(cut.height * TABLE_WIDTH / cut.width)), Image.Resampling.LANCZOS).save(target, "PNG")
+    return target.getvalue()
 
 
 def _open(page: Any, shot: Shot) -> None:
     page.set_viewport_size({"width": WIDTH, "height": shot.height})
     page.goto(shot.path, wait_until="load")
-    if shot.top == "article" and "form11" in shot.path:
+    if "review" in shot.path:
+        page.locator("#seed").fill("20250310")
+        page.locator("#seed").press("Enter")
+        page.wait_for_selector("h3 + ul a")
+    if shot.makes:
         page.locator("form.sheet button").last.click()
         page.wait_for_selector("article")
     if "at=" in shot.path and page.locator("#player").count():
@@ -148,7 +197,8 @@ def test_each_picture_is_there_small_and_shown_in_a_handbook(name: str) -> None:
     file = PICTURES / f"{name}.png"
     assert file.stat().st_size <= LARGEST
     with Image.open(file) as picture:
-        assert picture.size == (WIDTH, SHOTS[name.partition(".")[0]].height)
+        shot = SHOTS.get(name.partition(".")[0])
+        assert picture.size == (WIDTH, shot.height) if shot else picture.width == TABLE_WIDTH
     lang = name.rpartition(".")[2]
     books = [BOOKS / f"{book}.{lang}.md" for book in NAMES]
     assert any(f"(img/{name}.png)" in book.read_text(encoding="utf-8") for book in books), f"nobody shows {name}"
@@ -176,6 +226,26 @@ def test_the_operator_finds_every_alert_in_the_pages_own_words(language: i18n.La
         assert row, kind.value
         assert i18n.translate_to(language, f"web.alert.{kind.value}") in row
         assert len(row.split("|")[3].strip()) > 4, f"{kind.value}: what is to be done?"
+
+
+QUOTED = {"zh": r"“([^”\n]+)”", "en": r'"([^"\n]+)"'}
+
+
+@pytest.mark.parametrize("book", ["inspector", "operator", "bureau"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_stands_between_quotes_the_page_says(book: str, language: i18n.Language) -> None:
+    """In either language: a word of the catalogue (its blanks filled), of a page itself, or a chapter of verify.md."""
+    text = re.sub(r"`[^`\n]*`", "", (BOOKS / f"{book}.{language}.md").read_text(encoding="utf-8"))
+    chapters = (ROOT / f"docs/guide/verify{'.zh' if language == 'zh' else ''}.md").read_text(encoding="utf-8")
+    pages = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "agent/web/templates").glob("*.html"))
+    words = [entry[language] for entry in i18n.load_catalogue().values()]
+    filled = [re.sub(r"\\{\w+\\}", ".+", re.escape(word)) for word in words if len(re.sub(r"\{\w+\}", "", word)) > 3]
+    quoted = re.findall(QUOTED[language], text)
+    assert quoted
+    for said in quoted:
+        listed = any(said.casefold() in word.casefold() for word in words)
+        shown = said in pages or f"# {said}\n" in chapters
+        assert listed or shown or any(re.fullmatch(pattern, said) for pattern in filled), said
 
 
 @pytest.mark.parametrize("book", ["inspector", "installer"])

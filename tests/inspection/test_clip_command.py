@@ -139,14 +139,14 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: ClipBox) -> None:
     [
         (("NO-SUCH", *SPAN), 2, "there is no class NO-SUCH"),
         (("../../etc", *SPAN), 2, "no class"),
-        ((ID, *SPAN, "--camera", "../cam1"), 2, "no valid ID"),
+        ((ID, *SPAN, "--camera", "../cam1"), 2, "not a valid ID"),
         ((ID, *SPAN, "--camera", "cam9"), 2, "no video"),
         ((ID, "--on", "2025-03-11", "--from", "08:30", "--to", "09:00"), 2, "no video"),
-        ((ID, "--on", "2025-13-10", "--from", "08:30", "--to", "09:00"), 2, "no date"),
-        ((ID, "--on", "9999-12-31", "--from", "08:30", "--to", "24:00"), 2, "no date"),
-        ((ID, "--on", "0001-01-01", "--from", "00:00", "--to", "09:00"), 2, "no date"),
-        ((ID, "--on", "2025-03-10", "--from", "25:30", "--to", "09:00"), 2, "no time of day"),
-        ((ID, "--on", "2025-03-10", "--from", "9.30", "--to", "09:00"), 2, "no time of day"),
+        ((ID, "--on", "2025-13-10", "--from", "08:30", "--to", "09:00"), 2, "not a date"),
+        ((ID, "--on", "9999-12-31", "--from", "08:30", "--to", "24:00"), 2, "not a date"),
+        ((ID, "--on", "0001-01-01", "--from", "00:00", "--to", "09:00"), 2, "not a date"),
+        ((ID, "--on", "2025-03-10", "--from", "25:30", "--to", "09:00"), 2, "not a time of day"),
+        ((ID, "--on", "2025-03-10", "--from", "9.30", "--to", "09:00"), 2, "not a time of day"),
         ((ID, "--on", "2025-03-10", "--from", "09:30", "--to", "09:30"), 2, "not after"),
         ((ID, "--on", "2025-03-10", "--from", "09:30"), 2, "missing"),
         ((ID, "--random", "0"), 2, "above zero"),
@@ -154,11 +154,11 @@ def test_a_second_clip_of_the_same_span_replaces_nothing(box: ClipBox) -> None:
         ((ID, "--random", "3", "--seconds", "3600", "--seed", "x"), 2, "not enough lesson time"),
         ((ID, "--random", "1000", "--seconds", "60", "--seed", "x"), 2, "not enough lesson time"),
         ((ID, "--random", "1001", "--seconds", "1", "--seed", "x"), 2, "at most 1000"),
-        ((ID, "--random", "x"), 2, "'x' is no value for --random"),
-        ((os.fsdecode("班".encode("gbk")), *SPAN), 2, "no UTF-8 text"),
-        ((ID, *SPAN, "--why", os.fsdecode("检查".encode("gbk"))), 2, "no UTF-8 text"),
-        ((ID, *SPAN, "--camera", os.fsdecode(b"\xbc")), 2, "no UTF-8 text"),
-        ((ID, "--random", "1", "--seed", os.fsdecode("种子".encode("gbk"))), 2, "no UTF-8 text"),
+        ((ID, "--random", "x"), 2, "'x' is not a value for --random"),
+        ((os.fsdecode("班".encode("gbk")), *SPAN), 2, "not UTF-8 text"),
+        ((ID, *SPAN, "--why", os.fsdecode("检查".encode("gbk"))), 2, "not UTF-8 text"),
+        ((ID, *SPAN, "--camera", os.fsdecode(b"\xbc")), 2, "not UTF-8 text"),
+        ((ID, "--random", "1", "--seed", os.fsdecode("种子".encode("gbk"))), 2, "not UTF-8 text"),
     ],
 )
 def test_wrong_input_is_one_clear_line(box: ClipBox, arguments: tuple[str, ...], status: int, word: str) -> None:
@@ -294,7 +294,7 @@ def test_verify_needs_no_settings_and_finds_every_change(box: ClipBox, tmp_path:
         key.write_text(text, encoding="utf-8")
         assert refused(box, "--verify", str(clip), "--key", str(key)) == (
             2,
-            f"site-agent: {key} is no OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)",
+            f"site-agent: {key} is not an OpenSSH public key file; give the box's key (one line that begins with ssh-ed25519)",
         )
     data = clip.read_bytes()
     clip.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

@@ -165,7 +165,7 @@ def make_box(root: Path) -> ClipBox:
     """Made by hand rather than as a fixture, so that the bench uses it too."""
     state, mount = root / "state", root / "drive"
     state.mkdir()
-    mount.mkdir()
+    mount.mkdir(exist_ok=True)
     config = root / "agent.toml"
     config.write_text(
         'county = "wenshui"\nsite = "site-1"\nbox = "box-1"\ninstitution = "学校"\n'

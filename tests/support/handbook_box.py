@@ -14,11 +14,14 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from agent import i18n
+from agent.attendance import figures
+from agent.attendance.judge import JudgementRules
 from agent.catalog.health import Examination, HealthFinding
 from agent.class_files.classes import parse_class
 from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Stream, Verdict
 from agent.core.model import Look, Segment, Session
+from agent.core.sign_in import SignInCount
 from agent.doctor.finding import report_ok, report_problem
 from agent.web.options import WebOptions
 from agent.web.server import PageServer
@@ -72,6 +75,10 @@ def office(root: Path, language: i18n.Language, film: Path) -> Iterator[Office]:
     cls = parse_class(body, ZONE, "handbook")
     _morning(box, film, lost)
     _afternoon(box, film, lost)
+    box.catalog.attendance.put(
+        figures.load_half_day_figures(box.catalog, cls, DAY, Session.AM, NOW, JudgementRules()).body, NOW
+    )
+    box.catalog.sign_ins.put(SignInCount(ID, DAY, Session.AM, 8, 8, "file", "班主任", NOW))
     box.catalog.health.put(Examination(at("14:23:12"), tuple(findings())))
     clock = HandClock(NOW)
     page = PageServer(
@@ -82,8 +89,8 @@ def office(root: Path, language: i18n.Language, film: Path) -> Iterator[Office]:
             (box.drive.root,),
             root / "state/keys",
             "box-1",
-            "示例职业培训学校",
-            language,
+            institution="示例职业培训学校",
+            language=language,
             host="127.0.0.1",
             port=0,
         ),

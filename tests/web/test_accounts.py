@@ -228,6 +228,16 @@ def test_wrong_acts_on_the_page(served: Served) -> None:
     assert served.box.catalog.accounts.get("forged") is None
 
 
+def test_what_was_typed_is_kept_where_it_was_not_accepted(served: Served) -> None:
+    refused = served.browser().sign_in("李<检查", "x" * 12)
+    assert refused.status_code == 401 and 'value="李&lt;检查"' in refused.text and "x" * 12 not in refused.text
+    bureau = served.signed_in("bureau")
+    fields = {"name": "the-bureau", "role": "operator", "csrf": bureau.token()}
+    known = bureau.submit("/accounts", fields)
+    assert known.status_code == 400 and 'value="the-bureau"' in known.text
+    assert '<option value="operator" selected>' in known.text
+
+
 def test_full_width_letters_are_the_same_name(served: Served) -> None:
     password = own_password(served.page, "wide", "inspector")
     assert served.browser().sign_in("ｗｉｄｅ", password).url.endswith("/")

@@ -18,6 +18,7 @@ from simulator.clips import make_clip, read_index
 from tests.support.clip_factory import copy_span, make_box
 from tests.support.recording_bench import CAMERA, RecordingBench, camera, clip, recording, training_class, wait_for
 from tests.support.web_client import serving_box
+from tests.web.test_accessibility import list_faults
 from tests.web.test_player import CHROMIUM, signed_in, until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -105,6 +106,7 @@ def watch_one(page: Any, tmp_path: Path) -> None:
     print("behind by", behind, "s")
     assert behind <= 15
     page.screenshot(path=str(shots(tmp_path) / "live-1366.png"))
+    assert list_faults(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0

@@ -150,7 +150,7 @@ def test_a_clip_that_was_not_cut_keeps_what_was_typed(browser: Browser) -> None:
     assert "--from" not in answer.text and "site-agent clip" not in answer.text
     fields |= {"from": "10:30:00", "to": "10:31:00"}
     gone = browser.submit(HALF + "/clips", fields)
-    assert gone.status_code == 400 and "site-agent gaps" not in gone.text and "<td>cam1</td>" in gone.text
+    assert gone.status_code == 400 and "site-agent gaps" not in gone.text and "<td>教室 cam1</td>" in gone.text
 
 
 def test_other_errors_keep_the_menu(browser: Browser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.core.model import Look, Session
+from agent.core.model import Look, Segment, Session
 from agent.web.pages import class_pages
 from simulator.clips import make_clip
 from tests.support.clip_factory import DAY, START, make_box
@@ -31,11 +31,18 @@ class GrowingBox:
         self.box = make_box(root)
         self.material = make_clip(root / "material.mp4", FILM_S, size=(320, 192))
 
-    def film(self, minute: int, files: int = 1) -> None:
+    def film(self, minute: int, files: int = 1, *, second: int = 0) -> None:
         """Record files of FILM_S seconds from a minute after nine on."""
         for i in range(files):
-            start = START + timedelta(minutes=minute, seconds=i * FILM_S)
+            start = START + timedelta(minutes=minute, seconds=second + i * FILM_S)
             self.box.record(self.material, [0, FILM_S], at=start)
+
+    def begin(self, minute: int, second: int) -> None:
+        """A file that is being recorded since then."""
+        start = START + timedelta(minutes=minute, seconds=second)
+        drive_id = self.box.drive.drive_id
+        row = Segment(0, drive_id, "next.mp4", "next.part", "open", ID, DAY, Session.AM, "R101", "cam1", start)
+        self.box.catalog.segments.open(row)
 
     def look(self, minute: int, people: int) -> None:
         for second in range(0, 300, 20):
@@ -53,10 +60,15 @@ def growing(tmp_path: Path) -> GrowingBox:
 
 
 @pytest.fixture
-def served(growing: GrowingBox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def clock() -> SteppedClock:
+    made = SteppedClock()
+    made.moved = START + timedelta(minutes=45) - made.now()
+    return made
+
+
+@pytest.fixture
+def served(growing: GrowingBox, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(class_pages, "REFRESH_S", 0.5)
-    clock = SteppedClock()
-    clock.moved = START + timedelta(minutes=45) - clock.now()
     with serving_box(growing.box, clock=clock) as found:
         yield found
 
@@ -97,6 +109,44 @@ def test_it_grows_while_the_player_plays_on(browser: Any, growing: GrowingBox, s
         until(page, f"{POSITION} > {second} + 1 && {POSITION} < {second} + 16", 60)
     who = [e for e in served.box.catalog.audit.of_object(ID, "view.half_day") if e.who.startswith("当堂")]
     assert len(who) == 2, "once for the page, and once in ten minutes for what it asks by itself"
+
+
+@pytest.mark.long
+def test_at_the_newest_file_it_waits_says_so_and_goes_on_by_itself(
+    browser: Any, growing: GrowingBox, served: Served, clock: SteppedClock
+) -> None:
+    playing = "document.querySelector('#player').player.stage.playing"
+    said = "document.querySelector('.said').textContent"
+    nine = 86400 + 9 * 3600
+    growing.begin(6, 20)
+    with signed_in(browser, served, "等候") as page:
+        page.goto(f"{HALF}?camera=cam1&at=09:06:14#play")
+        page.locator("#player.ready").wait_for()
+        page.get_by_label("画面", exact=True).select_option("cam1")
+        until(page, f"{said}.includes('自动接着播放')", 60)
+        assert page.evaluate(playing), "it waits, it does not stop"
+        assert page.evaluate(POSITION) == pytest.approx(nine + 380, abs=1)
+        assert page.locator(".screen:not([hidden]) .picture-note").inner_text() == "等待下一段录像…"
+        assert page.locator(".screen:not([hidden]) video").is_visible(), "the last picture stays"
+
+        growing.film(6, second=20)
+        until(page, f"{POSITION} > {nine} + 383", 60)
+        assert page.evaluate(said) == ""
+        until(page, f"{said}.includes('自动接着播放')", 60)
+
+        # somebody asks for a time that is still to come, and the next file begins after a gap
+        page.evaluate(f"document.querySelector('#player').player.seek({nine + 7200}, true)")
+        until(page, f"{POSITION} < {nine} + 401", 60)
+        growing.film(12)
+        until(page, f"{POSITION} > {nine} + 721", 60)
+        assert "已跳到 09:12:00" in page.evaluate(said)
+
+        clock.moved += timedelta(minutes=80)
+        for _ in range(2):  # whoever asks within two hours stays signed in
+            page.wait_for_event("response", lambda x: x.url.endswith("/am.json"))
+        clock.moved += timedelta(minutes=80)
+        until(page, f"{said}.includes('末尾')", 60)
+        assert not page.evaluate(playing)
 
 
 def test_one_who_is_signed_out_meanwhile_is_told_and_the_picture_stays(

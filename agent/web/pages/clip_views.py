@@ -118,7 +118,7 @@ def _cut_again(v: PageVisit, error: SiteAgentError, cls: TrainingClass, day: dat
                 v.t("web.camera"),
                 typed["camera"],
                 "select",
-                (("", v.t("web.all_cameras")), *((c, c) for c in cameras)),
+                (("", v.t("web.all_cameras")), *((c, v.name_camera(c, cls)) for c in cameras)),
                 required=False,
             ),
             RetryField("from", v.t("web.from"), typed["from"], "time"),
@@ -126,6 +126,7 @@ def _cut_again(v: PageVisit, error: SiteAgentError, cls: TrainingClass, day: dat
             RetryField("why", v.t("web.why"), typed["why"], required=False),
         ],
         gaps=missing,
+        cls=cls,
         status=400 if isinstance(error, InputError) else 503,
     )
 

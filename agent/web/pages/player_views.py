@@ -33,7 +33,7 @@ _FORMAT = "1"
 """Changes where the same recording would give other bytes."""
 WORDS = (
     "no_video_unknown", "at_end", "loading", "busy_h264", "h264_note", "signed_out", "lost", "snapshot_caption",
-    "nothing_marked", "play", "pause", "no_video", "skipped", "fault", "marked",
+    "nothing_marked", "play", "pause", "no_video", "skipped", "fault", "marked", "waiting", "waiting_here",
 )  # fmt: skip
 _BLANKS = {name: f"{{{name}}}" for name in ("start", "end", "reason", "detail")}
 """Stay blanks, which the script fills."""

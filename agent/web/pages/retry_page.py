@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from agent.core.class_model import TrainingClass
 from agent.core.errors import SiteAgentError
 from agent.core.model import Gap
 from agent.web.site import PageVisit
@@ -33,9 +34,13 @@ def show_retry(
     fields: Sequence[RetryField],
     method: str = "post",
     gaps: Sequence[Gap] = (),
+    cls: TrainingClass | None = None,
     status: int = 400,
 ) -> Response:
-    """Show the form again. `title` names the action, `back` is the page that it came from, `gaps` explain missing video."""
+    """Show the form again. `title` names the action, `back` is the page that it came from.
+
+    `gaps` of `cls` explain missing video.
+    """
     return v.page(
         "retry.html",
         status,
@@ -46,4 +51,5 @@ def show_retry(
         method=method,
         fields=fields,
         gaps=gaps,
+        cls=cls,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from starlette.responses import Response
 
@@ -12,6 +13,9 @@ from agent.website import cookies
 from agent.website.auth.access import LONGEST_PASSWORD, SHORTEST_PASSWORD, check_account_name
 from agent.website.http.throttle import SignInThrottled
 from agent.website.visit import Visit
+
+_TYPED = ("name", "role", "institution")
+"""Fields of a new account, kept where it was not accepted."""
 
 
 def show_password_form(v: Visit) -> Response:
@@ -64,7 +68,7 @@ def create_account(v: Visit) -> Response:
             v.site.set_institution(name, _find_institution(v), v.who)
         return _list(v, made=name, password=password)
     except InputError as error:
-        return _refused(v, error)
+        return _refused(v, error, {x: v.form.get(x, "")[:200] for x in _TYPED})
 
 
 def reset_password(v: Visit) -> Response:
@@ -123,16 +127,17 @@ def _theirs(v: Visit) -> AccountRow:
     return account
 
 
-def _refused(v: Visit, error: InputError) -> Response:
+def _refused(v: Visit, error: InputError, typed: Mapping[str, str] | None = None) -> Response:
     status = 403 if error.key in ("accounts.not_yours", "accounts.not_yourself") else 400
     v.refused("account.refused", v.form.get("name", "")[:64], {"reason": error.key})
-    return _list(v, status, fault=v.say(error))
+    return _list(v, status, fault=v.say(error), **({"typed": typed} if typed else {}))
 
 
 def _list(v: Visit, status: int = 200, **more: object) -> Response:
     accounts, role = v.site.accounts, v.user.role
     values = {
         "fault": "",
+        "typed": dict.fromkeys(_TYPED, ""),
         "made": "",
         "password": "",
         "accounts": accounts.all(),

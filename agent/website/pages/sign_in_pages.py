@@ -26,7 +26,7 @@ def show_audit(v: Visit) -> Response:
 
 
 def show_sign_in_form(v: Visit) -> Response:
-    return v.page("sign_in.html", next=v.query("next"), fault="", none=not v.site.accounts.any())
+    return v.page("sign_in.html", next=v.query("next"), name="", fault="", none=not v.site.accounts.any())
 
 
 def sign_in(v: Visit) -> Response:
@@ -40,7 +40,7 @@ def sign_in(v: Visit) -> Response:
         fault, status = v.say(error), 403
     if token is None:
         v.refused("sign-in.refused", name, {"throttled": status == 429})
-        return v.page("sign_in.html", status, next=target, fault=fault, none=False)
+        return v.page("sign_in.html", status, next=target, name=name[:64], fault=fault, none=False)
     v.site.audit.add(v.site.clock.now(), f"{name}@{v.address}", "sign-in")
     return cookies.redirect_with_session(v.site.cookie, token, target, tls=v.site.options.tls)
 

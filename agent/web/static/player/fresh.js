@@ -10,7 +10,8 @@ export class SignedOut extends Error {}
 // `loadFilm` asks for the files and gaps anew. Ends once the half-day is over.
 export function keepNewest(player, loadFilm) {
   setTimeout(async () => {
-    const film = document.hidden ? null : await loadFilm().catch((error) => tell(player, error));
+    const unseen = document.hidden && !player.stage.playing;
+    const film = unseen ? null : await loadFilm().catch((error) => tell(player, error));
     if (film) {
       takeFilm(player, film);
       await redraw(player);
@@ -26,6 +27,7 @@ function tell(player, error) {
 }
 
 function takeFilm(player, film) {
+  player.film.open = player.stage.growing = film.open;
   for (const screen of player.screens) {
     const fresh = film.cameras.find((c) => c.id === screen.camera.id);
     if (!fresh) continue;

@@ -18,6 +18,7 @@ class HalfDayPlayer {
     this.marks = [null, null];
     this.screens = film.cameras.map((camera) => this.makeScreen(camera));
     this.stage = new Stage(this.screens, (kind, detail) => this.hear(kind, detail));
+    this.stage.growing = film.open;
     this.line = new TimeLine(this.find("slider"), root.querySelector("svg.strip"), film, (kind, detail) => this.point(kind, detail));
     this.fillChoices();
     this.wire();
@@ -174,6 +175,8 @@ class HalfDayPlayer {
       const reason = detail.gap?.reason ?? this.film.words.no_video_unknown;
       this.say(fill(this.film.words.skipped, { start: clock(detail.start), end: clock(detail.end), reason }));
     }
+    if (kind === "waiting") this.say(this.film.words.waiting);
+    if (kind === "resumed") this.say("");
     if (kind === "end") this.say(this.film.words.at_end);
   }
 

@@ -64,6 +64,11 @@ export class MediaFeed {
     return t;
   }
 
+  // Where the newest film ends, or -Infinity.
+  get end() {
+    return Math.max(...this.segments.filter((s) => this.usable(s)).map((s) => s.stop));
+  }
+
   bufferedAhead(t) {
     const ranges = this.video.buffered;
     for (let i = 0; i < ranges.length; i++) if (ranges.start(i) <= t + 0.02 && t < ranges.end(i)) return ranges.end(i) - t;

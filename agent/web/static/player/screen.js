@@ -56,11 +56,17 @@ export class Screen {
   explain(t) {
     const words = this.film.words;
     const covered = this.feed.covers(t);
-    this.element.classList.toggle("without", !covered);
-    let text = covered ? this.fault || "" : this.reason(t);
+    const newest = !covered && this.isNewest(t);
+    this.element.classList.toggle("without", !covered && !newest);
+    let text = covered ? this.fault || "" : newest ? words.waiting_here : this.reason(t);
     if (covered && !text && this.video.readyState < 2) text = words.loading;
     if (this.note.textContent !== text) this.note.textContent = text;
-    if (!covered) this.time.textContent = `${this.film.date} ${clock(t)}`;
+    if (!covered) this.time.textContent = `${this.film.date} ${clock((newest && this.frame) || t)}`;
+  }
+
+  // Nothing is known of `t` yet: film may still come, so the last picture stays.
+  isNewest(t) {
+    return this.film.open && !this.gapAt(t) && this.feed.nextStart(t) === Infinity;
   }
 
   reason(t) {

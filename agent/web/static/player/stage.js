@@ -9,13 +9,16 @@ const PATIENCE_MS = 8000;
 const STUCK_MS = 400;
 
 export class Stage {
-  // `told(kind, detail)` hears of "moved", "state", "skipped" ({start, end, reason}), "end".
+  // `told(kind, detail)` hears of "moved", "state", "skipped" ({start, end, reason}), "waiting", "resumed", "end".
+  // `growing`: more film may come, so the end of what is there is waited at.
   constructor(screens, told) {
     this.screens = screens;
     this.told = told;
     this.position = null;
     this.playing = false;
     this.rate = 1;
+    this.growing = false;
+    this.waiting = false;
     this.held = true;
     this.timer = setInterval(() => this.tick(), TICK_MS);
     for (const screen of screens) screen.video.addEventListener("seeked", () => this.tick());
@@ -35,11 +38,14 @@ export class Stage {
 
   // The time of the picture on the screen, as its own line tells it: the browser's position may lie before it.
   get shownTime() {
-    const frame = this.leader?.frame ?? this.position;
-    return Math.abs(frame - this.position) < 0.2 ? frame : this.position;
+    const leader = this.leader;
+    const frame = leader?.frame ?? this.position;
+    const near = Math.max(0.2, 1.1 * (leader?.feed.known(this.position)?.frame ?? 0));
+    return Math.abs(frame - this.position) < near ? frame : this.position;
   }
 
   seek(t) {
+    this.resume();
     this.position = t;
     this.held = true;
     this.heldSince = performance.now();
@@ -69,6 +75,7 @@ export class Stage {
 
   pause() {
     this.playing = false;
+    this.resume();
     for (const screen of this.screens) screen.video.pause();
     if (this.leader) {
       this.position = this.leader.video.currentTime || this.position;
@@ -112,6 +119,10 @@ export class Stage {
     const leader = this.leader;
     if (!leader || leader.feed.stopOf(this.position) - this.position < 0.08) {
       this.jump();
+      return;
+    }
+    if (this.waiting) {
+      this.seek(this.position);
       return;
     }
     const covering = this.covering(this.position);
@@ -199,11 +210,32 @@ export class Stage {
     const from = this.position;
     const next = Math.min(...this.visible.map((s) => s.feed.nextStart(from + 0.08)));
     if (next === Infinity) {
+      if (this.growing) {
+        this.wait();
+        return;
+      }
       this.pause();
       this.told("end");
       return;
     }
+    this.resume();
     if (next - from > 0.5) this.told("skipped", { start: from, end: next, gap: this.visible[0]?.gapAt(from + 0.6) });
     this.seek(next + 0.001);
+  }
+
+  // Stand at the end of the newest film until more of it comes.
+  wait() {
+    if (this.waiting) return;
+    for (const screen of this.visible) screen.video.pause();
+    const newest = Math.max(...this.visible.map((s) => s.feed.end));
+    if (newest > -Infinity) this.position = newest;
+    this.waiting = true;
+    this.told("waiting");
+  }
+
+  resume() {
+    if (!this.waiting) return;
+    this.waiting = false;
+    this.told("resumed");
   }
 }
