@@ -1,4 +1,4 @@
-"""Backup and restore: one ZIP file with every table as JSON lines, and the board's keys.
+"""Backup and restore: one ZIP file with every table as JSON lines, the board's keys, and files of its machine.
 
 Tables instead of the database's own format: a backup of SQLite can be restored into PostgreSQL, which is how a board grows.
 Columns are named, so that a backup of an older version, which has fewer, can be restored too.
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, LargeBinary, Table, func, insert, select, tex
 from agent.core.clock import format_utc
 from agent.core.errors import InputError
 from board.files import give_to_owner_of, write_whole
+from board.machine_files import PREFIX, MachineFiles
 from board.settings import BoardSettings
 from board.store.database import Database
 from board.store.facts import RESYNC
@@ -31,8 +32,13 @@ _MANIFEST = "manifest.json"
 _LONGEST_LINE = 4 << 20
 
 
-def write_backup(settings: BoardSettings, database: Database, file: Path, now: datetime) -> dict[str, int]:
-    """Write a backup, also while the board runs; return the rows by table. Raises InputError, StoreError."""
+def write_backup(
+    settings: BoardSettings, database: Database, file: Path, now: datetime, *, config: Path
+) -> dict[str, int]:
+    """Write a backup, also while the board runs; return the rows by table. Raises InputError, StoreError.
+
+    `config` is the settings file.
+    """
     if file.exists():
         raise InputError("board.exists", file=file)
     part = file.with_name(f".{file.name}.part")
@@ -44,6 +50,8 @@ def write_backup(settings: BoardSettings, database: Database, file: Path, now: d
                 counts = _write_tables(archive, database)
                 for key in sorted(settings.witness_key_file.parent.glob("*")):
                     archive.writestr(f"keys/{key.name}", key.read_bytes())
+                for name, content in MachineFiles(settings, config).read():
+                    archive.writestr(name, content)
                 columns = {table.name: [column.name for column in table.c] for table in metadata.sorted_tables}
                 manifest = {"format": FORMAT, "county": settings.county, "at": format_utc(now), "rows": counts,
                             "columns": columns}  # fmt: skip
@@ -52,7 +60,7 @@ def write_backup(settings: BoardSettings, database: Database, file: Path, now: d
             os.fsync(descriptor)
         part.replace(file)
     except OSError as error:
-        raise InputError("board.cannot_write", file=file, detail=error.strerror) from None
+        raise InputError("board.cannot_write", file=error.filename or file, detail=error.strerror) from None
     return counts
 
 
@@ -69,10 +77,13 @@ def _write_tables(archive: zipfile.ZipFile, database: Database) -> dict[str, int
     return counts
 
 
-def restore_backup(settings: BoardSettings, database: Database, file: Path) -> dict[str, int]:
-    """Restore into an empty database; return the rows by table. Raises InputError, StoreError.
+def restore_backup(
+    settings: BoardSettings, database: Database, file: Path, now: datetime, *, config: Path
+) -> dict[str, int]:
+    """Restore into a database that knows no box, such as a new machine's; return the rows by table.
 
-    Keys that are here already must be those of the backup: a second key would countersign what the first has.
+    Other keys that are here have signed nothing for anybody, and are set aside: a second key would countersign what the
+    first has. `config` is the settings file. Raises InputError, StoreError.
     """
     if not database.try_lead():
         raise InputError("board.running")
@@ -81,10 +92,11 @@ def restore_backup(settings: BoardSettings, database: Database, file: Path) -> d
             manifest = json.loads(archive.read(_MANIFEST))
             if manifest.get("format") != FORMAT or manifest.get("county") != settings.county:
                 raise InputError("board.other_backup", file=file)
-            _check_keys(settings, archive, file)
             database.migrate()
             counts = _read_tables(archive, database, manifest.get("columns", {}))
-            _restore_keys(settings, archive)
+            _restore_keys(settings, archive, now)
+            names = [name for name in archive.namelist() if name.startswith(PREFIX)]
+            MachineFiles(settings, config).put_back((name, archive.read(name)) for name in names)
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError("board.bad_backup", file=file, detail=error) from None
     give_to_owner_of(settings.state_dir)
@@ -98,18 +110,14 @@ def _list_keys(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
             yield name, archive.read(entry)
 
 
-def _check_keys(settings: BoardSettings, archive: zipfile.ZipFile, file: Path) -> None:
-    for name, content in _list_keys(archive):
-        here = settings.witness_key_file.parent / name
-        if here.exists() and here.read_bytes() != content:
-            raise InputError("board.other_keys", file=file, folder=here.parent)
-
-
-def _restore_keys(settings: BoardSettings, archive: zipfile.ZipFile) -> None:
+def _restore_keys(settings: BoardSettings, archive: zipfile.ZipFile, now: datetime) -> None:
     folder = settings.witness_key_file.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in _list_keys(archive):
-        write_whole(folder / name, content)
+        here = folder / name
+        if here.exists() and here.read_bytes() != content:
+            here.rename(folder / f"{name}.until-{now:%Y%m%dT%H%M%SZ}")
+        write_whole(here, content)
 
 
 def _read_tables(archive: zipfile.ZipFile, database: Database, columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -117,7 +125,9 @@ def _read_tables(archive: zipfile.ZipFile, database: Database, columns: Mapping[
     with database.write() as connection:
         if connection.execute(select(func.count()).select_from(boxes)).scalar():
             raise InputError("board.not_empty")
-        connection.execute(facts.delete())
+        for table in reversed(metadata.sorted_tables):
+            # a new machine has its first account, and its first lines in the audit
+            connection.execute(table.delete())
         for table in metadata.sorted_tables:
             if columns and table.name not in columns:
                 continue  # of a version before this table

@@ -120,7 +120,7 @@ certificate() {
 }
 
 broker_files() {
-  local file line key known
+  local file
   install -d -m 0755 "$broker"
   authority
   cmp -s "$etc/ca/ca.crt" "$broker/ca.crt" || { install -m 0644 "$etc/ca/ca.crt" "$broker/ca.crt"; changed=1; }
@@ -129,7 +129,16 @@ broker_files() {
   for file in passwords acl; do
     [ -e "$broker/$file" ] || install -m 0640 -o root -g mosquitto /dev/null "$broker/$file"
   done
-  [ ! -e "$mosquitto/conf.d/site-agent.conf" ] || return 0
+  [ -e "$mosquitto/conf.d/site-agent.conf" ] || broker_settings
+  # by it `enrol` has the broker read accounts again; Debian 13's own file, unlike Debian 12's, has none
+  grep -qs '^pid_file ' "$mosquitto/mosquitto.conf" "$mosquitto/conf.d/"*.conf || {
+    printf 'pid_file /run/mosquitto/mosquitto.pid\n' >>"$mosquitto/conf.d/site-agent.conf"
+    changed=1
+  }
+}
+
+broker_settings() {
+  local line key known
   # what Debian's own file sets already may not be set twice
   known=$(awk '/^[a-z]/ {print $1}' "$mosquitto/mosquitto.conf")
   while IFS= read -r line; do
@@ -152,7 +161,13 @@ first_account() {
   "/usr/local/bin/$command" account clerk --role clerk >&2
 }
 
-copy_units() { install -m 0644 "$opt/current/systemd/board/"*.service "$units/"; }
+# site-agent-board@NAME is the same unit for another worker of a shared subscription (docs/guide/scale.md)
+copy_units() {
+  install -m 0644 "$opt/current/systemd/board/"*.service "$units/"
+  sed -e 's|^Description=.*|& %i|' -e 's|site-agent-board run |&--worker %i |' "$units/site-agent-board.service" \
+    >"$units/site-agent-board@.service"
+}
+
 enable() { systemctl -q enable mosquitto "${services[@]}"; }
 
 start_services() {
@@ -161,6 +176,7 @@ start_services() {
     systemctl restart mosquitto || die "Mosquitto 没有启动；请看：journalctl -u mosquitto -n 50" "Mosquitto did not start; see: journalctl -u mosquitto -n 50"
   fi
   systemctl restart "${services[@]}" || die "看板没有启动；请看：journalctl -u site-agent-board -n 50" "the board did not start; see: journalctl -u site-agent-board -n 50"
+  systemctl try-restart 'site-agent-board@*'
 }
 
 # ── the three things that can be asked ─────────────────────────────────────────────────────────────────────────────
@@ -170,7 +186,7 @@ do_install() {
   debian_packages; system_user; program; folders; broker_files
   switch_to "$new"; command_link; board_account; first_account; enable; start_services
   tidy
-  local page; page="https://$(broker_host):8443/"
+  local page; page=$(page_address "$etc/board.toml" pages)
   say "安装完成。网页：$page" "Installed. Pages: $page"
   say "下一步：sudo site-agent-board enrol --site 地点 --box 终端" "Next: sudo site-agent-board enrol --site SITE --box BOX"
 }
@@ -187,7 +203,9 @@ do_uninstall() {
   local on=(); booted && on=(--now)
   systemctl -q disable "${on[@]}" "${services[@]}" || true
   local unit
+  if booted; then systemctl stop 'site-agent-board@*'; fi
   for unit in "${services[@]}"; do rm -rf "$units/$unit.service" "$units/$unit.service.d"; done
+  rm -f "$units"/site-agent-board@.service "$units"/*.wants/site-agent-board@*.service
   rm -rf "/usr/local/bin/$command" "$opt"
   if booted; then systemctl daemon-reload; fi
   say "已移除" "removed"

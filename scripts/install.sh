@@ -7,6 +7,7 @@
 #                             --county ID, --host NAME (the broker as boxes reach it), --name TEXT (on countersignatures)
 #   --wheels DIR              no network: Python wheels and Debian packages from a folder made by scripts/wheelhouse
 #   --yes                     do not ask       --start  start the service at once      --language zh|en
+#   --in-class                restart the service even while a class is being recorded (costs some seconds of picture)
 set -euo pipefail
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -14,7 +15,7 @@ opt=/opt/site-agent etc=/etc/site-agent state=/var/lib/site-agent user=site-agen
 units=/etc/systemd/system
 services=(site-agent site-agent-page)
 packages=(python3 python3-venv openssh-client openssl ca-certificates libgl1 libglib2.0-0 smartmontools exfatprogs ntfs-3g fdisk systemd-timesyncd)
-mode=install wheels='' yes='' start='' language=zh board='' county='' host='' name=''
+mode=install wheels='' yes='' start='' in_class='' language=zh board='' county='' host='' name=''
 # what the program consists of; a box has no board
 command=site-agent lock=requirements.lock parts=(agent config docs models scripts systemd)
 
@@ -35,7 +36,8 @@ parse() {
         case ${2:-} in zh|en) language=$2 ;; *) die "--language 只能是 zh 或 en" "--language is zh or en" 2 ;; esac; shift ;;
       --yes) yes=1 ;;
       --start) start=1 ;;
-      *) sed -n '2,10p' "$0" >&2; exit 2 ;;
+      --in-class) in_class=1 ;;
+      *) sed -n '2,11p' "$0" >&2; exit 2 ;;
     esac
     shift
   done
@@ -85,6 +87,25 @@ confirm() {
   printf '%s [y/N] ' "$(t "开始吗？" "Go on?")" >&2
   local answer=''; read -r answer || true
   case $answer in [yY]*) ;; *) die "未作任何改动" "nothing was changed" 1 ;; esac
+}
+
+# a table of the classes that cameras record now; nothing where there is none, or the installed version cannot say
+under_way() {
+  booted && systemctl -q is-active site-agent && [ -L "$opt/current" ] || return 0
+  as_user "$opt/current/.venv/bin/site-agent" classes now --language "$language" 2>/dev/null || true
+}
+
+# a restart of the service costs some seconds of picture, an upgrade that goes back up to some minutes
+not_in_class() {
+  [ -z "$in_class" ] || return 0
+  local classes; classes=$(under_way)
+  [ -n "$classes" ] || return 0
+  say "正在上课，此时重启服务会缺失一段录像：" "A class is under way; restarting the service now loses some of its recording:"
+  printf '%s\n' "$classes" >&2
+  if [ -n "$yes" ] || [ ! -t 0 ]; then
+    die "未切换版本；请在课间运行，一定要现在进行请加 --in-class" "nothing was switched; run this in a break, or add --in-class to do it now all the same"
+  fi
+  confirm; in_class=1
 }
 
 plan() {
@@ -147,7 +168,7 @@ program() {
   say "安装程序（几分钟）" "installing the program (a few minutes)"
   rm -rf "$target"; mkdir -p "$target"
   tar -C "$source" --exclude __pycache__ --exclude '*.egg-info' -cf - "${parts[@]}" \
-      pyproject.toml "$lock" README.md LICENSE | tar -C "$target" --no-same-owner -xf -
+      pyproject.toml "$lock" README.md SECURITY.md SECURITY.zh.md LICENSE | tar -C "$target" --no-same-owner -xf -
   python3 -m venv "$target/.venv"
   pip=("$target/.venv/bin/python" -m pip --disable-pip-version-check -qq --no-cache-dir)
   [ -z "$wheels" ] || export PIP_NO_INDEX=1 PIP_FIND_LINKS="$wheels/wheels"
@@ -193,6 +214,17 @@ first_state() {
   if [ -n "$fresh" ]; then as_user "$opt/current/.venv/bin/site-agent" setup --account admin >&2; fi
 }
 
+# page_address FILE SECTION: where people find the pages, by the settings
+page_address() {
+  local section host port
+  section=$(sed -n "/^\[$2\]/,/^\[/p" "$1")
+  host=$(sed -n 's/^names = \["\([^"]*\)".*/\1/p' <<<"$section") port=$(sed -n 's/^port = \([0-9]*\).*/\1/p' <<<"$section")
+  [ -n "$host" ] || host=$(hostname -I 2>/dev/null | cut -d' ' -f1)
+  [ -n "$host" ] || host=$(hostname)
+  case $host in *:*) host="[$host]" ;; esac
+  printf 'https://%s:%s/' "$host" "${port:-8443}"
+}
+
 copy_units() { install -m 0644 "$opt/current/systemd/"*.service "$opt/current/systemd/"*.timer "$units/"; }
 
 switch_to() {
@@ -218,8 +250,9 @@ enable() {
 # ── the three things that can be asked ─────────────────────────────────────────────────────────────────────────────
 do_install() {
   fresh=''
-  plan; confirm
+  not_in_class; plan; confirm
   debian_packages; system_user; program; folders
+  not_in_class
   switch_to "$new"; command_link; first_state; enable
   if booted && { [ -z "$fresh" ] || [ -n "$start" ]; }; then
     local unit
@@ -228,7 +261,9 @@ do_install() {
     done
   fi
   tidy
-  say "安装完成。下一步：sudo site-agent setup" "Installed. Next: sudo site-agent setup"
+  local page; page=$(page_address "$etc/agent.toml" serve)
+  say "安装完成。检查页面：$page（服务启动后可用）" "Installed. The inspectors' page: $page (once the services run)"
+  say "下一步：sudo site-agent setup" "Next: sudo site-agent setup"
 }
 
 do_upgrade() {
@@ -236,9 +271,11 @@ do_upgrade() {
   [ -L "$opt/current" ] || die "还没有安装；请不带 --upgrade 运行" "nothing is installed yet; run it without --upgrade" 2
   old=$(basename "$(readlink "$opt/current")")
   [ "$old" != "$new" ] || { say "已是这个版本：$new" "this version is installed already: $new"; return 0; }
-  plan; confirm
+  not_in_class; plan; confirm
   debian_packages; program; folders
   booted || { switch_to "$new"; return 0; }
+  # minutes have passed: a class may have begun
+  not_in_class
   rm -rf "$before"; install -d -m 0700 "$before"
   site-agent doctor --json >"$before/doctor.json" 2>/dev/null || true
   systemctl stop "${services[@]}" 2>/dev/null || systemctl stop site-agent

@@ -1,4 +1,4 @@
-"""`site-agent classes`: import FILE [--class ID], list, show ID, template."""
+"""`site-agent classes`: import FILE [--class ID], list, show ID, now, template."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from agent.class_files import template
 from agent.class_files.classes import LoadedClass, format_clock_time, load_class_with_notes, serialize_class
 from agent.class_files.fields import ClassFileProblems
 from agent.commands import common
+from agent.core import schedule
 from agent.core.class_model import TrainingClass
-from agent.core.clock import SystemClock
+from agent.core.clock import SystemClock, format_local
 from agent.core.errors import InputError
 
 _MOST_LINES = 10
@@ -32,6 +33,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     showing = actions.add_parser("show", help=i18n.translate("classes.help_show"))
     showing.add_argument("class_id", metavar="CLASS_ID", help=i18n.translate("commands.help_class_id"))
     showing.set_defaults(run=show)
+    actions.add_parser("now", help=i18n.translate("classes.help_now")).set_defaults(run=list_under_way)
     making = actions.add_parser("template", help=i18n.translate("classes.help_template"))
     making.add_argument("--out", type=Path, default=Path(), metavar="DIR", help=i18n.translate("classes.help_out"))
     making.set_defaults(run=make_templates)
@@ -171,6 +173,32 @@ def _lesson_table(cls: TrainingClass, zone: ZoneInfo) -> str:
         for x in cls.lessons
     ]
     return common.format_table(rows, i18n.translate("classes.lesson_headings").split("|"))
+
+
+def list_under_way(args: argparse.Namespace) -> int:
+    """List the half-days that cameras are to record now, margins included; nothing on standard output where there is none.
+
+    scripts/install.sh asks this before it restarts the service.
+    """
+    settings = common.load_settings(args)
+    with common.open_box_catalog(settings) as catalog:
+        classes = {cls.class_id: cls for cls in common.load_classes(catalog)}
+    found: dict[tuple[str, str, str], list[schedule.Placement]] = {}
+    for place in schedule.list_current(classes.values(), SystemClock().now()):
+        found.setdefault((place.class_id, place.date.isoformat(), place.session.value), []).append(place)
+    rows = []
+    for (class_id, day, session), places in found.items():
+        cls, end = classes[class_id], max(place.end for place in places)
+        rooms = list(dict.fromkeys(place.room_id for place in places))
+        body = {"class_id": class_id, "date": day, "session": session, "rooms": rooms}
+        common.emit_json(args, {**body, "end": format_local(end, settings.zone)})
+        names = "、".join(cls.room(room).name for room in rooms)
+        rows.append((class_id, cls.occupation, str(cls.class_number), names, format_clock_time(end, settings.zone)))
+    if not rows:
+        common.print_message(i18n.translate("classes.none_now"))
+    elif not common.wants_json(args):
+        sys.stdout.write(common.format_table(rows, i18n.translate("classes.now_headings").split("|")) + "\n")
+    return 0
 
 
 def make_templates(args: argparse.Namespace) -> int:

@@ -115,6 +115,14 @@ def find_placement(classes: Iterable[TrainingClass], camera_id: str, moment: dat
     return next((p for p in list_placements(near, camera_id) if p.start <= moment < p.end), None)
 
 
+def list_current(classes: Iterable[TrainingClass], moment: datetime) -> list[Placement]:
+    """Return what all cameras record for at `moment`, in order of class, room and camera."""
+    near = _select_near(classes, moment, moment)
+    cameras = {camera for cls in near for room in cls.rooms for camera in room.cameras}
+    found = [p for c in cameras if (p := find_placement(near, c, moment))]
+    return sorted(found, key=lambda p: (p.class_id, p.date, p.session.order, p.room_id, p.camera_id))
+
+
 def find_next_start(classes: Iterable[TrainingClass], camera_id: str, moment: datetime) -> datetime | None:
     """Return the next instant after `moment` at which a camera begins to record."""
     ahead = [c for c in classes if any(x.end > moment for x in c.lessons)]

@@ -6,7 +6,6 @@ connection is a new object: what was not acknowledged is still in the catalog, s
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 from collections import deque
@@ -19,20 +18,16 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.core.clock import SystemClock
 from agent.core.errors import BureauError, SettingsError
 from agent.mqtt.options import BrokerOptions
 from agent.mqtt.topic_aliases import TopicAliases
+from agent.mqtt.unreachable import explain_unreachable
 
 # an MQTT 5 broker withholds larger messages; generous enough that one that is merely too long can still be answered
 LARGEST_PACKET = 16 * 1024 * 1024
 _REFUSALS = {**dict.fromkeys((4, 5, 134, 135), "bureau.denied"), 154: "bureau.no_retain", 155: "bureau.no_qos"}
 _TAKEN_OVER = 142
 _MOST_AT_ONCE = 1000
-_NOT_YET_VALID = 9  # X509_V_ERR_CERT_NOT_YET_VALID
-# errors of a TLS handshake with a port that speaks plain MQTT
-_HANGS_UP = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ class BrokerConnection:
         try:
             self._connect()
         except OSError as error:
-            raise _explain_unreachable(error, options) from error
+            raise explain_unreachable(error, options) from error
         except ValueError as error:  # a host name that no resolver can take
             raise BureauError("bureau.unreachable", host=options.host, port=options.port, detail=error) from error
         while self._connack is None:
@@ -171,8 +166,15 @@ class BrokerConnection:
             raise self._gone or self._ended(mqtt.error_string(code))
         self._subscribed[mid] = topics
 
+    def unsubscribe(self, topics: list[str]) -> None:
+        """End subscriptions; `is_subscribing` until the broker has answered."""
+        code, mid = self._client.unsubscribe(topics)
+        if code != mqtt.MQTT_ERR_SUCCESS:
+            raise self._gone or self._ended(mqtt.error_string(code))
+        self._subscribed[mid] = topics
+
     def is_subscribing(self) -> bool:
-        """Return whether the broker has not answered a subscription yet."""
+        """Return whether the broker has not answered a change of the subscriptions yet."""
         return bool(self._subscribed)
 
     def close(self, *, clean: bool) -> None:
@@ -212,7 +214,7 @@ class BrokerConnection:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
-        client.on_subscribe = self._on_subscribe
+        client.on_subscribe = client.on_unsubscribe = self._on_subscribe
         return client
 
     # paho's callbacks: they only record, so nothing in them can raise
@@ -281,20 +283,3 @@ def build_tls_context(options: BrokerOptions) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one
         raise SettingsError("bureau.file", key=key, file=path, detail=error.strerror or error) from error
     return context
-
-
-def _explain_unreachable(error: OSError, options: BrokerOptions) -> BureauError:
-    where: dict[str, object] = {"host": options.host, "port": options.port}
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code == _NOT_YET_VALID:
-            return BureauError("bureau.not_yet_valid", **where, now=f"{SystemClock().now():%Y-%m-%d}")
-        return BureauError("bureau.certificate", **where, detail=error.verify_message)
-    if options.tls and (isinstance(error, _HANGS_UP) or getattr(error, "reason", "") in _NO_TLS):
-        return BureauError("bureau.no_tls", **where, detail=getattr(error, "reason", None) or error.strerror or error)
-    if isinstance(error, ssl.SSLError):
-        return BureauError("bureau.tls", **where, detail=error.reason or error)
-    if isinstance(error, TimeoutError):
-        return BureauError("bureau.no_welcome", **where)
-    if isinstance(error, socket.gaierror):
-        return BureauError("bureau.unknown_host", **where)
-    return BureauError("bureau.unreachable", **where, detail=error.strerror or error)

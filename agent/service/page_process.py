@@ -63,7 +63,7 @@ class PageProcess:
         self._confine()
         thread = threading.Thread(target=self._serve, args=(page, stop), name="page", daemon=True)
         thread.start()
-        sd_notify.notify_systemd("READY=1", f"STATUS={i18n.translate('web.serving', url=page.url)}")
+        sd_notify.notify_systemd("READY=1", f"STATUS={page.describe()}")
         status = self._watch(stop, which)
         sd_notify.notify_systemd("STOPPING=1")
         stop.set()
@@ -118,7 +118,7 @@ class PageProcess:
 
     def _serve(self, page: PageServer, stop: threading.Event) -> None:
         try:
-            page.run(stop, lambda: sd_notify.notify_systemd("WATCHDOG=1"))
+            page.run(stop, lambda: sd_notify.notify_systemd("WATCHDOG=1", f"STATUS={page.describe()}"))
         except Exception:  # outermost frame of the thread: log, end the process, let systemd start it again
             log.exception("the page failed; stopping")
             self._broke = True

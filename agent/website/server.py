@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from agent import i18n
 from agent.core.errors import InputError, SiteAgentError
+from agent.website.http.addresses import choose_first, list_page_addresses
 from agent.website.http.certificate_renewal import Certificate
 from agent.website.http.connection_gate import ConnectionGate
 from agent.website.http.http_connection import HttpConnection
@@ -65,6 +66,22 @@ class WebsiteServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - the wildcard is not an address to open
         return f"http{'s' if self._tls else ''}://{host}:{port}/"
 
+    @property
+    def address(self) -> str:
+        """`url` for people: where it listens on all addresses, with the first name of the settings or of this machine."""
+        host, port = self._socket.getsockname()[:2]
+        if host not in ("0.0.0.0", "::"):  # noqa: S104 - the wildcard
+            return self.url
+        named = [*self.site.options.names, *choose_first(list_page_addresses())]
+        if not named:
+            return self.url
+        shown = f"[{named[0]}]" if ":" in named[0] else named[0]
+        return f"http{'s' if self._tls else ''}://{shown}:{port}/"
+
+    def describe(self) -> str:
+        """Return the line that `systemctl status` shows. The address may come later than the server, or change."""
+        return i18n.translate("web.serving", url=self.address)
+
     def begin(self) -> None:
         """Run before the first request is served."""
 
@@ -93,7 +110,7 @@ class WebsiteServer:
         watcher.start()
         keeper = threading.Thread(target=self._keep_certificate, args=(done,), name="page-certificate")
         keeper.start()
-        log.info("%s", i18n.translate("web.serving", url=self.url))
+        log.info("%s", self.describe())
         try:
             self.begin()
             # outside the main thread uvicorn does not install signal handlers

@@ -22,7 +22,7 @@ def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = common.load_settings_of(args)
     with common.open_database(settings) as database:
-        counts = write_backup(settings, database, args.file, SystemClock().now())
+        counts = write_backup(settings, database, args.file, SystemClock().now(), config=common.find_config(args))
     if not common.emit(args, {"file": str(args.file), "rows": counts}):
         print_message(i18n.translate("board.backed_up", file=args.file, statements=counts["statements"]))
     return 0

@@ -12,6 +12,7 @@ from agent.core.errors import InputError
 from agent.program.console import print_message
 from board.commands import common
 from board.enrolment.enrol import EnrolmentDesk
+from board.settings import BoardSettings
 
 
 def add(subparsers: common.SubParsers[argparse.ArgumentParser]) -> None:
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         if args.revoke:
             desk.revoke(args.site, args.box)
             print_message(i18n.translate("board.revoked", box=f"{args.site}/{args.box}"))
+            _say_untold(settings, desk)
             return 0
         if args.assign:
             desk.assign(args.site, args.box, args.institution or "")
@@ -62,6 +64,13 @@ def run(args: argparse.Namespace) -> int:
             os.close(descriptor)
             if not made:
                 out.unlink(missing_ok=True)
+    _say_untold(settings, desk)
     if not common.emit(args, {"box": f"{settings.county}/{args.site}/{args.box}", "file": str(out)}):
         print_message(i18n.translate("board.enrolled_as", box=f"{args.site}/{args.box}", file=out))
     return 0
+
+
+def _say_untold(settings: BoardSettings, desk: EnrolmentDesk) -> None:
+    """Say that the broker still goes by its old accounts, where it could not be told."""
+    if not desk.told:
+        print_message(i18n.translate("board.not_told", file=settings.enrolment.pid_file or "-"))

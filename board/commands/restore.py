@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from agent import i18n
+from agent.core.clock import SystemClock
 from agent.program.console import print_message
 from board.backup import restore_backup
 from board.commands import common
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     settings = common.load_settings_of(args)
     database = Database(settings.database_url)
     try:
-        counts = restore_backup(settings, database, args.file)
+        counts = restore_backup(settings, database, args.file, SystemClock().now(), config=common.find_config(args))
     finally:
         database.close()
     if not common.emit(args, {"file": str(args.file), "rows": counts}):

@@ -37,6 +37,8 @@ class EnrolmentDesk:
         self._clock = clock
         given = settings.enrolment
         self._files = BrokerFiles(given.folder, given.pid_file)
+        self.told = True
+        """Whether the broker was told to read its accounts again after the newest change."""
 
     def enrol(self, site: str, box: str, *, replace: bool = False, institution: str | None = None) -> Enrolment:
         """Let a box report; return what it is set up with. Raises InputError for one that is enrolled already.
@@ -63,7 +65,7 @@ class EnrolmentDesk:
             made = self._describe(name, account, secrets.token_urlsafe(_PASSWORD_BYTES), str(owner))
             self._files.set_password(account, made.password)
             self._write_access(connection)
-        self._files.reload()
+        self.told = self._files.reload()
         return made
 
     def assign(self, site: str, box: str, institution: str) -> None:
@@ -85,7 +87,7 @@ class EnrolmentDesk:
             connection.execute(update(boxes).where(boxes.c.name == name).values(revoked_at=at))
             self._files.remove(known.account)
             self._write_access(connection)
-        self._files.reload()
+        self.told = self._files.reload()
 
     def make_board_account(self, credentials: Path) -> Path:
         """Make the board's own account at the broker; return the file with its password. Raises InputError."""
@@ -98,7 +100,7 @@ class EnrolmentDesk:
         with self._database.read() as connection:
             self._files.set_password(self._settings.broker.username, password)
             self._write_access(connection)
-        self._files.reload()
+        self.told = self._files.reload()
         return file
 
     def _make_name(self, site: str, box: str) -> str:

@@ -233,12 +233,15 @@ class BatchJudge:
         return since < SETTLED_S or (arrival.again and origin.time <= after.time)
 
     def take_state(self, memory: BoxMemory, arrival: Arrival, data: Mapping[str, object]) -> None:
-        """Take in a birth or a will; an `offline` of an older connection is an old will."""
+        """Take in a birth, a will or a goodbye.
+
+        An `offline` of an older connection is an old will; an older `stopped` waited in the queue of another worker.
+        """
         state, since = data.get("state"), read_time(data, "since")
         if state not in ("online", "offline", "stopped") or since is None:
             raise Malformed("state")
         last = memory.recall("state_since")
-        if state == "offline" and last is not None and since < str(last):
+        if state != "online" and last is not None and since < str(last):
             return
         memory.changes |= {
             "state": state,

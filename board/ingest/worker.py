@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from agent.contract.topics import ROOT
 from agent.core.clock import Clock, format_utc
-from agent.core.errors import SiteAgentError
+from agent.core.errors import BureauError, SiteAgentError
 from agent.mqtt.connection import BrokerConnection, ReceivedMessage
 from agent.mqtt.options import BrokerOptions
 from board.ingest.batch import BatchWriter
@@ -89,6 +89,33 @@ class IngestWorker:
             yield delay * random.uniform(0.5, 1)  # noqa: S311 - not a secret
             delay = min(delay * 2, self._options.pause_max_s)
 
+    def leave(self, stop: threading.Event) -> int:
+        """Take in what the broker still holds for this worker and end its session; return how many messages that were.
+
+        For a worker of a shared subscription that will not come back: brokers hand messages to one that is away as well,
+        and they would wait in its session. Raises BureauError, StoreError.
+        """
+        connection = self._connect()
+        try:
+            connection.unsubscribe([self._topic])
+            self._await_answer(connection)
+            quiet = self._clock.monotonic() + self._options.quiet_s
+            while not stop.is_set() and self._clock.monotonic() < quiet:
+                before = self.handled
+                self._turn(connection)
+                if self.handled > before:
+                    quiet = self._clock.monotonic() + self._options.quiet_s
+        finally:
+            connection.close(clean=True)
+        if not stop.is_set():
+            # a session without expiry begins clean and ends with its connection
+            last = BrokerConnection(
+                replace(self._broker, session_expiry_s=0), client_id=self._options.client_id, will=None, manual_ack=True
+            )
+            last.open()
+            last.close(clean=True)
+        return self.handled
+
     def _run_once(self, stop: threading.Event) -> None:
         if facts.read_fact(self._database, facts.RESYNC) != facts.DONE:
             # the session first: what boxes say while retained messages are read waits in it
@@ -106,19 +133,40 @@ class IngestWorker:
             self._flight.clear()
             connection.close(clean=True)
 
-    def _open(self) -> BrokerConnection:
-        """Connect with the session that the broker keeps, and subscribe."""
+    @property
+    def _topic(self) -> str:
+        return f"$share/{self._options.name}/{ROOT}/#" if self._options.shared else f"{ROOT}/#"
+
+    def _connect(self) -> BrokerConnection:
+        """Connect with the session that the broker keeps."""
         connection = BrokerConnection(self._broker, client_id=self._options.client_id, will=None, manual_ack=True)
-        topic = f"{ROOT}/#"
         try:
             connection.open()
-            connection.subscribe(
-                [f"$share/{self._options.name}/{topic}" if self._options.shared else topic], retained=False
-            )
         except SiteAgentError:
             connection.close(clean=False)
             raise
         return connection
+
+    def _open(self) -> BrokerConnection:
+        """Connect and subscribe."""
+        connection = self._connect()
+        try:
+            connection.subscribe([self._topic], retained=False)
+            self._await_answer(connection)
+        except SiteAgentError:
+            connection.close(clean=False)
+            raise
+        return connection
+
+    def _await_answer(self, connection: BrokerConnection) -> None:
+        """Wait for the answer to a subscription. Raises BureauError where it is a refusal: nothing would ever come."""
+        deadline = self._clock.monotonic() + self._broker.connect_timeout_s
+        while connection.is_subscribing():
+            if self._clock.monotonic() > deadline:
+                raise BureauError("bureau.no_welcome", host=self._broker.host, port=self._broker.port)
+            connection.step(_POLL_S)
+        if connection.refused_topics:
+            raise BureauError("board.not_subscribed", topic=connection.refused_topics[0])
 
     def _turn(self, connection: BrokerConnection) -> None:
         """Gather a batch, store and acknowledge it; send what is to be sent."""
@@ -181,6 +229,7 @@ class IngestWorker:
         try:
             connection.open()
             connection.subscribe([f"{ROOT}/#"])
+            self._await_answer(connection)
             quiet = self._clock.monotonic() + self._options.quiet_s
             while not stop.is_set() and self._clock.monotonic() < quiet:
                 batch = self._gather(connection)

@@ -19,6 +19,7 @@ from agent.class_files.classes import load_training_class, parse_class
 from agent.class_files.fields import ClassFileProblems
 from agent.core.model import Session
 from tests.support.attendance_factory import DAY, THEORY, ZONE, at, body, lesson, looks
+from tests.support.clocks import HandClock
 from tests.support.paths import ROOT
 
 CONFIG = ROOT / "config"
@@ -66,6 +67,24 @@ def test_import_list_show(run: Run) -> None:
     status, lines, err = run("classes", "show", "NONE")
     assert (status, lines) == (2, [])
     assert err.count("\n") == 1
+
+
+def test_classes_under_way(run: Run, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 15 minutes before the first lesson on; a class that shares no minute with now is not there."""
+    clock = HandClock(at("08:14"))
+    monkeypatch.setattr("agent.commands.classes.SystemClock", lambda: clock)
+    lessons = [lesson("08:30", "10:00", room_id="R1"), lesson("14:00", "15:00", room_id="R1")]
+    for given in (body(*lessons), body(lesson("14:00", "15:00", room_id="W1", kind="practice"), class_id="C2")):
+        import_class(catalog, parse_class(given, ZONE, "test"), "file", clock.now(), name="c")
+    status, lines, err = run("classes", "now")
+    assert (status, lines) == (0, []) and "没有需要录像" in err
+    clock.time = at("08:16")
+    until = f"{DAY.isoformat()}T10:15:00.000+08:00"
+    assert run("classes", "now")[1] == [
+        {"class_id": "C1", "date": DAY.isoformat(), "session": "am", "rooms": ["R1"], "end": until}
+    ]
+    clock.time = at("14:30")
+    assert [line["class_id"] for line in run("classes", "now")[1]] == ["C1", "C2"]
 
 
 def test_the_same_for_people(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.support.postgres import PostgresServer
 from benchmarks.support.reporting_box import ReportingBox
+from board.machine_files import MachineFiles
+from board.settings import load_board_settings
 from board.store import tables
 from board.store.columns import metadata
 from board.store.database import Database
@@ -64,6 +66,67 @@ def test_everything_comes_back(store: BoardStore, into: str, tmp_path: Path, req
     assert again.alarms() == [("fork", box.number - 1)], "numbering goes on behind what was restored"
     assert run("restore", str(file), "--config", str(two)) == 2, "a database that holds records is not overwritten"
     again.database.close()
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def test_a_new_machine_goes_on_as_the_old_one(tmp_path: Path) -> None:
+    """It was installed and has an account, keys, a CA and accounts at the broker of its own; its settings stay."""
+    machines = {}
+    for name in ("old", "new"):
+        url = f"sqlite:///{tmp_path}/{name}.db"
+        machines[name] = config = write_config(tmp_path / name, url)
+        with config.open("a", encoding="utf-8") as more:
+            more.write(f'[enrolment]\nfolder = "{tmp_path}/{name}/mosquitto"\n')
+        put(
+            tmp_path / name,
+            {
+                "ca/ca.key": f"key of {name}", "credentials/broker.password": f"password of {name}",
+                "credentials/notify.urls": f"urls of {name}", "mosquitto/passwords": f"passwords of {name}",
+                "state/keys/witness_ed25519": f"witness of {name}", "state/page/tls/page-ca.key": f"page of {name}",
+            },
+        )  # fmt: skip
+        assert run("account", "clerk", "--config", str(config)) == 0
+    (tmp_path / "new/mosquitto/passwords").chmod(0o640)
+    put(
+        tmp_path / "old", {"camera-models.toml": "models of old", "ca/ca.crt": "certificate", "board.db": "no settings"}
+    )
+    assert (
+        run("enrol", "--site", "s1", "--box", "b1", "--out", str(tmp_path / "b1"), "--config", str(machines["old"]))
+        == 0
+    )
+    passwords = (tmp_path / "old/mosquitto/passwords").read_text()
+    assert run("backup", str(tmp_path / "b.zip"), "--config", str(machines["old"])) == 0
+    before = machines["new"].read_text()
+    assert run("restore", str(tmp_path / "b.zip"), "--config", str(machines["new"])) == 0
+    new = tmp_path / "new"
+    assert (new / "mosquitto/passwords").read_text() == passwords and "wenshui.s1.b1" in passwords
+    assert (new / "mosquitto/passwords").stat().st_mode & 0o777 == 0o640, "the broker must be able to read it"
+    assert (new / "ca/ca.key").read_text() == "key of old" and (new / "ca/ca.crt").read_text() == "certificate"
+    assert (new / "ca/ca.crt").stat().st_mode & 0o777 == 0o600
+    assert (new / "credentials/broker.password").read_text() == "password of old"
+    assert (new / "state/page/tls/page-ca.key").read_text() == "page of old"
+    assert (new / "camera-models.toml").read_text() == "models of old"
+    assert (new / "credentials/notify.urls").read_text() == "urls of new", "what is set here stays"
+    assert machines["new"].read_text() == before and not (new / "board.db").exists()
+    assert (new / "state/keys/witness_ed25519").read_text() == "witness of old"
+    (aside,) = (new / "state/keys").glob("witness_ed25519.until-*")
+    assert aside.read_text() == "witness of new"
+    database = Database(f"sqlite:///{tmp_path}/new.db")
+    assert [row["name"] for row in rows(database, tables.boxes)] == ["wenshui/s1/b1"]
+    database.close()
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "ca/../../x", "other.key"])
+def test_a_backup_writes_nothing_elsewhere(tmp_path: Path, name: str) -> None:
+    settings = load_board_settings(write_config(tmp_path / "one", f"sqlite:///{tmp_path}/one.db"))
+    files = MachineFiles(settings, tmp_path / "one/board.toml")
+    assert files.put_back([(f"machine/config/{name}", b"x"), (f"machine/elsewhere/{name}", b"x")]) == []
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["board.toml"]
 
 
 def test_a_damaged_or_foreign_backup_changes_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from agent.core.errors import InputError
 from agent.settings.schema import load_settings_file
 from agent.setup import enrolment as box_side
 from benchmarks.support.reporting_box import ReportingBox
+from board.__main__ import main
 from board.enrolment.broker_files import MARK, BrokerFiles
 from board.store import tables
 from board.store.database import Database
@@ -72,7 +73,7 @@ def test_a_box_is_enrolled_reports_is_replaced_and_revoked(tmp_path: Path) -> No
         assert done.returncode == 0, done.stderr
         assert out.stat().st_mode & 0o777 == 0o600
         given = parse_enrolment(out.read_bytes())
-        assert given.password not in done.stdout + done.stderr
+        assert given.password not in done.stdout + done.stderr and "systemctl reload" not in done.stderr
         assert (given.username, given.prefix) == ("wenshui.site1.box1", "training/v1/wenshui/site1/box1")
         assert board.command("enrol", "--site", "site1", "--box", "box1", "--out", str(tmp_path / "x")).returncode == 2
         assert not (tmp_path / "x").exists()
@@ -110,6 +111,24 @@ def test_a_box_is_enrolled_reports_is_replaced_and_revoked(tmp_path: Path) -> No
             assert board.command("alarms").returncode == 0
             database.close()
         assert "revoked" in board.command("boxes", "--json").stdout
+
+
+def test_a_broker_that_could_not_be_told_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Debian 13's Mosquitto writes no file with its number unless it is told to: a new box would be refused."""
+    config = tmp_path / "board.toml"
+    config.write_text(
+        f'county = "wenshui"\nstate_dir = "{tmp_path}/state"\n[enrolment]\nfolder = "{tmp_path}"\n'
+        f'pid_file = "{tmp_path}/none.pid"\n',
+        encoding="utf-8",
+    )
+    out = tmp_path / "b.json"
+    done = [
+        main(["enrol", "--site", "s1", "--box", "b1", *more, "--config", str(config)])
+        for more in (("--out", str(out)), ("--revoke",))
+    ]
+    assert done == [0, 0] and out.exists()
+    said = capsys.readouterr().err
+    assert said.count("systemctl reload mosquitto") == 2 and "none.pid" in said
 
 
 def test_setup_needs_nothing_else_for_the_bureau(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

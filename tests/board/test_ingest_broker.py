@@ -17,6 +17,7 @@ from agent.core.clock import SystemClock
 from agent.core.witness_text import parse_witness_text
 from agent.mqtt.options import BrokerOptions
 from benchmarks.support.reporting_box import Message, ReportingBox
+from board.__main__ import main
 from board.ingest.batch import BatchWriter
 from board.ingest.options import IngestOptions
 from board.ingest.worker import IngestWorker
@@ -196,6 +197,93 @@ def test_two_workers_share_a_subscription(tmp_path: Path, postgres: Any) -> None
     assert rows(database, tables.alarms) == []
     assert {row["present"] for row in rows(database, tables.half_days)} == {28}
     database.close()
+
+
+def test_a_worker_that_leaves_takes_in_what_waits_for_it(tmp_path: Path) -> None:
+    """The broker hands messages to workers that are away as well, and keeps them for them."""
+    store, box, stop = BoardStore(f"sqlite:///{tmp_path}/board.db"), ReportingBox(), threading.Event()
+    with (
+        Broker(tmp_path / "mqtt", settings=QUEUE, persistent=True) as broker,
+        Listener(broker, "nothing", client_id="boxes") as bureau,
+    ):
+        options = BrokerOptions(host=broker.host, port=broker.port, tls=False, connect_timeout_s=20)
+
+        def hire(name: str) -> IngestWorker:
+            writer = BatchWriter(store.database, SystemClock())
+            given = IngestOptions(worker=name, shared=True, quiet_s=0.3)
+            return IngestWorker(store.database, writer, SystemClock(), options, given)
+
+        hire("2")._open().close(clean=True)
+        staying = hire("1")
+        thread = threading.Thread(target=staying.run, args=[stop])
+        thread.start()
+        try:
+            eventually(lambda: staying.connected_since is not None, 20)
+            say(bureau, [box.begin(), *(box.segment() for _ in range(39))])
+            eventually(lambda: staying.handled == 20, 20)
+            assert count(store.database, tables.statements) == 20, "the other half waits for the second worker"
+            assert hire("2").leave(stop) == 20
+            say(bureau, [box.segment() for _ in range(10)])
+            eventually(lambda: count(store.database, tables.statements) == box.number, 20)
+        finally:
+            stop.set()
+            thread.join(20)
+    (row,) = rows(store.database, tables.boxes)
+    assert (row["whole_number"], row["whole_hash"]) == (box.number, box.last_hash)
+    assert rows(store.database, tables.alarms) == []
+    store.database.close()
+
+
+# the plugin that comes with Mosquitto; its access list refuses subscriptions, which acl_file never does
+DYNSEC = Path("/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so")
+REFUSING = {
+    "defaultACLAccess": {
+        "publishClientSend": True,
+        "publishClientReceive": True,
+        "subscribe": False,
+        "unsubscribe": True,
+    }
+}
+
+
+@pytest.mark.skipif(not DYNSEC.exists(), reason="needs Mosquitto's dynamic security plugin")
+def test_a_subscription_that_the_broker_refuses_is_said(tmp_path: Path) -> None:
+    """The board would be connected and hear nothing for ever."""
+    store, stop = BoardStore(f"sqlite:///{tmp_path}/board.db"), threading.Event()
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps(REFUSING), encoding="utf-8")
+    settings = f"allow_anonymous true\nplugin {DYNSEC}\nplugin_opt_config_file {rules}"
+    with Broker(tmp_path / "mqtt", settings=settings) as broker:
+        options = BrokerOptions(host=broker.host, port=broker.port, tls=False)
+        writer = BatchWriter(store.database, SystemClock())
+        worker = IngestWorker(store.database, writer, SystemClock(), options, IngestOptions(shared=True))
+        thread = threading.Thread(target=worker.run, args=[stop])
+        thread.start()
+        try:
+            eventually(lambda: worker.problem, 20)
+        finally:
+            stop.set()
+            thread.join(20)
+    assert "$share/board/training/v1/#" in worker.problem
+    store.database.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "said"),
+    [
+        ("", "2", "ingest.shared"),
+        ('database = "postgresql://board@/board"\n[ingest]\nshared = true\n', "a b", "a b"),
+        ("[ingest]\nshared = true\n", "2", "PostgreSQL"),
+    ],
+)
+def test_a_second_worker_needs_what_can_be_shared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: str, name: str, said: str
+) -> None:
+    file = tmp_path / "board.toml"
+    file.write_text(f'county = "wenshui"\nstate_dir = "{tmp_path}"\n{more}', encoding="utf-8")
+    for arguments in (["--worker", name], ["--worker", name, "--leave"]):
+        assert main(["run", *arguments, "--config", str(file)]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_a_database_that_goes_away_costs_nothing(tmp_path: Path, postgres: Any) -> None:

@@ -207,6 +207,20 @@ def test_an_old_will_does_not_make_a_box_offline(store: BoardStore) -> None:
     assert store.all(tables.boxes)[0]["state"] == "online"
 
 
+def test_a_goodbye_that_waited_for_another_worker_does_not_stop_a_box(store: BoardStore) -> None:
+    """On a shared subscription a worker that was away brings what was said before the box began again."""
+    box = ReportingBox(now=store.clock.now())
+    store.hear(box.begin(), box.state("online"))
+    box.heartbeat()
+    goodbye = box.state("stopped")
+    box.heartbeat()
+    store.hear(box.state("online"), goodbye)
+    assert store.all(tables.boxes)[0]["state"] == "online"
+    box.heartbeat()
+    store.hear(box.state("stopped"))
+    assert store.all(tables.boxes)[0]["state"] == "stopped"
+
+
 def test_text_that_a_database_cannot_hold_is_replaced(store: BoardStore) -> None:
     box = ReportingBox(now=store.clock.now())
     store.hear(box.begin(), box.camera("S\x00\x01"))

@@ -45,10 +45,11 @@ print("reported")
 """
 
 
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """The bureau's machine, installed without any network and booted."""
-    made = Container.fresh(tmp_path_factory.mktemp("bureau") / "tree", container.stick())
+    release = {"bookworm": "12", "trixie": "13"}[request.param]
+    made = Container.fresh(tmp_path_factory.mktemp("bureau") / "tree", container.stick(release), request.param)
     said = made.inside(*INSTALL, "--county", "wenshui", "--host", BOX, "--name", "文水县人社局", seconds=600)
     assert "Traceback" not in said
     with made.boot():
@@ -93,15 +94,37 @@ def test_a_box_reports_to_what_one_command_set_up(machine: Container) -> None:
     ]  # fmt: skip
 
 
+def test_a_new_machine_takes_over_from_a_backup(machine: Container) -> None:
+    """The disk is lost; boxes go on with the enrolment that they have, and people with their passwords."""
+    before = read(machine, "/etc/mosquitto/site-agent/ca.crt", "/root/b1.json")
+    machine.inside("site-agent-board", "backup", "/root/board.zip")
+    services = ("site-agent-board", "site-agent-board-page", "mosquitto")
+    machine.inside("systemctl", "stop", *services)
+    machine.inside(
+        "rm", "-rf", "/etc/site-agent-board", "/var/lib/site-agent-board", "/etc/mosquitto/site-agent",
+        "/etc/mosquitto/conf.d/site-agent.conf", "/opt/site-agent-board", "/var/lib/mosquitto/mosquitto.db",
+    )  # fmt: skip
+    said = machine.inside(*INSTALL, "--county", "wenshui", "--host", BOX, seconds=600)
+    assert "Password of clerk" in said and read(machine, "/etc/mosquitto/site-agent/ca.crt") != before[:1]
+    assert "CERTIFICATE_VERIFY_FAILED" in report(machine, "right"), "another bureau, for all that the box knows"
+    machine.inside("systemctl", "stop", *services[:2])
+    machine.inside("site-agent-board", "restore", "/root/board.zip")
+    machine.inside("systemctl", "restart", "mosquitto", *services[:2])
+    assert read(machine, "/etc/mosquitto/site-agent/ca.crt", "/root/b1.json") == before
+    old = boxes(machine)["wenshui/s1/b1"]
+    until(lambda: report(machine, "right") == "reported" and boxes(machine)["wenshui/s1/b1"] != old, 90)
+    assert "Traceback" not in journal(machine)
+
+
 def test_again_changes_nothing_and_another_host_a_certificate(machine: Container) -> None:
     kept = ("/etc/mosquitto/site-agent/ca.crt", "/etc/site-agent-board/credentials/broker.password")
     certificate = "/etc/mosquitto/site-agent/server.crt"
     machine.inside("sh", "-c", "echo '# mine' >>/etc/site-agent-board/board.toml")
     before, broker = read(machine, *kept, certificate), machine.unit("MainPID", name="mosquitto.service")
-    machine.inside(*INSTALL)
+    machine.inside(*INSTALL, seconds=600)
     assert read(machine, *kept, certificate) == before
     assert machine.unit("MainPID", name="mosquitto.service") == broker, "boxes keep their connection"
-    machine.inside(*INSTALL, "--host", "mqtt.example.org")
+    machine.inside(*INSTALL, "--host", "mqtt.example.org", seconds=600)
     assert read(machine, *kept) == before[:2]
     assert "DNS:mqtt.example.org" in machine.inside("openssl", "x509", "-in", certificate, "-noout", "-text")
     (settings,) = read(machine, "/etc/site-agent-board/board.toml")
@@ -111,7 +134,7 @@ def test_again_changes_nothing_and_another_host_a_certificate(machine: Container
 
 
 def test_a_wrong_answer_is_refused_before_anything_changes(tmp_path: Path) -> None:
-    fresh = Container.fresh(tmp_path / "tree", container.stick())
+    fresh = Container.fresh(tmp_path / "tree", container.stick("13"), "trixie")
     assert "--county" in fresh.inside(*INSTALL, status=2)
     assert "host name" in fresh.inside(*INSTALL, "--county", "c", "--host", "a b", status=2)
     assert not (fresh.tree / "etc/site-agent-board").exists()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -64,10 +65,35 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settle(box: Container, camera: VirtualCamera) -> None:
     """Settings for a box that has the one camera and no bureau, and a class that is on now."""
-    zone = choose_daytime_zone()
-    begin = (datetime.now(UTC) - timedelta(minutes=1)).astimezone(zone)
+    zone = put_class(box)
     box.put("/root/password", PASSWORD)
     box.put("/root/models.toml", '[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
+    box.inside(
+        "site-agent",
+        "setup",
+        "--site",
+        "s1",
+        "--timezone",
+        zone.key,
+        "--network",
+        "10.78.0.0/24",
+        "--no-bureau",
+        "--camera-password-file",
+        "/root/password",
+        "--models",
+        "/root/models.toml",
+    )
+    file = box.tree / "etc/site-agent/agent.toml"
+    known = f'known = [{{camera_id = "front", address = "{camera.address}"}}]'
+    text = file.read_text(encoding="utf-8").replace("known = []", known)
+    text = text.replace("segment_seconds = 300", "segment_seconds = 10").replace("interval = 20", "interval = 2")
+    file.write_text(text, encoding="utf-8")
+
+
+def put_class(box: Container) -> ZoneInfo:
+    """Write the file of a class that is on now; return the time zone in which it is not near midnight."""
+    zone = choose_daytime_zone()
+    begin = (datetime.now(UTC) - timedelta(minutes=1)).astimezone(zone)
     box.put(
         "/root/class.toml",
         f"""class_id = "T-1"
@@ -91,26 +117,7 @@ end = "{begin + timedelta(minutes=40):%H:%M}"
 kind = "theory"
 """,
     )
-    box.inside(
-        "site-agent",
-        "setup",
-        "--site",
-        "s1",
-        "--timezone",
-        zone.key,
-        "--network",
-        "10.78.0.0/24",
-        "--no-bureau",
-        "--camera-password-file",
-        "/root/password",
-        "--models",
-        "/root/models.toml",
-    )
-    file = box.tree / "etc/site-agent/agent.toml"
-    known = f'known = [{{camera_id = "front", address = "{camera.address}"}}]'
-    text = file.read_text(encoding="utf-8").replace("known = []", known)
-    text = text.replace("segment_seconds = 300", "segment_seconds = 10").replace("interval = 20", "interval = 2")
-    file.write_text(text, encoding="utf-8")
+    return zone
 
 
 def plug_in(box: Container) -> None:
@@ -351,10 +358,18 @@ def test_a_hung_recorder_is_killed_and_started_again(box: Container, film: Path)
 
 
 def test_a_broken_upgrade_goes_back_by_itself(box: Container, tmp_path: Path) -> None:
+    """And none begins while a class is under way, unless that is asked for."""
     box.boot()
-    box.inside("site-agent", "setup", "--no-bureau", "--start")
+    zone = put_class(box)
+    box.inside("site-agent", "setup", "--no-bureau", "--timezone", zone.key, "--class", "/root/class.toml", "--start")
     current = box.tree / "opt/site-agent/current"
-    old = current.readlink()
+    old, agent = current.readlink(), box.unit("MainPID")
+    assert f"https://{container.BOX}:8443/" in box.inside("systemctl", "status", "site-agent-page", status=None)
+    assert (current / "SECURITY.md").exists()
+    for arguments in (("--upgrade",), ()):
+        said = box.inside("sh", "/stick/install.sh", *arguments, "--yes", "--language", "en", status=None)
+        assert ("T-1" in said and "--in-class" in said) or "installed already" in said, said
+    assert (current.readlink(), box.unit("MainPID")) == (old, agent), "the recording was not disturbed"
     broken = box.tree / "root/broken"
     container.put_program(ROOT, broken)
     app = broken / "agent/service/app.py"
@@ -363,6 +378,7 @@ def test_a_broken_upgrade_goes_back_by_itself(box: Container, tmp_path: Path) ->
         "bash",
         "/root/broken/scripts/install.sh",
         "--upgrade",
+        "--in-class",
         "--yes",
         "--language",
         "en",
@@ -381,7 +397,19 @@ def test_a_broken_upgrade_goes_back_by_itself(box: Container, tmp_path: Path) ->
     container.put_program(ROOT, better)
     (better / "README.md").write_text("a better one\n")
     (better / "agent/better.py").write_text('"""A release that works."""\n')
-    box.inside("bash", "/root/better/scripts/install.sh", "--upgrade", "--yes", "--wheels", "/stick", seconds=600)
+    upgrade = (
+        "bash",
+        "/root/better/scripts/install.sh",
+        "--upgrade",
+        "--yes",
+        "--language",
+        "en",
+        "--wheels",
+        "/stick",
+    )
+    said = box.inside(*upgrade, status=1)
+    assert "T-1" in said and "--in-class" in said and current.readlink() == old
+    box.inside(*upgrade, "--in-class", seconds=600)
     assert current.readlink() != old
     assert box.unit("ActiveState")["ActiveState"] == "active"
 

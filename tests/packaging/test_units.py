@@ -66,6 +66,30 @@ def test_exposure_is_low(unit: Path) -> None:
     assert found and float(found[1]) <= LIMIT, said
 
 
+def take_function(script: str, name: str) -> str:
+    """The text of one function of a script."""
+    text = (ROOT / "scripts" / script).read_text(encoding="utf-8")
+    return text[text.index(f"{name}() {{") :].split("\n}\n")[0] + "\n}\n"
+
+
+@needs_analyze
+def test_the_unit_of_another_worker_is_the_boards_own(tree: Path) -> None:
+    """install-board.sh makes the template from the board's unit."""
+    function = take_function("install-board.sh", "copy_units")
+    units = tree / "etc/systemd/system"
+    (tree / "opt/site-agent-board/current/systemd").symlink_to(ROOT / "systemd")
+    script = f"opt='{tree}/opt/site-agent-board' units='{units}'\n{function}copy_units\n"
+    subprocess.run(["bash", "-euc", script], check=True, timeout=30)
+    made = units / "site-agent-board@.service"
+    differing = set(made.read_text().splitlines()) ^ set(
+        (ROOT / "systemd/board/site-agent-board.service").read_text().splitlines()
+    )
+    assert {line.partition("=")[0] for line in differing} == {"Description", "ExecStart"} and len(differing) == 4
+    assert "site-agent-board run --worker %i --config" in made.read_text()
+    said = analyze("verify", "--man=no", f"--root={tree}", "site-agent-board@2.service")
+    assert [line for line in said.splitlines() if "site-agent" in line] == []
+
+
 @needs_analyze
 def test_each_opening_of_the_service_is_explained() -> None:
     """What systemd-analyze still marks stands, with a reason, in the comment above."""
@@ -187,10 +211,52 @@ def test_who_is_not_root_is_told_the_line_of_the_stick(name: str) -> None:
 
 
 def test_a_stick_of_another_architecture_is_told(tmp_path: Path) -> None:
-    text = (ROOT / "scripts/install.sh").read_text(encoding="utf-8")
-    stick = text[text.index("check_stick() {") :].split("\n}\n")[0] + "\n}\n"
+    stick = take_function("install.sh", "check_stick")
     (tmp_path / "debian/12").mkdir(parents=True)
     (tmp_path / "architecture").write_text("s390x\n")
     script = f"die() {{ printf '%s\\n' \"$2\" >&2; exit \"${{3:-1}}\"; }}\nrelease=12 wheels='{tmp_path}'\n{stick}check_stick\n"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert done.returncode == 2 and "s390x" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "classes", "status"),
+    [
+        ("yes=1 in_class=", "T-1", 1),
+        ("yes= in_class=", "T-1", 1),
+        ("yes=1 in_class=1", "T-1", 0),
+        ("yes=1 in_class=", "", 0),
+    ],
+)
+def test_the_installer_does_not_disturb_a_class(given: str, classes: str, status: int) -> None:
+    """Without a terminal there is nobody to ask."""
+    script = f"say() {{ :; }}; die() {{ echo \"$2\" >&2; exit 1; }}; confirm() {{ :; }}; under_way() {{ echo '{classes}'; }}\n"
+    script += f"{given}\n{take_function('install.sh', 'not_in_class')}not_in_class\n"
+    done = subprocess.run(
+        ["bash", "-euc", script], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30
+    )
+    assert done.returncode == status
+    assert ("T-1" in done.stderr and "--in-class" in done.stderr) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("file", "section", "names", "shown"),
+    [
+        ("board.example.toml", "pages", "", "https://board.example.org:8443/"),
+        ("agent.example.toml", "serve", "", "https://10.1.2.3:8443/"),
+        ("agent.example.toml", "serve", '"fd00::5"', "https://[fd00::5]:8443/"),
+    ],
+)
+def test_the_installer_shows_where_the_pages_are(
+    tmp_path: Path, file: str, section: str, names: str, shown: str
+) -> None:
+    text = (ROOT / "config" / file).read_text(encoding="utf-8")
+    (tmp_path / file).write_text(text.replace("names = []", f"names = [{names}]"), encoding="utf-8")
+    script = "hostname() { echo '10.1.2.3 10.9.9.9'; }\n" + take_function("install.sh", "page_address")
+    done = subprocess.run(
+        ["bash", "-euc", f"{script}page_address '{tmp_path / file}' {section}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == shown, done.stderr

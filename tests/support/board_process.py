@@ -19,12 +19,13 @@ class BoardProcess:
     """`start`, `kill` (-9), `stop` (SIGTERM); `command` runs another command with the same settings."""
 
     def __init__(self, folder: Path, broker: Broker, url: str, more: str = "", *, worker: str = "1") -> None:
-        self.folder = folder
+        """`worker` is given as an option where it is not the first."""
+        self.folder, self._options = folder, [] if worker == "1" else ["--worker", worker]
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / f"board-{worker}.toml"
         self.config.write_text(
             f'county = "wenshui"\nstate_dir = "{folder}/state"\ndatabase = "{url}"\n[broker]\nhost = "{broker.host}"\n'
-            f'port = {broker.port}\ntls = false\nusername = ""\n[ingest]\nworker = "{worker}"\n{more}',
+            f'port = {broker.port}\ntls = false\nusername = ""\n[ingest]\n{more}',
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -33,7 +34,7 @@ class BoardProcess:
     def start(self) -> Self:
         with self.log.open("ab") as log:
             self._process = processes.start(
-                [sys.executable, "-m", "board", "run", "--config", str(self.config)],
+                [sys.executable, "-m", "board", "run", *self._options, "--config", str(self.config)],
                 stdout=log, stderr=log, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
             )  # fmt: skip
         before = self.log.read_text().count("connected to")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ PARTS = (
     "requirements.lock",
     "requirements-board.lock",
     "README.md",
+    "SECURITY.md",
+    "SECURITY.zh.md",
     "LICENSE",
 )
 HOST, BOX = "10.78.0.1", "10.78.0.2"
+_CABLES = itertools.count()
 
 
 def why_not() -> str:
@@ -97,18 +101,30 @@ def run(*command: str, seconds: float = 300, status: int | None = 0) -> str:
 
 
 class Container:
-    """One box in `tree`. `inside` runs a command in it, booted or not."""
+    """One machine in `tree`. `inside` runs a command in it, booted or not.
 
-    def __init__(self, tree: Path, stick_folder: Path | None = None) -> None:
+    With a `switch` (of `make_switch`) it shares a network with the others there; without one it has a cable to this machine.
+    """
+
+    def __init__(self, tree: Path, stick_folder: Path | None = None, *, address: str = BOX, switch: str = "") -> None:
         self.tree = tree
+        self.address = address
         self._stick = stick_folder
+        self._switch = switch
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = ""
 
     @staticmethod
-    def fresh(tree: Path, stick_folder: Path | None = None, release: str = "bookworm") -> Container:
+    def fresh(
+        tree: Path,
+        stick_folder: Path | None = None,
+        release: str = "bookworm",
+        *,
+        address: str = BOX,
+        switch: str = "",
+    ) -> Container:
         run("cp", "-a", "--reflink=auto", str(base(release)), str(tree))
-        return Container(tree, stick_folder)
+        return Container(tree, stick_folder, address=address, switch=switch)
 
     def _nspawn(self) -> list[str]:
         command = [
@@ -134,7 +150,9 @@ class Container:
     def boot(self) -> Container:
         log = (self.tree.parent / "boot.log").open("ab")
         command = [*self._nspawn(), "--boot", "--console=read-only"]
-        self._process = processes.start(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        # the machine's own hierarchy may be of version 1, which Debian 13's systemd refuses
+        environment = os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+        self._process = processes.start(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         # nspawn's first child only prepares, and ends
         self._leader = until(lambda: [pid for pid in children.read_text().split() if is_first(pid)], 30)[0]
@@ -146,14 +164,18 @@ class Container:
         return self.inside("systemctl", "is-system-running", status=None)
 
     def _wire(self) -> None:
-        """A cable between this machine and the box."""
-        one, two = f"sa{os.getpid()}h", f"sa{os.getpid()}c"
+        """A cable from the machine to this one, or into its switch. No route leads out of either."""
+        number = next(_CABLES)
+        one, two = f"sa{os.getpid()}h{number}", f"sa{os.getpid()}c{number}"
         run("ip", "link", "add", one, "type", "veth", "peer", "name", two)
         run("ip", "link", "set", two, "netns", self._leader)
-        run("ip", "address", "add", f"{HOST}/24", "dev", one)
+        if self._switch:
+            run("ip", "link", "set", one, "master", self._switch)
+        else:
+            run("ip", "address", "add", f"{HOST}/24", "dev", one)
         run("ip", "link", "set", one, "up")
         network = ["nsenter", "-t", self._leader, "-n", "ip"]
-        run(*network, "address", "add", f"{BOX}/24", "dev", two)
+        run(*network, "address", "add", f"{self.address}/24", "dev", two)
         run(*network, "link", "set", two, "up")
 
     def put(self, path: str, text: str) -> None:
@@ -193,6 +215,19 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def make_switch() -> Iterator[str]:
+    """A switch to which this machine is attached as HOST; its name."""
+    name = f"sa{os.getpid()}s"
+    run("ip", "link", "add", name, "type", "bridge")
+    try:
+        run("ip", "address", "add", f"{HOST}/24", "dev", name)
+        run("ip", "link", "set", name, "up")
+        yield name
+    finally:
+        run("ip", "link", "del", name)
 
 
 def is_first(pid: str) -> bool:

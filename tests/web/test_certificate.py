@@ -18,9 +18,11 @@ import pytest
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError, SiteAgentError
 from agent.web.options import WebOptions
+from agent.web.server import PageServer
 from agent.website.http.certificate import ensure_certificate, list_page_names
 from agent.website.http.certificate_renewal import Certificate
-from tests.support.web_client import Served, serving
+from tests.support.clip_factory import make_box
+from tests.support.web_client import Served, running, serving
 
 NOW = datetime.now(UTC)
 
@@ -369,6 +371,29 @@ ip addr add fd00:1::5/64 dev v0 nodad; ip addr add 192.168.1.2/24 dev v1; ip add
 mount -t proc -o subset=pid proc /proc
 exec "$0" -c "from agent.website.http.addresses import list_page_addresses; print(*list_page_addresses())"
 """
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "own", "shown_host"),
+    [
+        ("0.0.0.0", ("board.example",), ["10.1.2.3"], "board.example"),
+        ("0.0.0.0", (), ["10.1.2.3", "169.254.7.7", "fd00::1"], "10.1.2.3"),
+        ("0.0.0.0", (), ["169.254.7.7", "fd00::1"], "[fd00::1]"),
+        ("0.0.0.0", (), [], "127.0.0.1"),
+        ("127.0.0.1", ("board.example",), ["10.1.2.3"], "127.0.0.1"),
+    ],
+)
+def test_the_address_that_people_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, names: tuple[str, ...], own: list[str], shown_host: str
+) -> None:
+    """`systemctl status` of a page that listens everywhere names an address that another machine can open."""
+    monkeypatch.setattr("agent.website.server.list_page_addresses", lambda: own)
+    box = make_box(tmp_path)
+    given = WebOptions(tmp_path / "page", (), box="b", institution="i", host=host, port=0, tls=False, names=names)
+    page = PageServer(box.catalog, SystemClock(), given, list)
+    with box.catalog, running(page):
+        port = page.url.rsplit(":", 1)[1]
+        assert page.address == f"http://{shown_host}:{port}" and page.describe().endswith(page.address)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own needs root")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def list_page_addresses() -> list[str]:
     means nothing without the name of an interface, which no certificate can hold.
     """
     return sorted({*_read_own_ipv4(), *_read_own_ipv6()})
+
+
+def choose_first(addresses: Iterable[str]) -> list[str]:
+    """Return the one address to show to people, if there is any: IPv4 before IPv6, link-local ones last."""
+    found = sorted((ip_address(a) for a in addresses), key=lambda a: (a.is_link_local, a.version, a.packed))
+    return [str(a) for a in found[:1]]
 
 
 def _read_own_ipv4() -> list[str]:
