@@ -32,7 +32,7 @@ from tests.support.broker import Broker, needs_mosquitto
 from tests.support.paths import ROOT
 from tests.support.personalities import fresh_net
 
-EXAMPLE = ROOT / "config" / "agent.example.toml"
+EXAMPLE = ROOT / "config" / "agent.example.zh.toml"
 PASSWORD = "camera-1"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
