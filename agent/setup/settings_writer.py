@@ -22,6 +22,7 @@ from agent.settings.schema import Settings
 
 EXAMPLES = {"zh": Path("config", "agent.example.zh.toml"), "en": Path("config", "agent.example.toml")}
 """Language -> the settings with comments in it; a test holds that both show the same keys and values."""
+_LANGUAGE = re.compile(r'^language = "(zh|en)"', re.MULTILINE)
 
 
 def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
@@ -31,7 +32,7 @@ def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
     only by one that the agent accepts; owner and mode stay. Raises SettingsError, InputError.
     """
     try:
-        document = tomlkit.parse(_read_or_begin(file, str(values.get("language", i18n.get_language()))))
+        document = tomlkit.parse(_read_or_begin(file, values.get("language")))
     except TOMLKitError as error:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
     for name, value in values.items():
@@ -45,20 +46,19 @@ def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
     return schema.load_settings_file(file)
 
 
-def _read_or_begin(file: Path, language: str) -> str:
+def _read_or_begin(file: Path, language: object) -> str:
     """Return the text of `file`; where it is missing, or still as the installation laid it there, the example's.
 
-    The installation lays one example for everybody and sets `language`.
+    The installation lays one example for everybody and sets `language` in it.
     """
     examples = {name: read_settings_text(installed_files.find_installed_file(path)) for name, path in EXAMPLES.items()}
-    text = read_settings_text(file) if file.exists() else None
-    if text is not None and _without_language(text) not in map(_without_language, examples.values()):
+    if not file.exists():
+        return examples[str(language or i18n.get_language())]
+    text = read_settings_text(file)
+    line = _LANGUAGE.search(text)
+    if line is None or _LANGUAGE.sub("", text) not in (_LANGUAGE.sub("", example) for example in examples.values()):
         return text
-    return re.sub(r'^language = "\w+"', f'language = "{language}"', examples[language], flags=re.MULTILINE)
-
-
-def _without_language(text: str) -> str:
-    return re.sub(r'^language = "\w+"', "", text, flags=re.MULTILINE)
+    return _LANGUAGE.sub(line[0], examples[str(language or line[1])])
 
 
 def _check_accepted(text: str, file: Path) -> None:
