@@ -89,7 +89,7 @@ class Setup:
         dialogue.ask_cameras(args, settings)
         settings = self._write_settings()
         with self._open_catalog(settings) as catalog:
-            for camera, picture in self._find_cameras(settings, catalog):
+            for camera, picture in self._find_until_content(settings, catalog):
                 if dialogue.ask_yes_no("confirm", default=False, camera_id=camera.camera_id, file=picture):
                     self._confirm(catalog, camera, picture, dialogue.ask_text("who"))
         dialogue.ask_drive(args, settings)
@@ -186,6 +186,14 @@ class Setup:
         if typed:
             kept = settings_writer.store_password(self._file, name, typed)
             common.print_message(i18n.translate("setup.password", file=kept))
+
+    def _find_until_content(self, settings: Settings, catalog: Catalog) -> list[tuple[Camera, Path]]:
+        """Search until a camera can be recorded, or the person goes on without: a wrong password is typed anew."""
+        while not (found := self._find_cameras(settings, catalog)) and dialogue.ask_yes_no("cameras_again"):
+            self._status = 0
+            dialogue.ask_cameras(self._args, settings)
+            settings = self._write_settings()
+        return found
 
     def _find_cameras(self, settings: Settings, catalog: Catalog) -> list[tuple[Camera, Path]]:
         """Search for cameras and save a picture of each recordable one; return the cameras that have a picture."""

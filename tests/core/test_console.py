@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 
 import pytest
 
 from agent.__main__ import main
 from agent.program.console import lacks_chinese
+from tests.support.terminal import Terminal
 
 
 @pytest.mark.parametrize(
@@ -25,18 +25,13 @@ def test_the_kernels_console_is_noticed(environment: dict[str, str], lacking: bo
     assert lacks_chinese(environment) is lacking
 
 
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(
     ("language", "terminal", "hinted"), [("zh", "linux", True), ("zh", "xterm", False), ("en", "linux", False)]
 )
 def test_the_hint_comes_first_and_can_be_read_there(
     monkeypatch: pytest.MonkeyPatch, language: str, terminal: str, hinted: bool
 ) -> None:
-    screen = Screen()
+    screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setitem(os.environ, "TERM", terminal)
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
