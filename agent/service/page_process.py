@@ -63,7 +63,7 @@ class PageProcess:
         self._confine()
         thread = threading.Thread(target=self._serve, args=(page, stop), name="page", daemon=True)
         thread.start()
-        sd_notify.notify_systemd("READY=1", f"STATUS={i18n.translate('web.serving', url=page.url)}")
+        sd_notify.notify_systemd("READY=1", f"STATUS={i18n.translate('web.serving', url=page.shown_url)}")
         status = self._watch(stop, which)
         sd_notify.notify_systemd("STOPPING=1")
         stop.set()

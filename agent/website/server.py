@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from agent import i18n
 from agent.core.errors import InputError, SiteAgentError
+from agent.website.http import addresses
 from agent.website.http.certificate_renewal import Certificate
 from agent.website.http.connection_gate import ConnectionGate
 from agent.website.http.http_connection import HttpConnection
@@ -65,6 +66,15 @@ class WebsiteServer:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - the wildcard is not an address to open
         return f"http{'s' if self._tls else ''}://{host}:{port}/"
 
+    @property
+    def shown_url(self) -> str:
+        """Where other machines open the page, for whoever reads the log or `systemctl status`; several where there are."""
+        host, port = self._socket.getsockname()[:2]
+        if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared only
+            return self.url
+        hosts = [f"[{a}]" if ":" in a else a for a in addresses.list_page_addresses()]
+        return " ".join(f"http{'s' if self._tls else ''}://{host}:{port}/" for host in hosts) or self.url
+
     def begin(self) -> None:
         """Run before the first request is served."""
 
@@ -93,7 +103,7 @@ class WebsiteServer:
         watcher.start()
         keeper = threading.Thread(target=self._keep_certificate, args=(done,), name="page-certificate")
         keeper.start()
-        log.info("%s", i18n.translate("web.serving", url=self.url))
+        log.info("%s", i18n.translate("web.serving", url=self.shown_url))
         try:
             self.begin()
             # outside the main thread uvicorn does not install signal handlers

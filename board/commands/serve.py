@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     with sd_notify.extend_start_timeout():
         database.migrate()
     server = BoardServer(database, SystemClock(), settings.make_web_options())
-    sd_notify.notify_systemd("READY=1", f"STATUS={i18n.translate('web.serving', url=server.url)}")
+    sd_notify.notify_systemd("READY=1", f"STATUS={i18n.translate('web.serving', url=server.shown_url)}")
     server.run(stop, lambda: sd_notify.notify_systemd("WATCHDOG=1"))
     sd_notify.notify_systemd("STOPPING=1")
     server.close()

@@ -7,12 +7,16 @@ are the literals that go to the journal, to systemd and to the terminal. What is
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 import agent
+from agent import i18n
+from agent.core.errors import InputError
 
 FOLDER = Path(agent.__file__).parent
 LOG_METHODS = {"info", "warning", "error", "exception", "critical", "log"}
@@ -98,3 +102,15 @@ def test_a_grep_finds_no_english_only_sentence_that_a_person_at_the_site_reads()
 )
 def test_the_grep_tells_them_apart(source: str, english: bool) -> None:
     assert any(is_english(text) for _, text in written_texts(source)) is english
+
+
+def test_what_the_operating_system_says_is_said_in_the_language_too() -> None:
+    """`error.strerror` is English whatever the language of the box; it stands in most sentences about a file."""
+    for key, entry in i18n.load_catalogue().items():
+        stage, _, name = key.partition(".")
+        if stage == "system" and hasattr(errno, name.upper()):
+            assert entry["en"] == os.strerror(getattr(errno, name.upper())), key
+    error = InputError("backup.cannot_write", file="/x", detail=os.strerror(errno.ENOSPC))
+    assert i18n.translate_to("zh", error.key, **error.params).startswith("写不了 /x（空间已满）")
+    assert "No space left on device" in i18n.translate_to("en", error.key, **error.params)
+    assert "some word" in i18n.translate_to("zh", error.key, file="/x", detail="some word")

@@ -18,8 +18,10 @@ import pytest
 from agent.core.clock import SystemClock
 from agent.core.errors import InputError, SiteAgentError
 from agent.web.options import WebOptions
+from agent.website.http import addresses
 from agent.website.http.certificate import ensure_certificate, list_page_names
 from agent.website.http.certificate_renewal import Certificate
+from agent.website.server import WebsiteServer
 from tests.support.web_client import Served, serving
 
 NOW = datetime.now(UTC)
@@ -61,6 +63,22 @@ def test_curl_with_the_documented_file(served: Served, trusted: str, host: str) 
         f"https://127.0.0.2:{port}/sign-in", served.certificate.with_name(trusted), "--connect-to", "::127.0.0.1:"
     )
     assert other.returncode == 60, "an address that is not the box's"
+
+
+@pytest.mark.parametrize(
+    ("own", "shown_as"),
+    [(["10.20.30.40", "fd00::4"], "https://10.20.30.40:{0}/ https://[fd00::4]:{0}/"), ([], "https://127.0.0.1:{0}/")],
+)
+def test_status_and_log_name_the_address_that_others_open(
+    monkeypatch: pytest.MonkeyPatch, own: list[str], shown_as: str
+) -> None:
+    """They said 127.0.0.1, which the installer cannot open from a laptop."""
+    monkeypatch.setattr(addresses, "list_page_addresses", lambda: own)
+    server = WebsiteServer.__new__(WebsiteServer)
+    with socket.socket() as listening:
+        listening.bind(("0.0.0.0", 0))
+        server._socket, server._tls = listening, True
+        assert server.shown_url == shown_as.format(listening.getsockname()[1])
 
 
 def test_the_files_and_who_may_read_them(served: Served) -> None:
