@@ -19,6 +19,7 @@ from agent.core.model import is_id
 from agent.settings.schema import Settings
 from agent.setup import arguments, dialogue, enrolment, mount_units, settings_writer, steps
 from agent.website.auth.access import Authenticator
+from agent.website.http import addresses
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -127,13 +128,14 @@ class Setup:
             raise InputError("setup.bad_account")
         with self._open_catalog(settings) as catalog:
             password = Authenticator(catalog.accounts, catalog.origins, self._clock).make(name, "operator")
-        port = settings.serve.port
+        serve = settings.serve
+        urls = " ".join(addresses.list_page_urls(serve.host, serve.port))
         self._report(
             {"step": "account", "account": name, "password": password},
             "setup.account",
             name=name,
             password=password,
-            port=port,
+            url=urls,
         )
 
     def _load_settings(self) -> Settings:

@@ -57,7 +57,7 @@ def _find_entry(key: str) -> dict[str, str]:
 @cache
 def _load_system_words() -> dict[str, str]:
     """English text of the operating system (`error.strerror`, which errors take as `detail`) -> the same in Chinese."""
-    return {entry["en"]: entry["zh"] for key, entry in _load_stage("system").items() if key.startswith("system.")}
+    return {entry["en"]: entry["zh"] for key, entry in _load_stage("system").items() if key.startswith("system.says_")}
 
 
 def translate(key: str, /, **params: object) -> str:

@@ -70,10 +70,7 @@ class WebsiteServer:
     def shown_url(self) -> str:
         """Where other machines open the page, for whoever reads the log or `systemctl status`; several where there are."""
         host, port = self._socket.getsockname()[:2]
-        if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared only
-            return self.url
-        hosts = [f"[{a}]" if ":" in a else a for a in addresses.list_page_addresses()]
-        return " ".join(f"http{'s' if self._tls else ''}://{host}:{port}/" for host in hosts) or self.url
+        return " ".join(addresses.list_page_urls(host, port, tls=self._tls))
 
     def begin(self) -> None:
         """Run before the first request is served."""

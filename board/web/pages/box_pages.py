@@ -18,8 +18,8 @@ from board.web.site import BoardVisit
 
 LOW_DAYS = 7.0
 """A drive with fewer days left is marked."""
-CHECKS = ("service", "page", "clock", "cameras", "drive", "model", "bureau", "schedule", "database", "rights", "versions",
-          "alert", "class")  # fmt: skip
+CHECKS = ("service", "page", "clock", "cameras", "drive", "model", "bureau", "schedule", "database", "rights", "backup",
+          "versions", "alert", "class")  # fmt: skip
 """Beginnings of the names of a box's own checks, for which there are words."""
 
 
