@@ -30,11 +30,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     file = common.find_config_file(args)
-    if arguments.has_work(args):
-        return Setup(args, file).run_flags()
-    if not sys.stdin.isatty():
+    guided = not arguments.has_work(args)
+    if guided and not sys.stdin.isatty():
         raise InputError("setup.no_terminal")
-    return Setup(args, file).run_guide()
+    setup = Setup(args, file)
+    try:
+        return setup.run_guide() if guided else setup.run_flags()
+    finally:
+        # also after Ctrl-C: what root has made in the state folder by then is the service's
+        setup.give_state_to_service()
 
 
 class Setup:
@@ -45,6 +49,12 @@ class Setup:
         self._file = file
         self._clock = SystemClock()
         self._status = 0
+        self._state_dir: Path | None = None
+
+    def give_state_to_service(self) -> None:
+        owner = mount_units.find_service_ids()
+        if owner is not None and self._state_dir is not None and self._state_dir.exists():
+            mount_units.chown_to_service(self._state_dir, *owner)
 
     def run_flags(self) -> int:
         """Do what the flags say; return the exit status."""
@@ -117,9 +127,8 @@ class Setup:
             self._status = max(self._status, classes_command.import_file(given))
         if args.account:
             self._make_account(settings, args.account)
-        owner = mount_units.find_service_ids()
-        if owner is not None and settings.state_dir.exists():
-            mount_units.chown_to_service(settings.state_dir, *owner)
+        self._state_dir = settings.state_dir
+        self.give_state_to_service()
         if args.start and steps.restart_service():
             common.print_message(i18n.translate("setup.started"))
 
@@ -146,6 +155,7 @@ class Setup:
         )
 
     def _open_catalog(self, settings: Settings) -> Catalog:
+        self._state_dir = settings.state_dir
         return common.open_box_catalog(settings)
 
     def _write_settings(self) -> Settings:

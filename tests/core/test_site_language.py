@@ -104,6 +104,13 @@ def test_the_grep_tells_them_apart(source: str, english: bool) -> None:
     assert any(is_english(text) for _, text in written_texts(source)) is english
 
 
+def test_no_chinese_entry_of_the_catalogue_was_left_in_english() -> None:
+    sentence = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
+    assert [
+        key for key, entry in i18n.load_catalogue().items() if is_english(entry["zh"]) and sentence.search(entry["zh"])
+    ] == []
+
+
 def test_what_the_operating_system_says_is_said_in_the_language_too() -> None:
     """`error.strerror` is English whatever the language of the box; it stands in most sentences about a file."""
     for key, entry in i18n.load_catalogue().items():

@@ -20,20 +20,21 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import Catalog
-from agent.commands.setup import Setup
+from agent.commands.setup import Setup, run
 from agent.core.camera_model import Camera
 from agent.core.errors import SettingsError
 from agent.demo.broker import find_free_port
 from agent.drive import Drive
 from agent.drive.identity import FORCE_WORD
 from agent.settings import schema
-from agent.setup import dialogue, mount_units, settings_writer, steps
+from agent.setup import arguments, dialogue, mount_units, settings_writer, steps
 from agent.setup.mount_units import Partition
 from simulator.camera import VirtualCamera
 from simulator.clips import make_clip
 from tests.support.broker import Broker, needs_mosquitto
 from tests.support.paths import ROOT
 from tests.support.personalities import fresh_net
+from tests.support.terminal import Terminal
 
 EXAMPLE = ROOT / "config" / "agent.example.zh.toml"
 PASSWORD = "camera-1"
@@ -288,6 +289,26 @@ def test_without_a_camera_the_guide_asks_before_it_goes_on(monkeypatch: pytest.M
     monkeypatch.setattr(dialogue, "ask_cameras", lambda _, settings: typed.append(settings))
     found = guide._find_until_content("first", "catalog")  # type: ignore[arg-type]
     assert (found, typed) == (([], ["first"]) if goes_on else (pictured, ["first", "settings"]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files to another user")
+def test_what_a_guide_that_was_stopped_has_made_is_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog or picture of root's would keep the service from starting, or from replacing it."""
+
+    def stopped(guide: Setup) -> int:
+        guide._state_dir = tmp_path / "state"
+        (tmp_path / "state/reference").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Setup, "run_guide", stopped)
+    monkeypatch.setattr(arguments, "has_work", lambda _: False)
+    monkeypatch.setattr(mount_units, "find_service_ids", lambda: (65534, 65534))
+    monkeypatch.setattr("sys.stdin", Terminal())
+    with pytest.raises(KeyboardInterrupt):
+        run(argparse.Namespace(config=tmp_path / "agent.toml"))
+    assert (tmp_path / "state/reference").stat().st_uid == 65534
 
 
 def converse(fresh: Fresh, answers: dict[str, str]) -> tuple[str, int]:
