@@ -9,11 +9,13 @@ import argparse
 import gc
 import importlib
 import io
+import os
 import pkgutil
 import sys
 
 from agent import __version__, commands, i18n
 from agent.commands import common
+from agent.program import console
 from agent.program.argument_parser import Parser
 from agent.program.command_line import make_child_parser, run_program
 from agent.settings import config_file
@@ -55,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if argv is None else argv
     i18n.use_language(_find_language(arguments))
+    if i18n.get_language() == "zh" and sys.stderr.isatty() and console.lacks_chinese(os.environ):
+        # it is the one sentence that such a screen can show; settings and alerts stay in the language of the box
+        console.print_message(i18n.translate_to("en", "commands.no_chinese_here"))
     return run_program("site-agent", lambda: _parse(arguments), PYPI_NAMES)
 
 

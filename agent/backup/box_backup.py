@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +14,15 @@ from agent.backup.backup_file import BACKUP_FORMAT, BackupAbout, encrypt_content
 from agent.backup.contents import BackupSource as BackupSource
 from agent.backup.contents import write_content
 from agent.backup.recovery_key import RECOVERY_FILE, RecoveryKey, read_recovery_key
+from agent.backup.workplace import BACKUP_PREFIX, open_workplace
 from agent.core.clock import format_utc
 from agent.core.errors import DriveError, InputError, SiteAgentError
 from agent.drive import Drive, durable, files, keys, layout
 from agent.drive.os_errors import to_drive_error
 
 BACKUPS_KEPT = 7
+DAY_FACT = "backup.day"
+"""The fact that holds the local day of the newest nightly backup."""
 _RESERVE = 256 * 1024 * 1024
 """Of the drive, as for recordings (or a hundredth of a small drive); a backup leaves twice as much."""
 
@@ -48,8 +50,8 @@ def back_up_to_folder(source: BackupSource, folder: Path, now: datetime) -> Made
     key = find_recovery_key(source.file)
     if not folder.is_dir():
         raise InputError("backup.no_folder", folder=folder)
-    with _workplace(source) as work:
-        made, outside = _make(source, key, Path(work), now)
+    with open_workplace(source.settings.state_dir, BACKUP_PREFIX) as work:
+        made, outside = _make(source, key, work, now)
         target = folder / layout.build_backup_name(_name_box(source), now.astimezone(source.settings.zone))
         try:
             size = _copy(made, target)
@@ -63,8 +65,8 @@ def back_up_to_drive(source: BackupSource, drive: Drive, now: datetime) -> MadeB
     key = find_recovery_key(source.file)
     if drive.is_sealed():
         raise DriveError("drive.whole_sealed", "drive.wrong", root=drive.root)
-    with _workplace(source) as work:
-        made, outside = _make(source, key, Path(work), now)
+    with open_workplace(source.settings.state_dir, BACKUP_PREFIX) as work:
+        made, outside = _make(source, key, work, now)
         drive.check()
         free, total = drive.space()
         if free - made.stat().st_size < 2 * min(_RESERVE, total // 100):
@@ -97,15 +99,6 @@ def _drop_oldest(drive: Drive, newest: str) -> None:
         old.unlink()
     for left in (drive.root / layout.BACKUPS).glob(".*.part"):
         left.unlink()
-
-
-def _workplace(source: BackupSource) -> tempfile.TemporaryDirectory[str]:
-    """Make a folder on the box's own disk, which holds passwords in clear text for some seconds: the service's own, 0700."""
-    try:
-        return tempfile.TemporaryDirectory(prefix=".backup-", dir=source.settings.state_dir)
-    except OSError as error:
-        folder = source.settings.state_dir
-        raise InputError("backup.cannot_write", file=folder, detail=error.strerror or error) from None
 
 
 def _make(source: BackupSource, key: RecoveryKey, work: Path, now: datetime) -> tuple[Path, list[Path]]:

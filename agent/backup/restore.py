@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from agent.backup import contents
 from agent.backup.backup_file import ABOUT, BackupAbout, decrypt_content, open_backup_file
 from agent.backup.merge import MergeReport, merge_drives
+from agent.backup.workplace import RESTORE_PREFIX, open_workplace
 from agent.catalog import Catalog, transfer
 from agent.core.clock import Clock
 from agent.core.errors import DriveError, InputError, SiteAgentError
@@ -74,12 +74,7 @@ def restore_box(
 
 @contextmanager
 def _staged(file: Path, code: str, settings_file: Path, given: Settings) -> Iterator[_Stage]:
-    try:
-        work = tempfile.TemporaryDirectory(prefix=".restore-", dir=given.state_dir)
-    except OSError as error:
-        raise InputError("backup.cannot_write", file=given.state_dir, detail=error.strerror) from None
-    with work as name:
-        folder = Path(name)
+    with open_workplace(given.state_dir, RESTORE_PREFIX) as folder:
         try:
             about = _unpack(file, code, folder)
             yield _Stage(folder, about, _load_settings(folder, file, settings_file))

@@ -101,7 +101,7 @@ class Dispatcher:
         except SiteAgentError:
             raise
         except Exception as error:  # no message may end the process: a retained one would come again after each restart
-            log.exception("class %s", class_id)
+            log.exception("%s", i18n.translate("bureau.class_failed", class_id=class_id))
             raise BureauError("bureau.internal", name=f"classes/{class_id}") from error
 
     def _store_class(self, class_id: str, body: Mapping[str, object]) -> None:
@@ -155,7 +155,7 @@ class Dispatcher:
         except SiteAgentError as error:
             self._answer(message, name, _build_failure(name, incoming.event_id, error))
         except Exception:  # no request may end the process; the log has the traceback
-            log.exception("request %s", name)
+            log.exception("%s", i18n.translate("bureau.request_failed", name=name))
             failure = _build_failure(name, incoming.event_id, BureauError("bureau.internal", name=name))
             self._answer(message, name, failure)
         finally:

@@ -66,9 +66,7 @@ class CameraReporter:
             was = before.verdict.value if before else None
             detail: dict[str, object] = {"was": was, "verdict": camera.verdict.value, "reasons": list(camera.reasons)}
             self._catalog.events.add("camera.verdict", now, camera_id=camera.camera_id, detail=detail)
-            log.info(
-                "%s (%s): %s %s", camera.camera_id, camera.address, camera.verdict.value, "; ".join(camera.reasons)
-            )
+            _log_verdict(camera)
         if before is not None and before.address != camera.address:
             move = {"was": before.address, "address": camera.address}
             self._catalog.events.add("camera.moved", now, camera_id=camera.camera_id, detail=move)
@@ -92,7 +90,7 @@ class CameraReporter:
         self._catalog.events.add("camera.renamed", now, camera_id=camera_id, detail={"was": old})
         retired_ids.retire_camera_id(self._catalog, old, now, but=(camera_id,))
         self._published.pop(old, None)
-        log.info("%s is now %s", old, camera_id)
+        log.info("%s", i18n.translate("cameras.renamed", old=old, camera_id=camera_id))
 
     def retired(self) -> list[str]:
         """Return the IDs that cameras had and lost."""
@@ -131,7 +129,7 @@ class CameraReporter:
             }
             detail |= {"successor": camera.successor} if camera.successor else {}
             self._catalog.events.add("camera.verdict", self._clock.now(), camera_id=camera.camera_id, detail=detail)
-            log.info("%s (%s): %s", camera.camera_id, camera.address, lost.verdict.value)
+            _log_verdict(lost)
         for kind in (AlertKind.CAMERA_REFUSED, AlertKind.CAMERA_FAULTY, AlertKind.CAMERA_CLOCK):
             self._set_alert(kind, lost, False)
         if wanted:
@@ -189,3 +187,14 @@ class CameraReporter:
             self._catalog.alerts.raise_(kind, camera.camera_id, text, now, camera_id=camera.camera_id)
         else:
             self._catalog.alerts.clear(kind, camera.camera_id, now)
+
+
+def _log_verdict(camera: Camera) -> None:
+    verdict = i18n.translate(f"cameras.verdict.{camera.verdict.value}")
+    reasons = i18n.translate("cameras.reason_joint").join(camera.reasons)
+    log.info(
+        "%s",
+        i18n.translate(
+            "cameras.judged", camera_id=camera.camera_id, address=camera.address, verdict=verdict, reasons=reasons
+        ),
+    )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from agent import i18n
 from agent.cameras import admission, networks, parameters
 from agent.cameras.assessment import CameraAssessor
 from agent.cameras.auth import Credentials
@@ -185,7 +186,8 @@ class CameraWorker:
                 found.append(known.address)
             elif known.address and known.camera_id not in self._warned:
                 self._warned.add(known.camera_id)
-                log.warning("%s: %s is outside cameras.networks", known.camera_id, known.address)
+                words = i18n.translate("cameras.known_outside", camera_id=known.camera_id, address=known.address)
+                log.warning("%s", words)
         return found
 
     def _load_approved(self) -> ModelList:

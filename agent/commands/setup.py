@@ -19,6 +19,7 @@ from agent.core.model import is_id
 from agent.settings.schema import Settings
 from agent.setup import arguments, dialogue, enrolment, mount_units, settings_writer, steps
 from agent.website.auth.access import Authenticator
+from agent.website.http import addresses
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,11 +30,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     file = common.find_config_file(args)
-    if arguments.has_work(args):
-        return Setup(args, file).run_flags()
-    if not sys.stdin.isatty():
+    guided = not arguments.has_work(args)
+    if guided and not sys.stdin.isatty():
         raise InputError("setup.no_terminal")
-    return Setup(args, file).run_guide()
+    setup = Setup(args, file)
+    try:
+        return setup.run_guide() if guided else setup.run_flags()
+    finally:
+        # also after Ctrl-C: what root has made in the state folder by then is the service's
+        setup.give_state_to_service()
 
 
 class Setup:
@@ -44,6 +49,12 @@ class Setup:
         self._file = file
         self._clock = SystemClock()
         self._status = 0
+        self._state_dir: Path | None = None
+
+    def give_state_to_service(self) -> None:
+        owner = mount_units.find_service_ids()
+        if owner is not None and self._state_dir is not None and self._state_dir.exists():
+            mount_units.chown_to_service(self._state_dir, *owner)
 
     def run_flags(self) -> int:
         """Do what the flags say; return the exit status."""
@@ -89,7 +100,7 @@ class Setup:
         dialogue.ask_cameras(args, settings)
         settings = self._write_settings()
         with self._open_catalog(settings) as catalog:
-            for camera, picture in self._find_cameras(settings, catalog):
+            for camera, picture in self._find_until_content(settings, catalog):
                 if dialogue.ask_yes_no("confirm", default=False, camera_id=camera.camera_id, file=picture):
                     self._confirm(catalog, camera, picture, dialogue.ask_text("who"))
         dialogue.ask_drive(args, settings)
@@ -116,9 +127,8 @@ class Setup:
             self._status = max(self._status, classes_command.import_file(given))
         if args.account:
             self._make_account(settings, args.account)
-        owner = mount_units.find_service_ids()
-        if owner is not None and settings.state_dir.exists():
-            mount_units.chown_to_service(settings.state_dir, *owner)
+        self._state_dir = settings.state_dir
+        self.give_state_to_service()
         if args.start and steps.restart_service():
             common.print_message(i18n.translate("setup.started"))
 
@@ -127,13 +137,14 @@ class Setup:
             raise InputError("setup.bad_account")
         with self._open_catalog(settings) as catalog:
             password = Authenticator(catalog.accounts, catalog.origins, self._clock).make(name, "operator")
-        port = settings.serve.port
+        serve = settings.serve
+        urls = " ".join(addresses.list_page_urls(serve.host, serve.port))
         self._report(
             {"step": "account", "account": name, "password": password},
             "setup.account",
             name=name,
             password=password,
-            port=port,
+            url=urls,
         )
 
     def _load_settings(self) -> Settings:
@@ -144,6 +155,7 @@ class Setup:
         )
 
     def _open_catalog(self, settings: Settings) -> Catalog:
+        self._state_dir = settings.state_dir
         return common.open_box_catalog(settings)
 
     def _write_settings(self) -> Settings:
@@ -186,6 +198,14 @@ class Setup:
         if typed:
             kept = settings_writer.store_password(self._file, name, typed)
             common.print_message(i18n.translate("setup.password", file=kept))
+
+    def _find_until_content(self, settings: Settings, catalog: Catalog) -> list[tuple[Camera, Path]]:
+        """Search until a camera can be recorded, or the person goes on without: a wrong password is typed anew."""
+        while not (found := self._find_cameras(settings, catalog)) and dialogue.ask_yes_no("cameras_again"):
+            self._status = 0
+            dialogue.ask_cameras(self._args, settings)
+            settings = self._write_settings()
+        return found
 
     def _find_cameras(self, settings: Settings, catalog: Catalog) -> list[tuple[Camera, Path]]:
         """Search for cameras and save a picture of each recordable one; return the cameras that have a picture."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from agent import i18n
 from agent.core.errors import Shortage
 
 JOURNAL = Path("/run/systemd/journal/socket")
@@ -106,7 +107,8 @@ class RepeatLimit(logging.Filter):
                 held, since, count = max(0, count - limit), now, 0
             self._seen[key] = (since, count + 1)
         if held:
-            record.msg, record.args = f"{record.getMessage()} (and {held} more like it)", ()
+            words = i18n.translate("run.more_alike", text=record.getMessage(), count=held)
+            record.msg, record.args = "%s", (words,)
         return count < limit
 
     def _kind(self, record: logging.LogRecord) -> tuple[tuple[str, int, str | None], int]:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from agent import i18n
 from agent.core.model import JsonObject
 
 EventHandler: TypeAlias = Callable[[str, JsonObject], None]
@@ -40,7 +41,7 @@ class MqttListener:
         try:
             event = json.loads(message.payload)
         except ValueError:
-            log.warning("not JSON on %s", message.topic)
+            log.warning("%s", i18n.translate("demo.not_json", topic=message.topic))
             return
         # training/v1/{county}/{site}/{box}/…
         self._heard(message.topic.split("/", 5)[5], event["data"])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from agent.core.errors import SiteAgentError
 from agent.core.left_behind import start_call
-from agent.doctor import cameras, drives, link, machine, page, plan
+from agent.doctor import backups, cameras, drives, link, machine, page, plan
 from agent.doctor.box import BoxFacts
 from agent.doctor.finding import HEALTH_SEVERITIES, HealthFinding, HealthSeverity, report_error, report_problem
 
@@ -25,6 +25,7 @@ CHECKS: Mapping[str, Check] = {
     "schedule": plan.check_plan,
     "database": machine.check_database,
     "rights": machine.check_permissions,
+    "backup": backups.check_backup,
     "versions": machine.check_versions,
     "alert": machine.check_alerts,
 }

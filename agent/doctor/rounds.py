@@ -48,7 +48,7 @@ class ExaminationRounds:
         self._deep_at: float | None = None
 
     def run(self, stop: threading.Event) -> None:
-        errors = ErrorLog(log, "self-examination: %s")
+        errors = ErrorLog(log)
         run_every(self._clock, stop, EVERY_S, lambda: self.run_once(stop), errors=errors, first_s=self._first_s)
 
     def run_once(self, stop: threading.Event) -> None:

@@ -78,7 +78,7 @@ class HalfDayCloser:
 
     def run(self, stop: threading.Event) -> None:
         self._due = self._clock.monotonic()
-        errors = ErrorLog(log, "closing half-days: %s")
+        errors = ErrorLog(log, i18n.translate("drive.closing_failed"))
         run_every(self._clock, stop, self._options.journal_s, self._run_due, errors=errors)
         # the last seconds' rows reach the drive before it may be unplugged
         self._batch_due = 0.0

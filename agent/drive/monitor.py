@@ -92,7 +92,7 @@ class DriveMonitor:
         self._outages = OutageLog(catalog)
 
     def run(self, stop: threading.Event) -> None:
-        errors = ErrorLog(log, "drive watch: %s", expected=(CatalogError, Shortage))
+        errors = ErrorLog(log, expected=(CatalogError, Shortage))
         run_every(self._clock, stop, self._options.interval_s, self.run_once, errors=errors)
 
     def run_once(self) -> None:
@@ -185,7 +185,7 @@ class DriveMonitor:
         except (DriveError, Shortage) as error:
             result.append(error)
         except CatalogError as error:
-            log.warning("drive monitor: %s", error)
+            log.warning("%s", error)
 
     def _open_and_probe(self, slot: _Slot) -> Drive:
         """Open and test the drive of a mount point. Raises DriveError, Shortage, CatalogError."""

@@ -54,11 +54,19 @@ def _find_entry(key: str) -> dict[str, str]:
     return _load_stage(key.partition(".")[0]).get(key) or load_catalogue()[key]
 
 
+@cache
+def _load_system_words() -> dict[str, str]:
+    """English text of the operating system (`error.strerror`, which errors take as `detail`) -> the same in Chinese."""
+    return {entry["en"]: entry["zh"] for key, entry in _load_stage("system").items() if key.startswith("system.says_")}
+
+
 def translate(key: str, /, **params: object) -> str:
     """Return the words of `key` in the language of the process, with `{name}` filled from `params`."""
-    return _find_entry(key)[_current].format(**params)
+    return translate_to(_current, key, **params)
 
 
 def translate_to(lang: Language, key: str, /, **params: object) -> str:
     """Return the words of `key` in a given language (a page or a document that fixes its own)."""
+    if lang == "zh" and isinstance(params.get("detail"), str):
+        params["detail"] = _load_system_words().get(str(params["detail"]), params["detail"])
     return _find_entry(key)[lang].format(**params)

@@ -21,6 +21,8 @@ _MESSAGES = (
     (r"argument (?P<name>.*?): expected .*", "commands.usage_value"),
     (r"argument (?P<name>.*?): invalid .*?value: (?P<value>.*)", "commands.usage_type"),
     (r"argument (?P<name>.*?): not allowed with argument (?P<other>.*)", "commands.usage_together"),
+    (r"argument (?P<name>.*?): ignored explicit argument (?P<value>.*)", "commands.usage_no_value"),
+    (r"ambiguous option: (?P<name>.*?) could match (?P<known>.*)", "commands.usage_ambiguous"),
     (r"one of the arguments (?P<names>.*) is required", "commands.usage_one_of"),
 )
 

@@ -8,6 +8,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 
+def lacks_chinese(environment: Mapping[str, str]) -> bool:
+    """Return whether the terminal is the kernel's own console, whose font has no Chinese characters and no input method.
+
+    By TERM alone: sudo may have put a terminal of its own between. Through SSH the characters are drawn elsewhere.
+    """
+    return environment.get("TERM") == "linux" and not environment.get("SSH_CONNECTION")
+
+
 def print_json(item: Mapping[str, object]) -> None:
     """Print one JSON line on standard output."""
     sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")

@@ -115,7 +115,7 @@ class FailureReporter:
     def report_recording(self) -> None:
         """Report that pictures are being recorded: whatever was wrong has ended."""
         self._outage.end(self._clock.now())
-        log.info("%s: recording", self._camera_id)
+        log.info("%s", i18n.translate("recording.records", camera_id=self._camera_id))
 
 
 def _event_kind(error: CameraError) -> str:

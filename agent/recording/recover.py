@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agent import i18n
 from agent.catalog import Catalog
 from agent.core.clock import Clock
 from agent.core.errors import DriveError, MediaError, Shortage
@@ -127,7 +128,7 @@ def _finish(catalog: Catalog, row: Segment, path: Path, length: float | None) ->
         os.close(descriptor)
     end: datetime = row.start + timedelta(seconds=length or 0.0)
     catalog.segments.finish(row.segment_id, end=end, size=size, sha256=digest, recovered=True)
-    log.info("recovered %s", row.path)
+    log.info("%s", i18n.translate("recording.recovered", path=row.path))
     return catalog.segments.get(row.segment_id)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent import i18n
-from agent.backup.box_backup import BackupSource, back_up_to_drive
+from agent.backup.box_backup import DAY_FACT, BackupSource, back_up_to_drive
 from agent.backup.recovery_key import RECOVERY_FILE
+from agent.backup.workplace import clear_leftovers
 from agent.catalog import Catalog
 from agent.core.clock import Clock, get_local_day
 from agent.core.errors import SiteAgentError
@@ -20,7 +21,6 @@ from agent.settings.schema import Settings
 log = logging.getLogger(__name__)
 _CHECK_S = 900.0
 _FROM_HOUR = 2
-_FACT = "backup.day"
 
 
 class BackupWorker:
@@ -44,14 +44,23 @@ class BackupWorker:
         self._busy = busy
 
     def run(self, stop: threading.Event) -> None:
+        self._clear_leftovers()
         errors = ErrorLog(log, expected=(SiteAgentError,))
         run_every(self._clock, stop, _CHECK_S, self.run_once, errors=errors)
+
+    def _clear_leftovers(self) -> None:
+        """Clear what a killed backup or restore left, passwords in clear text among it; name what is root's."""
+        try:
+            for left in clear_leftovers(self._settings.state_dir):
+                log.warning("%s", i18n.translate("backup.left", folder=left))
+        except OSError as error:
+            log.warning("%s", error)
 
     def run_once(self) -> Path | None:
         """Make today's backup where it is due; return its file. Raises SiteAgentError."""
         now = self._clock.now()
         day = get_local_day(now, self._settings.zone).isoformat()
-        if now.astimezone(self._settings.zone).hour < _FROM_HOUR or self._catalog.facts.get(_FACT) == day:
+        if now.astimezone(self._settings.zone).hour < _FROM_HOUR or self._catalog.facts.get(DAY_FACT) == day:
             return None
         if not (self._file.absolute().parent / RECOVERY_FILE).exists() or self._busy():
             return None
@@ -59,6 +68,6 @@ class BackupWorker:
         if drive is None:
             return None
         made = back_up_to_drive(BackupSource(self._settings, self._file, self._catalog), drive, now)
-        self._catalog.facts.put(_FACT, day)
+        self._catalog.facts.put(DAY_FACT, day)
         log.info("%s", i18n.translate("backup.made", file=made.file, size=f"{made.size / 1e6:.1f}", key_id=made.key_id))
         return made.file

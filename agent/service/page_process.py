@@ -120,7 +120,7 @@ class PageProcess:
         try:
             page.run(stop, lambda: sd_notify.notify_systemd("WATCHDOG=1", f"STATUS={page.describe()}"))
         except Exception:  # outermost frame of the thread: log, end the process, let systemd start it again
-            log.exception("the page failed; stopping")
+            log.exception("%s", i18n.translate("run.page_failed"))
             self._broke = True
         finally:
             self._broke = self._broke or not stop.is_set()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from agent import i18n
 from agent.core import shortage
 from agent.core.errors import CatalogBlocked, Shortage
 
@@ -78,9 +79,9 @@ class Supervisor:
                 self._stop.wait(self._pause_s)
         except Exception:  # outermost frame of a thread: log, stop everything, let systemd restart
             if threading.current_thread() in self._abandoned:
-                log.exception("abandoned worker %s failed", name)
+                log.exception("%s", i18n.translate("run.left_failed", name=name))
                 return
-            log.exception("worker %s failed; stopping", name)
+            log.exception("%s", i18n.translate("run.worker_failed", name=name))
             self.failed.set()
             self._stop.set()
 
@@ -93,7 +94,8 @@ class Supervisor:
             found = shortage.find_shortage(error)
             if found is None:
                 raise
-            log.warning("worker %s is restarted in a moment: %s", threading.current_thread().name, found)
+            words = i18n.translate("run.worker_restarted", name=threading.current_thread().name, detail=found)
+            log.warning("%s", words)
         else:
             return False
         return not self._stop.is_set()

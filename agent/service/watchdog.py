@@ -67,7 +67,7 @@ class Watchdog:
 
     def run(self, stop: threading.Event) -> None:
         # an error sends no sign of life: if it persists, the watchdog expires
-        errors = ErrorLog(log, "watchdog: %s")
+        errors = ErrorLog(log)
         run_every(self._clock, stop, EVERY_S, lambda: sd_notify.notify_systemd(*self.lines()), errors=errors)
 
     def lines(self) -> list[str]:
@@ -75,7 +75,7 @@ class Watchdog:
         stuck = self.stuck()
         status = f"STATUS={self.status()}"
         if stuck:
-            log.error("no bytes reach the drive from %s", ", ".join(stuck))
+            log.error("%s", i18n.translate("run.stuck", cameras=", ".join(stuck)))
             # all of several cameras are stuck: no recorder is at fault, and another one would hang as
             # well
             if len(stuck) == self._due > 1 or not self._renew(stuck):

@@ -4,7 +4,7 @@ The environment is `SITE_AGENT_*` (`SITE_AGENT_BUREAU__PASSWORD` for `bureau.pas
 `bureau.password` (see `credentials`).
 
 The only reader of config/ and the environment. Unknown keys are refused; passwords are secrets that are never
-printed. `config/agent.example.toml` shows every key; a test compares the two.
+printed. `config/agent.example.toml` and `agent.example.zh.toml` show every key; a test compares them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from agent import i18n
 from agent.core import installed_files
 from agent.core.errors import InputError, SettingsError
 from agent.drive import durable
@@ -18,19 +20,19 @@ from agent.program.settings_source import read_settings_text
 from agent.settings import schema
 from agent.settings.schema import Settings
 
-EXAMPLE = Path("config", "agent.example.toml")
+EXAMPLES = {"zh": Path("config", "agent.example.zh.toml"), "en": Path("config", "agent.example.toml")}
+"""Language -> the settings with comments in it; a test holds that both show the same keys and values."""
+_LANGUAGE = re.compile(r'^language = "(zh|en)"', re.MULTILINE)
 
 
 def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
     """Set `section.key` (or `key`) to each value in `file`, which is created from the example where missing.
 
-    The file is replaced atomically, and only by one that the agent accepts; owner and mode stay. Raises SettingsError,
-    InputError.
+    Comments are in the language of the settings as long as nobody has changed the file. It is replaced atomically, and
+    only by one that the agent accepts; owner and mode stay. Raises SettingsError, InputError.
     """
     try:
-        document = tomlkit.parse(
-            read_settings_text(file if file.exists() else installed_files.find_installed_file(EXAMPLE))
-        )
+        document = tomlkit.parse(_read_or_begin(file, values.get("language")))
     except TOMLKitError as error:
         raise SettingsError("settings.not_toml", file=file, detail=error) from None
     for name, value in values.items():
@@ -42,6 +44,21 @@ def change_settings(file: Path, values: Mapping[str, object]) -> Settings:
     _replace(file, text.encode())
     # load from the final place: password files are looked up beside it
     return schema.load_settings_file(file)
+
+
+def _read_or_begin(file: Path, language: object) -> str:
+    """Return the text of `file`; where it is missing, or still as the installation laid it there, the example's.
+
+    The installation lays one example for everybody and sets `language` in it.
+    """
+    examples = {name: read_settings_text(installed_files.find_installed_file(path)) for name, path in EXAMPLES.items()}
+    if not file.exists():
+        return examples[str(language or i18n.get_language())]
+    text = read_settings_text(file)
+    line = _LANGUAGE.search(text)
+    if line is None or _LANGUAGE.sub("", text) not in (_LANGUAGE.sub("", example) for example in examples.values()):
+        return text
+    return _LANGUAGE.sub(line[0], examples[str(language or line[1])])
 
 
 def _check_accepted(text: str, file: Path) -> None:

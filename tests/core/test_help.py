@@ -61,6 +61,8 @@ def test_every_option_is_explained(language: i18n.Language) -> None:
         ("argument --on: expected one argument", "--on 后面要跟一个值"),
         ("argument --days: invalid int value: 'x'", "--days 的值 'x' 写法不对"),
         ("argument --token: not allowed with argument --account", "--token 不能与 --account 同用"),
+        ("argument --json: ignored explicit argument '1'", "--json 后面不跟值，却写了 '1'"),
+        ("ambiguous option: --c could match --class, --config", "--c 不够明确，可以是 --class, --config"),
         ("something new", "something new"),
     ],
 )

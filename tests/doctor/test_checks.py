@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from agent import __version__, i18n
+from agent.backup.box_backup import DAY_FACT
 from agent.bureau import BureauOptions
 from agent.catalog import Catalog
 from agent.catalog.views import ViewConfirmation
@@ -23,7 +24,7 @@ from agent.core.alert_model import AlertKind
 from agent.core.camera_model import Camera, Stream, Verdict
 from agent.core.model import Segment, Session
 from agent.demo.broker import find_free_port
-from agent.doctor import cameras, drives, examine, finding, link, machine, plan, readiness
+from agent.doctor import backups, cameras, drives, examine, finding, link, machine, plan, readiness
 from agent.doctor.box import BoxFacts
 from agent.doctor.finding import HealthFinding
 from agent.drive import Drive, keys
@@ -52,6 +53,7 @@ def box(tmp_path: Path, catalog: Catalog) -> BoxFacts:
     settings.parent.mkdir()
     settings.write_text("")
     settings.chmod(0o640)
+    (settings.parent / "recovery.pem").touch()
     models = tmp_path / "models.toml"
     models.write_text('[[camera]]\nmanufacturer = "Example"\nmodel = "VC-*"\n')
     still, state = HandClock(NOW), tmp_path / "state"
@@ -265,6 +267,18 @@ def test_database_damaged(box: BoxFacts, tmp_path: Path) -> None:
             assert severity(machine.check_database(replace(box, catalog=broken)), "database") == "critical"
     except Exception as error:  # the damage may show as soon as it is opened
         assert type(error).__name__ == "CatalogError"
+
+
+def test_a_box_without_recovery_key_or_with_an_old_backup(box: BoxFacts) -> None:
+    assert box.catalog
+    assert severity(backups.check_backup(box), "backup") == "ok"
+    box.catalog.facts.put(DAY_FACT, (NOW - timedelta(days=7)).date().isoformat())
+    assert severity(backups.check_backup(box), "backup") == "ok"
+    box.catalog.facts.put(DAY_FACT, (NOW - timedelta(days=9)).date().isoformat())
+    assert severity(backups.check_backup(box), "backup") == "warning"
+    (box.settings_file.parent / "recovery.pem").unlink()
+    (found,) = backups.check_backup(box)
+    assert found.severity == "warning" and "backup --new-key" in found.mend
 
 
 def test_rights(box: BoxFacts) -> None:

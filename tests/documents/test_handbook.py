@@ -167,6 +167,38 @@ def test_each_picture_is_there_small_and_shown_in_a_handbook(name: str) -> None:
     )
 
 
+def outline(text: str) -> list[tuple[object, ...]]:
+    """Headings, rows with their columns and options, items of lists, pictures and code, in their order."""
+    found: list[tuple[object, ...]] = []
+    fence: list[str] | None = None
+    for line in text.splitlines():
+        if line.startswith("```"):
+            if fence is not None:
+                found.append(("code", *fence))
+            fence = [] if fence is None else None
+        elif fence is not None:
+            fence.append(line.partition("  # ")[0].rstrip())
+        elif mark := re.match(r"(#+|\d+\.|-|\||!)(?= |\[)", line):
+            options = sorted({*re.findall(r"(?<!\S)--[a-z][a-z-]*", line)} - {"--language"}) if mark[1] == "|" else []
+            picture = re.findall(r"\(img/([\w-]+)\.", line)
+            found.append((mark[1], line.count("|"), *options, *picture))
+    return found
+
+
+@pytest.mark.parametrize("book", NAMES)
+def test_a_handbook_says_the_same_in_both_languages_row_by_row(book: str) -> None:
+    chinese, english = (outline((BOOKS / f"{book}.{lang}.md").read_text(encoding="utf-8")) for lang in LANGUAGES)
+    assert len(chinese) > 15
+    assert chinese == english
+
+
+def test_the_outline_sees_a_row_an_option_and_a_line_of_code_that_one_language_lacks() -> None:
+    whole = "# A\n\n| a | `x --all` |\n\n1. one\n\n```\nline    # words\n```\n"
+    assert outline(whole) == outline(whole.replace("words", "字").replace("one", "一"))
+    for change in ("`x --all`", "1. one\n", "line", "# A\n"):
+        assert outline(whole.replace(change, "")) != outline(whole), change
+
+
 @pytest.mark.parametrize("book", NAMES)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_a_handbook_links_to_is_there(book: str, language: str) -> None:

@@ -330,7 +330,7 @@ def test_an_error_ends_no_loop_and_is_logged_once_until_it_has_passed(
 
     with caplog.at_level(logging.WARNING, logger="agent.drive.closer"):
         run(box, 20, each, drives)
-    assert len([r for r in caplog.records if "closing half-days" in r.message]) == 2
+    assert len([r for r in caplog.records if "半天的记录暂时未能关闭" in r.message]) == 2
     assert [x.sequence for x in box.catalog.chain.of_class("C1")] == [1]
 
 

@@ -58,6 +58,13 @@ def test_verify_prints_nothing(tree: Path, unit: Path) -> None:
     assert [line for line in said.splitlines() if "site-agent" in line] == []
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda u: u.name)
+def test_each_unit_says_what_it_is_in_chinese_and_in_english(unit: Path) -> None:
+    """`systemctl status` and the journal show it to whoever installs the box."""
+    said = re.search(r"^Description=(.*)$", unit.read_text(encoding="utf-8"), re.MULTILINE)
+    assert said and re.fullmatch(r"[\u4e00-\u9fff]+：[\u4e00-\u9fff]+ \([\x20-\x7e]+\)", said[1])
+
+
 @needs_analyze
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda u: u.name)
 def test_exposure_is_low(unit: Path) -> None:

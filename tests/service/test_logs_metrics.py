@@ -82,7 +82,7 @@ def test_a_flood_is_counted() -> None:
     ticks[0] = 61
     later = record("again")
     assert limit.filter(later)
-    assert "7 more" in later.getMessage()
+    assert "另有 7 条" in later.getMessage()
 
 
 def test_begin_outside_systemd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

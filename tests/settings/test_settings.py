@@ -28,6 +28,8 @@ from agent.web import options as page_options
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "config" / "agent.example.toml"
+EXAMPLES = (EXAMPLE, ROOT / "config" / "agent.example.zh.toml")
+in_each_language = pytest.mark.parametrize("example", EXAMPLES, ids=["en", "zh"])
 LEAST = 'county = "wenshui"\nsite = "s1"\nbox = "b1"\ninstitution = "学校"\n'
 
 
@@ -61,8 +63,9 @@ def test_an_unknown_limit_is_refused_in_the_file_and_in_the_environment(
         schema.load_settings_file(file)
 
 
-def test_the_example_shows_every_key_with_its_default() -> None:
-    text = EXAMPLE.read_text(encoding="utf-8")
+@in_each_language
+def test_the_example_shows_every_key_with_its_default(example: Path) -> None:
+    text = example.read_text(encoding="utf-8")
     # commented-out keys are those whose default is "not set"; uncomment them for the comparison of names
     shown = tomllib.loads("\n".join(_uncomment(line) for line in text.splitlines()))
     model = _keys(schema.Settings)
@@ -73,11 +76,31 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     assert shown["counting"]["limits"] == asdict(Limits())
 
 
-def test_the_example_is_valid_and_its_values_are_the_defaults() -> None:
-    loaded = schema.load_settings_file(EXAMPLE)
+@in_each_language
+def test_the_example_is_valid_and_its_values_are_the_defaults(example: Path) -> None:
+    loaded = schema.load_settings_file(example)
     for name, field in schema.Settings.model_fields.items():
         if not field.is_required():
             assert getattr(loaded, name) == field.default, name
+
+
+def _shown(example: Path) -> list[tuple[str, str]]:
+    """Every section and every key with its value, in order, those that are commented out included; and its comment."""
+    pattern = re.compile(r"^(#>? ?)?(\[+[a-z_.]+\]+|[a-z_0-9]+ = (?:\"[^\"]*\"|[^\"#]*[^\"#\s]))\s*(?:#\s*(.*))?$")
+    found = [pattern.match(line) for line in example.read_text(encoding="utf-8").splitlines()]
+    return [((one[1] or "") + one[2], one[3] or "") for one in found if one]
+
+
+def test_the_examples_of_both_languages_show_the_same_keys_and_values() -> None:
+    english, chinese = (_shown(example) for example in EXAMPLES)
+    assert len(english) > 70
+    assert [line for line, _ in english] == [line for line, _ in chinese]
+
+
+def test_the_chinese_example_explains_every_key_in_chinese() -> None:
+    chinese = [(line, comment) for line, comment in _shown(EXAMPLES[1]) if "[" not in line.partition(" = ")[0]]
+    # an example of a key, with its explanation in the lines above it, explains nothing itself
+    assert [line for line, said in chinese if not re.search(r"[\u4e00-\u9fff]", said) and "AAAAC3" not in line] == []
 
 
 STAGES = {
@@ -263,10 +286,25 @@ def test_a_password_in_clear_text_is_allowed_for_the_camera_that_is_named_alone(
     assert [source and source.allow_basic for source in sources] == [allowed, False]
 
 
-def test_the_example_shows_every_key_of_a_known_camera() -> None:
-    text = EXAMPLE.read_text(encoding="utf-8")
+@in_each_language
+def test_the_example_shows_every_key_of_a_known_camera(example: Path) -> None:
+    text = example.read_text(encoding="utf-8")
     shown = re.findall(r"^#> (\w+) = ", text.partition("#> [[cameras.known]]")[2].partition("\n[")[0], re.MULTILINE)
     assert shown == list(schema.KnownCamera.model_fields)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_comments_are_in_the_language_until_somebody_changes_the_file(tmp_path: Path, language: str) -> None:
+    """The installation lays one example for everybody; `setup` makes it the one of its language."""
+    missing, laid = tmp_path / "missing.toml", tmp_path / "laid.toml"
+    wanted, other = EXAMPLES[::-1] if language == "zh" else EXAMPLES
+    laid.write_text(other.read_text(encoding="utf-8").replace('language = "zh"', 'language = "en"'), encoding="utf-8")
+    for file in (missing, laid):
+        assert settings_writer.change_settings(file, {"language": language, "site": "s2"}).language == language
+        comments = [line.partition("#")[2] for line in file.read_text(encoding="utf-8").splitlines()]
+        assert comments == [line.partition("#")[2] for line in wanted.read_text(encoding="utf-8").splitlines()]
+    settings_writer.change_settings(laid, {"language": "en" if language == "zh" else "zh"})
+    assert wanted.read_text(encoding="utf-8").splitlines()[0] in laid.read_text(encoding="utf-8")
 
 
 def test_a_missing_key_and_a_missing_file_say_so(tmp_path: Path) -> None:

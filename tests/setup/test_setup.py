@@ -3,6 +3,7 @@ with a picture; by flags and on a terminal."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -19,20 +20,23 @@ from pathlib import Path
 import pytest
 
 from agent.catalog import Catalog
+from agent.commands.setup import Setup, run
+from agent.core.camera_model import Camera
 from agent.core.errors import SettingsError
 from agent.demo.broker import find_free_port
 from agent.drive import Drive
 from agent.drive.identity import FORCE_WORD
 from agent.settings import schema
-from agent.setup import mount_units, settings_writer, steps
+from agent.setup import arguments, dialogue, mount_units, settings_writer, steps
 from agent.setup.mount_units import Partition
 from simulator.camera import VirtualCamera
 from simulator.clips import make_clip
 from tests.support.broker import Broker, needs_mosquitto
 from tests.support.paths import ROOT
 from tests.support.personalities import fresh_net
+from tests.support.terminal import Terminal
 
-EXAMPLE = ROOT / "config" / "agent.example.toml"
+EXAMPLE = ROOT / "config" / "agent.example.zh.toml"
 PASSWORD = "camera-1"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
@@ -271,6 +275,40 @@ def test_the_guide_asks_and_writes(fresh: Fresh, camera: VirtualCamera) -> None:
     assert f"front, {shown}" in said.replace("\r\n", "\n")
     assert note.sha256 == hashlib.sha256(shown.read_bytes()).hexdigest()
     assert PASSWORD not in said
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_without_a_camera_the_guide_asks_before_it_goes_on(monkeypatch: pytest.MonkeyPatch, goes_on: bool) -> None:
+    """A wrong password or a cable costs one question, not a new run of the whole guide."""
+    guide = Setup(argparse.Namespace(), Path("agent.toml"))
+    pictured = [(Camera("cam1", "10.0.0.9"), Path("cam1.jpg"))]
+    searches, typed = iter([[], [], pictured]), []
+    monkeypatch.setattr(guide, "_find_cameras", lambda *_: next(searches))
+    monkeypatch.setattr(guide, "_write_settings", lambda: "settings")
+    monkeypatch.setattr(dialogue, "ask_yes_no", lambda key: key == "cameras_again" and not (goes_on and typed))
+    monkeypatch.setattr(dialogue, "ask_cameras", lambda _, settings: typed.append(settings))
+    found = guide._find_until_content("first", "catalog")  # type: ignore[arg-type]
+    assert (found, typed) == (([], ["first"]) if goes_on else (pictured, ["first", "settings"]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files to another user")
+def test_what_a_guide_that_was_stopped_has_made_is_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalog or picture of root's would keep the service from starting, or from replacing it."""
+
+    def stopped(guide: Setup) -> int:
+        guide._state_dir = tmp_path / "state"
+        (tmp_path / "state/reference").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Setup, "run_guide", stopped)
+    monkeypatch.setattr(arguments, "has_work", lambda _: False)
+    monkeypatch.setattr(mount_units, "find_service_ids", lambda: (65534, 65534))
+    monkeypatch.setattr("sys.stdin", Terminal())
+    with pytest.raises(KeyboardInterrupt):
+        run(argparse.Namespace(config=tmp_path / "agent.toml"))
+    assert (tmp_path / "state/reference").stat().st_uid == 65534
 
 
 def converse(fresh: Fresh, answers: dict[str, str]) -> tuple[str, int]:

@@ -30,6 +30,13 @@ def choose_first(addresses: Iterable[str]) -> list[str]:
     return [str(a) for a in found[:1]]
 
 
+def list_page_urls(host: str, port: int, *, tls: bool = True) -> list[str]:
+    """Return where other machines open a page that listens on `host`; the box itself where it has no address yet."""
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host)  # noqa: S104 - compared only
+    hosts = (list_page_addresses() or [loopback]) if loopback else [host]
+    return [f"http{'s' if tls else ''}://{f'[{one}]' if ':' in one else one}:{port}/" for one in hosts]
+
+
 def _read_own_ipv4() -> list[str]:
     """Parse the kernel's table of routes: below each leaf stand its routes; an own address has one of kind LOCAL."""
     leaf, found = "", set()

@@ -21,7 +21,7 @@ LOW_DAYS = 7.0
 ENDING = timedelta(days=30)
 """A certificate that ends within it is marked."""
 CHECKS = ("service", "page", "certificate", "clock", "cameras", "drive", "model", "bureau", "schedule", "database", "rights",
-          "versions", "alert", "class")  # fmt: skip
+          "backup", "versions", "alert", "class")  # fmt: skip
 """Beginnings of the names of a box's own checks, for which there are words."""
 
 
