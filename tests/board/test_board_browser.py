@@ -34,7 +34,7 @@ PAGES = {
     "overview": "/", "classes": "/classes", "class": "/classes/C-1", "half": f"/classes/C-1/{DAY}/am", "alerts": "/alerts",
     "history": "/alerts/history", "alarms": "/alarms", "alarm": "/alarms/1", "boxes": "/boxes", "box": "/boxes/site1/box1",
     "away": "/boxes/site5/box1", "accounts": "/accounts", "audit": "/audit", "password": "/password", "nowhere": "/nowhere",
-    "wall": "/wall", "clips": "/clips", "clip": "/clips/c1", "no-clip": "/clips/c2",
+    "wall": "/wall", "clips": "/clips", "clip": "/clips/c1",
     "paper": "/classes/C-1/paper", "approvals": "/approvals", "models": "/models",
 }  # fmt: skip
 CHECKS = {

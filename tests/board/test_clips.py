@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import av
 import pytest
 
-from agent.core.clock import SystemClock
+from agent.core.clock import SystemClock, parse_time
+from agent.core.model import Segment, Session
 from agent.drive import keys
 from agent.inspection.manifest import check_clip
 from board.clips.keeping import ClipKeeper
+from board.clips.orders import order_picture
 from simulator.clips import make_clip
 from tests.support.board_store import BoardClock
 from tests.support.broker import Broker, Heard, Listener, eventually, needs_mosquitto
-from tests.support.clip_factory import ClipBox, make_box
+from tests.support.clip_factory import DAY, ClipBox, copy_span, make_box
 from tests.support.pushing_box import BOX, FetchingBoard, PushingBox, cutting_proxy
 
 pytestmark = needs_mosquitto
@@ -92,6 +97,33 @@ def test_the_reason_comes_where_there_is_no_video(tmp_path: Path, box: ClipBox, 
         box.drive.root.rename(tmp_path / "away")
         away = board.until(board.order(0, 5), "refused")
         assert away.code == "clip.handed_over" and "档案室 3 号柜" in away.reason and "第1号盘" in away.reason
+
+
+def test_the_newest_picture_of_a_room_comes_with_its_papers(
+    tmp_path: Path, box: ClipBox, broker: Broker, material: Path
+) -> None:
+    growing = box.drive.root / ".growing.part"
+    copy_span(material, growing, 0, 4, kill=True)
+    begun = SystemClock().now() - timedelta(seconds=4)
+    row = Segment(
+        0, box.drive.drive_id, "x/y.mp4", growing.name, "open", box.cls.class_id, DAY, Session.AM, "R101", "cam1", begun,
+        video_codec="h264", width=640, height=360,
+    )  # fmt: skip
+    box.catalog.segments.open(row)
+    with FetchingBoard(tmp_path / "board", broker) as board, PushingBox(box, broker.port, board.authority):
+        board.order(0, 2)  # waits until the board knows the box
+        now = SystemClock().now()
+        clip_id = order_picture(board.database, box=BOX, room="R101", by="wang@test", purpose="", now=now)
+        ready = board.until(clip_id, "ready")
+        (picture,) = ready.videos
+        with av.open(str(board.folder(clip_id) / picture.name)) as jpeg:
+            assert (jpeg.streams.video[0].width, jpeg.streams.video[0].height) == (640, 360)
+        papers = json.loads((board.folder(clip_id) / picture.name.replace(".jpg", ".json")).read_bytes())
+        assert (papers["camera_id"], papers["request_id"], papers["who"]) == ("cam1", clip_id, "wang@test")
+        assert begun <= parse_time(papers["at"]) <= now
+        # a camera that is not recorded has none
+        clip_id = order_picture(board.database, box=BOX, camera="cam2", by="wang@test", purpose="", now=now)
+        assert board.until(clip_id, "refused").code == "upload.no_picture"
 
 
 @pytest.mark.long
