@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from agent.counting.worker import lower_priority
 from agent.media import containers
 from agent.media.containers import BgrImage
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 POLL_S = 1.0
 LATE_POLL = timedelta(seconds=5)
@@ -51,7 +52,10 @@ class CallWatch:
         run_every(self._clock, stop, POLL_S, self.run_once)
 
     def run_once(self) -> int:
-        """Take the looks that are due; return how many pictures were looked at."""
+        """Take the look that is due; return how many pictures were looked at.
+
+        One at a time, however many cameras there are: they take turns, and a code is held up for ten seconds.
+        """
         now, calls = self._clock.now(), self._catalog.calls
         call = calls.current(now)
         if call is None:
@@ -63,20 +67,17 @@ class CallWatch:
             self._begin(call.call_id)
         if call.state == "answered" or not self._is_due(call, now):
             return 0
-        looked = 0
-        for segment in self._catalog.segments.opened():
-            if segment.class_id != call.class_id:
-                continue
-            found = self._look(segment, call)
-            looked += found is not None
-            if found:
-                state = calls.answer(call, found, now, other=self._other)
-                _log.info("%s", i18n.translate(f"call.{state}", camera_id=found.camera_id, class_id=call.class_id))
-                return looked
+        mine = [segment for segment in self._catalog.segments.opened() if segment.class_id == call.class_id]
+        looks = (self._look(x, call) for x in sorted(mine, key=lambda x: self._seen.get(x.camera_id, _NEVER)))
+        found = next((look for look in looks if look is not None), None)
+        if found:
+            state = calls.answer(call, found, now, other=self._other)
+            _log.info("%s", i18n.translate(f"call.{state}", camera_id=found.camera_id, class_id=call.class_id))
+            return 1
         if call.state == "open" and now >= call.until + BEHIND:
             calls.miss(call, now, other=self._other)
             _log.warning("%s", i18n.translate("call.unanswered", class_id=call.class_id))
-        return looked
+        return 0 if found is None else 1
 
     def _begin(self, call_id: str) -> None:
         self._call_id, self._other, self._looked = call_id, False, None

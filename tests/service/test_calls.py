@@ -149,6 +149,17 @@ def test_a_restart_goes_on_with_the_open_call(catalog: Catalog, clips: dict[str,
     assert states(catalog) == ["open", "answered"]
 
 
+def test_cameras_take_turns_one_look_at_a_time(catalog: Catalog, clips: dict[str, Path]) -> None:
+    clock = HandClock(START + timedelta(seconds=5))
+    for camera_id, name in (("cam1", "none"), ("cam2", "right")):
+        open_segment(catalog, camera_id=camera_id).write_bytes(clips[name].read_bytes())
+    ask(catalog, clock)
+    watch = CallWatch(catalog, clock)
+    assert watch.run_once() == 1 and states(catalog) == ["open"]
+    assert watch.run_once() == 1 and states(catalog) == ["open", "answered"]
+    assert stated(catalog)[1]["camera_id"] == "cam2"
+
+
 def test_cameras_of_another_class_do_not_answer(catalog: Catalog, clips: dict[str, Path]) -> None:
     clock = HandClock(START)
     open_segment(catalog).write_bytes(clips["none"].read_bytes())
