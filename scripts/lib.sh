@@ -62,7 +62,8 @@ make_venv_of() {
   rm -rf "$folder"
   "$python" -m venv "$folder" || { rm -rf "$folder"; need_debian python3-venv; "$python" -m venv "$folder"; }
   "$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock"
-  "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+  # one at a time: it writes beside the sources, and scripts/test makes two environments at once
+  flock pyproject.toml "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
   # simulator, benchmarks and training are not part of the installed program: the checkout itself is on the path
   printf '%s\n' "$root" >"$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
   printf '%s' "$stamp" >"$folder/stamp"

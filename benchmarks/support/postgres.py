@@ -18,9 +18,12 @@ _numbers = count(1)
 
 
 class PostgresServer:
-    """One cluster; `make_database` returns the URL of a new, empty database in it. `start` starts a process."""
+    """One cluster; `make_database` returns the URL of a new database in it.
 
-    def __init__(self, start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen) -> None:
+    `start` starts a process; `settings` are PostgreSQL's own, as name=value.
+    """
+
+    def __init__(self, start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen, *settings: str) -> None:
         assert PROGRAMS is not None, "needs PostgreSQL (apt install postgresql)"
         # a socket's path has at most 107 characters, less than pytest's folders need
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -32,8 +35,9 @@ class PostgresServer:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         self._run("initdb", "-D", str(self.data), "-U", "board", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-        command = [*self._as, str(PROGRAMS / "postgres"), "-D", str(self.data), "-k", str(self.folder), "-c",
-                   "listen_addresses="]  # fmt: skip
+        command = [*self._as, str(PROGRAMS / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
+        for setting in ("listen_addresses=", *settings):
+            command += ["-c", setting]
         log = (self.folder / "log").open("ab")
         with log:
             self._process = start(command, stdout=log, stderr=log, cwd=self.folder)
@@ -59,9 +63,10 @@ class PostgresServer:
             time.sleep(0.1)
         raise AssertionError((self.folder / "log").read_text())
 
-    def make_database(self) -> str:
-        name = f"board{next(_numbers)}"
-        self._run("createdb", "-h", str(self.folder), "-U", "board", name)
+    def make_database(self, template: str = "template0") -> str:
+        """Make a database, empty or as the one whose URL is `template`, to which nobody is connected."""
+        name, like = f"board{next(_numbers)}", template.partition("?")[0].rpartition("/")[2]
+        self._run("createdb", "-h", str(self.folder), "-U", "board", "-T", like, name)
         return f"postgresql://board@/{name}?host={self.folder}"
 
     def stop(self) -> None:

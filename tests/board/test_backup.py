@@ -35,8 +35,9 @@ def run(*arguments: str) -> int:
     return main([*arguments])
 
 
-@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
-def test_everything_comes_back(store: BoardStore, into: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("other", [True, pytest.param(False, marks=[pytest.mark.long, pytest.mark.minutes(0.3)])])
+def test_everything_comes_back(store: BoardStore, other: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Into the other kind of database, or one of the same."""
     box = ReportingBox(now=store.clock.now())
     store.hear(box.approve(), *morning(box))
     clone = box.fork()
@@ -49,7 +50,7 @@ def test_everything_comes_back(store: BoardStore, into: str, tmp_path: Path, req
     assert run("backup", str(file), "--config", str(one)) == 0
     assert file.stat().st_mode & 0o777 == 0o600
     assert run("backup", str(file), "--config", str(one)) == 2, "an older backup is not overwritten"
-    if into == "sqlite":
+    if store.database.is_sqlite is not other:
         url = f"sqlite:///{tmp_path}/two/board.db"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")

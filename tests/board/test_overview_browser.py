@@ -86,24 +86,24 @@ def list_faults(page: sync_api.Page) -> list[str]:
     ]
 
 
-def test_it_fits_and_axe_finds_nothing_serious(page: sync_api.Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=[pytest.mark.long, pytest.mark.minutes(0.5)])])
+def test_it_fits_and_axe_finds_nothing_serious(page: sync_api.Page, tmp_path: Path, language: str) -> None:
     shots = Path(os.environ.get("PAGE_SHOTS") or tmp_path)
     faults = []
-    for language in ("zh", "en"):
-        page.goto(f"/language/{language}?back=/")
-        for path, width, height in (
-            ("/", 1366, 768), ("/", 390, 844), ("/wall", 1920, 1080), ("/wall", 3840, 2160), ("/wall?page=2", 1920, 1080),
-        ):  # fmt: skip
-            page.set_viewport_size({"width": width, "height": height})
-            page.goto(path)
-            name = path.strip("/").replace("?page=", "-") or "overview"
-            page.screenshot(path=str(shots / f"{name}-{language}-{width}.png"), full_page=path == "/")
-            beside = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert beside <= 0, (path, width, beside)
-            if path != "/":
-                below = page.evaluate("document.documentElement.scrollHeight - document.documentElement.clientHeight")
-                assert below <= 0, (path, width, below)
-            faults += list_faults(page) if width < 3840 else []
+    page.goto(f"/language/{language}?back=/")
+    for path, width, height in (
+        ("/", 1366, 768), ("/", 390, 844), ("/wall", 1920, 1080), ("/wall", 3840, 2160), ("/wall?page=2", 1920, 1080),
+    ):  # fmt: skip
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(path)
+        name = path.strip("/").replace("?page=", "-") or "overview"
+        page.screenshot(path=str(shots / f"{name}-{language}-{width}.png"), full_page=path == "/")
+        beside = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert beside <= 0, (path, width, beside)
+        if path != "/":
+            below = page.evaluate("document.documentElement.scrollHeight - document.documentElement.clientHeight")
+            assert below <= 0, (path, width, below)
+        faults += list_faults(page) if width < 3840 else []
     assert faults == []
 
 

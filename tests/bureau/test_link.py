@@ -100,18 +100,18 @@ with BureauBox(Path(sys.argv[1]), options(int(sys.argv[2]))) as box:
 def test_kill_9_of_the_agent_sets_off_the_will_and_loses_nothing(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker, Listener(broker, f"{PREFIX}/#") as bureau:
         child = processes.start([sys.executable, "-c", CHILD, str(tmp_path), str(broker.port)])
-        bureau.wait(lambda: len(bureau.on("/alert/camera.offline")) > 20)
+        bureau.wait(lambda: len(bureau.on("/alert/camera.offline")) > 20, 60)
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        bureau.wait(lambda: states(bureau)[-1:] == ["offline"])
+        bureau.wait(lambda: states(bureau)[-1:] == ["offline"], 60)
         birth, will = (e["data"] for e in events(bureau.on("/state"))[-2:])
         assert {**birth, "state": ""} == {**will, "state": ""}, "the will mirrors the birth"
         with BureauBox(tmp_path, options(broker.port), boot_id="boot-2") as box:
-            bureau.wait(lambda: states(bureau)[-1:] == ["online"])
+            bureau.wait(lambda: states(bureau)[-1:] == ["online"], 60)
             written = [a.alert_id for a in box.catalog.alerts.recent(2000)]
-            bureau.wait(lambda: box.catalog.outbox.size() == 0)
+            bureau.wait(lambda: box.catalog.outbox.size() == 0, 60)
             # acknowledged by the broker is not yet heard by its subscriber
-            bureau.wait(lambda: len(once(events(bureau.on("/alert/camera.offline")))) >= len(written))
+            bureau.wait(lambda: len(once(events(bureau.on("/alert/camera.offline")))) >= len(written), 60)
             heard = [e["data"]["alert_id"] for e in once(events(bureau.on("/alert/camera.offline")))]
         assert sorted(heard) == sorted(written)
         found = json.loads(join_now(broker)[f"{PREFIX}/alerts/open"].payload)["data"]

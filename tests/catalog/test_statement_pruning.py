@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from agent.catalog import Catalog
 from agent.catalog.statements import STATEMENTS_KEPT
 from agent.core.model import Look, Session
 
 ZONE = ZoneInfo("Asia/Shanghai")
 BEGIN = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)
-DAYS = 365
 A_DAY = 22
 
 
@@ -38,19 +39,20 @@ def numbers(catalog: Catalog) -> list[int]:
     return [s.number for s in catalog.statements.of_log(newest.log)] if newest else []
 
 
-def test_a_year_is_pruned_each_day_to_a_month_and_what_is_compared(tmp_path: Path) -> None:
+@pytest.mark.parametrize("days", [70, pytest.param(365, marks=[pytest.mark.long, pytest.mark.minutes(0.5)])])
+def test_each_day_what_is_older_than_a_month_goes_but_what_is_compared(tmp_path: Path, days: int) -> None:
     with Catalog(tmp_path / "catalog.db", ZONE) as catalog:
         most = 0
-        for day in range(DAYS):
+        for day in range(days):
             live(catalog, day)
             catalog.statements.prune(BEGIN + timedelta(days=day, hours=1) - STATEMENTS_KEPT)
             most = max(most, len(numbers(catalog)))
         newest = catalog.statements.current()
-        assert newest and newest.number == DAYS * A_DAY + 1
+        assert newest and newest.number == days * A_DAY + 1
         # a month of all kinds, and of the time before one line of gaps a half-day
-        assert most <= (STATEMENTS_KEPT.days + 2) * A_DAY + DAYS
+        assert most <= (STATEMENTS_KEPT.days + 2) * A_DAY + days
         assert numbers(catalog)[-1] == newest.number and catalog.statements.delivered() == newest.number
-        live(catalog, DAYS)
+        live(catalog, days)
         assert catalog.statements.current().number == newest.number + A_DAY, "the log goes on behind what was pruned"  # type: ignore[union-attr]
 
 

@@ -12,8 +12,11 @@ from tests.support.paths import ROOT
 
 PAGES = sorted(
     page
-    for page in ROOT.rglob("*.md")
-    if not {part for part in page.relative_to(ROOT).parts if part.startswith(".")} and "node_modules" not in page.parts
+    # not through the virtual environments: each worker would look at all their files
+    for place in ROOT.iterdir()
+    if not place.name.startswith(".") and place.name != "node_modules"
+    for page in (place.rglob("*.md") if place.is_dir() else [place])
+    if page.suffix == ".md" and not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
 )
 
 

@@ -140,17 +140,19 @@ def stop_after(seconds: float) -> threading.Event:
     return stop
 
 
+SOON = 4.0
+"""Seconds within which what ends at once has ended, on a machine that is busy too; a call that is not ended takes longer."""
 HOSTILE = [be_silent, drip, flood_blanks]
 
 
 @pytest.mark.parametrize("serve", HOSTILE, ids=lambda serve: serve.__name__)
-def test_stop_ends_opening_within_a_second(start: Callable[..., OneServer], serve: Callable[..., None]) -> None:
+def test_stop_ends_opening(start: Callable[..., OneServer], serve: Callable[..., None]) -> None:
     target = StreamTarget(start(serve).url)
     stop = stop_after(0.5)
     began = time.monotonic()
     with pytest.raises(CameraError) as caught:
         RtspConnection(target, 5.0, stop=stop)
-    assert 0.4 < time.monotonic() - began < 1.5
+    assert 0.4 < time.monotonic() - began < SOON
     assert caught.value.key == "recording.ended"
 
 
@@ -159,15 +161,13 @@ def test_opening_has_a_deadline(start: Callable[..., OneServer], serve: Callable
     began = time.monotonic()
     with pytest.raises(CameraUnreachable) as caught:
         RtspConnection(StreamTarget(start(serve).url), 0.4)
-    assert 0.7 < time.monotonic() - began < 2.2
+    assert 0.7 < time.monotonic() - began < SOON
     assert caught.value.key == "recording.slow"
 
 
 @pytest.mark.parametrize("then", [be_silent, flood_blanks, flood_pictures], ids=lambda then: then.__name__)
 @pytest.mark.parametrize("nap", [0.0, 5.0])
-def test_stop_ends_reading_and_closing_within_a_second(
-    start: Callable[..., OneServer], then: Callable[..., None], nap: float
-) -> None:
+def test_stop_ends_reading_and_closing(start: Callable[..., OneServer], then: Callable[..., None], nap: float) -> None:
     stop = threading.Event()
     connection = RtspConnection(StreamTarget(start(play_then(then)).url), 5.0, nap, stop)
     threading.Timer(0.5, stop.set).start()
@@ -176,14 +176,14 @@ def test_stop_ends_reading_and_closing_within_a_second(
         connection.read()
     assert connection.read() == []
     connection.close()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON
 
 
 def test_silence_is_told_after_the_timeout(start: Callable[..., OneServer]) -> None:
     with RtspConnection(StreamTarget(start(play_then(be_silent)).url), 0.5) as connection:
         began = time.monotonic()
         assert connection.read() == []
-        assert 0.4 < time.monotonic() - began < 1.2
+        assert 0.4 < time.monotonic() - began < SOON
 
 
 def test_pictures_come_and_the_end_is_told(start: Callable[..., OneServer]) -> None:
@@ -209,7 +209,7 @@ def test_cut_ends_a_read_of_another_thread(start: Callable[..., OneServer]) -> N
     with pytest.raises(CameraError):
         connection.read()
     connection.close()
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < SOON
 
 
 def test_farewell_is_said(start: Callable[..., OneServer]) -> None:

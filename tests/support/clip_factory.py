@@ -86,6 +86,7 @@ class ClipBox:
     cls: TrainingClass
     config: Path
     rows: list[int] = field(default_factory=list)
+    _cut: dict[tuple[Any, ...], Path] = field(default_factory=dict)
 
     @property
     def out(self) -> Path:
@@ -101,7 +102,12 @@ class ClipBox:
             place = Placement(self.cls.class_id, DAY, Session.AM, "R101", camera_id, start, start)
             folder = self.drive.make_folder(self.drive.segment_folder(self.cls, place))
             path = folder / layout.find_free_name(folder, start.astimezone(ZONE))
-            copy_span(material, path, begin, end, **options)
+            # the same span again, as for a half-day of one short film, is the same file
+            done = self._cut.setdefault((material, begin, end, *options.items()), path)
+            if done == path:
+                copy_span(material, path, begin, end, **options)
+            else:
+                shutil.copy(done, path)
             made.append(path)
             self.enter(path, start, start + timedelta(seconds=end - begin), camera_id)
         return made

@@ -124,7 +124,7 @@ kind = "theory"
             command = [*self.prefix, sys.executable, "-m", "agent", "run", "--config", str(self.config)]
             self._process = processes.start(command, env=environment, stdout=log, stderr=log)
         if wait:
-            self.until(lambda: any("READY=1" in line for line in self.heard()), 30)
+            self.until(lambda: any("READY=1" in line for line in self.heard()), 90)
         return self
 
     def serve(self, **environment: str) -> PageDaemon:
@@ -237,7 +237,7 @@ class PageDaemon:
             command = [sys.executable, "-m", "agent", "serve", "--config", str(self._config)]
             self.process = processes.start(command, env=self._environment, stdout=log, stderr=log)
         if wait:
-            self.until(lambda: any("READY=1" in line for line in self.heard()), 30)
+            self.until(lambda: any("READY=1" in line for line in self.heard()), 90)
         return self
 
     def heard(self) -> list[str]:

@@ -12,4 +12,5 @@ def start_postgres() -> PostgresServer:
     """Start one, or skip the test."""
     if PROGRAMS is None:
         pytest.skip("needs PostgreSQL (apt install postgresql)")
-    return PostgresServer(processes.start)
+    # no test cuts the power of the server
+    return PostgresServer(processes.start, "fsync=off", "synchronous_commit=off", "full_page_writes=off")

@@ -15,6 +15,7 @@ import uvicorn
 from agent.website import server
 from agent.website.http import connection_gate
 from agent.website.http.http_connection import HttpConnection
+from tests.support.broker import eventually
 
 BODY = 64 << 20
 
@@ -150,12 +151,12 @@ def test_browsers_behind_one_address_do_not_wait_for_each_others_idle_connection
 
 
 def test_the_line_is_bounded_and_does_not_last(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_gate, "LINE_S", 2.0)
-    monkeypatch.setattr(connection_gate, "HEAD_S", 30.0)
+    monkeypatch.setattr(connection_gate, "LINE_S", 1.0)
+    monkeypatch.setattr(connection_gate, "HEAD_S", 120.0)
     held = [host.wire("127.0.0.66") for _ in range(connection_gate.FROM_ONE + connection_gate.IN_LINE + 10)]
-    time.sleep(4)
-    seats, lines = host.server._gate._seats, host.server._gate._lines
-    assert (len(seats), lines) == (connection_gate.FROM_ONE, {})
+    gate = host.server._gate
+    eventually(lambda: gate._lines, 60)
+    eventually(lambda: (len(gate._seats), gate._lines) == (connection_gate.FROM_ONE, {}), 60)
     for sock in held:
         sock.close()
 
