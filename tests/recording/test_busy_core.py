@@ -51,7 +51,9 @@ def test_no_picture_is_lost_beside_a_busy_program(tmp_path: Path) -> None:
     os.sched_setaffinity(0, others)
     try:
         with busy(core):
-            record(core, [f"rtsp://127.0.0.1:{server.port}/cam{number}" for number in range(CAMERAS)], tmp_path / "drive")
+            record(
+                core, [f"rtsp://127.0.0.1:{server.port}/cam{number}" for number in range(CAMERAS)], tmp_path / "drive"
+            )
     finally:
         os.sched_setaffinity(0, [core, *others])
         server.stop()
