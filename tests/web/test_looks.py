@@ -42,6 +42,14 @@ def rects(page: str, kind: str) -> int:
     return len(re.findall(rf'<rect [^>]*class="{kind}[ "]', page))
 
 
+def test_an_english_reader_is_told_of_the_calibration_in_english(served: Served) -> None:
+    browser = served.signed_in("operator")
+    browser.open("/language/en?back=/")
+    for path in ("/cameras/cam1", "/cameras/cam1/calibration"):
+        page = browser.open(path).text
+        assert "not calibrated" in page and "未校准" not in page, path
+
+
 def test_a_look_shows_people_and_things_over_the_recorded_picture(served: Served) -> None:
     browser = served.signed_in("inspector")
     page = browser.open(PAGE).text

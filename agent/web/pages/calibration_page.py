@@ -29,7 +29,7 @@ def show_calibration(v: PageVisit) -> Response:
 
 
 def _render(v: PageVisit, fault: str = "", status: int = 200) -> Response:
-    camera_id, catalog = look_views.find_camera(v).camera_id, v.site.catalog
+    camera_id = look_views.find_camera(v).camera_id
     pairs = _load(v, camera_id)
     step = next((i for i, (m, _) in enumerate(pairs) if not m.done), None)
     marks, look = pairs[step] if step is not None else (None, None)
@@ -44,7 +44,7 @@ def _render(v: PageVisit, fault: str = "", status: int = 200) -> Response:
         boxes=look_views.draw_boxes(v, look)[0] if look else [],
         shown=look_views.choose_width(v.query("shown") or v.form.get("shown", "")),
         utc=clocks.format_utc,
-        calibration=live_view.describe_calibration(catalog, camera_id, v.site.clock.now()),
+        calibration=live_view.describe_calibration(v, camera_id),
         fault=fault,
     )
 

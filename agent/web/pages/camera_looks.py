@@ -46,7 +46,7 @@ def _render(v: PageVisit, look: Look | None, fault: str = "") -> Response:
         utc=clocks.format_utc,
         earlier=earlier,
         later=catalog.looks.first_after(camera.camera_id, look.at),
-        calibration=live_view.describe_calibration(catalog, camera.camera_id, v.site.clock.now()),
+        calibration=live_view.describe_calibration(v, camera.camera_id),
         fault=fault,
     )
 

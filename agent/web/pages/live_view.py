@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from agent import i18n
 from agent.catalog import Catalog, calibrations
 from agent.core import clock as clocks
 from agent.core.model import is_id
@@ -25,15 +24,16 @@ SMALL, LARGE = 800, 1920
 _WORDS = ("live_sound", "live_mute", "live_behind", "live_still", "live_waiting", "lost")
 
 
-def describe_calibration(catalog: Catalog, camera_id: str, now: datetime) -> str:
-    """Describe whether a camera's headcounts are calibrated by hand counts, and how well."""
-    last = catalog.looks.last(camera_id, now)
+def describe_calibration(v: PageVisit, camera_id: str) -> str:
+    """Describe in the reader's language whether a camera's headcounts are calibrated by hand counts, and how well."""
+    catalog = v.site.catalog
+    last = catalog.looks.last(camera_id, v.site.clock.now())
     found = calibrate.Calibration.of(
         catalog.facts.get(calibrations.make_calibration_key(camera_id)), last.detector if last else ""
     )
     if found is None:
-        return i18n.translate("web.uncalibrated")
-    return i18n.translate("web.calibrated", recall=f"{found.recall:.2f}", error=f"{found.error:.2f}", n=found.counts)
+        return v.t("web.uncalibrated")
+    return v.t("web.calibrated", recall=f"{found.recall:.2f}", error=f"{found.error:.2f}", n=found.counts)
 
 
 class LiveView:
@@ -51,7 +51,7 @@ class LiveView:
         for camera in catalog.cameras.all():
             look = catalog.looks.last(camera.camera_id, now)
             writing = catalog.segments.opened(camera.camera_id)
-            calibration = describe_calibration(catalog, camera.camera_id, now)
+            calibration = describe_calibration(v, camera.camera_id)
             cameras.append((camera, look, writing[-1] if writing else None, calibration))
         rooms = camera_names.name_rooms(site.classes())
         names = {c[0].camera_id: camera_names.name_camera(c[0].camera_id, rooms) for c in cameras}
