@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from agent import i18n
 from agent.bureau.handlers import RequestReplies
 from agent.bureau.rate_limit import RateLimit
 from agent.bureau.upload import BoardUpload, UploadAddress, UploadOptions, UploadStopped
@@ -97,7 +98,7 @@ def run_upload_job(
         log.warning("%s", error)
         job.replies.fail(error)
     except Exception:  # no request may end the process; the log has the traceback
-        log.exception("upload")
+        log.exception("%s", i18n.translate("bureau.request_failed", name="upload"))
         job.replies.fail(BureauError("bureau.internal", name="upload"))
 
 
