@@ -78,7 +78,7 @@ class BoardAccounts:
             return connection.execute(select(accounts.c.name).limit(1)).first() is not None
 
     def disable(self, name: str, at: datetime, by: str) -> AccountRow:
-        """Disable an account; its sessions and its token end at once. Raises InputError for an unknown one, the last clerk's."""
+        """Disable an account; its sessions and its token end at once. Raises InputError, also for the last clerk's."""
         with self._database.write() as connection:
             known = _get(connection, name)
             if known.disabled_at is None:
