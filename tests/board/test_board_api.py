@@ -158,6 +158,8 @@ def test_pages_are_complete_and_without_doubles(county: CountyProgram) -> None:
     assert sorted(raised) == ["a1", *(f"of-{n}" for n in range(MANY))]
     assert sorted(x["alert_id"] for x in county.read_all("/alerts")) == sorted(set(raised) - {"of-0"})
     assert [x["alert_id"] for x in county.read_all("/alerts/history", class_id="C-1")] == ["a1"]
+    for name, day in (("from", "0001-01-01"), ("until", "9999-12-31")):
+        assert len(county.read_all("/alerts/history", **{name: day})) == len(raised)
     assert [x["box"] for x in county.read_all("/boxes")] == ["wenshui/site1/box1", "wenshui/site2/box1"]
     numbers = [x["number"] for x in county.read_all("/alarms", state="all")]
     assert numbers and numbers == sorted(set(numbers), reverse=True)
@@ -230,7 +232,8 @@ def test_an_expired_token_is_refused(board: ServedBoard) -> None:
      ("/classes?limit=0", 400, "api.bad_argument"), ("/classes?state=x", 400, "api.bad_argument"),
      ("/classes?limit=1&limit=2", 400, "api.bad_argument"), ("/boxes?after=x", 400, "api.bad_argument"),
      ("/alerts?before=x", 400, "api.bad_argument"), ("/alerts/history?from=2026-02-30", 400, "api.bad_argument"),
-     ("/settlement", 400, "api.bad_argument"), ("/settlement?month=2026-13", 400, "api.bad_argument")],
+     ("/settlement", 400, "api.bad_argument"), ("/classes?q=%00", 400, "api.bad_argument"),
+     ("/settlement?month=2026-13", 400, "api.bad_argument")],
 )  # fmt: skip
 def test_wrong_questions(county: CountyProgram, path: str, status: int, code: str) -> None:
     assert is_problem(county.open(path), status, code)

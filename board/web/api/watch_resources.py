@@ -73,10 +73,13 @@ def _list_alerts(v: BoardVisit, wanted: AlertFilter, asked: CountyAlertsArgument
 
 
 def _find_day_start(v: BoardVisit, day: date | None, after: int = 0) -> str:
-    """Return the beginning of a day of the county, or of one some days after, as UTC text; "" for None."""
+    """Return the beginning of a day of the county, or of one some days after, as UTC text; "" where nothing is bounded."""
     if day is None:
         return ""
-    return format_utc(datetime.combine(day + timedelta(days=after), time(), v.site.zone))
+    try:
+        return format_utc(datetime.combine(day + timedelta(days=after), time(), v.site.zone))
+    except OverflowError:  # the first or last day of the calendar, which bounds nothing
+        return ""
 
 
 def _name_place(row: Mapping[str, object]) -> str:
