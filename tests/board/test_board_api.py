@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from benchmarks.support.reporting_box import ZONE, ReportingBox
 from board.__main__ import main
 from board.clips.orders import order_picture
 from board.web.api import operations
+from tests.support.api_fuzz import MISSING, PROGRAM, run_schemathesis
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
 from tests.support.paths import ROOT
@@ -25,6 +28,14 @@ ONE, TWO = "第一职业培训学校", "第二职业培训学校"
 MANY = 7
 CALLS = ["/classes", "/classes/C-1", "/classes/C-1/half-days", "/boxes", "/alerts", "/alerts/history", "/alarms?state=all",
          "/settlement", "/clips"]  # fmt: skip
+
+FUZZ = """
+[parameters]
+"path.class_id" = "C-1"
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406]
+"""
 
 
 class CountyProgram(Browser):
@@ -241,3 +252,21 @@ def test_wrong_questions(county: CountyProgram, path: str, status: int, code: st
 
 def test_it_reads_only(county: CountyProgram) -> None:
     assert is_problem(county.post(county.base + "/classes", json={}, timeout=20), 405, "api.method")
+
+
+@pytest.mark.long
+@pytest.mark.minutes(1)
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(PROGRAM is None, reason=MISSING)
+def test_whatever_is_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No 500, no answer that the document does not know, nothing in the log."""
+    store = BoardStore(f"sqlite:///{tmp_path}/board.db")
+    _fill(store)
+    with closing(store.database), serving_board(store, tmp_path / "page", tls=False) as board:
+        name, _ = board.make_account("leader")
+        token = board.server.site.access.make_token(name, "leader", 1)[0]
+        caplog.set_level(logging.ERROR)
+        done = run_schemathesis(FUZZ, board.server.url, token, tmp_path)
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        assert board.server.site.audit.verify() is None
+    assert [r.getMessage() for r in caplog.records] == []
