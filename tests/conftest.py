@@ -8,9 +8,14 @@ import random
 import time
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from agent import i18n
+
+# how long an example takes on a busy machine says nothing about what is tested
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 _took: list[tuple[str, str, float]] = []
 

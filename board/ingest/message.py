@@ -15,7 +15,7 @@ MAX_PAYLOAD = 1 << 20
 _PREFIX, _TYPE = f"{ROOT}/", TYPE.partition("{name}")[0]
 FROM_BUREAU = frozenset({"classes", "witness"})
 """First level of topics on which the bureau speaks and the board listens to itself, or to another program of the bureau."""
-_IGNORED = frozenset({"request", "response"})
+_IGNORED = frozenset({"models", "request", "response"})
 _ANSWER = "response/statements"
 FETCH_ANSWERS = frozenset({"response/clip", "response/picture"})
 """Answers to orders of clips and pictures."""

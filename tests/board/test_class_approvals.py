@@ -44,11 +44,6 @@ CLASS_FILE = ROOT / "config" / "class.example.toml"
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/board.db"
-
-
-@pytest.fixture
 def board(store: BoardStore, tmp_path: Path) -> Iterator[ServedBoard]:
     with store.database.write() as connection:
         insert_boxes(connection, [BOX, OTHER_BOX], None)
@@ -218,6 +213,8 @@ def test_a_real_box_takes_what_was_approved(tmp_path: Path) -> None:
                 connection.execute(update(tables.boxes).values(account="site1.box1"))
             issue_model_list(database, take_model_list(database, "list.toml", MODELS.encode(), "clerk", at), key, at)
             assert eventually(lambda: watched.current().approved.models, 30)[0].model == "VC-7"
+            eventually(lambda: rows(database, tables.model_list_deliveries), 30)
+            assert rows(database, tables.alarms) == [], "the board hears what it sends itself"
     database.close()
 
 

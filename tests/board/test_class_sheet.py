@@ -17,8 +17,6 @@ from board.store import tables
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def board(store: BoardStore, tmp_path: Path) -> Iterator[ServedBoard]:

@@ -6,8 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from benchmarks.support.reporting_box import ZONE, ReportingBox
 from board.duties import Duties
 from board.ingest.worker import Publication
@@ -17,7 +15,6 @@ from board.witness.signer import Signer
 from tests.support.board_store import BoardStore
 from tests.support.contract_check import DOCS, asyncapi, channel_of, retained, validate
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EXAMPLE = re.compile(r"<!-- example: (\S+) -->\n```json\n(.*?)```", re.DOTALL)
 
 

@@ -15,7 +15,6 @@ from board.store import tables
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ONE, TWO = "第一职业培训学校", "第二职业培训学校"
 
 

@@ -14,8 +14,6 @@ from board.queries.self_check import read_self_check
 from tests.support.board_store import BoardStore
 from tests.support.board_web import serving_board
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 def test_findings_and_certificates_stay_until_the_next_are_told(store: BoardStore, tmp_path: Path) -> None:
     box, now = ReportingBox(now=store.clock.now()), store.clock.now()

@@ -18,8 +18,6 @@ from board.store import tables
 from tests.support.board_store import BoardStore
 from tests.support.notice_receivers import WebhookSink
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def hook() -> Iterator[WebhookSink]:

@@ -399,7 +399,7 @@ def test_where_all_addresses_fail_the_last_failure_is_told(monkeypatch: pytest.M
         closed = gone.getsockname()
     before = len(psutil.Process().net_connections())
     monkeypatch.setattr(dialling, "_look_up", lambda *_: [(socket.AF_INET, closed)] * 3)
-    with pytest.raises(CameraUnreachable, match="refused"):
+    with pytest.raises(CameraUnreachable, match="对方拒绝连接"):
         dialling.dial("rtsp://camera.lan/main", "camera", lambda: None)
     with keep_silent() as silent:
         monkeypatch.setattr(dialling, "_look_up", lambda *_: [(socket.AF_INET, silent)] * 2)

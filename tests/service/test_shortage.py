@@ -97,7 +97,7 @@ def test_it_is_said_once_a_minute_whoever_meets_it() -> None:
     now[0] = 61
     again = record(1, "t1")
     assert limit.filter(again)
-    assert "99 more" in again.getMessage()
+    assert "另有 99 条" in again.getMessage()
 
 
 def descriptors(pid: int) -> int:

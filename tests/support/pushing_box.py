@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent.bureau import BureauLink
+from agent.bureau.handlers import BureauHandlers
 from agent.bureau.upload import UploadOptions
 from agent.core.clock import SystemClock
 from agent.demo.broker import find_free_port
@@ -117,8 +118,10 @@ class PushingBox:
         )  # fmt: skip
         link = BureauLink(
             box.catalog, clock, options(port, site="site-1", box="box-1"), boot_id="boot-1", version="0", classes=classes,
-            accept_class=dict, requests=handlers.handlers(),
-            long_requests={"clip": self.uploads.clip, "picture": self.uploads.picture},
+            handlers=BureauHandlers(
+                dict, lambda text, signature: None, handlers.handlers(),
+                {"clip": self.uploads.clip, "picture": self.uploads.picture},
+            ),
         )  # fmt: skip
         self._stop = threading.Event()
         work = [link.run, *(run for _, run in self.uploads.workers())]
