@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from agent.contract import asyncapi, json_schema  # noqa: E402 - the repository's own
 from agent.web.api import openapi, operations  # noqa: E402
+from board.web.api import operations as board_operations  # noqa: E402
 
 
 class _Dumper(yaml.SafeDumper):
@@ -33,20 +34,22 @@ def build_documents() -> dict[str, str]:
         asyncapi.build_document(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
     )
     files["docs/openapi.json"] = openapi.render_openapi(operations.list_operations(None))
-    files["docs/reference/api.md"] = _fill_fields(json.loads(files["docs/openapi.json"]))
+    files["docs/board-openapi.json"] = board_operations.render_openapi()
+    for page, document in (("api.md", "openapi.json"), ("board-api.md", "board-openapi.json")):
+        files[f"docs/reference/{page}"] = _fill_fields(page, document, json.loads(files[f"docs/{document}"]))
     return files
 
 
-def _fill_fields(document: Any) -> str:
-    """Return api.md with the table of every answer's fields behind its last heading."""
-    before, heading, _ = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8").partition("## Fields\n")
+def _fill_fields(page: str, name: str, document: Any) -> str:
+    """Return a page of docs/reference with the table of every answer's fields behind its last heading."""
+    before, heading, _ = (ROOT / "docs/reference" / page).read_text(encoding="utf-8").partition("## Fields\n")
     rows = [
         f"| {name} | {', '.join(f'`{field}`' for field in schema['properties'])} | {_say(schema)} |"
         for name, schema in sorted(document["components"]["schemas"].items())
         if schema.get("properties")
     ]
     table = ["| answer | fields | what it is |", "| --- | --- | --- |", *rows]
-    return f"{before}{heading}\nWritten by `scripts/contract` from `openapi.json`.\n\n" + "\n".join(table) + "\n"
+    return f"{before}{heading}\nWritten by `scripts/contract` from `{name}`.\n\n" + "\n".join(table) + "\n"
 
 
 def _say(schema: Any) -> str:

@@ -45,7 +45,7 @@ class SignedInUser:
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """An API token of a program, without the secret itself."""
+    """An API token of a program, without the secret itself. `institution` as in AccountRow."""
 
     name: str
     role: str
@@ -53,3 +53,4 @@ class ApiToken:
     created_at: datetime
     created_by: str
     used_at: datetime | None
+    institution: str = ""

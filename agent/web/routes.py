@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp
 
-from agent.web.api import endpoint, openapi, operations
+from agent.web.api import openapi, operations
 from agent.web.pages import (
     calibration_page,
     call_page,
@@ -27,6 +27,7 @@ from agent.web.pages import (
 from agent.web.pages.attendance_sheet import AttendanceSheet
 from agent.web.pages.class_overview import ClassOverview
 from agent.web.site import Site
+from agent.website.api import endpoint
 from agent.website.pages.routes import list_shared_routes
 
 

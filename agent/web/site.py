@@ -37,6 +37,7 @@ _WORDS = {
     "no_account": "web.no_account",
     "accounts_lead": "web.accounts_lead",
     "role": "accounts.role.",
+    "tokens_lead": "web.tokens_lead",
     "said": "page.said.",
 }
 _STATIC = dict.fromkeys(("player.css", "looks.css", "call.css"), "text/css") | dict.fromkeys(

@@ -178,7 +178,9 @@ class Website(Generic[V]):
     async def _http_error(self, request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/api/"):
             code = problems.OF_STATUS.get(error.status_code, "api.bad_request")
-            return problems.build_problem_response(request, ApiProblem(error.status_code, code), error.headers)
+            return problems.build_problem_response(
+                request, ApiProblem(error.status_code, code), error.headers, said=self.words["said"]
+            )
         visit = await self._visit_after_error(request)
         key = "web.not_found" if error.status_code == 404 else "web.bad_request"
         return visit.error(error.status_code, visit.t(key))
@@ -186,7 +188,9 @@ class Website(Generic[V]):
     async def _own_error(self, request: Request, error: SiteAgentError) -> Response:
         if request.url.path.startswith("/api/"):
             status = 422 if isinstance(error, InputError) else 503
-            return problems.build_problem_response(request, ApiProblem(status, error.key, None, **error.params))
+            return problems.build_problem_response(
+                request, ApiProblem(status, error.key, None, **error.params), said=self.words["said"]
+            )
         visit = await self._visit_after_error(request)
         status = 400 if isinstance(error, InputError) else 503
         return visit.error(status, visit.say(error))

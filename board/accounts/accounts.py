@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, insert, select, update
 
 from agent.core.account_model import AccountRow, ApiToken, SignedInUser
 from agent.core.clock import format_utc, parse_time
@@ -77,13 +78,14 @@ class BoardAccounts:
             return connection.execute(select(accounts.c.name).limit(1)).first() is not None
 
     def disable(self, name: str, at: datetime, by: str) -> AccountRow:
-        """Disable an account; its sessions end at once. Raises InputError if it is unknown or the last clerk's."""
+        """Disable an account; its sessions and its token end at once. Raises InputError, also for the last clerk's."""
         with self._database.write() as connection:
             known = _get(connection, name)
             if known.disabled_at is None:
                 _keep_a_clerk(connection, known, None)
                 connection.execute(update(accounts).where(accounts.c.name == name).values(disabled_at=format_utc(at)))
                 connection.execute(delete(sessions).where(sessions.c.name == name))
+                connection.execute(delete(tokens).where(tokens.c.name == name))
                 self._audit.add_in(connection, at, by, "account.disable", name)
             return _get(connection, name)
 
@@ -163,7 +165,10 @@ class BoardAccounts:
             connection.execute(delete(sessions).where(sessions.c.token_hash == _hash(token)))
 
     def put_token(self, token: str, name: str, role: str, now: datetime, until: datetime, by: str) -> None:
-        """Store an API token, replacing one of the same name; expired tokens are deleted."""
+        """Store the API token of the account `name`, replacing an older one; expired tokens are deleted.
+
+        It may what the account may, also after a change of role or institution; `role` is the one at making.
+        """
         with self._database.write() as connection:
             connection.execute(delete(tokens).where(tokens.c.expires_at <= format_utc(now)))
             connection.execute(delete(tokens).where(tokens.c.name == name))
@@ -172,15 +177,15 @@ class BoardAccounts:
             self._audit.add_in(connection, now, by, "token", name, {"role": role, "until": format_utc(until)})
 
     def token(self, token: str, now: datetime) -> ApiToken | None:
-        """Return an API token; None if it is unknown or expired."""
-        query = select(tokens).where(tokens.c.token_hash == _hash(token), tokens.c.expires_at > format_utc(now))
+        """Return an API token; None if it is unknown or expired, or its account disabled."""
+        query = _select_tokens(now).where(tokens.c.token_hash == _hash(token))
         with self._database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return _to_token(row) if row else None
 
     def tokens(self, now: datetime) -> list[ApiToken]:
         """Return the tokens that have not expired, by name."""
-        query = select(tokens).where(tokens.c.expires_at > format_utc(now)).order_by(tokens.c.name)
+        query = _select_tokens(now).order_by(tokens.c.name)
         with self._database.read() as connection:
             return [_to_token(row) for row in connection.execute(query).mappings()]
 
@@ -198,6 +203,15 @@ class BoardAccounts:
             if done:
                 self._audit.add_in(connection, at, by, "token.revoke", name)
             return bool(done)
+
+
+def _select_tokens(now: datetime) -> Select[Any]:
+    """Return the query of the valid tokens, with role and institution of their accounts as they are now."""
+    columns = [column for column in tokens.c if column.name != "role"]
+    query = select(*columns, accounts.c.role, accounts.c.institution).join_from(
+        tokens, accounts, accounts.c.name == tokens.c.name
+    )
+    return query.where(tokens.c.expires_at > format_utc(now), accounts.c.disabled_at.is_(None))
 
 
 def _find(connection: Connection, name: str) -> AccountRow | None:
@@ -260,6 +274,7 @@ def _to_token(row: RowMapping) -> ApiToken:
         parse_time(row["created_at"]),
         row["created_by"],
         parse_time(row["used_at"]) if row["used_at"] else None,
+        row["institution"],
     )
 
 

@@ -35,10 +35,13 @@ class AlertFilter:
     begin: str = ""
     end: str = ""
     institution: str = ""
+    open_only: bool = False
 
     def list_conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions on `alerts` and `boxes`."""
         found: list[ColumnElement[bool]] = [is_alert_of_institution(self.institution)]
+        if self.open_only:
+            found.append(OPEN)
         if self.box:
             found.append(boxes.c.name.contains(self.box, autoescape=True))
         for column, wanted in ((alerts.c.class_id, self.class_id), (alerts.c.kind, self.kind)):

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from agent.website.pages.routes import list_shared_routes
 from board.accounts.roles import ACTORS, CLERK, STAFF
+from board.web.api.operations import list_api_routes
 from board.web.pages import (
     alarm_pages,
     alert_pages,
@@ -78,5 +79,9 @@ def build_board_application(site: BoardSite) -> ASGIApp:
             ("POST", "/clips/{clip_id}/keep", clip_pages.keep_clip, ACTORS),
             ("GET", "/clips/{clip_id}/files/{name}", clip_pages.send_file, STAFF),
         ],
-        more=[Route("/events", make_events_endpoint(site), methods=["GET"]), *list_upload_routes(site)],
+        more=[
+            Route("/events", make_events_endpoint(site), methods=["GET"]),
+            *list_upload_routes(site),
+            *list_api_routes(site),
+        ],
     )

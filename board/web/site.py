@@ -10,7 +10,7 @@ import jinja2
 from starlette.requests import Request
 
 from agent.core.account_model import SignedInUser
-from agent.core.clock import Clock, parse_time
+from agent.core.clock import Clock, format_local, parse_time
 from agent.website import cookies
 from agent.website.http.form_input import Form
 from agent.website.http.ranges import ActiveTransfers
@@ -37,6 +37,7 @@ _WORDS = {
     "no_account": "board.no_account",
     "accounts_lead": "board.accounts_lead",
     "role": "board.role.",
+    "tokens_lead": "board.tokens_lead",
     "said": "board.said.",
 }
 _STYLES = ("alerts.css", "classes.css", "clips.css", "overview.css", "settlement.css", "wall.css")
@@ -110,6 +111,11 @@ class BoardVisit(Visit):
     def local_second(self, at: object) -> str:
         """Return a time of the database in the county's time, to the second."""
         return parse_time(str(at)).astimezone(self.site.zone).strftime("%Y-%m-%d %H:%M:%S") if at else "—"
+
+    def stamp(self, at: object) -> str | None:
+        """Return a time of the database as RFC 3339 in the county's time; None where there is none."""
+        when = at if isinstance(at, datetime) else parse_time(str(at)) if at else None
+        return format_local(when, self.site.zone) if when else None
 
     @property
     def is_staff(self) -> bool:

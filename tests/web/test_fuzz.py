@@ -6,21 +6,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.api_fuzz import MISSING, PROGRAM, run_schemathesis
 from tests.support.web_client import ID, Served, serving
 
-PROGRAM = shutil.which("schemathesis", path=Path(sys.executable).parent)
 pytestmark = [
     pytest.mark.long,
     pytest.mark.minutes(3),
-    pytest.mark.skipif(PROGRAM is None, reason="schemathesis is not installed (pip install schemathesis)"),
+    pytest.mark.skipif(PROGRAM is None, reason=MISSING),
 ]
 # 422 is an answer to what is well said and cannot be: a span without video, a drawing without a seed
 CONFIG = """
@@ -52,33 +49,8 @@ def test_whatever_is_asked(served: Served, tmp_path: Path, caplog: pytest.LogCap
     caplog.set_level(logging.ERROR)
     drive = fingerprints(served.box.drive.root)
     token = served.page.site.access.make_token("fuzz", "bureau", 1)[0]
-    config = tmp_path / "schemathesis.toml"
-    config.write_text(
-        CONFIG.format(class_id=ID) if known else CONFIG.split("[checks]")[1].join(["[checks]", ""]), encoding="utf-8"
-    )
-    command = [
-        str(PROGRAM),
-        "--config-file",
-        str(config),
-        "run",
-        served.page.url + "api/v1/openapi.json",
-        "--header",
-        f"Authorization: Bearer {token}",
-        "--phases",
-        "examples,coverage,fuzzing",
-        "--max-examples",
-        "60",
-        "--seed",
-        "6",
-        "--generation-database",
-        "none",
-        "--no-color",
-        "--suppress-health-check",
-        "all",
-        "--request-timeout",
-        "20",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=850, check=False)
+    config = CONFIG.format(class_id=ID) if known else CONFIG.split("[checks]")[1].join(["[checks]", ""])
+    done = run_schemathesis(config, served.page.url, token, tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert fingerprints(served.box.drive.root) == drive, "nothing on the drive was written"
     assert served.box.catalog.audit.verify() is None

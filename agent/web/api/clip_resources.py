@@ -12,11 +12,11 @@ from agent.contract.clips import ClipBody, ClipFileBody, DrawBody
 from agent.core.clock import format_local
 from agent.inspection import spot_check
 from agent.inspection.cut import ClipSpan
-from agent.web.api.endpoint import BASE
 from agent.web.api.resources import require_class
 from agent.web.pages import clip_views
 from agent.web.pages.class_pages import parse_clock_on_day
 from agent.web.site import PageVisit
+from agent.website.api.endpoint import BASE
 
 
 def create_clips(v: PageVisit, asked: CutArguments) -> ClipBody:

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from agent.contract import alerts, arguments, attendance, audit, cameras, classes, clips, recordings
 from agent.contract.health import HealthBody
 from agent.web.api import clip_resources, resources
-from agent.web.api.endpoint import AnyOperation, Operation
 from agent.web.pages import health_page
 from agent.web.pages.live_view import LiveView
 from agent.web.site import PageVisit
+from agent.website.api.endpoint import AnyOperation, Operation
 
 _ONE = "/classes/{class_id}"
 _HALF = _ONE + "/half-days/{date}/{session}"

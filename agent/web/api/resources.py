@@ -42,9 +42,9 @@ from agent.core.model import Look, Segment, Session
 from agent.core.sign_in import SignInCount, build_signed_counts
 from agent.core.witness_text import WitnessText
 from agent.drive import class_gaps
-from agent.web.api.endpoint import BASE
 from agent.web.pages import audit_report
 from agent.web.site import PageVisit
+from agent.website.api.endpoint import BASE
 from agent.website.http.problems import ApiProblem
 
 T = TypeVar("T")

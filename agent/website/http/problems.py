@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from agent import i18n
+from agent.website.templating import choose_word
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "/api/v1/openapi.json#/components/x-problems/"
@@ -46,15 +47,22 @@ def choose_language(request: Request) -> i18n.Language:
     return "zh"
 
 
-def build_problem_response(request: Request, problem: ApiProblem, headers: Mapping[str, str] | None = None) -> Response:
-    """Build the answer: `title` names the kind, `detail` this case; programs use `code`."""
+def build_problem_response(
+    request: Request, problem: ApiProblem, headers: Mapping[str, str] | None = None, *, said: str = ""
+) -> Response:
+    """Build the answer: `title` names the kind, `detail` this case; programs use `code`.
+
+    `said` begins the keys of the program's own words.
+    """
     lang = choose_language(request)
     title = HTTPStatus(problem.status).phrase
     body = {
         "type": _TYPE + problem.code,
         "title": title,
         "status": problem.status,
-        "detail": " ".join(i18n.translate_to(lang, problem.code, **problem.params).split()),
+        "detail": " ".join(
+            i18n.translate_to(lang, choose_word(said + problem.code, problem.code), **problem.params).split()
+        ),
         "code": problem.code,
         **problem.more,
     }

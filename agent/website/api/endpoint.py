@@ -1,11 +1,11 @@
-"""What holds for every call of the API: token, arguments, ETags, errors. `api.py` holds the calls themselves."""
+"""What holds for every call of the API: token, arguments, ETags, errors. The programs hold the calls themselves."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -14,25 +14,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent.catalog.accounts import Role
 from agent.contract.arguments import Arguments
 from agent.contract.requests import Invalid, validate
 from agent.core.account_model import SignedInUser
-from agent.web.site import PageVisit, Site
 from agent.website.http import problems
 from agent.website.http.problems import ApiProblem
 from agent.website.http.ranges import matches
+from agent.website.site import Website
+from agent.website.visit import Visit
 
 BASE = "/api/v1"
 _LARGEST_BODY = 64 << 10
 _BEARER = re.compile(r"Bearer +([A-Za-z0-9_\-]{20,100})\Z", re.IGNORECASE)
 
 A = TypeVar("A", bound=Arguments)
+V = TypeVar("V", bound=Visit)
 Given = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[A]):
+class Operation(Generic[V, A]):
     """One call. `summary` is Chinese, `about` English; `roles` (): every token.
 
     `answer` is the type of the answer, or a media type where the answer is a file.
@@ -41,12 +42,12 @@ class Operation(Generic[A]):
     name: str
     method: Literal["GET", "POST"]
     path: str
-    handler: Callable[[PageVisit, A], Mapping[str, object] | Response]
+    handler: Callable[[V, A], Mapping[str, object] | Response]
     summary: str
     about: str
     answer: type | str
     arguments: type[A]
-    roles: tuple[Role, ...] = ()
+    roles: tuple[str, ...] = ()
     success: tuple[int, ...] = field(default=(200,))
 
     @property
@@ -57,32 +58,34 @@ class Operation(Generic[A]):
         return {name: "path" if f"{{{name}}}" in self.path else rest for name in names}
 
 
-AnyOperation: TypeAlias = Operation[Any]
+AnyOperation: TypeAlias = Operation[Any, Any]
+Table = Sequence[AnyOperation]
 
 
-def build_api_routes(site: Site, operations: tuple[AnyOperation, ...]) -> list[Route]:
+def build_api_routes(site: Website[Any], operations: Table) -> list[Route]:
     """Return a route for each operation."""
     return [Route(BASE + op.path, _make_endpoint(site, op), methods=[op.method]) for op in operations]
 
 
-def _make_endpoint(site: Site, op: Operation[A]) -> Callable[[Request], Awaitable[Response]]:
+def _make_endpoint(site: Website[Any], op: AnyOperation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             visit = await run_in_threadpool(_identify_caller, site, op, request)
             body = await _read_body(request) if op.method == "POST" else {}
             return await run_in_threadpool(_run_operation, op, visit, body)
         except ApiProblem as problem:
-            return problems.build_problem_response(request, problem)
+            return problems.build_problem_response(request, problem, said=site.words["said"])
 
     return endpoint
 
 
-def _identify_caller(site: Site, op: Operation[A], request: Request) -> PageVisit:
+def _identify_caller(site: Website[Any], op: AnyOperation, request: Request) -> Visit:
     """Identify the caller. Raises Problem 401, 403."""
     match = _BEARER.match(request.headers.get("authorization", ""))
     now = site.clock.now()
     token = site.access.token(match[1]) if match else None
-    visit = PageVisit(site, request, {}, SignedInUser(f"token:{token.name}", token.role, "", now) if token else None)
+    user = SignedInUser(f"token:{token.name}", token.role, "", now, institution=token.institution) if token else None
+    visit: Visit = site.make_visit(request, {}, user)
     if token is None:
         visit.refused("refused", BASE, {"reason": "api.unauthorised"})
         raise ApiProblem(401, "api.unauthorised")
@@ -92,7 +95,7 @@ def _identify_caller(site: Site, op: Operation[A], request: Request) -> PageVisi
     return visit
 
 
-def _run_operation(op: Operation[A], v: PageVisit, body: Given) -> Response:
+def _run_operation(op: AnyOperation, v: Visit, body: Given) -> Response:
     asked = _read_arguments(op, v.request, body)
     given = asked.given()
     v.note_once(f"api.{op.name}", str(given.pop("class_id", "")), given)
@@ -109,7 +112,7 @@ def _run_operation(op: Operation[A], v: PageVisit, body: Given) -> Response:
     return Response(raw, op.success[0], headers, "application/json")
 
 
-def _read_arguments(op: Operation[A], request: Request, body: Given) -> A:
+def _read_arguments(op: AnyOperation, request: Request, body: Given) -> Arguments:
     """Validate what was given. Raises Problem 400; 404 where the path itself names nothing."""
     query = request.query_params
     unknown = next((name for name in query if op.names.get(name) != "query"), None)
@@ -122,10 +125,11 @@ def _read_arguments(op: Operation[A], request: Request, body: Given) -> A:
     places: dict[str, Given] = {"path": path, "query": query, "body": body}
     found = {name: places[where].get(name) for name, where in op.names.items()}
     try:
-        return validate(op.arguments, {name: value for name, value in found.items() if value is not None})
+        given: Arguments = validate(op.arguments, {name: value for name, value in found.items() if value is not None})
     except Invalid as invalid:
         name = invalid.faults[0].key
         raise (ApiProblem(404, "api.not_found") if op.names[name] == "path" else _build_bad_argument(name)) from None
+    return given
 
 
 def _build_bad_argument(name: str) -> ApiProblem:
