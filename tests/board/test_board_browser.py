@@ -40,11 +40,23 @@ PAGES = {
 }  # fmt: skip
 CHECKS = {
     "spots": "/spot-checks", "spot": "/spot-checks/1", "coverage": "/spot-checks/coverage", "draw": "/spot-checks/draws/1",
-    "calls": "/calls", "settlement": "/settlement?month=2026-11", "settled": "/settlement/C-1?month=2026-11",
+    "calls": "/calls", "drives": "/drives", "settlement": "/settlement?month=2026-11",
+    "settled": "/settlement/C-1?month=2026-11",
 }  # fmt: skip
 MENUS = {
-    "zh": ["当前班级", "班级", "告警", "终端", "视频", "随机抽查", "现场验证", "结算数据", "审计"],
-    "en": ["Now", "Classes", "Alerts", "Boxes", "Video", "Spot checks", "Calls to cameras", "Settlement", "Audit"],
+    "zh": ["当前班级", "班级", "告警", "终端", "视频", "随机抽查", "现场验证", "硬盘", "结算数据", "审计"],
+    "en": [
+        "Now",
+        "Classes",
+        "Alerts",
+        "Boxes",
+        "Video",
+        "Spot checks",
+        "Calls to cameras",
+        "Drives",
+        "Settlement",
+        "Audit",
+    ],
 }
 PLACES = (
     ("电工", "文水县职业技术培训学校", "凤城镇南街 12 号培训楼三层"),
