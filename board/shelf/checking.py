@@ -28,7 +28,7 @@ from board.store.tables import drive_checks, shelf_drives
 log = logging.getLogger(__name__)
 _STEP = 0.01
 """Progress is written each time that it has grown by so much."""
-_STOP_S = 10.0
+_STOP_S = 2.0
 
 
 class DriveChecker:
@@ -54,7 +54,7 @@ class DriveChecker:
             if self._thread is not None and self._thread.is_alive():
                 raise InputError("shelf.busy")
             number = self._note_begin(drive, by, who, self._clock.now())
-            self._thread = threading.Thread(target=self._run, args=(number, drive), name="drive-check")
+            self._thread = threading.Thread(target=self._run, args=(number, drive), name="drive-check", daemon=True)
             self._thread.start()
         return number
 
@@ -129,6 +129,8 @@ class DriveChecker:
             for _, name in found:
                 counts[name] = 0
                 for line in list_statement_lines(self._database, name):
+                    if self._stop.is_set():  # the command then ends as soon as it has begun
+                        break
                     file.write(line)
                     counts[name] += 1
         return ComparedDrive(drive, list_half_days(drive.root), counts, [box_id for box_id, _ in found])

@@ -21,6 +21,8 @@ _AWAY = ("clip.handed_over", "clip.drive_away")
 """Why a box has no clip to give: the drive with the recordings is not in it."""
 _MOST_ASKED = 500
 Row = dict[str, Any]
+_NOTHING: Row = {column.name: None for column in shelf_drives.c}
+"""Of a drive that boxes told of and nobody entered."""
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class ShelfDrive:
     @property
     def is_here(self) -> bool:
         """Return whether it was handed in."""
-        return bool(self.row.get("handed_in_on"))
+        return bool(self.row["handed_in_on"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def list_shelf(database: Database, years: int) -> list[ShelfDrive]:
         found = [_load(connection, drive_id, rows.get(drive_id, {}), years) for drive_id in known]
         _add_asked(connection, found)
         _add_checks(connection, found)
-    return sorted(found, key=lambda x: (not x.is_here, str(x.row.get("place", "")), x.drive_id))
+    return sorted(found, key=lambda x: (not x.is_here, x.row["place"] or "", x.drive_id))
 
 
 def find_on_shelf(database: Database, drive_id: str, years: int) -> ShelfDrive | None:
@@ -112,7 +114,7 @@ def add_years(day: date, years: int) -> date:
 def _load(connection: Connection, drive_id: str, row: Row, years: int) -> ShelfDrive:
     told = list_told_classes(connection, drive_id)
     last = max((x.last for x in told), default="")
-    return ShelfDrive(drive_id, row, told, add_years(date.fromisoformat(last), years) if last else None)
+    return ShelfDrive(drive_id, _NOTHING | row, told, add_years(date.fromisoformat(last), years) if last else None)
 
 
 def _add_asked(connection: Connection, found: list[ShelfDrive]) -> None:
