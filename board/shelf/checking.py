@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -106,7 +107,7 @@ class DriveChecker:
         try:
             compared = self._write_list(drive, listed)
             against = listed if any(compared.boxes.values()) else None
-            outcome = run_verification(drive.root, against, out, self._Progress(self, number), self._stop)
+            outcome = run_verification(drive.root, against, out, self._make_progress(number), self._stop)
         finally:
             for file in (listed, out):
                 with suppress(OSError):
@@ -139,17 +140,18 @@ class DriveChecker:
         with self._database.write() as connection:
             connection.execute(update(drive_checks).where(drive_checks.c.id == number).values(values))
 
-    class _Progress:
-        """Writes how far a check is; a database that is busy misses one of many steps."""
+    def _make_progress(self, number: int) -> Callable[[float], None]:
+        """Return what writes how far a check is; a database that is busy misses one of many steps."""
+        shown = 0.0
 
-        def __init__(self, checker: DriveChecker, number: int) -> None:
-            self._checker, self._number, self._shown = checker, number, 0.0
-
-        def __call__(self, share: float) -> None:
-            if share - self._shown >= _STEP:
-                self._shown = share
+        def advance(share: float) -> None:
+            nonlocal shown
+            if share - shown >= _STEP:
+                shown = share
                 with suppress(SiteAgentError):
-                    self._checker._put(self._number, {"progress": share})
+                    self._put(number, {"progress": share})
+
+        return advance
 
 
 def load_running(database: Database) -> dict[str, Any] | None:
