@@ -40,7 +40,7 @@ _WORDS = {
     "role": "board.role.",
     "said": "board.said.",
 }
-_STYLES = ("alerts.css", "classes.css", "clips.css", "overview.css", "settlement.css", "wall.css")
+_STYLES = ("alerts.css", "classes.css", "clips.css", "drives.css", "overview.css", "settlement.css", "wall.css")
 _STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("clips.js", "overview.js", "wall.js"), "text/javascript")
 
 
