@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,24 @@ class MountedDrive:
     label: str
     institution: str
     public_key: str
+
+
+class DriveScan:
+    """Looks for drives, one look at a time: a disk that hangs holds one thread, and the others have the look before."""
+
+    def __init__(self, roots: Iterable[Path]) -> None:
+        self._roots = tuple(roots)
+        self._lock = threading.Lock()
+        self._seen: list[MountedDrive] = []
+
+    def look(self) -> list[MountedDrive]:
+        """Return the drives that are here now."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._seen = list_mounted(self._roots)
+            finally:
+                self._lock.release()
+        return self._seen
 
 
 def list_mounted(roots: Iterable[Path]) -> list[MountedDrive]:

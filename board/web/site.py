@@ -27,6 +27,7 @@ from board.queries.alerts import count_open_alerts
 from board.queries.changes import read_change_mark
 from board.queries.course_plan import DayPlans
 from board.shelf.checking import DriveChecker
+from board.shelf.mounted import DriveScan
 from board.spot_checks.drawing import SpotDrawer
 from board.spot_checks.video import OrderedSpotClips
 from board.store.database import Database
@@ -62,6 +63,7 @@ class BoardSite(Website["BoardVisit"]):
         self.clips = OrderedSpotClips(database)
         self.call_maker = CallMaker(database, self.zone)
         self.spot_drawer = SpotDrawer(database, self.zone)
+        self.drive_scan = DriveScan(options.shelf.roots)
         self.drive_checker = DriveChecker(database, clock, options.folder / "drive-checks")
         self.changes = ChangeFeed(
             lambda: read_change_mark(database, clock.now(), self.zone),

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import insert, select
@@ -18,8 +19,9 @@ from agent.core.model import Session
 from board.clips.orders import order_clip
 from board.shelf.checking import DriveChecker
 from board.shelf.ledger import add_years, find_check, find_on_shelf, list_shelf
-from board.shelf.mounted import list_half_days, list_mounted, read_identity
+from board.shelf.mounted import DriveScan, MountedDrive, list_half_days, list_mounted, read_identity
 from board.shelf.options import ShelfOptions
+from board.shelf.process import run_verification
 from board.store.tables import clips, drive_checks
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
@@ -104,6 +106,38 @@ def test_a_drive_is_verified_before_and_after_a_change(store: BoardStore, box: D
         assert "未发现问题" in clerk.open(path).text, "what an earlier check found stays"
         assert {"view.drives", "drive.check", "view.drive.check"} <= set(board.actions())
     assert [x["verdict"] for x in store.all(drive_checks)] == ["clean", "wrong"]
+
+
+@pytest.mark.long
+@pytest.mark.minutes(0.2)
+def test_progress_is_told_and_a_stop_ends_it(box: DriveSite, tmp_path: Path) -> None:
+    os.truncate(next(box.drive.root.rglob("*.mp4")), 4_000_000_000)  # read for seconds, and takes no space
+    stop, told = Event(), list[float]()
+
+    def hear(share: float) -> None:
+        told.append(share)
+        stop.set()
+
+    outcome = run_verification(box.drive.root, None, tmp_path / "out", hear, stop)
+    assert (outcome.stopped, outcome.result) == (True, None) and 0 < told[0] < 1, (outcome, told)
+
+
+def test_a_disk_that_hangs_holds_one_look(box: DriveSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan, begun, go_on = DriveScan([box.folder]), Event(), Event()
+    assert [x.drive_id for x in scan.look()] == [box.drive.drive_id]
+
+    def hang(roots: object) -> list[MountedDrive]:
+        begun.set()
+        assert go_on.wait(60)
+        return []
+
+    monkeypatch.setattr("board.shelf.mounted.list_mounted", hang)
+    hanging = Thread(target=scan.look)
+    hanging.start()
+    assert begun.wait(60) and [x.drive_id for x in scan.look()] == [box.drive.drive_id]
+    go_on.set()
+    hanging.join(60)
+    assert not hanging.is_alive()
 
 
 def test_who_may_verify(store: BoardStore, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -13,7 +12,6 @@ from agent import i18n
 from agent.core.errors import InputError
 from board.shelf.checking import load_running
 from board.shelf.ledger import ShelfDrive, ShelfEntry, find_check, find_on_shelf, list_shelf, put_on_shelf
-from board.shelf.mounted import list_mounted
 from board.web.site import BoardVisit
 
 
@@ -21,7 +19,7 @@ def show_drives(v: BoardVisit) -> Response:
     """List the drives on this machine, the check that runs, and the shelf."""
     v.note_once("view.drives")
     shelf = list_shelf(v.site.database, v.site.options.shelf.keep_years)
-    mounted = list_mounted(v.site.options.shelf.roots)
+    mounted = v.site.drive_scan.look()
     roots = "、".join(str(root) for root in v.site.options.shelf.roots)
     running = load_running(v.site.database)
     return v.page("drives.html", mounted=mounted, roots=roots, running=running, shelf=shelf)
@@ -30,7 +28,7 @@ def show_drives(v: BoardVisit) -> Response:
 def check_drive(v: BoardVisit) -> Response:
     """Begin the check of a drive that is on this machine now, below the folders of the settings."""
     wanted = Path(v.form.get("root", ""))
-    drive = next((x for x in list_mounted(v.site.options.shelf.roots) if x.root == wanted), None)
+    drive = next((x for x in v.site.drive_scan.look() if x.root == wanted), None)
     if drive is None or drive.drive_id != v.form.get("drive"):
         raise InputError("shelf.gone")
     return v.go(f"/drives/checks/{v.site.drive_checker.begin(drive, v.user.name, v.who)}")
@@ -67,7 +65,7 @@ def show_drive(v: BoardVisit) -> Response:
     """Show one drive of the shelf, with the form for where it lies."""
     drive = _find(v)
     v.note_once("view.drive", "", {"drive_id": drive.drive_id})
-    here: list[Any] = [x for x in list_mounted(v.site.options.shelf.roots) if x.drive_id == drive.drive_id]
+    here = [x for x in v.site.drive_scan.look() if x.drive_id == drive.drive_id]
     return v.page("drive.html", d=drive, mounted=here, keep_years=v.site.options.shelf.keep_years)
 
 
