@@ -25,6 +25,7 @@ from agent.program.settings_source import load_settings
 from board.clips.options import FetchOptions
 from board.ingest.options import IngestOptions
 from board.notify.options import NotifyOptions, check_clock_time, split_addresses
+from board.shelf.options import ROOTS, ShelfOptions
 from board.web.options import BoardWebOptions
 
 DEFAULT_FILE = Path("/etc/site-agent-board/board.toml")
@@ -100,6 +101,13 @@ class ClipsSection(BoardSection):
     most_mbytes: Annotated[int, Field(ge=10, le=100_000)] = 4000
 
 
+class DrivesSection(BoardSection):
+    """Drives that come in: below which folders they are looked for, and for how many years classes must be kept."""
+
+    roots: tuple[Place, ...] = ROOTS
+    keep_years: Annotated[int, Field(ge=1, le=50)] = 5
+
+
 class PagesSection(BoardSection):
     """The pages: where they listen, and their certificate.
 
@@ -154,6 +162,7 @@ class BoardSettings(BaseSettings):
     retention: RetentionSection = RetentionSection()
     pages: PagesSection = PagesSection()
     clips: ClipsSection = ClipsSection()
+    drives: DrivesSection = DrivesSection()
     notify: NotifySection = NotifySection()
 
     @property
@@ -213,6 +222,7 @@ class BoardSettings(BaseSettings):
             signing_key_file=self.signing_key_file,
             zone=self.zone,
             fetch=self.make_fetch_options(),
+            shelf=ShelfOptions(self.drives.roots, self.drives.keep_years),
         )
 
     def make_fetch_options(self) -> FetchOptions:

@@ -152,6 +152,7 @@ segments = Table(
     UniqueConstraint("log_id", "number", "path", "sha256"),
 )
 segments_half_day_index = Index("ix_segments_half_day", segments.c.class_id, segments.c.date, segments.c.session)
+segments_drive_index = Index("ix_segments_drive", segments.c.drive_id, segments.c.class_id, segments.c.date)
 segments_recovered_index = index_where("ix_segments_recovered", segments.c.class_id, "recovered = 1")
 
 alarms = Table(

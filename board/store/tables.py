@@ -31,6 +31,7 @@ from board.store.figure_tables import (
     readiness,
 )
 from board.store.notice_tables import acknowledgements, deliveries, notice_items, notices
+from board.store.shelf_tables import drive_checks, shelf_drives
 
 __all__ = [
     "accounts",
@@ -52,6 +53,7 @@ __all__ = [
     "clips",
     "countersignatures",
     "deliveries",
+    "drive_checks",
     "facts",
     "gaps",
     "half_days",
@@ -68,6 +70,7 @@ __all__ = [
     "readiness",
     "segments",
     "sessions",
+    "shelf_drives",
     "spot_draws",
     "spot_moments",
     "spot_plans",

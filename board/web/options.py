@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from agent.website.http.options import HttpOptions
 from board.clips.options import FetchOptions
+from board.shelf.options import ShelfOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +24,4 @@ class BoardWebOptions(HttpOptions):
     signing_key_file: Path = Path("bureau_ed25519")
     zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)
     fetch: FetchOptions = field(default=FetchOptions(), kw_only=True)
+    shelf: ShelfOptions = field(default=ShelfOptions(), kw_only=True)

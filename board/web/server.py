@@ -19,6 +19,11 @@ class BoardServer(WebsiteServer):
         site = BoardSite(database, clock, options)
         super().__init__(site, build_board_application(site))
 
+    def begin(self) -> None:
+        """Mark the check of a drive that a kill cut off."""
+        self.site.drive_checker.mark_interrupted()
+
     def ending(self) -> None:
-        """End the streams, so that none has to be cut off."""
+        """End the streams, so that none has to be cut off, and the check of a drive."""
         self.site.changes.close()
+        self.site.drive_checker.close()

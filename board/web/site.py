@@ -26,6 +26,8 @@ from board.queries.alarms import count_open_alarms
 from board.queries.alerts import count_open_alerts
 from board.queries.changes import read_change_mark
 from board.queries.course_plan import DayPlans
+from board.shelf.checking import DriveChecker
+from board.shelf.mounted import DriveScan
 from board.spot_checks.drawing import SpotDrawer
 from board.spot_checks.video import OrderedSpotClips
 from board.store.database import Database
@@ -40,7 +42,7 @@ _WORDS = {
     "tokens_lead": "board.tokens_lead",
     "said": "board.said.",
 }
-_STYLES = ("alerts.css", "classes.css", "clips.css", "overview.css", "settlement.css", "wall.css")
+_STYLES = ("alerts.css", "classes.css", "clips.css", "drives.css", "overview.css", "settlement.css", "wall.css")
 _STATIC = dict.fromkeys(_STYLES, "text/css") | dict.fromkeys(("clips.js", "overview.js", "wall.js"), "text/javascript")
 
 
@@ -62,6 +64,8 @@ class BoardSite(Website["BoardVisit"]):
         self.clips = OrderedSpotClips(database)
         self.call_maker = CallMaker(database, self.zone)
         self.spot_drawer = SpotDrawer(database, self.zone)
+        self.drive_scan = DriveScan(options.shelf.roots)
+        self.drive_checker = DriveChecker(database, clock, options.folder / "drive-checks")
         self.changes = ChangeFeed(
             lambda: read_change_mark(database, clock.now(), self.zone),
             lambda given: self.people.list_living(given, clock.now()),

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from agent.core.clock import format_utc
 from benchmarks.support.reporting_box import ZONE, ReportingBox
 from board.clips.orders import order_clip, order_picture
+from board.shelf.report import dump_report
 from board.spot_checks.drawing import SpotDrawer, SpotOrder
-from board.store.tables import clips
+from board.store.tables import clips, drive_checks, shelf_drives
 from tests.support.board_store import BoardStore
 from tests.support.board_web import serving_board
 
@@ -40,11 +42,24 @@ PAGES = {
 }  # fmt: skip
 CHECKS = {
     "spots": "/spot-checks", "spot": "/spot-checks/1", "coverage": "/spot-checks/coverage", "draw": "/spot-checks/draws/1",
-    "calls": "/calls", "settlement": "/settlement?month=2026-11", "settled": "/settlement/C-1?month=2026-11",
+    "calls": "/calls", "drives": "/drives", "drive": "/drives/drive?id=d-7f3a",
+    "drive-report": "/drives/checks/1", "settlement": "/settlement?month=2026-11",
+    "settled": "/settlement/C-1?month=2026-11",
 }  # fmt: skip
 MENUS = {
-    "zh": ["当前班级", "班级", "告警", "终端", "视频", "随机抽查", "现场验证", "结算数据", "审计"],
-    "en": ["Now", "Classes", "Alerts", "Boxes", "Video", "Spot checks", "Calls to cameras", "Settlement", "Audit"],
+    "zh": ["当前班级", "班级", "告警", "终端", "视频", "随机抽查", "现场验证", "硬盘", "结算数据", "审计"],
+    "en": [
+        "Now",
+        "Classes",
+        "Alerts",
+        "Boxes",
+        "Video",
+        "Spot checks",
+        "Calls to cameras",
+        "Drives",
+        "Settlement",
+        "Audit",
+    ],
 }
 PLACES = (
     ("电工", "文水县职业技术培训学校", "凤城镇南街 12 号培训楼三层"),
@@ -77,6 +92,7 @@ def fill(store: BoardStore) -> None:
     store.clock.time = NINE + timedelta(minutes=1)
     SpotDrawer(store.database, ZONE).draw(SpotOrder(3, 60, "zhang"), store.clock.now())
     order_video(store)
+    bring_in_a_drive(store)
 
 
 def order_video(store: BoardStore) -> None:
@@ -87,12 +103,47 @@ def order_video(store: BoardStore) -> None:
         order_clip(store.database, class_id="C-1", start=now - timedelta(minutes=20), end=now, camera="cam1", **who),
         order_picture(store.database, camera="cam1", class_id="C-1", **who),
     ]
-    ended = {"state": "refused", "code": "clip.handed_over", "reason": "硬盘“第 1 号盘”已移交档案室 3 号柜"}
+    ended = {"state": "refused", "code": "clip.handed_over", "reason": "硬盘 d-7f3a（第 1 号盘）已移交档案室 3 号柜"}
     for number, (order, changes) in enumerate(
         zip(made, ({"state": "uploading", "progress": 0.4}, ended), strict=True), 1
     ):
         with store.database.write() as connection:
             connection.execute(update(clips).where(clips.c.id == order).values(id=f"c{number}", **changes))
+
+
+def bring_in_a_drive(store: BoardStore) -> None:
+    """Let a drive have come in and been verified, with findings."""
+    half_day = {
+        "class_id": "C-1",
+        "date": DAY,
+        "session": "am",
+        "box": "wenshui/site1/box1",
+        "segments": 1,
+        "here": True,
+    }
+    video = "C-1_电工_第1班_20261123_20261204_文水县职业技术培训学校/2026-11-23/上午/R101_cam1/083000.mp4"
+    problem = {"kind": "changed", "path": video, "detail": f"现为 sha256 {'0a' * 32}，清单为 {'1b' * 32}"}
+    report = {
+        "ok": False, "checked": 812, "bytes": 912_345_678_901, "statements": 5120, "boxes": {"wenshui/site1/box1": 5120},
+        "half_days": [half_day | {"signed": True, "bytes": 1}], "untold": [["C-1", DAY, "pm"]], "untold_statements": 3,
+        "known_key": True, "problems": [problem], "problem_count": 1, "system_files": 0, "left_out": {"papers": [video]},
+        "unclosed": [], "adoptions": [],
+    }  # fmt: skip
+    now, named = (
+        format_utc(store.clock.now()),
+        {"drive_id": "d-7f3a", "label": "第 1 号盘", "institution": "某职业培训学校"},
+    )
+    row = named | {"mount": "/mnt/drive", "begun_at": now, "begun_by": "the-clerk", "ended_at": now, "state": "done"}
+    shelf = named | {
+        "place": "档案室 3 号柜第二层",
+        "handed_in_on": DAY,
+        "handed_in_by": "张老师",
+        "set_at": now,
+        "set_by": "li",
+    }
+    with store.database.write() as connection:
+        connection.execute(insert(drive_checks).values(row | {"verdict": "wrong", "report": dump_report(report)}))
+        connection.execute(insert(shelf_drives).values(shelf))
 
 
 def go_wrong(store: BoardStore, box: ReportingBox) -> None:

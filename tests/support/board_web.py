@@ -10,6 +10,7 @@ from agent.core.account_model import SignedInUser
 from agent.core.clock import Clock
 from agent.website.auth.access import generate_password
 from board.clips.options import FetchOptions
+from board.shelf.options import ShelfOptions
 from board.web.options import BoardWebOptions
 from board.web.server import BoardServer
 from tests.support.board_store import BoardStore
@@ -58,6 +59,7 @@ def serving_board(
     clock: Clock | None = None,
     tls: bool = True,
     fetch: FetchOptions | None = None,
+    shelf: ShelfOptions | None = None,
 ) -> Iterator[ServedBoard]:
     """Serve the board's pages on the loopback; with the store's own clock unless another is given."""
     options = BoardWebOptions(
@@ -68,6 +70,7 @@ def serving_board(
         county="wenshui",
         bureau="文水县人社局",
         fetch=fetch or FetchOptions(),
+        shelf=shelf or ShelfOptions((folder / "drives",)),
     )
     server = BoardServer(store.database, clock or store.clock, options)
     with closing(server), running(server):
