@@ -21,7 +21,7 @@ class BoardWebOptions(HttpOptions):
 
     county: str = ""
     bureau: str = ""
-    signing_key_file: Path = Path("bureau_ed25519")
+    signing_key_file: Path = Path("/var/lib/site-agent-board/keys/bureau_ed25519")
     zone: ZoneInfo = field(default=ZoneInfo("Asia/Shanghai"), kw_only=True)
     fetch: FetchOptions = field(default=FetchOptions(), kw_only=True)
     shelf: ShelfOptions = field(default=ShelfOptions(), kw_only=True)

@@ -48,7 +48,6 @@ def board(store: BoardStore, tmp_path: Path) -> Iterator[ServedBoard]:
     with store.database.write() as connection:
         insert_boxes(connection, [BOX, OTHER_BOX], None)
     with serving_board(store, tmp_path / "page") as served:
-        served.server.site.options.signing_key_file.parent.mkdir(parents=True, exist_ok=True)
         ensure_key_file(served.server.site.options.signing_key_file, "bureau")
         yield served
 

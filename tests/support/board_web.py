@@ -69,6 +69,7 @@ def serving_board(
         tls=tls,
         county="wenshui",
         bureau="文水县人社局",
+        signing_key_file=folder / "bureau_ed25519",
         fetch=fetch or FetchOptions(),
         shelf=shelf or ShelfOptions((folder / "drives",)),
     )
