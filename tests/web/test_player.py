@@ -147,7 +147,7 @@ def open_player(page: Any, at: str = "09:00:05") -> None:
 
 def wait_playing(page: Any, more: float = 0.3) -> None:
     page.wait_for_function(
-        "more => { const s = document.querySelector('#player').player.stage; const v = s.leader?.video;"
+        "more => { const s = document.querySelector('#player').player?.stage; const v = s?.leader?.video; if (!s) return false;"
         " return v && !v.paused && v.readyState > 2 && !v.seeking && v.currentTime > s.begunAt + more || "
         " (s.begunAt = v && !v.seeking && v.currentTime ? Math.min(s.begunAt ?? 1e9, v.currentTime) : s.begunAt, false); }",
         arg=more,
