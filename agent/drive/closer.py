@@ -75,6 +75,7 @@ class HalfDayCloser:
         self._due = 0.0
         self._batch_due = 0.0
         self._waiting = 0
+        self._is_refused = False
 
     def run(self, stop: threading.Event) -> None:
         self._due = self._clock.monotonic()
@@ -96,7 +97,7 @@ class HalfDayCloser:
     def _list_drives(self) -> list[Drive]:
         """Return the drives; where none takes a journal, let statements leave without waiting for one."""
         drives, facts = self._drives(), self._catalog.facts
-        idle = not drives or drives[0].is_sealed()
+        idle = not drives or drives[0].is_sealed() or self._is_refused
         if idle != (facts.get(IDLE_JOURNAL) is not None):
             if idle:
                 facts.put(IDLE_JOURNAL, "yes")
@@ -106,13 +107,23 @@ class HalfDayCloser:
 
     def _flush(self, *, last: bool = False) -> None:
         self._state_batches()
-        for drive in self._list_drives()[:1]:
-            if not drive.is_sealed():
-                drive.check()
-                self._mark_changed(self._journal.flush(drive))
-                if last:
-                    self._journal.state(drive)
-                    self._journal.flush(drive)
+        for drive in (drive for drive in self._list_drives()[:1] if not drive.is_sealed()):
+            drive.check()
+            self._mark_changed(self._write_journal(drive))
+            if last:
+                self._journal.state(drive)
+                self._journal.flush(drive)
+
+    def _write_journal(self, drive: Drive) -> Iterable[ClassHalfDay]:
+        """Bring the journal to the drive. Raises DriveError; no statement waits for it then, as the alert about it is one."""
+        was_refused, self._is_refused = self._is_refused, True
+        try:
+            changed = self._journal.flush(drive)
+            self._is_refused = False
+            return changed
+        finally:
+            if was_refused != self._is_refused:
+                self._list_drives()
 
     def _sync(self, drive: Drive) -> None:
         self._mark_changed(self._journal.sync(drive))
@@ -132,8 +143,7 @@ class HalfDayCloser:
 
     def run_once(self) -> list[ChainLink]:
         """Do everything that is due; return the half-days closed. Raises DriveError, CatalogError."""
-        classes = self._classes()
-        done: list[ChainLink] = []
+        classes, done = self._classes(), list[ChainLink]()
         self._state_batches()
         for number, drive in enumerate(self._list_drives()):
             if drive.is_sealed():
@@ -141,7 +151,7 @@ class HalfDayCloser:
             drive.check()
             before = len(done)
             if number == 0:
-                self._mark_changed(self._journal.flush(drive))
+                self._mark_changed(self._write_journal(drive))
             for folder in drive.class_folders():
                 done += self._update_class(drive, folder, classes)
             write_waiting_witnesses(self._catalog, drive)
