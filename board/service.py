@@ -19,7 +19,6 @@ from board.notify.sender import AppriseSender
 from board.notify.worker import Notifier
 from board.settings import BoardSettings
 from board.silence import BoxSilenceWatch
-from board.spot_checks.video import OrderedSpotClips
 from board.spot_checks.worker import SpotCheckWorker
 from board.store.database import Database
 from board.witness.signer import Signer
@@ -59,7 +58,7 @@ class BoardService:
             publish=lambda topic, payload: worker.publish(Publication(topic, payload, retain=False)),
             is_connected=lambda: worker.connected_since is not None,
         )
-        checks = SpotCheckWorker(self.database, clock, settings.zone, clips=OrderedSpotClips(self.database))
+        checks = SpotCheckWorker(self.database, clock, settings.zone)
         approvals = ApprovalSender(self.database, clock, worker)
         chores = (silence.step, approvals.send_due, checks.step, calls.step)
         self._duties = Duties(self.database, clock, self.worker, self._signer, days, fetch, chores=chores)

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, select, update
 
 from agent.core.clock import Clock, parse_time
-from agent.core.errors import InputError, SiteAgentError
+from agent.core.errors import InputError
+from board.clips.orders import order_clip
 from board.spot_checks.drawing import SpotDrawer, SpotOrder
 from board.spot_checks.plan import find_due_slot, load_plan
-from board.spot_checks.video import ClipOrders
 from board.store.database import Database
 from board.store.tables import boxes, class_boxes, segments, spot_draws, spot_moments
 
@@ -26,13 +26,12 @@ _AT_ONCE = 200
 
 
 class SpotCheckWorker:
-    """`clips` None: nothing can be ordered yet, and what was drawn waits."""
+    """Draws, and orders; `step` does what is due."""
 
-    def __init__(self, database: Database, clock: Clock, zone: ZoneInfo, clips: ClipOrders | None) -> None:
+    def __init__(self, database: Database, clock: Clock, zone: ZoneInfo) -> None:
         self._database = database
         self._clock = clock
         self._zone = zone
-        self._clips = clips
         self._drawer = SpotDrawer(database, zone)
         self._idle_slot = ""
 
@@ -56,8 +55,6 @@ class SpotCheckWorker:
 
     def _order_clips(self) -> None:
         """Order what is due; a box that cannot be reached is the clips' own matter."""
-        if self._clips is None:
-            return
         with self._database.read() as connection:
             drawn = spot_moments.join(spot_draws, spot_draws.c.id == spot_moments.c.draw_id)
             query = select(spot_moments, spot_draws.c.made_at).select_from(drawn).where(spot_moments.c.state == "due")
@@ -69,15 +66,16 @@ class SpotCheckWorker:
             with self._database.read() as connection:
                 found = find_source(connection, moment)
             if found is not None:
-                self._order(self._clips, moment, *found, now)
+                self._order(moment, *found, now)
             elif now - parse_time(moment["made_at"]) > NO_BOX_AFTER:
                 self._put(moment["id"], {"state": "none"})
 
-    def _order(self, clips: ClipOrders, moment: dict[str, Any], box_id: int, camera: str | None, now: datetime) -> None:
+    def _order(self, moment: dict[str, Any], box_id: int, camera: str | None, now: datetime) -> None:
         with self._database.read() as connection:
             name = connection.execute(select(boxes.c.name).where(boxes.c.id == box_id)).scalar_one()
         try:
-            clip = clips.order(
+            clip = order_clip(
+                self._database,
                 class_id=moment["class_id"],
                 box=name,
                 start=parse_time(moment["start"]),
@@ -87,8 +85,10 @@ class SpotCheckWorker:
                 purpose=f"spot:{moment['id']}",
                 now=now,
             )
-        except SiteAgentError as error:
+        except InputError as error:
+            # a box that was revoked meanwhile: asking again would end the same
             log.warning("spot check %s: %s", moment["id"], error)
+            self._put(moment["id"], {"state": "none"})
             return
         self._put(moment["id"], {"state": "ordered", "clip": clip, "box_id": box_id, "camera_id": camera})
 

@@ -29,7 +29,6 @@ from board.queries.course_plan import DayPlans
 from board.shelf.checking import DriveChecker
 from board.shelf.mounted import DriveScan
 from board.spot_checks.drawing import SpotDrawer
-from board.spot_checks.video import OrderedSpotClips
 from board.store.database import Database
 from board.store.facts import read_fact, write_fact
 from board.web.change_feed import ChangeFeed
@@ -61,7 +60,6 @@ class BoardSite(Website["BoardVisit"]):
         self.database = database
         self.plans = DayPlans(self.zone)
         self.sending = ActiveTransfers()
-        self.clips = OrderedSpotClips(database)
         self.call_maker = CallMaker(database, self.zone)
         self.spot_drawer = SpotDrawer(database, self.zone)
         self.drive_scan = DriveScan(options.shelf.roots)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, update
 
+from agent.core.clock import format_utc
 from agent.core.errors import InputError
 from agent.inspection import sampling
 from agent.inspection.cut import ClipSpan
@@ -20,9 +22,8 @@ from board.spot_checks import ledger
 from board.spot_checks.coverage import load_coverage
 from board.spot_checks.drawing import SpotDrawer, SpotOrder, build_recipe
 from board.spot_checks.plan import SpotPlan, save_plan
-from board.spot_checks.video import ClipProgress
 from board.spot_checks.worker import SpotCheckWorker
-from board.store.tables import audit, classes, spot_draws, spot_moments
+from board.store.tables import audit, boxes, classes, clip_files, clips, spot_draws, spot_moments
 from tests.support.board_store import BoardStore
 from tests.support.board_web import ServedBoard, serving_board
 from tests.support.web_client import csrf_of
@@ -30,19 +31,21 @@ from tests.support.web_client import csrf_of
 OTHER = "wenshui/site2/box1"
 
 
-class ListedClipOrders:
-    """Takes orders; `film` is what it says of all of them."""
+def list_orders(store: BoardStore) -> list[dict[str, Any]]:
+    """The clips that were ordered, in the order of their moments, each with the name of its box."""
+    names = {row["id"]: row["name"] for row in store.all(boxes)}
+    found = [row | {"box": names[row["box_id"]]} for row in store.all(clips)]
+    return sorted(found, key=lambda row: int(row["purpose"].partition(":")[2]))
 
-    def __init__(self) -> None:
-        self.orders: list[dict[str, Any]] = []
-        self.film = ""
 
-    def order(self, **asked: Any) -> str:
-        self.orders.append(asked)
-        return f"clip{len(self.orders)}"
-
-    def find(self, clip: str) -> ClipProgress | None:
-        return ClipProgress("done" if self.film else "asked", film=self.film)
+def let_it_come(store: BoardStore) -> str:
+    """Let all clips be there; return the address of the first one's video."""
+    for row in store.all(clips):
+        file = {"clip_id": row["id"], "name": "a.mp4", "bytes": 1, "sha256": "", "received": 1, "whole": True}
+        with store.database.write() as connection:
+            connection.execute(insert(clip_files).values(file))
+            connection.execute(update(clips).where(clips.c.id == row["id"]).values(state="ready"))
+    return f"/clips/{list_orders(store)[0]['id']}/files/a.mp4"
 
 
 @pytest.fixture
@@ -162,16 +165,27 @@ def test_a_draw_that_cannot_be_made_leaves_nothing(store: BoardStore) -> None:
 def test_clips_are_ordered_of_the_box_and_camera_that_stated_the_recording(store: BoardStore) -> None:
     report(store)
     draw(store, 8, 60)
-    clips = ListedClipOrders()
-    worker = SpotCheckWorker(store.database, store.clock, ZONE, clips)
+    worker = SpotCheckWorker(store.database, store.clock, ZONE)
     worker.step()
     worker.step()
-    assert len(clips.orders) == 8, "each once"
-    for asked in clips.orders:
+    orders = list_orders(store)
+    assert len(orders) == 8, "each once"
+    for asked in orders:
         mine = asked["class_id"] == "C-1"
-        assert (asked["box"], asked["camera"]) == (("wenshui/site1/box1", "cam2") if mine else (OTHER, ""))
-    row = store.all(spot_moments)[0]
-    assert row["state"] == "ordered" and row["clip"] == "clip1" and clips.orders[0]["purpose"] == f"spot:{row['id']}"
+        assert (asked["box"], asked["camera_id"]) == (("wenshui/site1/box1", "cam2") if mine else (OTHER, ""))
+    for row, asked in zip(store.all(spot_moments), orders, strict=True):
+        assert (row["state"], row["clip"], asked["purpose"]) == ("ordered", asked["id"], f"spot:{row['id']}")
+        assert (asked["start"], asked["end"]) == (row["start"], row["end"])
+
+
+def test_a_box_that_was_revoked_since_is_not_asked_each_second(store: BoardStore) -> None:
+    report(store)
+    draw(store, 1, 60, class_id="C-1")
+    at = format_utc(store.clock.now())
+    with store.database.write() as connection:
+        connection.execute(update(boxes).values(revoked_at=at))
+    SpotCheckWorker(store.database, store.clock, ZONE).step()
+    assert [row["state"] for row in store.all(spot_moments)] == ["none"] and store.all(clips) == []
 
 
 def test_a_moment_that_no_box_can_have_is_given_up_after_half_an_hour(store: BoardStore) -> None:
@@ -181,25 +195,24 @@ def test_a_moment_that_no_box_can_have_is_given_up_after_half_an_hour(store: Boa
         one = ReportingBox(name=name, now=store.clock.now())
         store.hear(one.approve(lessons=lessons(box.day(), ("10:00", "10:59"))))
     draw(store, 1)
-    clips = ListedClipOrders()
-    worker = SpotCheckWorker(store.database, store.clock, ZONE, clips)
+    worker = SpotCheckWorker(store.database, store.clock, ZONE)
     worker.step()
     states = [store.all(spot_moments)[0]["state"]]
     store.clock.step(3600)
     worker.step()
     states.append(store.all(spot_moments)[0]["state"])
-    assert (states, clips.orders) == (["due", "none"], [])
+    assert (states, store.all(clips)) == (["due", "none"], [])
 
 
 def test_the_plan_draws_once_in_each_of_its_hours(store: BoardStore) -> None:
     report(store)
-    worker = SpotCheckWorker(store.database, store.clock, ZONE, None)
+    worker = SpotCheckWorker(store.database, store.clock, ZONE)
     worker.step()
     assert store.all(spot_draws) == [], "off until somebody sets it"
     save_plan(store.database, SpotPlan(True, 2, 60, 11, 12), "zhang", "zhang@-", store.clock.now())
     for _ in range(4):
         worker.step()
-    SpotCheckWorker(store.database, store.clock, ZONE, None).step()  # started anew within the hour
+    SpotCheckWorker(store.database, store.clock, ZONE).step()  # started anew within the hour
     for hours in (1, 1, 1):  # 12, 13, 14 o'clock
         store.clock.step(hours * 3600)
         worker.step()
@@ -213,7 +226,7 @@ def test_the_plan_tries_again_before_an_hour_ends_in_which_too_little_was_over(s
     report(store)
     store.clock.time = store.clock.time.astimezone(ZONE).replace(hour=8, minute=1)
     save_plan(store.database, SpotPlan(True, 2, 60, 8, 8), "zhang", "zhang@-", store.clock.now())
-    worker = SpotCheckWorker(store.database, store.clock, ZONE, None)
+    worker = SpotCheckWorker(store.database, store.clock, ZONE)
     worker.step()
     assert store.all(spot_draws) == []
     store.clock.step(55 * 60)
@@ -240,8 +253,7 @@ def board(store: BoardStore, tmp_path: Path) -> Iterator[ServedBoard]:
 
 
 def test_an_inspector_draws_looks_judges_and_prints(board: ServedBoard) -> None:
-    store, clips = board.store, ListedClipOrders()
-    board.server.site.clips = clips
+    store = board.store
     browser = board.signed_in("inspector")
     page = browser.open("/spot-checks?class=C-1").text
     asked = {"csrf": csrf_of(page), "class": "C-1", "count": "2", "seconds": "30", "seed": "17"}
@@ -249,15 +261,15 @@ def test_an_inspector_draws_looks_judges_and_prints(board: ServedBoard) -> None:
     assert "人工给定" in drawn.text and "17" in drawn.text and "无人查看" in drawn.text
     recipe = browser.open("/spot-checks/draws/1.json").json()
     assert len(repeat_draw(recipe)) == 2 == len(recipe["moments"])
-    SpotCheckWorker(store.database, store.clock, ZONE, clips).step()
+    SpotCheckWorker(store.database, store.clock, ZONE).step()
 
     page = browser.open("/spot-checks/1").text
     for word in ("某职业培训学校", "28（该半天视频估计，27–29）", "不完整，该半天录像缺失 1 段：cam1 08:10:00–08:11:00",
                  "计划：理论，安全用电", 'value="30"', "the-inspector"):  # fmt: skip
         assert word in page, word
     assert ledger.count_shelves(store.database)["unseen"] == 2, "the video is not there yet: nobody has looked"
-    clips.film = "/clips/clip1.mp4"
-    assert 'src="/clips/clip1.mp4"' in browser.open("/spot-checks/1").text
+    film = let_it_come(store)
+    assert f'src="{film}"' in browser.open("/spot-checks/1").text
     assert ledger.count_shelves(store.database) == {"open": 2, "judged": 0, "unseen": 1}
 
     fields = {"csrf": csrf_of(page), "present": "19", "problems": "三人<迟到>", "institution": "某职业培训学校"}

@@ -15,7 +15,7 @@ from board.spot_checks import ledger
 from board.spot_checks.coverage import load_coverage
 from board.spot_checks.drawing import LONGEST_S, MOST_MOMENTS, SpotOrder, build_recipe
 from board.spot_checks.plan import SpotPlan, load_plan, save_plan
-from board.spot_checks.video import ClipProgress
+from board.spot_checks.video import ClipProgress, load_clip_progress
 from board.web.site import BoardVisit
 
 _LISTED = 200
@@ -48,8 +48,7 @@ def show_spot_checks(v: BoardVisit) -> Response:
 
 def find_clip(v: BoardVisit, moment: ledger.Row) -> ClipProgress | None:
     """Return how the clip of a moment is getting on; None where none was ordered."""
-    clips = v.site.clips
-    return clips.find(moment["clip"]) if clips is not None and moment["clip"] else None
+    return load_clip_progress(v.site.database, moment["clip"]) if moment["clip"] else None
 
 
 def draw_spot_checks(v: BoardVisit) -> Response:
