@@ -186,7 +186,9 @@ def _check_attendance(report: VerifyReport, facts: _ClassFacts, folder: str, row
         body = facts.figures.get(key, {}).get(revision)
         seen.add(key)
         if body is None or not _says(row, body) or revision < facts.closed.get(key, 0):
-            report.add("paper_differs", where, describe_problem("figures_differ", date=row[0][:20], session=session))
+            # as the row itself says it: the reader looks for it in the file
+            named = "".join(row[1:2])[:20]
+            report.add("paper_differs", where, describe_problem("figures_differ", date=row[0][:20], session=named))
     if facts.closed.keys() - seen:
         report.add("paper_differs", where, describe_problem("figures_gone"))
 

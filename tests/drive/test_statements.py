@@ -366,6 +366,7 @@ def test_an_edited_paper_of_a_box_without_statements_is_compared_with_the_signed
     paper.write_bytes(paper.read_bytes().replace(b",27,3,", b",30,0,"))
     report = found(box)
     assert kinds(report) == {"paper_differs"}
+    assert "上午 的人数与记录不符" in report.problems[0].detail, "in the words of the file"
     assert {Path(path).name for path in report.left_out["papers"]} >= {"目录.html", "标签.txt"}, "named as not covered"
 
 
