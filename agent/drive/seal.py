@@ -21,6 +21,7 @@ from agent.core import clock as clocks
 from agent.core.class_model import TrainingClass, find_class
 from agent.core.clock import Clock
 from agent.core.errors import InputError
+from agent.core.model import Session
 from agent.drive import chain, closing, durable, files, journal, keys, layout, stated_papers, sums, system_files
 from agent.drive.documents import class_view, handover
 from agent.drive.drive_log import read_drive_log
@@ -140,7 +141,8 @@ class Sealer:
         for class_id in sorted(ids):
             row = next((a for a in self.catalog.attendance.of_class(class_id) if a["status"] == "provisional"), None)
             if row:
-                raise InputError("drive.seal_provisional", class_id=class_id, date=row["date"], session=row["session"])
+                named = Session(str(row["session"])).folder
+                raise InputError("drive.seal_provisional", class_id=class_id, date=row["date"], session=named)
 
     def _seal_class(self, folder: str) -> SealedClass:
         class_id, path, now = layout.parse_class_id(folder), self.drive.root / folder, self.clock.now()

@@ -142,7 +142,7 @@ def test_sealing_waits_for_what_is_not_final(over: DriveSite) -> None:
     figures = over.catalog.attendance.get("C1", DAY, Session.PM)
     assert figures is not None
     over.catalog.attendance.put({**figures, "status": "provisional"}, at("14:30"))
-    with pytest.raises(InputError, match="暂定"):
+    with pytest.raises(InputError, match="下午 的到课人数仍是暂定"):
         sealer(over).one_class("C1")
     over.catalog.attendance.put(figures, at("14:31"))
     later = training_class(

@@ -11,7 +11,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 
-class WebhookSink:
+class NoticeReceiver:
+    """Serves in a thread of its own while it is entered."""
+
+    def __init__(self, server: socketserver.TCPServer) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join(10)
+        self._server.server_close()
+
+
+class WebhookSink(NoticeReceiver):
     """Takes JSON by POST; `status` is what it answers."""
 
     def __init__(self) -> None:
@@ -33,23 +50,14 @@ class WebhookSink:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), SinkHandler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), SinkHandler)
+        super().__init__(server)
 
     def url(self, account: str = "") -> str:
-        return f"json://{account}127.0.0.1:{self._server.server_port}/hook"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join(10)
-        self._server.server_close()
+        return f"json://{account}127.0.0.1:{self._server.server_address[1]}/hook"
 
 
-class MailSink:
+class MailSink(NoticeReceiver):
     """Takes mail by SMTP, without TLS and accounts."""
 
     def __init__(self) -> None:
@@ -77,18 +85,9 @@ class MailSink:
             def _say(self, text: str) -> None:
                 self.wfile.write(f"{text}\r\n".encode())
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailHandler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailHandler)
+        server.daemon_threads = True
+        super().__init__(server)
 
     def url(self) -> str:
         return f"mailto://127.0.0.1:{self._server.server_address[1]}?mode=insecure&from=board@example.org&to=duty@example.org"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join(10)
-        self._server.server_close()
