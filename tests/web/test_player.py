@@ -129,9 +129,13 @@ def turn_second(one: dict[str, Any]) -> float:
 
 
 def until(page: Any, condition: str, seconds: float = 30) -> None:
-    """Asked from outside: the page's policy allows no script that is made of a text."""
+    """Asked from outside: the page's policy allows no script that is made of a text.
+
+    What the condition speaks of may not be there yet: that is a no, and after the time a failure.
+    """
     limit = time.monotonic() + seconds
-    while not page.evaluate(condition):
+    asked = f"() => {{ try {{ return {condition} }} catch (error) {{ return false }} }}"
+    while not page.evaluate(asked):
         assert time.monotonic() < limit, f"not in {seconds} s: {condition}"
         page.wait_for_timeout(40)
 
